@@ -1,0 +1,246 @@
+//! The table of a node's connections: bounded input and output bytes of each.
+//!
+//! Holds no sockets. The network fills inputs and drains outputs; services do the opposite. Ids carry
+//! a generation, so an id that outlived its connection finds nothing instead of a stranger.
+
+use alloc::vec::Vec;
+
+use crate::service::Origin;
+use wire::{Buffer, Instant};
+
+/// Most bytes that wait for a service on one connection; more stay in the socket.
+pub const INPUT_BYTES_MAX: usize = 64 * 1024;
+/// Most bytes that wait for the network on one connection.
+pub const OUTPUT_BYTES_MAX: usize = 256 * 1024;
+/// Most connections of a node, of all its services together.
+pub const CONNECTIONS_MAX: usize = 1024;
+
+/// Names one connection of a node for as long as it lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnectionId {
+    index: u16,
+    generation: u32,
+}
+
+impl ConnectionId {
+    /// Position in the table, below [`CONNECTIONS_MAX`]; reused after the connection's end.
+    pub fn index(self) -> usize {
+        usize::from(self.index)
+    }
+}
+
+/// How far the end of a connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Not asked for.
+    Open,
+    /// Asked for: send the output and FIN, drain briefly, then close.
+    Graceful,
+    /// Asked for: reset at once.
+    Abort,
+}
+
+/// One connection as both sides see it.
+#[derive(Debug)]
+pub struct Connection {
+    /// Index of the service that owns it.
+    pub service: usize,
+    /// How it came to be.
+    pub origin: Origin,
+    /// Bytes received and not yet consumed by the service.
+    pub input: Buffer,
+    /// Bytes that wait to be sent.
+    pub output: Buffer,
+    /// The other side has ended its stream: no more input will come.
+    pub input_ended: bool,
+    ending: Ending,
+    idle_since: Option<Instant>,
+}
+
+impl Connection {
+    /// Whether and how the service has asked for the end.
+    pub fn ending(&self) -> Ending {
+        self.ending
+    }
+}
+
+/// The table itself.
+#[derive(Debug, Default)]
+pub struct Connections {
+    slots: Vec<Slot>,
+    free: Vec<u16>,
+    live: usize,
+    touched: Vec<ConnectionId>,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    generation: u32,
+    touched: bool,
+    connection: Option<Connection>,
+    /// Buffers of the last connection, kept so that a warm table allocates nothing.
+    spare: Option<(Buffer, Buffer)>,
+}
+
+impl Connections {
+    /// An empty table.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many connections are open.
+    pub fn len(&self) -> usize {
+        self.live
+    }
+
+    /// Whether none is open.
+    pub fn is_empty(&self) -> bool {
+        self.live == 0
+    }
+
+    /// Adds a connection; none when [`CONNECTIONS_MAX`] are open.
+    pub fn open(&mut self, service: usize, origin: Origin) -> Option<ConnectionId> {
+        let index = self.free.pop().or_else(|| self.grow())?;
+        let slot = &mut self.slots[usize::from(index)];
+        let (input, output) =
+            slot.spare.take().unwrap_or((Buffer::new(INPUT_BYTES_MAX), Buffer::new(OUTPUT_BYTES_MAX)));
+        slot.connection = Some(Connection {
+            service,
+            origin,
+            input,
+            output,
+            input_ended: false,
+            ending: Ending::Open,
+            idle_since: None,
+        });
+        self.live += 1;
+        Some(ConnectionId { index, generation: slot.generation })
+    }
+
+    /// Removes a connection; its id is dead from here on.
+    pub fn remove(&mut self, id: ConnectionId) -> Option<Connection> {
+        let slot = self.slot_mut(id)?;
+        let mut connection = slot.connection.take()?;
+        slot.generation = slot.generation.wrapping_add(1);
+        slot.touched = false;
+        let mut input = core::mem::take(&mut connection.input);
+        let mut output = core::mem::take(&mut connection.output);
+        input.clear();
+        output.clear();
+        slot.spare = Some((input, output));
+        self.free.push(id.index);
+        self.live -= 1;
+        Some(connection)
+    }
+
+    /// The connection, while it lives.
+    pub fn get(&self, id: ConnectionId) -> Option<&Connection> {
+        let slot = self.slots.get(id.index())?;
+        (slot.generation == id.generation).then_some(slot.connection.as_ref())?
+    }
+
+    /// The connection for writing; the network looks at it at the end of the turn.
+    pub fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Connection> {
+        let slot = self.slots.get_mut(id.index())?;
+        if slot.generation != id.generation {
+            return None;
+        }
+        let connection = slot.connection.as_mut()?;
+        if !slot.touched {
+            slot.touched = true;
+            self.touched.push(id);
+        }
+        Some(connection)
+    }
+
+    /// Asks for the end once all output is sent: FIN, a brief drain, then close.
+    pub fn close(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.get_mut(id)
+            && connection.ending == Ending::Open
+        {
+            connection.ending = Ending::Graceful;
+        }
+    }
+
+    /// Asks for a reset at once; output that was not sent is lost.
+    pub fn abort(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.get_mut(id) {
+            connection.ending = Ending::Abort;
+        }
+    }
+
+    /// Says that nothing is under way on a connection since `idle_since`, or, with `None`, that
+    /// something is. When the table is full the one idle for longest makes room.
+    pub fn set_idle(&mut self, id: ConnectionId, idle_since: Option<Instant>) {
+        if let Some(connection) = self.slot_mut(id).and_then(|slot| slot.connection.as_mut()) {
+            connection.idle_since = idle_since;
+        }
+    }
+
+    /// The connection that has been idle for longest and is not already ending.
+    pub fn longest_idle(&self) -> Option<ConnectionId> {
+        let idle = |(index, slot): (usize, &Slot)| {
+            let connection = slot.connection.as_ref()?;
+            let since = connection.idle_since?;
+            let id = ConnectionId { index: u16::try_from(index).ok()?, generation: slot.generation };
+            (connection.ending == Ending::Open).then_some((since, id))
+        };
+        self.slots.iter().enumerate().filter_map(idle).min().map(|(_, id)| id)
+    }
+
+    /// Takes one of the connections that were written, consumed or ended since it was last taken.
+    pub fn take_touched(&mut self) -> Option<ConnectionId> {
+        while let Some(id) = self.touched.pop() {
+            if let Some(slot) = self.slot_mut(id) {
+                slot.touched = false;
+                return Some(id);
+            }
+        }
+        None
+    }
+
+    fn grow(&mut self) -> Option<u16> {
+        let index = self.slots.len();
+        if index >= CONNECTIONS_MAX {
+            return None;
+        }
+        self.slots.push(Slot::default());
+        u16::try_from(index).ok()
+    }
+
+    fn slot_mut(&mut self, id: ConnectionId) -> Option<&mut Slot> {
+        let slot = self.slots.get_mut(id.index())?;
+        (slot.generation == id.generation && slot.connection.is_some()).then_some(slot)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dead_id_never_finds_the_next_connection_in_its_slot() {
+        let mut table = Connections::new();
+        let first = table.open(0, Origin::Accepted(0)).expect("room");
+        table.get_mut(first).expect("live").output.write(b"x").expect("fits");
+        assert!(table.remove(first).is_some());
+        let second = table.open(0, Origin::Accepted(0)).expect("room");
+        assert_eq!(first.index(), second.index());
+        assert!(table.get(first).is_none());
+        assert!(table.remove(first).is_none());
+        assert!(table.get(second).expect("live").output.is_empty());
+        assert_eq!(table.take_touched(), None, "a touch of the dead one says nothing of the next");
+    }
+
+    #[test]
+    fn the_table_is_bounded_and_finds_the_longest_idle() {
+        let mut table = Connections::new();
+        let ids: Vec<_> = core::iter::from_fn(|| table.open(0, Origin::Accepted(0))).collect();
+        assert_eq!(ids.len(), CONNECTIONS_MAX);
+        table.set_idle(ids[7], Some(Instant::from_millis(9)));
+        table.set_idle(ids[8], Some(Instant::from_millis(4)));
+        assert_eq!(table.longest_idle(), Some(ids[8]));
+        table.abort(ids[8]);
+        assert_eq!(table.longest_idle(), Some(ids[7]));
+    }
+}

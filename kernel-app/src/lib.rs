@@ -1,0 +1,21 @@
+//! What turns a [`Service`] into a Hermit unikernel, a Linux process or a simulated node.
+//!
+//! A service is a state machine over [`Connections`]: it names no socket, no clock and no operating
+//! system. The substrate moves bytes between its sockets and the connection table, and says what
+//! time it is. Application logic does not live here.
+#![no_std]
+
+extern crate alloc;
+
+pub mod connections;
+pub mod entropy;
+pub mod network;
+pub mod runtime;
+pub mod service;
+pub mod settings;
+
+pub use connections::{ConnectionId, Connections};
+pub use entropy::Entropy;
+pub use service::{Context, Endpoints, Listener, Origin, Peer, Service, Target};
+pub use settings::Settings;
+pub use wire::{Buffer, Instant};

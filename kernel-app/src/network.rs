@@ -1,0 +1,100 @@
+//! The contract between the runtime and a substrate's sockets.
+//!
+//! Implementations move bytes between sockets and the connection table: smoltcp over a device (Hermit
+//! and the simulator), the kernel's sockets (Linux). They know nothing of services.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::connections::{ConnectionId, Connections};
+use crate::service::Origin;
+use wire::Instant;
+
+/// What happened on the network since it was last polled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Accepted or connected; the table has the entry.
+    Opened(ConnectionId),
+    /// Input arrived, input ended, or output space came free.
+    Ready(ConnectionId),
+    /// Closed by either side or lost; the table still has the entry, the runtime removes it.
+    Closed(ConnectionId),
+    /// A connection to this peer of this service could not be made.
+    Unreachable {
+        /// Index of the service.
+        service: usize,
+        /// Index of the peer in its endpoints.
+        peer: usize,
+        /// Why.
+        reason: Unreachable,
+    },
+}
+
+/// Why a peer could not be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unreachable {
+    /// The other side answered with a reset.
+    Refused,
+    /// No answer within the time allowed.
+    TimedOut,
+    /// The name has no address.
+    NameNotFound,
+    /// The interface has no address yet.
+    NoAddress,
+    /// The connection table or the socket set is full.
+    NoRoom,
+}
+
+impl fmt::Display for Unreachable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Refused => "connection refused: is it running there?",
+            Self::TimedOut => "no answer",
+            Self::NameNotFound => "the name has no address",
+            Self::NoAddress => "this node has no address yet",
+            Self::NoRoom => "too many connections are open",
+        })
+    }
+}
+
+/// A port that cannot be listened on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenError {
+    /// The port.
+    pub port: u16,
+    /// What the substrate says.
+    pub reason: String,
+}
+
+impl fmt::Display for ListenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot listen on port {}: {}; set PORT to a free one", self.port, self.reason)
+    }
+}
+
+impl core::error::Error for ListenError {}
+
+/// A substrate's sockets.
+pub trait Network {
+    /// Accepts connections on `port`; they enter the table with `service` and `origin`.
+    ///
+    /// # Errors
+    /// When the port cannot be had.
+    fn listen(&mut self, port: u16, service: usize, origin: Origin) -> Result<(), ListenError>;
+
+    /// Starts connecting; the outcome is an [`Event::Opened`] or an [`Event::Unreachable`].
+    fn connect(&mut self, host: &str, port: u16, service: usize, peer: usize, now: Instant);
+
+    /// Receives: fills inputs and reports what happened. Never waits.
+    fn poll(&mut self, now: Instant, connections: &mut Connections, events: &mut Vec<Event>);
+
+    /// Sends: drains the outputs of touched connections and acts on asked ends. Never waits.
+    fn flush(&mut self, now: Instant, connections: &mut Connections);
+
+    /// When `poll` must be called next even if nothing arrives.
+    fn next_deadline(&mut self, now: Instant) -> Option<Instant>;
+
+    /// Sleeps until something arrives or `deadline` passes; without one, until something arrives.
+    fn wait(&mut self, now: Instant, deadline: Option<Instant>);
+}

@@ -1,0 +1,106 @@
+//! The contract between a service and whatever runs it.
+//!
+//! Does not run anything: `runtime` calls these methods, one at a time, on one thread.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use crate::connections::{ConnectionId, Connections};
+use crate::entropy::Entropy;
+use wire::Instant;
+
+/// A program of the application: connections and time in, bytes and the next deadline out.
+///
+/// Every `opened` is followed by exactly one `closed` for that connection, also when the service
+/// itself asked for the close.
+pub trait Service {
+    /// A short name for logs and metrics, such as `vote`.
+    fn name(&self) -> &'static str;
+
+    /// The ports to listen on and the peers to stay connected to. Asked once, before anything else.
+    fn endpoints(&self) -> Endpoints;
+
+    /// A connection was accepted, or a peer was reached.
+    fn opened(&mut self, connection: ConnectionId, origin: Origin, context: &mut Context<'_>);
+
+    /// New input arrived, the other side ended its stream, or output space came free.
+    fn ready(&mut self, connection: ConnectionId, context: &mut Context<'_>);
+
+    /// The connection is gone; its id is dead. A lost peer is dialled again by the runtime.
+    fn closed(&mut self, connection: ConnectionId, context: &mut Context<'_>);
+
+    /// Called once at the end of each loop turn, after all events of that turn: the place for work
+    /// that is done once for many commands (group commit), and for what a deadline asked for.
+    fn turn(&mut self, context: &mut Context<'_>);
+
+    /// When `turn` must be called next even if nothing happens.
+    fn next_deadline(&self) -> Option<Instant>;
+}
+
+/// What a service may use while it is called.
+pub struct Context<'a> {
+    /// Monotonic time of this turn.
+    pub now: Instant,
+    /// Wall clock, as time since 1970-01-01T00:00:00Z.
+    pub unix_time: Duration,
+    /// Unpredictable bytes.
+    pub entropy: &'a mut dyn Entropy,
+    /// The node's connection table.
+    pub connections: &'a mut Connections,
+}
+
+/// What a service listens on and connects to.
+#[derive(Clone, Debug, Default)]
+pub struct Endpoints {
+    /// Ports to accept connections on; [`Origin::Accepted`] counts in this order.
+    pub listeners: Vec<Listener>,
+    /// Servers to stay connected to; [`Origin::Peer`] counts in this order.
+    pub peers: Vec<Peer>,
+}
+
+/// A port that accepts connections.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// What it serves, such as `http` or `resp`; a [`Target::Memory`] names it.
+    pub name: &'static str,
+    /// TCP port.
+    pub port: u16,
+}
+
+/// A server that the runtime keeps the service connected to, with backoff and jitter.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// What it is to the service, such as `store`; for logs.
+    pub name: &'static str,
+    /// Where it is.
+    pub target: Target,
+}
+
+/// Where a peer is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// An IPv4 address or a DNS name, and a TCP port.
+    Host {
+        /// Address in dotted notation, or a name.
+        host: String,
+        /// TCP port.
+        port: u16,
+    },
+    /// A service in the same image: bytes move through memory.
+    Memory {
+        /// The other service's [`Service::name`].
+        service: String,
+        /// The other service's [`Listener::name`].
+        listener: &'static str,
+    },
+}
+
+/// How a connection came to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Accepted on the listener with this index in [`Endpoints::listeners`].
+    Accepted(usize),
+    /// Made to the peer with this index in [`Endpoints::peers`].
+    Peer(usize),
+}

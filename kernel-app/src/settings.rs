@@ -1,0 +1,147 @@
+//! Settings of a program: names and values from the environment, checked as they are read.
+//!
+//! On Linux the environment is the process's; in a guest it is the `env=NAME=VALUE` words of the
+//! kernel's command line. This module does not read either: the platform hands the pairs over.
+
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use core::fmt;
+
+use crate::service::Target;
+
+/// Longest value that is accepted.
+pub const VALUE_BYTES_MAX: usize = 1024;
+
+/// The environment of a program.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    values: BTreeMap<String, String>,
+}
+
+/// A setting that cannot be used: which, what it says, and how to mend it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingError {
+    /// Name of the setting.
+    pub name: &'static str,
+    /// The value as given.
+    pub value: String,
+    /// What is expected instead.
+    pub expected: &'static str,
+}
+
+impl fmt::Display for SettingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={:?} cannot be used: give {}", self.name, self.value, self.expected)
+    }
+}
+
+impl core::error::Error for SettingError {}
+
+impl Settings {
+    /// Settings from name and value pairs; a later pair replaces an earlier one.
+    pub fn from_pairs<N: Into<String>, V: Into<String>>(pairs: impl IntoIterator<Item = (N, V)>) -> Self {
+        Self { values: pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect() }
+    }
+
+    /// The value as given; an empty one counts as absent.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.values.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// A text of 1 to `bytes_max` bytes without control characters.
+    ///
+    /// # Errors
+    /// When the value is longer or has control characters.
+    pub fn text(&self, name: &'static str, default: &str, bytes_max: usize) -> Result<String, SettingError> {
+        let value = self.get(name).unwrap_or(default);
+        if value.len() > bytes_max.min(VALUE_BYTES_MAX) || value.chars().any(char::is_control) {
+            return Err(error(name, value, "a short text without control characters"));
+        }
+        Ok(value.to_owned())
+    }
+
+    /// A TCP port.
+    ///
+    /// # Errors
+    /// When the value is not a number from 1 to 65535.
+    pub fn port(&self, name: &'static str, default: u16) -> Result<u16, SettingError> {
+        let Some(value) = self.get(name) else { return Ok(default) };
+        match value.parse() {
+            Ok(port) if port != 0 => Ok(port),
+            _ => Err(error(name, value, "a TCP port from 1 to 65535")),
+        }
+    }
+
+    /// A server as `scheme://host[:port]`, or `memory://service` for one in the same image, which is
+    /// met at its listener called `memory_listener`.
+    ///
+    /// # Errors
+    /// When the value has another shape.
+    pub fn target(
+        &self,
+        name: &'static str,
+        default: &str,
+        scheme: &str,
+        port_default: u16,
+        memory_listener: &'static str,
+    ) -> Result<Target, SettingError> {
+        let value = self.get(name).unwrap_or(default);
+        parse_target(value, scheme, port_default, memory_listener)
+            .ok_or_else(|| error(name, value, "scheme://host:port, such as redis://10.0.2.2:6379"))
+    }
+}
+
+fn error(name: &'static str, value: &str, expected: &'static str) -> SettingError {
+    SettingError { name, value: value.chars().take(80).collect(), expected }
+}
+
+fn parse_target(value: &str, scheme: &str, port_default: u16, listener: &'static str) -> Option<Target> {
+    if let Some(service) = value.strip_prefix("memory://") {
+        return (!service.is_empty()).then(|| Target::Memory { service: service.to_owned(), listener });
+    }
+    let authority = value.strip_prefix(scheme)?.strip_prefix("://")?.trim_end_matches('/');
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) => (host, port.parse().ok().filter(|port| *port != 0)?),
+        None => (authority, port_default),
+    };
+    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-' || c == '_';
+    (!host.is_empty() && host.len() <= 253 && host.chars().all(allowed))
+        .then(|| Target::Host { host: host.to_owned(), port })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(name: &str, value: &str) -> Settings {
+        Settings::from_pairs([(name, value)])
+    }
+
+    fn redis(value: &str) -> Result<Target, SettingError> {
+        one("REDIS_URL", value).target("REDIS_URL", "redis://store", "redis", 6379, "resp")
+    }
+
+    #[test]
+    fn targets_name_a_host_or_a_service_in_the_image() {
+        let host = |host: &str, port| Target::Host { host: host.to_owned(), port };
+        assert_eq!(redis("redis://10.0.2.2:7000"), Ok(host("10.0.2.2", 7000)));
+        assert_eq!(redis("redis://store/"), Ok(host("store", 6379)));
+        assert_eq!(redis(""), Ok(host("store", 6379)));
+        let memory = Target::Memory { service: "store".to_owned(), listener: "resp" };
+        assert_eq!(redis("memory://store"), Ok(memory));
+        for wrong in
+            ["http://store", "redis://", "redis://a b", "redis://store:0", "redis://store:x", "memory://"]
+        {
+            assert!(redis(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_setting_the_value_and_the_way_out() {
+        let error = one("PORT", "70000").port("PORT", 80).expect_err("too large");
+        let expected = "PORT=\"70000\" cannot be used: give a TCP port from 1 to 65535";
+        assert_eq!(alloc::format!("{error}"), expected);
+        assert!(one("OPTION_A", "Ca\nts").text("OPTION_A", "Cats", 64).is_err());
+    }
+}

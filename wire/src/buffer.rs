@@ -1,0 +1,138 @@
+//! A bounded byte queue that is always one contiguous slice.
+//!
+//! Not a ring: parsers need slices, so consumed bytes are given back by moving the rest, and only
+//! when the space is needed.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+/// Bytes in arrival order, at most `limit` of them.
+#[derive(Debug, Default)]
+pub struct Buffer {
+    bytes: Vec<u8>,
+    start: usize,
+    limit: usize,
+}
+
+/// The buffer has no room for what was to be written; nothing was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full {
+    /// Bytes that were to be written.
+    pub wanted: usize,
+    /// Bytes that would have fitted.
+    pub space: usize,
+}
+
+impl fmt::Display for Full {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes do not fit in the {} left", self.wanted, self.space)
+    }
+}
+
+impl core::error::Error for Full {}
+
+impl Buffer {
+    /// An empty buffer for at most `limit` bytes; allocates on first use.
+    pub const fn new(limit: usize) -> Self {
+        Self { bytes: Vec::new(), start: 0, limit }
+    }
+
+    /// The queued bytes, oldest first.
+    pub fn as_slice(&self) -> &[u8] {
+        &self.bytes[self.start..]
+    }
+
+    /// How many bytes are queued.
+    pub fn len(&self) -> usize {
+        self.bytes.len() - self.start
+    }
+
+    /// Whether nothing is queued.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many more bytes fit.
+    pub fn space(&self) -> usize {
+        self.limit.saturating_sub(self.len())
+    }
+
+    /// Drops the oldest `count` bytes (all, when there are fewer).
+    pub fn consume(&mut self, count: usize) {
+        self.start = (self.start + count).min(self.bytes.len());
+        if self.start == self.bytes.len() {
+            self.bytes.clear();
+            self.start = 0;
+        }
+    }
+
+    /// Drops everything and keeps the allocation.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.start = 0;
+    }
+
+    /// Appends all of `bytes`, or nothing.
+    ///
+    /// # Errors
+    /// [`Full`] when they do not fit within the limit.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), Full> {
+        if bytes.len() > self.space() {
+            return Err(Full { wanted: bytes.len(), space: self.space() });
+        }
+        self.compact_for(bytes.len());
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Appends as much of `bytes` as fits and says how much that was.
+    pub fn write_some(&mut self, bytes: &[u8]) -> usize {
+        let count = bytes.len().min(self.space());
+        self.compact_for(count);
+        self.bytes.extend_from_slice(&bytes[..count]);
+        count
+    }
+
+    /// Moves the rest to the front when appending `count` bytes would otherwise grow the allocation.
+    fn compact_for(&mut self, count: usize) {
+        if self.start > 0 && self.bytes.len() + count > self.bytes.capacity() {
+            self.bytes.drain(..self.start);
+            self.start = 0;
+        }
+    }
+}
+
+/// Formats straight into the buffer; fails as a whole write does when there is no room.
+impl fmt::Write for Buffer {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.write(text.as_bytes()).map_err(|_| fmt::Error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_that_does_not_fit_writes_nothing() {
+        let mut buffer = Buffer::new(4);
+        buffer.write(b"abc").expect("fits");
+        assert_eq!(buffer.write(b"de"), Err(Full { wanted: 2, space: 1 }));
+        assert_eq!(buffer.as_slice(), b"abc");
+        assert_eq!(buffer.write_some(b"de"), 1);
+        assert_eq!(buffer.as_slice(), b"abcd");
+    }
+
+    #[test]
+    fn consumed_space_is_used_again_without_growing() {
+        let mut buffer = Buffer::new(8);
+        buffer.write(b"12345678").expect("fits");
+        let capacity = buffer.bytes.capacity();
+        for _ in 0..100 {
+            buffer.consume(3);
+            buffer.write(b"abc").expect("fits");
+        }
+        assert_eq!(buffer.len(), 8);
+        assert_eq!(buffer.bytes.capacity(), capacity);
+    }
+}

@@ -1,0 +1,13 @@
+//! Wire protocols as sans-IO state machines: bytes and time in, bytes and the next deadline out.
+//!
+//! Knows no socket, clock or operating system; who moves the bytes is `kernel-app`'s business.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod buffer;
+pub mod time;
+
+pub use buffer::Buffer;
+pub use time::Instant;

@@ -1,0 +1,71 @@
+//! A point on the monotonic clock, as an argument.
+//!
+//! Reads no clock: the platform, the test or the simulator says what time it is.
+
+use core::ops::{Add, Sub};
+use core::time::Duration;
+
+/// Microseconds since an arbitrary start (boot, on Hermit). Never goes back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant(u64);
+
+impl Instant {
+    /// The clock's start.
+    pub const ZERO: Self = Self(0);
+
+    /// `micros` microseconds after the start.
+    pub const fn from_micros(micros: u64) -> Self {
+        Self(micros)
+    }
+
+    /// `millis` milliseconds after the start.
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis.saturating_mul(1_000))
+    }
+
+    /// Microseconds since the start.
+    pub const fn as_micros(self) -> u64 {
+        self.0
+    }
+
+    /// Time from `earlier` to `self`; zero when `earlier` is later.
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Add<Duration> for Instant {
+    type Output = Self;
+
+    fn add(self, duration: Duration) -> Self {
+        let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_add(micros))
+    }
+}
+
+impl Sub for Instant {
+    type Output = Duration;
+
+    fn sub(self, earlier: Self) -> Duration {
+        self.since(earlier)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_saturate_at_zero() {
+        let early = Instant::from_millis(1);
+        let late = early + Duration::from_millis(5);
+        assert_eq!(late - early, Duration::from_millis(5));
+        assert_eq!(early - late, Duration::ZERO);
+    }
+
+    #[test]
+    fn sums_saturate_at_the_end_of_time() {
+        let end = Instant::from_micros(u64::MAX);
+        assert_eq!(end + Duration::MAX, end);
+    }
+}
