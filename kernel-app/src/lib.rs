@@ -9,10 +9,13 @@ extern crate alloc;
 
 pub mod connections;
 pub mod entropy;
+pub mod http;
+pub mod metrics;
 pub mod network;
 pub mod runtime;
 pub mod service;
 pub mod settings;
+pub mod stack;
 
 pub use connections::{ConnectionId, Connections};
 pub use entropy::Entropy;

@@ -7,6 +7,8 @@
 extern crate alloc;
 
 pub mod buffer;
+pub mod form;
+pub mod http;
 pub mod time;
 
 pub use buffer::Buffer;
