@@ -12,6 +12,9 @@ use wire::{Buffer, Instant};
 pub const INPUT_BYTES_MAX: usize = 64 * 1024;
 /// Most bytes that wait for the network on one connection.
 pub const OUTPUT_BYTES_MAX: usize = 256 * 1024;
+/// A service hears `ready` when an output that was above this has drained to it or below. So it never
+/// waits in vain for space, as long as one write needs at most the space above this mark.
+pub const OUTPUT_LOW_WATER_BYTES: usize = 32 * 1024;
 /// Most connections of a node, of all its services together.
 pub const CONNECTIONS_MAX: usize = 1024;
 
@@ -151,6 +154,11 @@ impl Connections {
             self.touched.push(id);
         }
         Some(connection)
+    }
+
+    /// The connection for the network's own bookkeeping: not marked as touched.
+    pub fn get_untouched(&mut self, id: ConnectionId) -> Option<&mut Connection> {
+        self.slot_mut(id)?.connection.as_mut()
     }
 
     /// Asks for the end once all output is sent: FIN, a brief drain, then close.

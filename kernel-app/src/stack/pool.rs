@@ -1,0 +1,200 @@
+//! The pool of TCP sockets and what each of them is for.
+//!
+//! Moves no bytes and makes no connections; it only says which socket may be used for what.
+
+use alloc::string::ToString;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use smoltcp::iface::{SocketHandle, SocketSet};
+use smoltcp::socket::tcp;
+
+use super::{BACKLOG, RECEIVE_BYTES, RESPONSE_TIMEOUT, SEND_BYTES, SOCKETS_MAX};
+use crate::connections::{CONNECTIONS_MAX, ConnectionId};
+use crate::network::ListenError;
+use crate::service::Origin;
+use wire::Instant;
+
+/// What a socket of the pool is for right now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Free.
+    Spare,
+    /// Waits for a SYN.
+    Listening,
+    /// Received a SYN, or sent one that was answered; enters the table once the handshake is done.
+    Opening { service: usize, origin: Origin },
+    /// Sent a SYN; a dial watches over it.
+    Dialing,
+    /// Carries a connection of the table.
+    Open(ConnectionId),
+    /// Carries a connection whose service has ended it; reset at the deadline.
+    Closing(ConnectionId, Instant),
+    /// Over; free after the next egress has sent its last ACK or reset.
+    Finished,
+}
+
+/// A port that accepts connections.
+#[derive(Debug)]
+struct Port {
+    number: u16,
+    service: usize,
+    origin: Origin,
+    listening: Vec<usize>,
+}
+
+/// All TCP sockets of the node.
+#[derive(Debug, Default)]
+pub(super) struct Pool {
+    pub members: Vec<Member>,
+    ports: Vec<Port>,
+    spare: Vec<usize>,
+    finished: Vec<usize>,
+    /// Pool index by [`ConnectionId::index`].
+    by_connection: Vec<Option<usize>>,
+}
+
+/// One socket and its role.
+#[derive(Debug)]
+pub(super) struct Member {
+    pub handle: SocketHandle,
+    pub role: Role,
+}
+
+impl Pool {
+    /// Opens a port with a full backlog of listening sockets.
+    pub fn listen(
+        &mut self,
+        number: u16,
+        service: usize,
+        origin: Origin,
+        sockets: &mut SocketSet<'static>,
+    ) -> Result<(), ListenError> {
+        let error = |reason: &str| ListenError { port: number, reason: reason.to_string() };
+        if number == 0 || self.ports.iter().any(|port| port.number == number) {
+            return Err(error("the port is zero or already listened on"));
+        }
+        self.ports.push(Port { number, service, origin, listening: Vec::new() });
+        self.fill_backlog(self.ports.len() - 1, sockets);
+        Ok(())
+    }
+
+    /// Replaces listening sockets that have received a SYN.
+    pub fn replace_taken_listeners(&mut self, sockets: &mut SocketSet<'static>) {
+        for port in 0..self.ports.len() {
+            let members = &mut self.members;
+            let Port { service, origin, .. } = self.ports[port];
+            self.ports[port].listening.retain(|index| {
+                let member = &mut members[*index];
+                let waits = sockets.get::<tcp::Socket>(member.handle).state() == tcp::State::Listen;
+                if !waits {
+                    member.role = Role::Opening { service, origin };
+                }
+                waits
+            });
+            self.fill_backlog(port, sockets);
+        }
+    }
+
+    fn fill_backlog(&mut self, port: usize, sockets: &mut SocketSet<'static>) {
+        while self.ports[port].listening.len() < BACKLOG {
+            let Some(index) = self.take_spare(sockets) else { return };
+            let number = self.ports[port].number;
+            let socket = sockets.get_mut::<tcp::Socket>(self.members[index].handle);
+            socket.set_keep_alive(None);
+            if socket.listen(number).is_err() {
+                self.spare.push(index);
+                return;
+            }
+            self.members[index].role = Role::Listening;
+            self.ports[port].listening.push(index);
+        }
+    }
+
+    /// A closed socket for a new use; none when [`SOCKETS_MAX`] are in use.
+    pub fn take_spare(&mut self, sockets: &mut SocketSet<'static>) -> Option<usize> {
+        if let Some(index) = self.spare.pop() {
+            return Some(index);
+        }
+        if self.members.len() >= SOCKETS_MAX {
+            return None;
+        }
+        let handle = sockets.add(new_socket());
+        self.members.push(Member { handle, role: Role::Spare });
+        Some(self.members.len() - 1)
+    }
+
+    /// Gives back a socket that was taken and never used.
+    pub fn give_back(&mut self, index: usize) {
+        self.members[index].role = Role::Spare;
+        self.spare.push(index);
+    }
+
+    /// Whether new connections have nowhere to go: some port has no socket listening.
+    pub fn is_exhausted(&self) -> bool {
+        self.ports.iter().any(|port| port.listening.is_empty())
+    }
+
+    /// Ties a socket to a connection of the table.
+    pub fn attach(&mut self, index: usize, id: ConnectionId) {
+        if self.by_connection.len() <= id.index() {
+            self.by_connection.resize(CONNECTIONS_MAX.min(id.index() * 2 + 8), None);
+        }
+        self.by_connection[id.index()] = Some(index);
+        self.members[index].role = Role::Open(id);
+    }
+
+    /// The socket that carries a connection.
+    pub fn carrier(&self, id: ConnectionId) -> Option<usize> {
+        let index = (*self.by_connection.get(id.index())?)?;
+        match self.members[index].role {
+            Role::Open(carried) | Role::Closing(carried, _) if carried == id => Some(index),
+            _ => None,
+        }
+    }
+
+    /// Ends a socket's use; it is free once the next egress has sent its last packet.
+    pub fn finish(&mut self, index: usize) {
+        if let Role::Open(id) | Role::Closing(id, _) = self.members[index].role {
+            self.by_connection[id.index()] = None;
+        }
+        self.members[index].role = Role::Finished;
+        self.finished.push(index);
+    }
+
+    /// Frees finished sockets after an egress, and refills backlogs that had run dry.
+    pub fn recycle_finished(&mut self, sockets: &mut SocketSet<'static>) {
+        if self.finished.is_empty() {
+            return;
+        }
+        while let Some(index) = self.finished.pop() {
+            // From TIME-WAIT too: 10 s of it would empty the pool at a few hundred connections a second.
+            sockets.get_mut::<tcp::Socket>(self.members[index].handle).abort();
+            self.give_back(index);
+        }
+        for port in 0..self.ports.len() {
+            self.fill_backlog(port, sockets);
+        }
+    }
+
+    /// When the first closing connection has taken too long.
+    pub fn earliest_linger(&self) -> Option<Instant> {
+        let deadline = |member: &Member| match member.role {
+            Role::Closing(_, deadline) => Some(deadline),
+            _ => None,
+        };
+        self.members.iter().filter_map(deadline).min()
+    }
+}
+
+fn new_socket() -> tcp::Socket<'static> {
+    let receive = tcp::SocketBuffer::new(vec![0; RECEIVE_BYTES]);
+    let send = tcp::SocketBuffer::new(vec![0; SEND_BYTES]);
+    let mut socket = tcp::Socket::new(receive, send);
+    socket.set_nagle_enabled(false);
+    // Replies follow within the same turn and carry the ACK.
+    socket.set_ack_delay(None);
+    let timeout_ms = RESPONSE_TIMEOUT.as_millis() as u64;
+    socket.set_timeout(Some(smoltcp::time::Duration::from_millis(timeout_ms)));
+    socket
+}
