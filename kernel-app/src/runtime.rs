@@ -1,1 +1,236 @@
 //! The event loop's turn: network events to services, services' bytes to the network.
+//!
+//! Reads no clock and knows no substrate: the platform calls [`Runtime::turn`] with the time and then
+//! waits until the deadline that it returns. What happens to one connection is decided by services.
+
+mod peers;
+mod pipes;
+#[cfg(test)]
+mod tests;
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+use crate::connections::{ConnectionId, Connections};
+use crate::entropy::Entropy;
+use crate::network::{Event, ListenError, Network};
+use crate::service::{Context, Endpoints, Origin, Peer, Service, Target};
+use peers::{Goal, Peers};
+use pipes::Pipes;
+use wire::Instant;
+
+/// Most times per turn that bytes move through memory and the services' `turn` follows; what is left
+/// then moves in the next turn, after the network had its share.
+const MEMORY_ROUNDS_MAX: usize = 8;
+
+/// Services on a network: everything of a node but its clock and its entropy.
+pub struct Runtime<N> {
+    network: N,
+    connections: Connections,
+    events: Vec<Event>,
+    node: Node,
+}
+
+/// What events are dispatched to; apart from the table and the network, so that services can be
+/// called with the table borrowed.
+struct Node {
+    services: Vec<Box<dyn Service>>,
+    peers: Peers,
+    pipes: Pipes,
+}
+
+/// A node that cannot start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StartError {
+    /// A port cannot be listened on.
+    Listen(ListenError),
+    /// A `memory://` peer that is not in this image.
+    NoSuchService {
+        /// Name of the service that has the peer.
+        service: &'static str,
+        /// Name of the peer.
+        peer: &'static str,
+        /// The service it names.
+        wanted: String,
+        /// The listener it names.
+        listener: &'static str,
+    },
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listen(error) => error.fmt(f),
+            Self::NoSuchService { service, peer, wanted, listener } => write!(
+                f,
+                "{service} wants its {peer} at memory://{wanted}, but this image has no service \
+                 {wanted:?} that listens for {listener}; name one that it has, or a host and port"
+            ),
+        }
+    }
+}
+
+impl core::error::Error for StartError {}
+
+impl From<ListenError> for StartError {
+    fn from(error: ListenError) -> Self {
+        Self::Listen(error)
+    }
+}
+
+impl<N: Network> Runtime<N> {
+    /// Services ready to run: their ports are listened on, their peers are dialled by the first turn.
+    /// A listener with port 0 is met through memory only.
+    ///
+    /// # Errors
+    /// When a port is taken or a `memory://` peer is not among `services`.
+    pub fn new(mut network: N, services: Vec<Box<dyn Service>>) -> Result<Self, StartError> {
+        let endpoints: Vec<_> = services.iter().map(|service| service.endpoints()).collect();
+        let mut peers = Peers::default();
+        for (index, service) in services.iter().enumerate() {
+            let Endpoints { listeners, peers: wanted } = &endpoints[index];
+            for (number, listener) in listeners.iter().enumerate().filter(|(_, l)| l.port != 0) {
+                network.listen(listener.port, index, Origin::Accepted(number))?;
+            }
+            for (number, peer) in wanted.iter().enumerate() {
+                let goal = goal_of(service.name(), peer, &services, &endpoints)?;
+                peers.add(index, number, (service.name(), peer.name), goal);
+            }
+        }
+        let node = Node { services, peers, pipes: Pipes::default() };
+        Ok(Self { network, connections: Connections::new(), events: Vec::new(), node })
+    }
+
+    /// One turn: what arrived goes to the services, what they wrote goes out. Returns when the next
+    /// turn is due even if nothing arrives; `now` when work is left.
+    pub fn turn(&mut self, now: Instant, unix_time: Duration, entropy: &mut dyn Entropy) -> Option<Instant> {
+        self.network.poll(now, &mut self.connections, &mut self.events);
+        let mut context = Context { now, unix_time, entropy, connections: &mut self.connections };
+        for event in self.events.drain(..) {
+            self.node.dispatch(event, &mut context);
+        }
+        self.node.dial(&mut self.network, &mut context);
+        let work_left = self.node.run(&mut context);
+        self.network.flush(now, &mut self.connections);
+        if work_left {
+            return Some(now);
+        }
+        [self.network.next_deadline(now), self.node.next_deadline()].into_iter().flatten().min()
+    }
+
+    /// Sleeps until something arrives or `deadline` passes; without one, until something arrives.
+    pub fn wait(&mut self, now: Instant, deadline: Option<Instant>) {
+        self.network.wait(now, deadline);
+    }
+
+    /// The network, for what its platform asks of it.
+    pub fn network_mut(&mut self) -> &mut N {
+        &mut self.network
+    }
+
+    /// The connection table as it is between turns.
+    pub fn connections(&self) -> &Connections {
+        &self.connections
+    }
+}
+
+impl Node {
+    fn dispatch(&mut self, event: Event, context: &mut Context<'_>) {
+        match event {
+            Event::Opened(id) => self.opened(id, context),
+            Event::Ready(id) => self.ready(id, context),
+            Event::Closed(id) => self.closed(id, context),
+            Event::Unreachable { service, peer, reason } => self.peers.failed(service, peer, reason, context),
+        }
+    }
+
+    fn opened(&mut self, id: ConnectionId, context: &mut Context<'_>) {
+        let Some((service, origin)) = owner(id, context) else { return };
+        if let Origin::Peer(peer) = origin {
+            self.peers.reached(service, peer, context.now);
+        }
+        self.services[service].opened(id, origin, context);
+    }
+
+    fn ready(&mut self, id: ConnectionId, context: &mut Context<'_>) {
+        if let Some((service, _)) = owner(id, context) {
+            self.services[service].ready(id, context);
+        }
+    }
+
+    fn closed(&mut self, id: ConnectionId, context: &mut Context<'_>) {
+        let Some((service, origin)) = owner(id, context) else { return };
+        self.services[service].closed(id, context);
+        context.connections.remove(id);
+        if let Origin::Peer(peer) = origin {
+            self.peers.lost(service, peer, context);
+        }
+    }
+
+    /// Dials the peers that are due.
+    fn dial<N: Network>(&mut self, network: &mut N, context: &mut Context<'_>) {
+        while let Some((service, peer, goal)) = self.peers.take_due(context.now) {
+            match goal {
+                Goal::Host { host, port } => network.connect(host, *port, service, peer, context.now),
+                Goal::Memory { service: server, listener } => {
+                    let ends = [(service, Origin::Peer(peer)), (*server, Origin::Accepted(*listener))];
+                    self.join(ends, context);
+                }
+            }
+        }
+    }
+
+    /// Calls the services' `turn`, and moves what they have for one another through memory, until all
+    /// is quiet. Says whether something is left because there was too much.
+    fn run(&mut self, context: &mut Context<'_>) -> bool {
+        for round in 0..MEMORY_ROUNDS_MAX {
+            let moved = self.move_through_memory(context);
+            if round > 0 && !moved {
+                return false;
+            }
+            for service in &mut self.services {
+                service.turn(context);
+            }
+            if self.pipes.is_empty() {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let services = self.services.iter().filter_map(|service| service.next_deadline()).min();
+        [services, self.peers.next_deadline(), self.pipes.next_deadline()].into_iter().flatten().min()
+    }
+}
+
+/// Whose connection it is and how it came to be, while it lives.
+fn owner(id: ConnectionId, context: &Context<'_>) -> Option<(usize, Origin)> {
+    context.connections.get(id).map(|connection| (connection.service, connection.origin))
+}
+
+/// Where a peer is, with the names of a `memory://` one looked up.
+fn goal_of(
+    service: &'static str,
+    peer: &Peer,
+    services: &[Box<dyn Service>],
+    endpoints: &[Endpoints],
+) -> Result<Goal, StartError> {
+    let (wanted, name) = match &peer.target {
+        Target::Host { host, port } => return Ok(Goal::Host { host: host.clone(), port: *port }),
+        Target::Memory { service, listener } => (service, *listener),
+    };
+    let found = services.iter().position(|service| service.name() == wanted).and_then(|index| {
+        let listener = endpoints[index].listeners.iter().position(|listener| listener.name == name)?;
+        Some(Goal::Memory { service: index, listener })
+    });
+    found.ok_or_else(|| StartError::NoSuchService {
+        service,
+        peer: peer.name,
+        wanted: wanted.clone(),
+        listener: name,
+    })
+}

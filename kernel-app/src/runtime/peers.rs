@@ -1,0 +1,170 @@
+//! Outgoing connections that are wanted for ever: when each is dialled, and what the log says of it.
+//!
+//! Moves no bytes and opens no sockets: the runtime asks what is due and tells what came of it.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+use crate::entropy::Entropy;
+use crate::network::Unreachable;
+use crate::service::Context;
+use wire::Instant;
+
+/// Longest wait before the first attempt after a failure; half to all of it, by chance.
+pub const BACKOFF_MIN_MS: u64 = 50;
+/// Longest wait between attempts; they double up to it.
+pub const BACKOFF_MAX_MS: u64 = 2_000;
+/// A connection that lived this long was a good one: the next failure waits from the least again.
+pub const GOOD_AFTER: Duration = Duration::from_secs(2);
+
+/// Where a peer is.
+#[derive(Debug)]
+pub(super) enum Goal {
+    /// On the network.
+    Host {
+        /// Address or name.
+        host: String,
+        /// TCP port.
+        port: u16,
+    },
+    /// In this image.
+    Memory {
+        /// Index of the service.
+        service: usize,
+        /// Index of its listener.
+        listener: usize,
+    },
+}
+
+impl fmt::Display for Goal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host { host, port } => write!(f, "{host}:{port}"),
+            Self::Memory { .. } => f.write_str("memory"),
+        }
+    }
+}
+
+/// All peers of a node.
+#[derive(Debug, Default)]
+pub(super) struct Peers {
+    peers: Vec<PeerState>,
+}
+
+#[derive(Debug)]
+struct PeerState {
+    service: usize,
+    peer: usize,
+    /// The service's name and what the peer is to it.
+    names: (&'static str, &'static str),
+    goal: Goal,
+    stage: Stage,
+    /// Failures in a row.
+    failures: u32,
+    logged: Logged,
+}
+
+#[derive(Debug)]
+enum Stage {
+    DueAt(Instant),
+    Dialling,
+    UpSince(Instant),
+}
+
+/// What the log said last, so that it says each change once.
+#[derive(Debug, PartialEq, Eq)]
+enum Logged {
+    Nothing,
+    Reachable,
+    Lost,
+    Unreachable(Unreachable),
+}
+
+impl Peers {
+    /// Adds a peer that is due at once.
+    pub fn add(&mut self, service: usize, peer: usize, names: (&'static str, &'static str), goal: Goal) {
+        let stage = Stage::DueAt(Instant::ZERO);
+        self.peers.push(PeerState {
+            service,
+            peer,
+            names,
+            goal,
+            stage,
+            failures: 0,
+            logged: Logged::Nothing,
+        });
+    }
+
+    /// A peer that must be dialled now: its service, its index there, and where it is.
+    pub fn take_due(&mut self, now: Instant) -> Option<(usize, usize, &Goal)> {
+        let is_due = |peer: &&mut PeerState| matches!(peer.stage, Stage::DueAt(at) if at <= now);
+        let peer = self.peers.iter_mut().find(is_due)?;
+        peer.stage = Stage::Dialling;
+        Some((peer.service, peer.peer, &peer.goal))
+    }
+
+    /// When the next attempt is due.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let due = |peer: &PeerState| if let Stage::DueAt(at) = peer.stage { Some(at) } else { None };
+        self.peers.iter().filter_map(due).min()
+    }
+
+    /// A connection was made.
+    pub fn reached(&mut self, service: usize, peer: usize, now: Instant) {
+        let Some(peer) = self.find(service, peer) else { return };
+        peer.stage = Stage::UpSince(now);
+        if peer.logged != Logged::Reachable {
+            peer.logged = Logged::Reachable;
+            let (service, name) = peer.names;
+            log::info!("{service}: {name} at {} is reachable", peer.goal);
+        }
+    }
+
+    /// A connection that was made is gone.
+    pub fn lost(&mut self, service: usize, peer: usize, context: &mut Context<'_>) {
+        let Some(peer) = self.find(service, peer) else { return };
+        if matches!(peer.stage, Stage::UpSince(since) if context.now - since >= GOOD_AFTER) {
+            peer.failures = 0;
+        }
+        if peer.logged != Logged::Lost {
+            peer.logged = Logged::Lost;
+            let (service, name) = peer.names;
+            log::warn!("{service}: the connection to {name} at {} is lost; dialling again", peer.goal);
+        }
+        peer.back_off(context.now, context.entropy);
+    }
+
+    /// A connection could not be made.
+    pub fn failed(&mut self, service: usize, peer: usize, reason: Unreachable, context: &mut Context<'_>) {
+        let Some(peer) = self.find(service, peer) else { return };
+        if peer.logged != Logged::Unreachable(reason) {
+            peer.log_failure(reason);
+        }
+        peer.back_off(context.now, context.entropy);
+    }
+
+    fn find(&mut self, service: usize, peer: usize) -> Option<&mut PeerState> {
+        self.peers.iter_mut().find(|state| state.service == service && state.peer == peer)
+    }
+}
+
+impl PeerState {
+    fn back_off(&mut self, now: Instant, entropy: &mut dyn Entropy) {
+        let longest = BACKOFF_MAX_MS.min(BACKOFF_MIN_MS << self.failures.min(10));
+        let delay_ms = longest / 2 + entropy.next_u64() % (longest / 2 + 1);
+        self.failures = self.failures.saturating_add(1);
+        self.stage = Stage::DueAt(now + Duration::from_millis(delay_ms));
+    }
+
+    fn log_failure(&mut self, reason: Unreachable) {
+        // Every node starts before it has an address: that is no news.
+        if reason == Unreachable::NoAddress && self.logged == Logged::Nothing {
+            return;
+        }
+        self.logged = Logged::Unreachable(reason);
+        let (service, name) = self.names;
+        log::warn!("{service}: {name} at {} is unreachable: {reason}; trying again", self.goal);
+    }
+}
