@@ -7,6 +7,7 @@
 
 extern crate alloc;
 
+pub mod assets;
 pub mod connections;
 pub mod entropy;
 pub mod http;
