@@ -9,6 +9,7 @@ extern crate alloc;
 pub mod buffer;
 pub mod form;
 pub mod http;
+pub mod resp;
 pub mod time;
 
 pub use buffer::Buffer;

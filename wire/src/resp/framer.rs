@@ -1,0 +1,230 @@
+//! Requests as a server reads them: an array of bulk strings, or an inline line.
+//!
+//! Flat and bounded: arrays in arrays are no requests. Remembers how far it has come, so that input
+//! which arrives byte by byte is looked at once per byte.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::inline;
+use super::{ARGS_MAX, Args, COMMAND_BYTES_MAX, Span};
+
+/// Finds requests in one connection's input.
+#[derive(Debug, Default)]
+pub struct Framer {
+    state: State,
+    /// Bytes of the current request that are dealt with.
+    at: usize,
+    spans: Vec<Span>,
+    /// The words of an inline request.
+    words: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Start,
+    /// In a line without a type byte.
+    Inline,
+    /// Before a bulk string's header; so many are missing.
+    Header { left: usize },
+    /// In a bulk string of this length; so many are missing, this one included.
+    Bulk { left: usize, length: usize },
+    /// The last call gave a request; the next one begins another.
+    Done,
+}
+
+/// A complete request.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    /// Its arguments; none for a blank line or an empty array, which get no reply.
+    pub args: Args<'a>,
+    /// Its length in the input, to be consumed before the framer is asked again.
+    pub bytes: usize,
+}
+
+/// Input that is no request. Reply with the text as an `ERR`, then close: what follows has no meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FrameError {
+    /// An array's count is no number or above [`ARGS_MAX`].
+    ArrayCount,
+    /// A bulk string's length is no number or makes the request longer than [`COMMAND_BYTES_MAX`].
+    BulkLength,
+    /// An argument begins with this byte instead of `$`.
+    ExpectedBulk(u8),
+    /// A bulk string is not followed by CRLF.
+    BulkEnd,
+    /// A line without end is longer than [`COMMAND_BYTES_MAX`].
+    InlineTooLong,
+    /// An inline request's quotes do not match.
+    UnbalancedQuotes,
+}
+
+impl fmt::Display for FrameError {
+    /// Redis's own words, where it has any.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Protocol error: ")?;
+        match self {
+            Self::ArrayCount => f.write_str("invalid multibulk length"),
+            Self::BulkLength => f.write_str("invalid bulk length"),
+            Self::ExpectedBulk(byte) => write!(f, "expected '$', got '{}'", byte.escape_ascii()),
+            Self::BulkEnd => f.write_str("expected CRLF after a bulk string"),
+            Self::InlineTooLong => f.write_str("too big inline request"),
+            Self::UnbalancedQuotes => f.write_str("unbalanced quotes in request"),
+        }
+    }
+}
+
+impl core::error::Error for FrameError {}
+
+/// What one step of the framer came to.
+enum Step {
+    Again,
+    Incomplete,
+    Complete,
+}
+
+impl Framer {
+    /// A framer at the start of a connection's input.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The request at the start of `input`; `None` while it is incomplete.
+    ///
+    /// Until a request is given, `input` must be what it was at the last call, with new bytes only at
+    /// its end. After one is given, [`Frame::bytes`] of it must be gone.
+    ///
+    /// # Errors
+    /// When the input is no request; the framer must not be asked again.
+    pub fn next<'a>(&'a mut self, input: &'a [u8]) -> Result<Option<Frame<'a>>, FrameError> {
+        if self.state == State::Done {
+            self.reset();
+        }
+        loop {
+            match self.step(input)? {
+                Step::Again => {}
+                Step::Incomplete => return Ok(None),
+                Step::Complete => break,
+            }
+        }
+        let inline = self.state == State::Inline;
+        self.state = State::Done;
+        let args = Args::new(if inline { &self.words } else { input }, &self.spans);
+        Ok(Some(Frame { args, bytes: self.at }))
+    }
+
+    /// Whether part of a request has been seen, so that an end of input would cut it off.
+    pub fn is_midway(&self) -> bool {
+        !matches!(self.state, State::Start | State::Done)
+    }
+
+    fn reset(&mut self) {
+        self.state = State::Start;
+        self.at = 0;
+        self.spans.clear();
+        self.words.clear();
+    }
+
+    fn step(&mut self, input: &[u8]) -> Result<Step, FrameError> {
+        match self.state {
+            State::Start => self.start(input),
+            State::Inline => self.inline(input),
+            State::Header { left } => self.header(left, input),
+            State::Bulk { left, length } => self.bulk(left, length, input),
+            State::Done => Ok(Step::Complete),
+        }
+    }
+
+    fn start(&mut self, input: &[u8]) -> Result<Step, FrameError> {
+        match input.first() {
+            None => return Ok(Step::Incomplete),
+            Some(b'*') => {}
+            Some(_) => {
+                self.state = State::Inline;
+                return Ok(Step::Again);
+            }
+        }
+        let Some((count, length)) = number_line(&input[1..]).map_err(|NotANumber| FrameError::ArrayCount)?
+        else {
+            return Ok(Step::Incomplete);
+        };
+        self.at = 1 + length;
+        let left = usize::try_from(count).unwrap_or(0);
+        if left > ARGS_MAX {
+            return Err(FrameError::ArrayCount);
+        }
+        self.state = State::Header { left };
+        Ok(if left == 0 { Step::Complete } else { Step::Again })
+    }
+
+    fn inline(&mut self, input: &[u8]) -> Result<Step, FrameError> {
+        let Some(found) = input[self.at..].iter().position(|byte| *byte == b'\n') else {
+            self.at = input.len();
+            let too_long = self.at >= COMMAND_BYTES_MAX;
+            return if too_long { Err(FrameError::InlineTooLong) } else { Ok(Step::Incomplete) };
+        };
+        let end = self.at + found;
+        self.at = end + 1;
+        if self.at > COMMAND_BYTES_MAX {
+            return Err(FrameError::InlineTooLong);
+        }
+        let line = input[..end].strip_suffix(b"\r").unwrap_or(&input[..end]);
+        inline::split(line, &mut self.words, &mut self.spans).map_err(|_| FrameError::UnbalancedQuotes)?;
+        if self.spans.len() > ARGS_MAX {
+            return Err(FrameError::InlineTooLong);
+        }
+        Ok(Step::Complete)
+    }
+
+    fn header(&mut self, left: usize, input: &[u8]) -> Result<Step, FrameError> {
+        match input.get(self.at) {
+            None => return Ok(Step::Incomplete),
+            Some(b'$') => {}
+            Some(&byte) => return Err(FrameError::ExpectedBulk(byte)),
+        }
+        let line = number_line(&input[self.at + 1..]).map_err(|NotANumber| FrameError::BulkLength)?;
+        let Some((length, header)) = line else { return Ok(Step::Incomplete) };
+        self.at += 1 + header;
+        let length = usize::try_from(length).map_err(|_| FrameError::BulkLength)?;
+        if length > COMMAND_BYTES_MAX || self.at + length + 2 > COMMAND_BYTES_MAX {
+            return Err(FrameError::BulkLength);
+        }
+        self.state = State::Bulk { left, length };
+        Ok(Step::Again)
+    }
+
+    fn bulk(&mut self, left: usize, length: usize, input: &[u8]) -> Result<Step, FrameError> {
+        let end = self.at + length;
+        match input.get(end..end + 2) {
+            None => return Ok(Step::Incomplete),
+            Some(b"\r\n") => {}
+            Some(_) => return Err(FrameError::BulkEnd),
+        }
+        self.spans.push(Span::new(self.at, end));
+        self.at = end + 2;
+        self.state = State::Header { left: left - 1 };
+        Ok(if left == 1 { Step::Complete } else { Step::Again })
+    }
+}
+
+/// A header's number is malformed.
+struct NotANumber;
+
+/// Most characters of a header's number: no limit here has more than 6 digits.
+const NUMBER_LEN_MAX: usize = 10;
+
+/// The number of a header line and the line's length with CRLF; `None` while it is incomplete.
+fn number_line(bytes: &[u8]) -> Result<Option<(i64, usize)>, NotANumber> {
+    let Some(end) = bytes.iter().take(NUMBER_LEN_MAX + 1).position(|byte| *byte == b'\r') else {
+        return if bytes.len() > NUMBER_LEN_MAX { Err(NotANumber) } else { Ok(None) };
+    };
+    match bytes.get(end + 1) {
+        None => Ok(None),
+        Some(b'\n') => {
+            let number = super::parse_integer(&bytes[..end]).ok_or(NotANumber)?;
+            Ok(Some((number, end + 2)))
+        }
+        Some(_) => Err(NotANumber),
+    }
+}

@@ -1,0 +1,108 @@
+//! Decimal integers as RESP and Redis write and read them, without the formatting machinery.
+//!
+//! Does not read floats, signs with a plus, or leading zeros: Redis takes none of them as an integer.
+
+/// An integer's decimal digits.
+#[derive(Clone, Copy, Debug)]
+pub struct Digits {
+    bytes: [u8; Self::LEN_MAX],
+    start: usize,
+}
+
+impl Digits {
+    /// `-9223372036854775808`.
+    const LEN_MAX: usize = 20;
+
+    /// The digits of `value`, with a minus sign when it is negative.
+    pub fn new(value: i64) -> Self {
+        let mut digits = Self::of_u64(value.unsigned_abs());
+        if value < 0 {
+            digits.start -= 1;
+            digits.bytes[digits.start] = b'-';
+        }
+        digits
+    }
+
+    /// The digits of a length or count.
+    pub fn of_len(value: usize) -> Self {
+        Self::of_u64(value as u64)
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "a remainder of 10 fits in a byte")]
+    fn of_u64(mut rest: u64) -> Self {
+        let mut digits = Self { bytes: [b'0'; Self::LEN_MAX], start: Self::LEN_MAX };
+        loop {
+            digits.start -= 1;
+            digits.bytes[digits.start] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                return digits;
+            }
+        }
+    }
+
+    /// The digits as text.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[self.start..]
+    }
+}
+
+/// The integer that all of `text` spells, in the one spelling Redis accepts.
+pub fn parse_integer(text: &[u8]) -> Option<i64> {
+    let (negative, digits) = match text {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    let magnitude = parse_magnitude(digits)?;
+    match (negative, magnitude) {
+        (true, 0) => None,
+        (true, _) => 0_i64.checked_sub_unsigned(magnitude),
+        (false, _) => i64::try_from(magnitude).ok(),
+    }
+}
+
+fn parse_magnitude(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() || (digits[0] == b'0' && digits.len() > 1) {
+        return None;
+    }
+    digits.iter().try_fold(0_u64, |value, byte| {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value.checked_mul(10)?.checked_add(u64::from(digit))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_integer_is_read_back_from_its_digits() {
+        for value in [0, 1, -1, 9, 10, 99, 100, -1234, i64::MAX, i64::MIN, i64::MIN + 1] {
+            assert_eq!(parse_integer(Digits::new(value).as_bytes()), Some(value));
+        }
+        assert_eq!(Digits::new(i64::MIN).as_bytes(), b"-9223372036854775808");
+    }
+
+    #[test]
+    fn other_spellings_are_refused() {
+        let wrong: [&[u8]; 11] = [
+            b"",
+            b"-",
+            b"+1",
+            b"01",
+            b"-0",
+            b"-01",
+            b" 1",
+            b"1 ",
+            b"1.0",
+            b"9223372036854775808",
+            b"-9223372036854775809",
+        ];
+        for text in wrong {
+            assert_eq!(parse_integer(text), None, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Writers of replies and requests, straight into a buffer.
+//!
+//! Each writes whole values or fails; a failed one may leave a part behind, so callers that go on
+//! after [`Full`] cut the buffer back to where the value began. No formatting machinery: these run
+//! for every request.
+
+use super::number::Digits;
+use crate::Buffer;
+use crate::buffer::Full;
+
+/// `+text`: a status such as `OK`. The text must have no line break.
+///
+/// # Errors
+/// When it does not fit.
+pub fn simple(out: &mut Buffer, text: &[u8]) -> Result<(), Full> {
+    line(out, b'+', text)
+}
+
+/// `-text`: an error, with its code as the first word. Line breaks become blanks, as in Redis, so that
+/// what a client sent can be quoted.
+///
+/// # Errors
+/// When it does not fit.
+pub fn error(out: &mut Buffer, text: &[u8]) -> Result<(), Full> {
+    if text.len() + 3 > out.space() {
+        return Err(Full { wanted: text.len() + 3, space: out.space() });
+    }
+    out.write(b"-")?;
+    for piece in text.split_inclusive(|byte| matches!(byte, b'\r' | b'\n')) {
+        match piece {
+            [rest @ .., b'\r' | b'\n'] => {
+                out.write(rest)?;
+                out.write(b" ")?;
+            }
+            whole => out.write(whole)?,
+        }
+    }
+    out.write(b"\r\n")
+}
+
+/// `:value`.
+///
+/// # Errors
+/// When it does not fit.
+pub fn integer(out: &mut Buffer, value: i64) -> Result<(), Full> {
+    line(out, b':', Digits::new(value).as_bytes())
+}
+
+/// `:value` of a length; beyond `i64::MAX` is beyond any memory.
+///
+/// # Errors
+/// When it does not fit.
+pub fn length(out: &mut Buffer, value: usize) -> Result<(), Full> {
+    line(out, b':', Digits::of_len(value).as_bytes())
+}
+
+/// `$length` and the bytes.
+///
+/// # Errors
+/// When it does not fit.
+pub fn bulk(out: &mut Buffer, bytes: &[u8]) -> Result<(), Full> {
+    line(out, b'$', Digits::of_len(bytes.len()).as_bytes())?;
+    out.write(bytes)?;
+    out.write(b"\r\n")
+}
+
+/// The absent bulk string, `$-1`.
+///
+/// # Errors
+/// When it does not fit.
+pub fn null(out: &mut Buffer) -> Result<(), Full> {
+    out.write(b"$-1\r\n")
+}
+
+/// The absent array, `*-1`.
+///
+/// # Errors
+/// When it does not fit.
+pub fn null_array(out: &mut Buffer) -> Result<(), Full> {
+    out.write(b"*-1\r\n")
+}
+
+/// `*count`: the header of an array; `count` values must follow.
+///
+/// # Errors
+/// When it does not fit.
+pub fn array(out: &mut Buffer, count: usize) -> Result<(), Full> {
+    line(out, b'*', Digits::of_len(count).as_bytes())
+}
+
+/// How many bytes [`bulk`] writes for a string of `len` bytes.
+pub fn bulk_bytes(len: usize) -> usize {
+    Digits::of_len(len).as_bytes().len() + len + 5
+}
+
+/// A request: all of it, or nothing.
+///
+/// # Errors
+/// When it does not fit; wait for the output to drain, nothing was written.
+pub fn write_command(out: &mut Buffer, args: &[&[u8]]) -> Result<(), Full> {
+    let header = Digits::of_len(args.len()).as_bytes().len() + 3;
+    let wanted = args.iter().fold(header, |sum, argument| sum + bulk_bytes(argument.len()));
+    if wanted > out.space() {
+        return Err(Full { wanted, space: out.space() });
+    }
+    array(out, args.len())?;
+    args.iter().try_for_each(|argument| bulk(out, argument))
+}
+
+/// Lines of up to this many bytes are put together before they are appended.
+const SHORT_LINE_BYTES: usize = 32;
+
+fn line(out: &mut Buffer, kind: u8, text: &[u8]) -> Result<(), Full> {
+    let len = text.len() + 3;
+    if len <= SHORT_LINE_BYTES {
+        let mut bytes = [kind; SHORT_LINE_BYTES];
+        bytes[1..=text.len()].copy_from_slice(text);
+        bytes[len - 2] = b'\r';
+        bytes[len - 1] = b'\n';
+        return out.write(&bytes[..len]);
+    }
+    out.write(&[kind])?;
+    out.write(text)?;
+    out.write(b"\r\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(write: impl FnOnce(&mut Buffer) -> Result<(), Full>) -> alloc::string::String {
+        let mut out = Buffer::new(256);
+        write(&mut out).expect("fits");
+        alloc::string::String::from_utf8_lossy(out.as_slice()).into_owned()
+    }
+
+    #[test]
+    fn values_have_redis_spelling() {
+        assert_eq!(written(|out| simple(out, b"OK")), "+OK\r\n");
+        assert_eq!(written(|out| integer(out, -7)), ":-7\r\n");
+        assert_eq!(written(|out| length(out, 70)), ":70\r\n");
+        assert_eq!(written(|out| bulk(out, b"a\r\nb")), "$4\r\na\r\nb\r\n");
+        assert_eq!(written(|out| bulk(out, b"")), "$0\r\n\r\n");
+        assert_eq!(written(null), "$-1\r\n");
+        assert_eq!(written(null_array), "*-1\r\n");
+        assert_eq!(written(|out| array(out, 12)), "*12\r\n");
+        assert_eq!(written(|out| simple(out, &[b'x'; 40])), alloc::format!("+{}\r\n", "x".repeat(40)));
+    }
+
+    #[test]
+    fn a_quoted_line_break_cannot_forge_a_reply() {
+        assert_eq!(written(|out| error(out, b"ERR 'a\r\n+OK'")), "-ERR 'a  +OK'\r\n");
+    }
+
+    #[test]
+    fn a_request_is_written_whole_or_not_at_all() {
+        let command: [&[u8]; 3] = [b"RPUSH", b"votes", b"{}"];
+        let whole = written(|out| write_command(out, &command));
+        assert_eq!(whole, "*3\r\n$5\r\nRPUSH\r\n$5\r\nvotes\r\n$2\r\n{}\r\n");
+        let mut small = Buffer::new(whole.len() - 1);
+        let full = Full { wanted: whole.len(), space: whole.len() - 1 };
+        assert_eq!(write_command(&mut small, &command), Err(full));
+        assert!(small.is_empty());
+    }
+}
