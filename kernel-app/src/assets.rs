@@ -39,11 +39,7 @@ macro_rules! asset {
         $crate::assets::Asset {
             content_type: $content_type,
             etag: ETAG,
-            headers: &[
-                ("ETag", ETAG),
-                ("Cache-Control", "no-cache"),
-                ("X-Content-Type-Options", "nosniff"),
-            ],
+            headers: &[("ETag", ETAG), ("Cache-Control", "no-cache"), ("X-Content-Type-Options", "nosniff")],
             body: BODY,
         }
     }};

@@ -17,6 +17,7 @@ pub mod runtime;
 pub mod service;
 pub mod settings;
 pub mod stack;
+pub mod store_client;
 
 pub use connections::{ConnectionId, Connections};
 pub use entropy::Entropy;
