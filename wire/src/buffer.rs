@@ -66,6 +66,16 @@ impl Buffer {
         }
     }
 
+    /// Drops the newest bytes, so that `len` of them stay.
+    pub fn truncate(&mut self, len: usize) {
+        self.bytes.truncate(self.start + len);
+    }
+
+    /// Changes the limit; bytes beyond a lower one stay until they are consumed.
+    pub fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
     /// Drops everything and keeps the allocation.
     pub fn clear(&mut self) {
         self.bytes.clear();

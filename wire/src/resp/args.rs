@@ -15,7 +15,6 @@ pub struct Span {
 impl Span {
     /// `start..end`, both below 4 GiB: what holds them is bounded far below.
     pub(super) const fn new(start: usize, end: usize) -> Self {
-        #[expect(clippy::cast_possible_truncation, reason = "requests and queues are bounded in KiB")]
         Self { start: start as u32, end: end as u32 }
     }
 

@@ -228,3 +228,93 @@ fn number_line(bytes: &[u8]) -> Result<Option<(i64, usize)>, NotANumber> {
         Some(_) => Err(NotANumber),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::{String, ToString};
+
+    /// Feeds `stream` in pieces of `step` bytes; each request becomes a line of quoted words.
+    fn frames(stream: &[u8], step: usize) -> Result<String, FrameError> {
+        let mut framer = Framer::new();
+        let (mut seen, mut taken, mut out) = (0, 0, String::new());
+        loop {
+            while let Some(frame) = framer.next(&stream[taken..seen])? {
+                for argument in frame.args.iter() {
+                    out.push_str(&alloc::format!("<{}>", argument.escape_ascii()));
+                }
+                out.push('\n');
+                taken += frame.bytes;
+            }
+            if seen == stream.len() {
+                return Ok(out);
+            }
+            seen = (seen + step).min(stream.len());
+        }
+    }
+
+    const PIPELINE: &[u8] = b"*3\r\n$5\r\nRPUSH\r\n$1\r\nk\r\n$4\r\na\r\nb\r\nPING\r\n\r\n*0\r\n\
+        SET k \"v \\x01\"\n*-1\r\n*2\r\n$4\r\nECHO\r\n$0\r\n\r\n";
+
+    #[test]
+    fn a_pipeline_is_the_same_however_it_is_cut() {
+        let whole = frames(PIPELINE, PIPELINE.len()).expect("well formed");
+        assert_eq!(whole, "<RPUSH><k><a\\r\\nb>\n<PING>\n\n\n<SET><k><v \\x01>\n\n<ECHO><>\n");
+        for step in 1..PIPELINE.len() {
+            assert_eq!(frames(PIPELINE, step).as_ref(), Ok(&whole), "pieces of {step}");
+        }
+    }
+
+    #[test]
+    fn malformed_requests_are_named() {
+        let cases: [(&[u8], FrameError); 12] = [
+            (b"*x\r\n", FrameError::ArrayCount),
+            (b"*01\r\n", FrameError::ArrayCount),
+            (b"*1025\r\n", FrameError::ArrayCount),
+            (b"*99999999999999999999\r\n", FrameError::ArrayCount),
+            (b"*1\rx", FrameError::ArrayCount),
+            (b"*1\r\n*1\r\n", FrameError::ExpectedBulk(b'*')),
+            (b"*1\r\n$-1\r\n", FrameError::BulkLength),
+            (b"*1\r\n$65536\r\n", FrameError::BulkLength),
+            (b"*1\r\n$9223372036854775807\r\n", FrameError::BulkLength),
+            (b"*1\r\n$1\r\nabc", FrameError::BulkEnd),
+            (b"\"open\r\n", FrameError::UnbalancedQuotes),
+            (&[b'a'; COMMAND_BYTES_MAX], FrameError::InlineTooLong),
+        ];
+        for (input, error) in cases {
+            assert_eq!(
+                frames(input, input.len()),
+                Err(error),
+                "{}",
+                input[..input.len().min(20)].escape_ascii()
+            );
+            assert_eq!(frames(input, 1), Err(error));
+        }
+        assert_eq!(FrameError::ExpectedBulk(b'x').to_string(), "Protocol error: expected '$', got 'x'");
+    }
+
+    #[test]
+    fn the_longest_request_fits_and_one_byte_more_does_not() {
+        let request = |length: usize| {
+            let mut bytes = alloc::format!("*1\r\n${length}\r\n").into_bytes();
+            bytes.resize(bytes.len() + length, b'v');
+            bytes.extend_from_slice(b"\r\n");
+            bytes
+        };
+        let longest = COMMAND_BYTES_MAX - b"*1\r\n$65522\r\n\r\n".len();
+        assert_eq!(request(longest).len(), COMMAND_BYTES_MAX);
+        assert!(frames(&request(longest), COMMAND_BYTES_MAX).is_ok());
+        assert_eq!(frames(&request(longest + 1), 4096), Err(FrameError::BulkLength));
+    }
+
+    #[test]
+    fn input_that_arrives_byte_by_byte_is_not_scanned_again() {
+        let mut framer = Framer::new();
+        let line = [b'a'; COMMAND_BYTES_MAX - 1];
+        for end in 1..=line.len() {
+            assert!(framer.next(&line[..end]).expect("short enough").is_none());
+            assert_eq!(framer.at, end, "all of it is dealt with");
+        }
+        assert!(framer.is_midway());
+    }
+}

@@ -43,11 +43,7 @@ fn take_word<'a>(mut rest: &'a [u8], words: &mut Vec<u8>) -> Result<&'a [u8], Un
 }
 
 /// Appends what is in quotes and gives what follows the closing one.
-fn take_quoted<'a>(
-    quote: u8,
-    mut rest: &'a [u8],
-    words: &mut Vec<u8>,
-) -> Result<&'a [u8], UnbalancedQuotes> {
+fn take_quoted<'a>(quote: u8, mut rest: &'a [u8], words: &mut Vec<u8>) -> Result<&'a [u8], UnbalancedQuotes> {
     loop {
         let (byte, after) = match rest {
             [] => return Err(UnbalancedQuotes),

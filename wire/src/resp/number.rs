@@ -28,7 +28,6 @@ impl Digits {
         Self::of_u64(value as u64)
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "a remainder of 10 fits in a byte")]
     fn of_u64(mut rest: u64) -> Self {
         let mut digits = Self { bytes: [b'0'; Self::LEN_MAX], start: Self::LEN_MAX };
         loop {

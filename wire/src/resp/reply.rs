@@ -69,7 +69,10 @@ impl fmt::Display for ReplyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Kind(byte) => {
-                write!(f, "a reply starts with byte {byte:#04x}, not one of + - : $ *: is this a RESP2 server?")
+                write!(
+                    f,
+                    "a reply starts with byte {byte:#04x}, not one of + - : $ *: is this a RESP2 server?"
+                )
             }
             Self::Malformed => f.write_str("a reply is malformed: is this a RESP2 server?"),
             Self::TooLong => write!(f, "a reply is longer than {REPLY_BYTES_MAX} bytes: ask for less"),
