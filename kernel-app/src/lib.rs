@@ -10,9 +10,13 @@ extern crate alloc;
 pub mod assets;
 pub mod connections;
 pub mod entropy;
+#[cfg(target_os = "hermit")]
+pub mod hermit;
 pub mod http;
+pub mod log_line;
 pub mod metrics;
 pub mod network;
+pub mod program;
 pub mod runtime;
 pub mod service;
 pub mod settings;

@@ -1,0 +1,55 @@
+//! The entry point of a program, the same line on every substrate.
+//!
+//! Decides nothing: which `run` is meant follows from the target that this crate is compiled for, so
+//! that programs need no `cfg` of their own.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use crate::service::Service;
+use crate::settings::{SettingError, Settings};
+
+/// Makes a program's services out of its settings.
+pub type Program = fn(&Settings) -> Result<Vec<Box<dyn Service>>, SettingError>;
+
+/// Defines the entry point of a program: its name in logs, and the function that makes its services.
+///
+/// The binary is `#![no_std]` and `#![no_main]`, and this is its only line of code:
+/// ```ignore
+/// kernel_app::program!("vote", vote_service::program);
+/// ```
+#[cfg(target_os = "linux")]
+#[macro_export]
+macro_rules! program {
+    ($name:literal, $program:path) => {
+        /// What the C runtime calls.
+        // SAFETY: the binary is `no_main`, so nothing else in it is called `main`, and the C runtime
+        // calls it as C declares it.
+        #[allow(unsafe_code)]
+        #[unsafe(no_mangle)]
+        pub extern "C" fn main(_argc: i32, _argv: *const *const u8) -> i32 {
+            $crate::linux::run($name, $program)
+        }
+    };
+}
+
+/// Defines the entry point of a program: its name in logs, and the function that makes its services.
+///
+/// The binary is `#![no_std]` and `#![no_main]`, and this is its only line of code:
+/// ```ignore
+/// kernel_app::program!("vote", vote_service::program);
+/// ```
+#[cfg(target_os = "hermit")]
+#[macro_export]
+macro_rules! program {
+    ($name:literal, $program:path) => {
+        /// What the Hermit kernel calls once it is up.
+        // SAFETY: nothing else in the image is called `runtime_entry`, and the kernel calls it as
+        // declared here, with arrays that it never frees.
+        #[allow(unsafe_code)]
+        #[unsafe(no_mangle)]
+        pub extern "C" fn runtime_entry(argc: i32, argv: *const *const u8, env: *const *const u8) -> ! {
+            $crate::hermit::run($name, $program, argc, argv, env)
+        }
+    };
+}
