@@ -1,0 +1,33 @@
+//! Tells the linker where the Hermit kernel library lies. Builds nothing: `cargo image setup` does.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::{env, io};
+
+const LIBRARY: &str = "libhermit.a";
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    if env::var("CARGO_CFG_TARGET_OS").as_deref() != Ok("hermit") {
+        return;
+    }
+    match target_libraries() {
+        Ok(directory) if directory.join(LIBRARY).is_file() => {
+            println!("cargo::rerun-if-changed={}", directory.join(LIBRARY).display());
+            println!("cargo::rustc-link-search=native={}", directory.display());
+        }
+        Ok(directory) => println!(
+            "cargo::error=no {LIBRARY} in {}: run `cargo image setup` once to build the Hermit kernel",
+            directory.display()
+        ),
+        Err(error) => println!("cargo::error=cannot ask rustc for its library directory: {error}"),
+    }
+}
+
+/// The toolchain's library directory for the target.
+fn target_libraries() -> io::Result<PathBuf> {
+    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let target = env::var("TARGET").unwrap_or_default();
+    let output = Command::new(rustc).args(["--print", "target-libdir", "--target", &target]).output()?;
+    Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
+}

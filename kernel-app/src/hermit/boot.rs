@@ -1,0 +1,113 @@
+//! From the kernel's entry to the event loop.
+//!
+//! Returns to nobody: a program that cannot start stops the machine with a failing status.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::ffi::{CStr, c_char};
+use core::fmt::{Display, Write};
+
+use super::clock::Clock;
+use super::console::Console;
+use super::entropy::HermitEntropy;
+use super::idle::Idle;
+use super::net_device::NetDevice;
+use super::transport::NetTransport;
+use super::{exit, fault, logger};
+use crate::entropy::Entropy;
+use crate::program::Program;
+use crate::runtime::Runtime;
+use crate::settings::Settings;
+use crate::stack::{Address, SmoltcpNetwork, StackConfig};
+
+/// Most environment variables that are read.
+const VARIABLES_MAX: usize = 64;
+
+/// Runs a program's services for as long as the machine lives.
+///
+/// # Safety
+/// `environment` must be what the kernel hands to `runtime_entry`: null, or an array of pointers to
+/// NUL-terminated strings that ends with a null pointer.
+pub unsafe fn run(name: &'static str, program: Program, environment: *const *const u8) -> ! {
+    fault::install();
+    // SAFETY: the caller vouches for the array.
+    let settings = unsafe { read_environment(environment) };
+    let clock = Clock::new();
+    logger::start(name, &settings).unwrap_or_else(|error| stop(error));
+    let mut entropy = HermitEntropy::new().unwrap_or_else(|| {
+        stop("no source of entropy: give the machine a processor with RDRAND (QEMU: -cpu max or host)")
+    });
+    let network = open_network(&settings, &mut entropy, &clock);
+    let services = program(&settings).unwrap_or_else(|error| stop(error));
+    let runtime = Runtime::new(network, services).unwrap_or_else(|error| stop(error));
+    log::info!(
+        "{name} {} is up {} ms after power-on",
+        env!("CARGO_PKG_VERSION"),
+        clock.now().as_micros() / 1000
+    );
+    event_loop(runtime, &clock, &mut entropy)
+}
+
+fn event_loop(
+    mut runtime: Runtime<SmoltcpNetwork<NetDevice>>,
+    clock: &Clock,
+    entropy: &mut dyn Entropy,
+) -> ! {
+    let idle = Idle::new();
+    loop {
+        let now = clock.now();
+        let deadline = runtime.turn(now, clock.unix_time(), entropy);
+        let device = runtime.network_mut().device_mut();
+        device.kick();
+        if deadline.is_some_and(|deadline| deadline <= now) {
+            continue;
+        }
+        let duration = deadline.map(|deadline| deadline.since(clock.now()));
+        idle.sleep(duration, || device.arm());
+        device.disarm();
+    }
+}
+
+fn open_network(settings: &Settings, entropy: &mut dyn Entropy, clock: &Clock) -> SmoltcpNetwork<NetDevice> {
+    let transport = NetTransport::find().unwrap_or_else(|| {
+        stop("no virtio-net device: start the machine with one (QEMU: -device virtio-net-pci,netdev=...)")
+    });
+    let device =
+        NetDevice::new(transport).unwrap_or_else(|error| stop(error));
+    let config = StackConfig {
+        hardware_address: device.address(),
+        address: Address::from_settings(settings),
+        seed: entropy.next_u64(),
+    };
+    SmoltcpNetwork::new(device, &config, clock.now()).unwrap_or_else(|error| stop(error))
+}
+
+/// Says why the machine cannot go on, and stops it.
+fn stop(reason: impl Display) -> ! {
+    // The console never fails.
+    let _ = writeln!(Console, "ERROR: {reason}");
+    exit::fail()
+}
+
+/// # Safety
+/// As for [`run`].
+unsafe fn read_environment(environment: *const *const u8) -> Settings {
+    let mut pairs = Vec::new();
+    for index in 0..VARIABLES_MAX {
+        if environment.is_null() {
+            break;
+        }
+        // SAFETY: the array goes on until its null pointer, which has not been met yet.
+        let word = unsafe { *environment.add(index) };
+        if word.is_null() {
+            break;
+        }
+        // SAFETY: the kernel ends each string with a NUL and keeps it.
+        let word = unsafe { CStr::from_ptr(word.cast::<c_char>()) };
+        let word = String::from_utf8_lossy(word.to_bytes());
+        if let Some((name, value)) = word.split_once('=') {
+            pairs.push((String::from(name), String::from(value)));
+        }
+    }
+    Settings::from_pairs(pairs)
+}

@@ -1,0 +1,44 @@
+//! The serial line: log lines and last words.
+//!
+//! Formats nothing of its own; `log_line` says what a line looks like.
+
+use core::fmt;
+
+use super::machine::{read_port_u8, write_port_u8};
+
+/// First serial port of a PC (16550 UART).
+const COM1: u16 = 0x3f8;
+/// Line status register.
+const LINE_STATUS: u16 = COM1 + 5;
+/// Line status: the transmit FIFO is empty.
+const TRANSMIT_EMPTY: u8 = 1 << 5;
+/// Bytes that the transmit FIFO takes at once.
+const FIFO_BYTES: usize = 16;
+/// How often an empty FIFO is waited for; a line that nobody reads must not stop the service.
+const POLLS_MAX: usize = 100_000;
+
+/// Writer to the serial line.
+pub struct Console;
+
+impl fmt::Write for Console {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for chunk in text.as_bytes().chunks(FIFO_BYTES) {
+            wait_for_room();
+            for byte in chunk {
+                // SAFETY: COM1's data register takes any byte and touches no memory.
+                unsafe { write_port_u8(COM1, *byte) }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn wait_for_room() {
+    for _ in 0..POLLS_MAX {
+        // SAFETY: reading the line status has no effect but to clear error bits that nobody uses.
+        if unsafe { read_port_u8(LINE_STATUS) } & TRANSMIT_EMPTY != 0 {
+            return;
+        }
+        core::hint::spin_loop();
+    }
+}

@@ -1,0 +1,31 @@
+//! The end of the virtual machine, with a status that the host can see.
+//!
+//! Says nothing itself: the last words are on the console before this is called.
+
+use core::panic::PanicInfo;
+
+use super::console::Console;
+use super::machine::write_port_u32;
+use core::fmt::Write;
+
+/// Where QEMU's `isa-debug-exit` listens: writing `v` ends it with status `2 * v + 1`.
+const DEBUG_EXIT: u16 = 0xf4;
+/// Ends QEMU with status 1.
+const FAILURE: u32 = 0;
+/// Status for virtual machine monitors without the debug exit.
+const FAILURE_STATUS: i32 = 101;
+
+/// Stops the machine as failed.
+pub fn fail() -> ! {
+    // SAFETY: the port is unused but for the debug exit, which ends the machine.
+    unsafe { write_port_u32(DEBUG_EXIT, FAILURE) }
+    // SAFETY: the kernel's exit call takes any status and does not return.
+    unsafe { hermit_abi::exit(FAILURE_STATUS) }
+}
+
+#[panic_handler]
+fn panic(info: &PanicInfo<'_>) -> ! {
+    // The console never fails.
+    let _ = writeln!(Console, "PANIC: {info}");
+    fail()
+}

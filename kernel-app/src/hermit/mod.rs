@@ -1,0 +1,24 @@
+//! The Hermit platform: everything between the kernel's `runtime_entry` and the services.
+//!
+//! The only place of the project, beside the loader, with `unsafe` code. It knows the machine: ports,
+//! interrupts, PCI, virtio, the time-stamp counter. It knows no service and no protocol.
+#![allow(unsafe_code)]
+
+mod allocator;
+mod boot;
+mod clock;
+mod console;
+mod dma;
+mod entropy;
+mod exit;
+mod fault;
+mod idle;
+mod kernel;
+mod logger;
+mod machine;
+mod mmio;
+mod net_device;
+mod pci;
+mod transport;
+
+pub use boot::run;
