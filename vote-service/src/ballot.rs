@@ -1,0 +1,87 @@
+//! One vote: which option, and how it is written into the queue.
+//!
+//! Does not say what an option is called; the pages do.
+
+use crate::voter::Id;
+
+/// List in the store where votes wait for the worker.
+pub const QUEUE: &[u8] = b"votes";
+
+const ENTRY: &[u8] =
+    br#"{"voter_id":"00000000000000000000000000000000","vote":"a","id":"00000000000000000000000000000000"}"#;
+const VOTER_AT: usize = br#"{"voter_id":""#.len();
+const VOTE_AT: usize = VOTER_AT + 32 + br#"","vote":""#.len();
+const ID_AT: usize = VOTE_AT + 1 + br#"","id":""#.len();
+
+/// One of the two options.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// The first option.
+    A,
+    /// The second option.
+    B,
+}
+
+impl Choice {
+    /// Both, in the order of [`Choice::index`].
+    pub const ALL: [Self; 2] = [Self::A, Self::B];
+
+    /// The option that the form's field names.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "a" => Some(Self::A),
+            "b" => Some(Self::B),
+            _ => None,
+        }
+    }
+
+    /// As it stands in forms, in the queue and in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::A => "a",
+            Self::B => "b",
+        }
+    }
+
+    /// Place in an array of two.
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// The queue's JSON for a vote. `vote` tells this vote from others of the same voter, so that the worker
+/// counts it once however often it sees it.
+pub fn entry(voter: Id, choice: Choice, vote: Id) -> [u8; ENTRY.len()] {
+    let mut json = [0; ENTRY.len()];
+    json.copy_from_slice(ENTRY);
+    json[VOTER_AT..VOTER_AT + 32].copy_from_slice(&voter.0);
+    json[VOTE_AT] = choice.as_str().as_bytes()[0];
+    json[ID_AT..ID_AT + 32].copy_from_slice(&vote.0);
+    json
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_the_json_that_the_worker_expects() {
+        let voter = Id(*b"0123456789abcdef0123456789abcdef");
+        let vote = Id(*b"fedcba9876543210fedcba9876543210");
+        let expected = concat!(
+            r#"{"voter_id":"0123456789abcdef0123456789abcdef","vote":"b","#,
+            r#""id":"fedcba9876543210fedcba9876543210"}"#
+        );
+        assert_eq!(core::str::from_utf8(&entry(voter, Choice::B, vote)), Ok(expected));
+    }
+
+    #[test]
+    fn there_are_two_options_and_no_others() {
+        for choice in Choice::ALL {
+            assert_eq!(Choice::parse(choice.as_str()), Some(choice));
+        }
+        for wrong in ["", "c", "A", "ab", "a "] {
+            assert_eq!(Choice::parse(wrong), None, "{wrong}");
+        }
+    }
+}

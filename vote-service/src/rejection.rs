@@ -1,0 +1,102 @@
+//! Why a vote was not counted, for the voter and for metrics.
+//!
+//! Does not write responses.
+
+use kernel_app::metrics::Counter;
+use kernel_app::store_client::SendError;
+
+/// Why a vote was not acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rejection {
+    /// The form has no field `vote`.
+    Missing,
+    /// The field names no option.
+    UnknownOption,
+    /// The body is no form.
+    NoForm,
+    /// There is no connection to the store, or its end came before the reply.
+    StoreAway,
+    /// The store's reply is overdue.
+    StoreSilent,
+    /// Too many votes wait for the store.
+    StoreBusy,
+    /// The store answered with an error.
+    StoreError,
+}
+
+impl Rejection {
+    /// All, in the order of the discriminants.
+    pub const ALL: [Self; 7] = [
+        Self::Missing,
+        Self::UnknownOption,
+        Self::NoForm,
+        Self::StoreAway,
+        Self::StoreSilent,
+        Self::StoreBusy,
+        Self::StoreError,
+    ];
+
+    /// Value of the metrics' label `reason`.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::UnknownOption => "unknown_option",
+            Self::NoForm => "no_form",
+            Self::StoreAway => "store_away",
+            Self::StoreSilent => "store_silent",
+            Self::StoreBusy => "store_busy",
+            Self::StoreError => "store_error",
+        }
+    }
+
+    /// What to tell the client when it is the client's fault; none when it is the store's.
+    pub const fn fault(self) -> Option<&'static str> {
+        match self {
+            Self::Missing => Some("The field \"vote\" is missing: send vote=a or vote=b.\n"),
+            Self::UnknownOption => Some("There is no such option: send vote=a or vote=b.\n"),
+            Self::NoForm => Some("This is no form: send vote=a or vote=b, urlencoded or as multipart.\n"),
+            Self::StoreAway | Self::StoreSilent | Self::StoreBusy | Self::StoreError => None,
+        }
+    }
+}
+
+impl From<SendError> for Rejection {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Away => Self::StoreAway,
+            SendError::Silent => Self::StoreSilent,
+            SendError::Busy => Self::StoreBusy,
+        }
+    }
+}
+
+/// One counter for each [`Rejection`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rejections([Counter; Rejection::ALL.len()]);
+
+impl Rejections {
+    /// Counts one.
+    pub fn count(&mut self, rejection: Rejection) {
+        self.0[rejection as usize].increment();
+    }
+
+    /// How often.
+    pub fn value(&self, rejection: Rejection) -> u64 {
+        self.0[rejection as usize].value()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_is_counted_in_its_own_place() {
+        let mut rejections = Rejections::default();
+        for (index, rejection) in Rejection::ALL.into_iter().enumerate() {
+            assert_eq!(rejection as usize, index);
+            rejections.count(rejection);
+            assert_eq!(rejections.value(rejection), 1);
+        }
+    }
+}
