@@ -1,0 +1,213 @@
+//! The town hall: answers requests from the board, and asks the tally when the board may be out of date.
+//!
+//! Polls the store only while somebody follows; otherwise a question is asked when a request needs it.
+
+use alloc::borrow::Cow;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use kernel_app::connections::CONNECTIONS_MAX;
+use kernel_app::http::{Answer, Exchange, Handler, HttpServer, Method, Request, Response, Route};
+use kernel_app::metrics::Exposition;
+use kernel_app::{ConnectionId, Context, Instant};
+
+use crate::audience::Audience;
+use crate::board::{Board, ICON, SCRIPT, STYLE};
+use crate::tally::{News, Tally};
+
+/// While somebody follows, the store is asked this often: a change shows within 200 ms.
+pub const POLL_EVERY: Duration = Duration::from_millis(100);
+/// Most requests that wait for the store's answer: one for each connection.
+pub const WAITING_MAX: usize = CONNECTIONS_MAX;
+
+const STYLE_PATH: &str = "/static/style.css";
+const SCRIPT_PATH: &str = "/static/app.js";
+const ICON_PATH: &str = "/static/icon.svg";
+const EVENTS_PATH: &str = "/events";
+const SCORES_PATH: &str = "/api/scores";
+const ROUTES: &[Route] = &[
+    Route { path: "/", methods: &[Method::Get] },
+    Route { path: SCORES_PATH, methods: &[Method::Get] },
+    Route { path: EVENTS_PATH, methods: &[Method::Get] },
+    Route { path: STYLE_PATH, methods: &[Method::Get] },
+    Route { path: SCRIPT_PATH, methods: &[Method::Get] },
+    Route { path: ICON_PATH, methods: &[Method::Get] },
+];
+const NO_STORE: &[(&str, &str)] = &[("Cache-Control", "no-store")];
+const RETRY: &[(&str, &str)] = &[("Retry-After", "1")];
+
+/// See the module.
+#[derive(Debug)]
+pub struct Hall {
+    tally: Tally,
+    board: Board,
+    audience: Audience,
+    waiting: Vec<Waiting>,
+    poll_at: Instant,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    exchange: Exchange,
+    want: Want,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Want {
+    Page,
+    Json,
+}
+
+impl Hall {
+    /// A hall that is not connected to the store yet.
+    pub fn new(board: Board) -> Self {
+        Self {
+            tally: Tally::default(),
+            board,
+            audience: Audience::default(),
+            waiting: Vec::new(),
+            poll_at: Instant::ZERO,
+        }
+    }
+
+    /// Whether this is the connection to the store.
+    pub fn is_store(&self, id: ConnectionId) -> bool {
+        self.tally.is_store(id)
+    }
+
+    /// The store was reached.
+    pub fn store_opened(&mut self, id: ConnectionId, context: &mut Context<'_>) {
+        self.tally.store_opened(id, context);
+    }
+
+    /// The store has answered.
+    pub fn store_ready(&mut self, http: &mut HttpServer, context: &mut Context<'_>) {
+        self.tally.store_ready(context);
+        self.settle(http, context);
+    }
+
+    /// The store is gone.
+    pub fn store_closed(&mut self, id: ConnectionId, http: &mut HttpServer, context: &mut Context<'_>) {
+        self.tally.store_closed(id, context);
+        self.settle(http, context);
+    }
+
+    /// A request's connection is gone.
+    pub fn forget(&mut self, exchange: Exchange) {
+        self.audience.leave(exchange);
+        self.waiting.retain(|waiting| waiting.exchange != exchange);
+    }
+
+    /// Polls for those who follow, and sends them what is new.
+    pub fn turn(&mut self, http: &mut HttpServer, context: &mut Context<'_>) {
+        self.tally.turn(context);
+        self.settle(http, context);
+        if self.next_poll().is_some_and(|at| at <= context.now) {
+            self.poll_at = context.now + POLL_EVERY;
+            // A question that cannot be asked is one that the board's state already tells of.
+            let _ = self.tally.ask(context);
+        }
+        self.audience.turn(&self.board, http, context);
+    }
+
+    /// When [`Hall::turn`] has something to do.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let deadlines = [self.tally.next_deadline(), self.next_poll(), self.audience.next_deadline()];
+        deadlines.into_iter().flatten().min()
+    }
+
+    fn next_poll(&self) -> Option<Instant> {
+        (!self.audience.is_empty() && self.tally.can_ask()).then_some(self.poll_at)
+    }
+
+    /// Puts news on the board and answers those who waited for it.
+    fn settle(&mut self, http: &mut HttpServer, context: &mut Context<'_>) {
+        let news = self.tally.take_news();
+        if let Some(News::Scores(scores)) = news {
+            self.board.set_scores(scores);
+        }
+        self.board.set_away(self.tally.is_in_trouble());
+        if news.is_none() {
+            return;
+        }
+        self.audience.release();
+        for Waiting { exchange, want } in self.waiting.drain(..) {
+            http.respond(exchange, &self.board.show(want), context);
+        }
+    }
+
+    /// Answers from the board when it is fresh or cannot become so, and after the store's answer otherwise.
+    fn answer(&mut self, want: Want, exchange: Exchange, context: &mut Context<'_>) -> Answer<'_> {
+        if !self.tally.is_fresh(context.now) && self.waiting.len() < WAITING_MAX {
+            if self.tally.ask(context).is_ok() {
+                self.waiting.push(Waiting { exchange, want });
+                return Answer::Later;
+            }
+            self.board.set_away(true);
+        }
+        Answer::Now(self.board.show(want))
+    }
+
+    fn subscribe(&mut self, exchange: Exchange, context: &mut Context<'_>) -> Answer<'_> {
+        let waits = !self.tally.is_fresh(context.now) && self.tally.ask(context).is_ok();
+        if !self.audience.join(exchange, waits, context.now) {
+            let full = Response::text(503, "Too many follow the scores already. Try again later.\n");
+            return Answer::Now(full.with_headers(RETRY));
+        }
+        Answer::Stream { content_type: "text/event-stream", headers: NO_STORE }
+    }
+}
+
+impl Board {
+    fn show(&self, want: Want) -> Response<'_> {
+        match want {
+            Want::Page => self.page(),
+            Want::Json => self.json(),
+        }
+    }
+}
+
+impl Handler for Hall {
+    fn routes(&self) -> &'static [Route] {
+        ROUTES
+    }
+
+    fn handle(&mut self, request: &Request<'_>, exchange: Exchange, context: &mut Context<'_>) -> Answer<'_> {
+        match request.path {
+            STYLE_PATH => Answer::Now(STYLE.respond(request)),
+            SCRIPT_PATH => Answer::Now(SCRIPT.respond(request)),
+            ICON_PATH => Answer::Now(ICON.respond(request)),
+            EVENTS_PATH => self.subscribe(exchange, context),
+            SCORES_PATH => self.answer(Want::Json, exchange, context),
+            _ => self.answer(Want::Page, exchange, context),
+        }
+    }
+
+    fn readiness(&self) -> Result<(), Cow<'_, str>> {
+        self.tally.readiness().map_err(Cow::Borrowed)
+    }
+
+    fn metrics(&self, exposition: &mut Exposition) {
+        let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        if let Some(scores) = self.board.scores() {
+            let samples: [(&[(&str, &str)], i64); 2] =
+                [(&[("option", "a")], signed(scores.a)), (&[("option", "b")], signed(scores.b))];
+            exposition.gauges("votes", "Voters of each option, as last asked.", &samples);
+        }
+        exposition.gauge(
+            "events_subscribers",
+            "Clients that follow the scores.",
+            signed(self.audience.len() as u64),
+        );
+        exposition.counter(
+            "events_pushed_total",
+            "States of the board sent to clients.",
+            self.audience.pushed(),
+        );
+        exposition.counter("score_polls_total", "Questions to the store.", self.tally.asked());
+        let ready = i64::from(self.tally.readiness().is_ok());
+        exposition.gauge("store_ready", "1 while the store answers in time.", ready);
+        let pending = signed(self.tally.pending() as u64);
+        exposition.gauge("store_pending_commands", "Commands that wait for the store's reply.", pending);
+    }
+}
