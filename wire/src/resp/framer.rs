@@ -9,6 +9,9 @@ use core::fmt;
 use super::inline;
 use super::{ARGS_MAX, Args, COMMAND_BYTES_MAX, Span};
 
+/// Storage of inline words above this is given back.
+const WORDS_BYTES_KEPT: usize = 1024;
+
 /// Finds requests in one connection's input.
 #[derive(Debug, Default)]
 pub struct Framer {
@@ -104,6 +107,8 @@ impl Framer {
         loop {
             match self.step(input)? {
                 Step::Again => {}
+                // Headers alone can fill what a request may take; waiting for more would be in vain.
+                Step::Incomplete if input.len() >= COMMAND_BYTES_MAX => return Err(FrameError::BulkLength),
                 Step::Incomplete => return Ok(None),
                 Step::Complete => break,
             }
@@ -124,6 +129,7 @@ impl Framer {
         self.at = 0;
         self.spans.clear();
         self.words.clear();
+        self.words.shrink_to(WORDS_BYTES_KEPT);
     }
 
     fn step(&mut self, input: &[u8]) -> Result<Step, FrameError> {
@@ -305,6 +311,18 @@ mod tests {
         assert_eq!(request(longest).len(), COMMAND_BYTES_MAX);
         assert!(frames(&request(longest), COMMAND_BYTES_MAX).is_ok());
         assert_eq!(frames(&request(longest + 1), 4096), Err(FrameError::BulkLength));
+    }
+
+    #[test]
+    fn headers_alone_cannot_fill_the_input_for_ever() {
+        let mut request = b"*1024\r\n".to_vec();
+        request.extend_from_slice(&alloc::format!("$65511\r\n{}\r\n", "v".repeat(65_511)).into_bytes());
+        request.extend_from_slice(b"$1");
+        assert_eq!(request.len(), COMMAND_BYTES_MAX - 6);
+        assert!(frames(&request, 4096).is_ok());
+        request.extend_from_slice(b"\r\na\r\n$");
+        assert_eq!(request.len(), COMMAND_BYTES_MAX);
+        assert_eq!(frames(&request, 4096), Err(FrameError::BulkLength));
     }
 
     #[test]
