@@ -3,10 +3,21 @@
 //! Parses, bounds and frames requests and writes responses. Does not route, and knows neither the
 //! connection table nor a clock: bytes and `now` are arguments.
 
+pub mod chunked;
+pub mod date;
+mod head;
+pub mod limits;
 mod method;
+mod refusal;
 mod request;
 mod response;
+pub mod session;
+pub mod status;
+mod target;
 
+pub use head::{HeaderSpace, header_space};
 pub use method::Method;
-pub use request::{HEADERS_MAX, HeaderSpace, Request};
+pub use refusal::Refusal;
+pub use request::Request;
 pub use response::Response;
+pub use session::{Received, Session};

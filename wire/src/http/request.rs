@@ -2,15 +2,7 @@
 //!
 //! Owns nothing. Percent-encoding in path and query is left as it came.
 
-use core::mem::MaybeUninit;
-
 use super::Method;
-
-/// Most header lines of a request; more are answered 431.
-pub const HEADERS_MAX: usize = 64;
-
-/// Room for the header lines of one request, on the caller's stack.
-pub type HeaderSpace<'a> = [MaybeUninit<httparse::Header<'a>>; HEADERS_MAX];
 
 /// A request whose body has arrived completely.
 #[derive(Clone, Copy, Debug)]
@@ -42,12 +34,39 @@ impl<'a> Request<'a> {
             .filter_map(|header| core::str::from_utf8(header.value).ok())
     }
 
-    /// The value of the first cookie called `name` (letter case matters), without surrounding quotes
-    /// (RFC 6265 section 4.2).
+    /// The value of the first cookie called `name` (letter case matters), without the quotes that may surround
+    /// it (RFC 6265 sections 4.1.1 and 4.2).
     pub fn cookie(&self, name: &str) -> Option<&'a str> {
         let pairs = self.values("cookie").flat_map(|line| line.split(';'));
         let mut named = pairs.filter_map(|pair| pair.trim_matches([' ', '\t']).split_once('='));
         let (_, value) = named.find(|(key, _)| *key == name)?;
         Some(value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header<'a>(name: &'a str, value: &'a [u8]) -> httparse::Header<'a> {
+        httparse::Header { name, value }
+    }
+
+    #[test]
+    fn headers_and_cookies_are_found_by_name() {
+        let headers = [
+            header("Cookie", b"a=1; voter_id=\"x=y\";b"),
+            header("X", b"\xff"),
+            header("x", b"second"),
+            header("cookie", b"c=; VOTER_ID=no; d=\""),
+        ];
+        let request = Request { method: Method::Get, path: "/", query: "", body: b"", headers: &headers };
+        assert_eq!(request.header("X"), Some("second"), "what is not UTF-8 is passed over");
+        assert_eq!(request.header("host"), None);
+        let cookies =
+            [("a", Some("1")), ("voter_id", Some("x=y")), ("b", None), ("c", Some("")), ("d", Some("\""))];
+        for (name, value) in cookies {
+            assert_eq!(request.cookie(name), value, "{name}");
+        }
     }
 }

@@ -1,12 +1,16 @@
-//! A response as slices of whoever made it.
+//! Responses and how they are written (RFC 9112 sections 4 to 7).
 //!
-//! Framing (`Content-Length`, `Connection`, `Transfer-Encoding`, `Date`) is the server's; it must not be in
-//! `headers`.
+//! Writes whole responses or nothing; who asked, and what becomes of the connection, the session knows.
 
-/// What a handler answers.
+use super::head::Version;
+use super::status::{STATUSES, Status, position};
+use crate::buffer::{Buffer, Full};
+
+/// What a handler answers. Framing (`Content-Length`, `Connection`, `Transfer-Encoding`, `Date`) is the server's
+/// and must not be in `headers`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Response<'a> {
-    /// Status code, 200 to 599.
+    /// One of [`STATUSES`]; another becomes 500.
     pub status: u16,
     /// Media type of the body; empty when there is no body.
     pub content_type: &'a str,
@@ -39,5 +43,198 @@ impl<'a> Response<'a> {
     #[must_use]
     pub const fn with_cookie(self, set_cookie: Option<&'a str>) -> Self {
         Self { set_cookie, ..self }
+    }
+}
+
+/// The interim response that a client with `Expect: 100-continue` waits for.
+pub(super) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+/// The last chunk and an empty trailer section.
+pub(super) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+/// What the session knows of the request that a response answers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Framing<'a> {
+    pub version: Version,
+    pub persists: bool,
+    pub head_only: bool,
+    /// A whole `Date` line, or nothing.
+    pub date: &'a [u8],
+}
+
+/// Writes a whole response.
+pub(super) fn write(response: &Response<'_>, framing: Framing<'_>, output: &mut Buffer) -> Result<(), Full> {
+    let status = &STATUSES[position(response.status)];
+    let bodiless = matches!(status.code, 204 | 304);
+    let body = if bodiless || framing.head_only { &[] } else { response.body };
+    let mut digits = [0; DIGITS_MAX];
+    let length: [&[u8]; 3] = match bodiless {
+        true => [&[]; 3],
+        false => [b"Content-Length: ", decimal(response.body.len(), &mut digits), b"\r\n"],
+    };
+    write_head(status, response, &length, framing, body, output)
+}
+
+/// Writes the head of a response whose body follows in pieces: chunks, or on HTTP/1.0 bytes up to the end of the
+/// connection.
+pub(super) fn write_stream_head(
+    content_type: &str,
+    headers: &[(&str, &str)],
+    framing: Framing<'_>,
+    output: &mut Buffer,
+) -> Result<(), Full> {
+    let coding: &[u8] = match framing.version {
+        Version::One => b"Transfer-Encoding: chunked\r\n",
+        Version::Zero => &[],
+    };
+    let response = Response::new(200, content_type, &[]).with_headers(headers);
+    write_head(&STATUSES[position(200)], &response, &[coding], framing, &[], output)
+}
+
+/// Writes a piece of a chunked body, which must not be empty: that would be the last chunk.
+pub(super) fn write_chunk(bytes: &[u8], output: &mut Buffer) -> Result<(), Full> {
+    let mut digits = [0; DIGITS_MAX];
+    write_all(&[hexadecimal(bytes.len(), &mut digits), b"\r\n", bytes, b"\r\n"], output)
+}
+
+fn write_head(
+    status: &Status,
+    response: &Response<'_>,
+    length: &[&[u8]],
+    framing: Framing<'_>,
+    body: &[u8],
+    output: &mut Buffer,
+) -> Result<(), Full> {
+    let bytes = head_bytes_max(response, framing.date) + body.len();
+    if bytes > output.space() {
+        return Err(Full { wanted: bytes, space: output.space() });
+    }
+    write_all(&[status.line.as_bytes(), framing.date], output)?;
+    if !response.content_type.is_empty() {
+        write_all(&[b"Content-Type: ", response.content_type.as_bytes(), b"\r\n"], output)?;
+    }
+    write_all(length, output)?;
+    write_all(&[connection_line(framing)], output)?;
+    if let Some(cookie) = response.set_cookie {
+        write_all(&[b"Set-Cookie: ", cookie.as_bytes(), b"\r\n"], output)?;
+    }
+    for (name, value) in response.headers {
+        write_all(&[name.as_bytes(), b": ", value.as_bytes(), b"\r\n"], output)?;
+    }
+    write_all(&[b"\r\n", body], output)
+}
+
+/// Says only what is not the version's default.
+fn connection_line(framing: Framing<'_>) -> &'static [u8] {
+    match (framing.persists, framing.version) {
+        (false, _) => b"Connection: close\r\n",
+        (true, Version::Zero) => b"Connection: keep-alive\r\n",
+        (true, Version::One) => b"",
+    }
+}
+
+/// At least the bytes of a response's head.
+fn head_bytes_max(response: &Response<'_>, date: &[u8]) -> usize {
+    /// Status line, names of header lines, framing and line ends.
+    const FIXED: usize = 256;
+    let lines = response.headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum::<usize>();
+    FIXED + date.len() + response.content_type.len() + response.set_cookie.map_or(0, str::len) + lines
+}
+
+fn write_all(pieces: &[&[u8]], output: &mut Buffer) -> Result<(), Full> {
+    let bytes = pieces.iter().map(|piece| piece.len()).sum::<usize>();
+    if bytes > output.space() {
+        return Err(Full { wanted: bytes, space: output.space() });
+    }
+    pieces.iter().try_for_each(|piece| output.write(piece))
+}
+
+/// Digits of the largest number, in either base.
+const DIGITS_MAX: usize = 20;
+
+fn decimal(number: usize, digits: &mut [u8; DIGITS_MAX]) -> &[u8] {
+    render(number, 10, digits)
+}
+
+fn hexadecimal(number: usize, digits: &mut [u8; DIGITS_MAX]) -> &[u8] {
+    render(number, 16, digits)
+}
+
+#[inline]
+fn render(mut number: usize, base: usize, digits: &mut [u8; DIGITS_MAX]) -> &[u8] {
+    let mut at = DIGITS_MAX;
+    loop {
+        at -= 1;
+        digits[at] = b"0123456789abcdef"[number % base];
+        number /= base;
+        if number == 0 {
+            return &digits[at..];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(response: &Response<'_>, framing: Framing<'_>) -> alloc::string::String {
+        let mut output = Buffer::new(1024);
+        write(response, framing, &mut output).expect("fits");
+        core::str::from_utf8(output.as_slice()).expect("text").into()
+    }
+
+    const KEPT: Framing<'_> = Framing { version: Version::One, persists: true, head_only: false, date: b"" };
+
+    #[test]
+    fn responses_are_written_to_the_byte() {
+        let page = Response::new(200, "text/html", b"<p>").with_headers(&[("A", "b"), ("C", "d")]);
+        let cases = [
+            (
+                page,
+                KEPT,
+                "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 3\r\nA: b\r\nC: d\r\n\r\n<p>",
+            ),
+            (
+                page.with_headers(&[]).with_cookie(Some("a=b")),
+                Framing { head_only: true, date: b"Date: x\r\n", ..KEPT },
+                "HTTP/1.1 200 OK\r\nDate: x\r\nContent-Type: text/html\r\nContent-Length: 3\r\nSet-Cookie: a=b\r\n\r\n",
+            ),
+            (
+                Response::text(404, ""),
+                Framing { version: Version::Zero, ..KEPT },
+                "HTTP/1.1 404 Not Found\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 0\r\nConnection: keep-alive\r\n\r\n",
+            ),
+            (
+                Response::new(304, "", b"never sent"),
+                Framing { persists: false, ..KEPT },
+                "HTTP/1.1 304 Not Modified\r\nConnection: close\r\n\r\n",
+            ),
+            (Response::new(204, "", b"never sent"), KEPT, "HTTP/1.1 204 No Content\r\n\r\n"),
+        ];
+        for (response, framing, bytes) in cases {
+            assert_eq!(written(&response, framing), bytes);
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_not_begun() {
+        let mut output = Buffer::new(1024);
+        let body = [b'x'; 1000];
+        assert!(write(&Response::new(200, "text/plain", &body), KEPT, &mut output).is_err());
+        assert!(output.is_empty());
+        let mut small = Buffer::new(9);
+        assert!(write_chunk(b"12345", &mut small).is_err());
+        assert!(small.is_empty());
+        write_chunk(b"1234", &mut small).expect("fits");
+        assert_eq!(small.as_slice(), b"4\r\n1234\r\n");
+    }
+
+    #[test]
+    fn numbers_are_rendered_in_full() {
+        for (number, decimal_text, hexadecimal_text) in
+            [(0, "0", "0"), (10, "10", "a"), (usize::MAX, "18446744073709551615", "ffffffffffffffff")]
+        {
+            assert_eq!(decimal(number, &mut [0; DIGITS_MAX]), decimal_text.as_bytes());
+            assert_eq!(hexadecimal(number, &mut [0; DIGITS_MAX]), hexadecimal_text.as_bytes());
+        }
     }
 }

@@ -1,0 +1,284 @@
+//! One connection's HTTP: requests out of its input one at a time, answers into its output in the same order.
+//!
+//! Owns neither buffer. Pipelined requests wait in the input, whose limit is their bound.
+
+mod answer;
+#[cfg(test)]
+mod tests;
+mod timers;
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use super::chunked::ChunkedDecoder;
+use super::head::{self, Framing, Head, HeaderSpace, Version};
+use super::limits::{HEAD_BYTES_MAX, REQUEST_LINE_BYTES_MAX};
+use super::response::CONTINUE;
+use super::{Method, Refusal, Request};
+use crate::buffer::Buffer;
+use crate::time::Instant;
+pub use timers::{Check, Expiry};
+
+/// The state of one connection.
+#[derive(Debug)]
+pub struct Session {
+    body_bytes_max: usize,
+    phase: Phase,
+    /// When the phase began.
+    since: Instant,
+    /// Bytes of the unfinished head or body that have arrived.
+    arrived: usize,
+    /// Counts requests, to tell a late answer from a timely one.
+    serial: u32,
+    method: Method,
+    version: Version,
+    persists: bool,
+    chunked: Option<Box<ChunkedBody>>,
+    stall: timers::Stall,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Nothing of the next request has arrived.
+    Idle,
+    /// Part of a head has arrived; the first `seen` bytes were looked at in vain.
+    Head { seen: usize },
+    /// A head of `head_bytes` has arrived and part of its body.
+    Body { head_bytes: usize, framing: Framing },
+    /// The service has the request.
+    Answering,
+    /// The service adds to a body of unknown length.
+    Streaming,
+    /// The last answer is written; no more requests are read.
+    Over,
+}
+
+#[derive(Debug)]
+struct ChunkedBody {
+    decoder: ChunkedDecoder,
+    /// Coded bytes decoded so far.
+    used: usize,
+    complete: bool,
+    body: Vec<u8>,
+}
+
+/// What the input holds.
+#[derive(Clone, Copy, Debug)]
+pub enum Received<'a> {
+    /// No complete request yet, or one is still to be answered.
+    Wait,
+    /// A request, which is the first `bytes` bytes of the input. It must be answered before the next.
+    Request {
+        /// The request.
+        request: Request<'a>,
+        /// Consume these once the request is no longer needed.
+        bytes: usize,
+    },
+    /// A broken rule; answer with [`Session::refuse`], then close.
+    Refused(Refusal),
+    /// Nothing more will come and nothing is to be answered: close.
+    Ended,
+}
+
+impl Session {
+    /// A connection that was just accepted.
+    pub fn new(body_bytes_max: usize, now: Instant) -> Self {
+        Self {
+            body_bytes_max,
+            phase: Phase::Idle,
+            since: now,
+            arrived: 0,
+            serial: 0,
+            method: Method::Other,
+            version: Version::One,
+            persists: true,
+            chunked: None,
+            stall: timers::Stall::default(),
+        }
+    }
+
+    /// Reads on: `input` is all that has arrived and was not consumed, `ended` says that no more will come.
+    /// Writes `100 Continue` into `output` where a client waits for it.
+    pub fn receive<'h, 'b: 'h>(
+        &'h mut self,
+        input: &'b [u8],
+        ended: bool,
+        now: Instant,
+        space: &'h mut HeaderSpace<'b>,
+        output: &mut Buffer,
+    ) -> Received<'h> {
+        if !self.is_receiving() {
+            return if ended && self.phase == Phase::Streaming { Received::Ended } else { Received::Wait };
+        }
+        match self.next_request(input, now, space, output) {
+            Ok(Some((head, bytes))) => {
+                Received::Request { request: self.deliver(&head, input, bytes, now), bytes }
+            }
+            Ok(None) if ended && input.len() > head::empty_line(input) => {
+                Received::Refused(Refusal::Truncated)
+            }
+            Ok(None) if ended => Received::Ended,
+            Ok(None) => Received::Wait,
+            Err(refusal) => Received::Refused(refusal),
+        }
+    }
+
+    /// Whether a request is awaited or arriving.
+    pub fn is_receiving(&self) -> bool {
+        matches!(self.phase, Phase::Idle | Phase::Head { .. } | Phase::Body { .. })
+    }
+
+    /// Whether nothing is under way.
+    pub fn is_idle(&self) -> bool {
+        self.phase == Phase::Idle
+    }
+
+    /// Whether the last answer is written: send what is in the output, then close.
+    pub fn is_over(&self) -> bool {
+        self.phase == Phase::Over
+    }
+
+    /// Whether the request with this [`Session::serial`] still waits for its answer.
+    pub fn is_answering(&self, serial: u32) -> bool {
+        self.phase == Phase::Answering && self.serial == serial
+    }
+
+    /// Whether the answer to the request with this [`Session::serial`] is being streamed.
+    pub fn is_streaming(&self, serial: u32) -> bool {
+        self.phase == Phase::Streaming && self.serial == serial
+    }
+
+    /// Number of the request that was received last.
+    pub fn serial(&self) -> u32 {
+        self.serial
+    }
+
+    /// Method of the request that was received last.
+    pub fn method(&self) -> Method {
+        self.method
+    }
+
+    /// When the current phase began: while a request is answered, when it had arrived.
+    pub fn since(&self) -> Instant {
+        self.since
+    }
+
+    /// The next request's head and its length with the body, once both have arrived.
+    fn next_request<'h, 'b: 'h>(
+        &mut self,
+        input: &'b [u8],
+        now: Instant,
+        space: &'h mut HeaderSpace<'b>,
+        output: &mut Buffer,
+    ) -> Result<Option<(Head<'h>, usize)>, Refusal> {
+        if let Phase::Body { head_bytes, framing } = self.phase {
+            return match self.body_end(input, head_bytes, framing)? {
+                Some(bytes) => Ok(head::parse(input, space)?.map(|head| (head, bytes))),
+                None => Ok(None),
+            };
+        }
+        if !self.is_worth_parsing(input) {
+            return Ok(None);
+        }
+        let Some(head) = head::parse(input, space)? else {
+            self.await_head(input, now);
+            return Ok(None);
+        };
+        if head.framing == Framing::Length(0) {
+            return Ok(Some((head, head.bytes)));
+        }
+        self.begin_body(&head, now)?;
+        let end = self.body_end(input, head.bytes, head.framing)?;
+        if end.is_none() && head.expects_continue && input.len() == head.bytes {
+            // Without room the client waits in vain, as it must be ready to (RFC 9110 section 10.1.1).
+            let _ = self.write_out(CONTINUE, output);
+        }
+        Ok(end.map(|bytes| (head, bytes)))
+    }
+
+    /// Whether parsing can say more than last time. Only a line end can make a head complete or wrong, and only
+    /// two lengths can make it too long; so a head that comes byte by byte is parsed once a line.
+    fn is_worth_parsing(&mut self, input: &[u8]) -> bool {
+        let Phase::Head { seen } = self.phase else {
+            return input.len() > head::empty_line(input);
+        };
+        self.arrived = input.len();
+        let passes = |limit: usize| seen < limit && input.len() >= limit;
+        let fresh = input.get(seen..).unwrap_or_default();
+        fresh.contains(&b'\n') || passes(REQUEST_LINE_BYTES_MAX + 2) || passes(HEAD_BYTES_MAX)
+    }
+
+    /// An empty line alone may be what an old client sends after a body: no request has begun.
+    fn await_head(&mut self, input: &[u8], now: Instant) {
+        if b"\r\n".starts_with(input) {
+            return;
+        }
+        if self.phase == Phase::Idle {
+            self.since = now;
+        }
+        self.arrived = input.len();
+        self.phase = Phase::Head { seen: input.len() };
+    }
+
+    fn begin_body(&mut self, head: &Head<'_>, now: Instant) -> Result<(), Refusal> {
+        match head.framing {
+            Framing::Length(length) if length > self.body_bytes_max => return Err(Refusal::BodyTooLarge),
+            Framing::Length(_) => {}
+            Framing::Chunked => self.chunked = Some(Box::new(ChunkedBody::new(self.body_bytes_max))),
+        }
+        self.phase = Phase::Body { head_bytes: head.bytes, framing: head.framing };
+        self.since = now;
+        Ok(())
+    }
+
+    /// Where in the input the body ends, once it does.
+    fn body_end(
+        &mut self,
+        input: &[u8],
+        head_bytes: usize,
+        framing: Framing,
+    ) -> Result<Option<usize>, Refusal> {
+        let body = input.get(head_bytes..).unwrap_or_default();
+        self.arrived = body.len();
+        let length = match (framing, &mut self.chunked) {
+            (Framing::Length(length), _) => Some(length).filter(|length| body.len() >= *length),
+            (Framing::Chunked, Some(chunked)) => chunked.read_on(body)?,
+            (Framing::Chunked, None) => return Err(Refusal::Chunk),
+        };
+        Ok(length.map(|length| head_bytes + length))
+    }
+
+    fn deliver<'a>(
+        &'a mut self,
+        head: &Head<'a>,
+        input: &'a [u8],
+        bytes: usize,
+        now: Instant,
+    ) -> Request<'a> {
+        self.phase = Phase::Answering;
+        self.since = now;
+        self.serial = self.serial.wrapping_add(1);
+        self.method = head.method;
+        self.version = head.version;
+        self.persists = head.persists;
+        let body = match &self.chunked {
+            Some(chunked) => chunked.body.as_slice(),
+            None => &input[head.bytes..bytes],
+        };
+        Request { method: head.method, path: head.path, query: head.query, body, headers: head.headers }
+    }
+}
+
+impl ChunkedBody {
+    fn new(body_bytes_max: usize) -> Self {
+        Self { decoder: ChunkedDecoder::new(body_bytes_max), used: 0, complete: false, body: Vec::new() }
+    }
+
+    /// Decodes what is new in `coded`; the length of all of it, once it is complete.
+    fn read_on(&mut self, coded: &[u8]) -> Result<Option<usize>, Refusal> {
+        let progress = self.decoder.decode(coded.get(self.used..).unwrap_or_default(), &mut self.body)?;
+        self.used += progress.used;
+        self.complete = progress.complete;
+        Ok(self.complete.then_some(self.used))
+    }
+}
