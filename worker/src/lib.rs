@@ -1,2 +1,44 @@
-//! Placeholder of the crate root.
+//! The worker: moves votes from the queue to the results.
+//!
+//! Serves no votes and no results: vote-service and result-service do. See [`mover`] for how a vote
+//! is never lost and counted once.
+#![no_std]
 #![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod batch;
+pub mod condition;
+mod health;
+pub mod limits;
+pub mod mover;
+pub mod payload;
+pub mod received;
+pub mod stats;
+mod worker;
+
+use alloc::boxed::Box;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use kernel_app::settings::SettingError;
+use kernel_app::{Service, Settings};
+
+pub use worker::Worker;
+
+/// Where health and metrics are served.
+const PORT_DEFAULT: u16 = 8082;
+
+/// The program: one worker.
+///
+/// `REDIS_URL` says where the store is, `PORT` where health and metrics are served, and `INSTANCE`
+/// names the processing list: it must stay the same after a restart and differ between workers.
+///
+/// # Errors
+/// The setting that cannot be used.
+pub fn program(settings: &Settings) -> Result<Vec<Box<dyn Service>>, SettingError> {
+    let port = settings.port("PORT", PORT_DEFAULT)?;
+    Ok(vec![Box::new(Worker::from_settings(settings, port)?)])
+}

@@ -1,0 +1,51 @@
+//! What operators see of a worker: readiness and metrics.
+//!
+//! Serves no path of its own.
+
+use alloc::borrow::Cow;
+
+use crate::mover::Mover;
+use crate::payload::Choice;
+use kernel_app::Context;
+use kernel_app::http::{Answer, Exchange, Handler, Request, Response, Route};
+use kernel_app::metrics::Exposition;
+
+impl Handler for Mover {
+    fn routes(&self) -> &'static [Route] {
+        &[]
+    }
+
+    fn handle(&mut self, _: &Request<'_>, _: Exchange, _: &mut Context<'_>) -> Answer<'_> {
+        Answer::Now(Response {
+            status: 404,
+            content_type: "text/plain",
+            headers: &[],
+            set_cookie: None,
+            body: b"not found\n",
+        })
+    }
+
+    fn readiness(&self) -> Result<(), Cow<'_, str>> {
+        Mover::readiness(self)
+    }
+
+    fn metrics(&self, exposition: &mut Exposition) {
+        let stats = self.stats();
+        let [a, b] = Choice::ALL.map(|choice| [("option", choice.as_str())]);
+        let counted = stats.counted.map(|counter| counter.value());
+        let samples = [(&a[..], counted[0]), (&b[..], counted[1])];
+        exposition.counters("votes_counted_total", "Votes counted, also when changed.", &samples);
+        for (name, help, counter) in [
+            ("votes_rejected_total", "Queue elements that are no votes.", stats.rejected),
+            ("votes_replayed_total", "Elements moved back to the queue to be counted.", stats.replayed),
+            ("vote_batches_total", "Transactions that the store has carried out.", stats.batches),
+            ("store_errors_total", "Times that the store took no votes.", stats.store_errors),
+        ] {
+            exposition.counter(name, help, counter.value());
+        }
+        let depth = i64::try_from(self.depth()).unwrap_or(i64::MAX);
+        exposition.gauge("votes_queue_depth", "Elements on the queue when it was last asked.", depth);
+        let connected = i64::from(self.is_connected());
+        exposition.gauge("store_connected", "Whether there is a connection to the store.", connected);
+    }
+}

@@ -1,0 +1,203 @@
+//! One queue element: the JSON object `{"voter_id", "vote"}`, with an optional `id`.
+//!
+//! More fields may follow and are ignored. Decides nothing about what becomes of an element.
+
+use alloc::borrow::Cow;
+use core::fmt;
+
+use crate::limits::{PAYLOAD_BYTES_MAX, TEXT_CHARS_MAX};
+use serde::Deserialize;
+
+/// What a vote can be for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// The first option.
+    A,
+    /// The second option.
+    B,
+}
+
+impl Choice {
+    /// Both, in the order of their discriminants.
+    pub const ALL: [Self; 2] = [Self::A, Self::B];
+
+    /// As it is written in votes.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::A => "a",
+            Self::B => "b",
+        }
+    }
+
+    /// The hash that holds the voters whose last choice this is.
+    pub const fn results_key(self) -> &'static [u8] {
+        match self {
+            Self::A => b"results:a",
+            Self::B => b"results:b",
+        }
+    }
+
+    /// The one that was not chosen.
+    pub const fn other(self) -> Self {
+        match self {
+            Self::A => Self::B,
+            Self::B => Self::A,
+        }
+    }
+}
+
+/// Why an element is not a vote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rejection {
+    /// Not a JSON object with the fields of a vote.
+    Malformed,
+    /// For something else than the two options.
+    UnknownVote,
+    /// `voter_id` is empty or too long.
+    VoterId,
+    /// `id` is too long.
+    Id,
+    /// Too long to be looked into.
+    Oversized,
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed => f.write_str("not a JSON object with voter_id and vote"),
+            Self::UnknownVote => f.write_str("vote is neither \"a\" nor \"b\""),
+            Self::VoterId => write!(f, "voter_id has not 1 to {TEXT_CHARS_MAX} characters"),
+            Self::Id => write!(f, "id has more than {TEXT_CHARS_MAX} characters"),
+            Self::Oversized => write!(f, "longer than {PAYLOAD_BYTES_MAX} bytes"),
+        }
+    }
+}
+
+impl core::error::Error for Rejection {}
+
+/// A vote as the queue carries it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vote<'a> {
+    /// Who votes; 1 to [`TEXT_CHARS_MAX`] characters.
+    pub voter_id: Cow<'a, str>,
+    /// For what.
+    pub choice: Choice,
+    /// Names this vote, also when it is sent again; empty when the sender gave none.
+    pub id: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+struct Fields<'a> {
+    #[serde(borrow)]
+    voter_id: Text<'a>,
+    #[serde(borrow)]
+    vote: Text<'a>,
+    #[serde(borrow, default)]
+    id: Option<Text<'a>>,
+}
+
+/// Borrows from the payload unless it has escapes; a bare `Option<Cow>` would always copy.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'a> Vote<'a> {
+    /// Reads a queue element.
+    ///
+    /// # Errors
+    /// Why it is not a vote.
+    pub fn parse(payload: &'a [u8]) -> Result<Self, Rejection> {
+        if payload.len() > PAYLOAD_BYTES_MAX {
+            return Err(Rejection::Oversized);
+        }
+        // Serde would also take an array of the fields' values.
+        if payload.trim_ascii_start().first() != Some(&b'{') {
+            return Err(Rejection::Malformed);
+        }
+        let fields: Fields<'a> = serde_json::from_slice(payload).map_err(|_| Rejection::Malformed)?;
+        let choice = Choice::ALL.into_iter().find(|choice| choice.as_str() == fields.vote.0);
+        let vote = Self {
+            voter_id: fields.voter_id.0,
+            choice: choice.ok_or(Rejection::UnknownVote)?,
+            id: fields.id.map(|id| id.0).unwrap_or_default(),
+        };
+        match vote {
+            Vote { ref voter_id, .. } if voter_id.is_empty() || is_long(voter_id) => Err(Rejection::VoterId),
+            Vote { ref id, .. } if is_long(id) => Err(Rejection::Id),
+            vote => Ok(vote),
+        }
+    }
+}
+
+fn is_long(text: &str) -> bool {
+    text.len() > TEXT_CHARS_MAX && text.chars().count() > TEXT_CHARS_MAX
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+    use alloc::string::String;
+
+    fn rejection(payload: &str) -> Option<Rejection> {
+        Vote::parse(payload.as_bytes()).err()
+    }
+
+    #[test]
+    fn the_originals_votes_and_ours_are_read_without_a_copy() {
+        let original = Vote::parse(br#"{"voter_id": "1f", "vote": "b"}"#).expect("a vote");
+        assert_eq!((&*original.voter_id, original.choice, &*original.id), ("1f", Choice::B, ""));
+        let ours = br#"{"voter_id":"00","vote":"a","id":"ff","at":[1,{"deep":null}],"vote2":"x"}"#;
+        let ours = Vote::parse(ours).expect("a vote");
+        assert_eq!((&*ours.voter_id, ours.choice, &*ours.id), ("00", Choice::A, "ff"));
+        assert!(matches!((&ours.voter_id, &ours.id), (Cow::Borrowed(_), Cow::Borrowed(_))));
+        assert_eq!(rejection(r#"{"voter_id":"x","vote":"a","id":null}"#), None);
+    }
+
+    #[test]
+    fn escapes_are_decoded_before_anything_is_compared() {
+        let vote = Vote::parse(br#"{"voter_id":"\u00e9\"\n\ud83d\ude00","vote":"\u0061"}"#).expect("a vote");
+        assert_eq!(vote.voter_id, "é\"\n😀");
+        assert_eq!(vote.choice, Choice::A);
+    }
+
+    #[test]
+    fn lengths_are_counted_in_characters() {
+        let of = |voter: &str, id: &str| format!(r#"{{"voter_id":"{voter}","vote":"a","id":"{id}"}}"#);
+        let (full, over) = ("é".repeat(255), "é".repeat(256));
+        assert_eq!(rejection(&of(&full, &full)), None);
+        assert_eq!(rejection(&of(&"\\ud83d\\ude00".repeat(255), "")), None, "all escaped still fits");
+        assert_eq!(rejection(&of(&over, "")), Some(Rejection::VoterId));
+        assert_eq!(rejection(&of("", "")), Some(Rejection::VoterId));
+        assert_eq!(rejection(&of("x", &over)), Some(Rejection::Id));
+        assert_eq!(rejection(&of("x", &"y".repeat(PAYLOAD_BYTES_MAX))), Some(Rejection::Oversized));
+    }
+
+    #[test]
+    fn whatever_is_not_a_vote_is_rejected() {
+        for payload in [
+            "",
+            " ",
+            "{",
+            "null",
+            "\"a\"",
+            r#"["x","a"]"#,
+            r#"{"vote":"a"}"#,
+            r#"{"voter_id":"x"}"#,
+            r#"{"voter_id":7,"vote":"a"}"#,
+            r#"{"voter_id":"x","vote":"a"} x"#,
+            r#"{"voter_id":"x","vote":"a","vote":"b"}"#,
+            r#"{"voter_id":"\ud83d","vote":"a"}"#,
+            r#"{"voter_id":"x","vote":"a","id":7}"#,
+        ] {
+            assert_eq!(rejection(payload), Some(Rejection::Malformed), "{payload}");
+        }
+        for vote in ["c", "A", "", "ab", " a"] {
+            let payload = format!(r#"{{"voter_id":"x","vote":"{vote}"}}"#);
+            assert_eq!(rejection(&payload), Some(Rejection::UnknownVote), "{payload}");
+        }
+        assert_eq!(Vote::parse(b"{\"voter_id\":\"\xff\",\"vote\":\"a\"}"), Err(Rejection::Malformed));
+        let nested: String = core::iter::repeat_n('[', 4000).collect();
+        let nested = format!(r#"{{"voter_id":"x","vote":"a","x":{nested}"#);
+        assert_eq!(rejection(&nested), Some(Rejection::Malformed), "nesting does not exhaust the stack");
+    }
+}
