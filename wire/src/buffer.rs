@@ -76,6 +76,11 @@ impl Buffer {
         self.limit = limit;
     }
 
+    /// Gives back storage for more than `bytes` bytes, as far as the queued ones do not need it.
+    pub fn shrink_to(&mut self, bytes: usize) {
+        self.bytes.shrink_to(bytes);
+    }
+
     /// Drops everything and keeps the allocation.
     pub fn clear(&mut self) {
         self.bytes.clear();

@@ -10,7 +10,7 @@ pub struct Digits {
 }
 
 impl Digits {
-    /// `-9223372036854775808`.
+    /// `-9223372036854775808`, `18446744073709551615`.
     const LEN_MAX: usize = 20;
 
     /// The digits of `value`, with a minus sign when it is negative.
@@ -28,7 +28,8 @@ impl Digits {
         Self::of_u64(value as u64)
     }
 
-    fn of_u64(mut rest: u64) -> Self {
+    /// The digits of `rest`.
+    pub fn of_u64(mut rest: u64) -> Self {
         let mut digits = Self { bytes: [b'0'; Self::LEN_MAX], start: Self::LEN_MAX };
         loop {
             digits.start -= 1;

@@ -1,0 +1,156 @@
+//! The commands' names, their number of arguments, and what `COMMAND` says of them.
+//!
+//! Does not carry commands out.
+
+use wire::resp::Args;
+
+/// What there is to know about a command without carrying it out.
+#[derive(Debug)]
+pub struct Spec {
+    /// In lower case, as Redis names it in errors.
+    pub name: &'static str,
+    /// Number of arguments with the name; negative: at least as many.
+    pub arity: i8,
+    /// Redis's command flags.
+    pub flags: &'static [&'static str],
+    /// Position of the first key, of the last (negative: from the end), and the step between; 0 for none.
+    pub keys: (i8, i8, i8),
+}
+
+macro_rules! commands {
+    ($($variant:ident $name:literal $upper:literal $arity:literal [$($flag:literal)*] $keys:expr;)*) => {
+        /// A command that the store knows.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[expect(missing_docs, reason = "each is documented as the Redis command of its name")]
+        pub enum Command { $($variant),* }
+
+        impl Command {
+            /// All commands in the order of their numbers.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            const SPECS: &[Spec] = &[
+                $(Spec { name: $name, arity: $arity, flags: &[$($flag),*], keys: $keys }),*
+            ];
+
+            fn of_packed(name: u64) -> Option<Self> {
+                match name {
+                    $(packed if packed == const { pack_constant($upper) } => Some(Self::$variant),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+commands! {
+    Ping "ping" b"PING" -1 ["fast"] (0, 0, 0);
+    Echo "echo" b"ECHO" 2 ["loading" "stale" "fast"] (0, 0, 0);
+    Quit "quit" b"QUIT" -1 ["noscript" "loading" "stale" "fast" "no_auth" "allow_busy"] (0, 0, 0);
+    Select "select" b"SELECT" 2 ["loading" "stale" "fast"] (0, 0, 0);
+    Hello "hello" b"HELLO" -1 ["noscript" "loading" "stale" "fast" "no_auth" "allow_busy"] (0, 0, 0);
+    Auth "auth" b"AUTH" -2 ["noscript" "loading" "stale" "fast" "no_auth" "allow_busy"] (0, 0, 0);
+    Client "client" b"CLIENT" -2 [] (0, 0, 0);
+    Command "command" b"COMMAND" -1 ["loading" "stale"] (0, 0, 0);
+    Info "info" b"INFO" -1 ["loading" "stale"] (0, 0, 0);
+    Config "config" b"CONFIG" -2 [] (0, 0, 0);
+    Reset "reset" b"RESET" 1 ["noscript" "loading" "stale" "fast" "no_auth" "allow_busy"] (0, 0, 0);
+    Time "time" b"TIME" 1 ["loading" "stale" "fast"] (0, 0, 0);
+    RPush "rpush" b"RPUSH" -3 ["write" "denyoom" "fast"] (1, 1, 1);
+    LPush "lpush" b"LPUSH" -3 ["write" "denyoom" "fast"] (1, 1, 1);
+    LPop "lpop" b"LPOP" -2 ["write" "fast"] (1, 1, 1);
+    RPop "rpop" b"RPOP" -2 ["write" "fast"] (1, 1, 1);
+    LLen "llen" b"LLEN" 2 ["readonly" "fast"] (1, 1, 1);
+    LRange "lrange" b"LRANGE" 4 ["readonly"] (1, 1, 1);
+    LRem "lrem" b"LREM" 4 ["write"] (1, 1, 1);
+    LMove "lmove" b"LMOVE" 5 ["write" "denyoom"] (1, 2, 1);
+    BLMove "blmove" b"BLMOVE" 6 ["write" "denyoom" "noscript" "blocking"] (1, 2, 1);
+    BLPop "blpop" b"BLPOP" -3 ["write" "noscript" "blocking"] (1, -2, 1);
+    BRPop "brpop" b"BRPOP" -3 ["write" "noscript" "blocking"] (1, -2, 1);
+    HSet "hset" b"HSET" -4 ["write" "denyoom" "fast"] (1, 1, 1);
+    HGet "hget" b"HGET" 3 ["readonly" "fast"] (1, 1, 1);
+    HGetAll "hgetall" b"HGETALL" 2 ["readonly"] (1, 1, 1);
+    HLen "hlen" b"HLEN" 2 ["readonly" "fast"] (1, 1, 1);
+    HIncrBy "hincrby" b"HINCRBY" 4 ["write" "denyoom" "fast"] (1, 1, 1);
+    HDel "hdel" b"HDEL" -3 ["write" "fast"] (1, 1, 1);
+    Set "set" b"SET" -3 ["write" "denyoom"] (1, 1, 1);
+    Get "get" b"GET" 2 ["readonly" "fast"] (1, 1, 1);
+    Incr "incr" b"INCR" 2 ["write" "denyoom" "fast"] (1, 1, 1);
+    Del "del" b"DEL" -2 ["write"] (1, -1, 1);
+    Exists "exists" b"EXISTS" -2 ["readonly" "fast"] (1, -1, 1);
+    Type "type" b"TYPE" 2 ["readonly" "fast"] (1, 1, 1);
+    DbSize "dbsize" b"DBSIZE" 1 ["readonly" "fast"] (0, 0, 0);
+    FlushAll "flushall" b"FLUSHALL" -1 ["write"] (0, 0, 0);
+    Multi "multi" b"MULTI" 1 ["noscript" "loading" "stale" "fast" "allow_busy"] (0, 0, 0);
+    Exec "exec" b"EXEC" 1 ["noscript" "loading" "stale" "skip_slowlog"] (0, 0, 0);
+    Discard "discard" b"DISCARD" 1 ["noscript" "loading" "stale" "fast" "allow_busy"] (0, 0, 0);
+}
+
+impl Command {
+    /// The command of this name, in any case.
+    pub fn find(name: &[u8]) -> Option<Self> {
+        Self::of_packed(pack(name)?)
+    }
+
+    /// What there is to know about it.
+    pub fn spec(self) -> &'static Spec {
+        &Self::SPECS[self as usize]
+    }
+
+    /// Whether it may have this many arguments, its name included.
+    pub fn takes(self, args: usize) -> bool {
+        let arity = self.spec().arity;
+        let count = usize::from(arity.unsigned_abs());
+        if arity < 0 { args >= count } else { args == count }
+    }
+
+    /// The key that got an element, if the command is one that pushes to a list: somebody may wait for it.
+    pub fn pushed_key(self, args: Args<'_>) -> Option<&[u8]> {
+        match self {
+            Self::RPush | Self::LPush => args.get(1),
+            Self::LMove | Self::BLMove => args.get(2),
+            _ => None,
+        }
+    }
+}
+
+/// A name of at most 8 letters as one number, upper case. Its first byte must not pack to zero, which
+/// would be as good as absent.
+fn pack(name: &[u8]) -> Option<u64> {
+    if name.len() > size_of::<u64>() || !name.first()?.is_ascii_alphabetic() {
+        return None;
+    }
+    Some(name.iter().fold(0, |packed, byte| packed << 8 | u64::from(byte & !0x20)))
+}
+
+const fn pack_constant(name: &[u8]) -> u64 {
+    let (mut packed, mut at) = (0, 0);
+    while at < name.len() {
+        packed = packed << 8 | name[at] as u64;
+        at += 1;
+    }
+    packed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_is_found_in_either_case_and_nothing_else_is() {
+        for command in Command::ALL {
+            let name = command.spec().name;
+            assert_eq!(Command::find(name.as_bytes()), Some(*command));
+            assert_eq!(Command::find(name.to_ascii_uppercase().as_bytes()), Some(*command));
+            assert_eq!(Command::find(&name.as_bytes()[1..]), None, "{name} without its first letter");
+        }
+        for name in [&b""[..], b"GETX", b"\0GET", b" GET", b"GET ", b"FLUSHALLL", b"G\x85T"] {
+            assert_eq!(Command::find(name), None);
+        }
+    }
+
+    #[test]
+    fn arity_is_exact_or_a_minimum() {
+        assert!(Command::Get.takes(2) && !Command::Get.takes(1) && !Command::Get.takes(3));
+        assert!(Command::Del.takes(2) && Command::Del.takes(9) && !Command::Del.takes(1));
+    }
+}

@@ -1,0 +1,107 @@
+//! The commands about the connection itself. They touch no data.
+
+use kernel_app::Context;
+use wire::resp::{Args, Digits, parse_integer, write};
+
+use crate::failure::Failure;
+use crate::info::REDIS_VERSION;
+use crate::session::Client;
+
+/// `PING`.
+pub fn ping(client: &mut Client, args: Args<'_>) -> Result<(), Failure> {
+    match args.get(1) {
+        None => Ok(write::simple(&mut client.replies, b"PONG")?),
+        Some(_) if args.len() > 2 => Err(Failure::Arguments),
+        Some(text) => Ok(write::bulk(&mut client.replies, text)?),
+    }
+}
+
+/// `QUIT`: `OK`, and then the end.
+pub fn quit(client: &mut Client) -> Result<(), Failure> {
+    client.closing = true;
+    Ok(write::simple(&mut client.replies, b"OK")?)
+}
+
+/// `SELECT`: there is database 0.
+pub fn select(client: &mut Client, args: Args<'_>) -> Result<(), Failure> {
+    let index = parse_integer(&args[1]).ok_or(Failure::NotAnInteger)?;
+    match i32::try_from(index) {
+        Ok(0) => Ok(write::simple(&mut client.replies, b"OK")?),
+        Ok(_) => Err(Failure::DbIndex),
+        Err(_) => Err(Failure::DbOutOfRange),
+    }
+}
+
+/// `AUTH`: there is one user, `default`, whom any password lets in.
+pub fn auth(client: &mut Client, args: Args<'_>) -> Result<(), Failure> {
+    match args.len() {
+        2 => Err(Failure::NoPassword),
+        3 => {
+            check_user(&args[1])?;
+            Ok(write::simple(&mut client.replies, b"OK")?)
+        }
+        _ => Err(Failure::Syntax),
+    }
+}
+
+fn check_user(name: &[u8]) -> Result<(), Failure> {
+    if name == b"default" { Ok(()) } else { Err(Failure::WrongPassword) }
+}
+
+/// `TIME`: seconds and microseconds of the wall clock.
+pub fn time(client: &mut Client, context: &Context<'_>) -> Result<(), Failure> {
+    let out = &mut client.replies;
+    write::array(out, 2)?;
+    write::bulk(out, Digits::of_u64(context.unix_time.as_secs()).as_bytes())?;
+    write::bulk(out, Digits::of_u64(context.unix_time.subsec_micros().into()).as_bytes())?;
+    Ok(())
+}
+
+/// `HELLO`: RESP2 is the only protocol.
+pub fn hello(client: &mut Client, args: Args<'_>) -> Result<(), Failure> {
+    if let Some(version) = args.get(1) {
+        match parse_integer(version) {
+            Some(2) => {}
+            Some(_) => return Err(Failure::NoProtocol),
+            None => return Err(Failure::ProtocolNotANumber),
+        }
+    }
+    let mut at = 2;
+    while at < args.len() {
+        let option = &args[at];
+        let left = args.len() - at - 1;
+        if left >= 2 && option.eq_ignore_ascii_case(b"AUTH") {
+            check_user(&args[at + 1])?;
+            at += 3;
+        } else if left >= 1 && option.eq_ignore_ascii_case(b"SETNAME") {
+            if !client.rename(&args[at + 1]) {
+                return Err(Failure::ClientName);
+            }
+            at += 2;
+        } else {
+            client.error(&[b"ERR Syntax error in HELLO option '", option, b"'"]);
+            return Ok(());
+        }
+    }
+    describe_server(client)
+}
+
+fn describe_server(client: &mut Client) -> Result<(), Failure> {
+    let number = i64::try_from(client.number).unwrap_or(i64::MAX);
+    let out = &mut client.replies;
+    write::array(out, 14)?;
+    for (name, value) in [("server", "redis"), ("version", REDIS_VERSION)] {
+        write::bulk(out, name.as_bytes())?;
+        write::bulk(out, value.as_bytes())?;
+    }
+    for (name, value) in [("proto", 2), ("id", number)] {
+        write::bulk(out, name.as_bytes())?;
+        write::integer(out, value)?;
+    }
+    for (name, value) in [("mode", "standalone"), ("role", "master")] {
+        write::bulk(out, name.as_bytes())?;
+        write::bulk(out, value.as_bytes())?;
+    }
+    write::bulk(out, b"modules")?;
+    Ok(write::array(out, 0)?)
+}

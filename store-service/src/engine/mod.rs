@@ -1,0 +1,270 @@
+//! The RESP server: clients' requests to the keyspace, replies to the clients.
+//!
+//! Holds no data itself and opens no ports. A request goes through [`Engine::request`] (name, number of
+//! arguments, transaction), [`Engine::run`] and, for data, [`Keyspace::execute`]. Replies stay in the
+//! client's [`Session`] until [`Engine::turn`] has committed the turn's changes.
+
+mod blocking;
+mod connection;
+mod flow;
+mod sessions;
+mod transaction;
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use kernel_app::{ConnectionId, Context, Instant};
+use wire::resp::{Args, write};
+
+use crate::command::Command;
+use crate::failure::Failure;
+use crate::keyspace::Keyspace;
+use crate::limits::{REPLIES_BYTES_MAX, REPLY_BYTES_MAX, REPLY_BYTES_SCARCE};
+use crate::session::{Client, arguments_text};
+use crate::subcommand;
+use crate::waiters::Waiters;
+use sessions::Sessions;
+
+/// The RESP server.
+#[derive(Debug)]
+pub struct Engine {
+    keyspace: Keyspace,
+    sessions: Sessions,
+    waiters: Waiters,
+    /// Clients that may go on with their input: they are no longer blocked or paused.
+    resumed: VecDeque<ConnectionId>,
+    /// Clients with something to be done at the turn's end.
+    listed: Vec<ConnectionId>,
+    /// Bytes of all replies that were not yet handed to the network.
+    replies_bytes: usize,
+    /// Bytes of all transactions' queues.
+    queue_bytes: usize,
+    /// Since when the client that has stalled for longest has taken nothing.
+    stall_since: Option<Instant>,
+    counts: Counts,
+    /// When the first client came.
+    started: Option<Instant>,
+    port: u16,
+    /// Whether pushes are being refused, so that it is logged once.
+    full: bool,
+}
+
+/// What has been counted since the start.
+#[derive(Debug)]
+pub struct Counts {
+    /// Commands carried out, by their number.
+    pub calls: [u64; Command::ALL.len()],
+    /// Commands that ended in an error, unknown ones included.
+    pub errors: u64,
+    /// Commands that memory did not allow.
+    pub out_of_memory: u64,
+    /// Clients that were accepted.
+    pub clients: u64,
+    /// Clients that were refused because there were too many.
+    pub clients_refused: u64,
+}
+
+impl Engine {
+    /// A server without data or clients; `port` is for `INFO` only.
+    pub fn new(bytes_max: usize, port: u16) -> Self {
+        let counts = Counts {
+            calls: [0; Command::ALL.len()],
+            errors: 0,
+            out_of_memory: 0,
+            clients: 0,
+            clients_refused: 0,
+        };
+        Self {
+            keyspace: Keyspace::new(bytes_max, [0; 2]),
+            sessions: Sessions::default(),
+            waiters: Waiters::default(),
+            resumed: VecDeque::new(),
+            listed: Vec::new(),
+            replies_bytes: 0,
+            queue_bytes: 0,
+            stall_since: None,
+            counts,
+            started: None,
+            port,
+            full: false,
+        }
+    }
+
+    /// The data.
+    pub fn keyspace(&self) -> &Keyspace {
+        &self.keyspace
+    }
+
+    /// What has been counted.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// Port of the RESP listener.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// How many clients are connected.
+    pub fn clients(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// How many of them are blocked.
+    pub fn clients_blocked(&self) -> usize {
+        self.waiters.len()
+    }
+
+    /// Bytes of replies that wait for slow clients.
+    pub fn replies_bytes(&self) -> usize {
+        self.replies_bytes
+    }
+
+    /// When the first client came.
+    pub fn started(&self) -> Option<Instant> {
+        self.started
+    }
+
+    /// Deals with one request, which has at least a name.
+    fn request(&mut self, client: &mut Client, args: Args<'_>, context: &mut Context<'_>) {
+        let Some(command) = self.check(client, args) else {
+            self.counts.errors += 1;
+            client.transaction.spoil();
+            return;
+        };
+        if client.transaction.is_open() && transaction::is_queued(command) {
+            return self.queue(client, command, args);
+        }
+        let bytes_max = self.reply_bytes_max();
+        if command == Command::Exec {
+            return self.exec(client, bytes_max, context);
+        }
+        if let Err(failure) = self.keyspace.admit(command) {
+            self.refused(failure);
+            return client.fail(command, failure);
+        }
+        self.perform(client, command, args, bytes_max, true, context);
+        if let Some(key) = command.pushed_key(args) {
+            self.serve(key, context);
+        }
+    }
+
+    /// The command of a request that may be carried out or queued; otherwise the client is told.
+    fn check(&mut self, client: &mut Client, args: Args<'_>) -> Option<Command> {
+        let Some(command) = Command::find(&args[0]) else {
+            self.unknown(client, args);
+            return None;
+        };
+        if !command.takes(args.len()) {
+            let text = arguments_text(command.spec().name);
+            if command == Command::Exec {
+                self.forget_transaction(client);
+                client.error(&["EXECABORT Transaction discarded because of: ", &text]);
+            } else {
+                client.error(&["ERR ", &text]);
+            }
+            return None;
+        }
+        match subcommand::check(command, args) {
+            Ok(()) => Some(command),
+            Err(text) => {
+                client.error(&[text]);
+                None
+            }
+        }
+    }
+
+    /// Tells a client that there is no such command, in Redis's words.
+    fn unknown(&mut self, client: &mut Client, args: Args<'_>) {
+        const QUOTED_BYTES_MAX: usize = 128;
+        let name = &args[0];
+        if name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:") {
+            log::warn!("a client speaks HTTP to the RESP port {}: disconnected", self.port);
+            client.replies.clear();
+            client.closing = true;
+            return;
+        }
+        let mut quoted = Vec::new();
+        for argument in args.iter().skip(1) {
+            if quoted.len() >= QUOTED_BYTES_MAX {
+                break;
+            }
+            let room = QUOTED_BYTES_MAX - quoted.len();
+            quoted.push(b'\'');
+            quoted.extend_from_slice(&argument[..argument.len().min(room)]);
+            quoted.extend_from_slice(b"' ");
+        }
+        let name = &name[..name.len().min(QUOTED_BYTES_MAX)];
+        client.error(&[b"ERR unknown command '", name, b"', with args beginning with: ", &quoted]);
+    }
+
+    /// Carries a command out and counts it. `alone`: not as part of a transaction, so it may block.
+    fn perform(
+        &mut self,
+        client: &mut Client,
+        command: Command,
+        args: Args<'_>,
+        bytes_max: usize,
+        alone: bool,
+        context: &mut Context<'_>,
+    ) {
+        self.counts.calls[command as usize] += 1;
+        let result =
+            client.reply(command, bytes_max, |client| self.run(client, command, args, alone, context));
+        if let Err(failure) = result {
+            self.refused(failure);
+        }
+    }
+
+    fn run(
+        &mut self,
+        client: &mut Client,
+        command: Command,
+        args: Args<'_>,
+        alone: bool,
+        context: &mut Context<'_>,
+    ) -> Result<(), Failure> {
+        match command {
+            Command::Multi => transaction::multi(client),
+            Command::Discard => self.discard(client),
+            Command::Reset => self.reset(client),
+            Command::BLPop | Command::BRPop => self.pop_or_wait(client, command, args, alone, context),
+            Command::BLMove => self.move_or_wait(client, args, alone, context),
+            Command::Ping => connection::ping(client, args),
+            Command::Echo => Ok(write::bulk(&mut client.replies, &args[1])?),
+            Command::Quit => connection::quit(client),
+            Command::Select => connection::select(client, args),
+            Command::Hello => connection::hello(client, args),
+            Command::Auth => connection::auth(client, args),
+            Command::Time => connection::time(client, context),
+            Command::Client => subcommand::client(client, args),
+            Command::Command => subcommand::command(client, args),
+            Command::Config => subcommand::config(client, args, self),
+            Command::Info => crate::info::info(client, args, self, context),
+            data => self.keyspace.execute(data, args, &mut client.replies),
+        }
+    }
+
+    /// Counts a failure, and logs the first of a row for want of memory.
+    fn refused(&mut self, failure: Failure) {
+        self.counts.errors += 1;
+        if let Failure::OutOfMemory | Failure::ExecOutOfMemory = failure {
+            self.counts.out_of_memory += 1;
+            if !self.full {
+                let limit = self.keyspace.bytes_max();
+                log::warn!(
+                    "memory is full ({limit} bytes): pushes are refused; raise MAXMEMORY or drain lists"
+                );
+            }
+            self.full = true;
+        }
+    }
+
+    /// How long the next reply may be: less while there is much that clients have not taken.
+    fn reply_bytes_max(&self) -> usize {
+        if self.replies_bytes < REPLIES_BYTES_MAX { REPLY_BYTES_MAX } else { REPLY_BYTES_SCARCE }
+    }
+}
+
+#[cfg(test)]
+mod tests;

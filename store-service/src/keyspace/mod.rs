@@ -1,0 +1,194 @@
+//! Keys and their values, and the commands on them.
+//!
+//! A pure data structure: knows no connection, no clock and no blocking. The same commands in the same
+//! order make the same keyspace, so what [`Keyspace::execute`] carried out can be logged and replayed.
+
+mod hash;
+mod list;
+mod string;
+mod value;
+
+use alloc::boxed::Box;
+
+use indexmap::IndexMap;
+use siphasher::sip::SipHasher13;
+use wire::Buffer;
+use wire::resp::{Args, write};
+
+use crate::command::Command;
+use crate::failure::Failure;
+use crate::limits::MEMORY_RESERVE_DIVISOR;
+pub use list::End;
+use value::{KEY_BYTES, Value};
+
+/// Hashes with secret keys, so that clients cannot choose keys that collide.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SecretHash([u64; 2]);
+
+impl core::hash::BuildHasher for SecretHash {
+    type Hasher = SipHasher13;
+
+    fn build_hasher(&self) -> SipHasher13 {
+        SipHasher13::new_with_keys(self.0[0], self.0[1])
+    }
+}
+
+/// Space for the reply of a command that changes something and tells a number or a status.
+const SHORT_REPLY_BYTES: usize = 64;
+
+/// All keys of the store.
+#[derive(Debug)]
+pub struct Keyspace {
+    entries: IndexMap<Box<[u8]>, Value, SecretHash>,
+    hash: SecretHash,
+    bytes: usize,
+    bytes_max: usize,
+    changes: u64,
+}
+
+impl Keyspace {
+    /// An empty keyspace for at most `bytes_max` bytes, of which `secret` keeps the hashes unpredictable.
+    pub fn new(bytes_max: usize, secret: [u64; 2]) -> Self {
+        let hash = SecretHash(secret);
+        Self { entries: IndexMap::with_hasher(hash), hash, bytes: 0, bytes_max, changes: 0 }
+    }
+
+    /// How many keys there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is no key.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Memory of keys and values, allocations included.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The limit of [`Keyspace::bytes`], beyond which pushes are refused.
+    pub fn bytes_max(&self) -> usize {
+        self.bytes_max
+    }
+
+    /// How many commands have changed something.
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// Length of the list at `key`; zero when there is none.
+    pub fn list_len(&self, key: &[u8]) -> usize {
+        match self.entries.get(key) {
+            Some(Value::List(list)) => list.len(),
+            _ => 0,
+        }
+    }
+
+    /// Number of fields of the hash at `key`; zero when there is none.
+    pub fn hash_len(&self, key: &[u8]) -> usize {
+        match self.entries.get(key) {
+            Some(Value::Hash(hash)) => hash.len(),
+            _ => 0,
+        }
+    }
+
+    /// Carries out a data command, whose number of arguments is right, and writes its reply.
+    ///
+    /// # Errors
+    /// When it is refused: nothing has changed, and part of a reply may have been written.
+    pub fn execute(&mut self, command: Command, args: Args<'_>, out: &mut Buffer) -> Result<(), Failure> {
+        if out.space() < SHORT_REPLY_BYTES {
+            return Err(Failure::ReplyTooLong);
+        }
+        match command {
+            Command::RPush => self.push(args, End::Right, out),
+            Command::LPush => self.push(args, End::Left, out),
+            Command::LPop => self.pop(args, End::Left, out),
+            Command::RPop => self.pop(args, End::Right, out),
+            Command::LLen => self.llen(args, out),
+            Command::LRange => self.lrange(args, out),
+            Command::LRem => self.lrem(args, out),
+            Command::LMove => self.lmove(args, out),
+            Command::HSet => self.hset(args, out),
+            Command::HGet => self.hget(args, out),
+            Command::HGetAll => self.hgetall(args, out),
+            Command::HLen => self.hlen(args, out),
+            Command::HIncrBy => self.hincrby(args, out),
+            Command::HDel => self.hdel(args, out),
+            Command::Set => self.set(args, out),
+            Command::Get => self.get(args, out),
+            Command::Incr => self.incr(args, out),
+            Command::Del => self.del(args, out),
+            Command::Exists => self.exists(args, out),
+            Command::Type => Ok(write::simple(out, self.type_of(&args[1]))?),
+            Command::DbSize => Ok(write::length(out, self.len())?),
+            Command::FlushAll => self.flush_all(args, out),
+            _ => unreachable!("{command:?} is no data command"),
+        }
+    }
+
+    /// Whether memory allows the command; to be asked before [`Keyspace::execute`]. `LMOVE` takes no more than it gives, and hashes and counters
+    /// have a reserve, so that a queue that has filled the memory can still be worked off.
+    ///
+    /// # Errors
+    /// [`Failure::OutOfMemory`].
+    pub fn admit(&self, command: Command) -> Result<(), Failure> {
+        let limit = match command {
+            Command::RPush | Command::LPush | Command::Set => self.bytes_max,
+            Command::HSet | Command::HIncrBy | Command::Incr => {
+                self.bytes_max + self.bytes_max / MEMORY_RESERVE_DIVISOR
+            }
+            _ => return Ok(()),
+        };
+        if self.bytes > limit { Err(Failure::OutOfMemory) } else { Ok(()) }
+    }
+
+    fn del(&mut self, args: Args<'_>, out: &mut Buffer) -> Result<(), Failure> {
+        let removed = args.iter().skip(1).filter(|key| self.remove(key)).count();
+        self.changes += u64::from(removed > 0);
+        Ok(write::length(out, removed)?)
+    }
+
+    fn exists(&self, args: Args<'_>, out: &mut Buffer) -> Result<(), Failure> {
+        let found = args.iter().skip(1).filter(|key| self.entries.contains_key(*key)).count();
+        Ok(write::length(out, found)?)
+    }
+
+    fn type_of(&self, key: &[u8]) -> &'static [u8] {
+        match self.entries.get(key) {
+            None => b"none",
+            Some(Value::String(_)) => b"string",
+            Some(Value::List(_)) => b"list",
+            Some(Value::Hash(_)) => b"hash",
+        }
+    }
+
+    fn flush_all(&mut self, args: Args<'_>, out: &mut Buffer) -> Result<(), Failure> {
+        let known = |mode: &[u8]| mode.eq_ignore_ascii_case(b"ASYNC") || mode.eq_ignore_ascii_case(b"SYNC");
+        if args.len() > 2 || args.get(1).is_some_and(|mode| !known(mode)) {
+            return Err(Failure::Syntax);
+        }
+        self.entries = IndexMap::with_hasher(self.hash);
+        self.bytes = 0;
+        self.changes += 1;
+        Ok(write::simple(out, b"OK")?)
+    }
+
+    /// Adds a key that is not there.
+    fn add(&mut self, key: &[u8], value: Value) -> &mut Value {
+        self.bytes += KEY_BYTES + key.len() + value.bytes();
+        self.entries.entry(key.into()).insert_entry(value).into_mut()
+    }
+
+    /// Removes a key, if it is there.
+    fn remove(&mut self, key: &[u8]) -> bool {
+        let Some((key, value)) = self.entries.swap_remove_entry(key) else { return false };
+        self.bytes -= KEY_BYTES + key.len() + value.bytes();
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests;
