@@ -1,0 +1,88 @@
+//! Single values of a description: memory sizes, port mappings, conditions. Each is checked as it is
+//! read, so that the error carries its place in the file.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Deserializer, de};
+
+use crate::qemu::{MEMORY_MIB_MAX, MEMORY_MIB_MIN};
+
+/// Memory of an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// In MiB.
+    pub mib: u32,
+}
+
+/// A port of the guest published at a fixed address of the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortMapping {
+    /// Address of the host.
+    pub address: Ipv4Addr,
+    /// Port of the host for the first instance; further instances get the next free ones.
+    pub host: u16,
+    /// Port of the guest.
+    pub guest: u16,
+}
+
+/// What a dependency has to have reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Condition {
+    /// Its virtual machines run.
+    Started,
+    /// All its instances answer their health check.
+    Healthy,
+}
+
+impl Memory {
+    fn parse(text: &str) -> Option<Self> {
+        let (number, unit_mib) =
+            text.strip_suffix("MiB").map(|n| (n, 1)).or_else(|| text.strip_suffix("GiB").map(|n| (n, 1024)))?;
+        let mib = number.trim_end().parse::<u32>().ok()?.checked_mul(unit_mib)?;
+        (MEMORY_MIB_MIN..=MEMORY_MIB_MAX).contains(&mib).then_some(Self { mib })
+    }
+}
+
+impl PortMapping {
+    fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.rsplitn(3, ':');
+        let guest = port(parts.next()?)?;
+        let host = port(parts.next()?)?;
+        let address = parts.next().map_or(Some(Ipv4Addr::LOCALHOST), |address| address.parse().ok())?;
+        Some(Self { address, host, guest })
+    }
+}
+
+fn port(text: &str) -> Option<u16> {
+    text.parse().ok().filter(|port| *port != 0)
+}
+
+impl fmt::Display for PortMapping {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.address, self.host, self.guest)
+    }
+}
+
+impl<'de> Deserialize<'de> for Memory {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| {
+            de::Error::custom(format!(
+                "{text:?} is no memory size: give {MEMORY_MIB_MIN}MiB to {MEMORY_MIB_MAX}MiB, such as \"32MiB\""
+            ))
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for PortMapping {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| {
+            de::Error::custom(format!(
+                "{text:?} publishes no port: give \"HOST:GUEST\" or \"ADDRESS:HOST:GUEST\", such as \"8080:8080\""
+            ))
+        })
+    }
+}

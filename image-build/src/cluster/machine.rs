@@ -1,0 +1,124 @@
+//! From an instance of a plan to the QEMU command that runs it. The command line itself is `qemu`'s.
+
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+
+use super::plan::{HOST_SEEN_BY_GUESTS, Instance, Plan};
+use super::ports::Ports;
+use super::template::Template;
+use crate::accelerator::Accelerator;
+use crate::command_line::CommandLine;
+use crate::qemu::{Forward, Launch, Machine, Network};
+
+/// What the machines run on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Platform {
+    /// The virtual hardware.
+    pub machine: Machine,
+    /// What runs the guests' instructions.
+    pub accelerator: Accelerator,
+}
+
+impl Platform {
+    /// How people are told: emulated times must never be taken for times on real hardware.
+    pub fn label(&self) -> String {
+        let machine = match self.machine {
+            Machine::Q35 => "q35",
+            Machine::Microvm => "microvm",
+        };
+        match self.accelerator {
+            Accelerator::Kvm { .. } => format!("{machine}, KVM"),
+            Accelerator::Tcg { .. } => format!("{machine}, emulated (TCG)"),
+        }
+    }
+}
+
+/// The command that runs an instance. All ports of the plan are known by now.
+///
+/// # Errors
+/// When the plan lacks the image, or the settings do not fit on a kernel's command line.
+pub fn command(plan: &Plan, instance: &Instance, ports: &Ports) -> Result<Command> {
+    let image = plan.images.get(&instance.image).with_context(|| format!("there is no image of {}", instance.image))?;
+    let environment = environment(plan, instance, ports)?;
+    let forwards = instance.ports.iter().filter_map(|port| {
+        let host = ports.address(&instance.name, port.guest)?;
+        Some(Forward { host, guest_port: port.guest })
+    });
+    let Platform { machine, accelerator } = plan.platform;
+    let mut launch = Launch::new(&instance.name, image.path.clone(), machine, accelerator);
+    launch.memory_mib = instance.memory_mib;
+    launch.command_line = CommandLine::from_environment(environment);
+    launch.network = Network::User { forwards: forwards.collect() };
+    launch.command()
+}
+
+/// The settings of an instance with every reference replaced by the address that a guest can use.
+fn environment(plan: &Plan, instance: &Instance, ports: &Ports) -> Result<Vec<(String, String)>> {
+    let address = |service: &str, guest: u16| {
+        let others: Vec<&Instance> = plan.instances.iter().filter(|other| other.service == service).collect();
+        // The instances of one service share the instances of the other evenly.
+        let other = others.get(usize::from(instance.index) % others.len().max(1))?;
+        let host = ports.address(&other.name, guest)?;
+        Some(format!("{HOST_SEEN_BY_GUESTS}:{}", host.port()))
+    };
+    let mut settings = Vec::new();
+    for (setting, value) in &instance.environment {
+        let filled = Template::parse(value)?.fill(address);
+        ensure!(filled.is_some(), "{setting} of {} refers to what does not run", instance.name);
+        settings.extend(filled.map(|filled| (setting.clone(), filled)));
+    }
+    Ok(settings)
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+    use crate::cluster::application::Application;
+    use crate::cluster::plan::{Choices, Image};
+
+    /// A platform for tests that start no QEMU.
+    pub fn platform() -> Platform {
+        Platform { machine: Machine::Q35, accelerator: Accelerator::Tcg { mhz: 2000 } }
+    }
+
+    #[test]
+    fn a_command_forwards_ports_and_names_the_addresses_of_others() {
+        let text = r#"
+            name = "test"
+            networks = { n = {} }
+            [services.store]
+            image = "img"
+            memory = "16MiB"
+            networks = ["n"]
+            expose = [6379]
+            health = { port = 6379 }
+            [services.web]
+            image = "img"
+            memory = "24MiB"
+            networks = ["n"]
+            expose = [80]
+            health = { port = 80 }
+            environment = { REDIS_URL = "redis://{store:6379}", TITLE = "Cats & Dogs" }
+        "#;
+        let application = Application::parse("t.toml", text).expect("a description");
+        let mut plan = Plan::new(application, &Choices::default(), platform()).expect("a plan");
+        let ports = Ports::reserve(&plan).expect("free ports");
+        assert!(command(&plan, &plan.instances[1], &ports).is_err(), "no image yet");
+        let image = Image { path: "/i/img".into(), bytes: 1, written_ns: 1 };
+        plan.images.insert("img".to_owned(), image);
+        let made = command(&plan, &plan.instances[1], &ports).expect("a command");
+        let words: Vec<&str> = made.get_args().map(|word| word.to_str().expect("text")).collect();
+        let port = |instance, guest| ports.address(instance, guest).expect("reserved").port();
+        let redis = format!("env=REDIS_URL=redis://10.0.2.2:{}", port("store-1", 6379));
+        let line = words.iter().find(|word| word.contains("env=")).expect("settings");
+        let settings = shell_words::split(line).expect("quoted");
+        for expected in [redis.as_str(), "env=TITLE=Cats & Dogs", "env=INSTANCE=web-1", "env=GATEWAY=10.0.2.2"] {
+            assert!(settings.iter().any(|setting| setting == expected), "{expected}: {line}");
+        }
+        let forward = format!("hostfwd=tcp:127.0.0.1:{}-:80", port("web-1", 80));
+        assert!(words.iter().any(|word| word.contains(&forward)), "{words:?}");
+        assert!(words.contains(&"24M"));
+    }
+}

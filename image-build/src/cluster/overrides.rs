@@ -1,0 +1,146 @@
+//! The command line's changes to an application: how many instances, which ports, which servers outside
+//! take the place of described services. It changes the description only.
+
+use super::application::Application;
+use super::plan::{Choices, HOST_SEEN_BY_GUESTS, PlanError};
+use super::template::Template;
+
+const REDIS_SETTING: &str = "REDIS_URL";
+const RESULTS_SETTING: &str = "RESULTS_URL";
+
+/// Applies the choices.
+///
+/// # Errors
+/// When one does not fit the application.
+pub fn apply(application: &mut Application, choices: &Choices) -> Result<(), PlanError> {
+    if let Some(url) = &choices.redis {
+        let url = url_for_guests(url, "redis").ok_or_else(|| PlanError::Url {
+            option: "--redis",
+            value: url.clone(),
+            expected: "redis://127.0.0.1:6379",
+        })?;
+        replace_stores(application)?;
+        set(application, "--redis", REDIS_SETTING, &url)?;
+    }
+    if let Some(url) = &choices.results {
+        let scheme = if url.starts_with("postgresql:") { "postgresql" } else { "postgres" };
+        let url = url_for_guests(url, scheme).ok_or_else(|| PlanError::Url {
+            option: "--results",
+            value: url.clone(),
+            expected: "postgres://user:password@127.0.0.1:5432/votes",
+        })?;
+        set(application, "--results", RESULTS_SETTING, &url)?;
+    }
+    scale(application, choices)?;
+    publish(application, choices)
+}
+
+/// Takes the services out that `REDIS_URL` settings refer to.
+fn replace_stores(application: &mut Application) -> Result<(), PlanError> {
+    let stores: Vec<String> = application
+        .services
+        .values()
+        .filter_map(|service| service.environment.get(REDIS_SETTING))
+        .flat_map(|value| referred(value))
+        .collect();
+    for service in application.services.values_mut() {
+        service.depends_on.retain(|other, _| !stores.contains(other));
+    }
+    application.services.retain(|name, _| !stores.contains(name));
+    for (name, service) in &application.services {
+        for (setting, value) in service.environment.iter().filter(|(setting, _)| *setting != REDIS_SETTING) {
+            if let Some(store) = referred(value).into_iter().find(|name| stores.contains(name)) {
+                let (by, setting) = (name.clone(), setting.clone());
+                return Err(PlanError::StillNeeded { service: store, by, setting });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn referred(value: &str) -> Vec<String> {
+    Template::parse(value)
+        .map(|template| template.references().map(|(service, _)| service.to_owned()).collect())
+        .unwrap_or_default()
+}
+
+/// Gives a setting to every service that names it.
+fn set(
+    application: &mut Application,
+    option: &'static str,
+    setting: &'static str,
+    url: &str,
+) -> Result<(), PlanError> {
+    let mut takers = application.services.values_mut().filter_map(|s| s.environment.get_mut(setting)).peekable();
+    if takers.peek().is_none() {
+        return Err(PlanError::NobodyTakes { option, setting });
+    }
+    takers.for_each(|value| url.clone_into(value));
+    Ok(())
+}
+
+fn scale(application: &mut Application, choices: &Choices) -> Result<(), PlanError> {
+    for (name, &replicas) in &choices.scale {
+        let known = application.services.keys().cloned().collect();
+        let Some(service) = application.services.get_mut(name) else {
+            return Err(PlanError::NoSuchService { option: "--scale", service: name.clone(), known });
+        };
+        if replicas == 0 || replicas > service.replicas_max {
+            let max = service.replicas_max;
+            return Err(PlanError::Scale { service: name.clone(), given: replicas, max });
+        }
+        service.replicas = replicas;
+    }
+    Ok(())
+}
+
+fn publish(application: &mut Application, choices: &Choices) -> Result<(), PlanError> {
+    for (name, &port) in &choices.publish {
+        let known = application.services.keys().cloned().collect();
+        let Some(service) = application.services.get_mut(name) else {
+            return Err(PlanError::NoSuchService { option: "--publish", service: name.clone(), known });
+        };
+        let Some(mapping) = service.ports.first_mut() else {
+            return Err(PlanError::NotPublished { service: name.clone() });
+        };
+        mapping.host = port;
+    }
+    Ok(())
+}
+
+/// The URL as guests have to write it: the host's loopback is another address to them. `None` when it is
+/// no URL of this scheme with a host. Braces are refused: they would read as references.
+fn url_for_guests(url: &str, scheme: &str) -> Option<String> {
+    let rest = url.strip_prefix(scheme)?.strip_prefix("://")?;
+    if rest.chars().any(|c| !c.is_ascii_graphic() || matches!(c, '{' | '}')) {
+        return None;
+    }
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let (user, server) = authority.split_at(authority.rfind('@').map_or(0, |at| at + 1));
+    let (host, port) = server.split_at(server.rfind(':').unwrap_or(server.len()));
+    let host = match host {
+        "" => return None,
+        "localhost" | "127.0.0.1" => HOST_SEEN_BY_GUESTS,
+        other => other,
+    };
+    let port_is_right = port.is_empty() || port[1..].parse::<u16>().is_ok_and(|port| port != 0);
+    port_is_right.then(|| format!("{scheme}://{user}{host}{port}{path}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hosts_loopback_is_another_address_to_guests() {
+        let redis = |url| url_for_guests(url, "redis");
+        assert_eq!(redis("redis://127.0.0.1:6379").as_deref(), Some("redis://10.0.2.2:6379"));
+        assert_eq!(redis("redis://localhost").as_deref(), Some("redis://10.0.2.2"));
+        assert_eq!(redis("redis://db.example:1/2").as_deref(), Some("redis://db.example:1/2"));
+        let results = url_for_guests("postgres://u:p@localhost:5432/votes", "postgres");
+        assert_eq!(results.as_deref(), Some("postgres://u:p@10.0.2.2:5432/votes"));
+        for wrong in ["http://x", "redis://", "redis://x:0", "redis://x:y", "redis://{store:1}", "redis://a b"] {
+            assert_eq!(redis(wrong), None, "{wrong}");
+        }
+    }
+}

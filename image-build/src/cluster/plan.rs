@@ -1,0 +1,388 @@
+//! What will run: the instances of an application under the choices of a command line, in an order in
+//! which they can start. It opens no port and starts nothing; addresses are worked out in `ports`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::application::{Application, Condition, Service};
+use super::machine::Platform;
+
+/// Where guests find the host in QEMU's user network.
+pub const HOST_SEEN_BY_GUESTS: &str = "10.0.2.2";
+/// The address of every guest in its own user network, given statically so that none waits for DHCP.
+const GUEST_ADDRESS: &str = "10.0.2.15/24";
+
+/// What the command line changes about an application.
+#[derive(Clone, Debug, Default)]
+pub struct Choices {
+    /// Instances by service.
+    pub scale: BTreeMap<String, u16>,
+    /// Host port of the first instance by service, in place of the described one.
+    pub publish: BTreeMap<String, u16>,
+    /// A Redis to use instead of the described store.
+    pub redis: Option<String>,
+    /// Where results are kept instead of the store.
+    pub results: Option<String>,
+}
+
+/// An application ready to be started. Two equal plans give the same running application.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Name of the application.
+    pub application: String,
+    /// What the machines run on.
+    pub platform: Platform,
+    /// The instances, each after those it depends on.
+    pub instances: Vec<Instance>,
+    /// The image of each package that is booted.
+    pub images: BTreeMap<String, Image>,
+}
+
+/// A bootable file and what tells it from a later one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Image {
+    /// The file.
+    pub path: PathBuf,
+    /// Its size.
+    pub bytes: u64,
+    /// When it was written, in nanoseconds since 1970.
+    pub written_ns: u128,
+}
+
+/// One virtual machine to be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Instance {
+    /// Name of its service.
+    pub service: String,
+    /// Its own name, such as `vote-1`.
+    pub name: String,
+    /// Place among the instances of its service, from 0.
+    pub index: u16,
+    /// The package whose image it boots.
+    pub image: String,
+    /// Its memory, in MiB.
+    pub memory_mib: u32,
+    /// Its settings, with references to services still in them.
+    pub environment: BTreeMap<String, String>,
+    /// Its ports.
+    pub ports: Vec<Port>,
+    /// How its health is asked for.
+    pub health: HealthCheck,
+    /// Scheme and guest port of the address that people are told.
+    pub endpoint: (String, u16),
+    /// What has to be there before it starts.
+    pub depends_on: BTreeMap<String, Condition>,
+}
+
+/// A port of a guest and where the host gives access to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Port {
+    /// Port of the guest.
+    pub guest: u16,
+    /// Address of the host.
+    pub address: Ipv4Addr,
+    /// Port of the host.
+    pub host: HostPort,
+}
+
+/// Which port of the host is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HostPort {
+    /// Exactly this one; users know it.
+    Exactly(u16),
+    /// The first free one from here on.
+    From(u16),
+    /// Any free one; nobody is told.
+    Any,
+}
+
+/// `GET path` on a port of the guest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthCheck {
+    /// Port of the guest.
+    pub port: u16,
+    /// Path with its leading slash.
+    pub path: String,
+    /// Time from start to healthy, in seconds.
+    pub timeout_s: u64,
+}
+
+/// A choice that does not fit the application.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PlanError {
+    /// An option names a service that is not described.
+    NoSuchService {
+        /// The option.
+        option: &'static str,
+        /// The name given.
+        service: String,
+        /// The names there are.
+        known: Vec<String>,
+    },
+    /// More or fewer instances than the service allows.
+    Scale {
+        /// The service.
+        service: String,
+        /// The number given.
+        given: u16,
+        /// The most it allows.
+        max: u16,
+    },
+    /// `--publish` for a service that publishes nothing.
+    NotPublished {
+        /// The service.
+        service: String,
+    },
+    /// An address option with another shape than a URL of the scheme.
+    Url {
+        /// The option.
+        option: &'static str,
+        /// The value given.
+        value: String,
+        /// What it should look like.
+        expected: &'static str,
+    },
+    /// An option that no service of the application takes.
+    NobodyTakes {
+        /// The option.
+        option: &'static str,
+        /// The setting that it would fill.
+        setting: &'static str,
+    },
+    /// A service that `--redis` replaces is still needed for something else.
+    StillNeeded {
+        /// The service to be replaced.
+        service: String,
+        /// The service that needs it.
+        by: String,
+        /// The setting that names it.
+        setting: String,
+    },
+}
+
+impl fmt::Display for PlanError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSuchService { option, service, known } => {
+                write!(f, "{option}: there is no service {service:?}: there are {}", known.join(", "))
+            }
+            Self::Scale { service, given, max } => {
+                write!(f, "--scale {service}={given} cannot be used: give 1 to {max}")
+            }
+            Self::NotPublished { service } => {
+                write!(f, "--publish {service}: the service publishes no port: give it `ports` in the file")
+            }
+            Self::Url { option, value, expected } => {
+                write!(f, "{option} {value} is no address: give one such as {expected}")
+            }
+            Self::NobodyTakes { option, setting } => {
+                write!(f, "{option}: no service takes {setting}: name it in its `environment`")
+            }
+            Self::StillNeeded { service, by, setting } => {
+                write!(f, "--redis would replace {service}, but {setting} of {by} needs it: change it too")
+            }
+        }
+    }
+}
+
+impl std::error::Error for PlanError {}
+
+impl Plan {
+    /// Works out what will run. The images are still missing.
+    ///
+    /// # Errors
+    /// When a choice does not fit the application.
+    pub fn new(mut application: Application, choices: &Choices, platform: Platform) -> Result<Self, PlanError> {
+        super::overrides::apply(&mut application, choices)?;
+        let mut instances = Vec::new();
+        for name in start_order(&application) {
+            let service = &application.services[name];
+            instances.extend((0..service.replicas).map(|index| instance(name, service, index)));
+        }
+        Ok(Self { application: application.name, platform, instances, images: BTreeMap::new() })
+    }
+
+    /// The packages whose images are needed, each once.
+    pub fn packages(&self) -> Vec<&str> {
+        let mut packages: Vec<&str> = self.instances.iter().map(|instance| instance.image.as_str()).collect();
+        packages.sort_unstable();
+        packages.dedup();
+        packages
+    }
+}
+
+impl Instance {
+    /// Whether people outside are meant to use one of its ports.
+    pub fn is_published(&self) -> bool {
+        self.ports.iter().any(|port| port.host != HostPort::Any)
+    }
+}
+
+/// The services, each after those it depends on. The application is free of circles.
+fn start_order(application: &Application) -> Vec<&str> {
+    let mut order: Vec<&str> = Vec::new();
+    while order.len() < application.services.len() {
+        let ready = application.services.iter().filter(|(name, service)| {
+            let waits = || service.depends_on.keys().any(|other| !order.contains(&other.as_str()));
+            !order.contains(&name.as_str()) && !waits()
+        });
+        match ready.min_by_key(|(_, service)| service.line) {
+            Some((name, _)) => order.push(name),
+            None => break,
+        }
+    }
+    order
+}
+
+fn instance(service_name: &str, service: &Service, index: u16) -> Instance {
+    let name = format!("{service_name}-{}", index + 1);
+    let mut environment: BTreeMap<String, String> =
+        service.environment.clone().into_iter().filter(|(_, value)| !value.is_empty()).collect();
+    for (setting, value) in
+        [("INSTANCE", name.as_str()), ("IP", GUEST_ADDRESS), ("GATEWAY", HOST_SEEN_BY_GUESTS)]
+    {
+        environment.insert(setting.to_owned(), value.to_owned());
+    }
+    let ports = ports(service, index);
+    let endpoint = service.endpoint.as_ref().map_or_else(
+        || ("http".to_owned(), ports.first().map_or(service.health.port, |port| port.guest)),
+        |endpoint| (endpoint.scheme.clone(), endpoint.port),
+    );
+    Instance {
+        service: service_name.to_owned(),
+        name,
+        index,
+        image: service.image.clone(),
+        memory_mib: service.memory.mib,
+        environment,
+        ports,
+        health: HealthCheck {
+            port: service.health.port,
+            path: service.health.path.clone(),
+            timeout_s: service.health.timeout_s,
+        },
+        endpoint,
+        depends_on: service.depends_on.clone(),
+    }
+}
+
+fn ports(service: &Service, index: u16) -> Vec<Port> {
+    let published = service.ports.iter().map(|mapping| Port {
+        guest: mapping.guest,
+        address: mapping.address,
+        host: match index {
+            0 => HostPort::Exactly(mapping.host),
+            _ => HostPort::From(mapping.host.saturating_add(1)),
+        },
+    });
+    let exposed = service
+        .expose
+        .iter()
+        .map(|&guest| Port { guest, address: Ipv4Addr::LOCALHOST, host: HostPort::Any });
+    published.chain(exposed).collect()
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    /// A service `web` with port 80 published from `first` on.
+    pub fn one_service(replicas: u16, first: u16) -> Plan {
+        let text = format!(
+            r#"
+            name = "test"
+            [services.web]
+            image = "web"
+            memory = "16MiB"
+            replicas = {replicas}
+            ports = ["1:80"]
+            health = {{ port = 80 }}
+            "#
+        );
+        let application = Application::parse("test.toml", &text).expect("a description");
+        let choices = Choices { publish: BTreeMap::from([("web".to_owned(), first)]), ..Choices::default() };
+        Plan::new(application, &choices, crate::cluster::machine::tests::platform()).expect("a plan")
+    }
+
+    const TEXT: &str = include_str!("../../../voting-app.toml");
+
+    fn plan(choices: &Choices) -> Result<Plan, PlanError> {
+        let application = Application::parse("voting-app.toml", TEXT).expect("the project's own description");
+        Plan::new(application, choices, crate::cluster::machine::tests::platform())
+    }
+
+    fn names(plan: &Plan) -> Vec<&str> {
+        plan.instances.iter().map(|instance| instance.name.as_str()).collect()
+    }
+
+    #[test]
+    fn the_store_comes_before_those_that_need_it() {
+        let plan = plan(&Choices::default()).expect("a plan");
+        assert_eq!(names(&plan), ["store-1", "worker-1", "vote-1", "result-1"]);
+        let vote = plan.instances.iter().find(|instance| instance.service == "vote").expect("vote");
+        assert_eq!(vote.environment["INSTANCE"], "vote-1");
+        assert_eq!(vote.environment["IP"], "10.0.2.15/24");
+        assert_eq!(vote.environment["REDIS_URL"], "redis://{store:6379}");
+        assert_eq!(vote.ports[0].host, HostPort::Exactly(8080));
+        assert!(!vote.environment.values().any(String::is_empty));
+    }
+
+    #[test]
+    fn further_instances_get_further_ports() {
+        let choices = Choices {
+            scale: BTreeMap::from([("vote".to_owned(), 2)]),
+            publish: BTreeMap::from([("vote".to_owned(), 9000)]),
+            ..Choices::default()
+        };
+        let plan = plan(&choices).expect("a plan");
+        let ports: Vec<HostPort> =
+            plan.instances.iter().filter(|i| i.service == "vote").map(|i| i.ports[0].host).collect();
+        assert_eq!(ports, [HostPort::Exactly(9000), HostPort::From(9001)]);
+        assert_eq!(plan.packages(), ["result-service", "store-service", "vote-service", "worker"]);
+    }
+
+    #[test]
+    fn a_redis_of_the_host_takes_the_stores_place() {
+        let redis = Some("redis://localhost:7000".to_owned());
+        let plan = plan(&Choices { redis, ..Choices::default() }).expect("a plan");
+        assert!(!names(&plan).contains(&"store-1"));
+        for instance in &plan.instances {
+            assert_eq!(instance.environment["REDIS_URL"], "redis://10.0.2.2:7000");
+            assert!(!instance.depends_on.contains_key("store"));
+        }
+    }
+
+    #[test]
+    fn results_go_to_those_who_take_them() {
+        let results = Some("postgres://u:p@db.example/votes".to_owned());
+        let plan = plan(&Choices { results, ..Choices::default() }).expect("a plan");
+        let takers: Vec<&str> = plan
+            .instances
+            .iter()
+            .filter(|i| i.environment.get("RESULTS_URL").is_some_and(|v| v == "postgres://u:p@db.example/votes"))
+            .map(|i| i.service.as_str())
+            .collect();
+        assert_eq!(takers, ["worker", "result"]);
+    }
+
+    #[test]
+    fn choices_that_do_not_fit_are_refused() {
+        let one = |service: &str, number| BTreeMap::from([(service.to_owned(), number)]);
+        let message = |choices: Choices| plan(&choices).expect_err("refused").to_string();
+        assert_eq!(
+            message(Choices { scale: one("vot", 2), ..Choices::default() }),
+            "--scale: there is no service \"vot\": there are result, store, vote, worker"
+        );
+        assert_eq!(
+            message(Choices { scale: one("store", 2), ..Choices::default() }),
+            "--scale store=2 cannot be used: give 1 to 1"
+        );
+        assert!(message(Choices { publish: one("store", 2), ..Choices::default() }).contains("publishes no port"));
+        let redis = Some("http://x".to_owned());
+        assert!(message(Choices { redis, ..Choices::default() }).contains("such as redis://127.0.0.1:6379"));
+    }
+}

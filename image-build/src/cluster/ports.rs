@@ -1,0 +1,153 @@
+//! Ports of the host for the guests of a plan: found, and held until the guest takes them over. They are
+//! forwarded by QEMU, not here.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
+
+use super::plan::{HostPort, Instance, Plan, Port};
+
+/// How many ports after a published one are tried for a further instance.
+const TRIES_MAX: u16 = 100;
+
+/// The host's ports of all instances.
+#[derive(Debug)]
+pub struct Ports {
+    addresses: BTreeMap<(String, u16), SocketAddrV4>,
+    held: Vec<(String, TcpListener)>,
+}
+
+/// A port of the host that cannot be had.
+#[derive(Debug)]
+pub struct PortError {
+    address: Ipv4Addr,
+    wanted: HostPort,
+    service: String,
+    error: io::Error,
+}
+
+impl fmt::Display for PortError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { address, wanted, service, error } = self;
+        match (wanted, error.kind()) {
+            (HostPort::Exactly(port), io::ErrorKind::AddrInUse) => write!(
+                f,
+                "port {port} of {address} is taken: stop what listens there (`ss -ltnp sport = :{port}`), or publish {service} elsewhere with --publish {service}=PORT"
+            ),
+            (HostPort::Exactly(port), _) => write!(
+                f,
+                "port {port} of {address} cannot be had ({error}): publish {service} elsewhere with --publish {service}=PORT"
+            ),
+            (HostPort::From(port), _) => write!(
+                f,
+                "none of the {TRIES_MAX} ports of {address} from {port} on can be had for {service} ({error}): publish it elsewhere with --publish {service}=PORT"
+            ),
+            (HostPort::Any, _) => write!(f, "no free port of {address} can be had for {service}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for PortError {}
+
+impl Ports {
+    /// Finds a port for every port of the plan, and holds them all.
+    ///
+    /// # Errors
+    /// When one is taken.
+    pub fn reserve(plan: &Plan) -> Result<Self, PortError> {
+        let mut ports = Self { addresses: BTreeMap::new(), held: Vec::new() };
+        // Those that users know come first, so that no other instance is given one of them.
+        let ranks: [fn(HostPort) -> bool; 3] = [
+            |wanted| matches!(wanted, HostPort::Exactly(_)),
+            |wanted| matches!(wanted, HostPort::From(_)),
+            |wanted| matches!(wanted, HostPort::Any),
+        ];
+        for rank in ranks {
+            for instance in &plan.instances {
+                for port in instance.ports.iter().filter(|port| rank(port.host)) {
+                    ports.hold(instance, port)?;
+                }
+            }
+        }
+        Ok(ports)
+    }
+
+    fn hold(&mut self, instance: &Instance, port: &Port) -> Result<(), PortError> {
+        let error = |error| PortError {
+            address: port.address,
+            wanted: port.host,
+            service: instance.service.clone(),
+            error,
+        };
+        let listener = listen(port).map_err(error)?;
+        let host = listener.local_addr().map_err(error)?.port();
+        let address = SocketAddrV4::new(port.address, host);
+        self.addresses.insert((instance.name.clone(), port.guest), address);
+        self.held.push((instance.name.clone(), listener));
+        Ok(())
+    }
+
+    /// Where the host gives access to a port of an instance.
+    pub fn address(&self, instance: &str, guest: u16) -> Option<SocketAddrV4> {
+        self.addresses.get(&(instance.to_owned(), guest)).copied()
+    }
+
+    /// Lets go of an instance's ports, for its QEMU to take them at once.
+    pub fn release(&mut self, instance: &str) {
+        self.held.retain(|(holder, _)| holder != instance);
+    }
+}
+
+fn listen(port: &Port) -> io::Result<TcpListener> {
+    let bind = |host| TcpListener::bind((port.address, host));
+    match port.host {
+        HostPort::Exactly(host) => bind(host),
+        HostPort::Any => bind(0),
+        HostPort::From(first) => {
+            let mut last = io::Error::from(io::ErrorKind::AddrInUse);
+            for host in first..=first.saturating_add(TRIES_MAX - 1) {
+                match bind(host) {
+                    Ok(listener) => return Ok(listener),
+                    Err(error) => last = error,
+                }
+            }
+            Err(last)
+        }
+    }
+}
+
+/// The address as something on the host itself can connect to it.
+pub fn reachable(address: SocketAddrV4) -> SocketAddrV4 {
+    let ip = if address.ip().is_unspecified() { Ipv4Addr::LOCALHOST } else { *address.ip() };
+    SocketAddrV4::new(ip, address.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::plan::tests::one_service;
+
+    #[test]
+    fn instances_get_the_port_wanted_and_the_next_free_ones() {
+        let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let first = taken.local_addr().expect("an address").port();
+        let error = Ports::reserve(&one_service(1, first)).expect_err("taken").to_string();
+        assert!(error.contains(&format!("port {first} of 127.0.0.1 is taken")), "{error}");
+        assert!(error.contains("--publish web=PORT"), "{error}");
+        drop(taken);
+        let ports = Ports::reserve(&one_service(2, first)).expect("free");
+        assert_eq!(ports.address("web-1", 80).expect("one").port(), first);
+        assert!(ports.address("web-2", 80).expect("another").port() > first);
+        assert_eq!(ports.address("web-2", 81), None);
+    }
+
+    #[test]
+    fn ports_are_held_until_they_are_released() {
+        let mut ports = Ports::reserve(&one_service(1, 0)).expect("any port");
+        let address = ports.address("web-1", 80).expect("one");
+        assert!(TcpListener::bind(address).is_err());
+        ports.release("web-1");
+        TcpListener::bind(address).expect("free again");
+    }
+}

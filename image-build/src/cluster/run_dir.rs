@@ -1,0 +1,261 @@
+//! The folder of one running application: its lock, its state file, its logs. It starts and stops nothing.
+
+use std::fs::{self, File, TryLockError};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+
+use super::plan::Plan;
+use super::identity::Identity;
+
+/// Version of the state file; another one is not understood.
+const STATE_VERSION: u32 = 1;
+/// Longest state file that is read, in bytes.
+const STATE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// The folder.
+#[derive(Clone, Debug)]
+pub struct RunDir {
+    path: PathBuf,
+}
+
+/// The right to run the application of this folder; given back when dropped, also by a crash.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+/// What runs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct State {
+    version: u32,
+    /// The process that holds everything together.
+    pub supervisor: Identity,
+    /// What was asked for.
+    pub plan: Plan,
+    /// Whether all instances have been healthy.
+    pub up: bool,
+    /// The instances that have been started, in that order.
+    pub instances: Vec<InstanceState>,
+}
+
+/// One instance.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct InstanceState {
+    /// Name of its service.
+    pub service: String,
+    /// Its own name.
+    pub instance: String,
+    /// Its process.
+    pub process: Identity,
+    /// Address that people are told.
+    pub endpoint: String,
+    /// Whether people outside are meant to use the address.
+    pub published: bool,
+    /// Where its health is asked for.
+    pub health: HealthAddress,
+    /// Its start, in milliseconds since 1970.
+    pub started_ms: u64,
+    /// Time from start to healthy, in milliseconds; absent until then.
+    pub healthy_after_ms: Option<u64>,
+    /// How it ended, once it has.
+    pub ended: Option<String>,
+}
+
+/// A health check as the host reaches it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthAddress {
+    /// Address of the host.
+    pub address: std::net::SocketAddrV4,
+    /// Path with its leading slash.
+    pub path: String,
+}
+
+impl State {
+    /// The state of an application of which nothing has been started yet.
+    pub fn new(supervisor: Identity, plan: Plan) -> Self {
+        Self { version: STATE_VERSION, supervisor, plan, up: false, instances: Vec::new() }
+    }
+}
+
+impl RunDir {
+    /// The folder at a path; made when missing.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
+        let path = path.into();
+        fs::create_dir_all(&path).with_context(|| format!("cannot make the folder {}", path.display()))?;
+        Ok(Self { path })
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Takes the lock; `None` when another process has it.
+    ///
+    /// # Errors
+    /// When the lock file cannot be made.
+    pub fn try_lock(&self) -> Result<Option<Lock>> {
+        let path = self.path.join("lock");
+        let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Lock { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => {
+                Err(error).with_context(|| format!("cannot lock {}", path.display()))
+            }
+        }
+    }
+
+    /// The state; `None` when nothing has been left running.
+    ///
+    /// # Errors
+    /// When the file is not a state file of this version.
+    pub fn read_state(&self) -> Result<Option<State>> {
+        let path = self.state_path();
+        let length = match fs::metadata(&path) {
+            Ok(metadata) => metadata.len(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+        };
+        let mend = || format!("{} is no state file of this version: `cargo down` removes it", path.display());
+        if length > STATE_BYTES_MAX {
+            bail!(mend());
+        }
+        let text = match fs::read(&path) {
+            // Whoever ran the application has just stopped it.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            other => other.with_context(|| format!("cannot read {}", path.display()))?,
+        };
+        let state: State = serde_json::from_slice(&text).ok().with_context(mend)?;
+        if state.version != STATE_VERSION {
+            bail!(mend());
+        }
+        Ok(Some(state))
+    }
+
+    /// Writes the state, whole or not at all.
+    ///
+    /// # Errors
+    /// When the disk does not take it.
+    pub fn write_state(&self, state: &State) -> Result<()> {
+        let next = self.path.join("state.json.next");
+        let write = || -> std::io::Result<()> {
+            let mut file = File::create(&next)?;
+            serde_json::to_writer_pretty(&mut file, state)?;
+            file.flush()?;
+            fs::rename(&next, self.state_path())
+        };
+        write().with_context(|| format!("cannot write {}", self.state_path().display()))
+    }
+
+    /// Forgets the state.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be removed.
+    pub fn remove_state(&self) -> Result<()> {
+        for path in [self.state_path(), self.path.join("state.json.next")] {
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(error).with_context(|| format!("cannot remove {}", path.display()));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The log file of an instance.
+    pub fn log_path(&self, instance: &str) -> PathBuf {
+        self.path.join(format!("{instance}.log"))
+    }
+
+    /// The instances that have logs, by name.
+    pub fn logged_instances(&self) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(&self.path)
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| Some(entry.ok()?.file_name().to_str()?.strip_suffix(".log")?.to_owned()))
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// Removes the logs of an earlier run.
+    pub fn remove_logs(&self) {
+        for instance in self.logged_instances() {
+            let path = self.log_path(&instance);
+            // A log that stays does no harm: the new run continues it.
+            let _ = fs::remove_file(super::log_file::older(&path));
+            let _ = fs::remove_file(path);
+        }
+    }
+
+    fn state_path(&self) -> PathBuf {
+        self.path.join("state.json")
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    /// A folder of its own, removed at the end.
+    pub fn temporary() -> (tempfile::TempDir, RunDir) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let run_dir = RunDir::open(folder.path().join("run")).expect("a run folder");
+        (folder, run_dir)
+    }
+
+    fn state() -> State {
+        let plan = Plan {
+            application: "x".to_owned(),
+            platform: crate::cluster::machine::tests::platform(),
+            instances: Vec::new(),
+            images: std::collections::BTreeMap::new(),
+        };
+        State::new(Identity::of(std::process::id()).expect("this process runs"), plan)
+    }
+
+    #[test]
+    fn the_lock_is_had_once_and_given_back() {
+        let (_folder, run_dir) = temporary();
+        let lock = run_dir.try_lock().expect("a lock file");
+        assert!(lock.is_some());
+        assert!(run_dir.try_lock().expect("a lock file").is_none());
+        drop(lock);
+        assert!(run_dir.try_lock().expect("a lock file").is_some());
+    }
+
+    #[test]
+    fn the_state_is_read_back_and_forgotten() {
+        let (_folder, run_dir) = temporary();
+        assert!(run_dir.read_state().expect("none").is_none());
+        let written = state();
+        run_dir.write_state(&written).expect("room");
+        let read = run_dir.read_state().expect("a state").expect("a state");
+        assert_eq!((read.supervisor, read.plan), (written.supervisor, written.plan));
+        run_dir.remove_state().expect("removed");
+        run_dir.remove_state().expect("twice does no harm");
+        assert!(run_dir.read_state().expect("none").is_none());
+    }
+
+    #[test]
+    fn a_state_that_is_not_understood_is_said_so() {
+        let (_folder, run_dir) = temporary();
+        for text in ["", "{", "{}", "null"] {
+            fs::write(run_dir.state_path(), text).expect("written");
+            let error = run_dir.read_state().expect_err(text).to_string();
+            assert!(error.contains("`cargo down` removes it"), "{error}");
+        }
+        let mut other = state();
+        other.version = 0;
+        run_dir.write_state(&other).expect("written");
+        assert!(run_dir.read_state().is_err());
+    }
+}

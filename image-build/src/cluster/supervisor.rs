@@ -1,0 +1,288 @@
+//! The process that holds a running application together: it starts the machines in order, waits for
+//! their health, keeps the state file true, and stops everything when it ends. It builds nothing and
+//! talks to nobody but its starter; `up` does that.
+
+mod instance;
+#[cfg(test)]
+mod tests;
+
+use std::process::Command;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use super::application::Condition;
+use super::event::Event;
+use super::identity::Identity;
+use super::log_file::last_lines;
+use super::plan::{Instance, Plan};
+use super::ports::Ports;
+use super::run_dir::{RunDir, State};
+use instance::Running;
+
+/// How long machines are given to end when asked to, before they are ended.
+const STOP_GRACE: Duration = Duration::from_secs(2);
+/// How many of a failed instance's last lines are shown.
+const LAST_LINES_MAX: usize = 12;
+
+/// What the supervisor hears.
+#[derive(Debug)]
+pub enum Message {
+    /// An instance has answered its health check with something new.
+    Problem(usize, String),
+    /// An instance is healthy.
+    Healthy(usize),
+    /// An instance's process has ended.
+    Ended(usize, String),
+    /// Its starter lets it go on alone.
+    Leave,
+    /// It is to stop everything.
+    Stop(&'static str),
+}
+
+/// Makes the command that runs an instance.
+pub type MakeCommand<'a> = &'a dyn Fn(&Plan, &Instance, &Ports) -> Result<Command>;
+
+/// How a supervisor is connected to the world.
+pub struct Connections<'a> {
+    /// Makes commands; each is to end with this process.
+    pub command: MakeCommand<'a>,
+    /// Where messages come from.
+    pub inbox: Receiver<Message>,
+    /// The other end of the inbox, for the threads that watch instances.
+    pub outbox: Sender<Message>,
+    /// Takes events.
+    pub tell: &'a mut dyn FnMut(Event),
+}
+
+struct Supervisor<'a> {
+    run_dir: &'a RunDir,
+    state: State,
+    ports: Ports,
+    running: Vec<Option<Running>>,
+    connections: Connections<'a>,
+    begun: Instant,
+}
+
+/// Why not everything came up.
+struct Failure {
+    message: String,
+    instance: Option<usize>,
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self { message: format!("{:#}", error.into()), instance: None }
+    }
+}
+
+/// Runs an application from its start to its end. The lock of the folder is the caller's, and the calling
+/// thread has to be the main one: machines end with the thread that started them. When it returns,
+/// nothing runs any more and the last event has said why.
+pub fn run<'a>(run_dir: &'a RunDir, plan: Plan, connections: Connections<'a>) {
+    let mut supervisor = match Supervisor::new(run_dir, plan, connections) {
+        Ok(supervisor) => supervisor,
+        Err((error, connections)) => {
+            (connections.tell)(Event::Failed { message: format!("{error:#}"), log: Vec::new() });
+            return;
+        }
+    };
+    let outcome = supervisor.bring_up().and_then(|()| supervisor.stay_up());
+    supervisor.stop_all();
+    let last = match outcome {
+        Ok(()) => Event::Stopped,
+        Err(failure) => supervisor.explain(failure),
+    };
+    let last = match run_dir.remove_state() {
+        Ok(()) => last,
+        Err(error) => Event::Failed { message: format!("{error:#}"), log: Vec::new() },
+    };
+    (supervisor.connections.tell)(last);
+}
+
+impl<'a> Supervisor<'a> {
+    fn new(
+        run_dir: &'a RunDir,
+        plan: Plan,
+        connections: Connections<'a>,
+    ) -> Result<Self, (anyhow::Error, Connections<'a>)> {
+        let ready = || -> Result<(Identity, Ports)> {
+            Ok((Identity::of(std::process::id())?, Ports::reserve(&plan)?))
+        };
+        let (identity, ports) = match ready() {
+            Ok(ready) => ready,
+            Err(error) => return Err((error, connections)),
+        };
+        let running = plan.instances.iter().map(|_| None).collect();
+        let state = State::new(identity, plan);
+        Ok(Self { run_dir, state, ports, running, connections, begun: Instant::now() })
+    }
+
+    /// Starts everything and waits until all of it is healthy.
+    fn bring_up(&mut self) -> Result<(), Failure> {
+        self.run_dir.remove_logs();
+        self.run_dir.write_state(&self.state)?;
+        while !self.running.iter().all(|running| running.as_ref().is_some_and(Running::is_healthy)) {
+            self.start_what_can()?;
+            match self.next_message()? {
+                Message::Healthy(index) => self.note_healthy(index)?,
+                Message::Problem(index, problem) => self.note_problem(index, problem),
+                Message::Ended(index, how) => return Err(self.ended_too_soon(index, &how)),
+                Message::Stop(why) => return Err(Failure { message: why.to_owned(), instance: None }),
+                Message::Leave => {}
+            }
+        }
+        self.state.up = true;
+        self.run_dir.write_state(&self.state)?;
+        (self.connections.tell)(Event::Up { after_ms: elapsed_ms(self.begun) });
+        Ok(())
+    }
+
+    /// Waits until it is told to stop, or nothing runs any more.
+    fn stay_up(&mut self) -> Result<(), Failure> {
+        while self.running.iter().flatten().any(|running| !running.has_ended()) {
+            // The sender that is kept here for the watching threads keeps the inbox open.
+            let Ok(message) = self.connections.inbox.recv() else { break };
+            match message {
+                Message::Stop(_) => break,
+                Message::Leave => (self.connections.tell)(Event::Left),
+                Message::Ended(index, how) => self.note_ended(index, how)?,
+                Message::Healthy(_) | Message::Problem(..) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn start_what_can(&mut self) -> Result<(), Failure> {
+        for index in 0..self.running.len() {
+            if self.running[index].is_none() && self.may_start(&self.state.plan.instances[index]) {
+                self.start(index)
+                    .map_err(|error| Failure { message: format!("{error:#}"), instance: Some(index) })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn may_start(&self, instance: &Instance) -> bool {
+        let others = self.state.plan.instances.iter().zip(&self.running);
+        let mut needed =
+            others.filter_map(|(other, running)| Some((instance.depends_on.get(&other.service)?, running)));
+        needed.all(|(condition, running)| match condition {
+            Condition::Started => running.is_some(),
+            Condition::Healthy => running.as_ref().is_some_and(Running::is_healthy),
+        })
+    }
+
+    fn start(&mut self, index: usize) -> Result<()> {
+        let instance = &self.state.plan.instances[index];
+        let command = (self.connections.command)(&self.state.plan, instance, &self.ports)?;
+        self.ports.release(&instance.name);
+        let starting = instance::Starting { index, instance, ports: &self.ports, run_dir: self.run_dir };
+        let (running, state) = starting.start(command, self.connections.outbox.clone())?;
+        (self.connections.tell)(Event::Started { instance: instance.name.clone() });
+        self.running[index] = Some(running);
+        self.state.instances.push(state);
+        self.run_dir.write_state(&self.state)
+    }
+
+    /// The next message, or the failure of the first instance whose time is over before one comes.
+    fn next_message(&self) -> Result<Message, Failure> {
+        let times = self.running.iter().enumerate().filter_map(|(index, running)| {
+            running.as_ref().filter(|running| !running.is_healthy()).map(|running| (running.deadline, index))
+        });
+        let Some((deadline, index)) = times.min() else {
+            return Err(Failure { message: "no service can start".to_owned(), instance: None });
+        };
+        match self.connections.inbox.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(message) => Ok(message),
+            Err(RecvTimeoutError::Timeout) => Err(self.took_too_long(index)),
+            Err(RecvTimeoutError::Disconnected) => bail_failure("the inbox is closed"),
+        }
+    }
+
+    fn took_too_long(&self, index: usize) -> Failure {
+        let instance = &self.state.plan.instances[index];
+        let problem = self.running[index].as_ref().map_or("", |running| running.problem.as_str());
+        let message = format!(
+            "{} was not healthy within {} s ({problem}): mend what its log says, or raise health.timeout_s of {}",
+            instance.name, instance.health.timeout_s, instance.service
+        );
+        Failure { message, instance: Some(index) }
+    }
+
+    fn ended_too_soon(&mut self, index: usize, how: &str) -> Failure {
+        let name = &self.state.plan.instances[index].name;
+        let seconds = elapsed_ms(self.begun) as f64 / 1000.0;
+        let message = format!("{name} ended {seconds:.1} s after the start, before everything was up: {how}");
+        if let Some(running) = &mut self.running[index] {
+            running.note_ended();
+        }
+        Failure { message, instance: Some(index) }
+    }
+
+    fn note_healthy(&mut self, index: usize) -> Result<()> {
+        let name = self.state.plan.instances[index].name.clone();
+        let Some(running) = &mut self.running[index] else { return Ok(()) };
+        let after_ms = running.note_healthy();
+        if let Some(state) = self.state.instances.iter_mut().find(|state| state.instance == name) {
+            state.healthy_after_ms = Some(after_ms);
+        }
+        (self.connections.tell)(Event::Healthy { instance: name, after_ms });
+        self.run_dir.write_state(&self.state)
+    }
+
+    fn note_problem(&mut self, index: usize, problem: String) {
+        let Some(running) = &mut self.running[index] else { return };
+        running.problem.clone_from(&problem);
+        let instance = self.state.plan.instances[index].name.clone();
+        (self.connections.tell)(Event::Waiting { instance, problem });
+    }
+
+    fn note_ended(&mut self, index: usize, how: String) -> Result<()> {
+        let name = self.state.plan.instances[index].name.clone();
+        if let Some(running) = &mut self.running[index] {
+            running.note_ended();
+        }
+        if let Some(state) = self.state.instances.iter_mut().find(|state| state.instance == name) {
+            state.ended = Some(how.clone());
+        }
+        (self.connections.tell)(Event::Ended { instance: name, how });
+        self.run_dir.write_state(&self.state)
+    }
+
+    /// Stops all machines, those that others depend on last, and waits until their logs are complete.
+    fn stop_all(&mut self) {
+        for running in self.running.iter().rev().flatten() {
+            running.handle.terminate();
+        }
+        let end = Instant::now() + STOP_GRACE;
+        for running in self.running.iter().flatten() {
+            if !running.handle.ended_within(end.saturating_duration_since(Instant::now())) {
+                running.handle.kill();
+            }
+        }
+        for running in self.running.iter_mut().flatten() {
+            running.finish();
+        }
+    }
+
+    /// The event for a failure. Everything is stopped by now, so the log is complete.
+    fn explain(&self, failure: Failure) -> Event {
+        let Failure { message, instance } = failure;
+        let log = instance.map(|index| {
+            let path = self.run_dir.log_path(&self.state.plan.instances[index].name);
+            last_lines(&path, LAST_LINES_MAX).into_iter().map(|line| line.text).collect()
+        });
+        Event::Failed { message, log: log.unwrap_or_default() }
+    }
+}
+
+fn bail_failure<T>(message: &str) -> Result<T, Failure> {
+    Err(Failure { message: message.to_owned(), instance: None })
+}
+
+/// Milliseconds since then.
+fn elapsed_ms(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}

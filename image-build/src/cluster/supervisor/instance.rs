@@ -1,0 +1,196 @@
+//! One running machine and the threads around it: one copies its output to its log, one waits for its
+//! end, one asks for its health until it is healthy. What follows from that is the supervisor's to say.
+
+use std::io;
+use std::net::SocketAddrV4;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use super::{Message, elapsed_ms};
+use crate::cluster::identity::{Handle, Identity};
+use crate::cluster::log_file::{LOG_BYTES_MAX, LogWriter, now_ms};
+use crate::cluster::plan::Instance;
+use crate::cluster::ports::{Ports, reachable};
+use crate::cluster::probe::{self, Answer};
+use crate::cluster::run_dir::{HealthAddress, InstanceState, RunDir};
+use crate::guest::Verdict;
+
+/// Least time between two questions for health.
+const QUESTION_INTERVAL: Duration = Duration::from_millis(50);
+/// How long the first question waits for an answer. QEMU takes connections for a guest that is not there
+/// yet, so a longer wait would be mistaken for the guest's time to boot.
+const ANSWER_TIMEOUT_MIN: Duration = Duration::from_millis(100);
+/// How long later questions wait at most: on a busy machine a healthy guest may take a while.
+const ANSWER_TIMEOUT_MAX: Duration = Duration::from_secs(2);
+/// How long a log may take to end after its machine has.
+const LOG_END_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// A machine that has been started.
+#[derive(Debug)]
+pub struct Running {
+    /// Its process.
+    pub handle: Handle,
+    /// When it has to be healthy.
+    pub deadline: Instant,
+    /// What its health check said last.
+    pub problem: String,
+    started: Instant,
+    is_healthy: bool,
+    has_ended: bool,
+    /// Ends the questions for health.
+    enough: Arc<AtomicBool>,
+    /// Closes when the log is complete.
+    log_end: Receiver<()>,
+}
+
+/// What is needed to start a machine.
+pub struct Starting<'a> {
+    /// Place in the plan.
+    pub index: usize,
+    /// What it is to be.
+    pub instance: &'a Instance,
+    /// The host's ports.
+    pub ports: &'a Ports,
+    /// Where its log goes.
+    pub run_dir: &'a RunDir,
+}
+
+impl Starting<'_> {
+    /// Starts the machine and the threads around it.
+    pub fn start(&self, mut command: Command, outbox: Sender<Message>) -> Result<(Running, InstanceState)> {
+        let Self { index, instance, .. } = *self;
+        let name = &instance.name;
+        let health = self.health().with_context(|| format!("{name} has no port for its health check"))?;
+        let log = LogWriter::open(self.run_dir.log_path(name), LOG_BYTES_MAX)
+            .with_context(|| format!("cannot write the log of {name}"))?;
+        let (output, input) = io::pipe()?;
+        command.stdin(Stdio::null()).stdout(input.try_clone()?).stderr(input);
+        let started = Instant::now();
+        let child = command.spawn().with_context(|| format!("{name} cannot be started"))?;
+        // The command holds the pipe's other end, and the log would never end.
+        drop(command);
+        let process = Identity::of(child.id())?;
+        let handle = Handle::of_child(&child)?;
+        let log_end = copy_log(log, output);
+        wait_for_end(child, index, outbox.clone());
+        let enough = Arc::new(AtomicBool::new(false));
+        ask_for_health(index, health.clone(), Arc::clone(&enough), outbox);
+        let running = Running {
+            handle,
+            deadline: started + Duration::from_secs(instance.health.timeout_s),
+            problem: String::new(),
+            started,
+            is_healthy: false,
+            has_ended: false,
+            enough,
+            log_end,
+        };
+        Ok((running, self.state(process, health)))
+    }
+
+    fn health(&self) -> Option<HealthAddress> {
+        let address = self.host_address(self.instance.health.port)?;
+        Some(HealthAddress { address, path: self.instance.health.path.clone() })
+    }
+
+    fn host_address(&self, guest_port: u16) -> Option<SocketAddrV4> {
+        self.ports.address(&self.instance.name, guest_port).map(reachable)
+    }
+
+    fn state(&self, process: Identity, health: HealthAddress) -> InstanceState {
+        let Instance { endpoint: (scheme, port), .. } = self.instance;
+        let address = self.host_address(*port).unwrap_or(health.address);
+        InstanceState {
+            service: self.instance.service.clone(),
+            instance: self.instance.name.clone(),
+            process,
+            endpoint: format!("{scheme}://{address}"),
+            published: self.instance.is_published(),
+            health,
+            started_ms: now_ms(),
+            healthy_after_ms: None,
+            ended: None,
+        }
+    }
+}
+
+impl Running {
+    /// Whether it has been healthy.
+    pub fn is_healthy(&self) -> bool {
+        self.is_healthy
+    }
+
+    /// Whether its process has ended.
+    pub fn has_ended(&self) -> bool {
+        self.has_ended
+    }
+
+    /// Notes that it is healthy; gives the time since its start, in milliseconds.
+    pub fn note_healthy(&mut self) -> u64 {
+        self.is_healthy = true;
+        elapsed_ms(self.started)
+    }
+
+    /// Notes that its process has ended.
+    pub fn note_ended(&mut self) {
+        self.has_ended = true;
+        self.enough.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits, a little, until the log of the ended process is complete.
+    pub fn finish(&mut self) {
+        self.note_ended();
+        // Nothing is ever sent: either the log's end closes the channel, or it takes too long.
+        let _ = self.log_end.recv_timeout(LOG_END_TIMEOUT);
+    }
+}
+
+fn copy_log(mut log: LogWriter, output: io::PipeReader) -> Receiver<()> {
+    let (end, log_end) = mpsc::channel();
+    thread::spawn(move || {
+        // A log that cannot be copied any further ends here; the machine goes on.
+        let _ = log.copy(output);
+        drop(end);
+    });
+    log_end
+}
+
+fn wait_for_end(mut child: Child, index: usize, outbox: Sender<Message>) {
+    thread::spawn(move || {
+        let how = match child.wait() {
+            Ok(status) => Verdict::of(status).to_string(),
+            Err(error) => format!("its end is not known: {error}"),
+        };
+        // Nobody listens any more when everything is being stopped.
+        let _ = outbox.send(Message::Ended(index, how));
+    });
+}
+
+fn ask_for_health(index: usize, health: HealthAddress, enough: Arc<AtomicBool>, outbox: Sender<Message>) {
+    thread::spawn(move || {
+        let started = Instant::now();
+        let mut last = String::new();
+        while !enough.load(Ordering::Relaxed) {
+            let asked = Instant::now();
+            let timeout = (started.elapsed() / 4).clamp(ANSWER_TIMEOUT_MIN, ANSWER_TIMEOUT_MAX);
+            let problem = match probe::ask(&health, timeout) {
+                Answer::Healthy => {
+                    let _ = outbox.send(Message::Healthy(index));
+                    return;
+                }
+                Answer::Not(problem) | Answer::None(problem) => problem,
+            };
+            if problem != last {
+                last.clone_from(&problem);
+                let _ = outbox.send(Message::Problem(index, problem));
+            }
+            thread::sleep(QUESTION_INTERVAL.saturating_sub(asked.elapsed()));
+        }
+    });
+}

@@ -1,0 +1,178 @@
+//! Applications of stand-in processes: what starts when, and what is left when something goes wrong.
+
+use std::net::TcpListener;
+use std::sync::mpsc;
+use std::thread;
+
+use super::*;
+use crate::cluster::application::Application;
+use crate::cluster::machine::tests::platform;
+use crate::cluster::plan::Choices;
+use crate::cluster::run_dir::tests::temporary;
+
+/// Two services, of which the second waits for the first.
+const TWO: &str = r#"
+    name = "test"
+    networks = { n = {} }
+    [services.store]
+    image = "store"
+    memory = "16MiB"
+    networks = ["n"]
+    expose = [80]
+    health = { port = 80, timeout_s = 1 }
+    [services.web]
+    image = "web"
+    memory = "16MiB"
+    networks = ["n"]
+    expose = [80]
+    depends_on = { store = "healthy" }
+    health = { port = 80, timeout_s = 20 }
+"#;
+
+/// A stand-in for a machine: a process that sleeps, and a server in this process that answers for it.
+fn sleeping(answer: &'static str) -> impl Fn(&Plan, &Instance, &Ports) -> Result<Command> {
+    move |_, instance, ports| {
+        let address = ports.address(&instance.name, 80).expect("a port");
+        thread::spawn(move || {
+            // The port is released right after the command is made.
+            let end = Instant::now() + Duration::from_secs(10);
+            let listener = loop {
+                match TcpListener::bind(address) {
+                    Ok(listener) => break listener,
+                    Err(_) if Instant::now() < end => thread::yield_now(),
+                    Err(error) => panic!("{error}"),
+                }
+            };
+            for mut stream in listener.incoming().flatten() {
+                let _ = io::Read::read(&mut stream, &mut [0; 512]);
+                let _ = io::Write::write_all(&mut stream, answer.as_bytes());
+            }
+        });
+        Ok(shell("echo hello; exec sleep 600"))
+    }
+}
+
+use std::io;
+
+fn shell(script: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", script]);
+    command
+}
+
+/// Runs an application; `react` sees every event and may send messages. Gives all events.
+fn run_with(
+    run_dir: &RunDir,
+    command: MakeCommand<'_>,
+    mut react: impl FnMut(&Event, &Sender<Message>),
+) -> Vec<Event> {
+    let application = Application::parse("t.toml", TWO).expect("a description");
+    let plan = Plan::new(application, &Choices::default(), platform()).expect("a plan");
+    let (outbox, inbox) = mpsc::channel();
+    let sender = outbox.clone();
+    let mut events = Vec::new();
+    let mut tell = |event: Event| {
+        react(&event, &sender);
+        events.push(event);
+    };
+    run(run_dir, plan, Connections { command, inbox, outbox, tell: &mut tell });
+    events
+}
+
+/// The instances that the state file names.
+fn instances(run_dir: &RunDir) -> Vec<crate::cluster::run_dir::InstanceState> {
+    run_dir.read_state().expect("readable").expect("a state").instances
+}
+
+#[test]
+fn machines_start_in_order_and_all_end_when_told_to() {
+    let (_folder, run_dir) = temporary();
+    let mut processes = Vec::new();
+    let events = run_with(&run_dir, &sleeping("HTTP/1.1 200 OK\r\n\r\n"), |event, outbox| match event {
+        Event::Started { instance } if instance == "web-1" => {
+            assert!(instances(&run_dir)[0].healthy_after_ms.is_some(), "the store is healthy first");
+        }
+        Event::Up { .. } => {
+            processes = instances(&run_dir).into_iter().map(|instance| instance.process).collect();
+            outbox.send(Message::Leave).expect("it listens");
+        }
+        Event::Left => outbox.send(Message::Stop("enough")).expect("it listens"),
+        _ => {}
+    });
+    assert_eq!(events.last(), Some(&Event::Stopped));
+    assert!(events.contains(&Event::Left));
+    assert_eq!(processes.len(), 2);
+    assert!(processes.iter().all(|process| !process.runs()));
+    assert!(run_dir.read_state().expect("readable").is_none());
+    let hello = last_lines(&run_dir.log_path("web-1"), 1);
+    assert_eq!(hello[0].text, "hello");
+}
+
+#[test]
+fn a_machine_that_is_never_healthy_stops_everything_with_the_reason() {
+    let (_folder, run_dir) = temporary();
+    let mut processes = Vec::new();
+    let answer = "HTTP/1.1 503 No\r\nContent-Length: 8\r\n\r\nno queue";
+    let events = run_with(&run_dir, &sleeping(answer), |event, _| {
+        if matches!(event, Event::Waiting { .. }) {
+            processes = instances(&run_dir).into_iter().map(|instance| instance.process).collect();
+        }
+    });
+    let Some(Event::Failed { message, log }) = events.last() else { panic!("{events:?}") };
+    assert!(message.starts_with("store-1 was not healthy within 1 s (503 no queue)"), "{message}");
+    assert_eq!(log, &["hello"]);
+    assert!(!events.contains(&Event::Started { instance: "web-1".to_owned() }));
+    assert!(!processes.is_empty() && processes.iter().all(|process| !process.runs()));
+    assert!(run_dir.read_state().expect("readable").is_none());
+}
+
+#[test]
+fn a_machine_that_dies_at_boot_shows_its_last_words() {
+    let (_folder, run_dir) = temporary();
+    let dying = |_: &Plan, _: &Instance, _: &Ports| Ok(shell("echo panic: no memory >&2; exit 1"));
+    let events = run_with(&run_dir, &dying, |_, _| {});
+    let Some(Event::Failed { message, log }) = events.last() else { panic!("{events:?}") };
+    assert!(message.starts_with("store-1 ended "), "{message}");
+    assert!(message.ends_with("it ended with an error"), "{message}");
+    assert_eq!(log, &["panic: no memory"]);
+}
+
+#[test]
+fn a_command_that_cannot_be_started_is_named() {
+    let (_folder, run_dir) = temporary();
+    let missing = |_: &Plan, _: &Instance, _: &Ports| Ok(Command::new("/no/such/emulator"));
+    let events = run_with(&run_dir, &missing, |_, _| {});
+    let Some(Event::Failed { message, .. }) = events.last() else { panic!("{events:?}") };
+    assert!(message.contains("store-1 cannot be started: No such file"), "{message}");
+    assert!(run_dir.read_state().expect("readable").is_none());
+}
+
+#[test]
+fn being_told_to_stop_while_starting_stops_what_has_started() {
+    let (_folder, run_dir) = temporary();
+    let mut process = None;
+    let events = run_with(&run_dir, &sleeping("HTTP/1.1 404 No\r\n\r\n"), |event, outbox| {
+        if matches!(event, Event::Waiting { .. }) && process.is_none() {
+            process = Some(instances(&run_dir)[0].process.clone());
+            outbox.send(Message::Stop("interrupted")).expect("it listens");
+        }
+    });
+    let stopped = Event::Failed { message: "interrupted".to_owned(), log: Vec::new() };
+    assert_eq!(events.last(), Some(&stopped));
+    assert!(!process.expect("it was started").runs());
+}
+
+#[test]
+fn a_machine_that_ends_later_is_noted_and_the_others_go_on() {
+    let (_folder, run_dir) = temporary();
+    let events = run_with(&run_dir, &sleeping("HTTP/1.1 200 OK\r\n\r\n"), |event, outbox| match event {
+        Event::Up { .. } => instances(&run_dir)[0].process.open().expect("it runs").kill(),
+        Event::Ended { instance, how } => {
+            assert_eq!((instance.as_str(), how.as_str()), ("store-1", "QEMU was killed by signal 9"));
+            assert!(instances(&run_dir)[1].process.runs());
+            outbox.send(Message::Stop("enough")).expect("it listens");
+        }
+        _ => {}
+    });
+    assert_eq!(events.last(), Some(&Event::Stopped));
+}
