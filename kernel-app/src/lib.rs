@@ -21,6 +21,7 @@ pub mod runtime;
 pub mod service;
 pub mod settings;
 pub mod stack;
+pub mod stage;
 pub mod store_client;
 
 pub use connections::{ConnectionId, Connections};
