@@ -34,8 +34,12 @@ pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a client may leave its output untouched, and the time in which it has to take
 /// [`WRITE_STALL_BYTES`].
 pub const WRITE_STALL_TIMEOUT: Duration = Duration::from_secs(20);
-/// Fewest bytes a client has to take in each [`WRITE_STALL_TIMEOUT`], unless that empties the output.
+/// Bytes a client has to take in each [`WRITE_STALL_TIMEOUT`], or all that waited when it began.
 pub const WRITE_STALL_BYTES: u64 = 4 * 1024;
+
+/// No wait above ends sooner than this after the event that began it, so whoever looks at the time this long after
+/// each event misses no deadline.
+pub const SHORTEST_WAIT: Duration = Duration::from_secs(10);
 
 /// A total deadline and a least rate in one: the time allowed is `grace`, longer by what arrives at
 /// `bytes_per_second`, but never more than `total`.
@@ -60,6 +64,12 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_wait_is_shorter_than_the_shortest() {
+        let waits = [IDLE_TIMEOUT, HEAD_PACE.grace, BODY_PACE.grace, ANSWER_TIMEOUT, WRITE_STALL_TIMEOUT];
+        assert_eq!(waits.into_iter().min(), Some(SHORTEST_WAIT));
+    }
 
     #[test]
     fn bytes_buy_time_up_to_the_total() {

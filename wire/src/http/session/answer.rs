@@ -26,7 +26,7 @@ impl Session {
         }
         let before = output.len();
         response::write(response, self.framing(date), output)?;
-        self.stall.wrote(output.len() - before);
+        self.stall.wrote(before, output.len());
         self.next(now);
         Ok(())
     }
@@ -67,7 +67,7 @@ impl Session {
         self.persists &= self.version == Version::One;
         let before = output.len();
         response::write_stream_head(content_type, headers, self.framing(date), output)?;
-        self.stall.wrote(output.len() - before);
+        self.stall.wrote(before, output.len());
         self.phase = Phase::Streaming;
         self.since = now;
         if self.method == Method::Head {
@@ -89,7 +89,7 @@ impl Session {
         }
         let before = output.len();
         response::write_chunk(bytes, output)?;
-        self.stall.wrote(output.len() - before);
+        self.stall.wrote(before, output.len());
         Ok(())
     }
 
@@ -115,8 +115,9 @@ impl Session {
     }
 
     pub(super) fn write_out(&mut self, bytes: &[u8], output: &mut Buffer) -> Result<(), Full> {
+        let before = output.len();
         output.write(bytes)?;
-        self.stall.wrote(bytes.len());
+        self.stall.wrote(before, output.len());
         Ok(())
     }
 

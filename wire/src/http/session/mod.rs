@@ -73,6 +73,8 @@ pub enum Received<'a> {
         request: Request<'a>,
         /// Consume these once the request is no longer needed.
         bytes: usize,
+        /// Number of the request on its connection.
+        serial: u32,
     },
     /// A broken rule; answer with [`Session::refuse`], then close.
     Refused(Refusal),
@@ -112,7 +114,8 @@ impl Session {
         }
         match self.next_request(input, now, space, output) {
             Ok(Some((head, bytes))) => {
-                Received::Request { request: self.deliver(&head, input, bytes, now), bytes }
+                let serial = self.serial.wrapping_add(1);
+                Received::Request { request: self.deliver(&head, input, bytes, now), bytes, serial }
             }
             Ok(None) if ended && input.len() > head::empty_line(input) => {
                 Received::Refused(Refusal::Truncated)

@@ -35,22 +35,27 @@ pub struct Check {
 pub(super) struct Stall {
     /// Bytes ever written.
     written: u64,
-    /// When the client had last taken enough, and how many bytes it had taken by then.
+    /// When the client was last fast enough, and how many bytes it must have taken before the next look.
     mark: Option<(Instant, u64)>,
 }
 
 impl Stall {
-    pub fn wrote(&mut self, bytes: usize) {
-        self.written += bytes as u64;
+    /// Counts what was written into an output that held `before` bytes and now holds `after`.
+    pub fn wrote(&mut self, before: usize, after: usize) {
+        self.written += (after - before) as u64;
+        if before == 0 {
+            self.mark = None;
+        }
     }
 
     /// When the client is too slow, unless it goes on reading; none when there is nothing to read.
     fn deadline(&mut self, now: Instant, output_bytes: usize) -> Option<Instant> {
-        let taken = self.written.saturating_sub(output_bytes as u64);
+        let waiting = output_bytes as u64;
+        let taken = self.written.saturating_sub(waiting);
         self.mark = match self.mark {
-            _ if output_bytes == 0 => None,
-            Some((since, mark)) if taken < mark + WRITE_STALL_BYTES => Some((since, mark)),
-            _ => Some((now, taken)),
+            _ if waiting == 0 => None,
+            Some((since, target)) if taken < target => Some((since, target)),
+            _ => Some((now, taken + waiting.min(WRITE_STALL_BYTES))),
         };
         self.mark.map(|(since, _)| since + WRITE_STALL_TIMEOUT)
     }

@@ -1,0 +1,98 @@
+//! Routing, and what a server answers without asking its handler's `handle`.
+//!
+//! Writes nothing: the server does.
+
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::string::String;
+
+use super::statistics::Statistics;
+use super::{Answer, Exchange, Handler, Method, Request, Response, Route};
+use crate::metrics::{CONTENT_TYPE, Exposition};
+use crate::service::Context;
+use wire::http::status::{STATUSES, position};
+
+const TEXT: &str = "text/plain; charset=utf-8";
+/// Paths of every server.
+const BUILTIN: [Route; 3] = [
+    Route { path: "/healthz", methods: &[Method::Get] },
+    Route { path: "/readyz", methods: &[Method::Get] },
+    Route { path: "/metrics", methods: &[Method::Get] },
+];
+/// What `OPTIONS *` says of the server as a whole.
+const ANY: Route = Route { path: "*", methods: &[Method::Get, Method::Post] };
+
+/// An answer, and who it belongs to.
+#[derive(Debug)]
+pub(super) enum Outcome<'a> {
+    /// The handler's.
+    Handler(Answer<'a>),
+    /// The server's own.
+    Page { status: u16, content_type: &'static str, body: Cow<'a, str> },
+    /// The server's own, with an `Allow` line for the route.
+    Allow { status: u16, route: &'static Route },
+}
+
+/// Has a request answered by whoever its path belongs to.
+pub(super) fn answer<'a, H: Handler>(
+    request: &Request<'_>,
+    exchange: Exchange,
+    handler: &'a mut H,
+    (statistics, connections): (&Statistics, usize),
+    context: &mut Context<'_>,
+) -> Outcome<'a> {
+    let named = |route: &&Route| route.path == request.path;
+    let own = handler.routes().iter().find(named);
+    match own.or_else(|| BUILTIN.iter().chain([&ANY]).find(named)) {
+        None => status_page(404),
+        Some(route) if !allows(route, request.method) => {
+            let status = if request.method == Method::Options { 200 } else { 405 };
+            Outcome::Allow { status, route }
+        }
+        Some(_) if own.is_some() => Outcome::Handler(handler.handle(request, exchange, context)),
+        Some(Route { path: "/healthz", .. }) => page(200, "ok\n"),
+        Some(Route { path: "/readyz", .. }) => readiness(handler),
+        Some(_) => {
+            let mut exposition = Exposition::default();
+            statistics.write(connections, context.now, context.unix_time, &mut exposition);
+            handler.metrics(&mut exposition);
+            Outcome::Page { status: 200, content_type: CONTENT_TYPE, body: exposition.into_text().into() }
+        }
+    }
+}
+
+fn readiness<H: Handler>(handler: &H) -> Outcome<'_> {
+    match handler.readiness() {
+        Ok(()) => page(200, "ready\n"),
+        Err(reason) => Outcome::Page { status: 503, content_type: TEXT, body: format!("{reason}\n").into() },
+    }
+}
+
+fn page(status: u16, body: &'static str) -> Outcome<'static> {
+    Outcome::Page { status, content_type: TEXT, body: body.into() }
+}
+
+fn status_page(status: u16) -> Outcome<'static> {
+    page(status, STATUSES[position(status)].text)
+}
+
+/// The page of a status, with the reason phrase as its text.
+pub(super) fn plain(status: u16) -> Response<'static> {
+    Response::text(status, STATUSES[position(status)].text)
+}
+
+/// Whether the handler takes the method; `HEAD` comes with `GET`.
+fn allows(route: &Route, method: Method) -> bool {
+    let wanted = if method == Method::Head { Method::Get } else { method };
+    route.methods.contains(&wanted) || route.methods.contains(&method)
+}
+
+/// The value of an `Allow` line.
+pub(super) fn allow(route: &Route) -> String {
+    let mut names = String::new();
+    for method in route.methods {
+        names.push_str(method.name());
+        names.push_str(if *method == Method::Get { ", HEAD, " } else { ", " });
+    }
+    names + "OPTIONS"
+}

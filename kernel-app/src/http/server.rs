@@ -1,0 +1,379 @@
+//! The server: one `wire::http::Session` for each connection, and the order in which things happen.
+//!
+//! Neither parses nor routes.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use super::builtin::{self, Outcome};
+use super::statistics::Statistics;
+use super::{Answer, Exchange, Handler, Method, PushError, Response};
+use crate::connections::{Connection, ConnectionId, INPUT_BYTES_MAX, OUTPUT_LOW_WATER_BYTES};
+use crate::service::Context;
+use wire::http::date::DateLine;
+use wire::http::limits::{CHUNK_OVERHEAD_BYTES_MAX, HEAD_BYTES_MAX, SHORTEST_WAIT};
+use wire::http::session::Expiry;
+use wire::http::{Received, Refusal, Session, header_space};
+use wire::{Buffer, Instant};
+
+/// Most pipelined requests of one connection that are answered before others get their turn.
+pub const REQUESTS_AT_ONCE_MAX: usize = 32;
+
+/// A whole request must fit in the input of its connection.
+const BODY_BYTES_MAX: usize = INPUT_BYTES_MAX - HEAD_BYTES_MAX - CHUNK_OVERHEAD_BYTES_MAX;
+
+/// HTTP on the connections of a service; see the module above.
+#[derive(Debug)]
+pub struct HttpServer {
+    body_bytes_max: usize,
+    /// At each connection's [`ConnectionId::index`].
+    sessions: Vec<Option<Tracked>>,
+    open: usize,
+    /// Connections whose next request may be waiting in their input already.
+    unfinished: VecDeque<ConnectionId>,
+    /// When deadlines must be looked at next; never later than the earliest of them.
+    check_at: Option<Instant>,
+    date: DateLine,
+    statistics: Statistics,
+}
+
+#[derive(Debug)]
+struct Tracked {
+    id: ConnectionId,
+    session: Session,
+}
+
+/// Whether a connection's input is to be looked at again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    Request,
+    Event,
+}
+
+impl HttpServer {
+    /// A server that takes request bodies of at most `body_bytes_max` bytes, or the 32 KiB that fit in any case.
+    pub fn new(body_bytes_max: usize) -> Self {
+        Self {
+            body_bytes_max: body_bytes_max.min(BODY_BYTES_MAX),
+            sessions: Vec::new(),
+            open: 0,
+            unfinished: VecDeque::new(),
+            check_at: None,
+            date: DateLine::default(),
+            statistics: Statistics::default(),
+        }
+    }
+
+    /// Takes a connection on.
+    pub fn opened(&mut self, id: ConnectionId, context: &mut Context<'_>) {
+        if self.sessions.len() <= id.index() {
+            self.sessions.resize_with(id.index() + 1, || None);
+        }
+        let session = Session::new(self.body_bytes_max, context.now);
+        if self.sessions[id.index()].replace(Tracked { id, session }).is_none() {
+            self.open += 1;
+        }
+        context.connections.set_idle(id, Some(context.now));
+        self.statistics.start(context.now);
+        self.check_by(context.now + SHORTEST_WAIT);
+    }
+
+    /// Works through a connection's input. Ignores connections that were not `opened` here.
+    pub fn ready<H: Handler>(&mut self, id: ConnectionId, handler: &mut H, context: &mut Context<'_>) {
+        self.check_by(context.now + SHORTEST_WAIT);
+        for _ in 0..REQUESTS_AT_ONCE_MAX {
+            if self.advance(id, handler, context) != Some(Next::Request) {
+                return;
+            }
+        }
+        self.unfinished.push_back(id);
+    }
+
+    /// Forgets a connection and names its last exchange, which may still wait for an answer or be streamed.
+    pub fn closed(&mut self, id: ConnectionId) -> Option<Exchange> {
+        let place = self.sessions.get_mut(id.index())?;
+        let Tracked { session, .. } = place.take_if(|tracked| tracked.id == id)?;
+        self.open -= 1;
+        Some(Exchange { connection: id, serial: session.serial() })
+    }
+
+    /// Acts on deadlines and goes on with connections that have more to do. Call it in `Service::turn`.
+    pub fn turn<H: Handler>(&mut self, handler: &mut H, context: &mut Context<'_>) {
+        self.statistics.start(context.now);
+        for _ in 0..self.unfinished.len() {
+            if let Some(id) = self.unfinished.pop_front() {
+                self.ready(id, handler, context);
+            }
+        }
+        if self.check_at.is_some_and(|at| at <= context.now) {
+            self.check_all(context);
+        }
+    }
+
+    /// When `turn` must be called next.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        if self.unfinished.is_empty() { self.check_at } else { Some(Instant::ZERO) }
+    }
+
+    /// Answers an exchange whose handler said [`Answer::Later`]; does nothing when it is gone.
+    pub fn respond(&mut self, exchange: Exchange, response: &Response<'_>, context: &mut Context<'_>) {
+        let id = exchange.connection;
+        let Some(session) = session(&mut self.sessions, id) else { return };
+        if session.is_answering(exchange.serial) {
+            self.write(id, response, context);
+            self.go_on(id, context);
+        }
+    }
+
+    /// Adds to a stream: all of `bytes`, or nothing.
+    ///
+    /// # Errors
+    /// When the exchange is gone, or the output is full.
+    pub fn push(
+        &mut self,
+        exchange: Exchange,
+        bytes: &[u8],
+        context: &mut Context<'_>,
+    ) -> Result<(), PushError> {
+        let Some((session, connection)) = self.stream(exchange, context) else { return Err(PushError::Gone) };
+        let before = connection.output.len();
+        session.push(bytes, &mut connection.output).map_err(|_| PushError::Full)?;
+        let written = connection.output.len() - before;
+        self.statistics.sent_bytes.add(written as u64);
+        self.check_by(context.now + SHORTEST_WAIT);
+        Ok(())
+    }
+
+    /// Ends a stream's body.
+    pub fn finish(&mut self, exchange: Exchange, context: &mut Context<'_>) {
+        let now = context.now;
+        let Some((session, connection)) = self.stream(exchange, context) else { return };
+        let id = exchange.connection;
+        match session.finish(now, &mut connection.output) {
+            Ok(()) => self.go_on(id, context),
+            Err(_) => self.abort(id, context),
+        }
+    }
+
+    /// Reads one request, if there is one, and has it answered.
+    fn advance<H: Handler>(
+        &mut self,
+        id: ConnectionId,
+        handler: &mut H,
+        context: &mut Context<'_>,
+    ) -> Option<Next> {
+        let session = session(&mut self.sessions, id)?;
+        let connection = context.connections.get_mut(id)?;
+        if session.is_over() {
+            connection.input.clear();
+            return None;
+        }
+        if session.is_receiving() && connection.output.len() > OUTPUT_LOW_WATER_BYTES {
+            return None;
+        }
+        // Taken out for the moment, so that the handler may have the table while the request borrows the input.
+        let mut input = core::mem::take(&mut connection.input);
+        let mut space = header_space();
+        let ended = connection.input_ended;
+        let received =
+            session.receive(input.as_slice(), ended, context.now, &mut space, &mut connection.output);
+        match received {
+            Received::Request { request, bytes, serial } => {
+                let exchange = Exchange { connection: id, serial };
+                let own = (&self.statistics, self.open);
+                let outcome = builtin::answer(&request, exchange, handler, own, context);
+                input.consume(bytes);
+                self.statistics.received_bytes.add(bytes as u64);
+                give_back(id, input, context)?;
+                self.settle(id, outcome, context);
+                Some(self.after_answer(id, context))
+            }
+            Received::Wait => {
+                let idle_since = session.is_receiving().then(|| session.since());
+                give_back(id, input, context)?;
+                context.connections.set_idle(id, idle_since);
+                Some(Next::Event)
+            }
+            Received::Refused(refusal) => {
+                input.clear();
+                give_back(id, input, context)?;
+                self.refuse(id, refusal, context);
+                Some(Next::Event)
+            }
+            Received::Ended => {
+                input.clear();
+                give_back(id, input, context)?;
+                session.end();
+                context.connections.close(id);
+                Some(Next::Event)
+            }
+        }
+    }
+
+    fn settle(&mut self, id: ConnectionId, outcome: Outcome<'_>, context: &mut Context<'_>) {
+        match outcome {
+            Outcome::Handler(Answer::Now(response)) => self.write(id, &response, context),
+            Outcome::Handler(Answer::Later) => {}
+            Outcome::Handler(Answer::Stream { content_type, headers }) => {
+                self.start_stream(id, content_type, headers, context);
+            }
+            Outcome::Page { status, content_type, body } => {
+                self.write(id, &Response::new(status, content_type, body.as_bytes()), context);
+            }
+            Outcome::Allow { status, route } => {
+                let allowed = builtin::allow(route);
+                self.write(id, &builtin::plain(status).with_headers(&[("Allow", &allowed)]), context);
+            }
+        }
+    }
+
+    /// Writes the answer to the request that a connection waits for; without room for it, a 500.
+    fn write(&mut self, id: ConnectionId, response: &Response<'_>, context: &mut Context<'_>) {
+        if !self.try_write(id, response, context) {
+            log::error!(
+                "the answer of {} bytes does not fit in the output: 500 instead",
+                response.body.len()
+            );
+            if !self.try_write(id, &builtin::plain(500), context) {
+                self.abort(id, context);
+            }
+        }
+    }
+
+    fn try_write(&mut self, id: ConnectionId, response: &Response<'_>, context: &mut Context<'_>) -> bool {
+        let Some(session) = session(&mut self.sessions, id) else { return true };
+        let Some(connection) = context.connections.get_mut(id) else { return true };
+        let date = self.date.at(context.unix_time.as_secs());
+        let arrived = session.since();
+        let before = connection.output.len();
+        let written = session.answer(response, date, context.now, &mut connection.output).is_ok();
+        if written {
+            self.statistics.sent_bytes.add((connection.output.len() - before) as u64);
+            self.statistics.answered(session.method(), response.status, context.now.since(arrived));
+        }
+        written
+    }
+
+    fn start_stream(
+        &mut self,
+        id: ConnectionId,
+        content_type: &str,
+        headers: &[(&str, &str)],
+        context: &mut Context<'_>,
+    ) {
+        let Some(session) = session(&mut self.sessions, id) else { return };
+        let Some(connection) = context.connections.get_mut(id) else { return };
+        let date = self.date.at(context.unix_time.as_secs());
+        let before = connection.output.len();
+        match session.start_stream(content_type, headers, date, context.now, &mut connection.output) {
+            Ok(()) => {
+                self.statistics.sent_bytes.add((connection.output.len() - before) as u64);
+                self.statistics.refused(session.method(), 200);
+            }
+            Err(_) => self.abort(id, context),
+        }
+    }
+
+    fn refuse(&mut self, id: ConnectionId, refusal: Refusal, context: &mut Context<'_>) {
+        let Some(session) = session(&mut self.sessions, id) else { return };
+        let Some(connection) = context.connections.get_mut(id) else { return };
+        let date = self.date.at(context.unix_time.as_secs());
+        let before = connection.output.len();
+        let written = session.refuse(refusal, date, context.now, &mut connection.output).is_ok();
+        self.statistics.sent_bytes.add((connection.output.len() - before) as u64);
+        self.statistics.refused(Method::Other, refusal.status());
+        if written {
+            context.connections.close(id);
+        } else {
+            self.abort(id, context);
+        }
+    }
+
+    fn abort(&mut self, id: ConnectionId, context: &mut Context<'_>) {
+        if let Some(session) = session(&mut self.sessions, id) {
+            session.end();
+        }
+        context.connections.abort(id);
+    }
+
+    /// What is left to do on a connection after an answer.
+    fn after_answer(&mut self, id: ConnectionId, context: &mut Context<'_>) -> Next {
+        let Some(session) = session(&mut self.sessions, id) else { return Next::Event };
+        if session.is_over() {
+            context.connections.close(id);
+            return Next::Event;
+        }
+        let more = |connection: &Connection| connection.input_ended || !connection.input.is_empty();
+        if context.connections.get(id).is_some_and(more) {
+            return Next::Request;
+        }
+        let idle = session.is_idle();
+        context.connections.set_idle(id, idle.then_some(context.now));
+        Next::Event
+    }
+
+    /// The same when there is no handler at hand for the next request.
+    fn go_on(&mut self, id: ConnectionId, context: &mut Context<'_>) {
+        self.check_by(context.now + SHORTEST_WAIT);
+        if self.after_answer(id, context) == Next::Request {
+            self.unfinished.push_back(id);
+        }
+    }
+
+    fn stream<'a>(
+        &'a mut self,
+        exchange: Exchange,
+        context: &'a mut Context<'_>,
+    ) -> Option<(&'a mut Session, &'a mut Connection)> {
+        let session = session(&mut self.sessions, exchange.connection)?;
+        let connection = context.connections.get_mut(exchange.connection)?;
+        session.is_streaming(exchange.serial).then_some((session, connection))
+    }
+
+    fn check_by(&mut self, deadline: Instant) {
+        self.check_at = Some(self.check_at.map_or(deadline, |at| at.min(deadline)));
+    }
+
+    /// Looks at the time of every connection.
+    fn check_all(&mut self, context: &mut Context<'_>) {
+        self.check_at = None;
+        for index in 0..self.sessions.len() {
+            let Some(Tracked { id, session }) = &mut self.sessions[index] else { continue };
+            let id = *id;
+            let output_bytes = context.connections.get(id).map_or(0, |connection| connection.output.len());
+            let check = session.check(context.now, output_bytes);
+            if let Some(expiry) = check.expiry {
+                self.expire(id, expiry, context);
+            }
+            let _ = check.next.map(|next| self.check_by(next.max(context.now + SHORTEST_WAIT / 100)));
+        }
+    }
+
+    fn expire(&mut self, id: ConnectionId, expiry: Expiry, context: &mut Context<'_>) {
+        match expiry {
+            Expiry::Idle => {
+                if let Some(session) = session(&mut self.sessions, id) {
+                    session.end();
+                }
+                context.connections.close(id);
+            }
+            Expiry::Request => self.refuse(id, Refusal::TimedOut, context),
+            Expiry::Answer => {
+                self.write(id, &builtin::plain(503), context);
+                self.go_on(id, context);
+            }
+            Expiry::Output => self.abort(id, context),
+        }
+    }
+}
+
+fn session(sessions: &mut [Option<Tracked>], id: ConnectionId) -> Option<&mut Session> {
+    let tracked = sessions.get_mut(id.index())?.as_mut()?;
+    (tracked.id == id).then_some(&mut tracked.session)
+}
+
+/// Puts the input back into the table; none when the connection has gone meanwhile.
+fn give_back(id: ConnectionId, input: Buffer, context: &mut Context<'_>) -> Option<()> {
+    context.connections.get_mut(id)?.input = input;
+    Some(())
+}
