@@ -1,0 +1,127 @@
+//! The simulated wire: frames under way between nodes, and what can happen to them there.
+//!
+//! A switch without capacity limits: it looks at destination addresses (IEEE 802.3) and nothing else.
+
+use alloc::collections::{BTreeSet, BinaryHeap};
+use alloc::vec::Vec;
+use core::cmp::Reverse;
+use core::time::Duration;
+
+use super::random::Random;
+use super::trace::Trace;
+use wire::Instant;
+
+/// What a frame meets on its way.
+#[derive(Clone, Copy, Debug)]
+pub struct Conditions {
+    /// Time that every frame takes.
+    pub latency: Duration,
+    /// Most additional time, by chance; more than the time between frames reorders them.
+    pub jitter: Duration,
+    /// Frames of a million that are lost.
+    pub lost_per_million: u32,
+    /// Frames of a million that arrive twice.
+    pub duplicated_per_million: u32,
+}
+
+impl Default for Conditions {
+    /// A quiet local network.
+    fn default() -> Self {
+        Self {
+            latency: Duration::from_micros(100),
+            jitter: Duration::ZERO,
+            lost_per_million: 0,
+            duplicated_per_million: 0,
+        }
+    }
+}
+
+/// A frame that is due at a node. Ordered by time, then as sent.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Arrival {
+    at: Instant,
+    number: u64,
+    pub to: usize,
+    pub frame: Vec<u8>,
+}
+
+/// The wire and the frames on it.
+#[derive(Debug)]
+pub(super) struct Ether {
+    pub conditions: Conditions,
+    pub trace: Trace,
+    random: Random,
+    cut: BTreeSet<(usize, usize)>,
+    under_way: BinaryHeap<Reverse<Arrival>>,
+    number: u64,
+}
+
+impl Ether {
+    pub fn new(random: Random) -> Self {
+        Self {
+            conditions: Conditions::default(),
+            trace: Trace::default(),
+            random,
+            cut: BTreeSet::new(),
+            under_way: BinaryHeap::new(),
+            number: 0,
+        }
+    }
+
+    /// Whether frames between two nodes get through from now on.
+    pub fn connect(&mut self, one: usize, other: usize, connected: bool) {
+        let pair = (one.min(other), one.max(other));
+        if connected {
+            self.cut.remove(&pair);
+        } else {
+            self.cut.insert(pair);
+        }
+    }
+
+    /// A frame leaves a node for one of `nodes` nodes, or for all others.
+    pub fn send(&mut self, from: usize, frame: &[u8], nodes: usize, now: Instant) {
+        self.trace.sent(now, from, frame);
+        for to in (0..nodes).filter(|to| *to != from && is_for(frame, *to)) {
+            let is_cut = self.cut.contains(&(from.min(to), from.max(to)));
+            if is_cut || self.random.happens(self.conditions.lost_per_million) {
+                continue;
+            }
+            self.carry(to, frame, now);
+            if self.random.happens(self.conditions.duplicated_per_million) {
+                self.carry(to, frame, now);
+            }
+        }
+    }
+
+    fn carry(&mut self, to: usize, frame: &[u8], now: Instant) {
+        let at = now + self.conditions.latency + self.random.up_to(self.conditions.jitter);
+        self.under_way.push(Reverse(Arrival { at, number: self.number, to, frame: frame.to_vec() }));
+        self.number += 1;
+    }
+
+    /// When the next frame arrives.
+    pub fn next_arrival(&self) -> Option<Instant> {
+        self.under_way.peek().map(|Reverse(arrival)| arrival.at)
+    }
+
+    /// Takes a frame that has arrived.
+    pub fn take_arrived(&mut self, now: Instant) -> Option<Arrival> {
+        let Reverse(arrival) = self.under_way.peek()?;
+        if arrival.at > now {
+            return None;
+        }
+        self.under_way.pop().map(|Reverse(arrival)| arrival)
+    }
+}
+
+/// The Ethernet address of a node: locally administered (second bit of the first byte).
+pub(super) fn hardware_address(node: usize) -> [u8; 6] {
+    let [high, low] = u16::try_from(node).unwrap_or(u16::MAX).to_be_bytes();
+    [2, 0, 0, 0, high, low]
+}
+
+/// Whether a frame's destination is this node or a group (lowest bit of the first byte).
+fn is_for(frame: &[u8], node: usize) -> bool {
+    let Some(destination) = frame.first_chunk::<6>() else { return false };
+    destination[0] & 1 == 1 || *destination == hardware_address(node)
+}

@@ -1,0 +1,240 @@
+//! Nodes on a simulated wire under a virtual clock: the same services, runtime and TCP stack as in a
+//! guest, with one seed that decides everything that is left to chance.
+//!
+//! Two simulations that are built and driven alike with the same seed put the same frames on the wire
+//! at the same times, which [`Simulation::trace_hash`] shows. Simulates no processor: a turn takes
+//! [`node::TURN_TIME`], however much is done in it.
+//!
+//! ```ignore
+//! let mut simulation = Simulation::new(7);
+//! simulation.add_node("store", [10, 0, 0, 2].into(), || store_service::program(&settings)...)?;
+//! let client = simulation.add_client("browser", [10, 0, 0, 9].into(), ([10, 0, 0, 3].into(), 8080), 1)?;
+//! let answer = simulation.send(&client, &client::get("/"));
+//! simulation.run_until(|_| client.response(answer).is_some(), Duration::from_secs(5))?;
+//! ```
+
+pub mod client;
+pub mod device;
+mod ether;
+pub mod node;
+pub mod random;
+#[cfg(test)]
+mod tests;
+mod trace;
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::fmt;
+use core::net::Ipv4Addr;
+use core::time::Duration;
+
+use crate::service::Service;
+use client::{Client, RequestId};
+use ether::Ether;
+use node::Node;
+use random::Random;
+use wire::Instant;
+
+pub use ether::Conditions;
+pub use node::NodeError;
+pub use trace::RECORDING_BYTES_MAX;
+
+/// Wall clock at the start of every simulation: 2026-01-01T00:00:00Z.
+pub const UNIX_TIME_START: Duration = Duration::from_secs(1_767_225_600);
+
+/// Names a node of a simulation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NodeId(usize);
+
+/// A condition did not come true within its time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimedOut {
+    /// How long it was waited for, in simulated time.
+    pub limit: Duration,
+    /// Whether nothing at all was left to happen.
+    pub is_quiet: bool,
+}
+
+impl fmt::Display for TimedOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the condition did not come true within {:?} of simulated time", self.limit)?;
+        if self.is_quiet { f.write_str(", and nothing is left to happen") } else { Ok(()) }
+    }
+}
+
+impl core::error::Error for TimedOut {}
+
+/// See the module.
+pub struct Simulation {
+    now: Instant,
+    random: Random,
+    nodes: Vec<Node>,
+    ether: Ether,
+}
+
+impl Simulation {
+    /// No nodes yet, on a quiet network.
+    pub fn new(seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let ether = Ether::new(random.fork());
+        Self { now: Instant::ZERO, random, nodes: Vec::new(), ether }
+    }
+
+    /// Adds a node and starts it; `boot` makes its services now and after every crash.
+    ///
+    /// # Errors
+    /// When the services cannot be started.
+    pub fn add_node(
+        &mut self,
+        name: &str,
+        address: Ipv4Addr,
+        boot: impl FnMut() -> Vec<Box<dyn Service>> + 'static,
+    ) -> Result<NodeId, NodeError> {
+        let index = self.nodes.len();
+        let hardware_address = ether::hardware_address(index);
+        let mut node = Node::new(name, address, hardware_address, Box::new(boot), self.random.fork());
+        node.start(self.now)?;
+        self.nodes.push(node);
+        Ok(NodeId(index))
+    }
+
+    /// Adds a node that sends HTTP requests to `server`, over as many connections as are given.
+    ///
+    /// # Errors
+    /// When the node cannot be started.
+    pub fn add_client(
+        &mut self,
+        name: &str,
+        address: Ipv4Addr,
+        server: (Ipv4Addr, u16),
+        connections: usize,
+    ) -> Result<Client, NodeError> {
+        let requests = client::Requests::default();
+        let services = client::boot(server, connections, requests.clone());
+        Ok(Client { node: self.add_node(name, address, services)?, requests })
+    }
+
+    /// Queues a request at a client.
+    pub fn send(&mut self, client: &Client, request: &[u8]) -> RequestId {
+        self.nodes[client.node.0].wake(self.now);
+        client.requests.borrow_mut().push(request)
+    }
+
+    /// Simulated time since the start.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// Of every frame sent so far, with its sender and its time.
+    pub fn trace_hash(&self) -> u64 {
+        self.ether.trace.hash()
+    }
+
+    /// How many frames were sent so far.
+    pub fn frames(&self) -> u64 {
+        self.ether.trace.frames()
+    }
+
+    /// Keeps frames from now on, up to [`RECORDING_BYTES_MAX`].
+    pub fn record(&mut self) {
+        self.ether.trace.record();
+    }
+
+    /// The recorded frames as a capture file (pcap).
+    pub fn recording(&self) -> &[u8] {
+        self.ether.trace.recording()
+    }
+
+    /// What frames meet on the wire from now on.
+    pub fn set_conditions(&mut self, conditions: Conditions) {
+        self.ether.conditions = conditions;
+    }
+
+    /// Cuts or mends the wire between two nodes.
+    pub fn connect(&mut self, one: NodeId, other: NodeId, connected: bool) {
+        self.ether.connect(one.0, other.0, connected);
+    }
+
+    /// Stops a node as a power cut does.
+    pub fn crash(&mut self, node: NodeId) {
+        self.nodes[node.0].crash();
+    }
+
+    /// Starts a node anew, also one that is up.
+    ///
+    /// # Errors
+    /// When its services cannot be started.
+    pub fn restart(&mut self, node: NodeId) -> Result<(), NodeError> {
+        self.nodes[node.0].start(self.now)
+    }
+
+    /// Whether a node is up.
+    pub fn is_up(&self, node: NodeId) -> bool {
+        self.nodes[node.0].is_up()
+    }
+
+    /// What a node was called when it was added.
+    pub fn name(&self, node: NodeId) -> &str {
+        &self.nodes[node.0].name
+    }
+
+    /// Lets the next thing happen; false when nothing is left to happen.
+    pub fn step(&mut self) -> bool {
+        let Some(at) = self.next_event() else { return false };
+        self.now = self.now.max(at);
+        while let Some(arrival) = self.ether.take_arrived(self.now) {
+            self.nodes[arrival.to].receive(arrival.frame, self.now);
+        }
+        for index in 0..self.nodes.len() {
+            if self.nodes[index].due().is_some_and(|due| due <= self.now) {
+                self.turn(index);
+            }
+        }
+        true
+    }
+
+    /// Lets things happen until `condition` holds.
+    ///
+    /// # Errors
+    /// When it does not hold within `limit` of simulated time.
+    pub fn run_until(
+        &mut self,
+        mut condition: impl FnMut(&Self) -> bool,
+        limit: Duration,
+    ) -> Result<(), TimedOut> {
+        let end = self.now + limit;
+        while !condition(self) {
+            match self.next_event() {
+                None => return Err(TimedOut { limit, is_quiet: true }),
+                Some(at) if at > end => {
+                    self.now = end;
+                    return Err(TimedOut { limit, is_quiet: false });
+                }
+                Some(_) => self.step(),
+            };
+        }
+        Ok(())
+    }
+
+    /// Lets things happen for a time.
+    pub fn run_for(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        while self.next_event().is_some_and(|at| at <= end) {
+            self.step();
+        }
+        self.now = end;
+    }
+
+    fn next_event(&self) -> Option<Instant> {
+        let turns = self.nodes.iter().filter_map(Node::due).min();
+        [turns, self.ether.next_arrival()].into_iter().flatten().min()
+    }
+
+    fn turn(&mut self, index: usize) {
+        let unix_time = UNIX_TIME_START + Duration::from_micros(self.now.as_micros());
+        let nodes = self.nodes.len();
+        for frame in self.nodes[index].turn(self.now, unix_time) {
+            self.ether.send(index, &frame, nodes, self.now);
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! The simulation itself: time, the wire, and that a seed decides everything.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::client::{Client, get};
+use super::*;
+use crate::service::{Context, Endpoints, Listener, Origin, Service};
+use crate::{ConnectionId, Instant};
+
+const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Answers every request with how many it has seen, padded.
+#[derive(Default)]
+struct Counter {
+    seen: usize,
+    padding: usize,
+}
+
+impl Service for Counter {
+    fn name(&self) -> &'static str {
+        "counter"
+    }
+
+    fn endpoints(&self) -> Endpoints {
+        Endpoints { listeners: vec![Listener { name: "http", port: 80 }], peers: Vec::new() }
+    }
+
+    fn opened(&mut self, _: ConnectionId, _: Origin, _: &mut Context<'_>) {}
+
+    fn ready(&mut self, id: ConnectionId, context: &mut Context<'_>) {
+        let connection = context.connections.get_mut(id).expect("live");
+        while let Some(end) = connection.input.as_slice().windows(4).position(|bytes| bytes == b"\r\n\r\n") {
+            connection.input.consume(end + 4);
+            self.seen += 1;
+            let body = format!("{:>width$}", self.seen, width = self.padding);
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+            connection.output.write(head.as_bytes()).expect("room");
+            connection.output.write(body.as_bytes()).expect("room");
+        }
+        if connection.input_ended {
+            context.connections.close(id);
+        }
+    }
+
+    fn closed(&mut self, _: ConnectionId, _: &mut Context<'_>) {}
+
+    fn turn(&mut self, _: &mut Context<'_>) {}
+
+    fn next_deadline(&self) -> Option<Instant> {
+        None
+    }
+}
+
+fn simulation(seed: u64, padding: usize) -> (Simulation, NodeId, Client) {
+    let mut simulation = Simulation::new(seed);
+    let boot = move || vec![Box::new(Counter { seen: 0, padding }) as Box<dyn Service>];
+    let server = simulation.add_node("server", SERVER, boot).expect("starts");
+    let client = simulation.add_client("client", CLIENT, (SERVER, 80), 2).expect("starts");
+    (simulation, server, client)
+}
+
+/// What a rough network does to 40 answers of 20 kB: the trace and the time it took.
+fn rough(seed: u64) -> (u64, Instant) {
+    let (mut simulation, _, client) = simulation(seed, 20_000);
+    simulation.set_conditions(Conditions {
+        latency: Duration::from_millis(2),
+        jitter: Duration::from_millis(3),
+        lost_per_million: 50_000,
+        duplicated_per_million: 20_000,
+    });
+    let requests: Vec<_> = (0..40).map(|_| simulation.send(&client, &get("/"))).collect();
+    simulation.run_until(|_| client.unanswered() == 0, LIMIT).expect("TCP gets through");
+    let answer =
+        |id| client.response(id).expect("not lost").text().trim().parse::<usize>().expect("a number");
+    let mut answers: Vec<_> = requests.into_iter().map(answer).collect();
+    answers.sort_unstable();
+    assert_eq!(answers, (1..=40).collect::<Vec<_>>(), "each request was answered once");
+    (simulation.trace_hash(), simulation.now())
+}
+
+#[test]
+fn a_seed_decides_every_frame_and_its_time() {
+    assert_eq!(rough(1), rough(1));
+    assert_ne!(rough(1), rough(2));
+}
+
+#[test]
+fn an_answer_takes_the_time_of_its_ways() {
+    let (mut simulation, _, client) = simulation(3, 0);
+    let request = simulation.send(&client, &get("/"));
+    simulation.run_until(|_| client.response(request).is_some(), LIMIT).expect("answers");
+    // ARP, SYN and request, each with its answer.
+    let latency = Conditions::default().latency;
+    assert!(simulation.now() - Instant::ZERO >= latency * 6);
+    assert!(simulation.now() - Instant::ZERO < latency * 8);
+}
+
+#[test]
+fn nothing_passes_a_cut_wire_until_it_is_mended() {
+    let (mut simulation, server, client) = simulation(4, 0);
+    simulation.connect(server, client.node, false);
+    let request = simulation.send(&client, &get("/"));
+    let limit = Duration::from_secs(10);
+    let error = simulation.run_until(|_| client.so_far(request).is_some(), limit).expect_err("cut");
+    assert_eq!(error, TimedOut { limit, is_quiet: false });
+    assert_eq!(simulation.now(), Instant::ZERO + limit);
+    simulation.connect(server, client.node, true);
+    simulation.run_until(|_| client.response(request).is_some(), LIMIT).expect("mended");
+}
+
+#[test]
+fn a_crashed_node_starts_with_nothing() {
+    let (mut simulation, server, client) = simulation(5, 0);
+    for expected in ["1", "2"] {
+        let request = simulation.send(&client, &get("/"));
+        simulation.run_until(|_| client.response(request).is_some(), LIMIT).expect("answers");
+        assert_eq!(client.response(request).expect("answered").text(), expected);
+    }
+    simulation.crash(server);
+    assert!(!simulation.is_up(server));
+    let lost = [simulation.send(&client, &get("/")), simulation.send(&client, &get("/"))];
+    simulation.run_for(Duration::from_secs(1));
+    assert!(lost.iter().all(|id| client.so_far(*id).is_none()));
+    simulation.restart(server).expect("starts");
+    let request = simulation.send(&client, &get("/"));
+    simulation.run_until(|_| client.response(request).is_some(), LIMIT).expect("dialled again");
+    assert_eq!(client.response(request).expect("answered").text(), "1");
+    assert!(lost.iter().all(|id| client.is_lost(*id)));
+}
+
+#[test]
+fn nothing_happens_when_nothing_is_left_to_happen() {
+    let mut simulation = Simulation::new(6);
+    assert!(!simulation.step());
+    let error = simulation.run_until(|_| false, LIMIT).expect_err("nothing happens");
+    assert!(error.is_quiet);
+    let (mut idle, _, client) = simulation_with_one_answer();
+    let frames = idle.frames();
+    idle.run_for(Duration::from_secs(600));
+    let keep_alives_at_most = 600 / crate::stack::PEER_KEEP_ALIVE.as_secs() * 2 * 3;
+    assert!(idle.frames() - frames < keep_alives_at_most, "{} frames", idle.frames() - frames);
+    assert_eq!(client.unanswered(), 0);
+}
+
+fn simulation_with_one_answer() -> (Simulation, NodeId, Client) {
+    let (mut simulation, server, client) = simulation(7, 0);
+    let request = simulation.send(&client, &get("/"));
+    simulation.run_until(|_| client.response(request).is_some(), LIMIT).expect("answers");
+    (simulation, server, client)
+}
+
+#[test]
+fn the_recording_holds_every_frame() {
+    let (mut simulation, _, client) = simulation(8, 0);
+    simulation.record();
+    let request = simulation.send(&client, &get("/"));
+    simulation.run_until(|_| client.response(request).is_some(), LIMIT).expect("answers");
+    let recording = simulation.recording();
+    let word = |at: usize| {
+        let bytes = recording[at..].first_chunk::<4>().expect("inside");
+        u32::from_le_bytes(*bytes) as usize
+    };
+    assert_eq!((word(0), word(20)), (0xa1b2_c3d4, 1));
+    let (mut at, mut frames) = (24, 0);
+    while at < recording.len() {
+        assert_eq!(word(at + 8), word(at + 12));
+        at += 16 + word(at + 8);
+        frames += 1;
+    }
+    assert_eq!((at, frames), (recording.len(), simulation.frames()));
+}
