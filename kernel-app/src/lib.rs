@@ -20,6 +20,8 @@ pub mod program;
 pub mod runtime;
 pub mod service;
 pub mod settings;
+#[cfg(any(test, feature = "simulator"))]
+pub mod simulator;
 pub mod stack;
 pub mod stage;
 pub mod store_client;

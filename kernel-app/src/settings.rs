@@ -44,6 +44,14 @@ impl Settings {
         Self { values: pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect() }
     }
 
+    /// The same settings but for this one.
+    #[must_use]
+    pub fn with(&self, name: &str, value: &str) -> Self {
+        let mut settings = self.clone();
+        settings.values.insert(name.to_owned(), value.to_owned());
+        settings
+    }
+
     /// The value as given; an empty one counts as absent.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.values.get(name).map(String::as_str).filter(|value| !value.is_empty())
@@ -135,6 +143,14 @@ mod tests {
         {
             assert!(redis(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn one_setting_is_replaced_and_the_others_stay() {
+        let settings = Settings::from_pairs([("PORT", "1"), ("INSTANCE", "x")]);
+        let other = settings.with("PORT", "2");
+        assert_eq!((other.get("PORT"), other.get("INSTANCE")), (Some("2"), Some("x")));
+        assert_eq!(settings.get("PORT"), Some("1"));
     }
 
     #[test]
