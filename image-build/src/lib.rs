@@ -1,2 +1,26 @@
-//! Placeholder of the crate root.
+//! The host tool: toolchain, kernel, loader, images and virtual machines.
+//!
+//! It runs on Linux beside cargo. What runs in a guest is in the other packages and in `loader`.
 #![forbid(unsafe_code)]
+
+pub mod accelerator;
+mod bootable;
+pub mod cli;
+pub mod command_line;
+mod core_library;
+pub mod doctor;
+pub mod fault;
+pub mod guest;
+pub mod image;
+mod kernel;
+mod loader;
+pub mod manifest;
+pub mod packages;
+pub mod process;
+mod program;
+mod progress;
+pub mod qemu;
+pub mod run;
+pub mod setup;
+pub mod toolchain;
+pub mod workspace;

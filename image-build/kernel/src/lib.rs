@@ -1,0 +1,2 @@
+//! Nothing: this package exists for its list of dependencies.
+#![no_std]

@@ -1,0 +1,37 @@
+//! The device tree that tells the kernel about memory, ACPI and its command line.
+//!
+//! Devices are not in it: the kernel and the program find them through ACPI, PCI and MMIO.
+
+use alloc::format;
+use alloc::vec::Vec;
+
+use vm_fdt::{Error, FdtWriter};
+
+use crate::start_info::StartInfo;
+
+/// Writes the tree.
+pub fn write(info: &StartInfo) -> Result<&'static [u8], Error> {
+    let mut writer = FdtWriter::new()?;
+    let root = writer.begin_node("")?;
+    writer.property_string("compatible", "hermit,pvh")?;
+    writer.property_u32("#address-cells", 2)?;
+    writer.property_u32("#size-cells", 2)?;
+    for piece in info.memory() {
+        let node = writer.begin_node(&format!("memory@{:x}", piece.start))?;
+        writer.property_string("device_type", "memory")?;
+        writer.property_array_u64("reg", &[piece.start, piece.end - piece.start])?;
+        writer.end_node(node)?;
+    }
+    if let Some(rsdp) = info.rsdp {
+        let node = writer.begin_node(&format!("hermit,rsdp@{rsdp:x}"))?;
+        writer.property_array_u64("reg", &[rsdp, 1])?;
+        writer.end_node(node)?;
+    }
+    let chosen = writer.begin_node("chosen")?;
+    if !info.command_line.is_empty() {
+        writer.property_string("bootargs", info.command_line)?;
+    }
+    writer.end_node(chosen)?;
+    writer.end_node(root)?;
+    Ok(Vec::leak(writer.finish()?))
+}

@@ -1,0 +1,209 @@
+//! Which accelerator runs guests here, found by trying it, and the rate of the time stamp counter.
+//!
+//! `/dev/kvm` is never trusted: where the processor shows neither `vmx` nor `svm` it may open and still
+//! fail inside the guest. So `-accel kvm:tcg`, which falls back only when the device does not open, is
+//! never used either.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+use crate::guest::{self, Verdict};
+use crate::qemu::{Launch, Machine, Serial};
+use crate::workspace::Workspace;
+use crate::{image, qemu};
+
+/// How long the counter is watched to learn its rate.
+const CALIBRATION: Duration = Duration::from_millis(20);
+/// How long a guest that only ends itself may take under KVM: such a guest needs some 200 ms.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Memory of that guest.
+const PROBE_MEMORY_MIB: u32 = 16;
+
+/// What the user asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, ValueEnum)]
+pub enum Choice {
+    /// KVM where it works, else TCG.
+    #[default]
+    Auto,
+    /// The host's processor; an error where it does not work.
+    Kvm,
+    /// Emulation.
+    Tcg,
+}
+
+/// What runs a guest's instructions. The rate is the one of the counter that the guest will read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Accelerator {
+    /// The host's processor through `/dev/kvm`.
+    Kvm {
+        /// Rate of the time stamp counter in MHz.
+        mhz: u16,
+    },
+    /// QEMU's own translator.
+    Tcg {
+        /// Rate of the time stamp counter in MHz.
+        mhz: u16,
+    },
+}
+
+impl Accelerator {
+    /// QEMU's arguments.
+    pub fn arguments(self) -> [&'static str; 4] {
+        match self {
+            Self::Kvm { .. } => ["-accel", "kvm", "-cpu", "host,migratable=no,+invtsc"],
+            Self::Tcg { .. } => ["-accel", "tcg", "-cpu", "max"],
+        }
+    }
+
+    /// Rate of the guest's time stamp counter in MHz, when it was learnt.
+    pub fn mhz(self) -> Option<u16> {
+        let (Self::Kvm { mhz } | Self::Tcg { mhz }) = self;
+        (mhz != 0).then_some(mhz)
+    }
+
+    /// Name as people write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kvm { .. } => "kvm",
+            Self::Tcg { .. } => "tcg",
+        }
+    }
+}
+
+/// What this machine has, as found since it started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    /// Name of the boot in which this was found.
+    boot_id: String,
+    /// Rate of the time stamp counter in MHz.
+    pub mhz: u16,
+    /// Why KVM cannot be used; nothing when it can.
+    pub kvm_obstacle: Option<String>,
+}
+
+/// The accelerator to use.
+///
+/// # Errors
+/// When KVM is asked for and does not work.
+pub fn choose(workspace: &Workspace, choice: Choice) -> Result<Accelerator> {
+    let Probe { mhz, kvm_obstacle, .. } = probe(workspace)?;
+    match (choice, kvm_obstacle) {
+        (Choice::Tcg, _) | (Choice::Auto, Some(_)) => Ok(Accelerator::Tcg { mhz }),
+        (_, None) => Ok(Accelerator::Kvm { mhz }),
+        (Choice::Kvm, Some(obstacle)) => {
+            bail!("KVM cannot be used here: {obstacle}; give --accel auto or --accel tcg")
+        }
+    }
+}
+
+/// What this machine has; found once per boot, then remembered in the target directory.
+///
+/// # Errors
+/// When the image for the trial cannot be made or its QEMU cannot be started.
+pub fn probe(workspace: &Workspace) -> Result<Probe> {
+    let cache = workspace.state()?.join("accelerator.toml");
+    let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let known = fs::read_to_string(&cache).ok().and_then(|text| recall(&text, boot_id.trim()));
+    if let Some(known) = known {
+        return Ok(known);
+    }
+    let mhz = counter_mhz();
+    let kvm_obstacle = kvm_obstacle(workspace, mhz)?;
+    let probe = Probe { boot_id: boot_id.trim().to_owned(), mhz, kvm_obstacle };
+    let mut file = File::create(&cache).with_context(|| format!("cannot write {}", cache.display()))?;
+    file.write_all(toml::to_string(&probe)?.as_bytes())?;
+    Ok(probe)
+}
+
+/// A remembered probe, if it is of this boot. Where a boot has no name nothing is remembered.
+fn recall(text: &str, boot_id: &str) -> Option<Probe> {
+    let probe: Probe = toml::from_str(text).ok()?;
+    (!boot_id.is_empty() && probe.boot_id == boot_id).then_some(probe)
+}
+
+fn kvm_obstacle(workspace: &Workspace, mhz: u16) -> Result<Option<String>> {
+    if let Some(obstacle) = host_obstacle(Path::new("/dev/kvm")) {
+        return Ok(Some(obstacle));
+    }
+    let image = image::probe_image(workspace)?;
+    let accelerator = Accelerator::Kvm { mhz };
+    let mut launch = Launch::new("probe", image, Machine::Q35, accelerator);
+    launch.memory_mib = PROBE_MEMORY_MIB;
+    launch.serial = Serial::None;
+    let verdict = guest::run_for(launch.command()?, PROBE_TIMEOUT)
+        .with_context(|| format!("{} cannot be started", qemu::PROGRAM))?;
+    Ok((verdict != Verdict::Success).then(|| format!("a trial guest did not end well ({verdict})")))
+}
+
+/// What the host itself says against KVM.
+fn host_obstacle(device: &Path) -> Option<String> {
+    if cfg!(not(target_arch = "x86_64")) {
+        return Some("this host's processor is not an x86-64".to_owned());
+    }
+    let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    if !has_virtualization(&cpu) {
+        return Some("the processor shows neither vmx nor svm (in a VM: turn on nesting)".to_owned());
+    }
+    let error = OpenOptions::new().read(true).write(true).open(device).err()?;
+    Some(format!("{} does not open ({error}; join the group kvm)", device.display()))
+}
+
+fn has_virtualization(cpu_info: &str) -> bool {
+    let flags = cpu_info.lines().find(|line| line.starts_with("flags")).unwrap_or_default();
+    flags.split_whitespace().any(|flag| flag == "vmx" || flag == "svm")
+}
+
+/// Rate of the host's counter in MHz, 0 when it cannot be told.
+///
+/// Guests get it on the kernel's command line: measuring it inside takes longer than the rest of the
+/// boot, and a microvm has nothing to measure it with.
+fn counter_mhz() -> u16 {
+    let (started, first) = (Instant::now(), tick_counter::start());
+    thread::sleep(CALIBRATION);
+    let ticks = u128::from(tick_counter::stop().saturating_sub(first));
+    let elapsed_ns = started.elapsed().as_nanos().max(1);
+    u16::try_from((ticks * 1000 + elapsed_ns / 2) / elapsed_ns).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn virtualization_is_a_flag_and_not_a_part_of_one() {
+        assert!(has_virtualization("model name\t: x\nflags\t\t: fpu vmx smx\nbugs\t: x\n"));
+        assert!(has_virtualization("flags : fpu svm"));
+        assert!(!has_virtualization("flags : fpu vmx_like svmx\nvmx flags : vnmi\n"));
+        assert!(!has_virtualization(""));
+    }
+
+    #[test]
+    fn a_probe_is_remembered_only_within_its_boot() {
+        let probe = Probe { boot_id: "a".to_owned(), mhz: 2596, kvm_obstacle: Some("x".to_owned()) };
+        let text = toml::to_string(&probe).expect("serializable");
+        assert_eq!(recall(&text, "a"), Some(probe));
+        assert_eq!(recall(&text, "b"), None);
+        assert_eq!(recall(&text, ""), None);
+        assert_eq!(recall("mhz = 1", "a"), None);
+    }
+
+    #[test]
+    fn the_counter_runs_at_a_rate_that_processors_have() {
+        let mhz = counter_mhz();
+        assert!((10..10_000).contains(&mhz), "{mhz} MHz");
+    }
+
+    #[test]
+    fn kvm_is_not_used_where_the_device_does_not_open() {
+        let obstacle = host_obstacle(Path::new("/nonexistent/kvm"));
+        assert!(obstacle.is_some());
+    }
+}

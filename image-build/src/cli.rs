@@ -1,0 +1,81 @@
+//! The command line of the host tool. What a command does is in the module of its name.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+
+use crate::workspace::Workspace;
+use crate::{doctor, image, manifest, packages, process, run, setup};
+
+#[derive(Parser)]
+#[command(name = "cargo image", about = "Builds and boots the voting application as Hermit unikernels")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Does the one-time work: core, alloc and the kernel for Hermit, the loader, QEMU
+    Setup,
+    /// Builds bootable images, target/hermit/NAME.img
+    Build {
+        /// The program to build; all of them without
+        #[arg(short, long = "package", value_name = "NAME")]
+        packages: Vec<String>,
+    },
+    /// Boots a built program (cargo calls this for `cargo run --target x86_64-unknown-hermit`)
+    Run(run::Options),
+    /// Says what this machine has and lacks
+    Doctor,
+    /// Becomes another program that ends with the process PARENT
+    #[command(name = process::BOUND_COMMAND, hide = true)]
+    ExecBound {
+        parent: i32,
+        program: OsString,
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+}
+
+/// Does what the command line says.
+pub fn main() -> ExitCode {
+    let result = dispatch(Cli::parse().command);
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn dispatch(command: Command) -> Result<ExitCode> {
+    if let Command::ExecBound { parent, program, arguments } = command {
+        return process::exec_bound(parent, &program, &arguments).map(|()| ExitCode::SUCCESS);
+    }
+    let workspace = Workspace::find()?;
+    match command {
+        Command::Setup => {
+            packages::ensure_qemu()?;
+            setup::ensure(&workspace)?;
+            eprintln!("ready: cargo run --target x86_64-unknown-hermit");
+        }
+        Command::Build { packages } => build(&workspace, packages)?,
+        Command::Run(options) => return run::run(&workspace, &options),
+        Command::Doctor => return doctor::run(&workspace),
+        Command::ExecBound { .. } => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn build(workspace: &Workspace, mut names: Vec<String>) -> Result<()> {
+    if names.is_empty() {
+        names = manifest::read(workspace)?.into_keys().collect();
+    }
+    for image in image::build(workspace, &names)? {
+        let path = image.path.strip_prefix(&workspace.root).unwrap_or(&image.path);
+        let name = path.to_str().context("the target directory's name is not UTF-8")?;
+        println!("{:>8} bytes  {name}", image.bytes);
+    }
+    Ok(())
+}

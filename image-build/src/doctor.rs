@@ -1,0 +1,197 @@
+//! `cargo doctor`: what this machine has and lacks for the project, each line with the way to mend it.
+//!
+//! It looks and tries; it changes nothing but its own caches.
+
+use std::fmt;
+use std::fs::OpenOptions;
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::{Command, ExitCode};
+
+use anyhow::Result;
+
+use crate::accelerator;
+use crate::packages;
+use crate::process;
+use crate::qemu;
+use crate::setup;
+use crate::toolchain::{Part, Toolchain};
+use crate::workspace::Workspace;
+
+/// Ports that the application publishes unless told otherwise.
+const PORTS: [u16; 2] = [8080, 8081];
+
+/// How much a finding matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// It is there.
+    Good,
+    /// It is not there, and something optional does without.
+    Optional,
+    /// It is not there, and images cannot be built or booted.
+    Lacking,
+}
+
+/// One line of the report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Finding {
+    state: State,
+    what: &'static str,
+    text: String,
+}
+
+impl Finding {
+    fn good(what: &'static str, text: impl Into<String>) -> Self {
+        Self { state: State::Good, what, text: text.into() }
+    }
+
+    fn optional(what: &'static str, text: impl Into<String>) -> Self {
+        Self { state: State::Optional, what, text: text.into() }
+    }
+
+    fn lacking(what: &'static str, text: impl Into<String>) -> Self {
+        Self { state: State::Lacking, what, text: text.into() }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mark = match self.state {
+            State::Good => "ok",
+            State::Optional => "note",
+            State::Lacking => "LACK",
+        };
+        write!(f, "{mark:<5}{:<13}{}", self.what, self.text)
+    }
+}
+
+/// Prints the report; the status fails when something necessary is lacking.
+///
+/// # Errors
+/// When the toolchain cannot be asked at all.
+pub fn run(workspace: &Workspace) -> Result<ExitCode> {
+    let toolchain = Toolchain::find(workspace)?;
+    let mut findings = vec![emulator(), accelerator(workspace)];
+    findings.extend(parts(&toolchain));
+    findings.extend([core(&toolchain), docker(), tap()]);
+    findings.extend(PORTS.map(port));
+    findings.iter().for_each(|finding| println!("{finding}"));
+    let lacking = findings.iter().filter(|finding| finding.state == State::Lacking).count();
+    if lacking == 0 {
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("{lacking} lacking: `cargo image setup` mends the toolchain, `cargo up` installs QEMU as well");
+    Ok(ExitCode::FAILURE)
+}
+
+fn emulator() -> Finding {
+    match process::output(Command::new(qemu::PROGRAM).arg("--version"), "asking QEMU") {
+        Ok(text) => Finding::good("QEMU", text.lines().next().unwrap_or_default()),
+        Err(error) => Finding::lacking("QEMU", format!("{error}: {}", packages::advice())),
+    }
+}
+
+fn accelerator(workspace: &Workspace) -> Finding {
+    match accelerator::probe(workspace) {
+        Ok(probe) => match probe.kvm_obstacle {
+            None => Finding::good("accelerator", format!("KVM, tried; {} MHz", probe.mhz)),
+            Some(obstacle) => Finding::optional(
+                "accelerator",
+                format!("TCG (emulation), {} MHz; KVM: {obstacle}", probe.mhz),
+            ),
+        },
+        Err(error) => Finding::lacking("accelerator", format!("cannot be tried: {error:#}")),
+    }
+}
+
+fn parts(toolchain: &Toolchain) -> impl Iterator<Item = Finding> {
+    Part::ALL.into_iter().map(|part| {
+        if toolchain.has(part) {
+            Finding::good("toolchain", part.to_string())
+        } else {
+            let words = part.rustup_words().join(" ");
+            Finding::lacking(
+                "toolchain",
+                format!("{part} is missing: run `rustup {words}` or `cargo image setup`"),
+            )
+        }
+    })
+}
+
+fn core(toolchain: &Toolchain) -> Finding {
+    if setup::is_installed(toolchain) {
+        Finding::good("Hermit", "core, alloc and the kernel are in the toolchain")
+    } else {
+        let text = "core or the kernel is missing or of another compiler: run `cargo image setup`";
+        Finding::lacking("Hermit", text)
+    }
+}
+
+fn docker() -> Finding {
+    let mut command = Command::new("docker");
+    match process::output(command.args(["version", "--format", "{{.Server.Version}}"]), "asking Docker") {
+        Ok(version) => Finding::good("Docker", version.trim()),
+        Err(error) => {
+            let reason = error.to_string();
+            let reason = reason.lines().next_back().unwrap_or_default();
+            Finding::optional(
+                "Docker",
+                format!("not usable ({reason}); only comparisons with containers need it"),
+            )
+        }
+    }
+}
+
+/// Making a tap interface takes the device and, in the end, CAP_NET_ADMIN.
+fn tap() -> Finding {
+    let device = OpenOptions::new().read(true).write(true).open("/dev/net/tun");
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    match device {
+        Ok(_) if has_net_admin(&status) => Finding::good("tap", "interfaces can be made"),
+        Ok(_) => Finding::optional("tap", "needs CAP_NET_ADMIN (root); user networking does without"),
+        Err(error) => Finding::optional(
+            "tap",
+            format!("/dev/net/tun does not open ({error}); user networking does without"),
+        ),
+    }
+}
+
+/// Whether the effective capabilities in `/proc/self/status` have CAP_NET_ADMIN, number 12.
+fn has_net_admin(status: &str) -> bool {
+    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let bits = line.and_then(|text| u64::from_str_radix(text.trim(), 16).ok());
+    bits.is_some_and(|bits| bits & (1 << 12) != 0)
+}
+
+fn port(port: u16) -> Finding {
+    match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+        Ok(_) => Finding::good("port", format!("{port} is free")),
+        Err(error) => Finding::optional(
+            "port",
+            format!("{port} is taken ({error}): `cargo down`, or end what listens there"),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn capabilities_are_read_from_the_status() {
+        assert!(has_net_admin("Name:\tx\nCapEff:\t000001ffffffffff\n"));
+        assert!(!has_net_admin("CapPrm:\t000001ffffffffff\nCapEff:\t0000000000000400\n"));
+        assert!(!has_net_admin(""));
+    }
+
+    #[test]
+    fn a_taken_port_is_named_with_the_way_out() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let number = listener.local_addr().expect("bound").port();
+        let finding = port(number);
+        assert_eq!(finding.state, State::Optional);
+        assert!(
+            finding.text.contains(&number.to_string()) && finding.text.contains("cargo down"),
+            "{finding}"
+        );
+    }
+}

@@ -1,0 +1,94 @@
+//! Lines of a guest's serial line that say it cannot go on.
+//!
+//! Some faults of the kernel leave the machine idling for ever, so a failing status is not enough. The
+//! words of healthy programs are never taken for faults: only lines that begin as the kernel's, the
+//! loader's and the program's own last words do count.
+
+/// Longest part of a fault that is repeated to the user, in bytes.
+const FAULT_BYTES_MAX: usize = 400;
+
+/// Beginning of the loader's lines, which it writes only when it fails.
+const LOADER_FAULT: &str = "[LOADER] error: ";
+
+/// Beginnings of the program's own last words, from kernel-app's panic and fault handlers.
+const PROGRAM_FAULTS: [&str; 2] = ["PANIC: ", "FAULT: "];
+
+/// Remembers the first fault of a serial line.
+#[derive(Clone, Debug, Default)]
+pub struct Watch {
+    first: Option<String>,
+}
+
+impl Watch {
+    /// Looks at a line and says whether it is a fault.
+    pub fn line(&mut self, line: &[u8]) -> bool {
+        let text = String::from_utf8_lossy(line);
+        let text = text.trim();
+        let found = is_fault(text);
+        if found && self.first.is_none() {
+            let end = text.floor_char_boundary(FAULT_BYTES_MAX);
+            self.first = Some(text[..end].to_owned());
+        }
+        found
+    }
+
+    /// The first fault, if there was one.
+    pub fn first_fault(&self) -> Option<&str> {
+        self.first.as_deref()
+    }
+}
+
+fn is_fault(line: &str) -> bool {
+    if line.starts_with(LOADER_FAULT) || PROGRAM_FAULTS.iter().any(|fault| line.starts_with(fault)) {
+        return true;
+    }
+    // The kernel writes `[core][LEVEL] text`, and names an exception as in `Page fault (#PF)!`.
+    let Some(core_end) = line.find("][").filter(|_| line.starts_with('[')) else { return false };
+    let (core, text) = (&line[1..core_end], &line[core_end + 1..]);
+    let exception = text.starts_with("[ERROR] ") && text.contains("(#");
+    core.bytes().all(|byte| byte.is_ascii_digit()) && (text.starts_with("[PANIC]") || exception)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernel_and_loader_faults_are_noticed() {
+        for line in [
+            "[0][PANIC] panicked at src/mm/mod.rs:99:9:",
+            "[0][ERROR] Page fault (#PF)!",
+            "[0][ERROR] General protection fault (#GP) Exception: x",
+            "[LOADER] error: there is no program in this file",
+            "PANIC: panicked at vote-service/src/lib.rs:1:1: x",
+            "FAULT: page fault at image+0x10 (rip 0x200010), address 0x0, error code 0x2, stack 0x0",
+        ] {
+            assert!(is_fault(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_programs_write_is_no_fault() {
+        for line in [
+            "",
+            "[",
+            "[0]",
+            "[a][PANIC] from a program",
+            "the PANIC: of others",
+            "vote: POST / with [PANIC] in a form",
+            "[0][ERROR] could not parse bootarg: x",
+            "2026-01-01T00:00:00Z ERROR vote: Page fault",
+        ] {
+            assert!(!is_fault(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_first_fault_is_the_one_to_tell() {
+        let mut watch = Watch::default();
+        assert!(!watch.line(b"hello\n"));
+        assert!(watch.line(b"[0][ERROR] Page fault (#PF)!\r\n"));
+        assert!(watch.line(b"[0][PANIC] later\n"));
+        assert_eq!(watch.first_fault(), Some("[0][ERROR] Page fault (#PF)!"));
+    }
+}

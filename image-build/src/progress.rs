@@ -1,0 +1,55 @@
+//! What the tool says while it works: a spinner on a terminal, plain lines elsewhere.
+
+use std::io::{self, IsTerminal};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// How often the spinner turns.
+const TICK: Duration = Duration::from_millis(100);
+
+/// A piece of work that takes long enough to be shown.
+#[derive(Debug)]
+pub struct Step {
+    what: String,
+    started: Instant,
+    bar: Option<ProgressBar>,
+}
+
+impl Step {
+    /// Says what begins.
+    pub fn start(what: impl Into<String>) -> Self {
+        let what = what.into();
+        let bar = io::stderr().is_terminal().then(|| spinner(&what));
+        if bar.is_none() {
+            eprintln!("{what} ...");
+        }
+        Self { what, started: Instant::now(), bar }
+    }
+
+    /// Says that it is done, and how long it took.
+    pub fn done(mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+        eprintln!("{}: done in {:.1} s", self.what, self.started.elapsed().as_secs_f32());
+    }
+}
+
+impl Drop for Step {
+    /// A step that fails leaves no spinner behind; the error says the rest.
+    fn drop(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn spinner(what: &str) -> ProgressBar {
+    let bar = ProgressBar::new_spinner().with_message(what.to_owned());
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(TICK);
+    bar
+}

@@ -1,0 +1,279 @@
+//! Command lines for QEMU: one bootable image, its machine, memory, network and serial line.
+//!
+//! Nothing is started here; see `guest` for that.
+
+use std::ffi::OsString;
+use std::net::SocketAddrV4;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+use crate::accelerator::Accelerator;
+use crate::command_line::CommandLine;
+use crate::{packages, process};
+
+/// Name of the emulator, looked up in `PATH`.
+pub const PROGRAM: &str = "qemu-system-x86_64";
+/// Least memory that QEMU is asked for: below it the kernel cannot map its own page tables.
+pub const MEMORY_MIB_MIN: u32 = 8;
+/// Most memory: the loader maps the first 4 GiB, and devices need the top of them.
+pub const MEMORY_MIB_MAX: u32 = 2048;
+/// I/O port of the device through which a guest ends QEMU with a status of its own.
+const EXIT_PORT: &str = "isa-debug-exit,iobase=0xf4,iosize=4";
+
+/// The virtual hardware.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Machine {
+    /// A PC with PCI Express: virtio over PCI.
+    #[default]
+    Q35,
+    /// The minimal machine: virtio over MMIO, no firmware to speak of.
+    Microvm,
+}
+
+/// A TCP port of the host that leads to one of the guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forward {
+    /// Where the host listens.
+    pub host: SocketAddrV4,
+    /// Port in the guest.
+    pub guest_port: u16,
+}
+
+/// What the guest's network card is connected to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Network {
+    /// No card.
+    None,
+    /// QEMU's own network: no rights needed, the host is 10.0.2.2.
+    User {
+        /// Ports that the host listens on for the guest.
+        forwards: Vec<Forward>,
+    },
+    /// A tap interface of the host that exists already.
+    Tap {
+        /// Name of the interface.
+        interface: String,
+        /// Hardware address of the guest's card.
+        mac: [u8; 6],
+    },
+}
+
+/// Where the guest's serial line goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Serial {
+    /// QEMU's own standard output.
+    Stdout,
+    /// A file, made anew.
+    File(PathBuf),
+    /// Nowhere.
+    None,
+}
+
+/// Everything that decides how one guest is started.
+#[derive(Clone, Debug)]
+pub struct Launch {
+    /// Name of the guest in process lists.
+    pub name: String,
+    /// The bootable file.
+    pub image: PathBuf,
+    /// The virtual hardware.
+    pub machine: Machine,
+    /// What runs the guest's instructions.
+    pub accelerator: Accelerator,
+    /// Memory of the guest in MiB.
+    pub memory_mib: u32,
+    /// Environment and arguments of the program.
+    pub command_line: CommandLine,
+    /// The guest's network card.
+    pub network: Network,
+    /// The guest's serial line.
+    pub serial: Serial,
+    /// Raw disk images, given to the guest as virtio block devices in this order.
+    pub disks: Vec<PathBuf>,
+    /// Further arguments, for measuring (`-icount`, plugins).
+    pub extra: Vec<OsString>,
+}
+
+impl Launch {
+    /// A launch with a machine's defaults: no network, no disk, serial line on standard output.
+    pub fn new(name: &str, image: PathBuf, machine: Machine, accelerator: Accelerator) -> Self {
+        Self {
+            name: name.to_owned(),
+            image,
+            machine,
+            accelerator,
+            memory_mib: 32,
+            command_line: CommandLine::default(),
+            network: Network::None,
+            serial: Serial::Stdout,
+            disks: Vec::new(),
+            extra: Vec::new(),
+        }
+    }
+
+    /// The command that starts QEMU.
+    ///
+    /// # Errors
+    /// When the memory is out of range, or the command line cannot be passed to a guest.
+    pub fn command(&self) -> Result<Command> {
+        let memory_range = MEMORY_MIB_MIN..=MEMORY_MIB_MAX;
+        ensure!(
+            memory_range.contains(&self.memory_mib),
+            "{} MiB of memory cannot be used for {}: give {MEMORY_MIB_MIN} to {MEMORY_MIB_MAX}",
+            self.memory_mib,
+            self.name
+        );
+        let words = self.command_line.render(self.accelerator.mhz())?;
+        let mut command = Command::new(PROGRAM);
+        command.args(["-name", &self.name]);
+        command.args(self.machine.arguments()).args(self.accelerator.arguments());
+        command.args(["-m", &format!("{}M", self.memory_mib)]);
+        command.args(["-display", "none", "-nodefaults", "-no-user-config", "-no-reboot"]);
+        command.args(["-device", EXIT_PORT]);
+        command.args(self.serial.arguments()?);
+        command.arg("-kernel").arg(&self.image).arg("-append").arg(words);
+        command.args(self.network.arguments(self.machine));
+        for (index, disk) in self.disks.iter().enumerate() {
+            command.args(disk_arguments(self.machine, index, disk)?);
+        }
+        command.args(&self.extra);
+        Ok(command)
+    }
+}
+
+impl Machine {
+    fn arguments(self) -> [&'static str; 2] {
+        match self {
+            Self::Q35 => ["-M", "q35"],
+            // The kernel finds one I/O APIC through ACPI; the second one confuses it. The guest scans
+            // for its devices itself, so QEMU need not write them on the command line.
+            Self::Microvm => ["-M", "microvm,ioapic2=off,auto-kernel-cmdline=off"],
+        }
+    }
+
+    /// Name of a virtio device model on this machine.
+    fn virtio(self, kind: &str) -> String {
+        match self {
+            // No option ROM: the firmware must not look for one to boot the network from.
+            Self::Q35 if kind == "net" => "virtio-net-pci,disable-legacy=on,romfile=".to_owned(),
+            Self::Q35 => format!("virtio-{kind}-pci,disable-legacy=on"),
+            Self::Microvm => format!("virtio-{kind}-device"),
+        }
+    }
+}
+
+impl Network {
+    fn arguments(&self, machine: Machine) -> Vec<String> {
+        let (backend, mac) = match self {
+            Self::None => return vec!["-nic".to_owned(), "none".to_owned()],
+            Self::User { forwards } => {
+                let mut backend = "user,id=net0".to_owned();
+                for Forward { host, guest_port } in forwards {
+                    backend += &format!(",hostfwd=tcp:{}:{}-:{guest_port}", host.ip(), host.port());
+                }
+                (backend, None)
+            }
+            Self::Tap { interface, mac } => {
+                (format!("tap,id=net0,ifname={interface},script=no,downscript=no"), Some(mac))
+            }
+        };
+        let mut device = format!("{},netdev=net0", machine.virtio("net"));
+        if let Some([a, b, c, d, e, f]) = mac {
+            device += &format!(",mac={a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}");
+        }
+        vec!["-netdev".to_owned(), backend, "-device".to_owned(), device]
+    }
+}
+
+impl Serial {
+    fn arguments(&self) -> Result<Vec<String>> {
+        let backend = match self {
+            Self::Stdout => "stdio,id=serial0,signal=off".to_owned(),
+            Self::File(path) => format!("file,id=serial0,path={}", option_value(path)?),
+            Self::None => "null,id=serial0".to_owned(),
+        };
+        let words = ["-chardev", &backend, "-serial", "chardev:serial0"];
+        Ok(words.map(str::to_owned).to_vec())
+    }
+}
+
+fn disk_arguments(machine: Machine, index: usize, path: &std::path::Path) -> Result<Vec<String>> {
+    let drive = format!("if=none,id=disk{index},format=raw,file={}", option_value(path)?);
+    let device = format!("{},drive=disk{index}", machine.virtio("blk"));
+    Ok(vec!["-drive".to_owned(), drive, "-device".to_owned(), device])
+}
+
+/// A path as the value of a QEMU option, where a comma ends a value unless doubled.
+fn option_value(path: &std::path::Path) -> Result<String> {
+    let text = path.to_str().with_context(|| format!("the path {} is not UTF-8", path.display()))?;
+    Ok(text.replace(',', ",,"))
+}
+
+/// Checks that QEMU is there.
+///
+/// # Errors
+/// When it is not; the error says how to install it.
+pub fn require() -> Result<()> {
+    ensure!(process::is_installed(PROGRAM), "{PROGRAM} is not installed: {}", packages::advice());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(launch: &Launch) -> Vec<String> {
+        let command = launch.command().expect("a launch that can be made");
+        command.get_args().map(|word| word.to_str().expect("UTF-8").to_owned()).collect()
+    }
+
+    fn launch(machine: Machine) -> Launch {
+        Launch::new("vote", "/i/vote.img".into(), machine, Accelerator::Tcg { mhz: 2500 })
+    }
+
+    /// The value after the option called `name`.
+    fn value<'a>(words: &'a [String], name: &str) -> &'a str {
+        let at = words.iter().position(|word| word == name).expect("the option is there");
+        &words[at + 1]
+    }
+
+    #[test]
+    fn q35_has_its_card_on_pci_without_an_option_rom() {
+        let host = "127.0.0.1:8080".parse().expect("an address");
+        let network = Network::User { forwards: vec![Forward { host, guest_port: 80 }] };
+        let words = words(&Launch { network, ..launch(Machine::Q35) });
+        assert_eq!(value(&words, "-M"), "q35");
+        assert_eq!(value(&words, "-netdev"), "user,id=net0,hostfwd=tcp:127.0.0.1:8080-:80");
+        assert!(words.contains(&"virtio-net-pci,disable-legacy=on,romfile=,netdev=net0".to_owned()));
+        assert_eq!(value(&words, "-append"), "-freq 2500");
+        assert_eq!(value(&words, "-kernel"), "/i/vote.img");
+    }
+
+    #[test]
+    fn microvm_has_its_card_on_mmio() {
+        let network = Network::Tap { interface: "tap3".to_owned(), mac: [0x52, 0x54, 0, 0, 0, 3] };
+        let words = words(&Launch { network, ..launch(Machine::Microvm) });
+        assert_eq!(value(&words, "-netdev"), "tap,id=net0,ifname=tap3,script=no,downscript=no");
+        let device = "virtio-net-device,netdev=net0,mac=52:54:00:00:00:03";
+        assert!(words.contains(&device.to_owned()), "{words:?}");
+    }
+
+    #[test]
+    fn commas_in_paths_are_doubled() {
+        let serial = Serial::File("/a,b/log".into());
+        let words = words(&Launch { serial, disks: vec!["/c,d".into()], ..launch(Machine::Q35) });
+        assert_eq!(value(&words, "-chardev"), "file,id=serial0,path=/a,,b/log");
+        assert_eq!(value(&words, "-drive"), "if=none,id=disk0,format=raw,file=/c,,d");
+    }
+
+    #[test]
+    fn memory_out_of_range_is_refused_with_the_range() {
+        let error = Launch { memory_mib: 4, ..launch(Machine::Q35) }.command().expect_err("too little");
+        assert_eq!(error.to_string(), "4 MiB of memory cannot be used for vote: give 8 to 2048");
+    }
+}
