@@ -1,1 +1,277 @@
-//! Placeholder
+//! The service as its clients and the store see it: bytes in, bytes out.
+//!
+//! Parses no more than it must; HTTP and RESP have their own tests.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use kernel_app::stage::Stage;
+use kernel_app::{ConnectionId, Service, Settings, Target};
+
+use crate::ResultService;
+use crate::audience::SUBSCRIBERS_MAX;
+
+const QUESTION: &str = "*2\r\n$4\r\nHLEN\r\n$9\r\nresults:a\r\n*2\r\n$4\r\nHLEN\r\n$9\r\nresults:b\r\n";
+
+fn stage() -> Stage<ResultService> {
+    Stage::new(ResultService::new(&Settings::default()).expect("good settings"))
+}
+
+/// A stage with the store there.
+fn stage_with_store() -> (Stage<ResultService>, ConnectionId) {
+    let mut stage = stage();
+    let store = stage.reach_peer();
+    assert_eq!(stage.sent(store), "*1\r\n$4\r\nPING\r\n");
+    stage.receive(store, "+PONG\r\n");
+    (stage, store)
+}
+
+/// Asks on a connection of its own.
+fn ask(stage: &mut Stage<ResultService>, path: &str) -> ConnectionId {
+    let client = stage.accept();
+    stage.receive(client, format!("GET {path} HTTP/1.1\r\nHost: result\r\n\r\n"));
+    client
+}
+
+fn status(response: &str) -> &str {
+    response.split(' ').nth(1).unwrap_or("none")
+}
+
+fn body(response: &str) -> &str {
+    response.split_once("\r\n\r\n").map_or("", |(_, body)| body)
+}
+
+/// The texts in a chunked body's chunks, one after the other.
+fn chunks(mut coded: &str) -> String {
+    let mut text = String::new();
+    while let Some((size, rest)) = coded.split_once("\r\n") {
+        let size = usize::from_str_radix(size, 16).expect("a chunk's size");
+        text += &rest[..size];
+        coded = rest[size..].strip_prefix("\r\n").expect("a chunk's end");
+    }
+    text
+}
+
+/// A client that follows, with the head of its stream taken.
+fn follow(stage: &mut Stage<ResultService>) -> (ConnectionId, String) {
+    let client = ask(stage, "/events");
+    let response = stage.sent(client);
+    assert_eq!(status(&response), "200");
+    assert!(response.to_lowercase().contains("content-type: text/event-stream\r\n"), "{response}");
+    (client, chunks(body(&response)))
+}
+
+#[test]
+fn scores_are_asked_for_when_they_are_wanted() {
+    let (mut stage, store) = stage_with_store();
+    let client = ask(&mut stage, "/api/scores");
+    assert_eq!(stage.sent(store), QUESTION);
+    assert_eq!(stage.sent(client), "", "not before the store's answer");
+    stage.receive(store, ":2\r\n");
+    stage.receive(store, ":1\r\n");
+    let response = stage.sent(client);
+    assert_eq!((status(&response), body(&response)), ("200", "{\"a\":2,\"b\":1,\"total\":3}\n"));
+}
+
+#[test]
+fn one_question_serves_all_who_wait_and_those_right_after() {
+    let (mut stage, store) = stage_with_store();
+    let clients = [ask(&mut stage, "/api/scores"), ask(&mut stage, "/"), ask(&mut stage, "/api/scores")];
+    assert_eq!(stage.sent(store), QUESTION);
+    stage.receive(store, ":2\r\n:1\r\n");
+    for client in clients {
+        assert_eq!(status(&stage.sent(client)), "200");
+    }
+    stage.pass(Duration::from_millis(40));
+    let client = ask(&mut stage, "/api/scores");
+    assert_eq!((status(&stage.sent(client)), stage.sent(store).as_str()), ("200", ""));
+    stage.pass(Duration::from_millis(20));
+    ask(&mut stage, "/api/scores");
+    assert_eq!(stage.sent(store), QUESTION, "too old by now");
+}
+
+#[test]
+fn nobody_there_means_no_questions() {
+    let (mut stage, store) = stage_with_store();
+    stage.pass(Duration::from_secs(4));
+    assert_eq!(stage.sent(store), "");
+}
+
+#[test]
+fn the_page_shows_the_present_scores_without_a_script() {
+    let (mut stage, store) = stage_with_store();
+    let client = ask(&mut stage, "/");
+    stage.receive(store, ":1\r\n:0\r\n");
+    let page = stage.sent(client);
+    for part in ["<title>Cats vs Dogs -- Result</title>", ">100.0%<", ">0.0%<", ">1 vote</p>"] {
+        assert!(page.contains(part), "{part} is not in {page}");
+    }
+    assert!(page.contains("Content-Security-Policy: default-src 'self';"), "{page}");
+}
+
+#[test]
+fn those_who_follow_see_the_state_at_once_and_every_change_within_200_ms() {
+    let (mut stage, store) = stage_with_store();
+    let (client, greeting) = follow(&mut stage);
+    assert_eq!(greeting, "retry: 1000\n\n");
+    assert_eq!(stage.sent(store), QUESTION);
+    stage.receive(store, ":0\r\n:0\r\n");
+    let expected = "event: store\ndata: {\"ready\":true}\n\nevent: scores\ndata: {\"a\":0,\"b\":0}\n\n";
+    assert_eq!(chunks(&stage.sent(client)), expected);
+    stage.sent(store);
+    stage.receive(store, ":0\r\n:0\r\n");
+    assert_eq!(stage.sent(client), "", "no change, no event");
+    stage.pass(Duration::from_millis(150));
+    assert_eq!(stage.sent(store), QUESTION);
+    stage.receive(store, ":0\r\n:1\r\n");
+    assert!(chunks(&stage.sent(client)).ends_with("event: scores\ndata: {\"a\":0,\"b\":1}\n\n"));
+}
+
+#[test]
+fn old_scores_are_not_shown_to_a_newcomer_as_the_present_ones() {
+    let (mut stage, store) = stage_with_store();
+    ask(&mut stage, "/api/scores");
+    stage.receive(store, ":1\r\n:1\r\n");
+    stage.pass(Duration::from_secs(3));
+    let (client, greeting) = follow(&mut stage);
+    assert!(!greeting.contains("scores"), "{greeting}");
+    stage.receive(store, ":5\r\n:5\r\n");
+    assert!(chunks(&stage.sent(client)).contains("{\"a\":5,\"b\":5}"));
+}
+
+#[test]
+fn a_quiet_stream_shows_that_it_lives_and_polling_ends_with_the_last_who_follow() {
+    let (mut stage, store) = stage_with_store();
+    let (client, _) = follow(&mut stage);
+    let mut heartbeats = 0;
+    for _ in 0..310 {
+        stage.sent(store);
+        if !chunks(&stage.sent(client)).is_empty() {
+            heartbeats += 1;
+        }
+        stage.receive(store, ":0\r\n:0\r\n");
+        stage.pass(Duration::from_millis(100));
+    }
+    assert_eq!(heartbeats, 1 + 2, "the state, and a comment every 15 s of the 31");
+    stage.close(client);
+    stage.receive(store, ":0\r\n:0\r\n");
+    stage.sent(store);
+    stage.pass(Duration::from_secs(2));
+    assert_eq!(stage.sent(store), "");
+}
+
+#[test]
+fn the_number_who_follow_is_bounded() {
+    let (mut stage, store) = stage_with_store();
+    ask(&mut stage, "/api/scores");
+    stage.receive(store, ":0\r\n:0\r\n");
+    let clients: Vec<_> = (0..SUBSCRIBERS_MAX).map(|_| follow(&mut stage).0).collect();
+    let one_more = ask(&mut stage, "/events");
+    let response = stage.sent(one_more);
+    assert_eq!(status(&response), "503");
+    assert!(response.contains("Retry-After: 1\r\n"), "{response}");
+    stage.close(clients[0]);
+    follow(&mut stage);
+}
+
+#[test]
+fn without_the_store_scores_are_refused_and_the_page_says_why() {
+    let mut stage = stage();
+    let client = ask(&mut stage, "/api/scores");
+    let response = stage.sent(client);
+    assert_eq!(status(&response), "503");
+    assert!(response.contains("Retry-After: 1\r\n"), "{response}");
+    let client = ask(&mut stage, "/");
+    let page = stage.sent(client);
+    assert!(status(&page) == "200" && page.contains("The store does not answer."), "{page}");
+    let (_, events) = follow(&mut stage);
+    assert!(events.ends_with("event: store\ndata: {\"ready\":false}\n\n"), "{events}");
+    let client = ask(&mut stage, "/readyz");
+    let readiness = stage.sent(client);
+    assert!(status(&readiness) == "503" && readiness.contains("the store is away"), "{readiness}");
+}
+
+#[test]
+fn a_store_that_falls_silent_is_told_of_within_a_second_and_so_is_its_return() {
+    let (mut stage, store) = stage_with_store();
+    let (follower, _) = follow(&mut stage);
+    stage.receive(store, ":3\r\n:4\r\n");
+    stage.sent(follower);
+    stage.pass(Duration::from_millis(100));
+    let client = ask(&mut stage, "/api/scores");
+    stage.pass(Duration::from_millis(950));
+    assert_eq!(status(&stage.sent(client)), "503");
+    assert!(chunks(&stage.sent(follower)).contains("{\"ready\":false}"));
+    stage.close(store);
+    let store = stage.reach_peer();
+    stage.receive(store, "+PONG\r\n");
+    stage.pass(Duration::from_millis(100));
+    stage.receive(store, ":3\r\n:5\r\n");
+    let events = chunks(&stage.sent(follower));
+    assert!(events.contains("{\"ready\":true}") && events.contains("{\"a\":3,\"b\":5}"), "{events}");
+    let client = ask(&mut stage, "/api/scores");
+    assert_eq!(body(&stage.sent(client)), "{\"a\":3,\"b\":5,\"total\":8}\n");
+}
+
+#[test]
+fn an_error_reply_is_no_score() {
+    let (mut stage, store) = stage_with_store();
+    let client = ask(&mut stage, "/api/scores");
+    stage.receive(store, "-WRONGTYPE Operation against a key\r\n:1\r\n");
+    assert_eq!(status(&stage.sent(client)), "503");
+    let client = ask(&mut stage, "/readyz");
+    assert!(stage.sent(client).contains("HLEN results:a"));
+    let client = ask(&mut stage, "/api/scores");
+    stage.receive(store, ":1\r\n:1\r\n");
+    assert_eq!(status(&stage.sent(client)), "200");
+}
+
+#[test]
+fn metrics_tell_the_scores() {
+    let (mut stage, store) = stage_with_store();
+    ask(&mut stage, "/api/scores");
+    stage.receive(store, ":2\r\n:1\r\n");
+    let client = ask(&mut stage, "/metrics");
+    let text = stage.sent(client);
+    for line in
+        ["votes{option=\"a\"} 2\n", "votes{option=\"b\"} 1\n", "events_subscribers 0\n", "store_ready 1\n"]
+    {
+        assert!(text.contains(line), "{line} is not in {text}");
+    }
+}
+
+#[test]
+fn files_are_served_with_a_tag() {
+    let mut stage = stage();
+    for (path, media_type) in
+        [("style.css", "text/css"), ("app.js", "text/javascript"), ("icon.svg", "image/svg+xml")]
+    {
+        let client = ask(&mut stage, &format!("/static/{path}"));
+        let file = stage.sent(client);
+        assert_eq!(status(&file), "200");
+        assert!(file.contains(&format!("Content-Type: {media_type}")), "{file}");
+        let tag = file.split_once("ETag: ").and_then(|(_, rest)| rest.split_once("\r\n")).expect("a tag").0;
+        let request =
+            format!("GET /static/{path} HTTP/1.1\r\nHost: result\r\nIf-None-Match: {}\r\n\r\n", tag);
+        stage.receive(client, request);
+        assert_eq!(status(&stage.sent(client)), "304");
+    }
+}
+
+#[test]
+fn the_results_may_be_elsewhere_than_the_queue() {
+    let target = |pairs: &[(&str, &str)]| {
+        let settings = Settings::from_pairs(pairs.iter().copied());
+        let endpoints = ResultService::new(&settings).expect("good settings").endpoints();
+        endpoints.peers[0].target.clone()
+    };
+    let host = |host: &str| Target::Host { host: host.to_string(), port: 6379 };
+    assert_eq!(target(&[]), host("store"));
+    assert_eq!(target(&[("REDIS_URL", "redis://queue")]), host("queue"));
+    assert_eq!(target(&[("REDIS_URL", "redis://queue"), ("RESULTS_URL", "redis://scores")]), host("scores"));
+    let wrong = Settings::from_pairs([("RESULTS_URL", "postgres://db")]);
+    let error = ResultService::new(&wrong).expect_err("not RESP");
+    assert_eq!(error.name, "RESULTS_URL");
+}

@@ -1,1 +1,256 @@
-//! Placeholder
+//! The service as its clients and the store see it: bytes in, bytes out.
+//!
+//! Parses no more than it must; HTTP and RESP have their own tests.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use kernel_app::connections::Ending;
+use kernel_app::stage::Stage;
+use kernel_app::{ConnectionId, Settings};
+
+use crate::VoteService;
+
+/// What fits into one TCP segment on an Ethernet.
+const SEGMENT_BYTES: usize = 1_460;
+
+/// A stage with the settings' defaults but for an `INSTANCE`.
+fn stage() -> Stage<VoteService> {
+    let settings = Settings::from_pairs([("INSTANCE", "vote-1")]);
+    Stage::new(VoteService::new(&settings).expect("good settings"))
+}
+
+/// The same, with the store there.
+fn stage_with_store() -> (Stage<VoteService>, ConnectionId) {
+    let mut stage = stage();
+    let store = stage.reach_peer();
+    assert_eq!(stage.sent(store), "*1\r\n$4\r\nPING\r\n");
+    stage.receive(store, "+PONG\r\n");
+    (stage, store)
+}
+
+fn get(stage: &mut Stage<VoteService>, path: &str, lines: &str) -> String {
+    let client = stage.accept();
+    stage.receive(client, format!("GET {path} HTTP/1.1\r\nHost: vote\r\n{lines}\r\n"));
+    stage.sent(client)
+}
+
+fn post_as(content_type: &str, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "POST / HTTP/1.1\r\nHost: vote\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+}
+
+fn post(body: &str) -> String {
+    post_as("application/x-www-form-urlencoded", body)
+}
+
+/// Sends a vote on a connection of its own and leaves it waiting.
+fn cast(stage: &mut Stage<VoteService>, body: &str) -> ConnectionId {
+    let client = stage.accept();
+    stage.receive(client, post(body));
+    client
+}
+
+fn status(response: &str) -> &str {
+    response.split(' ').nth(1).unwrap_or("none")
+}
+
+fn header<'a>(response: &'a str, name: &str) -> Option<&'a str> {
+    let (head, _) = response.split_once("\r\n\r\n")?;
+    let mut lines = head.lines().filter_map(|line| line.split_once(": "));
+    lines.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+}
+
+#[test]
+fn the_page_is_one_segment_and_names_a_new_voter() {
+    let mut stage = stage();
+    let first = get(&mut stage, "/", "");
+    assert_eq!(status(&first), "200");
+    assert!(first.len() <= SEGMENT_BYTES, "{} bytes: {first}", first.len());
+    assert_eq!(header(&first, "content-type"), Some("text/html; charset=utf-8"));
+    assert!(first.contains("<title>Cats vs Dogs!</title>") && first.contains("instance ID vote-1"));
+    let cookie = header(&first, "set-cookie").expect("a cookie");
+    let (id, attributes) = cookie.split_once("; ").expect("attributes");
+    assert_eq!(attributes, "Path=/; HttpOnly; SameSite=Lax");
+    assert_eq!(id.len(), "voter_id=".len() + 32);
+    let second = get(&mut stage, "/", "");
+    assert_ne!(header(&second, "set-cookie"), Some(cookie), "another voter");
+}
+
+#[test]
+fn a_known_voter_keeps_the_cookie_and_a_forged_one_is_replaced() {
+    let mut stage = stage();
+    let known = "voter_id=00112233445566778899aabbccddeeff";
+    let page = get(&mut stage, "/", &format!("Cookie: theme=dark; {known}\r\n"));
+    assert!(header(&page, "set-cookie").expect("a cookie").starts_with(known), "{page}");
+    let forged = "voter_id=\"}, {\"voter_id\":\"00112233445";
+    let page = get(&mut stage, "/", &format!("Cookie: {forged}\r\n"));
+    let cookie = header(&page, "set-cookie").expect("a cookie");
+    assert!(cookie.starts_with("voter_id=") && !cookie.contains('"'), "{cookie}");
+}
+
+#[test]
+fn a_vote_is_acknowledged_once_the_store_has_it() {
+    let (mut stage, store) = stage_with_store();
+    let client = cast(&mut stage, "vote=b");
+    let command = stage.sent(store);
+    assert!(command.starts_with("*3\r\n$5\r\nRPUSH\r\n$5\r\nvotes\r\n$98\r\n{\"voter_id\":\""), "{command}");
+    assert!(command.contains("\",\"vote\":\"b\",\"id\":\""), "{command}");
+    assert_eq!(stage.sent(client), "", "nothing before the store's reply");
+    stage.receive(store, ":1\r\n");
+    let page = stage.sent(client);
+    assert_eq!(status(&page), "200");
+    assert!(page.contains("value=\"b\" disabled>Dogs ✓</button>"), "{page}");
+    let cookie = header(&page, "set-cookie").expect("a cookie");
+    let voter = cookie.split(['=', ';']).nth(1).expect("an id");
+    assert!(command.contains(&format!("{{\"voter_id\":\"{voter}\"")), "the queue has the cookie's voter");
+}
+
+#[test]
+fn a_multipart_form_is_a_vote_as_well() {
+    let (mut stage, store) = stage_with_store();
+    let client = stage.accept();
+    let body = "--x\r\nContent-Disposition: form-data; name=\"vote\"\r\n\r\na\r\n--x--\r\n";
+    stage.receive(client, post_as("multipart/form-data; boundary=x", body));
+    assert!(stage.sent(store).contains("\"vote\":\"a\""));
+    stage.receive(store, ":1\r\n");
+    assert!(stage.sent(client).contains("value=\"a\" disabled>Cats ✓</button>"));
+}
+
+#[test]
+fn what_is_no_vote_is_refused_and_not_queued() {
+    let (mut stage, store) = stage_with_store();
+    let json = post_as("application/json", "{\"vote\":\"a\"}");
+    for request in [post("vote=c"), post("vote="), post("vot=a"), post(""), post("vote=a&vote=b"), json] {
+        let client = stage.accept();
+        stage.receive(client, &request);
+        let response = stage.sent(client);
+        assert_eq!(status(&response), "400", "{request} gives {response}");
+        assert_eq!(stage.sent(store), "", "{request}");
+    }
+}
+
+#[test]
+fn replies_are_matched_to_voters_in_order() {
+    let (mut stage, store) = stage_with_store();
+    let clients = ["vote=a", "vote=b", "vote=a"].map(|body| cast(&mut stage, body));
+    stage.receive(store, ":1\r\n-OOM command not allowed\r\n:2\r\n");
+    let statuses = clients.map(|client| status(&stage.sent(client)).to_string());
+    assert_eq!(statuses, ["200", "503", "200"]);
+}
+
+#[test]
+fn without_the_store_votes_are_refused_at_once_and_the_page_is_served() {
+    let mut stage = stage();
+    let client = cast(&mut stage, "vote=a");
+    let response = stage.sent(client);
+    assert_eq!((status(&response), header(&response, "retry-after")), ("503", Some("1")));
+    assert!(response.contains("role=\"alert\">Your vote was not counted"), "{response}");
+    assert_eq!(status(&get(&mut stage, "/", "")), "200");
+    let readiness = get(&mut stage, "/readyz", "");
+    assert_eq!(status(&readiness), "503");
+    assert!(readiness.contains("the store is away"), "{readiness}");
+}
+
+#[test]
+fn a_silent_store_is_given_up_within_a_second_and_its_late_reply_is_nobodys() {
+    let (mut stage, store) = stage_with_store();
+    let early = cast(&mut stage, "vote=a");
+    stage.pass(Duration::from_millis(800));
+    assert_eq!(stage.sent(early), "");
+    let late = cast(&mut stage, "vote=b");
+    stage.pass(Duration::from_millis(150));
+    assert_eq!(status(&stage.sent(early)), "503");
+    assert!(get(&mut stage, "/readyz", "").contains("the store is silent"));
+    stage.receive(store, ":1\r\n");
+    assert_eq!((stage.sent(early), stage.sent(late)), (String::new(), String::new()));
+    stage.receive(store, ":2\r\n");
+    assert!(stage.sent(late).contains("value=\"b\" disabled"), "its own reply");
+    assert_eq!(status(&get(&mut stage, "/readyz", "")), "200");
+}
+
+#[test]
+fn a_lost_store_answers_all_who_wait_and_the_next_one_serves_again() {
+    let (mut stage, store) = stage_with_store();
+    let clients = [cast(&mut stage, "vote=a"), cast(&mut stage, "vote=b")];
+    stage.close(store);
+    for client in clients {
+        assert_eq!(status(&stage.sent(client)), "503");
+    }
+    let store = stage.reach_peer();
+    stage.receive(store, "+PONG\r\n");
+    let client = cast(&mut stage, "vote=a");
+    stage.receive(store, ":1\r\n");
+    assert_eq!(status(&stage.sent(client)), "200");
+}
+
+#[test]
+fn a_voter_who_leaves_early_disturbs_nobody() {
+    let (mut stage, store) = stage_with_store();
+    let gone = cast(&mut stage, "vote=a");
+    stage.close(gone);
+    let stays = cast(&mut stage, "vote=b");
+    stage.receive(store, ":1\r\n:2\r\n");
+    assert!(stage.sent(stays).contains("value=\"b\" disabled"));
+    assert!(get(&mut stage, "/metrics", "").contains("votes_accepted_total{option=\"a\"} 1\n"));
+}
+
+#[test]
+fn votes_on_one_connection_are_answered_in_order() {
+    let (mut stage, store) = stage_with_store();
+    let client = stage.accept();
+    let page = "GET / HTTP/1.1\r\nHost: vote\r\n\r\n";
+    stage.receive(client, format!("{}{page}{}", post("vote=a"), post("vote=b")));
+    assert_eq!(stage.sent(client), "", "the page waits for the vote before it");
+    stage.receive(store, ":1\r\n");
+    stage.receive(store, ":2\r\n");
+    let responses = stage.sent(client);
+    assert_eq!(responses.matches("HTTP/1.1 200 OK").count(), 3, "{responses}");
+    let order = ["a\" disabled", "value=\"a\">Cats", "b\" disabled"].map(|text| responses.find(text));
+    assert!(order.is_sorted() && order[0].is_some(), "{responses}");
+}
+
+#[test]
+fn files_are_validated_by_their_tag() {
+    let mut stage = stage();
+    let file = get(&mut stage, "/static/style.css", "");
+    assert_eq!(status(&file), "200");
+    assert_eq!(header(&file, "cache-control"), Some("no-cache"));
+    let tag = header(&file, "etag").expect("a tag").to_string();
+    let again = get(&mut stage, "/static/style.css", &format!("If-None-Match: {tag}\r\n"));
+    assert_eq!((status(&again), header(&again, "etag")), ("304", Some(tag.as_str())));
+    assert!(again.ends_with("\r\n\r\n"), "no body: {again}");
+}
+
+#[test]
+fn other_methods_and_paths_are_answered_as_by_the_original() {
+    let mut stage = stage();
+    for (request, expected) in
+        [("HEAD /", "200"), ("OPTIONS /", "200"), ("PUT /", "405"), ("GET /elsewhere", "404")]
+    {
+        let client = stage.accept();
+        stage.receive(client, format!("{request} HTTP/1.1\r\nHost: vote\r\n\r\n"));
+        let response = stage.sent(client);
+        assert_eq!(status(&response), expected, "{request}");
+        if expected == "405" || request.starts_with("OPTIONS") {
+            let mut allowed: Vec<_> = header(&response, "allow").expect("Allow").split(", ").collect();
+            allowed.sort_unstable();
+            assert_eq!(allowed, ["GET", "HEAD", "OPTIONS", "POST"]);
+        }
+        assert!(!request.starts_with("HEAD") || response.ends_with("\r\n\r\n"), "no body: {response}");
+    }
+}
+
+#[test]
+fn a_body_beyond_the_limit_is_refused() {
+    let (mut stage, store) = stage_with_store();
+    let client = stage.accept();
+    stage.receive(client, post(&format!("vote=a&pad={}", "x".repeat(crate::BODY_BYTES_MAX))));
+    assert_eq!(status(&stage.sent(client)), "413");
+    assert_eq!(stage.sent(store), "");
+    assert_ne!(stage.ending(client), Some(Ending::Open));
+}
