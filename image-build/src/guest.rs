@@ -74,14 +74,15 @@ pub struct Guest {
 }
 
 impl Guest {
-    /// Starts QEMU. Its streams are the command's; its input is empty, so that it leaves the terminal
-    /// alone, and it has a process group of its own, so that a Ctrl-C reaches only its starter.
+    /// Starts QEMU with this standard output and error output. (Streams that are set on the command
+    /// itself do not count.) Its input is empty, so that it leaves the terminal alone, and it has a
+    /// process group of its own, so that a Ctrl-C reaches only its starter.
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn start(command: Command) -> Result<Self> {
+    pub fn start(command: &Command, output: Stdio, errors: Stdio) -> Result<Self> {
         let mut command = process::bound(command)?;
-        command.stdin(Stdio::null());
+        command.stdin(Stdio::null()).stdout(output).stderr(errors);
         let child = command.spawn().context("QEMU cannot be started")?;
         Ok(Self { child })
     }
@@ -135,9 +136,8 @@ impl Drop for Guest {
 ///
 /// # Errors
 /// When it cannot be started.
-pub fn run_for(mut command: Command, timeout: Duration) -> Result<Verdict> {
-    command.stdout(Stdio::null()).stderr(Stdio::null());
-    Guest::start(command)?.wait_for(timeout)
+pub fn run_for(command: &Command, timeout: Duration) -> Result<Verdict> {
+    Guest::start(command, Stdio::null(), Stdio::null())?.wait_for(timeout)
 }
 
 #[cfg(test)]

@@ -3,8 +3,9 @@
 //! Making one from a built program takes milliseconds, so images are made anew whenever asked for and
 //! written only when they differ.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -120,7 +121,10 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     }
     let directory = path.parent().context("a file without a directory")?;
     let unwritable = || format!("cannot write {}", path.display());
-    let mut file = tempfile::NamedTempFile::new_in(directory).with_context(unwritable)?;
+    // Everybody may read it, as far as the user's mask lets them.
+    let permissions = Permissions::from_mode(0o666);
+    let builder = tempfile::Builder::new().permissions(permissions).tempfile_in(directory);
+    let mut file = builder.with_context(unwritable)?;
     file.write_all(bytes).with_context(unwritable)?;
     file.persist(path).with_context(unwritable)?;
     Ok(())

@@ -74,7 +74,7 @@ pub fn forget_build_settings(command: &mut Command) -> &mut Command {
 ///
 /// # Errors
 /// When the tool's own executable is not known.
-pub fn bound(command: Command) -> Result<Command> {
+pub fn bound(command: &Command) -> Result<Command> {
     let mut outer = Command::new(tool()?);
     outer.arg(BOUND_COMMAND).arg(std::process::id().to_string()).arg("--");
     outer.arg(command.get_program()).args(command.get_args());

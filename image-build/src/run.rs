@@ -175,13 +175,12 @@ enum Event {
 }
 
 fn watch(launch: &Launch) -> Result<ExitCode> {
-    let mut command = launch.command()?;
-    command.stdout(Stdio::piped());
+    let command = launch.command()?;
     let (sender, events) = mpsc::channel();
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("signals cannot be caught")?;
     let signal_sender = sender.clone();
     thread::spawn(move || signals.forever().try_for_each(|_| signal_sender.send(Event::Signal)));
-    let mut guest = Guest::start(command)?;
+    let mut guest = Guest::start(&command, Stdio::piped(), Stdio::inherit())?;
     let serial = guest.process().stdout.take().context("QEMU has no output")?;
     thread::spawn(move || read_lines(BufReader::new(serial), &sender));
 
