@@ -67,6 +67,8 @@ pub(super) fn parse<'h, 'b: 'h>(
         Ok(httparse::Status::Complete(bytes)) => bytes,
         Ok(httparse::Status::Partial) if window.len() == HEAD_BYTES_MAX => return Err(Refusal::HeadTooLarge),
         Ok(httparse::Status::Partial) => return Ok(None),
+        // Which version it is, the whole line says.
+        Err(httparse::Error::Version) if !window.contains(&b'\n') => return Ok(None),
         Err(error) => return Err(refusal(error, input)),
     };
     let (Some(method), Some(target), Some(minor)) = (parsed.method, parsed.path, parsed.version) else {
@@ -121,11 +123,13 @@ fn refusal(error: httparse::Error, input: &[u8]) -> Refusal {
     }
 }
 
-/// Whether the request line ends in something like `HTTP/2.0`.
+/// Whether the request line ends in something like `HTTP/2.0`; with a version that we know, the fault is elsewhere.
 fn names_a_version(input: &[u8]) -> bool {
     let line = input.split(|byte| *byte == b'\r' || *byte == b'\n').next().unwrap_or_default();
     let digit = |byte: &u8| byte.is_ascii_digit();
-    matches!(line, [.., b' ', b'H', b'T', b'T', b'P', b'/', major, b'.', minor] if digit(major) && digit(minor))
+    let known = line.ends_with(b"HTTP/1.0") || line.ends_with(b"HTTP/1.1");
+    !known
+        && matches!(line, [.., b' ', b'H', b'T', b'T', b'P', b'/', major, b'.', minor] if digit(major) && digit(minor))
 }
 
 /// `httparse` takes LF alone as a line end. It does give slices of the input, so where each line must end in
