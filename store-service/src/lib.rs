@@ -19,6 +19,8 @@ pub mod limits;
 mod service;
 mod session;
 mod subcommand;
+#[cfg(test)]
+mod tests;
 mod timeout;
 mod waiters;
 

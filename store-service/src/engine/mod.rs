@@ -191,10 +191,10 @@ impl Engine {
             }
             let room = QUOTED_BYTES_MAX - quoted.len();
             quoted.push(b'\'');
-            quoted.extend_from_slice(&argument[..argument.len().min(room)]);
+            quoted.extend_from_slice(text_of(argument, room));
             quoted.extend_from_slice(b"' ");
         }
-        let name = &name[..name.len().min(QUOTED_BYTES_MAX)];
+        let name = text_of(name, QUOTED_BYTES_MAX);
         client.error(&[b"ERR unknown command '", name, b"', with args beginning with: ", &quoted]);
     }
 
@@ -266,5 +266,8 @@ impl Engine {
     }
 }
 
-#[cfg(test)]
-mod tests;
+/// The start of `bytes`, as far as a C string goes that begins there.
+fn text_of(bytes: &[u8], bytes_max: usize) -> &[u8] {
+    let end = bytes.iter().take(bytes_max).position(|byte| *byte == 0);
+    &bytes[..end.unwrap_or(bytes.len().min(bytes_max))]
+}

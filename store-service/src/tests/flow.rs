@@ -1,0 +1,188 @@
+//! Limits, slow clients, memory, and the ends of connections.
+
+use std::string::String;
+use std::{assert_eq, format};
+
+use kernel_app::connections::{OUTPUT_BYTES_MAX, OUTPUT_LOW_WATER_BYTES};
+use kernel_app::{ConnectionId, Service};
+
+use super::Bench;
+use crate::limits::{CLIENTS_MAX, QUEUE_COMMANDS_MAX, REPLY_BYTES_MAX, REPLY_STALL_MAX};
+
+/// Takes everything that comes, turn by turn, as a network would that is as slow as `step` bytes.
+fn drain(bench: &mut Bench, client: ConnectionId, step: usize) -> usize {
+    let mut total = 0;
+    loop {
+        let output = &mut bench.connections.get_mut(client).expect("open").output;
+        let before = output.len();
+        output.consume(step);
+        let after = output.len();
+        total += before - after;
+        if before == 0 {
+            return total;
+        }
+        if before > OUTPUT_LOW_WATER_BYTES && after <= OUTPUT_LOW_WATER_BYTES {
+            bench.call(|store, context| store.ready(client, context));
+        }
+        bench.turn();
+    }
+}
+
+#[test]
+fn replies_wait_for_the_end_of_the_turn() {
+    let mut bench = Bench::new();
+    let client = bench.connect();
+    bench.deliver(client, b"RPUSH q 1\r\n");
+    assert_eq!(bench.received(client), "", "nothing is acknowledged before the commit");
+    bench.turn();
+    assert_eq!(bench.received(client), r":1\r\n");
+}
+
+#[test]
+fn a_reply_larger_than_the_output_comes_in_pieces() {
+    let mut bench = Bench::new();
+    let client = bench.connect();
+    let element = "e".repeat(1000);
+    for _ in 0..1000 {
+        bench.ask(client, &format!("RPUSH q {element}"));
+    }
+    bench.send(client, b"LRANGE q 0 -1\r\nPING\r\n");
+    let connection = bench.connections.get(client).expect("open");
+    assert_eq!(connection.output.len(), OUTPUT_BYTES_MAX);
+    let expected = b"*1000\r\n".len() + 1000 * (b"$1000\r\n\r\n".len() + 1000) + b"+PONG\r\n".len();
+    assert_eq!(drain(&mut bench, client, 10_000), expected);
+}
+
+#[test]
+fn a_reply_that_is_too_long_is_an_error_and_loses_nothing() {
+    let mut bench = Bench::with(&[("MAXMEMORY", "16mb")]);
+    let client = bench.connect();
+    let element = "e".repeat(50_000);
+    let count = REPLY_BYTES_MAX / 50_000 + 1;
+    for _ in 0..count {
+        bench.ask(client, &format!("RPUSH q {element}"));
+    }
+    let error = r"-ERR the reply would be too long: ask for fewer elements\r\n";
+    assert_eq!(bench.ask(client, "LRANGE q 0 -1"), error);
+    assert_eq!(bench.ask(client, &format!("LPOP q {count}")), error);
+    assert_eq!(bench.ask(client, "LLEN q"), format!(r":{count}\r\n"));
+    let mut exec = String::from("MULTI\r\n");
+    for _ in 0..count {
+        exec.push_str("LPOP q\r\n");
+    }
+    bench.send(client, exec.as_bytes());
+    bench.received(client);
+    bench.send(client, b"EXEC\r\nLLEN q\r\n");
+    drain(&mut bench, client, 100_000);
+    assert_eq!(bench.ask(client, "LLEN q"), r":1\r\n", "the pop that had no room took nothing");
+}
+
+#[test]
+fn a_client_that_reads_nothing_is_not_read_from_and_then_dropped() {
+    let mut bench = Bench::new();
+    let client = bench.connect();
+    bench.ask(client, &format!("SET k {}", "v".repeat(30_000)));
+    for _ in 0..3 {
+        bench.send(client, &b"GET k\r\n".repeat(3000));
+    }
+    let connection = bench.connections.get(client).expect("open");
+    assert!(connection.output.len() < 2 * OUTPUT_LOW_WATER_BYTES + 30_000);
+    assert!(connection.input.len() > 8000 * 7, "its requests wait");
+    let per_reply = b"$30000\r\n\r\n".len() + 30_000;
+    assert_eq!(drain(&mut bench, client, 5_000), 9000 * per_reply, "and are answered once it reads");
+    for number in 0..300 {
+        bench.send(client, format!("RPUSH q {}{number}\r\n", "v".repeat(1000)).as_bytes());
+    }
+    bench.received(client);
+    bench.send(client, b"LRANGE q 0 -1\r\n");
+    let due = bench.store.next_deadline().expect("the stall has a limit");
+    assert_eq!(due - bench.now, REPLY_STALL_MAX);
+    bench.wait(REPLY_STALL_MAX.as_millis() as u64);
+    assert!(bench.received(client).ends_with("<EOF>"));
+    assert_eq!(bench.store.next_deadline(), None);
+}
+
+#[test]
+fn a_half_closed_client_gets_its_answers() {
+    let mut bench = Bench::new();
+    let client = bench.connect();
+    bench.deliver(client, b"RPUSH q 1\r\nLLEN q\r\nLLE");
+    bench.end_input(client);
+    assert_eq!(bench.received(client), r":1\r\n:1\r\n<EOF>");
+}
+
+#[test]
+fn full_memory_refuses_pushes_but_lets_the_queue_drain() {
+    let mut bench = Bench::with(&[("MAXMEMORY", "1mb")]);
+    let client = bench.connect();
+    let oom = r"-OOM command not allowed when used memory > 'maxmemory'.\r\n";
+    let element = "e".repeat(1000);
+    let mut pushed = 0;
+    while bench.ask(client, &format!("RPUSH votes {element}")) != oom {
+        pushed += 1;
+        assert!(pushed < 1100, "the limit is 1 MiB");
+    }
+    assert!(pushed > 900, "{pushed}");
+    for request in ["SET k v", "LPUSH other x"] {
+        assert_eq!(bench.ask(client, request), oom, "{request}");
+    }
+    bench.send(client, b"MULTI\r\nHSET h f v\r\nSET k v\r\nEXEC\r\n");
+    let reply = bench.received(client);
+    assert!(reply.ends_with(r"-EXECABORT Transaction discarded because of: OOM command not allowed when used memory > 'maxmemory'.\r\n"));
+    assert_eq!(bench.ask(client, "EXISTS h k"), r":0\r\n", "all or nothing");
+    for number in 0..pushed {
+        let moved = bench.ask(client, "BLMOVE votes processing LEFT RIGHT 1");
+        assert!(moved.starts_with(r"$1000\r\n"), "{moved}");
+        let reply = bench
+            .ask(client, &format!("MULTI\r\nHSET results {number} x\r\nLREM processing 1 {element}\r\nEXEC"));
+        assert!(reply.ends_with(r"*2\r\n:1\r\n:1\r\n"), "{reply}");
+    }
+    assert_eq!(bench.ask(client, "RPUSH votes x"), r":1\r\n", "and then it takes pushes again");
+    bench.ask(client, "FLUSHALL");
+    assert!(bench.ask(client, "INFO memory").contains(r"used_memory:0\r\n"));
+}
+
+#[test]
+fn transactions_are_bounded_in_length_and_bytes() {
+    let mut bench = Bench::new();
+    let client = bench.connect();
+    bench.ask(client, "MULTI");
+    for _ in 0..QUEUE_COMMANDS_MAX {
+        assert_eq!(bench.ask(client, "PING"), r"+QUEUED\r\n");
+    }
+    assert!(bench.ask(client, "PING").starts_with("-OOM"));
+    assert!(bench.ask(client, "EXEC").starts_with("-EXECABORT"));
+    bench.ask(client, "MULTI");
+    let value = "v".repeat(60_000);
+    let queued =
+        (0..100).take_while(|_| bench.ask(client, &format!("SET k {value}")) == r"+QUEUED\r\n").count();
+    assert_eq!(queued, crate::limits::QUEUE_BYTES_MAX / 60_000);
+    let other = bench.connect();
+    bench.ask(other, "MULTI");
+    assert!(bench.ask(other, &format!("SET k {value}")).starts_with("-OOM"), "the bound is everybody's");
+    bench.disconnect(client);
+    bench.ask(other, "DISCARD");
+    bench.ask(other, "MULTI");
+    assert_eq!(bench.ask(other, &format!("SET k {value}")), r"+QUEUED\r\n", "who leaves gives it back");
+}
+
+#[test]
+fn clients_beyond_the_limit_are_told_so() {
+    let mut bench = Bench::new();
+    let clients: std::vec::Vec<_> = (0..CLIENTS_MAX).map(|_| bench.connect()).collect();
+    let one_too_many = bench.connect();
+    bench.turn();
+    assert_eq!(bench.received(one_too_many), r"-ERR max number of clients reached\r\n<EOF>");
+    bench.disconnect(one_too_many);
+    bench.disconnect(clients[3]);
+    let next = bench.connect();
+    assert_eq!(bench.ask(next, "PING"), r"+PONG\r\n");
+}
+
+#[test]
+fn a_request_that_is_too_large_is_refused_before_it_has_arrived() {
+    let mut bench = Bench::new();
+    let client = bench.connect();
+    bench.send(client, b"*2\r\n$4\r\nECHO\r\n$70000\r\n");
+    assert_eq!(bench.received(client), r"-ERR Protocol error: invalid bulk length\r\n<EOF>");
+}
