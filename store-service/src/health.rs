@@ -3,17 +3,18 @@
 //! Serves no data.
 
 use alloc::borrow::Cow;
-use alloc::vec::Vec;
 
 use kernel_app::Context;
 use kernel_app::http::{Answer, Exchange, Handler, Request, Response, Route};
-use kernel_app::metrics::Exposition;
+use kernel_app::metrics::{Exposition, Kind};
 
 use crate::command::Command;
 use crate::engine::Engine;
 
 /// The list that the application's votes wait in.
 const QUEUE: &str = "votes";
+/// What the names of the workers' own lists begin with.
+const PROCESSING: &str = "votes:processing";
 
 impl Handler for Engine {
     fn routes(&self) -> &'static [Route] {
@@ -31,9 +32,10 @@ impl Handler for Engine {
     }
 
     fn metrics(&self, exposition: &mut Exposition) {
-        let queued = signed(self.keyspace().list_len(QUEUE.as_bytes()));
-        let queue = [("queue", QUEUE)];
-        exposition.gauges("store_queue_length", "Elements that wait in a queue.", &[(&queue, queued)]);
+        exposition
+            .family("store_queue_length", "Votes that wait, and votes that workers have taken.", Kind::Gauge)
+            .sample(&[("queue", QUEUE)], self.keyspace().list_len(QUEUE.as_bytes()))
+            .sample(&[("queue", PROCESSING)], self.keyspace().lists_len(PROCESSING.as_bytes()));
         self.data_metrics(exposition);
         self.client_metrics(exposition);
         self.command_metrics(exposition);
@@ -65,10 +67,10 @@ impl Engine {
 
     fn command_metrics(&self, exposition: &mut Exposition) {
         let counts = self.counts();
-        let labels: Vec<_> = Command::ALL.iter().map(|command| [("command", command.spec().name)]).collect();
-        let samples: Vec<(&[(&str, &str)], u64)> =
-            labels.iter().zip(counts.calls).map(|(labels, calls)| (&labels[..], calls)).collect();
-        exposition.counters("store_commands_total", "Commands carried out.", &samples);
+        let mut family = exposition.family("store_commands_total", "Commands carried out.", Kind::Counter);
+        for (command, calls) in Command::ALL.iter().zip(counts.calls) {
+            family.sample(&[("command", command.spec().name)], calls);
+        }
         exposition.counter("store_errors_total", "Requests answered with an error.", counts.errors);
         exposition.counter(
             "store_out_of_memory_total",

@@ -86,6 +86,12 @@ impl Keyspace {
         }
     }
 
+    /// Length of all lists together whose keys begin with `prefix`. Looks at every key.
+    pub fn lists_len(&self, prefix: &[u8]) -> usize {
+        let lists = self.entries.iter().filter(|(key, _)| key.starts_with(prefix));
+        lists.map(|(_, value)| if let Value::List(list) = value { list.len() } else { 0 }).sum()
+    }
+
     /// Number of fields of the hash at `key`; zero when there is none.
     pub fn hash_len(&self, key: &[u8]) -> usize {
         match self.entries.get(key) {

@@ -4,7 +4,7 @@ use std::string::String;
 use std::{assert_eq, format};
 
 use kernel_app::connections::{OUTPUT_BYTES_MAX, OUTPUT_LOW_WATER_BYTES};
-use kernel_app::{ConnectionId, Service};
+use kernel_app::{ConnectionId, Origin, Service};
 
 use super::Bench;
 use crate::limits::{CLIENTS_MAX, QUEUE_COMMANDS_MAX, REPLY_BYTES_MAX, REPLY_STALL_MAX};
@@ -185,4 +185,40 @@ fn a_request_that_is_too_large_is_refused_before_it_has_arrived() {
     let client = bench.connect();
     bench.send(client, b"*2\r\n$4\r\nECHO\r\n$70000\r\n");
     assert_eq!(bench.received(client), r"-ERR Protocol error: invalid bulk length\r\n<EOF>");
+}
+
+#[test]
+fn metrics_and_health_are_served_over_http() {
+    let mut bench = Bench::new();
+    let client = bench.connect();
+    for request in
+        ["RPUSH votes 1 2 3", "LMOVE votes votes:processing:1 LEFT RIGHT", "HSET results:a v i", "NONSENSE"]
+    {
+        bench.ask(client, request);
+    }
+    let mut get = |path: &str| {
+        let origin = Origin::Accepted(1);
+        let id = bench.connections.open(0, origin).expect("room");
+        bench.call(|store, context| store.opened(id, origin, context));
+        bench.send(id, format!("GET {path} HTTP/1.1\r\nHost: store\r\nConnection: close\r\n\r\n").as_bytes());
+        let text =
+            String::from_utf8_lossy(bench.connections.get(id).expect("open").output.as_slice()).into_owned();
+        bench.disconnect(id);
+        text
+    };
+    assert!(get("/healthz").starts_with("HTTP/1.1 200 "));
+    assert!(get("/readyz").starts_with("HTTP/1.1 200 "));
+    let metrics = get("/metrics");
+    for line in [
+        "store_queue_length{queue=\"votes\"} 2\n",
+        "store_queue_length{queue=\"votes:processing\"} 1\n",
+        "store_keys 3\n",
+        "store_commands_total{command=\"rpush\"} 1\n",
+        "store_errors_total 1\n",
+        "store_clients 1\n",
+        "store_memory_max_bytes 50331648\n",
+    ] {
+        assert!(metrics.contains(line), "{line} in {metrics}");
+    }
+    assert!(get("/nothing").starts_with("HTTP/1.1 404 "));
 }
