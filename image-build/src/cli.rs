@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
+use crate::cluster::options::{LogsOptions, PsOptions, UpOptions};
 use crate::workspace::Workspace;
-use crate::{doctor, image, manifest, packages, process, run, setup};
+use crate::{cluster, doctor, image, manifest, packages, process, run, setup};
 
 #[derive(Parser)]
 #[command(name = "cargo image", about = "Builds and boots the voting application as Hermit unikernels")]
@@ -30,6 +31,17 @@ enum Command {
     Run(run::Options),
     /// Says what this machine has and lacks
     Doctor,
+    /// Boots the whole application and waits until it is healthy
+    Up(UpOptions),
+    /// Stops the application
+    Down,
+    /// Says what runs and how it is
+    Ps(PsOptions),
+    /// Prints what the services say
+    Logs(LogsOptions),
+    /// Holds a running application together (for `up`)
+    #[command(hide = true)]
+    Supervise,
     /// Becomes another program that ends with the process PARENT
     #[command(name = process::BOUND_COMMAND, hide = true)]
     ExecBound {
@@ -53,6 +65,9 @@ fn dispatch(command: Command) -> Result<ExitCode> {
     if let Command::ExecBound { parent, program, arguments } = command {
         return process::exec_bound(parent, &program, &arguments).map(|()| ExitCode::SUCCESS);
     }
+    if let Command::Supervise = command {
+        return cluster::supervise().map(|()| ExitCode::SUCCESS);
+    }
     let workspace = Workspace::find()?;
     match command {
         Command::Setup => {
@@ -63,7 +78,11 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Build { packages } => build(&workspace, packages)?,
         Command::Run(options) => return run::run(&workspace, &options),
         Command::Doctor => return doctor::run(&workspace),
-        Command::ExecBound { .. } => {}
+        Command::Up(options) => return cluster::up(&workspace, &options),
+        Command::Down => cluster::down(&workspace)?,
+        Command::Ps(options) => cluster::ps(&workspace, options)?,
+        Command::Logs(options) => cluster::logs(&workspace, &options)?,
+        Command::ExecBound { .. } | Command::Supervise => {}
     }
     Ok(ExitCode::SUCCESS)
 }

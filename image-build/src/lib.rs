@@ -6,6 +6,7 @@
 pub mod accelerator;
 mod bootable;
 pub mod cli;
+pub mod cluster;
 pub mod command_line;
 mod core_library;
 pub mod doctor;

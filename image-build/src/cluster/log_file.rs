@@ -46,11 +46,11 @@ impl LogWriter {
         Ok(Self { path, file, bytes, bytes_max })
     }
 
-    /// Copies everything from a guest's output until it ends.
+    /// Copies everything from a guest's output until it ends; `look` sees each line.
     ///
     /// # Errors
     /// When the output cannot be read. A full disk loses lines, but does not stop the guest.
-    pub fn copy(&mut self, source: impl Read) -> io::Result<()> {
+    pub fn copy(&mut self, source: impl Read, mut look: impl FnMut(&str)) -> io::Result<()> {
         let mut source = BufReader::new(source);
         let mut line = Vec::new();
         loop {
@@ -60,6 +60,7 @@ impl LogWriter {
             }
             let text = printable(&line);
             if !text.is_empty() {
+                look(&text);
                 let _ = self.write(&Line { at_ms: now_ms(), text });
             }
         }
@@ -197,9 +198,14 @@ mod tests {
         let (_folder, path) = folder();
         let mut log = LogWriter::open(path.clone(), LOG_BYTES_MAX).expect("a log");
         let before = now_ms();
-        log.copy(&b"one\r\n\r\n\x1b[1;31mred\x1b[0m \xff\x07\tx\n\x1b[2Jlast without end"[..]).expect("readable");
+        let mut seen = Vec::new();
+        log.copy(&b"one\r\n\r\n\x1b[1;31mred\x1b[0m \xff\x07\tx\n\x1b[2Jlast without end"[..], |line| {
+            seen.push(line.to_owned())
+        })
+        .expect("readable");
         let lines = LogReader::from_start(path).read().expect("readable");
-        assert_eq!(texts(&lines), ["one", "red \u{fffd} x", "last without end"]);
+        assert_eq!(texts(&lines), seen);
+        assert_eq!(seen, ["one", "red \u{fffd} x", "last without end"]);
         assert!(lines.iter().all(|line| (before..=now_ms()).contains(&line.at_ms)));
     }
 
@@ -207,7 +213,7 @@ mod tests {
     fn endless_lines_are_cut() {
         let (_folder, path) = folder();
         let mut log = LogWriter::open(path.clone(), LOG_BYTES_MAX).expect("a log");
-        log.copy(vec![b'x'; 10_000].as_slice()).expect("readable");
+        log.copy(vec![b'x'; 10_000].as_slice(), |_| {}).expect("readable");
         let lengths: Vec<usize> = last_lines(&path, 9).iter().map(|line| line.text.len()).collect();
         assert_eq!(lengths, [4096, 4096, 1808]);
     }

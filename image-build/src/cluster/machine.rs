@@ -40,7 +40,10 @@ impl Platform {
 /// # Errors
 /// When the plan lacks the image, or the settings do not fit on a kernel's command line.
 pub fn command(plan: &Plan, instance: &Instance, ports: &Ports) -> Result<Command> {
-    let image = plan.images.get(&instance.image).with_context(|| format!("there is no image of {}", instance.image))?;
+    let image = plan
+        .images
+        .get(&instance.image)
+        .with_context(|| format!("there is no image of {}", instance.image))?;
     let environment = environment(plan, instance, ports)?;
     let forwards = instance.ports.iter().filter_map(|port| {
         let host = ports.address(&instance.name, port.guest)?;
@@ -74,9 +77,11 @@ fn environment(plan: &Plan, instance: &Instance, ports: &Ports) -> Result<Vec<(S
 
 #[cfg(test)]
 pub mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::cluster::application::Application;
-    use crate::cluster::plan::{Choices, Image};
+    use crate::cluster::plan::{Choices, Draft, Image};
 
     /// A platform for tests that start no QEMU.
     pub fn platform() -> Platform {
@@ -103,8 +108,9 @@ pub mod tests {
             environment = { REDIS_URL = "redis://{store:6379}", TITLE = "Cats & Dogs" }
         "#;
         let application = Application::parse("t.toml", text).expect("a description");
-        let mut plan = Plan::new(application, &Choices::default(), platform()).expect("a plan");
-        let ports = Ports::reserve(&plan).expect("free ports");
+        let draft = Draft::new(application, &Choices::default()).expect("a plan");
+        let mut plan = draft.complete(platform(), BTreeMap::new());
+        let ports = Ports::reserve(&plan.instances).expect("free ports");
         assert!(command(&plan, &plan.instances[1], &ports).is_err(), "no image yet");
         let image = Image { path: "/i/img".into(), bytes: 1, written_ns: 1 };
         plan.images.insert("img".to_owned(), image);
@@ -114,7 +120,9 @@ pub mod tests {
         let redis = format!("env=REDIS_URL=redis://10.0.2.2:{}", port("store-1", 6379));
         let line = words.iter().find(|word| word.contains("env=")).expect("settings");
         let settings = shell_words::split(line).expect("quoted");
-        for expected in [redis.as_str(), "env=TITLE=Cats & Dogs", "env=INSTANCE=web-1", "env=GATEWAY=10.0.2.2"] {
+        for expected in
+            [redis.as_str(), "env=TITLE=Cats & Dogs", "env=INSTANCE=web-1", "env=GATEWAY=10.0.2.2"]
+        {
             assert!(settings.iter().any(|setting| setting == expected), "{expected}: {line}");
         }
         let forward = format!("hostfwd=tcp:127.0.0.1:{}-:80", port("web-1", 80));

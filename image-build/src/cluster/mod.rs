@@ -1,14 +1,78 @@
 //! The whole application as virtual machines of this host: `up`, `down`, `ps` and `logs`.
+//!
+//! `up` reads the description (`application`), works out what is to run (`plan`), builds it, and starts a
+//! supervisor as a process of its own. The supervisor starts each machine tied to itself, keeps the state
+//! file of the folder (`run_dir`), and stops everything when it ends or when its starter does, unless it
+//! was let go. Images, QEMU's command line and set-up are not this module's.
+//!
+//! Architecture invariant: no machine outlives its supervisor, and no supervisor its starter, unless the
+//! starter has said so after everything was healthy.
 
 pub mod application;
+mod down;
 mod event;
 mod identity;
+mod interrupt;
 mod log_file;
+mod log_view;
+mod logs;
 mod machine;
+pub mod options;
 mod overrides;
 mod plan;
 mod ports;
 mod probe;
+mod progress;
+mod ps;
 mod run_dir;
+mod style;
+mod summary;
+mod supervise;
 mod supervisor;
 mod template;
+mod up;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::workspace::Workspace;
+use run_dir::RunDir;
+
+pub use supervise::supervise;
+
+/// `cargo up`.
+///
+/// # Errors
+/// With what is wrong and how to mend it; then nothing was left running.
+pub fn up(workspace: &Workspace, options: &options::UpOptions) -> Result<ExitCode> {
+    up::up(workspace, &run_dir(workspace)?, options)
+}
+
+/// `cargo down`.
+///
+/// # Errors
+/// When something cannot be stopped.
+pub fn down(workspace: &Workspace) -> Result<()> {
+    down::down(&run_dir(workspace)?)
+}
+
+/// `cargo ps`.
+///
+/// # Errors
+/// When the state file cannot be read.
+pub fn ps(workspace: &Workspace, options: options::PsOptions) -> Result<()> {
+    ps::ps(&run_dir(workspace)?, options)
+}
+
+/// `cargo logs`.
+///
+/// # Errors
+/// When there are no logs of what was asked for.
+pub fn logs(workspace: &Workspace, options: &options::LogsOptions) -> Result<()> {
+    logs::logs(&run_dir(workspace)?, options)
+}
+
+fn run_dir(workspace: &Workspace) -> Result<RunDir> {
+    RunDir::open(workspace.state()?.join("run"))
+}

@@ -71,7 +71,8 @@ fn set(
     setting: &'static str,
     url: &str,
 ) -> Result<(), PlanError> {
-    let mut takers = application.services.values_mut().filter_map(|s| s.environment.get_mut(setting)).peekable();
+    let mut takers =
+        application.services.values_mut().filter_map(|s| s.environment.get_mut(setting)).peekable();
     if takers.peek().is_none() {
         return Err(PlanError::NobodyTakes { option, setting });
     }
@@ -139,7 +140,9 @@ mod tests {
         assert_eq!(redis("redis://db.example:1/2").as_deref(), Some("redis://db.example:1/2"));
         let results = url_for_guests("postgres://u:p@localhost:5432/votes", "postgres");
         assert_eq!(results.as_deref(), Some("postgres://u:p@10.0.2.2:5432/votes"));
-        for wrong in ["http://x", "redis://", "redis://x:0", "redis://x:y", "redis://{store:1}", "redis://a b"] {
+        for wrong in
+            ["http://x", "redis://", "redis://x:0", "redis://x:y", "redis://{store:1}", "redis://a b"]
+        {
             assert_eq!(redis(wrong), None, "{wrong}");
         }
     }

@@ -50,7 +50,7 @@ pub struct Image {
     /// Its size.
     pub bytes: u64,
     /// When it was written, in nanoseconds since 1970.
-    pub written_ns: u128,
+    pub written_ns: u64,
 }
 
 /// One virtual machine to be.
@@ -191,19 +191,28 @@ impl fmt::Display for PlanError {
 
 impl std::error::Error for PlanError {}
 
-impl Plan {
-    /// Works out what will run. The images are still missing.
+/// An application of which it is known what is to run, but not yet on what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    /// Name of the application.
+    pub application: String,
+    /// The instances, each after those it depends on.
+    pub instances: Vec<Instance>,
+}
+
+impl Draft {
+    /// Works out what will run.
     ///
     /// # Errors
     /// When a choice does not fit the application.
-    pub fn new(mut application: Application, choices: &Choices, platform: Platform) -> Result<Self, PlanError> {
+    pub fn new(mut application: Application, choices: &Choices) -> Result<Self, PlanError> {
         super::overrides::apply(&mut application, choices)?;
         let mut instances = Vec::new();
         for name in start_order(&application) {
             let service = &application.services[name];
             instances.extend((0..service.replicas).map(|index| instance(name, service, index)));
         }
-        Ok(Self { application: application.name, platform, instances, images: BTreeMap::new() })
+        Ok(Self { application: application.name, instances })
     }
 
     /// The packages whose images are needed, each once.
@@ -212,6 +221,11 @@ impl Plan {
         packages.sort_unstable();
         packages.dedup();
         packages
+    }
+
+    /// The plan, now that it is known on what it runs.
+    pub fn complete(self, platform: Platform, images: BTreeMap<String, Image>) -> Plan {
+        Plan { application: self.application, platform, instances: self.instances, images }
     }
 }
 
@@ -279,10 +293,8 @@ fn ports(service: &Service, index: u16) -> Vec<Port> {
             _ => HostPort::From(mapping.host.saturating_add(1)),
         },
     });
-    let exposed = service
-        .expose
-        .iter()
-        .map(|&guest| Port { guest, address: Ipv4Addr::LOCALHOST, host: HostPort::Any });
+    let exposed =
+        service.expose.iter().map(|&guest| Port { guest, address: Ipv4Addr::LOCALHOST, host: HostPort::Any });
     published.chain(exposed).collect()
 }
 
@@ -305,17 +317,18 @@ pub mod tests {
         );
         let application = Application::parse("test.toml", &text).expect("a description");
         let choices = Choices { publish: BTreeMap::from([("web".to_owned(), first)]), ..Choices::default() };
-        Plan::new(application, &choices, crate::cluster::machine::tests::platform()).expect("a plan")
+        let draft = Draft::new(application, &choices).expect("a plan");
+        draft.complete(crate::cluster::machine::tests::platform(), BTreeMap::new())
     }
 
     const TEXT: &str = include_str!("../../../voting-app.toml");
 
-    fn plan(choices: &Choices) -> Result<Plan, PlanError> {
+    fn plan(choices: &Choices) -> Result<Draft, PlanError> {
         let application = Application::parse("voting-app.toml", TEXT).expect("the project's own description");
-        Plan::new(application, choices, crate::cluster::machine::tests::platform())
+        Draft::new(application, choices)
     }
 
-    fn names(plan: &Plan) -> Vec<&str> {
+    fn names(plan: &Draft) -> Vec<&str> {
         plan.instances.iter().map(|instance| instance.name.as_str()).collect()
     }
 
@@ -363,7 +376,9 @@ pub mod tests {
         let takers: Vec<&str> = plan
             .instances
             .iter()
-            .filter(|i| i.environment.get("RESULTS_URL").is_some_and(|v| v == "postgres://u:p@db.example/votes"))
+            .filter(|i| {
+                i.environment.get("RESULTS_URL").is_some_and(|v| v == "postgres://u:p@db.example/votes")
+            })
             .map(|i| i.service.as_str())
             .collect();
         assert_eq!(takers, ["worker", "result"]);
@@ -381,7 +396,9 @@ pub mod tests {
             message(Choices { scale: one("store", 2), ..Choices::default() }),
             "--scale store=2 cannot be used: give 1 to 1"
         );
-        assert!(message(Choices { publish: one("store", 2), ..Choices::default() }).contains("publishes no port"));
+        assert!(
+            message(Choices { publish: one("store", 2), ..Choices::default() }).contains("publishes no port")
+        );
         let redis = Some("http://x".to_owned());
         assert!(message(Choices { redis, ..Choices::default() }).contains("such as redis://127.0.0.1:6379"));
     }

@@ -6,7 +6,7 @@ use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
 
-use super::plan::{HostPort, Instance, Plan, Port};
+use super::plan::{HostPort, Instance, Port};
 
 /// How many ports after a published one are tried for a further instance.
 const TRIES_MAX: u16 = 100;
@@ -51,11 +51,11 @@ impl fmt::Display for PortError {
 impl std::error::Error for PortError {}
 
 impl Ports {
-    /// Finds a port for every port of the plan, and holds them all.
+    /// Finds a port for every port of these instances, and holds them all.
     ///
     /// # Errors
     /// When one is taken.
-    pub fn reserve(plan: &Plan) -> Result<Self, PortError> {
+    pub fn reserve(instances: &[Instance]) -> Result<Self, PortError> {
         let mut ports = Self { addresses: BTreeMap::new(), held: Vec::new() };
         // Those that users know come first, so that no other instance is given one of them.
         let ranks: [fn(HostPort) -> bool; 3] = [
@@ -64,7 +64,7 @@ impl Ports {
             |wanted| matches!(wanted, HostPort::Any),
         ];
         for rank in ranks {
-            for instance in &plan.instances {
+            for instance in instances {
                 for port in instance.ports.iter().filter(|port| rank(port.host)) {
                     ports.hold(instance, port)?;
                 }
@@ -132,11 +132,11 @@ mod tests {
     fn instances_get_the_port_wanted_and_the_next_free_ones() {
         let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
         let first = taken.local_addr().expect("an address").port();
-        let error = Ports::reserve(&one_service(1, first)).expect_err("taken").to_string();
+        let error = Ports::reserve(&one_service(1, first).instances).expect_err("taken").to_string();
         assert!(error.contains(&format!("port {first} of 127.0.0.1 is taken")), "{error}");
         assert!(error.contains("--publish web=PORT"), "{error}");
         drop(taken);
-        let ports = Ports::reserve(&one_service(2, first)).expect("free");
+        let ports = Ports::reserve(&one_service(2, first).instances).expect("free");
         assert_eq!(ports.address("web-1", 80).expect("one").port(), first);
         assert!(ports.address("web-2", 80).expect("another").port() > first);
         assert_eq!(ports.address("web-2", 81), None);
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn ports_are_held_until_they_are_released() {
-        let mut ports = Ports::reserve(&one_service(1, 0)).expect("any port");
+        let mut ports = Ports::reserve(&one_service(1, 0).instances).expect("any port");
         let address = ports.address("web-1", 80).expect("one");
         assert!(TcpListener::bind(address).is_err());
         ports.release("web-1");

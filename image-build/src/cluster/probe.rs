@@ -89,7 +89,8 @@ fn judge(answer: &[u8]) -> Answer {
         Some(status) => {
             let body = split(answer).map(|(_, body)| String::from_utf8_lossy(body).into_owned());
             let clean = |c: char| if c.is_control() { ' ' } else { c };
-            let reason: String = body.unwrap_or_default().trim().chars().map(clean).take(REASON_CHARS_MAX).collect();
+            let reason: String =
+                body.unwrap_or_default().trim().chars().map(clean).take(REASON_CHARS_MAX).collect();
             Answer::Not(format!("{status} {reason}").trim_end().to_owned())
         }
         None if answer.is_empty() => Answer::None("the connection ended without an answer".to_owned()),

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
-use super::plan::Plan;
 use super::identity::Identity;
+use super::plan::Plan;
 
 /// Version of the state file; another one is not understood.
 const STATE_VERSION: u32 = 1;

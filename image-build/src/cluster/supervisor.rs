@@ -35,6 +35,8 @@ pub enum Message {
     Healthy(usize),
     /// An instance's process has ended.
     Ended(usize, String),
+    /// An instance has reported a fault a while ago.
+    Faulty(usize),
     /// Its starter lets it go on alone.
     Leave,
     /// It is to stop everything.
@@ -108,7 +110,7 @@ impl<'a> Supervisor<'a> {
         connections: Connections<'a>,
     ) -> Result<Self, (anyhow::Error, Connections<'a>)> {
         let ready = || -> Result<(Identity, Ports)> {
-            Ok((Identity::of(std::process::id())?, Ports::reserve(&plan)?))
+            Ok((Identity::of(std::process::id())?, Ports::reserve(&plan.instances)?))
         };
         let (identity, ports) = match ready() {
             Ok(ready) => ready,
@@ -128,7 +130,8 @@ impl<'a> Supervisor<'a> {
             match self.next_message()? {
                 Message::Healthy(index) => self.note_healthy(index)?,
                 Message::Problem(index, problem) => self.note_problem(index, problem),
-                Message::Ended(index, how) => return Err(self.ended_too_soon(index, &how)),
+                Message::Ended(index, how) => return Err(self.ended_too_soon(index, how)),
+                Message::Faulty(index) => self.kill(index),
                 Message::Stop(why) => return Err(Failure { message: why.to_owned(), instance: None }),
                 Message::Leave => {}
             }
@@ -148,6 +151,7 @@ impl<'a> Supervisor<'a> {
                 Message::Stop(_) => break,
                 Message::Leave => (self.connections.tell)(Event::Left),
                 Message::Ended(index, how) => self.note_ended(index, how)?,
+                Message::Faulty(index) => self.kill(index),
                 Message::Healthy(_) | Message::Problem(..) => {}
             }
         }
@@ -203,7 +207,9 @@ impl<'a> Supervisor<'a> {
 
     fn took_too_long(&self, index: usize) -> Failure {
         let instance = &self.state.plan.instances[index];
-        let problem = self.running[index].as_ref().map_or("", |running| running.problem.as_str());
+        let problem =
+            self.running[index].as_ref().map(|running| running.fault().unwrap_or(running.problem.clone()));
+        let problem = problem.unwrap_or_default();
         let message = format!(
             "{} was not healthy within {} s ({problem}): mend what its log says, or raise health.timeout_s of {}",
             instance.name, instance.health.timeout_s, instance.service
@@ -211,14 +217,20 @@ impl<'a> Supervisor<'a> {
         Failure { message, instance: Some(index) }
     }
 
-    fn ended_too_soon(&mut self, index: usize, how: &str) -> Failure {
+    fn ended_too_soon(&mut self, index: usize, how: String) -> Failure {
+        let fault = self.running[index].as_mut().and_then(Running::note_ended);
         let name = &self.state.plan.instances[index].name;
         let seconds = elapsed_ms(self.begun) as f64 / 1000.0;
-        let message = format!("{name} ended {seconds:.1} s after the start, before everything was up: {how}");
-        if let Some(running) = &mut self.running[index] {
-            running.note_ended();
-        }
+        let why = fault.unwrap_or(how);
+        let message =
+            format!("{name} failed {seconds:.1} s after the start, before everything was up: {why}");
         Failure { message, instance: Some(index) }
+    }
+
+    fn kill(&self, index: usize) {
+        if let Some(running) = &self.running[index] {
+            running.handle.kill();
+        }
     }
 
     fn note_healthy(&mut self, index: usize) -> Result<()> {
@@ -241,9 +253,8 @@ impl<'a> Supervisor<'a> {
 
     fn note_ended(&mut self, index: usize, how: String) -> Result<()> {
         let name = self.state.plan.instances[index].name.clone();
-        if let Some(running) = &mut self.running[index] {
-            running.note_ended();
-        }
+        let fault = self.running[index].as_mut().and_then(Running::note_ended);
+        let how = fault.unwrap_or(how);
         if let Some(state) = self.state.instances.iter_mut().find(|state| state.instance == name) {
             state.ended = Some(how.clone());
         }

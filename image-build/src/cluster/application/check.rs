@@ -46,7 +46,7 @@ impl Application {
         if self.services.is_empty() || self.services.len() > SERVICES_MAX {
             return Err(fault(&["services"], format!("describe 1 to {SERVICES_MAX} services")));
         }
-        for network in self.networks.keys().filter(|name| !is_name(name)) {
+        if let Some(network) = self.networks.keys().find(|name| !is_name(name)) {
             return Err(fault(&["networks", network], name_rule("a network", network)));
         }
         Ok(())

@@ -79,7 +79,11 @@ fn unknown_and_missing_keys_are_named_with_their_line() {
 fn ports_must_exist_and_differ() {
     let cases = [
         ("port = 80\n", "port = 81\n", "a.toml:19: services.web.health.port: port 81 is in neither"),
-        ("expose = [6379, 8083]", "expose = [6379, 6379, 8083]", "services.store.expose: port 6379 is listed"),
+        (
+            "expose = [6379, 8083]",
+            "expose = [6379, 6379, 8083]",
+            "services.store.expose: port 6379 is listed",
+        ),
         ("\"0.0.0.0:8080:80\"", "\"8080:80\", \"8080:81\"", "port 8080 of the host is published by web"),
         ("\"0.0.0.0:8080:80\"", "\"8080\"", "a.toml:16: services.web.ports: \"8080\" publishes no port"),
         ("{store:6379}", "{store:6380}", "environment.REDIS_URL: store has no port 6380"),

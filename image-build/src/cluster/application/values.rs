@@ -38,8 +38,10 @@ pub enum Condition {
 
 impl Memory {
     fn parse(text: &str) -> Option<Self> {
-        let (number, unit_mib) =
-            text.strip_suffix("MiB").map(|n| (n, 1)).or_else(|| text.strip_suffix("GiB").map(|n| (n, 1024)))?;
+        let (number, unit_mib) = text
+            .strip_suffix("MiB")
+            .map(|n| (n, 1))
+            .or_else(|| text.strip_suffix("GiB").map(|n| (n, 1024)))?;
         let mib = number.trim_end().parse::<u32>().ok()?.checked_mul(unit_mib)?;
         (MEMORY_MIB_MIN..=MEMORY_MIB_MAX).contains(&mib).then_some(Self { mib })
     }

@@ -4,9 +4,9 @@
 use std::io;
 use std::net::SocketAddrV4;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,7 @@ use crate::cluster::plan::Instance;
 use crate::cluster::ports::{Ports, reachable};
 use crate::cluster::probe::{self, Answer};
 use crate::cluster::run_dir::{HealthAddress, InstanceState, RunDir};
+use crate::fault::Watch;
 use crate::guest::Verdict;
 
 /// Least time between two questions for health.
@@ -28,6 +29,8 @@ const QUESTION_INTERVAL: Duration = Duration::from_millis(50);
 const ANSWER_TIMEOUT_MIN: Duration = Duration::from_millis(100);
 /// How long later questions wait at most: on a busy machine a healthy guest may take a while.
 const ANSWER_TIMEOUT_MAX: Duration = Duration::from_secs(2);
+/// How long a machine that has reported a fault may take to end itself.
+const FAULT_GRACE: Duration = Duration::from_millis(500);
 /// How long a log may take to end after its machine has.
 const LOG_END_TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -45,6 +48,8 @@ pub struct Running {
     has_ended: bool,
     /// Ends the questions for health.
     enough: Arc<AtomicBool>,
+    /// The first line of its output that says it cannot go on.
+    fault: Arc<Mutex<Watch>>,
     /// Closes when the log is complete.
     log_end: Receiver<()>,
 }
@@ -77,18 +82,20 @@ impl Starting<'_> {
         drop(command);
         let process = Identity::of(child.id())?;
         let handle = Handle::of_child(&child)?;
-        let log_end = copy_log(log, output);
+        let fault = Arc::new(Mutex::new(Watch::default()));
+        let log_end = copy_log(log, output, index, Arc::clone(&fault), outbox.clone());
         wait_for_end(child, index, outbox.clone());
         let enough = Arc::new(AtomicBool::new(false));
         ask_for_health(index, health.clone(), Arc::clone(&enough), outbox);
         let running = Running {
             handle,
             deadline: started + Duration::from_secs(instance.health.timeout_s),
-            problem: String::new(),
+            problem: "no answer yet".to_owned(),
             started,
             is_healthy: false,
             has_ended: false,
             enough,
+            fault,
             log_end,
         };
         Ok((running, self.state(process, health)))
@@ -137,28 +144,56 @@ impl Running {
         elapsed_ms(self.started)
     }
 
-    /// Notes that its process has ended.
-    pub fn note_ended(&mut self) {
-        self.has_ended = true;
-        self.enough.store(true, Ordering::Relaxed);
+    /// Notes that its process has ended; gives the fault that it has reported, if any.
+    pub fn note_ended(&mut self) -> Option<String> {
+        self.finish();
+        self.fault()
+    }
+
+    /// The fault that it has reported, if any.
+    pub fn fault(&self) -> Option<String> {
+        let watch = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
+        watch.first_fault().map(str::to_owned)
     }
 
     /// Waits, a little, until the log of the ended process is complete.
     pub fn finish(&mut self) {
-        self.note_ended();
+        self.has_ended = true;
+        self.enough.store(true, Ordering::Relaxed);
         // Nothing is ever sent: either the log's end closes the channel, or it takes too long.
         let _ = self.log_end.recv_timeout(LOG_END_TIMEOUT);
     }
 }
 
-fn copy_log(mut log: LogWriter, output: io::PipeReader) -> Receiver<()> {
+fn copy_log(
+    mut log: LogWriter,
+    output: io::PipeReader,
+    index: usize,
+    fault: Arc<Mutex<Watch>>,
+    outbox: Sender<Message>,
+) -> Receiver<()> {
     let (end, log_end) = mpsc::channel();
     thread::spawn(move || {
+        let look = |line: &str| {
+            let mut watch = fault.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_first = watch.first_fault().is_none();
+            if watch.line(line.as_bytes()) && is_first {
+                end_soon(index, outbox.clone());
+            }
+        };
         // A log that cannot be copied any further ends here; the machine goes on.
-        let _ = log.copy(output);
+        let _ = log.copy(output, look);
         drop(end);
     });
     log_end
+}
+
+/// Some faults leave a machine idling for ever. Others end it by themselves, after some more words.
+fn end_soon(index: usize, outbox: Sender<Message>) {
+    thread::spawn(move || {
+        thread::sleep(FAULT_GRACE);
+        let _ = outbox.send(Message::Faulty(index));
+    });
 }
 
 fn wait_for_end(mut child: Child, index: usize, outbox: Sender<Message>) {

@@ -1,5 +1,7 @@
 //! Applications of stand-in processes: what starts when, and what is left when something goes wrong.
 
+use std::collections::BTreeMap;
+use std::io;
 use std::net::TcpListener;
 use std::sync::mpsc;
 use std::thread;
@@ -7,7 +9,7 @@ use std::thread;
 use super::*;
 use crate::cluster::application::Application;
 use crate::cluster::machine::tests::platform;
-use crate::cluster::plan::Choices;
+use crate::cluster::plan::{Choices, Draft};
 use crate::cluster::run_dir::tests::temporary;
 
 /// Two services, of which the second waits for the first.
@@ -52,8 +54,6 @@ fn sleeping(answer: &'static str) -> impl Fn(&Plan, &Instance, &Ports) -> Result
     }
 }
 
-use std::io;
-
 fn shell(script: &str) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", script]);
@@ -67,7 +67,8 @@ fn run_with(
     mut react: impl FnMut(&Event, &Sender<Message>),
 ) -> Vec<Event> {
     let application = Application::parse("t.toml", TWO).expect("a description");
-    let plan = Plan::new(application, &Choices::default(), platform()).expect("a plan");
+    let draft = Draft::new(application, &Choices::default()).expect("a plan");
+    let plan = draft.complete(platform(), BTreeMap::new());
     let (outbox, inbox) = mpsc::channel();
     let sender = outbox.clone();
     let mut events = Vec::new();
@@ -132,9 +133,18 @@ fn a_machine_that_dies_at_boot_shows_its_last_words() {
     let dying = |_: &Plan, _: &Instance, _: &Ports| Ok(shell("echo panic: no memory >&2; exit 1"));
     let events = run_with(&run_dir, &dying, |_, _| {});
     let Some(Event::Failed { message, log }) = events.last() else { panic!("{events:?}") };
-    assert!(message.starts_with("store-1 ended "), "{message}");
+    assert!(message.starts_with("store-1 failed "), "{message}");
     assert!(message.ends_with("it ended with an error"), "{message}");
     assert_eq!(log, &["panic: no memory"]);
+}
+
+#[test]
+fn a_machine_that_panics_and_goes_on_idling_is_stopped_with_its_words() {
+    let (_folder, run_dir) = temporary();
+    let idling = |_: &Plan, _: &Instance, _: &Ports| Ok(shell("echo 'PANIC: no route'; exec sleep 600"));
+    let events = run_with(&run_dir, &idling, |_, _| {});
+    let Some(Event::Failed { message, .. }) = events.last() else { panic!("{events:?}") };
+    assert!(message.starts_with("store-1 failed ") && message.ends_with(": PANIC: no route"), "{message}");
 }
 
 #[test]

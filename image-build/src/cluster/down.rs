@@ -1,0 +1,171 @@
+//! `cargo down`: stops the application, also one whose supervisor has crashed. It ends no process but
+//! those that the state file identifies beyond their numbers.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+use super::identity::Handle;
+use super::run_dir::{RunDir, State};
+
+/// How long the supervisor is given to stop everything in order.
+const SUPERVISOR_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a machine left behind is given to end.
+const MACHINE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a supervisor that has the lock may take to write its first state.
+const STATE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often that is looked at.
+const POLL: Duration = Duration::from_millis(20);
+
+/// Stops the application and says what was stopped.
+///
+/// # Errors
+/// When something cannot be stopped or the state file not be removed.
+pub fn down(run_dir: &RunDir) -> Result<()> {
+    match run_dir.read_state() {
+        Ok(None) if !starts_right_now(run_dir)? => {
+            println!("nothing runs");
+            return Ok(());
+        }
+        Ok(_) => {}
+        Err(error) => eprintln!("{error:#}; removing it"),
+    }
+    let stopped = match run_dir.read_state() {
+        Ok(Some(state)) => stop(&state)?,
+        _ => Vec::new(),
+    };
+    run_dir.remove_state()?;
+    match stopped.as_slice() {
+        [] => println!("cleared what an earlier run had left; nothing was running"),
+        stopped => println!("stopped {}", stopped.join(", ")),
+    }
+    Ok(())
+}
+
+/// Stops whatever an earlier run has left. The caller has the lock, so there is no supervisor any more.
+///
+/// # Errors
+/// When something cannot be stopped or the state file not be removed.
+pub fn clear_left_overs(run_dir: &RunDir) -> Result<()> {
+    if let Ok(Some(state)) = run_dir.read_state() {
+        stop(&state)?;
+    }
+    run_dir.remove_state()
+}
+
+/// Whether a supervisor has just taken the lock; then its state is waited for.
+fn starts_right_now(run_dir: &RunDir) -> Result<bool> {
+    let end = Instant::now() + STATE_TIMEOUT;
+    while run_dir.try_lock()?.is_none() {
+        if matches!(run_dir.read_state(), Ok(Some(_))) {
+            return Ok(true);
+        }
+        if Instant::now() >= end {
+            bail!(
+                "`cargo up` is starting or stopping in {}: try again in a moment",
+                run_dir.path().display()
+            );
+        }
+        thread::sleep(POLL);
+    }
+    Ok(false)
+}
+
+/// Stops all processes of a state; gives the names of the instances that were running.
+fn stop(state: &State) -> Result<Vec<String>> {
+    let running: Vec<(&str, Handle)> = state
+        .instances
+        .iter()
+        .filter_map(|instance| Some((instance.instance.as_str(), instance.process.open()?)))
+        .collect();
+    if let Some(supervisor) = state.supervisor.open() {
+        supervisor.terminate();
+        if !supervisor.ended_within(SUPERVISOR_TIMEOUT) {
+            supervisor.kill();
+        }
+    }
+    for (_, handle) in &running {
+        if !handle.ended_within(Duration::ZERO) {
+            handle.stop(MACHINE_TIMEOUT);
+        }
+    }
+    for (name, handle) in &running {
+        if !handle.ended_within(MACHINE_TIMEOUT) {
+            bail!("{name} does not end: end its process by hand, see `cargo ps`");
+        }
+    }
+    Ok(running.into_iter().map(|(name, _)| name.to_owned()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Child, Command};
+
+    use super::*;
+    use crate::cluster::identity::Identity;
+    use crate::cluster::plan::tests::one_service;
+    use crate::cluster::run_dir::tests::temporary;
+    use crate::cluster::run_dir::{HealthAddress, InstanceState};
+
+    fn sleeper() -> Child {
+        Command::new("sleep").arg("600").spawn().expect("sleep runs")
+    }
+
+    fn state(supervisor: &Child, machine: &Child) -> State {
+        let identity = |child: &Child| Identity::of(child.id()).expect("it runs");
+        let mut state = State::new(identity(supervisor), one_service(1, 1));
+        let address = "127.0.0.1:1".parse().expect("an address");
+        state.instances.push(InstanceState {
+            service: "web".to_owned(),
+            instance: "web-1".to_owned(),
+            process: identity(machine),
+            endpoint: String::new(),
+            published: true,
+            health: HealthAddress { address, path: "/".to_owned() },
+            started_ms: 0,
+            healthy_after_ms: None,
+            ended: None,
+        });
+        state
+    }
+
+    #[test]
+    fn machines_left_behind_by_a_crash_are_stopped() {
+        let (_folder, run_dir) = temporary();
+        let (mut supervisor, mut machine) = (sleeper(), sleeper());
+        let state = state(&supervisor, &machine);
+        supervisor.kill().expect("it runs");
+        supervisor.wait().expect("its status");
+        run_dir.write_state(&state).expect("room");
+        let rows = crate::cluster::ps::rows(&run_dir).expect("a state");
+        assert_eq!(rows[0].pid, Some(machine.id().cast_signed()));
+        down(&run_dir).expect("stopped");
+        machine.wait().expect("its status");
+        assert!(run_dir.read_state().expect("readable").is_none());
+        down(&run_dir).expect("nothing runs");
+    }
+
+    #[test]
+    fn a_state_whose_processes_have_all_ended_is_cleared() {
+        let (_folder, run_dir) = temporary();
+        let (mut supervisor, mut machine) = (sleeper(), sleeper());
+        let state = state(&supervisor, &machine);
+        for child in [&mut supervisor, &mut machine] {
+            child.kill().expect("it runs");
+            child.wait().expect("its status");
+        }
+        run_dir.write_state(&state).expect("room");
+        assert_eq!(stop(&state).expect("nothing to stop"), Vec::<String>::new());
+        clear_left_overs(&run_dir).expect("cleared");
+        assert!(run_dir.read_state().expect("readable").is_none());
+    }
+
+    #[test]
+    fn a_state_file_that_is_not_understood_is_removed() {
+        let (_folder, run_dir) = temporary();
+        std::fs::write(run_dir.path().join("state.json"), "{").expect("written");
+        down(&run_dir).expect("cleared");
+        assert!(run_dir.read_state().expect("readable").is_none());
+    }
+}

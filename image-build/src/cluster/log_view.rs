@@ -1,0 +1,75 @@
+//! The logs of several instances as one stream: in the order of time, each line behind its instance's
+//! name. It reads files and writes none.
+
+use std::io::{self, Write};
+
+use super::log_file::{Line, LogReader};
+use super::run_dir::RunDir;
+use super::style::Style;
+
+/// Logs that are looked at together.
+#[derive(Debug)]
+pub struct LogView {
+    readers: Vec<(String, LogReader)>,
+    width: usize,
+    style: Style,
+}
+
+impl LogView {
+    /// The logs of these instances, from their oldest lines on.
+    pub fn new(run_dir: &RunDir, instances: &[String], style: Style) -> Self {
+        let reader = |name: &String| (name.clone(), LogReader::from_start(run_dir.log_path(name)));
+        let width = instances.iter().map(String::len).max().unwrap_or(0);
+        Self { readers: instances.iter().map(reader).collect(), width, style }
+    }
+
+    /// Writes what has come since the last call; of each instance at most the last `lines_max` lines.
+    ///
+    /// # Errors
+    /// When a log cannot be read or the output not be written.
+    pub fn write_new(&mut self, output: &mut impl Write, lines_max: usize) -> io::Result<()> {
+        let mut all: Vec<(usize, Line)> = Vec::new();
+        for (index, (_, reader)) in self.readers.iter_mut().enumerate() {
+            let lines = reader.read()?;
+            let skipped = lines.len().saturating_sub(lines_max);
+            all.extend(lines.into_iter().skip(skipped).map(|line| (index, line)));
+        }
+        // The sort keeps lines of one instance in order when they came within one millisecond.
+        all.sort_by_key(|(_, line)| line.at_ms);
+        for (index, line) in &all {
+            let name = &self.readers[*index].0;
+            let prefix = self.style.instance(*index, &format!("{name:width$} |", width = self.width));
+            writeln!(output, "{prefix} {}", line.text)?;
+        }
+        output.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::log_file::{LOG_BYTES_MAX, LogWriter};
+    use crate::cluster::run_dir::tests::temporary;
+
+    #[test]
+    fn lines_of_all_instances_come_in_the_order_of_time() {
+        let (_folder, run_dir) = temporary();
+        let names = ["store-1".to_owned(), "vote-1".to_owned()];
+        let open = |name| LogWriter::open(run_dir.log_path(name), LOG_BYTES_MAX).expect("a log");
+        let (mut store, mut vote) = (open("store-1"), open("vote-1"));
+        let line = |at_ms, text: &str| Line { at_ms, text: text.to_owned() };
+        store.write(&line(10, "listening")).expect("room");
+        vote.write(&line(5, "starting")).expect("room");
+        vote.write(&line(15, "ready")).expect("room");
+        let mut view = LogView::new(&run_dir, &names, Style::Plain);
+        let mut output = Vec::new();
+        view.write_new(&mut output, usize::MAX).expect("readable");
+        let expected = "vote-1  | starting\nstore-1 | listening\nvote-1  | ready\n";
+        assert_eq!(String::from_utf8(output).expect("text"), expected);
+        store.write(&line(20, "a")).expect("room");
+        store.write(&line(21, "b")).expect("room");
+        let mut output = Vec::new();
+        view.write_new(&mut output, 1).expect("readable");
+        assert_eq!(output, b"store-1 | b\n");
+    }
+}

@@ -1,0 +1,144 @@
+//! What `up`, `down`, `ps` and `logs` are told on the command line. Their work is elsewhere.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use clap::{Args, ValueEnum};
+
+use super::plan::Choices;
+use crate::accelerator::Choice;
+use crate::qemu::Machine;
+
+/// How machines are connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, ValueEnum)]
+pub enum Net {
+    /// QEMU's own network for each machine, joined through the host's loopback; needs no rights
+    #[default]
+    User,
+    /// A bridge of the host; not available yet
+    Tap,
+}
+
+/// `up`: boots the whole application.
+#[derive(Args, Clone, Debug, Default)]
+pub struct UpOptions {
+    /// Go on in the background once everything is healthy
+    #[arg(short, long)]
+    pub detach: bool,
+    /// What runs the guests' instructions
+    #[arg(long, value_enum, default_value_t)]
+    pub accel: Choice,
+    /// The virtual hardware
+    #[arg(long, value_enum, default_value_t)]
+    pub machine: Machine,
+    /// How the machines are connected
+    #[arg(long, value_enum, default_value_t)]
+    pub net: Net,
+    /// Run this many instances of a service
+    #[arg(long, value_name = "SERVICE=NUMBER", value_parser = service_and_number)]
+    pub scale: Vec<(String, u16)>,
+    /// Publish a service at another port of the host
+    #[arg(long, value_name = "SERVICE=PORT", value_parser = service_and_number)]
+    pub publish: Vec<(String, u16)>,
+    /// Use this Redis instead of the store, such as redis://127.0.0.1:6379
+    #[arg(long, value_name = "URL")]
+    pub redis: Option<String>,
+    /// Keep results there instead of in the store, such as postgres://user:password@127.0.0.1/votes
+    #[arg(long, value_name = "URL")]
+    pub results: Option<String>,
+    /// Keep the store's data in this folder; not available yet
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// The description of the application [default: voting-app.toml of this workspace]
+    #[arg(long, value_name = "TOML")]
+    pub file: Option<PathBuf>,
+}
+
+/// `ps`: what runs.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct PsOptions {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `logs`: what the services say.
+#[derive(Args, Clone, Debug, Default)]
+pub struct LogsOptions {
+    /// A service (vote) or one of its instances (vote-1) [default: all]
+    pub service: Option<String>,
+    /// Go on as long as the application runs
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Begin with this many of each instance's last lines [default: all]
+    #[arg(short = 'n', long, value_name = "LINES")]
+    pub tail: Option<usize>,
+}
+
+fn service_and_number(text: &str) -> Result<(String, u16), String> {
+    let parts = text.split_once('=').and_then(|(name, number)| Some((name, number.parse::<u16>().ok()?)));
+    match parts {
+        Some((name, number)) if !name.is_empty() && number != 0 => Ok((name.to_owned(), number)),
+        _ => Err("give a service and a number from 1 to 65535, such as vote=2".to_owned()),
+    }
+}
+
+impl UpOptions {
+    /// The choices among what is possible yet.
+    ///
+    /// # Errors
+    /// When one is not possible yet, or two contradict each other.
+    pub fn choices(&self) -> Result<Choices> {
+        if self.net == Net::Tap {
+            bail!("--net tap is not available yet: leave it out, and the user network is used");
+        }
+        if let Some(folder) = &self.data {
+            bail!(
+                "--data {} is not available yet, the store keeps its data in memory: leave it out, or keep the data in a Redis with --redis URL",
+                folder.display()
+            );
+        }
+        Ok(Choices {
+            scale: distinct("--scale", &self.scale)?,
+            publish: distinct("--publish", &self.publish)?,
+            redis: self.redis.clone(),
+            results: self.results.clone(),
+        })
+    }
+}
+
+fn distinct(option: &str, pairs: &[(String, u16)]) -> Result<BTreeMap<String, u16>> {
+    let mut map = BTreeMap::new();
+    for (service, number) in pairs {
+        if map.insert(service.clone(), *number).is_some() {
+            bail!("{option} is given twice for {service}: give it once");
+        }
+    }
+    Ok(map)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_possible_yet_is_refused_with_the_way_out() {
+        let refusal = |options: UpOptions| options.choices().expect_err("refused").to_string();
+        assert!(refusal(UpOptions { net: Net::Tap, ..UpOptions::default() }).contains("leave it out"));
+        let data = Some(PathBuf::from("/data"));
+        assert!(
+            refusal(UpOptions { data, ..UpOptions::default() }).starts_with("--data /data is not available")
+        );
+        let twice = vec![("vote".to_owned(), 2), ("vote".to_owned(), 3)];
+        assert!(refusal(UpOptions { scale: twice, ..UpOptions::default() }).contains("given twice for vote"));
+    }
+
+    #[test]
+    fn a_service_and_a_number_are_told_apart() {
+        assert_eq!(service_and_number("vote=2"), Ok(("vote".to_owned(), 2)));
+        for wrong in ["", "vote", "=2", "vote=", "vote=0", "vote=x", "vote=-1", "vote=65536"] {
+            assert!(service_and_number(wrong).is_err(), "{wrong}");
+        }
+    }
+}

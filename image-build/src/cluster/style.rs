@@ -1,0 +1,47 @@
+//! Colours for a terminal, and none where there is no terminal or the user wants none.
+
+use std::io::IsTerminal;
+
+/// Whether text may carry colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// It is for a terminal.
+    Coloured,
+    /// It is for a file, a pipe or a reader who wants none.
+    Plain,
+}
+
+/// Colours of instances, as codes of ECMA-48: readable on dark and on light ground.
+const COLOURS: [u8; 6] = [36, 33, 32, 35, 34, 31];
+const BOLD: u8 = 1;
+const DIM: u8 = 2;
+
+impl Style {
+    /// The style for this process' standard output. `NO_COLOR` is honoured: <https://no-color.org>.
+    pub fn of_output() -> Self {
+        let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        if std::io::stdout().is_terminal() && !unwanted { Self::Coloured } else { Self::Plain }
+    }
+
+    /// Text in the colour of the instance with this place.
+    pub fn instance(self, index: usize, text: &str) -> String {
+        self.wrap(COLOURS[index % COLOURS.len()], text)
+    }
+
+    /// Text that stands out.
+    pub fn bold(self, text: &str) -> String {
+        self.wrap(BOLD, text)
+    }
+
+    /// Text that stands back.
+    pub fn dim(self, text: &str) -> String {
+        self.wrap(DIM, text)
+    }
+
+    fn wrap(self, code: u8, text: &str) -> String {
+        match self {
+            Self::Coloured => format!("\u{1b}[{code}m{text}\u{1b}[0m"),
+            Self::Plain => text.to_owned(),
+        }
+    }
+}

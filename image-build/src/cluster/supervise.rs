@@ -1,0 +1,85 @@
+//! The hidden command `supervise`: the supervisor as a process of its own, in a session of its own, so
+//! that it outlives its terminal when it is let go. `up` starts it; nobody else is meant to.
+
+use std::io::{self, BufRead, Write};
+use std::sync::mpsc::{self, Sender};
+use std::thread;
+
+use anyhow::{Context, Result, bail};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use super::event::{Event, LEAVE, Order};
+use super::plan::{Instance, Plan};
+use super::ports::Ports;
+use super::run_dir::{Lock, RunDir};
+use super::supervisor::{Connections, Message, run};
+use super::{down, machine};
+use crate::process;
+
+/// Why everything is stopped when the supervisor is asked to end.
+const ASKED: &str = "stopped by `cargo down`";
+/// Why everything is stopped when the starter ends without letting the supervisor go.
+const ALONE: &str = "interrupted";
+
+/// Reads an order and carries it out, until everything is stopped. The calling thread has to be the main
+/// one.
+///
+/// # Errors
+/// When there is no order, or signals cannot be caught. Everything later is told as an event.
+pub fn supervise() -> Result<()> {
+    // It fails only for the leader of a group, which then has a session of its own already.
+    let _ = rustix::process::setsid();
+    let mut line = String::new();
+    io::stdin().read_line(&mut line)?;
+    let Order { run_dir, plan } = serde_json::from_str(&line).context("`supervise` is for `up` alone")?;
+    let (outbox, inbox) = mpsc::channel();
+    watch_signals(outbox.clone())?;
+    watch_starter(outbox.clone());
+    let mut tell = tell;
+    match prepare(run_dir) {
+        Err(error) => tell(Event::Failed { message: format!("{error:#}"), log: Vec::new() }),
+        Ok((run_dir, _lock)) => {
+            run(&run_dir, plan, Connections { command: &command, inbox, outbox, tell: &mut tell });
+        }
+    }
+    Ok(())
+}
+
+fn prepare(path: std::path::PathBuf) -> Result<(RunDir, Lock)> {
+    let run_dir = RunDir::open(path)?;
+    let Some(lock) = run_dir.try_lock()? else {
+        bail!(
+            "another `cargo up` of this workspace is running: see `cargo ps`, or stop it with `cargo down`"
+        );
+    };
+    down::clear_left_overs(&run_dir)?;
+    Ok((run_dir, lock))
+}
+
+fn command(plan: &Plan, instance: &Instance, ports: &Ports) -> Result<std::process::Command> {
+    process::bound(&machine::command(plan, instance, ports)?)
+}
+
+/// Writes an event. When the starter has gone, nobody needs it.
+fn tell(event: Event) {
+    if let Ok(mut line) = serde_json::to_string(&event) {
+        line.push('\n');
+        let _ = io::stdout().write_all(line.as_bytes());
+    }
+}
+
+fn watch_signals(outbox: Sender<Message>) -> Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("signals cannot be caught")?;
+    thread::spawn(move || signals.forever().try_for_each(|_| outbox.send(Message::Stop(ASKED))));
+    Ok(())
+}
+
+/// The starter's end of the pipe closes when it ends, however it ends.
+fn watch_starter(outbox: Sender<Message>) {
+    thread::spawn(move || {
+        let word = io::stdin().lock().lines().next();
+        let is_let_go = matches!(&word, Some(Ok(word)) if word == LEAVE);
+        outbox.send(if is_let_go { Message::Leave } else { Message::Stop(ALONE) })
+    });
+}

@@ -1,0 +1,89 @@
+//! `cargo up`: sets up and builds what is missing, has a supervisor start the application, and shows how
+//! it goes. What runs belongs to the supervisor, so this process may end at any time.
+
+mod front;
+mod supervisor_process;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::UNIX_EPOCH;
+
+use anyhow::{Context, Result, bail};
+
+use super::application::{Application, FILE_BYTES_MAX};
+use super::interrupt::Interrupts;
+use super::machine::Platform;
+use super::options::UpOptions;
+use super::plan::{Draft, Image, Plan};
+use super::ports::Ports;
+use super::run_dir::RunDir;
+use super::style::Style;
+use super::summary::summary;
+use crate::workspace::Workspace;
+use crate::{accelerator, image, packages, setup};
+
+/// The description of the application when no other is named.
+const FILE_DEFAULT: &str = "voting-app.toml";
+
+/// Boots the application. It returns when the application is up and goes on alone, or has ended.
+///
+/// # Errors
+/// When anything is wrong; then nothing runs that did not run before.
+pub fn up(workspace: &Workspace, run_dir: &RunDir, options: &UpOptions) -> Result<ExitCode> {
+    let interrupts = Interrupts::catch()?;
+    let draft = Draft::new(read_application(workspace, options)?, &options.choices()?)?;
+    // A port that is taken is found before minutes go into a build. Ours may be taken by what is up.
+    if run_dir.try_lock()?.is_some() {
+        Ports::reserve(&draft.instances)?;
+    }
+    let plan = prepare(workspace, options, draft)?;
+    if let Some(state) = run_dir.read_state()?.filter(|state| state.supervisor.runs()) {
+        if state.up && state.plan == plan {
+            print!("{}", summary(&state, None, Style::of_output()));
+            println!("\nIt was up already, with these images and options.");
+            return Ok(ExitCode::SUCCESS);
+        }
+        bail!(
+            "{} is running already, with other images or options: stop it first with `cargo down`",
+            state.plan.application
+        );
+    }
+    front::Front::start(run_dir, plan, &interrupts)?.watch(options.detach)
+}
+
+fn read_application(workspace: &Workspace, options: &UpOptions) -> Result<Application> {
+    let default = workspace.root.join(FILE_DEFAULT);
+    let path = options.file.as_deref().unwrap_or(&default);
+    let name = path.strip_prefix(&workspace.root).unwrap_or(path).display().to_string();
+    Ok(Application::parse(&name, &read_text(path)?)?)
+}
+
+/// The text of a file, of which no more is read than can be a description.
+fn read_text(path: &Path) -> Result<String> {
+    let read = || -> std::io::Result<String> {
+        let mut text = String::new();
+        fs::File::open(path)?.take(FILE_BYTES_MAX as u64 + 1).read_to_string(&mut text)?;
+        Ok(text)
+    };
+    read().with_context(|| {
+        format!("cannot read {}: give the description of the application with --file", path.display())
+    })
+}
+
+/// Sets up and builds what is missing.
+fn prepare(workspace: &Workspace, options: &UpOptions, draft: Draft) -> Result<Plan> {
+    packages::ensure_qemu()?;
+    setup::ensure(workspace)?;
+    let accelerator = accelerator::choose(workspace, options.accel)?;
+    let mut images = BTreeMap::new();
+    for built in image::build(workspace, &draft.packages())? {
+        let metadata = fs::metadata(&built.path)?;
+        let written_ns = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        let written_ns = u64::try_from(written_ns).unwrap_or(u64::MAX);
+        images.insert(built.name, Image { path: built.path, bytes: built.bytes, written_ns });
+    }
+    Ok(draft.complete(Platform { machine: options.machine, accelerator }, images))
+}

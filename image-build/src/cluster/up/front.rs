@@ -1,0 +1,172 @@
+//! What people see of a starting and running application, and what their Ctrl-C does. It decides nothing
+//! about machines.
+
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, anyhow, bail};
+
+use super::supervisor_process::{Heard, SupervisorProcess};
+use crate::cluster::event::Event;
+use crate::cluster::interrupt::{Interrupt, Interrupts, STATUS_SIGNAL};
+use crate::cluster::log_view::LogView;
+use crate::cluster::plan::Plan;
+use crate::cluster::progress::Progress;
+use crate::cluster::run_dir::RunDir;
+use crate::cluster::style::Style;
+use crate::cluster::summary::summary;
+
+/// How often logs are looked at for new lines.
+const LOG_INTERVAL: Duration = Duration::from_millis(100);
+/// How long the supervisor is given to stop everything.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The process that the user started, while its application runs.
+pub struct Front<'a> {
+    run_dir: &'a RunDir,
+    instances: Vec<String>,
+    supervisor: SupervisorProcess,
+    heard: Receiver<Heard>,
+    style: Style,
+}
+
+impl<'a> Front<'a> {
+    /// Has the application started.
+    pub fn start(run_dir: &'a RunDir, plan: Plan, interrupts: &Interrupts) -> Result<Self> {
+        let instances = plan.instances.iter().map(|instance| instance.name.clone()).collect();
+        let (sender, heard) = mpsc::channel();
+        let interrupted = sender.clone();
+        // Nobody listens any more when this process is about to end anyway.
+        interrupts.listen(move |interrupt| drop(interrupted.send(Heard::Interrupt(interrupt))));
+        let supervisor = SupervisorProcess::start(run_dir, plan, sender)?;
+        Ok(Self { run_dir, instances, supervisor, heard, style: Style::of_output() })
+    }
+
+    /// Shows how the application comes up, and then what it says; in detached mode it ends in between.
+    pub fn watch(mut self, detach: bool) -> Result<ExitCode> {
+        match self.watch_start()? {
+            Some(interrupt) => return self.stop_after(interrupt, "interrupted: everything is stopped"),
+            None if detach => self.leave()?,
+            None => return self.watch_logs(),
+        }
+        println!("\n`cargo logs -f` shows what it says, `cargo ps` how it is, `cargo down` stops it.");
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Returns when everything is healthy, or the user has interrupted.
+    fn watch_start(&mut self) -> Result<Option<Interrupt>> {
+        let mut progress = Progress::new(&self.instances, io::stderr().is_terminal());
+        loop {
+            // The sender for signals lives as long as the process, so the channel never closes.
+            match self.heard.recv()? {
+                Heard::Event(Event::Up { after_ms }) => {
+                    progress.finish();
+                    return self.print_summary(after_ms).map(|()| None);
+                }
+                Heard::Event(event) => {
+                    progress.show(&event);
+                    if let Event::Failed { message, log } = event {
+                        return Err(failure(&message, &log));
+                    }
+                }
+                Heard::Gone => return Err(self.supervisor_crashed()),
+                Heard::Interrupt(interrupt) => return Ok(Some(interrupt)),
+            }
+        }
+    }
+
+    fn print_summary(&self, after_ms: u64) -> Result<()> {
+        if let Some(state) = self.run_dir.read_state()? {
+            print!("{}", summary(&state, Some(after_ms), self.style));
+        }
+        Ok(())
+    }
+
+    fn leave(&mut self) -> Result<()> {
+        self.supervisor.leave()?;
+        loop {
+            match self.heard.recv()? {
+                Heard::Event(Event::Left) => return Ok(()),
+                Heard::Event(Event::Ended { instance, how }) => eprintln!("{instance} has ended: {how}"),
+                Heard::Event(Event::Stopped) => bail!("everything was stopped while it came up"),
+                Heard::Gone => return Err(self.supervisor_crashed()),
+                Heard::Event(_) | Heard::Interrupt(_) => {}
+            }
+        }
+    }
+
+    /// Streams logs until the application ends or the user has had enough.
+    fn watch_logs(mut self) -> Result<ExitCode> {
+        println!("\nCtrl-C stops everything.\n");
+        let mut view = LogView::new(self.run_dir, &self.instances, self.style);
+        let mut left = self.instances.len();
+        loop {
+            let heard = self.heard.recv_timeout(LOG_INTERVAL);
+            // A closed output is no reason to stop the application.
+            let _ = view.write_new(&mut io::stdout(), usize::MAX);
+            match heard {
+                Ok(Heard::Event(Event::Ended { instance, how })) => {
+                    left = left.saturating_sub(1);
+                    eprintln!("{instance} has ended: {how}");
+                }
+                Ok(Heard::Event(Event::Stopped)) if left == 0 => {
+                    bail!("all instances have ended: see `cargo logs`")
+                }
+                Ok(Heard::Event(Event::Stopped)) => {
+                    println!("stopped by `cargo down`");
+                    return Ok(ExitCode::SUCCESS);
+                }
+                Ok(Heard::Event(Event::Failed { message, log })) => return Err(failure(&message, &log)),
+                Ok(Heard::Gone) => return Err(self.supervisor_crashed()),
+                Ok(Heard::Interrupt(_)) => {
+                    self.stop();
+                    println!("\neverything is stopped");
+                    return Ok(ExitCode::SUCCESS);
+                }
+                Ok(Heard::Event(_)) | Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Err(self.supervisor_crashed()),
+            }
+        }
+    }
+
+    fn stop_after(mut self, Interrupt(signal): Interrupt, message: &str) -> Result<ExitCode> {
+        self.stop();
+        eprintln!("\n{message}");
+        Ok(ExitCode::from(u8::try_from(STATUS_SIGNAL + signal).unwrap_or(u8::MAX)))
+    }
+
+    /// Has everything stopped and waits for that. A further interrupt does it the hard way.
+    fn stop(&mut self) {
+        self.supervisor.stop();
+        let end = Instant::now() + STOP_TIMEOUT;
+        loop {
+            match self.heard.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                Ok(Heard::Gone) => return,
+                Ok(Heard::Event(_)) => {}
+                Ok(Heard::Interrupt(_)) | Err(_) => return self.supervisor.kill(),
+            }
+        }
+    }
+
+    fn supervisor_crashed(&mut self) -> anyhow::Error {
+        self.supervisor.kill();
+        let path = self.run_dir.path().join("supervisor.err");
+        anyhow!(
+            "the supervisor has ended unexpectedly, and all machines with it: see {}; `cargo down` clears up",
+            path.display()
+        )
+    }
+}
+
+fn failure(message: &str, log: &[String]) -> anyhow::Error {
+    let mut text = message.to_owned();
+    if !log.is_empty() {
+        text += "\nits last lines:";
+        for line in log {
+            text += &format!("\n  {line}");
+        }
+    }
+    anyhow!(text)
+}
