@@ -108,11 +108,43 @@ impl Buffer {
         count
     }
 
+    /// Space for `bytes` more, to be filled in pieces without asking the buffer about each.
+    ///
+    /// # Errors
+    /// [`Full`] when so many do not fit within the limit.
+    pub fn reserve(&mut self, bytes: usize) -> Result<Room<'_>, Full> {
+        if bytes > self.space() {
+            return Err(Full { wanted: bytes, space: self.space() });
+        }
+        self.compact_for(bytes);
+        self.bytes.reserve(bytes);
+        Ok(Room { bytes: &mut self.bytes, left: bytes })
+    }
+
     /// Moves the rest to the front when appending `count` bytes would otherwise grow the allocation.
     fn compact_for(&mut self, count: usize) {
         if self.start > 0 && self.bytes.len() + count > self.bytes.capacity() {
             self.bytes.drain(..self.start);
             self.start = 0;
+        }
+    }
+}
+
+/// Reserved space at the end of a [`Buffer`].
+#[derive(Debug)]
+pub struct Room<'a> {
+    bytes: &'a mut Vec<u8>,
+    left: usize,
+}
+
+impl Room<'_> {
+    /// Appends `piece`; a piece beyond what was reserved is a mistake of the caller and is left out.
+    #[inline]
+    pub fn put(&mut self, piece: &[u8]) {
+        debug_assert!(piece.len() <= self.left, "{} bytes in {} reserved", piece.len(), self.left);
+        if let Some(left) = self.left.checked_sub(piece.len()) {
+            self.left = left;
+            self.bytes.extend_from_slice(piece);
         }
     }
 }
@@ -136,6 +168,17 @@ mod tests {
         assert_eq!(buffer.as_slice(), b"abc");
         assert_eq!(buffer.write_some(b"de"), 1);
         assert_eq!(buffer.as_slice(), b"abcd");
+    }
+
+    #[test]
+    fn reserved_space_is_bounded_and_may_stay_unused() {
+        let mut buffer = Buffer::new(4);
+        assert_eq!(buffer.reserve(5).err(), Some(Full { wanted: 5, space: 4 }));
+        let mut room = buffer.reserve(4).expect("fits");
+        room.put(b"ab");
+        room.put(b"c");
+        assert_eq!(buffer.as_slice(), b"abc");
+        assert_eq!(buffer.space(), 1);
     }
 
     #[test]

@@ -61,17 +61,26 @@ pub(super) struct Framing<'a> {
     pub date: &'a [u8],
 }
 
+/// How a head says where the body ends.
+#[derive(Clone, Copy, Debug)]
+enum Length<'a> {
+    None,
+    Chunked,
+    /// Decimal digits.
+    Bytes(&'a [u8]),
+}
+
 /// Writes a whole response.
 pub(super) fn write(response: &Response<'_>, framing: Framing<'_>, output: &mut Buffer) -> Result<(), Full> {
     let status = &STATUSES[position(response.status)];
     let bodiless = matches!(status.code, 204 | 304);
     let body = if bodiless || framing.head_only { &[] } else { response.body };
     let mut digits = [0; DIGITS_MAX];
-    let length: [&[u8]; 3] = match bodiless {
-        true => [&[]; 3],
-        false => [b"Content-Length: ", decimal(response.body.len(), &mut digits), b"\r\n"],
+    let length = match bodiless {
+        true => Length::None,
+        false => Length::Bytes(decimal(response.body.len(), &mut digits)),
     };
-    write_head(status, response, &length, framing, body, output)
+    write_head(status, response, length, framing, body, output)
 }
 
 /// Writes the head of a response whose body follows in pieces: chunks, or on HTTP/1.0 bytes up to the end of the
@@ -82,45 +91,66 @@ pub(super) fn write_stream_head(
     framing: Framing<'_>,
     output: &mut Buffer,
 ) -> Result<(), Full> {
-    let coding: &[u8] = match framing.version {
-        Version::One => b"Transfer-Encoding: chunked\r\n",
-        Version::Zero => &[],
+    let length = match framing.version {
+        Version::One => Length::Chunked,
+        Version::Zero => Length::None,
     };
     let response = Response::new(200, content_type, &[]).with_headers(headers);
-    write_head(&STATUSES[position(200)], &response, &[coding], framing, &[], output)
+    write_head(&STATUSES[position(200)], &response, length, framing, &[], output)
 }
 
 /// Writes a piece of a chunked body, which must not be empty: that would be the last chunk.
 pub(super) fn write_chunk(bytes: &[u8], output: &mut Buffer) -> Result<(), Full> {
     let mut digits = [0; DIGITS_MAX];
-    write_all(&[hexadecimal(bytes.len(), &mut digits), b"\r\n", bytes, b"\r\n"], output)
+    let size = hexadecimal(bytes.len(), &mut digits);
+    let mut room = output.reserve(size.len() + bytes.len() + 4)?;
+    room.put(size);
+    room.put(b"\r\n");
+    room.put(bytes);
+    room.put(b"\r\n");
+    Ok(())
 }
 
 fn write_head(
     status: &Status,
     response: &Response<'_>,
-    length: &[&[u8]],
+    length: Length<'_>,
     framing: Framing<'_>,
     body: &[u8],
     output: &mut Buffer,
 ) -> Result<(), Full> {
-    let bytes = head_bytes_max(response, framing.date) + body.len();
-    if bytes > output.space() {
-        return Err(Full { wanted: bytes, space: output.space() });
-    }
-    write_all(&[status.line.as_bytes(), framing.date], output)?;
+    let mut room = output.reserve(head_bytes_max(response, framing.date) + body.len())?;
+    room.put(status.line.as_bytes());
+    room.put(framing.date);
     if !response.content_type.is_empty() {
-        write_all(&[b"Content-Type: ", response.content_type.as_bytes(), b"\r\n"], output)?;
+        room.put(b"Content-Type: ");
+        room.put(response.content_type.as_bytes());
+        room.put(b"\r\n");
     }
-    write_all(length, output)?;
-    write_all(&[connection_line(framing)], output)?;
+    match length {
+        Length::None => {}
+        Length::Chunked => room.put(b"Transfer-Encoding: chunked\r\n"),
+        Length::Bytes(digits) => {
+            room.put(b"Content-Length: ");
+            room.put(digits);
+            room.put(b"\r\n");
+        }
+    }
+    room.put(connection_line(framing));
     if let Some(cookie) = response.set_cookie {
-        write_all(&[b"Set-Cookie: ", cookie.as_bytes(), b"\r\n"], output)?;
+        room.put(b"Set-Cookie: ");
+        room.put(cookie.as_bytes());
+        room.put(b"\r\n");
     }
     for (name, value) in response.headers {
-        write_all(&[name.as_bytes(), b": ", value.as_bytes(), b"\r\n"], output)?;
+        room.put(name.as_bytes());
+        room.put(b": ");
+        room.put(value.as_bytes());
+        room.put(b"\r\n");
     }
-    write_all(&[b"\r\n", body], output)
+    room.put(b"\r\n");
+    room.put(body);
+    Ok(())
 }
 
 /// Says only what is not the version's default.
@@ -138,14 +168,6 @@ fn head_bytes_max(response: &Response<'_>, date: &[u8]) -> usize {
     const FIXED: usize = 256;
     let lines = response.headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum::<usize>();
     FIXED + date.len() + response.content_type.len() + response.set_cookie.map_or(0, str::len) + lines
-}
-
-fn write_all(pieces: &[&[u8]], output: &mut Buffer) -> Result<(), Full> {
-    let bytes = pieces.iter().map(|piece| piece.len()).sum::<usize>();
-    if bytes > output.space() {
-        return Err(Full { wanted: bytes, space: output.space() });
-    }
-    pieces.iter().try_for_each(|piece| output.write(piece))
 }
 
 /// Digits of the largest number, in either base.
