@@ -6,6 +6,8 @@
 #![no_std]
 
 extern crate alloc;
+#[cfg(target_os = "linux")]
+extern crate std;
 
 pub mod assets;
 pub mod connections;
@@ -13,6 +15,8 @@ pub mod entropy;
 #[cfg(target_os = "hermit")]
 pub mod hermit;
 pub mod http;
+#[cfg(target_os = "linux")]
+pub mod linux;
 pub mod log_line;
 pub mod metrics;
 pub mod network;

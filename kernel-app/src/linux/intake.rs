@@ -1,0 +1,160 @@
+//! How connections come in: epoll's news, accepted connections, and dials that succeeded.
+//!
+//! Moves no bytes.
+
+use std::io::{self, ErrorKind};
+use std::vec::Vec;
+
+use mio::net::TcpStream;
+use mio::{Events, Interest, Token};
+
+use super::dial;
+use super::network::{ACCEPT_RETRY, ACCEPTS_PER_TURN_MAX, FIRST_LISTENER, LinuxNetwork, Port, STOP, WAKER};
+use super::socket::{Lost, Socket};
+use crate::connections::{CONNECTIONS_MAX, Connections};
+use crate::network::{Event, Unreachable};
+use crate::service::Origin;
+use wire::Instant;
+
+/// How a new socket stands with epoll.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Known {
+    Not,
+    AsDial,
+}
+
+impl LinuxNetwork {
+    /// Sorts what epoll said: sockets with news go to the queue.
+    pub(super) fn take_news(&mut self, connections: &mut Connections, events: &mut Vec<Event>) {
+        let news = core::mem::replace(&mut self.news, Events::with_capacity(0));
+        for event in &news {
+            match event.token() {
+                WAKER => self.dials.take_answers(self.poll.registry()),
+                STOP => self.must_stop = true,
+                Token(token) if token >= FIRST_LISTENER => self.ports[token - FIRST_LISTENER].waiting = true,
+                Token(token) if token >= dial::FIRST_TOKEN => {
+                    self.dial_news(token - dial::FIRST_TOKEN, connections, events);
+                }
+                Token(index) => self.socket_news(index, event),
+            }
+        }
+        self.news = news;
+    }
+
+    fn socket_news(&mut self, index: usize, event: &mio::event::Event) {
+        let Some(Some(socket)) = self.sockets.get_mut(index) else { return };
+        match socket.note(event) {
+            Ok(()) => self.enqueue(index),
+            Err(Lost) => self.finish(index),
+        }
+    }
+
+    fn dial_news(&mut self, index: usize, connections: &mut Connections, events: &mut Vec<Event>) {
+        let Some(made) = self.dials.progress(index, self.poll.registry()) else { return };
+        let (service, peer) = (made.service, made.peer);
+        let owner = (service, Origin::Peer(peer));
+        if self.adopt(made.stream, Known::AsDial, owner, connections, events).is_none() {
+            make_room(connections);
+            events.push(Event::Unreachable { service, peer, reason: Unreachable::NoRoom });
+        }
+    }
+
+    /// Gives a new socket its place in the table and with epoll; none when there is none, which
+    /// closes the socket.
+    fn adopt(
+        &mut self,
+        mut stream: TcpStream,
+        known: Known,
+        (service, origin): (usize, Origin),
+        connections: &mut Connections,
+        events: &mut Vec<Event>,
+    ) -> Option<()> {
+        let id = connections.open(service, origin)?;
+        let (token, interest) = (Token(id.index()), Interest::READABLE | Interest::WRITABLE);
+        let registry = self.poll.registry();
+        let registered = match known {
+            Known::Not => registry.register(&mut stream, token, interest),
+            Known::AsDial => registry.reregister(&mut stream, token, interest),
+        };
+        if registered.is_err() {
+            connections.remove(id);
+            return None;
+        }
+        if self.sockets.len() <= id.index() {
+            self.sockets.resize_with(id.index() + 1, || None);
+        }
+        self.sockets[id.index()] = Some(Socket::new(stream, id));
+        events.push(Event::Opened(id));
+        // What a client sends first is often there already.
+        self.enqueue(id.index());
+        Some(())
+    }
+
+    /// Accepts from every port where connections wait, as long as the table has room.
+    pub(super) fn accept(&mut self, now: Instant, connections: &mut Connections, events: &mut Vec<Event>) {
+        if self.accept_at.is_some_and(|at| at > now) {
+            return;
+        }
+        self.accept_at = None;
+        for index in 0..self.ports.len() {
+            for _ in 0..ACCEPTS_PER_TURN_MAX {
+                if !self.ports[index].waiting {
+                    break;
+                }
+                if connections.len() >= CONNECTIONS_MAX {
+                    return make_room(connections);
+                }
+                if let Err(error) = self.accept_one(index, connections, events) {
+                    log::warn!("cannot accept a connection: {error}; trying again");
+                    self.accept_at = Some(now + ACCEPT_RETRY);
+                    return make_room(connections);
+                }
+            }
+        }
+    }
+
+    /// Accepts one connection. Errors are those that will be met again, such as too many open files.
+    fn accept_one(
+        &mut self,
+        index: usize,
+        connections: &mut Connections,
+        events: &mut Vec<Event>,
+    ) -> io::Result<()> {
+        let Port { listener, service, origin, waiting } = &mut self.ports[index];
+        match listener.accept() {
+            Ok((stream, _)) => {
+                let owner = (*service, *origin);
+                let adopted = self.adopt(stream, Known::Not, owner, connections, events);
+                adopted.ok_or_else(|| io::Error::from(ErrorKind::OutOfMemory))
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                *waiting = false;
+                Ok(())
+            }
+            Err(error) if concerns_one_connection(&error) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Whether an error of `accept` is only that of the connection that would have been accepted:
+/// accept(2) hands over network errors that were pending on it.
+fn concerns_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Interrupted
+            | ErrorKind::ConnectionAborted
+            | ErrorKind::ConnectionReset
+            | ErrorKind::HostUnreachable
+            | ErrorKind::NetworkUnreachable
+            | ErrorKind::NetworkDown
+            | ErrorKind::TimedOut
+    )
+}
+
+/// Ends the connection that has been idle for longest, if one is idle.
+fn make_room(connections: &mut Connections) {
+    if let Some(id) = connections.longest_idle() {
+        connections.abort(id);
+    }
+}

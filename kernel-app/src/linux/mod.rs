@@ -1,0 +1,17 @@
+//! A program as an ordinary Linux process: the kernel's sockets, clock and entropy.
+//!
+//! The same [`Runtime`](crate::runtime::Runtime) as everywhere drives the services; this module only
+//! gives it what the substrate has, and turns signals and errors into an exit status.
+
+mod dial;
+mod intake;
+mod logger;
+mod network;
+mod platform;
+mod resolver;
+mod signals;
+mod socket;
+mod transfer;
+
+pub use network::LinuxNetwork;
+pub use platform::{LinuxClock, LinuxEntropy, run};

@@ -1,0 +1,173 @@
+//! The process: settings, clock, entropy, the loop, and the exit status.
+//!
+//! Knows nothing of sockets beyond the runtime's turn and wait.
+
+use core::fmt::Display;
+use core::net::{IpAddr, Ipv4Addr};
+use core::time::Duration;
+use std::io::{self, Write as _};
+use std::string::ToString as _;
+use std::time::{Instant as SystemInstant, SystemTime};
+
+use super::network::LinuxNetwork;
+use super::{logger, signals};
+use crate::connections::CONNECTIONS_MAX;
+use crate::entropy::Entropy;
+use crate::program::Program;
+use crate::runtime::{Runtime, StartError};
+use crate::settings::{SettingError, Settings};
+use wire::Instant;
+
+/// Exit status after SIGTERM or SIGINT.
+const STATUS_STOPPED: i32 = 0;
+/// Exit status when the program cannot start, say because a port is taken.
+const STATUS_CANNOT_START: i32 = 1;
+/// Exit status when a setting cannot be used.
+const STATUS_BAD_SETTING: i32 = 2;
+/// Files that are open besides connections: listeners, epoll, pipes, logs, data.
+const OTHER_FILES_MAX: u64 = 128;
+
+/// Runs a program until SIGTERM or SIGINT; returns the exit status.
+pub fn run(name: &'static str, program: Program) -> i32 {
+    match start(name, program) {
+        Ok(runtime) => serve(runtime),
+        Err(failure) => {
+            // Nobody is left to tell when stderr is gone.
+            let _ = writeln!(io::stderr(), "{name}: {}", failure.message);
+            failure.status
+        }
+    }
+}
+
+/// Why there is no running program.
+struct Failure {
+    status: i32,
+    message: std::string::String,
+}
+
+impl Failure {
+    fn cannot_start(message: impl Display) -> Self {
+        Self { status: STATUS_CANNOT_START, message: message.to_string() }
+    }
+}
+
+impl From<SettingError> for Failure {
+    fn from(error: SettingError) -> Self {
+        Self { status: STATUS_BAD_SETTING, message: error.to_string() }
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        let status = match error {
+            StartError::Listen(_) => STATUS_CANNOT_START,
+            StartError::NoSuchService { .. } => STATUS_BAD_SETTING,
+        };
+        Self { status, message: error.to_string() }
+    }
+}
+
+fn start(name: &'static str, program: Program) -> Result<Runtime<LinuxNetwork>, Failure> {
+    let settings = settings_of_process();
+    logger::install(name, &settings)?;
+    let services = program(&settings)?;
+    let address = listen_address(&settings)?;
+    allow_files(CONNECTIONS_MAX as u64 + OTHER_FILES_MAX);
+    let mut network = LinuxNetwork::new(address).map_err(Failure::cannot_start)?;
+    let stop = signals::stop_stream().map_err(Failure::cannot_start)?;
+    network.stop_on(stop).map_err(Failure::cannot_start)?;
+    Ok(Runtime::new(network, services)?)
+}
+
+fn serve(mut runtime: Runtime<LinuxNetwork>) -> i32 {
+    let clock = LinuxClock::new();
+    let mut entropy = LinuxEntropy;
+    log::info!("running as a Linux process, pid {}", std::process::id());
+    while !runtime.network_mut().must_stop() {
+        let due = runtime.turn(clock.now(), clock.unix_time(), &mut entropy);
+        runtime.wait(clock.now(), due);
+    }
+    log::info!("stopped by a signal");
+    STATUS_STOPPED
+}
+
+/// The environment; what is not UTF-8 is no setting of ours.
+fn settings_of_process() -> Settings {
+    let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    Settings::from_pairs(std::env::vars_os().filter_map(text))
+}
+
+/// `IP` is the node's own address, as in a guest; here it says where to listen.
+fn listen_address(settings: &Settings) -> Result<IpAddr, SettingError> {
+    let Some(value) = settings.get("IP") else { return Ok(IpAddr::V4(Ipv4Addr::UNSPECIFIED)) };
+    value.parse().map_err(|_| SettingError {
+        name: "IP",
+        value: value.chars().take(logger::VALUE_CHARS_MAX).collect(),
+        expected: "an address of this machine to listen on, such as 127.0.0.1",
+    })
+}
+
+/// Raises the limit of open files to what a full connection table needs, as far as it may.
+fn allow_files(wanted: u64) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let most = limit.maximum.unwrap_or(u64::MAX);
+    if limit.current.is_some_and(|current| current < wanted) {
+        let current = Some(wanted.min(most));
+        if setrlimit(Resource::Nofile, Rlimit { current, maximum: limit.maximum }).is_err() || most < wanted {
+            log::warn!(
+                "fewer than {wanted} files may be open: raise `ulimit -n` for {CONNECTIONS_MAX} connections"
+            );
+        }
+    }
+}
+
+/// The kernel's monotonic and wall clock.
+#[derive(Debug)]
+pub struct LinuxClock {
+    start: SystemInstant,
+}
+
+impl Default for LinuxClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl LinuxClock {
+    /// A clock that starts now.
+    pub fn new() -> Self {
+        Self { start: SystemInstant::now() }
+    }
+
+    /// Time since the start.
+    pub fn now(&self) -> Instant {
+        Instant::ZERO + self.start.elapsed()
+    }
+
+    /// Time since 1970; zero when the machine believes that it is earlier.
+    pub fn unix_time(&self) -> Duration {
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+    }
+}
+
+/// The kernel's random number generator.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LinuxEntropy;
+
+impl Entropy for LinuxEntropy {
+    /// # Panics
+    /// When the kernel has no random numbers: cookies must not become guessable.
+    fn fill(&mut self, bytes: &mut [u8]) {
+        let mut filled = 0;
+        while filled < bytes.len() {
+            match rustix::rand::getrandom(&mut bytes[filled..], rustix::rand::GetRandomFlags::empty()) {
+                Ok(count) => filled += count,
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => panic!("the kernel gives no random bytes: {error}"),
+            }
+        }
+    }
+}
