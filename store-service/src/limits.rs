@@ -8,8 +8,10 @@ use core::time::Duration;
 /// Most RESP clients at a time; the rest of the node's connections are left to HTTP.
 pub const CLIENTS_MAX: usize = 512;
 
-/// Keys and values, unless `MAXMEMORY` says otherwise. Counted as they lie in memory, allocations included.
-pub const MEMORY_BYTES_DEFAULT: usize = 48 * 1024 * 1024;
+/// Keys and values, unless `MAXMEMORY` says otherwise: half of a machine of 64 MiB. Counted as they lie
+/// in memory, allocations and growing tables included; votes in a queue take some 160 bytes and a
+/// voter's result some 210.
+pub const MEMORY_BYTES_DEFAULT: usize = 32 * 1024 * 1024;
 /// The least that `MAXMEMORY` may say.
 pub const MEMORY_BYTES_MIN: usize = 1024 * 1024;
 /// Beyond the limit, what hashes and counters may still take, as a fraction of it: a full queue must be
@@ -19,7 +21,7 @@ pub const MEMORY_RESERVE_DIVISOR: usize = 8;
 /// Most commands between `MULTI` and `EXEC`.
 pub const QUEUE_COMMANDS_MAX: usize = 1024;
 /// Most bytes of queued commands, of all clients together.
-pub const QUEUE_BYTES_MAX: usize = 4 * 1024 * 1024;
+pub const QUEUE_BYTES_MAX: usize = 1024 * 1024;
 /// A queue's storage above this is given back after `EXEC`.
 pub const QUEUE_BYTES_KEPT: usize = 16 * 1024;
 
@@ -29,14 +31,12 @@ pub const WAIT_BYTES_MAX: usize = 1024 * 1024;
 pub const WAIT_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// Longest reply to one request.
-pub const REPLY_BYTES_MAX: usize = 4 * 1024 * 1024;
+pub const REPLY_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// When all clients together have this much to be sent, replies longer than [`REPLY_BYTES_SCARCE`] are
 /// refused.
-pub const REPLIES_BYTES_MAX: usize = 8 * 1024 * 1024;
+pub const REPLIES_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Longest reply while replies are scarce; more than any one element needs.
 pub const REPLY_BYTES_SCARCE: usize = 2 * wire::resp::COMMAND_BYTES_MAX;
-/// A client's requests wait while it has this much to be sent to it.
-pub const REPLY_BYTES_PAUSE: usize = 64 * 1024;
 /// Room for the errors that take the place of replies that are too long.
 pub const REPLY_BYTES_ERRORS: usize = QUEUE_COMMANDS_MAX * 128;
 /// Reply storage above this is given back once the client has it.

@@ -14,12 +14,14 @@ pub(super) type Hash = IndexMap<Box<[u8]>, Box<[u8]>, SecretHash>;
 
 /// What an allocation takes beyond its bytes, rounding and bookkeeping together.
 const ALLOCATION_BYTES: usize = 16;
-/// What a key takes beyond its name and value: its slots in the table, with room to grow.
-pub(super) const KEY_BYTES: usize = 192;
-/// What an element takes beyond its bytes: 16 in the list, which may be half empty.
-pub(super) const ELEMENT_BYTES: usize = 32 + ALLOCATION_BYTES;
-/// What a field takes beyond its name and value: 40 and 8 in the tables, which may be half empty.
-pub(super) const FIELD_BYTES: usize = 80 + 2 * ALLOCATION_BYTES;
+/// What a key takes beyond its name and value: 104 and 10 in the tables, of which there are two, one
+/// twice as large, while they grow.
+pub(super) const KEY_BYTES: usize = 352 + 2 * ALLOCATION_BYTES;
+/// What an element takes beyond its bytes: 16 in the list, of which there are two, one twice as large,
+/// while it grows.
+pub(super) const ELEMENT_BYTES: usize = 3 * 16 + ALLOCATION_BYTES;
+/// What a field takes beyond its name and value: 40 and 10 in the tables; the larger one grows alone.
+pub(super) const FIELD_BYTES: usize = 112 + 2 * ALLOCATION_BYTES;
 
 /// What a key holds.
 #[derive(Debug)]

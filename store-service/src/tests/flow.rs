@@ -216,7 +216,7 @@ fn metrics_and_health_are_served_over_http() {
         "store_commands_total{command=\"rpush\"} 1\n",
         "store_errors_total 1\n",
         "store_clients 1\n",
-        "store_memory_max_bytes 50331648\n",
+        "store_memory_max_bytes 33554432\n",
     ] {
         assert!(metrics.contains(line), "{line} in {metrics}");
     }

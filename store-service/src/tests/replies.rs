@@ -93,7 +93,7 @@ fn what_redis_cannot_be_asked_for_is_the_stores_own() {
     assert_eq!(bench.ask(client, "CLIENT SETINFO lib-name redis-py"), r"+OK\r\n");
     assert_eq!(bench.ask(client, "CLIENT ID"), r":1\r\n");
     assert_eq!(bench.ask(client, "TIME"), r"*2\r\n$10\r\n1700000000\r\n$2\r\n42\r\n");
-    assert_eq!(bench.ask(client, "CONFIG GET maxmemory"), r"*2\r\n$9\r\nmaxmemory\r\n$8\r\n50331648\r\n");
+    assert_eq!(bench.ask(client, "CONFIG GET maxmemory"), r"*2\r\n$9\r\nmaxmemory\r\n$8\r\n33554432\r\n");
     let reply = bench.ask(client, "SET k v EX 10");
     assert!(reply.starts_with("-ERR this store keeps no expiry times"), "{reply}");
     assert_eq!(bench.ask(client, "BLPOP k 1e3"), r"-ERR timeout is not a float or out of range\r\n");
@@ -123,7 +123,7 @@ fn info_has_the_sections_that_are_asked_for() {
     bench.ask(client, "RPUSH votes 1");
     let all = bench.ask(client, "INFO");
     for field in
-        ["# Server", "redis_version:7.0.15", "connected_clients:1", "maxmemory:50331648", "db0:keys=1,"]
+        ["# Server", "redis_version:7.0.15", "connected_clients:1", "maxmemory:33554432", "db0:keys=1,"]
     {
         assert!(all.contains(field), "{field} in {all}");
     }
