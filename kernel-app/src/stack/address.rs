@@ -99,6 +99,8 @@ impl Addressing {
         };
         match address {
             Some(address) => log::info!("DHCP lease: {address}"),
+            // The protocol also starts in this state.
+            None if interface.ipv4_addr().is_none() => {}
             None => log::warn!("DHCP lease lost, asking for a new one"),
         }
         set_address(interface, address, gateway);
