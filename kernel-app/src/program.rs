@@ -48,8 +48,13 @@ macro_rules! program {
         // declared here, with arrays that it never frees.
         #[allow(unsafe_code)]
         #[unsafe(no_mangle)]
-        pub extern "C" fn runtime_entry(argc: i32, argv: *const *const u8, env: *const *const u8) -> ! {
-            $crate::hermit::run($name, $program, argc, argv, env)
+        pub extern "C" fn runtime_entry(
+            _argc: i32,
+            _argv: *const *const u8,
+            environment: *const *const u8,
+        ) -> ! {
+            // SAFETY: the kernel hands over an array of strings that ends with a null pointer.
+            unsafe { $crate::hermit::run($name, $program, environment) }
         }
     };
 }

@@ -72,8 +72,7 @@ fn open_network(settings: &Settings, entropy: &mut dyn Entropy, clock: &Clock) -
     let transport = NetTransport::find().unwrap_or_else(|| {
         stop("no virtio-net device: start the machine with one (QEMU: -device virtio-net-pci,netdev=...)")
     });
-    let device =
-        NetDevice::new(transport).unwrap_or_else(|error| stop(error));
+    let device = NetDevice::new(transport).unwrap_or_else(|error| stop(error));
     let config = StackConfig {
         hardware_address: device.address(),
         address: Address::from_settings(settings),
