@@ -9,6 +9,7 @@ use std::time::Duration;
 use kernel_app::program::Program;
 use kernel_app::settings::Settings;
 use kernel_app::simulator::client::{Client, RequestId, get, post_form};
+use kernel_app::simulator::random::Random;
 use kernel_app::simulator::{Conditions, NodeId, Simulation};
 
 const STORE: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
@@ -23,12 +24,17 @@ const WATCHER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 101);
 const COUNTED_WITHIN: Duration = Duration::from_millis(500);
 /// The same after a worker came back: a stale connection's vote is found when a new one has waited.
 const COUNTED_AFTER_A_CRASH_WITHIN: Duration = Duration::from_secs(15);
+/// The same on a rough network, where any reply can be late by some retransmissions.
+const COUNTED_AFTER_MISHAPS_WITHIN: Duration = Duration::from_secs(60);
 /// A change reaches those who watch within this time.
 const SHOWN_WITHIN: Duration = Duration::from_millis(200);
 /// A vote that cannot be queued is refused within this time.
 const REFUSED_WITHIN: Duration = Duration::from_secs(1);
 const LIMIT: Duration = Duration::from_secs(120);
 const VOTER_CONNECTIONS: usize = 16;
+
+/// A voter and a choice.
+type Vote = (usize, &'static str);
 
 /// The application as its users meet it.
 struct Application {
@@ -93,12 +99,12 @@ impl Application {
     }
 
     /// Votes, and waits until every vote is acknowledged.
-    fn vote_and_wait(&mut self, votes: impl IntoIterator<Item = (usize, &'static str)>) {
+    fn vote_and_wait(&mut self, votes: impl IntoIterator<Item = Vote>) {
         assert_eq!(self.vote_once(votes), [], "votes that were refused");
     }
 
     /// The same, by voters who try again when they are asked to.
-    fn vote_with_patience(&mut self, votes: impl IntoIterator<Item = (usize, &'static str)>) {
+    fn vote_with_patience(&mut self, votes: impl IntoIterator<Item = Vote>) {
         let mut left = self.vote_once(votes);
         while !left.is_empty() {
             self.simulation.run_for(Duration::from_secs(1));
@@ -107,11 +113,18 @@ impl Application {
     }
 
     /// Votes; gives those that were refused for the time being.
-    fn vote_once(
-        &mut self,
-        votes: impl IntoIterator<Item = (usize, &'static str)>,
-    ) -> Vec<(usize, &'static str)> {
-        let requests: Vec<_> = votes.into_iter().map(|vote| (vote, self.vote(vote.0, vote.1))).collect();
+    fn vote_once(&mut self, votes: impl IntoIterator<Item = Vote>) -> Vec<Vote> {
+        let cast = self.cast(votes);
+        self.refused(cast)
+    }
+
+    /// Votes without waiting.
+    fn cast(&mut self, votes: impl IntoIterator<Item = Vote>) -> Vec<(Vote, RequestId)> {
+        votes.into_iter().map(|vote| (vote, self.vote(vote.0, vote.1))).collect()
+    }
+
+    /// Waits for the answers, and gives the votes that were refused for the time being.
+    fn refused(&mut self, cast: Vec<(Vote, RequestId)>) -> Vec<Vote> {
         let Self { simulation, voters, .. } = self;
         simulation.run_until(|_| voters.unanswered() == 0, LIMIT).expect("every vote is answered");
         let status = |request| voters.response(request).map(|response| response.status);
@@ -121,28 +134,33 @@ impl Application {
             None | Some(503) => Some(vote),
             Some(status) => panic!("{status} to a vote"),
         };
-        requests.into_iter().filter_map(refused).collect()
+        cast.into_iter().filter_map(refused).collect()
     }
 
     /// Asks for the scores until they are these.
     fn wait_for_scores(&mut self, expected: &str, within: Duration) {
         let end = self.simulation.now() + within;
         loop {
-            let request = self.simulation.send(&self.watcher, &get("/api/scores"));
-            let Self { simulation, watcher, .. } = self;
-            simulation.run_until(|_| watcher.response(request).is_some(), LIMIT).expect("scores");
-            let scores = watcher.response(request).expect("answered").text();
-            if scores.trim() == expected {
+            let scores = self.scores();
+            if scores.as_deref() == Some(expected) {
                 return;
             }
-            assert!(self.simulation.now() < end, "{scores} instead of {expected} after {within:?}");
+            assert!(self.simulation.now() < end, "{scores:?} instead of {expected} after {within:?}");
             self.simulation.run_for(Duration::from_millis(10));
         }
+    }
+
+    /// The scores, unless the connection is lost first.
+    fn scores(&mut self) -> Option<String> {
+        let request = self.simulation.send(&self.watcher, &get("/api/scores"));
+        let Self { simulation, watcher, .. } = self;
+        simulation.run_until(|_| watcher.unanswered() == 0, LIMIT).expect("an answer");
+        Some(watcher.response(request)?.text().trim().to_string())
     }
 }
 
 /// 300 voters: 200 for a, 100 for b, ten of whom change from a.
-fn seed_votes() -> impl Iterator<Item = (usize, &'static str)> {
+fn seed_votes() -> impl Iterator<Item = Vote> {
     let changed = (200..210).map(|voter| (voter, "a"));
     changed.chain((0..300).map(|voter| (voter, if voter < 200 { "a" } else { "b" })))
 }
@@ -253,4 +271,119 @@ fn without_a_store_pages_are_served_and_votes_are_refused_until_it_is_back() {
     application.simulation.run_for(Duration::from_secs(5));
     application.vote_and_wait([(2, "b")]);
     application.wait_for_scores(r#"{"a":0,"b":1,"total":1}"#, COUNTED_WITHIN);
+}
+
+/// What can happen to the application while people vote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mishap {
+    WorkerKilled,
+    WorkerCutOff,
+    VoteCutOff,
+    ResultKilled,
+    None,
+}
+
+impl Mishap {
+    fn draw(random: &mut Random) -> Self {
+        let all = [Self::WorkerKilled, Self::WorkerCutOff, Self::VoteCutOff, Self::ResultKilled, Self::None];
+        all[(random.next() % all.len() as u64) as usize]
+    }
+
+    fn begin(self, simulation: &mut Simulation, [store, worker, vote, result]: [NodeId; 4]) {
+        match self {
+            Self::WorkerKilled => simulation.crash(worker),
+            Self::WorkerCutOff => simulation.connect(store, worker, false),
+            Self::VoteCutOff => simulation.connect(store, vote, false),
+            Self::ResultKilled => simulation.crash(result),
+            Self::None => {}
+        }
+    }
+
+    /// Makes it good; once more changes nothing.
+    fn end(self, simulation: &mut Simulation, [store, worker, vote, result]: [NodeId; 4]) {
+        simulation.connect(store, worker, true);
+        simulation.connect(store, vote, true);
+        for node in [worker, result] {
+            if !simulation.is_up(node) {
+                simulation.restart(node).expect("starts");
+            }
+        }
+    }
+}
+
+/// People vote, change their minds, are refused and try again, on a rough network and through mishaps;
+/// in the end everybody's last choice counts, which was acknowledged.
+fn assert_last_choices_win(seed: u64) {
+    let mut application = Application::in_four_images(seed);
+    let nodes = application.nodes[..].try_into().expect("four nodes");
+    application.simulation.set_conditions(ROUGH);
+    let mut random = Random::new(seed);
+    let mut choices = [""; 100];
+    let mut mishap = Mishap::None;
+    for _ in 0..12 {
+        let cast = application.cast(change_some(&mut choices, &mut random));
+        application.simulation.run_for(random.up_to(Duration::from_millis(60)));
+        if random.happens(600_000) {
+            mishap.end(&mut application.simulation, nodes);
+            mishap = Mishap::draw(&mut random);
+            mishap.begin(&mut application.simulation, nodes);
+        }
+        application.simulation.run_for(random.up_to(Duration::from_secs(4)));
+        if mishap == Mishap::VoteCutOff {
+            mishap.end(&mut application.simulation, nodes);
+        }
+        let refused = application.refused(cast);
+        application.vote_with_patience(refused);
+    }
+    mishap.end(&mut application.simulation, nodes);
+    let count = |option| choices.iter().filter(|choice| **choice == option).count();
+    let (a, b) = (count("a"), count("b"));
+    let scores = format!(r#"{{"a":{a},"b":{b},"total":{}}}"#, a + b);
+    application.wait_for_scores(&scores, COUNTED_AFTER_MISHAPS_WITHIN);
+}
+
+/// The votes of those who choose, anew or for the first time.
+fn change_some(choices: &mut [&'static str], random: &mut Random) -> Vec<Vote> {
+    let mut votes = Vec::new();
+    for (voter, choice) in choices.iter_mut().enumerate() {
+        if random.happens(600_000) {
+            *choice = if random.happens(500_000) { "a" } else { "b" };
+            votes.push((voter, *choice));
+        }
+    }
+    votes
+}
+
+#[test]
+fn a_vote_taken_for_a_dead_worker_is_found_and_counted_before_newer_ones() {
+    let mut application = Application::in_four_images(6);
+    let worker = application.nodes[1];
+    let replace_worker = |simulation: &mut Simulation| {
+        // The store keeps the BLMOVE of the worker that is gone, and serves it first.
+        simulation.run_for(Duration::from_secs(1));
+        simulation.crash(worker);
+        simulation.restart(worker).expect("starts");
+        simulation.run_for(Duration::from_millis(500));
+    };
+    replace_worker(&mut application.simulation);
+    application.vote_and_wait([(1, "a")]);
+    application.wait_for_scores(r#"{"a":1,"b":0,"total":1}"#, COUNTED_AFTER_A_CRASH_WITHIN);
+
+    replace_worker(&mut application.simulation);
+    application.vote_and_wait([(2, "a")]);
+    application.simulation.run_for(Duration::from_millis(500));
+    application.vote_and_wait([(2, "b")]);
+    application.wait_for_scores(r#"{"a":1,"b":1,"total":2}"#, COUNTED_WITHIN);
+    application.simulation.run_for(COUNTED_AFTER_A_CRASH_WITHIN);
+    application.wait_for_scores(r#"{"a":1,"b":1,"total":2}"#, COUNTED_WITHIN);
+}
+
+#[test]
+fn the_last_acknowledged_choice_wins_through_mishaps() {
+    let first: u64 = std::env::var("SEED").map_or(0, |seed| seed.parse().expect("a number"));
+    for seed in first..first + 20 {
+        // Shown when the test fails: SEED=<seed> runs it again.
+        println!("seed {seed}");
+        assert_last_choices_win(seed);
+    }
 }
