@@ -39,10 +39,17 @@ pub struct Port {
     pub guest: u16,
     /// Number on the host.
     pub host: u16,
+    /// The setting that moves it, inside and outside.
+    #[serde(default = "port_setting")]
+    pub setting: String,
 }
 
 fn http() -> String {
     "http".to_owned()
+}
+
+fn port_setting() -> String {
+    "PORT".to_owned()
 }
 
 /// Memory of an image that is not in the list, such as a program of a test.

@@ -28,14 +28,17 @@ use crate::workspace::Workspace;
 use crate::{image, packages};
 
 /// Settings that programs know, taken from the caller's environment.
-pub const SETTINGS: [&str; 11] = [
+pub const SETTINGS: [&str; 14] = [
     "OPTION_A",
     "OPTION_B",
     "PORT",
     "HEALTH_PORT",
+    "RESULT_PORT",
+    "WORKER_PORT",
     "REDIS_URL",
     "RESULTS_URL",
     "INSTANCE",
+    "MAXMEMORY",
     "LOG",
     "IP",
     "GATEWAY",
@@ -89,7 +92,7 @@ fn launch(workspace: &Workspace, options: &Options) -> Result<Launch> {
     let accelerator = accelerator::choose(workspace, or_environment(options.accel, "ACCEL")?)?;
     let machine = or_environment(options.machine, "MACHINE")?;
     let environment = environment(facts.environment, |name| env::var_os(name))?;
-    let forwards = forwards(&facts.ports, environment.get("PORT"))?;
+    let forwards = forwards(&facts.ports, &environment)?;
     Ok(Launch {
         memory_mib: options.memory.unwrap_or(facts.memory_mib),
         command_line: CommandLine { environment, arguments: options.arguments.clone() },
@@ -136,26 +139,20 @@ fn environment(
 }
 
 /// The ports of the host that lead to the guest; each is checked, since QEMU says less about it.
-fn forwards(ports: &[manifest::Port], port_setting: Option<&String>) -> Result<Vec<Forward>> {
-    ports
-        .iter()
-        .enumerate()
-        .map(|(index, port)| {
-            // PORT moves the first port of a program, inside and outside.
-            let moved = port_setting.filter(|_| index == 0).map(|text| text.parse::<u16>());
-            let moved =
-                moved.transpose().ok().context("PORT cannot be used: give a TCP port from 1 to 65535")?;
-            let host = SocketAddrV4::new(Ipv4Addr::LOCALHOST, moved.unwrap_or(port.host));
-            if let Err(error) = TcpListener::bind(host) {
-                bail!(
-                    "port {} for {} cannot be used ({error}): end what listens there, or set PORT",
-                    host.port(),
-                    port.name
-                );
-            }
-            Ok(Forward { host, guest_port: moved.unwrap_or(port.guest) })
-        })
-        .collect()
+fn forwards(ports: &[manifest::Port], environment: &BTreeMap<String, String>) -> Result<Vec<Forward>> {
+    ports.iter().map(|port| forward(port, environment.get(&port.setting))).collect()
+}
+
+fn forward(port: &manifest::Port, moved: Option<&String>) -> Result<Forward> {
+    let moved = moved.map(|text| text.parse::<u16>()).transpose();
+    let moved =
+        moved.with_context(|| format!("{} cannot be used: give a TCP port from 1 to 65535", port.setting))?;
+    let host = SocketAddrV4::new(Ipv4Addr::LOCALHOST, moved.unwrap_or(port.host));
+    if let Err(error) = TcpListener::bind(host) {
+        let (number, name, setting) = (host.port(), &port.name, &port.setting);
+        bail!("port {number} for {name} cannot be used ({error}): end what listens there, or set {setting}");
+    }
+    Ok(Forward { host, guest_port: moved.unwrap_or(port.guest) })
 }
 
 /// Where to point a browser.

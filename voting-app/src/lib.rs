@@ -18,6 +18,9 @@ use unlisted::Unlisted;
 
 /// Where the services find the store when no other one is named.
 const STORE_IN_IMAGE: &str = "memory://store";
+/// Memory of the store's data unless `MAXMEMORY` says otherwise: the image is meant for a machine of
+/// 32 MiB, which four services share.
+const STORE_MEMORY_DEFAULT: &str = "8mb";
 /// Port of the result page unless `RESULT_PORT` says otherwise.
 const RESULT_PORT_DEFAULT: u16 = 8081;
 /// Port of the worker's health and metrics unless `WORKER_PORT` says otherwise.
@@ -39,7 +42,8 @@ pub fn program(settings: &Settings) -> Result<Vec<Box<dyn Service>>, SettingErro
     services.extend(worker::program(&on_port(settings.port("WORKER_PORT", WORKER_PORT_DEFAULT)?))?);
     services.extend(result_service::program(&on_port(settings.port("RESULT_PORT", RESULT_PORT_DEFAULT)?))?);
     if url == STORE_IN_IMAGE {
-        let store = store_service::program(&settings.with("PORT", ""))?;
+        let memory = settings.get("MAXMEMORY").unwrap_or(STORE_MEMORY_DEFAULT);
+        let store = store_service::program(&settings.with("PORT", "").with("MAXMEMORY", memory))?;
         services.extend(store.into_iter().map(|store| Box::new(Unlisted::new(store, "resp")) as _));
     }
     Ok(services)

@@ -32,9 +32,10 @@ mod supervisor;
 mod template;
 mod up;
 
+use std::env;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::workspace::Workspace;
 use run_dir::RunDir;
@@ -73,6 +74,17 @@ pub fn logs(workspace: &Workspace, options: &options::LogsOptions) -> Result<()>
     logs::logs(&run_dir(workspace)?, options)
 }
 
+/// The variable that tells applications of one clone apart, as compose's project name does.
+const PROJECT: &str = "VOTING_APP_PROJECT";
+/// The application that is meant when the variable is not set.
+const PROJECT_DEFAULT: &str = "run";
+
 fn run_dir(workspace: &Workspace) -> Result<RunDir> {
-    RunDir::open(workspace.state()?.join("run"))
+    let project = env::var(PROJECT).unwrap_or_else(|_| PROJECT_DEFAULT.to_owned());
+    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    ensure!(
+        !project.is_empty() && project.chars().all(allowed),
+        "{PROJECT}={project:?} cannot be used: give letters, digits, - and _"
+    );
+    RunDir::open(workspace.state()?.join(project))
 }
