@@ -112,8 +112,8 @@ struct Findings {
     drained: bool,
     /// The processing list holds something else than the batch.
     disturbed: bool,
-    /// Something was counted, or the queue was empty: nothing stands in the way of votes.
-    proven: bool,
+    /// The queue was empty when the batch was fetched.
+    exhausted: bool,
     /// Elements that were removed without being counted.
     restore: Vec<Vec<u8>>,
     /// The first error.
@@ -250,7 +250,9 @@ impl Mover {
             Phase::Replaying if !self.found.drained => self.replay(output),
             Phase::Replaying => {
                 self.phase = Phase::Working;
-                self.found.proven = !self.replayed;
+                if !self.replayed {
+                    self.prosper();
+                }
                 self.work(output)
             }
             Phase::Working if self.found.disturbed => {
@@ -263,13 +265,18 @@ impl Mover {
 
     /// One cycle: settles what is in the batch, and moves the next one behind it.
     fn work(&mut self, output: &mut Buffer) -> Result<(), Fault> {
-        if core::mem::take(&mut self.found.proven) {
-            self.backoff = BACKOFF_MIN;
-            self.replayed = false;
-            self.condition.change(Condition::Well);
+        if core::mem::take(&mut self.found.exhausted) {
+            self.prosper();
         }
         self.trim(output)?;
         if self.settle(output)? { self.fetch(output) } else { Ok(()) }
+    }
+
+    /// Something was counted, or nothing is left to be: nothing stands in the way of votes.
+    fn prosper(&mut self) {
+        self.backoff = BACKOFF_MIN;
+        self.replayed = false;
+        self.condition.change(Condition::Well);
     }
 
     fn pause(&mut self, message: String, now: Instant) {

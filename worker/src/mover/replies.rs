@@ -59,7 +59,7 @@ impl Mover {
         match (awaited, received) {
             _ if !is_element => return Err(Fault::Unexpected),
             (Awaited::Fetched, Received::Reply(Reply::Bulk(payload))) => self.batch.push(payload),
-            (Awaited::Fetched, Received::Reply(Reply::Null)) => self.found.proven = true,
+            (Awaited::Fetched, Received::Reply(Reply::Null)) => self.found.exhausted = true,
             (Awaited::Fetched, Received::Oversized) => self.batch.push_oversized(),
             (Awaited::Replayed, Received::Reply(Reply::Null)) => self.found.drained = true,
             (Awaited::Replayed, _) => {
@@ -87,7 +87,9 @@ impl Mover {
         self.log_rejections();
         self.batch.settle(self.verdicts.len());
         self.stats.batches.increment();
-        self.found.proven = true;
+        if self.found.trouble.is_none() {
+            self.prosper();
+        }
         Ok(())
     }
 

@@ -359,6 +359,7 @@ fn the_pauses_after_errors_grow_and_the_reason_is_told() {
     bench.store.refuses = 0..0;
     bench.settle();
     assert_eq!(bench.mover.readiness(), Ok(()));
+    assert_eq!(bench.mover.backoff, BACKOFF_MIN);
 }
 
 #[test]
@@ -379,6 +380,7 @@ fn a_wrong_type_within_a_transaction_loses_no_vote() {
         assert!(bench.mover.readiness().expect_err("failing").starts_with("WRONGTYPE"));
         bench.store.wrong_type = None;
         bench.settle();
+        assert_eq!(bench.mover.readiness(), Ok(()), "while the next BLMOVE is held");
         assert_eq!(bench.voters(), [vec!["1", "3", "4"], vec!["0", "2"]]);
         bench.assert_nothing_left();
     }
