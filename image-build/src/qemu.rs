@@ -147,12 +147,18 @@ impl Launch {
 }
 
 impl Machine {
-    fn arguments(self) -> [&'static str; 2] {
+    fn arguments(self) -> &'static [&'static str] {
         match self {
-            Self::Q35 => ["-M", "q35"],
+            Self::Q35 => &["-M", "q35"],
             // The kernel finds one I/O APIC through ACPI; the second one confuses it. The guest scans
-            // for its devices itself, so QEMU need not write them on the command line.
-            Self::Microvm => ["-M", "microvm,ioapic2=off,auto-kernel-cmdline=off"],
+            // for its devices itself, so QEMU need not write them on the command line. These would be of
+            // the legacy kind that came before virtio 1.0, which our drivers refuse.
+            Self::Microvm => &[
+                "-M",
+                "microvm,ioapic2=off,auto-kernel-cmdline=off",
+                "-global",
+                "virtio-mmio.force-legacy=false",
+            ],
         }
     }
 
@@ -259,6 +265,7 @@ mod tests {
         let network = Network::Tap { interface: "tap3".to_owned(), mac: [0x52, 0x54, 0, 0, 0, 3] };
         let words = words(&Launch { network, ..launch(Machine::Microvm) });
         assert_eq!(value(&words, "-netdev"), "tap,id=net0,ifname=tap3,script=no,downscript=no");
+        assert_eq!(value(&words, "-global"), "virtio-mmio.force-legacy=false");
         let device = "virtio-net-device,netdev=net0,mac=52:54:00:00:00:03";
         assert!(words.contains(&device.to_owned()), "{words:?}");
     }
