@@ -47,11 +47,22 @@ pub fn up(workspace: &Workspace, run_dir: &RunDir, options: &UpOptions) -> Resul
             return Ok(ExitCode::SUCCESS);
         }
         bail!(
-            "{} is running already, with other images or options: stop it first with `cargo down`",
-            state.plan.application
+            "{} is running already, {}: stop it first with `cargo down`",
+            plan.application,
+            difference(&state.plan, &plan)
         );
     }
     front::Front::start(run_dir, plan, &interrupts)?.watch(options.detach)
+}
+
+/// In what the plan that runs differs from the one that is asked for.
+fn difference(running: &Plan, asked: &Plan) -> &'static str {
+    match () {
+        () if running.instances != asked.instances => "with other instances or settings",
+        () if running.platform != asked.platform => "on another machine or accelerator",
+        () if running.images != asked.images => "with images that have been built anew since",
+        () => "and is still starting",
+    }
 }
 
 fn read_application(workspace: &Workspace, options: &UpOptions) -> Result<Application> {

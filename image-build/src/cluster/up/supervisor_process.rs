@@ -1,9 +1,10 @@
 //! The supervisor as seen by the process that starts it: a pipe to it, a pipe from it, and its end. What
 //! the events mean to people is `front`'s.
 
+use std::env;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::Sender;
 use std::thread;
@@ -40,14 +41,20 @@ pub struct SupervisorProcess {
     orders: Option<ChildStdin>,
 }
 
+/// This program by its path, for process lists, as long as its file is there.
+fn own_program() -> PathBuf {
+    let path = env::current_exe().ok().filter(|path| path.exists());
+    path.unwrap_or_else(|| OWN_PROGRAM.into())
+}
+
 impl SupervisorProcess {
     /// Starts a supervisor and gives it the plan; what it tells goes to `heard`.
     pub fn start(run_dir: &RunDir, plan: Plan, heard: Sender<Heard>) -> Result<Self> {
         let complaints = run_dir.path().join("supervisor.err");
         let complaints =
             File::create(&complaints).with_context(|| format!("cannot write {}", complaints.display()))?;
-        let mut command = Command::new(OWN_PROGRAM);
-        command.arg0("image-build").arg(SUPERVISE).env(process::TOOL_VARIABLE, OWN_PROGRAM);
+        let mut command = Command::new(own_program());
+        command.arg(SUPERVISE).env(process::TOOL_VARIABLE, OWN_PROGRAM);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(complaints);
         let mut child = command.spawn().context("the supervisor cannot be started")?;
         let order = Order { run_dir: run_dir.path().to_owned(), plan };
