@@ -214,7 +214,8 @@ impl Network for LinuxNetwork {
     }
 
     fn wait(&mut self, now: Instant, deadline: Option<Instant>) {
-        if deadline.is_none_or(|deadline| deadline > now) {
+        // The turn before may have read the order to stop; nothing else would end this wait.
+        if !self.must_stop && deadline.is_none_or(|deadline| deadline > now) {
             self.collect(deadline.map(|deadline| deadline - now));
         }
     }
