@@ -41,7 +41,7 @@ impl fmt::Display for Error {
             Self::Memory { end, needed } => write!(
                 f,
                 "{} MiB of memory are too little: give the machine at least {} MiB",
-                end >> 20,
+                end.div_ceil(1 << 20),
                 needed.div_ceil(1 << 20)
             ),
             Self::DeviceTree(error) => write!(f, "the device tree cannot be written: {error}"),

@@ -34,8 +34,9 @@ global_asm!(include_str!("boot.s"), main = sym loader_main);
 
 /// Pages that the kernel maps its own memory with; the program's end is rounded up to one.
 const LARGE_PAGE_BYTES: u64 = 2 << 20;
-/// What the kernel sets aside before it has a heap, and the least heap that lets it start.
-const KERNEL_BYTES_MIN: u64 = 7 << 20;
+/// What the kernel sets aside before it has a heap (4 MiB and page tables), and the 4 MiB of which it
+/// makes its least heap; below that it stops with a panic.
+const KERNEL_BYTES_MIN: u64 = (8 << 20) + (64 << 10);
 /// Stack of the kernel's first steps, the size of its own stacks.
 const STACK_BYTES: usize = 32 * 1024;
 
