@@ -168,8 +168,7 @@ impl Pool {
             return;
         }
         while let Some(index) = self.finished.pop() {
-            // From TIME-WAIT too: 10 s of it would empty the pool at a few hundred connections a second.
-            sockets.get_mut::<tcp::Socket>(self.members[index].handle).abort();
+            forget(sockets.get_mut::<tcp::Socket>(self.members[index].handle));
             self.give_back(index);
         }
         for port in 0..self.ports.len() {
@@ -184,6 +183,16 @@ impl Pool {
             _ => None,
         };
         self.members.iter().filter_map(deadline).min()
+    }
+}
+
+/// Makes a socket that is over ready for another use. From TIME-WAIT too: 10 s of it would empty the pool
+/// at a few hundred connections a second. Not by `abort`, which would send a reset to the old peer.
+fn forget(socket: &mut tcp::Socket<'_>) {
+    // A socket in one of these two states can always listen, on any port but 0.
+    debug_assert!(!socket.is_open(), "only sockets that are over are finished");
+    if socket.listen(1).is_ok() {
+        socket.close();
     }
 }
 

@@ -46,7 +46,11 @@ impl<D: Device> SmoltcpNetwork<D> {
         match socket.state() {
             tcp::State::SynReceived => return,
             // A reset during the handshake sends the socket back to where it was.
-            tcp::State::Listen | tcp::State::Closed | tcp::State::TimeWait => return self.pool.finish(index),
+            tcp::State::Listen => {
+                socket.close();
+                return self.pool.finish(index);
+            }
+            tcp::State::Closed | tcp::State::TimeWait => return self.pool.finish(index),
             _ => {}
         }
         let Some(id) = connections.open(service, origin) else {
