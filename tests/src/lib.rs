@@ -1,4 +1,9 @@
-//! Tests of the whole application, in `tests/`; what several of them share will live here.
+//! What the tests of the whole application share: the host tool's commands, real clients, free ports.
 //!
-//! Ships nothing.
+//! Holds no test; those are in `tests/`. Ships nothing.
 #![forbid(unsafe_code)]
+#![cfg(not(target_os = "hermit"))]
+
+pub mod application;
+pub mod client;
+pub mod command;

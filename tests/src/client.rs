@@ -1,0 +1,95 @@
+//! Requests to the application, by curl and ApacheBench as people use them.
+//!
+//! Judges nothing: the tests do.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::command::run;
+
+/// How long one request may take.
+const REQUEST_SECONDS: &str = "10";
+/// How long between two looks at a condition.
+const POLL: Duration = Duration::from_millis(50);
+
+/// A response as far as tests look at it.
+#[derive(Debug, Default)]
+pub struct Response {
+    /// Status code; 0 when there was no response.
+    pub status: u16,
+    /// Header lines, lower-case names.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: String,
+}
+
+impl Response {
+    /// The first header of that name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// One request by curl with these further arguments.
+pub fn curl(url: &str, arguments: &[&str]) -> Response {
+    let mut command = Command::new("curl");
+    command.args([
+        "--silent",
+        "--include",
+        "--http1.1",
+        "--max-time",
+        REQUEST_SECONDS,
+        "--header",
+        "Expect:",
+    ]);
+    parse(&run(command.args(arguments).arg(url)).stdout)
+}
+
+/// A vote by form, with the cookie of a voter if there is one.
+pub fn vote(url: &str, choice: &str, cookie: Option<&str>) -> Response {
+    let form = format!("vote={choice}");
+    let mut arguments = vec!["--data", form.as_str()];
+    arguments.extend(cookie.iter().flat_map(|cookie| ["--cookie", cookie]));
+    curl(url, &arguments)
+}
+
+fn parse(text: &str) -> Response {
+    let Some((head, body)) = text.split_once("\r\n\r\n") else { return Response::default() };
+    let mut lines = head.lines();
+    let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|status| status.parse().ok());
+    let header = |line: &str| {
+        let (name, value) = line.split_once(':')?;
+        Some((name.to_ascii_lowercase(), value.trim().to_owned()))
+    };
+    Response {
+        status: status.unwrap_or(0),
+        headers: lines.filter_map(header).collect(),
+        body: body.to_owned(),
+    }
+}
+
+/// `ab` with these arguments; its report. Any failed request or status other than 2xx is an error.
+///
+/// # Errors
+/// The report.
+pub fn ab(arguments: &[&str]) -> Result<String, String> {
+    let outcome = run(Command::new("ab").arg("-q").args(arguments));
+    let report = outcome.stdout + &outcome.stderr;
+    let clean =
+        outcome.success && report.contains("Failed requests:        0") && !report.contains("Non-2xx");
+    if clean { Ok(report) } else { Err(report) }
+}
+
+/// Waits until `condition` gives something, for `limit` at most.
+pub fn wait_for<T>(limit: Duration, mut condition: impl FnMut() -> Option<T>) -> Option<T> {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = condition() {
+            return Some(found);
+        }
+        if start.elapsed() >= limit {
+            return None;
+        }
+        std::thread::sleep(POLL);
+    }
+}

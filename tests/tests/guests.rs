@@ -1,0 +1,204 @@
+//! Real images booted in QEMU by the README's commands and driven by real clients.
+//!
+//! What a service does with every kind of input is tested beside it; here it is that the whole works.
+
+use std::io::Read;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tests::application::Application;
+use tests::client::{ab, curl, vote, wait_for};
+use tests::command::{cargo, free_port, run};
+
+/// Votes are counted within this time of the last answer.
+const COUNTED_WITHIN: Duration = Duration::from_secs(5);
+/// A build from nothing and a boot may take this long, on a busy machine.
+const BOOT_LIMIT: Duration = Duration::from_secs(600);
+/// A service notices within this time that another one is away.
+const NOTICED_WITHIN: Duration = Duration::from_secs(20);
+
+fn up(project: &str, options: &[&str]) -> Application {
+    Application::up(project, options).unwrap_or_else(|outcome| panic!("cargo up failed: {}", outcome.stderr))
+}
+
+fn pid(instance: &serde_json::Value) -> u64 {
+    instance["pid"].as_u64().expect("a pid")
+}
+
+fn lives(pid: u64) -> bool {
+    let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    state.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
+}
+
+#[test]
+fn the_original_s_seed_gives_exactly_its_scores() {
+    let application = up("test-seed", &[]);
+    let instances = application.instances();
+    let healthy = instances.iter().filter(|instance| instance["health"] == "healthy").count();
+    assert_eq!((instances.len(), healthy), (4, 4), "{instances:?}");
+
+    seed(&application);
+    let counted = || (application.scores()? == (2000, 1000)).then_some(());
+    assert!(wait_for(COUNTED_WITHIN, counted).is_some(), "scores are {:?}", application.scores());
+    let page = curl(&application.result_url("/"), &[]).body;
+    assert!(page.contains("3000 votes") && page.contains("66.7%") && page.contains("33.3%"), "{page}");
+
+    let logs = application.command(&["logs", "vote"]).stdout;
+    assert!(logs.contains("vote accepted: a"), "{logs}");
+    let metrics = curl(&format!("{}metrics", application.vote_url()), &[]).body;
+    assert!(metrics.contains(r#"http_requests_total{method="POST",status="200"} 3000"#), "{metrics}");
+
+    let down = application.command(&["down"]);
+    assert!(down.success, "{down:?}");
+    let left: Vec<u64> = instances.iter().map(pid).filter(|pid| lives(*pid)).collect();
+    assert!(left.is_empty(), "processes {left:?} are left running");
+}
+
+/// 1,000 votes each for a, b and a, 50 at a time, as the original's seed data has them.
+fn seed(application: &Application) {
+    let folder = std::env::temp_dir().join(format!("voting-app-seed-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder for the forms");
+    for choice in ["a", "b", "a"] {
+        let form = folder.join(choice);
+        std::fs::write(&form, format!("vote={choice}")).expect("a form");
+        let form = form.to_str().expect("a path in UTF-8");
+        let load = ["-n", "1000", "-c", "50", "-p", form, "-T", "application/x-www-form-urlencoded"];
+        ab(&[&load[..], &[application.vote_url().as_str()]].concat()).expect("every vote is accepted");
+    }
+    std::fs::remove_dir_all(&folder).expect("the folder is ours");
+}
+
+#[test]
+fn voting_goes_on_after_the_store_was_away() {
+    let application = up("test-away", &[]);
+    let store = application.instances().into_iter().find(|instance| instance["service"] == "store");
+    let store = store.expect("a store").clone();
+    let redis_port =
+        store["endpoint"].as_str().and_then(|url| url.rsplit(':').next()).expect("a port").to_owned();
+    let pong = run(Command::new("redis-cli").args(["-p", &redis_port, "ping"])).stdout;
+    assert_eq!(pong.trim(), "PONG");
+
+    signal("STOP", pid(&store));
+    let started = Instant::now();
+    let refused = vote(&application.vote_url(), "a", None);
+    assert!(started.elapsed() < Duration::from_millis(1_500), "took {:?}", started.elapsed());
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
+    assert_eq!(curl(&application.vote_url(), &[]).status, 200);
+    let ready_url = format!("{}readyz", application.vote_url());
+    let unready =
+        wait_for(NOTICED_WITHIN, || Some(curl(&ready_url, &[])).filter(|ready| ready.status == 503));
+    assert!(unready.expect("readyz notices").body.contains("store"));
+
+    signal("CONT", pid(&store));
+    let accepted = || {
+        (vote(&application.vote_url(), "b", Some("voter_id=00000000000000000000000000000001")).status == 200)
+            .then_some(())
+    };
+    assert!(wait_for(NOTICED_WITHIN, accepted).is_some(), "votes are accepted again");
+    assert!(wait_for(COUNTED_WITHIN, || application.scores().filter(|(_, b)| *b == 1)).is_some());
+}
+
+fn signal(name: &str, pid: u64) {
+    let outcome = run(Command::new("kill").args([format!("-{name}"), pid.to_string()]));
+    assert!(outcome.success, "{outcome:?}");
+}
+
+#[test]
+fn the_application_runs_on_microvm_and_at_scale() {
+    let application = up("test-microvm", &["--machine", "microvm", "--scale", "vote=2"]);
+    let instances = application.instances();
+    assert_eq!(instances.len(), 5, "{instances:?}");
+    let votes = instances.iter().filter(|instance| instance["service"] == "vote");
+    for (number, instance) in votes.enumerate() {
+        let url = instance["endpoint"].as_str().expect("an endpoint");
+        let cookie = format!("voter_id={number:032x}");
+        assert_eq!(vote(url, "a", Some(&cookie)).status, 200, "{url}");
+    }
+    let counted = || application.scores().filter(|scores| *scores == (2, 0));
+    assert!(wait_for(COUNTED_WITHIN, counted).is_some(), "scores are {:?}", application.scores());
+}
+
+#[test]
+fn a_taken_port_is_one_clear_line_and_nothing_runs() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("an address").port();
+    let outcome = run(cargo(&["up", "--detach", "--publish", &format!("vote={port}")])
+        .env("VOTING_APP_PROJECT", "test-taken"));
+    assert!(!outcome.success);
+    assert!(
+        outcome.stderr.contains(&format!("port {port}")) && outcome.stderr.contains("taken"),
+        "{}",
+        outcome.stderr
+    );
+    let ps = run(cargo(&["ps", "--json"]).env("VOTING_APP_PROJECT", "test-taken"));
+    assert_eq!(ps.stdout.trim(), "[]", "{ps:?}");
+}
+
+/// `cargo run --target x86_64-unknown-hermit`, ended when dropped.
+struct Run(Child);
+
+impl Run {
+    fn start(arguments: &[&str], environment: &[(&str, String)]) -> Self {
+        // What `cargo up` does by itself, plain cargo cannot.
+        let setup = run(&mut cargo(&["image", "setup"]));
+        assert!(setup.success, "{}", setup.stderr);
+        let mut command = cargo(&["run", "--quiet", "--target", "x86_64-unknown-hermit"]);
+        command.args(arguments).envs(environment.iter().cloned());
+        Self(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("cargo starts"))
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        if matches!(self.0.try_wait(), Ok(None)) {
+            signal("TERM", u64::from(self.0.id()));
+            let _ = self.0.wait();
+        }
+    }
+}
+
+#[test]
+fn one_image_is_the_whole_application() {
+    let ports = [("PORT", free_port()), ("RESULT_PORT", free_port())];
+    let environment = ports.map(|(name, port)| (name, port.to_string()));
+    let _run = Run::start(&[], &environment);
+    let vote_url = format!("http://127.0.0.1:{}/", ports[0].1);
+    let scores_url = format!("http://127.0.0.1:{}/api/scores", ports[1].1);
+    let accepted =
+        wait_for(BOOT_LIMIT, || Some(vote(&vote_url, "b", None)).filter(|answer| answer.status == 200));
+    let cookie =
+        accepted.expect("it boots and takes a vote").header("set-cookie").expect("a cookie").to_owned();
+    let cookie = cookie.split(';').next().expect("a pair");
+    assert_eq!(vote(&vote_url, "a", Some(cookie)).status, 200);
+    let changed = || curl(&scores_url, &[]).body.contains(r#""a":1,"b":0"#).then_some(());
+    assert!(wait_for(COUNTED_WITHIN, changed).is_some(), "{}", curl(&scores_url, &[]).body);
+}
+
+#[test]
+fn one_service_boots_alone() {
+    let port = free_port();
+    let _run = Run::start(&["--package", "vote-service"], &[("PORT", port.to_string())]);
+    let url = format!("http://127.0.0.1:{port}/");
+    let page = wait_for(BOOT_LIMIT, || Some(curl(&url, &[])).filter(|page| page.status == 200));
+    assert!(page.expect("it boots").body.contains("Cats vs Dogs!"));
+    assert_eq!(vote(&url, "a", None).status, 503, "there is no store");
+}
+
+#[test]
+fn a_guest_that_cannot_start_fails_and_says_why() {
+    let mut run = Run::start(&["--package", "vote-service"], &[("LOG", "loud".to_owned())]);
+    let mut text = String::new();
+    run.0.stdout.take().expect("piped").read_to_string(&mut text).expect("text");
+    run.0.stderr.take().expect("piped").read_to_string(&mut text).expect("text");
+    assert!(!run.0.wait().expect("it ends").success());
+    assert!(text.contains("LOG") && text.contains("loud"), "{text}");
+}
+
+#[test]
+fn images_keep_to_their_sizes() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let outcome = run(cargo(&["image", "build"]).current_dir(folder));
+    assert!(outcome.success, "{}", outcome.stderr);
+    assert_eq!(outcome.stdout.lines().count(), 5, "{}", outcome.stdout);
+}
