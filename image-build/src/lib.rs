@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod accelerator;
+pub mod backlog;
 mod bootable;
 pub mod cli;
 pub mod cluster;

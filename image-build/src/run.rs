@@ -25,7 +25,7 @@ use crate::guest::{Guest, Verdict};
 use crate::manifest;
 use crate::qemu::{Forward, Launch, Machine, Network};
 use crate::workspace::Workspace;
-use crate::{image, packages};
+use crate::{backlog, image, packages};
 
 /// Settings that programs know, taken from the caller's environment.
 pub const SETTINGS: [&str; 14] = [
@@ -183,9 +183,14 @@ fn watch(launch: &Launch) -> Result<ExitCode> {
 
     let mut watch = Watch::default();
     let mut fault_deadline = None;
+    let mut speaks = false;
     loop {
         match events.recv_timeout(POLL) {
             Ok(Event::Line(line)) => {
+                // The guest runs, so QEMU listens.
+                if !std::mem::replace(&mut speaks, true) {
+                    deepen_backlog(&mut guest);
+                }
                 show(&line);
                 if watch.line(&line) && fault_deadline.is_none() {
                     fault_deadline = Some(Instant::now() + FAULT_GRACE);
@@ -204,6 +209,13 @@ fn watch(launch: &Launch) -> Result<ExitCode> {
             guest.stop();
             return Ok(report(&launch.name, Verdict::TimedOut, &watch));
         }
+    }
+}
+
+/// Without it the guest serves all the same, only bursts of connections may have to wait.
+fn deepen_backlog(guest: &mut Guest) {
+    if let Err(error) = backlog::deepen(guest.process().id().cast_signed()) {
+        eprintln!("note: bursts of connections may have to wait: {error:#}");
     }
 }
 

@@ -19,6 +19,7 @@ use super::log_file::last_lines;
 use super::plan::{Instance, Plan};
 use super::ports::Ports;
 use super::run_dir::{RunDir, State};
+use crate::backlog;
 use instance::Running;
 
 /// How long machines are given to end when asked to, before they are ended.
@@ -239,6 +240,10 @@ impl<'a> Supervisor<'a> {
         let after_ms = running.note_healthy();
         if let Some(state) = self.state.instances.iter_mut().find(|state| state.instance == name) {
             state.healthy_after_ms = Some(after_ms);
+            if let Err(error) = backlog::deepen(state.process.pid) {
+                let problem = format!("bursts of connections may have to wait: {error:#}");
+                (self.connections.tell)(Event::Waiting { instance: name.clone(), problem });
+            }
         }
         (self.connections.tell)(Event::Healthy { instance: name, after_ms });
         self.run_dir.write_state(&self.state)
