@@ -187,7 +187,10 @@ fn one_service_boots_alone() {
 
 #[test]
 fn a_guest_that_cannot_start_fails_and_says_why() {
-    let mut run = Run::start(&["--package", "vote-service"], &[("LOG", "loud".to_owned())]);
+    let mut run = Run::start(
+        &["--package", "vote-service"],
+        &[("LOG", "loud".to_owned()), ("PORT", free_port().to_string())],
+    );
     let mut text = String::new();
     run.0.stdout.take().expect("piped").read_to_string(&mut text).expect("text");
     run.0.stderr.take().expect("piped").read_to_string(&mut text).expect("text");
