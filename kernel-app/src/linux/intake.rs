@@ -9,7 +9,7 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Token};
 
 use super::dial;
-use super::network::{ACCEPT_RETRY, ACCEPTS_PER_TURN_MAX, FIRST_LISTENER, LinuxNetwork, Port, STOP, WAKER};
+use super::network::{ACCEPT_RETRY, ACCEPTS_PER_TURN_MAX, FIRST_LISTENER, LinuxNetwork, STOP, WAKER};
 use super::socket::{Lost, Socket};
 use crate::connections::{CONNECTIONS_MAX, Connections};
 use crate::network::{Event, Unreachable};
@@ -96,44 +96,51 @@ impl LinuxNetwork {
             return;
         }
         self.accept_at = None;
-        for index in 0..self.ports.len() {
-            for _ in 0..ACCEPTS_PER_TURN_MAX {
-                if !self.ports[index].waiting {
-                    break;
-                }
-                if connections.len() >= CONNECTIONS_MAX {
-                    return make_room(connections);
-                }
-                if let Err(error) = self.accept_one(index, connections, events) {
-                    log::warn!("cannot accept a connection: {error}; trying again");
-                    self.accept_at = Some(now + ACCEPT_RETRY);
-                    return make_room(connections);
-                }
-            }
+        if let Err(error) = self.accept_all(connections, events) {
+            log::warn!("cannot accept a connection: {error}; trying again");
+            self.accept_at = Some(now + ACCEPT_RETRY);
+            make_room(connections);
         }
     }
 
-    /// Accepts one connection. Errors are those that will be met again, such as too many open files.
-    fn accept_one(
+    /// Errors are those that will be met again, such as too many open files.
+    fn accept_all(&mut self, connections: &mut Connections, events: &mut Vec<Event>) -> io::Result<()> {
+        if let Some((stream, port)) = self.held.take() {
+            self.admit(stream, port, connections, events)?;
+        }
+        for index in 0..self.ports.len() {
+            for _ in 0..ACCEPTS_PER_TURN_MAX {
+                if self.held.is_some() || !self.ports[index].waiting {
+                    break;
+                }
+                match self.ports[index].listener.accept() {
+                    Ok((stream, _)) => self.admit(stream, index, connections, events)?,
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => self.ports[index].waiting = false,
+                    Err(error) if concerns_one_connection(&error) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives an accepted socket its place, or holds it until one that is idle has made room. So nobody
+    /// is sent away for a connection that does not exist.
+    fn admit(
         &mut self,
-        index: usize,
+        stream: TcpStream,
+        port: usize,
         connections: &mut Connections,
         events: &mut Vec<Event>,
     ) -> io::Result<()> {
-        let Port { listener, service, origin, waiting } = &mut self.ports[index];
-        match listener.accept() {
-            Ok((stream, _)) => {
-                let owner = (*service, *origin);
-                let adopted = self.adopt(stream, Known::Not, owner, connections, events);
-                adopted.ok_or_else(|| io::Error::from(ErrorKind::OutOfMemory))
-            }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                *waiting = false;
-                Ok(())
-            }
-            Err(error) if concerns_one_connection(&error) => Ok(()),
-            Err(error) => Err(error),
+        if connections.len() >= CONNECTIONS_MAX {
+            self.held = Some((stream, port));
+            make_room(connections);
+            return Ok(());
         }
+        let owner = (self.ports[port].service, self.ports[port].origin);
+        let adopted = self.adopt(stream, Known::Not, owner, connections, events);
+        adopted.ok_or_else(|| io::Error::from(ErrorKind::OutOfMemory))
     }
 }
 

@@ -12,7 +12,7 @@ use std::string::ToString as _;
 use std::sync::Arc;
 use std::vec::Vec;
 
-use mio::net::TcpListener;
+use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 use socket2::{Domain, Protocol, SockRef, Type};
 
@@ -69,6 +69,8 @@ pub struct LinuxNetwork {
     pub(super) over: Vec<ConnectionId>,
     /// When accepting may go on after the kernel refused.
     pub(super) accept_at: Option<Instant>,
+    /// Accepted while the table was full, with the index of its port.
+    pub(super) held: Option<(TcpStream, usize)>,
     /// Connections wait and the table has room.
     accept_due: bool,
     /// When the first of the draining sockets may have taken too long.
@@ -98,6 +100,7 @@ impl LinuxNetwork {
             queue_spare: Vec::new(),
             over: Vec::new(),
             accept_at: None,
+            held: None,
             accept_due: false,
             drain_check_at: None,
             scratch: std::vec![0; READ_BYTES].into_boxed_slice(),
@@ -202,11 +205,12 @@ impl Network for LinuxNetwork {
             self.flush_one(id, now, connections);
         }
         let may_accept = connections.len() < CONNECTIONS_MAX;
-        self.accept_due = may_accept && self.ports.iter().any(|port| port.waiting);
+        self.accept_due = may_accept && (self.held.is_some() || self.ports.iter().any(|port| port.waiting));
     }
 
     fn next_deadline(&mut self, now: Instant) -> Option<Instant> {
-        if !self.queue.is_empty() || !self.over.is_empty() {
+        // Nobody sleeps on an end that was asked for.
+        if self.must_stop || !self.queue.is_empty() || !self.over.is_empty() {
             return Some(now);
         }
         let accept = self.accept_due.then(|| self.accept_at.unwrap_or(now));
