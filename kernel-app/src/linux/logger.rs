@@ -12,9 +12,6 @@ use super::platform::LinuxClock;
 use crate::log_line::{self, INSTANCE_BYTES_MAX};
 use crate::settings::{SettingError, Settings};
 
-/// Characters of a wrong value that an error shows.
-pub(super) const VALUE_CHARS_MAX: usize = 80;
-
 static LOGGER: OnceLock<StderrLogger> = OnceLock::new();
 
 struct StderrLogger {

@@ -230,7 +230,6 @@ fn reason_of(error: &io::Error) -> std::string::String {
     match error.kind() {
         ErrorKind::AddrInUse => "another program listens there".to_string(),
         ErrorKind::PermissionDenied => "this user may not".to_string(),
-        ErrorKind::AddrNotAvailable => "this machine does not have the address in IP".to_string(),
         _ => error.to_string(),
     }
 }

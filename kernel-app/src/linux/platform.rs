@@ -6,6 +6,7 @@ use core::fmt::Display;
 use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
 use std::io::{self, Write as _};
+use std::net::TcpListener;
 use std::string::ToString as _;
 use std::time::{Instant as SystemInstant, SystemTime};
 
@@ -24,6 +25,8 @@ const STATUS_STOPPED: i32 = 0;
 const STATUS_CANNOT_START: i32 = 1;
 /// Exit status when a setting cannot be used.
 const STATUS_BAD_SETTING: i32 = 2;
+/// Characters of a wrong value that an error shows.
+const VALUE_CHARS_MAX: usize = 80;
 /// Files that are open besides connections: listeners, epoll, pipes, logs, data.
 const OTHER_FILES_MAX: u64 = 128;
 
@@ -102,9 +105,10 @@ fn settings_of_process() -> Settings {
 /// `IP` is the node's own address, as in a guest; here it says where to listen.
 fn listen_address(settings: &Settings) -> Result<IpAddr, SettingError> {
     let Some(value) = settings.get("IP") else { return Ok(IpAddr::V4(Ipv4Addr::UNSPECIFIED)) };
-    value.parse().map_err(|_| SettingError {
+    let is_ours = |address: &IpAddr| TcpListener::bind((*address, 0)).is_ok();
+    value.parse().ok().filter(is_ours).ok_or_else(|| SettingError {
         name: "IP",
-        value: value.chars().take(logger::VALUE_CHARS_MAX).collect(),
+        value: value.chars().take(VALUE_CHARS_MAX).collect(),
         expected: "an address of this machine to listen on, such as 127.0.0.1",
     })
 }
