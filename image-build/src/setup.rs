@@ -19,6 +19,10 @@ use crate::{core_library, kernel, loader};
 
 /// Name of the stamp beside the libraries.
 const STAMP: &str = "hermit-setup.stamp";
+/// Beginning of the names of directories to build in, below the workspace's state.
+const SCRATCH: &str = "setup-";
+/// Beginning of the names of directories that are to become the libraries' one, beside it.
+const FRESH: &str = "lib-";
 
 /// Does whatever of the one-time work is missing, and returns the toolchain.
 ///
@@ -60,15 +64,30 @@ fn install(workspace: &Workspace, toolchain: &Toolchain) -> Result<()> {
     if is_installed(toolchain) {
         return Ok(());
     }
-    let scratch = tempfile::Builder::new().prefix("setup-").tempdir_in(workspace.state()?)?;
+    let state = workspace.state()?;
+    remove_leftovers(&state, SCRATCH)?;
+    remove_leftovers(target, FRESH)?;
+    let scratch = tempfile::Builder::new().prefix(SCRATCH).tempdir_in(state)?;
     let (cores, kernel) = build(workspace, toolchain, scratch.path())?;
-    let fresh = tempfile::Builder::new().prefix("lib-").tempdir_in(target)?;
+    let fresh = tempfile::Builder::new().prefix(FRESH).tempdir_in(target)?;
     for path in cores.iter().chain([&kernel]) {
         let name = path.file_name().context("a library without a name")?;
         fs::copy(path, fresh.path().join(name)).map_err(|error| not_writable(fresh.path(), &error))?;
     }
     fs::write(fresh.path().join(STAMP), expected_stamp(&toolchain.version))?;
     exchange(fresh.path(), &libraries)
+}
+
+/// Removes what setups left behind that were killed. Under the lock no other one is running.
+fn remove_leftovers(directory: &Path, prefix: &str) -> Result<()> {
+    for entry in directory.read_dir().with_context(|| format!("cannot read {}", directory.display()))? {
+        let entry = entry?;
+        if entry.file_name().to_str().is_some_and(|name| name.starts_with(prefix)) {
+            let path = entry.path();
+            fs::remove_dir_all(&path).map_err(|error| not_writable(&path, &error))?;
+        }
+    }
+    Ok(())
 }
 
 /// Core and the kernel do not depend on each other, so they are built side by side.
@@ -120,6 +139,19 @@ mod tests {
     fn a_stamp_changes_with_the_compiler() {
         assert_eq!(expected_stamp("rustc 1.95.0\n"), expected_stamp("rustc 1.95.0"));
         assert_ne!(expected_stamp("rustc 1.95.0"), expected_stamp("rustc 1.96.0"));
+    }
+
+    #[test]
+    fn leftovers_of_killed_setups_go_and_nothing_else() {
+        let directory = tempfile::tempdir().expect("a directory");
+        for name in ["setup-a1", "lib", "run"] {
+            fs::create_dir_all(directory.path().join(name).join("inner")).expect("a directory");
+        }
+        remove_leftovers(directory.path(), SCRATCH).expect("removed");
+        let mut names: Vec<_> =
+            directory.path().read_dir().expect("there").flatten().map(|entry| entry.file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["lib", "run"]);
     }
 
     #[test]

@@ -1,0 +1,98 @@
+//! The loader in a machine: it reaches the program, and says clearly why when it cannot.
+//!
+//! Whole programs are booted in the workspace's `tests` package.
+
+use std::fs;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use image_build::accelerator::Accelerator;
+use image_build::guest::Verdict;
+use image_build::image;
+use image_build::qemu::{self, Launch, Machine};
+use image_build::workspace::Workspace;
+
+/// A machine that only ends itself needs a tenth of a second; a busy host may take many times that.
+const TIMEOUT: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(10);
+
+/// Runs a machine to its end and returns how it ended and what it said.
+fn run(mut command: Command) -> (Verdict, String) {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("QEMU starts; `cargo image setup` installs it");
+    let deadline = Instant::now() + TIMEOUT;
+    while child.try_wait().expect("the state of QEMU").is_none() {
+        if Instant::now() > deadline {
+            child.kill().expect("stopped");
+            child.wait().expect("gone");
+            panic!("the machine did not end within {TIMEOUT:?}");
+        }
+        thread::sleep(POLL);
+    }
+    let output = child.wait_with_output().expect("its output");
+    (Verdict::of(output.status), String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn launch(machine: Machine) -> Launch {
+    qemu::require().expect("QEMU is needed for this test");
+    let workspace = Workspace::find().expect("a workspace");
+    let image = image::probe_image(&workspace).expect("a bootable file");
+    Launch::new("loader-test", image, machine, Accelerator::Tcg { mhz: 1000 })
+}
+
+#[test]
+fn both_machines_reach_the_program_without_a_word() {
+    for machine in [Machine::Q35, Machine::Microvm] {
+        let (verdict, said) = run(launch(machine).command().expect("a command"));
+        assert_eq!((verdict, said.as_str()), (Verdict::Success, ""), "{machine:?}");
+    }
+}
+
+#[test]
+fn too_little_memory_is_told_with_what_would_do() {
+    let launch = Launch { memory_mib: 8, ..launch(Machine::Microvm) };
+    let (verdict, said) = run(launch.command().expect("a command"));
+    assert_eq!(verdict, Verdict::Failure);
+    assert_eq!(said, "[LOADER] error: 8 MiB of memory are too little: give the machine at least 13 MiB\n");
+}
+
+#[test]
+fn a_file_without_a_program_is_told() {
+    let mut launch = launch(Machine::Microvm);
+    let mut file = fs::read(&launch.image).expect("the probe");
+    // The words that the host tool wrote when it put the program in: the mark, and the entry.
+    let written: Vec<u8> =
+        [0x4845_524d_4954_0001_u64, 2 << 20].iter().flat_map(|word| word.to_le_bytes()).collect();
+    let at = file.windows(written.len()).position(|window| window == written).expect("a handoff");
+    file[at..at + written.len()].fill(0);
+    let directory = tempfile::tempdir().expect("a directory");
+    launch.image = directory.path().join("empty.img");
+    fs::write(&launch.image, file).expect("a file");
+    let (verdict, said) = run(launch.command().expect("a command"));
+    assert_eq!(verdict, Verdict::Failure);
+    assert!(said.starts_with("[LOADER] error: there is no program in this file"), "{said}");
+}
+
+#[test]
+fn a_command_line_that_is_not_text_is_told() {
+    use std::os::unix::ffi::OsStringExt;
+
+    let launch = launch(Machine::Microvm);
+    let mut command = Command::new(qemu::PROGRAM);
+    let made = launch.command().expect("a command");
+    let mut words = made.get_args();
+    while let Some(word) = words.next() {
+        command.arg(word);
+        if word == "-append" {
+            words.next();
+            command.arg(std::ffi::OsString::from_vec(vec![0xff, 0xfe]));
+        }
+    }
+    let (verdict, said) = run(command);
+    assert_eq!(verdict, Verdict::Failure);
+    assert_eq!(said, "[LOADER] error: the command line is not UTF-8 of less than 4096 bytes\n");
+}
