@@ -165,11 +165,11 @@ impl fmt::Display for ApplicationError {
 impl std::error::Error for ApplicationError {}
 
 impl Application {
-    /// Reads and checks a description; `file` names it in errors.
+    /// Reads and checks a description; `file` names it in errors, `images` are those that can be built.
     ///
     /// # Errors
     /// With file, line, key and remedy, for the first thing that is wrong.
-    pub fn parse(file: &str, text: &str) -> Result<Self, ApplicationError> {
+    pub fn parse(file: &str, text: &str, images: &[&str]) -> Result<Self, ApplicationError> {
         let fail = |line, key, message| ApplicationError { file: file.to_owned(), line, key, message };
         if text.len() > FILE_BYTES_MAX {
             let message = format!("is {} bytes long: keep it under {FILE_BYTES_MAX}", text.len());
@@ -181,7 +181,7 @@ impl Application {
             let key = offset.map(|offset| locator.key_at(offset)).unwrap_or_default();
             fail(offset.map(|offset| locator.line(offset)), key, one_line(error.message()))
         })?;
-        application.check().map_err(|fault| {
+        application.check(images).map_err(|fault| {
             fail(locator.line_of(&fault.path), fault.path.join("."), fault.message.clone())
         })?;
         for (name, service) in &mut application.services {

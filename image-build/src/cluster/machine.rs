@@ -76,7 +76,7 @@ fn environment(plan: &Plan, instance: &Instance, ports: &Ports) -> Result<Vec<(S
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(crate) mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
@@ -107,7 +107,7 @@ pub mod tests {
             health = { port = 80 }
             environment = { REDIS_URL = "redis://{store:6379}", TITLE = "Cats & Dogs" }
         "#;
-        let application = Application::parse("t.toml", text).expect("a description");
+        let application = Application::parse("t.toml", text, &["img"]).expect("a description");
         let draft = Draft::new(application, &Choices::default()).expect("a plan");
         let mut plan = draft.complete(platform(), BTreeMap::new());
         let ports = Ports::reserve(&plan.instances).expect("free ports");

@@ -10,21 +10,21 @@
 
 pub mod application;
 mod down;
-mod event;
-mod identity;
+pub mod event;
+pub mod identity;
 mod interrupt;
 mod log_file;
 mod log_view;
 mod logs;
-mod machine;
+pub mod machine;
 pub mod options;
 mod overrides;
-mod plan;
+pub mod plan;
 mod ports;
 mod probe;
 mod progress;
 mod ps;
-mod run_dir;
+pub mod run_dir;
 mod style;
 mod summary;
 mod supervise;

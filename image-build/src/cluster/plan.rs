@@ -299,7 +299,7 @@ fn ports(service: &Service, index: u16) -> Vec<Port> {
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// A service `web` with port 80 published from `first` on.
@@ -315,7 +315,7 @@ pub mod tests {
             health = {{ port = 80 }}
             "#
         );
-        let application = Application::parse("test.toml", &text).expect("a description");
+        let application = Application::parse("test.toml", &text, &["web"]).expect("a description");
         let choices = Choices { publish: BTreeMap::from([("web".to_owned(), first)]), ..Choices::default() };
         let draft = Draft::new(application, &choices).expect("a plan");
         draft.complete(crate::cluster::machine::tests::platform(), BTreeMap::new())
@@ -324,7 +324,9 @@ pub mod tests {
     const TEXT: &str = include_str!("../../../voting-app.toml");
 
     fn plan(choices: &Choices) -> Result<Draft, PlanError> {
-        let application = Application::parse("voting-app.toml", TEXT).expect("the project's own description");
+        let images = ["store-service", "worker", "vote-service", "result-service"];
+        let application =
+            Application::parse("voting-app.toml", TEXT, &images).expect("the project's own description");
         Draft::new(application, choices)
     }
 

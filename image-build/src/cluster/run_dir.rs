@@ -202,7 +202,7 @@ impl RunDir {
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// A folder of its own, removed at the end.

@@ -23,7 +23,7 @@ use super::run_dir::RunDir;
 use super::style::Style;
 use super::summary::summary;
 use crate::workspace::Workspace;
-use crate::{accelerator, image, packages, setup};
+use crate::{accelerator, image, manifest, packages, setup};
 
 /// The description of the application when no other is named.
 const FILE_DEFAULT: &str = "voting-app.toml";
@@ -69,7 +69,9 @@ fn read_application(workspace: &Workspace, options: &UpOptions) -> Result<Applic
     let default = workspace.root.join(FILE_DEFAULT);
     let path = options.file.as_deref().unwrap_or(&default);
     let name = path.strip_prefix(&workspace.root).unwrap_or(path).display().to_string();
-    Ok(Application::parse(&name, &read_text(path)?)?)
+    let images = manifest::read(workspace)?;
+    let images: Vec<&str> = images.keys().map(String::as_str).collect();
+    Ok(Application::parse(&name, &read_text(path)?, &images)?)
 }
 
 /// The text of a file, of which no more is read than can be a description.

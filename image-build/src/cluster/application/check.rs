@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 use super::{Application, HEALTH_TIMEOUT_S_MAX, REPLICAS_MAX, RESERVED_SETTINGS, SERVICES_MAX, Service};
 use crate::cluster::template::Template;
 
-/// Longest name of a service, network or image, in bytes.
+/// Longest name of a service or network, in bytes.
 const NAME_BYTES_MAX: usize = 40;
 /// Longest value of a setting, in bytes; the guest accepts no longer one.
 const VALUE_BYTES_MAX: usize = 1024;
@@ -28,10 +28,15 @@ fn fault(path: &[&str], message: impl Into<String>) -> Fault {
 
 impl Application {
     /// Checks all rules.
-    pub(super) fn check(&self) -> Checked {
+    pub(super) fn check(&self, images: &[&str]) -> Checked {
         self.check_shape()?;
         for (name, service) in &self.services {
             service.check_alone(name)?;
+            if !images.contains(&service.image.as_str()) {
+                let message =
+                    format!("there is no image {:?}: there are {}", service.image, images.join(", "));
+                return Err(fault(&["services", name, "image"], message));
+            }
             self.check_names(name, service)?;
             self.check_settings(name, service)?;
         }
@@ -176,9 +181,6 @@ impl Service {
         let fail = |key: &str, message: String| Err(fault(&["services", name, key], message));
         if !is_name(name) {
             return Err(fault(&["services", name], name_rule("a service", name)));
-        }
-        if !is_name(&self.image) {
-            return fail("image", name_rule("an image", &self.image));
         }
         if self.replicas_max == 0 || self.replicas_max > REPLICAS_MAX {
             return fail("replicas_max", number_rule(self.replicas_max, REPLICAS_MAX));

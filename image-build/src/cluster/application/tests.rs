@@ -2,6 +2,8 @@
 
 use super::*;
 
+const IMAGES: [&str; 2] = ["store-service", "web"];
+
 const GOOD: &str = r#"
 name = "shop"
 [networks]
@@ -28,7 +30,7 @@ REDIS_URL = "redis://{store:6379}"
 
 #[test]
 fn a_good_description_is_read_with_its_defaults() {
-    let application = Application::parse("a.toml", GOOD).expect("good");
+    let application = Application::parse("a.toml", GOOD, &IMAGES).expect("good");
     let store = &application.services["store"];
     assert_eq!((store.memory.mib, store.replicas), (1024, 1));
     assert_eq!((store.health.path.as_str(), store.health.timeout_s), ("/readyz", 60));
@@ -41,7 +43,7 @@ fn a_good_description_is_read_with_its_defaults() {
 fn refusal(from: &str, to: &str) -> String {
     assert!(GOOD.contains(from), "{from}");
     let text = GOOD.replacen(from, to, 1);
-    Application::parse("a.toml", &text).expect_err(to).to_string()
+    Application::parse("a.toml", &text, &IMAGES).expect_err(to).to_string()
 }
 
 #[test]
@@ -56,7 +58,7 @@ fn refusals_name_file_line_key_and_remedy() {
     );
     assert_eq!(
         refusal("image = \"web\"", "image = \"Web!\""),
-        "a.toml:13: services.web.image: \"Web!\" cannot name an image: use 1 to 40 small letters, digits and inner hyphens, beginning with a letter"
+        "a.toml:13: services.web.image: there is no image \"Web!\": there are store-service, web"
     );
     assert_eq!(
         refusal("timeout_s = 5", "timeout_s = 0"),

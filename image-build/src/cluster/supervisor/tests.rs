@@ -66,7 +66,7 @@ fn run_with(
     command: MakeCommand<'_>,
     mut react: impl FnMut(&Event, &Sender<Message>),
 ) -> Vec<Event> {
-    let application = Application::parse("t.toml", TWO).expect("a description");
+    let application = Application::parse("t.toml", TWO, &["store", "web"]).expect("a description");
     let draft = Draft::new(application, &Choices::default()).expect("a plan");
     let plan = draft.complete(platform(), BTreeMap::new());
     let (outbox, inbox) = mpsc::channel();
