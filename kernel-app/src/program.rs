@@ -44,16 +44,19 @@ macro_rules! program {
 macro_rules! program {
     ($name:literal, $program:path) => {
         /// What the Hermit kernel calls once it is up.
+        ///
+        /// # Safety
+        /// Only the kernel may call it, with a null-terminated array of strings as `environment`.
         // SAFETY: nothing else in the image is called `runtime_entry`, and the kernel calls it as
         // declared here, with arrays that it never frees.
         #[allow(unsafe_code)]
         #[unsafe(no_mangle)]
-        pub extern "C" fn runtime_entry(
+        pub unsafe extern "C" fn runtime_entry(
             _argc: i32,
             _argv: *const *const u8,
             environment: *const *const u8,
         ) -> ! {
-            // SAFETY: the kernel hands over an array of strings that ends with a null pointer.
+            // SAFETY: the caller vouches for the array.
             unsafe { $crate::hermit::run($name, $program, environment) }
         }
     };
