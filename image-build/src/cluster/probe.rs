@@ -31,6 +31,9 @@ pub fn ask(health: &HealthAddress, timeout: Duration) -> Answer {
         Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
             Answer::None("no answer yet".to_owned())
         }
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            Answer::None("nobody listens yet".to_owned())
+        }
         Err(error) => Answer::None(error.to_string()),
     }
 }
@@ -148,6 +151,6 @@ mod tests {
         drop(listener);
         let address = SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, port);
         let health = HealthAddress { address, path: "/".to_owned() };
-        assert!(matches!(ask(&health, Duration::from_secs(5)), Answer::None(why) if why.contains("refused")));
+        assert!(matches!(ask(&health, Duration::from_secs(5)), Answer::None(why) if why.contains("nobody")));
     }
 }

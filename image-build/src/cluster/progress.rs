@@ -56,16 +56,13 @@ impl Progress {
             None => eprintln!("{instance} {words}"),
         }
     }
-
-    /// Takes the lines away.
-    pub fn finish(&self) {
-        // It fails when the terminal has gone, and then there is nothing to clear.
-        let _ = self.lines.clear();
-    }
 }
 
 impl Drop for Progress {
+    /// Takes the lines away.
     fn drop(&mut self) {
         self.bars.values().for_each(ProgressBar::finish_and_clear);
+        // It fails when the terminal has gone, and then there is nothing to clear.
+        let _ = self.lines.clear();
     }
 }

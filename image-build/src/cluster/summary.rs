@@ -12,9 +12,12 @@ pub fn summary(state: &State, after_ms: Option<u64>, style: Style) -> String {
     let mut text = String::new();
     let after = after_ms.map(|ms| format!(" after {}", seconds(ms))).unwrap_or_default();
     let headline = format!("{} is up{after}", plan.application);
-    let count = state.instances.len();
+    let count = match state.instances.len() {
+        1 => "1 unikernel".to_owned(),
+        count => format!("{count} unikernels"),
+    };
     // Writing to a String cannot fail.
-    let _ = writeln!(text, "\n{}: {count} unikernels on {}\n", style.bold(&headline), plan.platform.label());
+    let _ = writeln!(text, "\n{}: {count} on {}\n", style.bold(&headline), plan.platform.label());
     let width = state.instances.iter().map(|instance| instance.instance.len()).max().unwrap_or(0);
     for (index, instance) in state.instances.iter().enumerate() {
         let planned = plan.instances.iter().find(|planned| planned.name == instance.instance);
@@ -31,4 +34,35 @@ pub fn summary(state: &State, after_ms: Option<u64>, style: Style) -> String {
 
 fn seconds(ms: u64) -> String {
     format!("{}.{:02} s", ms / 1000, ms % 1000 / 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::identity::Identity;
+    use crate::cluster::plan::tests::one_service;
+    use crate::cluster::run_dir::{HealthAddress, InstanceState};
+
+    #[test]
+    fn times_memory_addresses_and_emulation_are_told() {
+        let process = Identity::of(std::process::id()).expect("this process runs");
+        let mut state = State::new(process.clone(), one_service(1, 8080));
+        state.instances.push(InstanceState {
+            service: "web".to_owned(),
+            instance: "web-1".to_owned(),
+            process,
+            endpoint: "http://127.0.0.1:8080".to_owned(),
+            published: true,
+            health: HealthAddress { address: "127.0.0.1:8080".parse().expect("one"), path: "/".to_owned() },
+            started_ms: 0,
+            healthy_after_ms: Some(1_256),
+            ended: None,
+        });
+        let text = summary(&state, Some(2_040), Style::Plain);
+        let headline = "test is up after 2.04 s: 1 unikernel on q35, emulated (TCG)";
+        assert_eq!(text.lines().nth(1), Some(headline));
+        let row = "  web-1  healthy in  1.25 s    16 MiB  http://127.0.0.1:8080";
+        assert_eq!(text.lines().nth(3), Some(row));
+        assert!(summary(&state, Some(1), Style::Coloured).contains("\u{1b}[1mhttp://"));
+    }
 }

@@ -4,6 +4,7 @@
 use std::io::{self, BufRead, Write};
 use std::sync::mpsc::{self, Sender};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -17,6 +18,10 @@ use super::supervisor::{Connections, Message, run};
 use super::{down, machine};
 use crate::process;
 
+/// How often the lock is tried for.
+const LOCK_TRIES_MAX: u32 = 10;
+/// Time between two tries.
+const LOCK_INTERVAL: Duration = Duration::from_millis(20);
 /// Why everything is stopped when the supervisor is asked to end.
 const ASKED: &str = "stopped by `cargo down`";
 /// Why everything is stopped when the starter ends without letting the supervisor go.

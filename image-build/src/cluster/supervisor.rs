@@ -24,6 +24,8 @@ use instance::Running;
 
 /// How long machines are given to end when asked to, before they are ended.
 const STOP_GRACE: Duration = Duration::from_secs(2);
+/// What QEMU says when it is asked to end; nothing that explains a failure.
+const TERMINATING: &str = "terminating on signal";
 /// How many of a failed instance's last lines are shown.
 const LAST_LINES_MAX: usize = 12;
 
@@ -288,7 +290,8 @@ impl<'a> Supervisor<'a> {
         let Failure { message, instance } = failure;
         let log = instance.map(|index| {
             let path = self.run_dir.log_path(&self.state.plan.instances[index].name);
-            last_lines(&path, LAST_LINES_MAX).into_iter().map(|line| line.text).collect()
+            let lines = last_lines(&path, LAST_LINES_MAX).into_iter().map(|line| line.text);
+            lines.filter(|text| !text.contains(TERMINATING)).collect()
         });
         Event::Failed { message, log: log.unwrap_or_default() }
     }

@@ -7,9 +7,10 @@ mod supervisor_process;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 
@@ -27,6 +28,10 @@ use crate::{accelerator, image, manifest, packages, setup};
 
 /// The description of the application when no other is named.
 const FILE_DEFAULT: &str = "voting-app.toml";
+/// The port of a Redis whose URL names none.
+const REDIS_PORT: &str = "6379";
+/// How long a Redis of this host may take to be there.
+const REDIS_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Boots the application. It returns when the application is up and goes on alone, or has ended.
 ///
@@ -38,6 +43,9 @@ pub fn up(workspace: &Workspace, run_dir: &RunDir, options: &UpOptions) -> Resul
     // A port that is taken is found before minutes go into a build. Ours may be taken by what is up.
     if run_dir.try_lock()?.is_some() {
         Ports::reserve(&draft.instances)?;
+    }
+    if let Some(url) = &options.redis {
+        check_redis(url)?;
     }
     let plan = prepare(workspace, options, draft)?;
     if let Some(state) = run_dir.read_state()?.filter(|state| state.supervisor.runs()) {
@@ -83,6 +91,21 @@ fn read_text(path: &Path) -> Result<String> {
     };
     read().with_context(|| {
         format!("cannot read {}: give the description of the application with --file", path.display())
+    })
+}
+
+/// Whether a Redis on this host is there: else all services would wait for it until their time is over.
+/// The URL has been checked already; one of another host is for the guests to reach.
+fn check_redis(url: &str) -> Result<()> {
+    let authority = url.split('/').nth(2).unwrap_or_default();
+    let server = authority.rsplit('@').next().unwrap_or_default();
+    let (host, port) = server.rsplit_once(':').unwrap_or((server, REDIS_PORT));
+    if !matches!(host, "localhost" | "127.0.0.1") {
+        return Ok(());
+    }
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.parse()?));
+    TcpStream::connect_timeout(&address, REDIS_TIMEOUT).map(drop).with_context(|| {
+        format!("--redis {url}: nothing listens there: start it, or leave the option out to use the store")
     })
 }
 

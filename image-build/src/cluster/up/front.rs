@@ -62,14 +62,15 @@ impl<'a> Front<'a> {
             // The sender for signals lives as long as the process, so the channel never closes.
             match self.heard.recv()? {
                 Heard::Event(Event::Up { after_ms }) => {
-                    progress.finish();
+                    // Its lines go before anything else is printed.
+                    drop(progress);
                     return self.print_summary(after_ms).map(|()| None);
                 }
                 Heard::Event(event) => {
-                    progress.show(&event);
                     if let Event::Failed { message, log } = event {
                         return Err(failure(&message, &log));
                     }
+                    progress.show(&event);
                 }
                 Heard::Gone => return Err(self.supervisor_crashed()),
                 Heard::Interrupt(interrupt) => return Ok(Some(interrupt)),
