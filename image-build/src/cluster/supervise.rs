@@ -53,13 +53,20 @@ pub fn supervise() -> Result<()> {
 
 fn prepare(path: std::path::PathBuf) -> Result<(RunDir, Lock)> {
     let run_dir = RunDir::open(path)?;
-    let Some(lock) = run_dir.try_lock()? else {
-        bail!(
-            "another `cargo up` of this workspace is running: see `cargo ps`, or stop it with `cargo down`"
-        );
-    };
+    let lock = lock(&run_dir)?;
     down::clear_left_overs(&run_dir)?;
     Ok((run_dir, lock))
+}
+
+/// Takes the lock. Other commands hold it for a moment, just to look whether it is free.
+fn lock(run_dir: &RunDir) -> Result<Lock> {
+    for _ in 0..LOCK_TRIES_MAX {
+        if let Some(lock) = run_dir.try_lock()? {
+            return Ok(lock);
+        }
+        thread::sleep(LOCK_INTERVAL);
+    }
+    bail!("another `cargo up` of this workspace is running: see `cargo ps`, or stop it with `cargo down`")
 }
 
 fn command(plan: &Plan, instance: &Instance, ports: &Ports) -> Result<std::process::Command> {
