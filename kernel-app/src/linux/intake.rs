@@ -9,7 +9,9 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Token};
 
 use super::dial;
-use super::network::{ACCEPT_RETRY, ACCEPTS_PER_TURN_MAX, FIRST_LISTENER, LinuxNetwork, STOP, WAKER};
+use super::network::{
+    ACCEPT_LOG_INTERVAL, ACCEPT_RETRY, ACCEPTS_PER_TURN_MAX, FIRST_LISTENER, LinuxNetwork, STOP, WAKER,
+};
 use super::socket::{Lost, Socket};
 use crate::connections::{CONNECTIONS_MAX, Connections};
 use crate::network::{Event, Unreachable};
@@ -97,7 +99,10 @@ impl LinuxNetwork {
         }
         self.accept_at = None;
         if let Err(error) = self.accept_all(connections, events) {
-            log::warn!("cannot accept a connection: {error}; trying again");
+            if self.accept_log_at.is_none_or(|at| at <= now) {
+                log::warn!("cannot accept all connections: {error}; trying again");
+                self.accept_log_at = Some(now + ACCEPT_LOG_INTERVAL);
+            }
             self.accept_at = Some(now + ACCEPT_RETRY);
             make_room(connections);
         }

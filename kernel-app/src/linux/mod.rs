@@ -4,6 +4,7 @@
 //! gives it what the substrate has, and turns signals and errors into an exit status.
 
 mod dial;
+mod entropy;
 mod intake;
 mod logger;
 mod network;
@@ -13,5 +14,6 @@ mod signals;
 mod socket;
 mod transfer;
 
+pub use entropy::LinuxEntropy;
 pub use network::LinuxNetwork;
-pub use platform::{LinuxClock, LinuxEntropy, run};
+pub use platform::{LinuxClock, run};

@@ -31,8 +31,10 @@ pub const ACCEPTS_PER_TURN_MAX: usize = 256;
 pub const EVENTS_PER_TURN_MAX: usize = 1024;
 /// How long the other side may take to close after our FIN.
 pub const DRAIN_MAX: Duration = Duration::from_secs(1);
-/// Wait after the kernel refused an accept for want of files or memory.
+/// Wait after the kernel refused an accept for want of files or memory, unless a socket closes before.
 pub const ACCEPT_RETRY: Duration = Duration::from_millis(50);
+/// How often the log says so.
+pub const ACCEPT_LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Tokens of sockets are their connections' indices, below `dial::FIRST_TOKEN`.
 pub(super) const FIRST_LISTENER: usize = 1 << 17;
@@ -69,6 +71,8 @@ pub struct LinuxNetwork {
     pub(super) over: Vec<ConnectionId>,
     /// When accepting may go on after the kernel refused.
     pub(super) accept_at: Option<Instant>,
+    /// When the log may say again that the kernel refused.
+    pub(super) accept_log_at: Option<Instant>,
     /// Accepted while the table was full, with the index of its port.
     pub(super) held: Option<(TcpStream, usize)>,
     /// Connections wait and the table has room.
@@ -100,6 +104,7 @@ impl LinuxNetwork {
             queue_spare: Vec::new(),
             over: Vec::new(),
             accept_at: None,
+            accept_log_at: None,
             held: None,
             accept_due: false,
             drain_check_at: None,
@@ -168,6 +173,8 @@ impl LinuxNetwork {
     pub(super) fn finish(&mut self, index: usize) {
         if let Some(socket) = self.sockets.get_mut(index).and_then(Option::take) {
             self.over.push(socket.id);
+            // What accepting lacked may be there now.
+            self.accept_at = None;
         }
     }
 }

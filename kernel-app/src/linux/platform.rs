@@ -1,4 +1,4 @@
-//! The process: settings, clock, entropy, the loop, and the exit status.
+//! The process: settings, clock, the loop, and the exit status.
 //!
 //! Knows nothing of sockets beyond the runtime's turn and wait.
 
@@ -10,10 +10,10 @@ use std::net::TcpListener;
 use std::string::ToString as _;
 use std::time::{Instant as SystemInstant, SystemTime};
 
+use super::entropy::LinuxEntropy;
 use super::network::LinuxNetwork;
 use super::{logger, signals};
 use crate::connections::CONNECTIONS_MAX;
-use crate::entropy::Entropy;
 use crate::program::Program;
 use crate::runtime::{Runtime, StartError};
 use crate::settings::{SettingError, Settings};
@@ -84,7 +84,7 @@ fn start(name: &'static str, program: Program) -> Result<Runtime<LinuxNetwork>, 
 
 fn serve(mut runtime: Runtime<LinuxNetwork>) -> i32 {
     let clock = LinuxClock::new();
-    let mut entropy = LinuxEntropy;
+    let mut entropy = LinuxEntropy::default();
     log::info!("running as a Linux process, pid {}", std::process::id());
     while !runtime.network_mut().must_stop() {
         let due = runtime.turn(clock.now(), clock.unix_time(), &mut entropy);
@@ -154,24 +154,5 @@ impl LinuxClock {
     /// Time since 1970; zero when the machine believes that it is earlier.
     pub fn unix_time(&self) -> Duration {
         SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
-    }
-}
-
-/// The kernel's random number generator.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct LinuxEntropy;
-
-impl Entropy for LinuxEntropy {
-    /// # Panics
-    /// When the kernel has no random numbers: cookies must not become guessable.
-    fn fill(&mut self, bytes: &mut [u8]) {
-        let mut filled = 0;
-        while filled < bytes.len() {
-            match rustix::rand::getrandom(&mut bytes[filled..], rustix::rand::GetRandomFlags::empty()) {
-                Ok(count) => filled += count,
-                Err(rustix::io::Errno::INTR) => {}
-                Err(error) => panic!("the kernel gives no random bytes: {error}"),
-            }
-        }
     }
 }

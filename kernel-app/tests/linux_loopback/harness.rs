@@ -103,10 +103,10 @@ impl Drop for Node {
 }
 
 fn run(mut runtime: Runtime<LinuxNetwork>) {
-    let clock = LinuxClock::new();
+    let (clock, mut entropy) = (LinuxClock::new(), LinuxEntropy::default());
     let counts = COUNTS.with(Arc::clone);
     while !runtime.network_mut().must_stop() {
-        let due = runtime.turn(clock.now(), clock.unix_time(), &mut LinuxEntropy);
+        let due = runtime.turn(clock.now(), clock.unix_time(), &mut entropy);
         counts.open.store(runtime.connections().len(), SeqCst);
         counts.turns.fetch_add(1, SeqCst);
         runtime.wait(clock.now(), due);
