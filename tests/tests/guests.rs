@@ -70,6 +70,19 @@ fn seed(application: &Application) {
 }
 
 #[test]
+fn twenty_thousand_voters_are_counted() {
+    let application = up("test-many", &[]);
+    let form = std::env::temp_dir().join(format!("voting-app-many-{}", std::process::id()));
+    std::fs::write(&form, "vote=b").expect("a form");
+    let load = ["-k", "-n", "20000", "-c", "50", "-p", form.to_str().expect("a path in UTF-8")];
+    let kind = ["-T", "application/x-www-form-urlencoded"];
+    ab(&[&load[..], &kind, &[application.vote_url().as_str()]].concat()).expect("every vote is accepted");
+    std::fs::remove_file(&form).expect("the file is ours");
+    let counted = || (application.scores()? == (0, 20_000)).then_some(());
+    assert!(wait_for(COUNTED_WITHIN, counted).is_some(), "scores are {:?}", application.scores());
+}
+
+#[test]
 fn voting_goes_on_after_the_store_was_away() {
     let application = up("test-away", &[]);
     let store = application.instances().into_iter().find(|instance| instance["service"] == "store");

@@ -16,8 +16,11 @@ const GROWTH_BYTES: usize = 256 * 1024;
 const OVERHEAD_BYTES: usize = 4 * 1024;
 const PAGE_BYTES: usize = 4 * 1024;
 
-/// Blocks of up to 128 MiB in 22 classes of size, each divided by 16.
-type Blocks = Tlsf<'static, u32, u16, 22, 16>;
+/// Into how many a class of sizes is divided.
+const DIVISIONS: usize = 16;
+
+/// Blocks of up to 128 MiB in 22 classes of size.
+type Blocks = Tlsf<'static, u32, u16, 22, DIVISIONS>;
 
 struct Heap(UnsafeCell<Blocks>);
 
@@ -36,6 +39,8 @@ impl Heap {
 
     /// Takes more memory from the kernel; whether it had any.
     fn grow(&self, bytes: usize) -> bool {
+        // A block is looked for from the next division of its class on, which may be that much larger.
+        let bytes = bytes + bytes / DIVISIONS;
         let bytes = (bytes + OVERHEAD_BYTES).max(GROWTH_BYTES).next_multiple_of(PAGE_BYTES);
         // SAFETY: neither size nor alignment is zero.
         let start = unsafe { hermit_abi::alloc(bytes, PAGE_BYTES) };
