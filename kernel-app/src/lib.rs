@@ -28,6 +28,7 @@ pub mod settings;
 pub mod simulator;
 pub mod stack;
 pub mod stage;
+pub mod store_backed;
 pub mod store_client;
 
 pub use connections::{ConnectionId, Connections};

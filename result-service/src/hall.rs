@@ -9,6 +9,7 @@ use core::time::Duration;
 use kernel_app::connections::CONNECTIONS_MAX;
 use kernel_app::http::{Answer, Exchange, Handler, HttpServer, Method, Request, Response, Route};
 use kernel_app::metrics::Exposition;
+use kernel_app::store_backed::StoreUser;
 use kernel_app::{ConnectionId, Context, Instant};
 
 use crate::audience::Audience;
@@ -70,52 +71,6 @@ impl Hall {
         }
     }
 
-    /// Whether this is the connection to the store.
-    pub fn is_store(&self, id: ConnectionId) -> bool {
-        self.tally.is_store(id)
-    }
-
-    /// The store was reached.
-    pub fn store_opened(&mut self, id: ConnectionId, context: &mut Context<'_>) {
-        self.tally.store_opened(id, context);
-    }
-
-    /// The store has answered.
-    pub fn store_ready(&mut self, http: &mut HttpServer, context: &mut Context<'_>) {
-        self.tally.store_ready(context);
-        self.settle(http, context);
-    }
-
-    /// The store is gone.
-    pub fn store_closed(&mut self, id: ConnectionId, http: &mut HttpServer, context: &mut Context<'_>) {
-        self.tally.store_closed(id, context);
-        self.settle(http, context);
-    }
-
-    /// A request's connection is gone.
-    pub fn forget(&mut self, exchange: Exchange) {
-        self.audience.leave(exchange);
-        self.waiting.retain(|waiting| waiting.exchange != exchange);
-    }
-
-    /// Polls for those who follow, and sends them what is new.
-    pub fn turn(&mut self, http: &mut HttpServer, context: &mut Context<'_>) {
-        self.tally.turn(context);
-        self.settle(http, context);
-        if self.next_poll().is_some_and(|at| at <= context.now) {
-            self.poll_at = context.now + POLL_EVERY;
-            // A question that cannot be asked is one that the board's state already tells of.
-            let _ = self.tally.ask(context);
-        }
-        self.audience.turn(&self.board, http, context);
-    }
-
-    /// When [`Hall::turn`] has something to do.
-    pub fn next_deadline(&self) -> Option<Instant> {
-        let deadlines = [self.tally.next_deadline(), self.next_poll(), self.audience.next_deadline()];
-        deadlines.into_iter().flatten().min()
-    }
-
     fn next_poll(&self) -> Option<Instant> {
         (!self.audience.is_empty() && self.tally.can_ask()).then_some(self.poll_at)
     }
@@ -164,6 +119,50 @@ impl Board {
             Want::Page => self.page(),
             Want::Json => self.json(),
         }
+    }
+}
+
+impl StoreUser for Hall {
+    const NAME: &'static str = "result";
+
+    fn is_store(&self, id: ConnectionId) -> bool {
+        self.tally.is_store(id)
+    }
+
+    fn store_opened(&mut self, id: ConnectionId, context: &mut Context<'_>) {
+        self.tally.store_opened(id, context);
+    }
+
+    fn store_ready(&mut self, http: &mut HttpServer, context: &mut Context<'_>) {
+        self.tally.store_ready(context);
+        self.settle(http, context);
+    }
+
+    fn store_closed(&mut self, id: ConnectionId, http: &mut HttpServer, context: &mut Context<'_>) {
+        self.tally.store_closed(id, context);
+        self.settle(http, context);
+    }
+
+    fn forget(&mut self, exchange: Exchange) {
+        self.audience.leave(exchange);
+        self.waiting.retain(|waiting| waiting.exchange != exchange);
+    }
+
+    /// Polls for those who follow, and sends them what is new.
+    fn turn(&mut self, http: &mut HttpServer, context: &mut Context<'_>) {
+        self.tally.turn(context);
+        self.settle(http, context);
+        if self.next_poll().is_some_and(|at| at <= context.now) {
+            self.poll_at = context.now + POLL_EVERY;
+            // A question that cannot be asked is one that the board's state already tells of.
+            let _ = self.tally.ask(context);
+        }
+        self.audience.turn(&self.board, http, context);
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let deadlines = [self.tally.next_deadline(), self.next_poll(), self.audience.next_deadline()];
+        deadlines.into_iter().flatten().min()
     }
 }
 

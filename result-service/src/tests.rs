@@ -10,13 +10,13 @@ use core::time::Duration;
 use kernel_app::stage::Stage;
 use kernel_app::{ConnectionId, Service, Settings, Target};
 
-use crate::ResultService;
 use crate::audience::SUBSCRIBERS_MAX;
+use crate::{ResultService, service};
 
 const QUESTION: &str = "*2\r\n$4\r\nHLEN\r\n$9\r\nresults:a\r\n*2\r\n$4\r\nHLEN\r\n$9\r\nresults:b\r\n";
 
 fn stage() -> Stage<ResultService> {
-    Stage::new(ResultService::new(&Settings::default()).expect("good settings"))
+    Stage::new(service(&Settings::default()).expect("good settings"))
 }
 
 /// A stage with the store there.
@@ -264,7 +264,7 @@ fn files_are_served_with_a_tag() {
 fn the_results_may_be_elsewhere_than_the_queue() {
     let target = |pairs: &[(&str, &str)]| {
         let settings = Settings::from_pairs(pairs.iter().copied());
-        let endpoints = ResultService::new(&settings).expect("good settings").endpoints();
+        let endpoints = service(&settings).expect("good settings").endpoints();
         endpoints.peers[0].target.clone()
     };
     let host = |host: &str| Target::Host { host: host.to_string(), port: 6379 };
@@ -272,6 +272,6 @@ fn the_results_may_be_elsewhere_than_the_queue() {
     assert_eq!(target(&[("REDIS_URL", "redis://queue")]), host("queue"));
     assert_eq!(target(&[("REDIS_URL", "redis://queue"), ("RESULTS_URL", "redis://scores")]), host("scores"));
     let wrong = Settings::from_pairs([("RESULTS_URL", "postgres://db")]);
-    let error = ResultService::new(&wrong).expect_err("not RESP");
+    let error = service(&wrong).expect_err("not RESP");
     assert_eq!(error.name, "RESULTS_URL");
 }

@@ -7,6 +7,7 @@ use core::time::Duration;
 
 use kernel_app::http::{Answer, Exchange, Handler, HttpServer, Method, Request, Response, Route};
 use kernel_app::metrics::{Counter, Exposition};
+use kernel_app::store_backed::StoreUser;
 use kernel_app::store_client::{Outcome, StoreClient};
 use kernel_app::{ConnectionId, Context, Instant};
 use wire::form;
@@ -60,39 +61,6 @@ impl Booth {
         Self { store: StoreClient::new(), desk }
     }
 
-    /// Whether this is the connection to the store.
-    pub fn is_store(&self, id: ConnectionId) -> bool {
-        self.store.is(id)
-    }
-
-    /// The store was reached.
-    pub fn store_opened(&mut self, id: ConnectionId, context: &mut Context<'_>) {
-        self.store.opened(id, context);
-    }
-
-    /// The store has answered.
-    pub fn store_ready(&mut self, http: &mut HttpServer, context: &mut Context<'_>) {
-        let Self { store, desk } = self;
-        store.ready(context, |vote, outcome, context| desk.settle(vote, outcome, http, context));
-    }
-
-    /// The store is gone.
-    pub fn store_closed(&mut self, id: ConnectionId, http: &mut HttpServer, context: &mut Context<'_>) {
-        let Self { store, desk } = self;
-        store.closed(id, context, |vote, outcome, context| desk.settle(vote, outcome, http, context));
-    }
-
-    /// Gives up on votes that the store has left waiting.
-    pub fn turn(&mut self, http: &mut HttpServer, context: &mut Context<'_>) {
-        let Self { store, desk } = self;
-        store.turn(context, |vote, outcome, context| desk.settle(vote, outcome, http, context));
-    }
-
-    /// When [`Booth::turn`] has something to do.
-    pub fn next_deadline(&self) -> Option<Instant> {
-        self.store.next_deadline()
-    }
-
     fn vote(&mut self, request: &Request<'_>, exchange: Exchange, context: &mut Context<'_>) -> Answer<'_> {
         let voter = voter(request, context);
         let queued = read_choice(request).and_then(|choice| {
@@ -105,6 +73,41 @@ impl Booth {
             Ok(()) => Answer::Later,
             Err(rejection) => Answer::Now(self.desk.reject(rejection, voter)),
         }
+    }
+}
+
+impl StoreUser for Booth {
+    const NAME: &'static str = "vote";
+
+    fn is_store(&self, id: ConnectionId) -> bool {
+        self.store.is(id)
+    }
+
+    fn store_opened(&mut self, id: ConnectionId, context: &mut Context<'_>) {
+        self.store.opened(id, context);
+    }
+
+    fn store_ready(&mut self, http: &mut HttpServer, context: &mut Context<'_>) {
+        let Self { store, desk } = self;
+        store.ready(context, |vote, outcome, context| desk.settle(vote, outcome, http, context));
+    }
+
+    fn store_closed(&mut self, id: ConnectionId, http: &mut HttpServer, context: &mut Context<'_>) {
+        let Self { store, desk } = self;
+        store.closed(id, context, |vote, outcome, context| desk.settle(vote, outcome, http, context));
+    }
+
+    /// A vote that is still under way is counted all the same; its answer finds nobody.
+    fn forget(&mut self, _: Exchange) {}
+
+    /// Gives up on votes that the store has left waiting.
+    fn turn(&mut self, http: &mut HttpServer, context: &mut Context<'_>) {
+        let Self { store, desk } = self;
+        store.turn(context, |vote, outcome, context| desk.settle(vote, outcome, http, context));
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        self.store.next_deadline()
     }
 }
 

@@ -19,13 +19,11 @@ use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use kernel_app::http::HttpServer;
 use kernel_app::settings::SettingError;
-use kernel_app::{
-    ConnectionId, Context, Endpoints, Instant, Listener, Origin, Peer, Service, Settings, Target,
-};
+use kernel_app::store_backed::StoreBacked;
+use kernel_app::{Service, Settings};
 
-use booth::Booth;
+pub use booth::Booth;
 use pages::Pages;
 
 /// Port of the voters' page unless `PORT` says otherwise.
@@ -40,78 +38,21 @@ pub const BODY_BYTES_MAX: usize = 4 * 1024;
 /// # Errors
 /// When `PORT`, `REDIS_URL`, `OPTION_A`, `OPTION_B` or `INSTANCE` cannot be used.
 pub fn program(settings: &Settings) -> Result<Vec<Box<dyn Service>>, SettingError> {
-    Ok(vec![Box::new(VoteService::new(settings)?)])
+    Ok(vec![Box::new(service(settings)?)])
 }
 
 /// HTTP on one side, one pipelined connection to the store on the other.
-#[derive(Debug)]
-pub struct VoteService {
-    port: u16,
-    store: Target,
-    http: HttpServer,
-    booth: Booth,
-}
+pub type VoteService = StoreBacked<Booth>;
 
-impl VoteService {
-    /// A service with its pages rendered.
-    ///
-    /// # Errors
-    /// When a setting cannot be used.
-    pub fn new(settings: &Settings) -> Result<Self, SettingError> {
-        let text = |name, default| settings.text(name, default, TEXT_BYTES_MAX);
-        let pages =
-            Pages::new(&text("OPTION_A", "Cats")?, &text("OPTION_B", "Dogs")?, &text("INSTANCE", "vote")?);
-        Ok(Self {
-            port: settings.port("PORT", PORT_DEFAULT)?,
-            store: settings.target("REDIS_URL", "redis://store:6379", "redis", 6379, "resp")?,
-            http: HttpServer::new(BODY_BYTES_MAX),
-            booth: Booth::new(pages),
-        })
-    }
-}
-
-impl Service for VoteService {
-    fn name(&self) -> &'static str {
-        "vote"
-    }
-
-    fn endpoints(&self) -> Endpoints {
-        Endpoints {
-            listeners: vec![Listener { name: "http", port: self.port }],
-            peers: vec![Peer { name: "store", target: self.store.clone() }],
-        }
-    }
-
-    fn opened(&mut self, connection: ConnectionId, origin: Origin, context: &mut Context<'_>) {
-        match origin {
-            Origin::Accepted(_) => self.http.opened(connection, context),
-            Origin::Peer(_) => self.booth.store_opened(connection, context),
-        }
-    }
-
-    fn ready(&mut self, connection: ConnectionId, context: &mut Context<'_>) {
-        if self.booth.is_store(connection) {
-            self.booth.store_ready(&mut self.http, context);
-        } else {
-            self.http.ready(connection, &mut self.booth, context);
-        }
-    }
-
-    fn closed(&mut self, connection: ConnectionId, context: &mut Context<'_>) {
-        if self.booth.is_store(connection) {
-            self.booth.store_closed(connection, &mut self.http, context);
-        } else {
-            // A vote that is still under way is counted all the same; its answer finds nobody.
-            self.http.closed(connection);
-        }
-    }
-
-    fn turn(&mut self, context: &mut Context<'_>) {
-        self.booth.turn(&mut self.http, context);
-        self.http.turn(&mut self.booth, context);
-    }
-
-    fn next_deadline(&self) -> Option<Instant> {
-        self.http.next_deadline().into_iter().chain(self.booth.next_deadline()).min()
-    }
+/// The service with its pages rendered.
+///
+/// # Errors
+/// When a setting cannot be used.
+pub fn service(settings: &Settings) -> Result<VoteService, SettingError> {
+    let text = |name, default| settings.text(name, default, TEXT_BYTES_MAX);
+    let pages =
+        Pages::new(&text("OPTION_A", "Cats")?, &text("OPTION_B", "Dogs")?, &text("INSTANCE", "vote")?);
+    let port = settings.port("PORT", PORT_DEFAULT)?;
+    let store = settings.target("REDIS_URL", "redis://store:6379", "redis", 6379, "resp")?;
+    Ok(StoreBacked::new(port, store, BODY_BYTES_MAX, Booth::new(pages)))
 }

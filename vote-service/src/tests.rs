@@ -11,7 +11,7 @@ use kernel_app::connections::Ending;
 use kernel_app::stage::Stage;
 use kernel_app::{ConnectionId, Settings};
 
-use crate::VoteService;
+use crate::{VoteService, service};
 
 /// What fits into one TCP segment on an Ethernet.
 const SEGMENT_BYTES: usize = 1_460;
@@ -19,7 +19,7 @@ const SEGMENT_BYTES: usize = 1_460;
 /// A stage with the settings' defaults but for an `INSTANCE`.
 fn stage() -> Stage<VoteService> {
     let settings = Settings::from_pairs([("INSTANCE", "vote-1")]);
-    Stage::new(VoteService::new(&settings).expect("good settings"))
+    Stage::new(service(&settings).expect("good settings"))
 }
 
 /// The same, with the store there.
