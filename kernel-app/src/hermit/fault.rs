@@ -61,17 +61,27 @@ macro_rules! entry {
 entry!(divide_error, 0, "push 0");
 entry!(invalid_opcode, 6, "push 0");
 entry!(double_fault, 8,);
+entry!(invalid_task_segment, 10,);
+entry!(segment_not_present, 11,);
 entry!(stack_fault, 12,);
 entry!(general_protection, 13,);
 entry!(page_fault, 14,);
+entry!(alignment_check, 17,);
+entry!(machine_check, 18, "push 0");
+entry!(vector_arithmetic, 19, "push 0");
 
-const ENTRIES: [(usize, extern "C" fn()); 6] = [
+const ENTRIES: [(usize, extern "C" fn()); 11] = [
     (0, divide_error),
     (6, invalid_opcode),
     (8, double_fault),
+    (10, invalid_task_segment),
+    (11, segment_not_present),
     (12, stack_fault),
     (13, general_protection),
     (14, page_fault),
+    (17, alignment_check),
+    (18, machine_check),
+    (19, vector_arithmetic),
 ];
 
 unsafe extern "C" {
@@ -104,9 +114,14 @@ extern "C" fn report(frame: &Frame) -> ! {
         0 => "division by zero",
         6 => "invalid instruction",
         8 => "double fault",
+        10 => "invalid task segment",
+        11 => "segment not present",
         12 => "stack fault",
         13 => "general protection fault",
-        _ => "page fault",
+        14 => "page fault",
+        17 => "unaligned access",
+        18 => "machine check",
+        _ => "vector arithmetic error",
     };
     let accessed: u64;
     // SAFETY: reading CR2 has no effect.

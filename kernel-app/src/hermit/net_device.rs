@@ -5,6 +5,7 @@
 
 use core::fmt;
 use core::mem::size_of;
+use core::sync::atomic::{Ordering, fence};
 
 use bitflags::bitflags;
 use smoltcp::phy::{self, Device, DeviceCapabilities, Medium};
@@ -46,6 +47,8 @@ type Packet = &'static mut [u8; BUFFER_BYTES];
 pub enum NetDeviceError {
     /// It speaks only the legacy interface.
     Legacy,
+    /// It cannot interrupt, so nothing would wake the loop.
+    NoInterrupt,
     /// A queue could not be set up.
     Queue(virtio_drivers::Error),
 }
@@ -54,6 +57,7 @@ impl fmt::Display for NetDeviceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Legacy => f.write_str("virtio-net is a legacy device: start QEMU with disable-legacy=on"),
+            Self::NoInterrupt => f.write_str("virtio-net has no MSI-X: start QEMU without vectors=0"),
             Self::Queue(error) => write!(f, "virtio-net cannot be set up: {error}"),
         }
     }
@@ -83,8 +87,11 @@ impl NetDevice {
         let mut queue =
             |index| Queue::new(&mut *transport, index, false, false).map_err(NetDeviceError::Queue);
         let (transmit, receive) = (queue(QUEUE_TRANSMIT)?, queue(QUEUE_RECEIVE)?);
+        // Before DRIVER_OK, at which back ends in the host's kernel bind the vectors (section 3.1.1).
+        if !transport.enable_interrupt(QUEUE_RECEIVE) {
+            return Err(NetDeviceError::NoInterrupt);
+        }
         transport.finish_init();
-        transport.enable_interrupt(QUEUE_RECEIVE);
         let mut device = Self {
             address,
             transmit: TransmitRing::new(transmit, transport.doorbell(QUEUE_TRANSMIT)),
@@ -111,7 +118,7 @@ impl NetDevice {
         self.transport.acknowledge();
         self.receive.half.queue.set_dev_notify(true);
         // The device must see the request before the ring is looked at (section 2.7.7.1).
-        core::sync::atomic::fence(core::sync::atomic::Ordering::SeqCst);
+        fence(Ordering::SeqCst);
         self.receive.half.queue.can_pop()
     }
 
@@ -135,10 +142,15 @@ impl Half {
     }
 
     fn kick(&mut self) {
-        if !self.told && self.queue.should_notify() {
+        if core::mem::replace(&mut self.told, true) {
+            return;
+        }
+        // The new index must be visible before the device's wish is read (section 2.7.13): the two may
+        // otherwise change places, and a doorbell that both sides wait for is never rung.
+        fence(Ordering::SeqCst);
+        if self.queue.should_notify() {
             self.doorbell.ring();
         }
-        self.told = true;
     }
 }
 

@@ -128,9 +128,9 @@ impl Notifications {
         self.notify + offset * self.notify_multiplier
     }
 
-    /// Sends a queue's interrupt to the processor as MSI-X table entry 0.
-    pub fn enable_interrupt(&mut self, queue: u16) {
-        let Some(Msix { capability, table }) = self.msix else { return };
+    /// Sends a queue's interrupt to the processor as MSI-X table entry 0; whether the device can.
+    pub fn enable_interrupt(&mut self, queue: u16) -> bool {
+        let Some(Msix { capability, table }) = self.msix else { return false };
         for (index, word) in [MESSAGE_ADDRESS, 0, MESSAGE_VECTOR, 0].into_iter().enumerate() {
             let entry = core::ptr::with_exposed_provenance_mut::<u32>(table + 4 * index);
             // SAFETY: the table's first entry lies in the device's BAR, which is mapped to itself.
@@ -140,6 +140,8 @@ impl Notifications {
         Ports.write_word(self.function, capability, (control & !MSIX_MASK_ALL) | MSIX_ENABLE);
         self.write_common(QUEUE_SELECT, queue);
         self.write_common(QUEUE_MSIX_VECTOR, 0);
+        // A device that has no room for the vector says 0xffff (virtio 1.2, section 4.1.5.1.2).
+        self.read_common(QUEUE_MSIX_VECTOR) == 0
     }
 
     fn write_common(&self, offset: usize, value: u16) {

@@ -55,10 +55,12 @@ impl NetTransport {
         }
     }
 
-    /// Routes a queue's interrupt to the processor; MMIO devices are routed by the kernel's I/O APIC.
-    pub fn enable_interrupt(&mut self, queue: u16) {
-        if let Bus::Pci(notifications) = &mut self.bus {
-            notifications.enable_interrupt(queue);
+    /// Routes a queue's interrupt to the processor; whether the device can interrupt. MMIO devices are
+    /// routed by the kernel's I/O APIC.
+    pub fn enable_interrupt(&mut self, queue: u16) -> bool {
+        match &mut self.bus {
+            Bus::Pci(notifications) => notifications.enable_interrupt(queue),
+            Bus::Mmio { .. } => true,
         }
     }
 
