@@ -7,6 +7,7 @@ use std::env;
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
+use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -19,6 +20,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::accelerator::{self, Choice};
+use crate::cluster::machine::Platform;
 use crate::command_line::CommandLine;
 use crate::fault::Watch;
 use crate::guest::{Guest, Verdict};
@@ -77,6 +79,8 @@ pub struct Options {
 pub fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
     packages::ensure_qemu()?;
     let launch = launch(workspace, options)?;
+    let platform = Platform { machine: launch.machine, accelerator: launch.accelerator };
+    eprintln!("{} on {}", launch.name, platform.label());
     for line in addresses(&launch.name, &launch.network, &manifest::read(workspace)?) {
         eprintln!("{line}");
     }
@@ -144,7 +148,7 @@ fn forwards(ports: &[manifest::Port], environment: &BTreeMap<String, String>) ->
 }
 
 fn forward(port: &manifest::Port, moved: Option<&String>) -> Result<Forward> {
-    let moved = moved.map(|text| text.parse::<u16>()).transpose();
+    let moved = moved.map(|text| text.parse::<NonZeroU16>().map(NonZeroU16::get)).transpose();
     let moved =
         moved.with_context(|| format!("{} cannot be used: give a TCP port from 1 to 65535", port.setting))?;
     let host = SocketAddrV4::new(Ipv4Addr::LOCALHOST, moved.unwrap_or(port.host));

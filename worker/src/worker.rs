@@ -18,6 +18,8 @@ use kernel_app::{
 const STORE_URL_DEFAULT: &str = "redis://store:6379";
 /// The port in a store's address that names none.
 const STORE_PORT_DEFAULT: u16 = 6379;
+/// How much of an address that cannot be used is shown.
+const URL_CHARS_SHOWN: usize = 80;
 /// Requests to the port for operators have no bodies.
 const BODY_BYTES_MAX: usize = 0;
 
@@ -35,9 +37,14 @@ impl Worker {
     /// A worker that serves operators on `port`.
     ///
     /// # Errors
-    /// The setting that cannot be used: `REDIS_URL` or `INSTANCE`.
+    /// The setting that cannot be used: `REDIS_URL`, `INSTANCE`, or a `RESULTS_URL` that leads elsewhere than
+    /// to the queue, beside which results are kept.
     pub fn from_settings(settings: &Settings, port: u16) -> Result<Self, SettingError> {
         let target = settings.target("REDIS_URL", STORE_URL_DEFAULT, "redis", STORE_PORT_DEFAULT, "resp")?;
+        if let Some(url) = settings.get("RESULTS_URL").filter(|url| settings.get("REDIS_URL") != Some(url)) {
+            let (name, value) = ("RESULTS_URL", url.chars().take(URL_CHARS_SHOWN).collect());
+            return Err(SettingError { name, value, expected: "nothing, or what REDIS_URL says" });
+        }
         let name: String = settings.text("INSTANCE", "worker", INSTANCE_BYTES_MAX)?;
         Ok(Self {
             port,

@@ -44,7 +44,7 @@ pub struct UpOptions {
     /// Use this Redis instead of the store, such as redis://127.0.0.1:6379
     #[arg(long, value_name = "URL")]
     pub redis: Option<String>,
-    /// Keep results there instead of in the store, such as postgres://user:password@127.0.0.1/votes
+    /// Keep results there instead of in the store; not available yet
     #[arg(long, value_name = "URL")]
     pub results: Option<String>,
     /// Keep the store's data in this folder; not available yet
@@ -99,6 +99,9 @@ impl UpOptions {
                 folder.display()
             );
         }
+        if let Some(url) = &self.results {
+            bail!("--results {url} is not available yet, results are kept in the store: leave it out");
+        }
         Ok(Choices {
             scale: distinct("--scale", &self.scale)?,
             publish: distinct("--publish", &self.publish)?,
@@ -130,6 +133,8 @@ mod tests {
         assert!(
             refusal(UpOptions { data, ..UpOptions::default() }).starts_with("--data /data is not available")
         );
+        let results = Some("postgres://h/d".to_owned());
+        assert!(refusal(UpOptions { results, ..UpOptions::default() }).contains("not available yet"));
         let twice = vec![("vote".to_owned(), 2), ("vote".to_owned(), 3)];
         assert!(refusal(UpOptions { scale: twice, ..UpOptions::default() }).contains("given twice for vote"));
     }
