@@ -3,9 +3,13 @@
 //! Holds no sockets. The network fills inputs and drains outputs; services do the opposite. Ids carry
 //! a generation, so an id that outlived its connection finds nothing instead of a stranger.
 
+mod eviction;
+
 use alloc::vec::Vec;
 
 use crate::service::Origin;
+pub use eviction::FRESH_MAX;
+use eviction::Memory;
 use wire::{Buffer, Instant};
 
 /// Most bytes that wait for a service on one connection; more stay in the socket.
@@ -15,6 +19,8 @@ pub const OUTPUT_BYTES_MAX: usize = 256 * 1024;
 /// A service hears `ready` when an output that was above this has drained to it or below. So it never
 /// waits in vain for space, as long as one write needs at most the space above this mark.
 pub const OUTPUT_LOW_WATER_BYTES: usize = 32 * 1024;
+/// Storage that each buffer of a connection keeps for the next one in its place.
+pub const BUFFER_BYTES_KEPT: usize = 2 * 1024;
 /// Most connections of a node, of all its services together.
 pub const CONNECTIONS_MAX: usize = 1024;
 
@@ -57,7 +63,20 @@ pub struct Connection {
     /// The other side has ended its stream: no more input will come.
     pub input_ended: bool,
     ending: Ending,
-    idle_since: Option<Instant>,
+    activity: Activity,
+    /// Whether it stays when memory is short, whatever it holds.
+    kept: bool,
+}
+
+/// What is under way on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Activity {
+    /// A request: the connection stays.
+    Busy,
+    /// Nothing since then.
+    Idle(Instant),
+    /// An answer without end, since then.
+    Streaming(Instant),
 }
 
 impl Connection {
@@ -74,6 +93,9 @@ pub struct Connections {
     free: Vec<u16>,
     live: usize,
     touched: Vec<ConnectionId>,
+    memory: Memory,
+    /// When this turn began.
+    now: Instant,
 }
 
 #[derive(Debug, Default)]
@@ -114,7 +136,8 @@ impl Connections {
             output,
             input_ended: false,
             ending: Ending::Open,
-            idle_since: None,
+            activity: Activity::Busy,
+            kept: matches!(origin, Origin::Peer(_)),
         });
         self.live += 1;
         Some(ConnectionId { index, generation: slot.generation })
@@ -128,8 +151,8 @@ impl Connections {
         slot.touched = false;
         let mut input = core::mem::take(&mut connection.input);
         let mut output = core::mem::take(&mut connection.output);
-        input.clear();
-        output.clear();
+        recycle(&mut input, INPUT_BYTES_MAX);
+        recycle(&mut output, OUTPUT_BYTES_MAX);
         slot.spare = Some((input, output));
         self.free.push(id.index);
         self.live -= 1;
@@ -178,22 +201,20 @@ impl Connections {
     }
 
     /// Says that nothing is under way on a connection since `idle_since`, or, with `None`, that
-    /// something is. When the table is full the one idle for longest makes room.
+    /// something is. See [`Connections::longest_idle`].
     pub fn set_idle(&mut self, id: ConnectionId, idle_since: Option<Instant>) {
-        if let Some(connection) = self.slot_mut(id).and_then(|slot| slot.connection.as_mut()) {
-            connection.idle_since = idle_since;
-        }
+        self.set_activity(id, idle_since.map_or(Activity::Busy, Activity::Idle));
     }
 
-    /// The connection that has been idle for longest and is not already ending.
-    pub fn longest_idle(&self) -> Option<ConnectionId> {
-        let idle = |(index, slot): (usize, &Slot)| {
-            let connection = slot.connection.as_ref()?;
-            let since = connection.idle_since?;
-            let id = ConnectionId { index: u16::try_from(index).ok()?, generation: slot.generation };
-            (connection.ending == Ending::Open).then_some((since, id))
-        };
-        self.slots.iter().enumerate().filter_map(idle).min().map(|(_, id)| id)
+    /// Says that an answer without end is under way, which the client can ask for again.
+    pub fn set_streaming(&mut self, id: ConnectionId, since: Instant) {
+        self.set_activity(id, Activity::Streaming(since));
+    }
+
+    fn set_activity(&mut self, id: ConnectionId, activity: Activity) {
+        if let Some(connection) = self.slot_mut(id).and_then(|slot| slot.connection.as_mut()) {
+            connection.activity = activity;
+        }
     }
 
     /// Takes one of the connections that were written, consumed or ended since it was last taken.
@@ -222,6 +243,13 @@ impl Connections {
     }
 }
 
+/// Makes a buffer ready for the next connection.
+fn recycle(buffer: &mut Buffer, limit: usize) {
+    buffer.clear();
+    buffer.shrink_to(BUFFER_BYTES_KEPT);
+    buffer.set_limit(limit);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -241,14 +269,9 @@ mod tests {
     }
 
     #[test]
-    fn the_table_is_bounded_and_finds_the_longest_idle() {
+    fn the_table_is_bounded() {
         let mut table = Connections::new();
         let ids: Vec<_> = core::iter::from_fn(|| table.open(0, Origin::Accepted(0))).collect();
         assert_eq!(ids.len(), CONNECTIONS_MAX);
-        table.set_idle(ids[7], Some(Instant::from_millis(9)));
-        table.set_idle(ids[8], Some(Instant::from_millis(4)));
-        assert_eq!(table.longest_idle(), Some(ids[8]));
-        table.abort(ids[8]);
-        assert_eq!(table.longest_idle(), Some(ids[7]));
     }
 }

@@ -107,10 +107,12 @@ impl<N: Network> Runtime<N> {
     /// One turn: what arrived goes to the services, what they wrote goes out. Returns when the next
     /// turn is due even if nothing arrives; `now` when work is left.
     pub fn turn(&mut self, now: Instant, unix_time: Duration, entropy: &mut dyn Entropy) -> Option<Instant> {
+        self.connections.begin_turn(now);
         self.network.poll(now, &mut self.connections, &mut self.events);
         let mut context = Context { now, unix_time, entropy, connections: &mut self.connections };
         for event in self.events.drain(..) {
             self.node.dispatch(event, &mut context);
+            context.connections.relieve_memory();
         }
         self.node.dial(&mut self.network, &mut context);
         let work_left = self.node.run(&mut context);
@@ -129,6 +131,11 @@ impl<N: Network> Runtime<N> {
     /// The network, for what its platform asks of it.
     pub fn network_mut(&mut self) -> &mut N {
         &mut self.network
+    }
+
+    /// See [`Connections::watch_memory`].
+    pub fn watch_memory(&mut self, connections: usize, is_short: fn() -> bool) {
+        self.connections.watch_memory(connections, is_short);
     }
 
     /// The connection table as it is between turns.
@@ -193,6 +200,7 @@ impl Node {
             }
             for service in &mut self.services {
                 service.turn(context);
+                context.connections.relieve_memory();
             }
             if self.pipes.is_empty() {
                 return false;

@@ -81,6 +81,11 @@ impl Buffer {
         self.bytes.shrink_to(bytes);
     }
 
+    /// Bytes that are allocated, in use or not.
+    pub fn storage_bytes(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// Drops everything and keeps the allocation.
     pub fn clear(&mut self) {
         self.bytes.clear();
@@ -117,15 +122,22 @@ impl Buffer {
             return Err(Full { wanted: bytes, space: self.space() });
         }
         self.compact_for(bytes);
-        self.bytes.reserve(bytes);
         Ok(Room { bytes: &mut self.bytes, left: bytes })
     }
 
-    /// Moves the rest to the front when appending `count` bytes would otherwise grow the allocation.
+    /// Moves the rest to the front when appending `count` bytes would otherwise grow the allocation, and
+    /// grows it when that does not help: to a power of two, so that freed storage suits the next buffer,
+    /// and not beyond the limit.
     fn compact_for(&mut self, count: usize) {
-        if self.start > 0 && self.bytes.len() + count > self.bytes.capacity() {
-            self.bytes.drain(..self.start);
-            self.start = 0;
+        if self.bytes.len() + count <= self.bytes.capacity() {
+            return;
+        }
+        self.bytes.drain(..self.start);
+        self.start = 0;
+        let wanted = self.bytes.len() + count;
+        if wanted > self.bytes.capacity() {
+            let storage = wanted.next_power_of_two().min(self.limit.max(wanted));
+            self.bytes.reserve_exact(storage - self.bytes.len());
         }
     }
 }

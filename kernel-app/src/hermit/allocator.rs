@@ -2,11 +2,13 @@
 //!
 //! The kernel's own allocator walks its free chunks: with a store of some ten thousand votes a push
 //! cost 129,000 instructions, nearly all of them there. It has no limits of its own: the services'
-//! buffers and tables have theirs. Memory is not given back to the kernel, nobody else wants it.
+//! buffers and tables have theirs, and ask here whether it is short. Memory is not given back to the
+//! kernel, nobody else wants it.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::cell::UnsafeCell;
 use core::ptr::NonNull;
+use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::Relaxed};
 
 use rlsf::Tlsf;
 
@@ -22,7 +24,26 @@ const DIVISIONS: usize = 16;
 /// Blocks of up to 128 MiB in 22 classes of size.
 type Blocks = Tlsf<'static, u32, u16, 22, DIVISIONS>;
 
-struct Heap(UnsafeCell<Blocks>);
+/// No machine has as much.
+const MACHINE_BYTES_MAX: usize = 1 << 40;
+/// What the kernel keeps of its heap.
+const KERNEL_BYTES: usize = 128 * 1024;
+/// The last reserve, enough for the steps between two looks at [`is_short`]: pieces for a buffer each.
+/// Of one large piece, a heap in use for long might never be able to set it aside again.
+const RESERVE_PIECE_BYTES: usize = 64 * 1024;
+const RESERVE_PIECES_MAX: usize = 4;
+/// The part of the heap that the reserve may be.
+const RESERVE_DIVISOR: usize = 16;
+
+const RESERVE_PIECE: Layout = Layout::new::<[u64; RESERVE_PIECE_BYTES / 8]>();
+
+struct Heap {
+    blocks: UnsafeCell<Blocks>,
+    /// Null where a piece is in use, and before there are any.
+    reserve: [AtomicPtr<u8>; RESERVE_PIECES_MAX],
+    /// How many of the pieces there are when all is well.
+    reserve_pieces: AtomicUsize,
+}
 
 // SAFETY: the program is the kernel's only task and runs on one processor. Interrupt handlers are the
 // kernel's and use its own allocator; its symbols are separate from ours.
@@ -34,14 +55,17 @@ impl Heap {
     #[expect(clippy::mut_from_ref, reason = "one task, and the caller keeps the reference for one call")]
     unsafe fn blocks(&self) -> &mut Blocks {
         // SAFETY: see `Sync` above, and the caller's promise.
-        unsafe { &mut *self.0.get() }
+        unsafe { &mut *self.blocks.get() }
     }
 
     /// Takes more memory from the kernel; whether it had any.
     fn grow(&self, bytes: usize) -> bool {
         // A block is looked for from the next division of its class on, which may be that much larger.
         let bytes = bytes + bytes / DIVISIONS;
-        let bytes = (bytes + OVERHEAD_BYTES).max(GROWTH_BYTES).next_multiple_of(PAGE_BYTES);
+        self.add((bytes + OVERHEAD_BYTES).max(GROWTH_BYTES).next_multiple_of(PAGE_BYTES))
+    }
+
+    fn add(&self, bytes: usize) -> bool {
         // SAFETY: neither size nor alignment is zero.
         let start = unsafe { hermit_abi::alloc(bytes, PAGE_BYTES) };
         let Some(block) = NonNull::new(core::ptr::slice_from_raw_parts_mut(start, bytes)) else {
@@ -50,17 +74,55 @@ impl Heap {
         // SAFETY: the kernel has just given this memory to us alone, and it is never given back.
         !start.is_null() && unsafe { self.blocks().insert_free_block_ptr(block) }.is_some()
     }
+
+    /// Adds the reserve to what is free; whether there was anything of it.
+    #[cold]
+    fn give_reserve(&self) -> bool {
+        let mut given = false;
+        for piece in &self.reserve {
+            if let Some(block) = NonNull::new(piece.swap(core::ptr::null_mut(), Relaxed)) {
+                // SAFETY: `take_reserve` has allocated it so, and nobody has it any more.
+                unsafe { self.blocks().deallocate(block, RESERVE_PIECE.align()) }
+                given = true;
+            }
+        }
+        given
+    }
+
+    /// Sets aside what is missing of the reserve; whether it is complete.
+    #[cold]
+    fn take_reserve(&self) -> bool {
+        let pieces = self.reserve_pieces.load(Relaxed);
+        self.reserve.iter().take(pieces).all(|piece| {
+            if piece.load(Relaxed).is_null() {
+                // SAFETY: the reference lives for this expression.
+                let block = unsafe { self.blocks() }.allocate(RESERVE_PIECE);
+                piece.store(block.map_or(core::ptr::null_mut(), NonNull::as_ptr), Relaxed);
+            }
+            !piece.load(Relaxed).is_null()
+        })
+    }
+
+    fn is_reserve_complete(&self) -> bool {
+        let pieces = self.reserve_pieces.load(Relaxed);
+        self.reserve.iter().take(pieces).all(|piece| !piece.load(Relaxed).is_null())
+    }
 }
 
 // SAFETY: TLSF honours size and alignment, gives each byte to one owner at a time, and never unwinds.
 unsafe impl GlobalAlloc for Heap {
+    // Not inlined, like the two below: there are too many places for that, and few are met per request.
+    #[inline(never)]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the reference lives for this expression.
         let allocate = || unsafe { self.blocks() }.allocate(layout);
         let grown = || self.grow(layout.size() + layout.align()).then(allocate).flatten();
-        allocate().or_else(grown).map_or(core::ptr::null_mut(), NonNull::as_ptr)
+        let reserved = || self.give_reserve().then(allocate).flatten();
+        let block = allocate().or_else(grown).or_else(reserved);
+        block.map_or(core::ptr::null_mut(), NonNull::as_ptr)
     }
 
+    #[inline(never)]
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         if let Some(pointer) = NonNull::new(pointer) {
             // SAFETY: the caller gives a pointer of ours with the layout it was allocated with.
@@ -68,6 +130,7 @@ unsafe impl GlobalAlloc for Heap {
         }
     }
 
+    #[inline(never)]
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         let (Some(old), Ok(wanted)) =
             (NonNull::new(pointer), Layout::from_size_align(new_size, layout.align()))
@@ -78,9 +141,48 @@ unsafe impl GlobalAlloc for Heap {
         // reference lives for this expression.
         let reallocate = || unsafe { self.blocks().reallocate(old, wanted) };
         let grown = || self.grow(new_size + layout.align()).then(reallocate).flatten();
-        reallocate().or_else(grown).map_or(core::ptr::null_mut(), NonNull::as_ptr)
+        let reserved = || self.give_reserve().then(reallocate).flatten();
+        let block = reallocate().or_else(grown).or_else(reserved);
+        block.map_or(core::ptr::null_mut(), NonNull::as_ptr)
     }
 }
 
 #[global_allocator]
-static HEAP: Heap = Heap(UnsafeCell::new(Blocks::new()));
+static HEAP: Heap = Heap {
+    blocks: UnsafeCell::new(Blocks::new()),
+    reserve: [const { AtomicPtr::new(core::ptr::null_mut()) }; RESERVE_PIECES_MAX],
+    reserve_pieces: AtomicUsize::new(0),
+};
+
+/// Takes what the kernel has, in one piece so that large blocks are found in it, and sets the reserve
+/// aside. Returns how many bytes there are.
+pub fn claim() -> usize {
+    let bytes = largest_block().saturating_sub(KERNEL_BYTES) & !(PAGE_BYTES - 1);
+    // Without it, allocations take small pieces from the kernel as they come.
+    let claimed = bytes > 0 && HEAP.add(bytes);
+    let pieces = bytes / RESERVE_DIVISOR / RESERVE_PIECE_BYTES;
+    HEAP.reserve_pieces.store(pieces.min(RESERVE_PIECES_MAX), Relaxed);
+    if claimed && HEAP.take_reserve() { bytes } else { 0 }
+}
+
+/// The largest block that the kernel has.
+fn largest_block() -> usize {
+    let (mut found, mut step) = (0, MACHINE_BYTES_MAX / 2);
+    while step >= PAGE_BYTES {
+        let bytes = found + step;
+        // SAFETY: neither size nor alignment is zero.
+        let start = unsafe { hermit_abi::alloc(bytes, PAGE_BYTES) };
+        if !start.is_null() {
+            // SAFETY: this is the block of the line above, which nobody else knows of.
+            unsafe { hermit_abi::dealloc(start, bytes, PAGE_BYTES) };
+            found = bytes;
+        }
+        step /= 2;
+    }
+    found
+}
+
+/// Whether only the reserve was left at some time, and is still not free again.
+pub fn is_short() -> bool {
+    !HEAP.is_reserve_complete() && !HEAP.take_reserve()
+}

@@ -13,12 +13,12 @@ use super::entropy::HermitEntropy;
 use super::idle::Idle;
 use super::net_device::NetDevice;
 use super::transport::NetTransport;
-use super::{exit, fault, logger};
+use super::{allocator, exit, fault, logger};
 use crate::entropy::Entropy;
 use crate::program::Program;
 use crate::runtime::Runtime;
 use crate::settings::Settings;
-use crate::stack::{Address, SmoltcpNetwork, StackConfig};
+use crate::stack::{Address, SmoltcpNetwork, StackConfig, sockets_max};
 
 /// Most environment variables that are read.
 const VARIABLES_MAX: usize = 64;
@@ -30,6 +30,7 @@ const VARIABLES_MAX: usize = 64;
 /// NUL-terminated strings that ends with a null pointer.
 pub unsafe fn run(name: &'static str, program: Program, environment: *const *const u8) -> ! {
     fault::install();
+    let heap_bytes = allocator::claim();
     // SAFETY: the caller vouches for the array.
     let settings = unsafe { read_environment(environment) };
     let clock = Clock::new();
@@ -37,14 +38,16 @@ pub unsafe fn run(name: &'static str, program: Program, environment: *const *con
     let mut entropy = HermitEntropy::new().unwrap_or_else(|| {
         stop("no source of entropy: give the machine a processor with RDRAND (QEMU: -cpu max or host)")
     });
-    let network = open_network(&settings, &mut entropy, &clock);
+    let network = open_network(&settings, heap_bytes, &mut entropy, &clock);
     let services = program(&settings).unwrap_or_else(|error| stop(error));
-    let runtime = Runtime::new(network, services).unwrap_or_else(|error| stop(error));
+    let mut runtime = Runtime::new(network, services).unwrap_or_else(|error| stop(error));
+    runtime.watch_memory(sockets_max(heap_bytes), allocator::is_short);
     log::info!(
         "{name} {} is up {} ms after power-on",
         env!("CARGO_PKG_VERSION"),
         clock.now().as_micros() / 1000
     );
+    log::debug!("the heap has {} KiB", heap_bytes / 1024);
     event_loop(runtime, &clock, &mut entropy)
 }
 
@@ -68,7 +71,12 @@ fn event_loop(
     }
 }
 
-fn open_network(settings: &Settings, entropy: &mut dyn Entropy, clock: &Clock) -> SmoltcpNetwork<NetDevice> {
+fn open_network(
+    settings: &Settings,
+    heap_bytes: usize,
+    entropy: &mut dyn Entropy,
+    clock: &Clock,
+) -> SmoltcpNetwork<NetDevice> {
     let transport = NetTransport::find().unwrap_or_else(|| {
         stop("no virtio-net device: start the machine with one (QEMU: -device virtio-net-pci,netdev=...)")
     });
@@ -76,6 +84,7 @@ fn open_network(settings: &Settings, entropy: &mut dyn Entropy, clock: &Clock) -
     let config = StackConfig {
         hardware_address: device.address(),
         address: Address::from_settings(settings),
+        sockets_max: sockets_max(heap_bytes),
         seed: entropy.next_u64(),
     };
     SmoltcpNetwork::new(device, &config, clock.now()).unwrap_or_else(|error| stop(error))

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use super::builtin::{self, Outcome};
 use super::statistics::Statistics;
 use super::{Answer, Exchange, Handler, Method, PushError, Response};
-use crate::connections::{Connection, ConnectionId, INPUT_BYTES_MAX, OUTPUT_LOW_WATER_BYTES};
+use crate::connections::{Connection, ConnectionId, Ending, INPUT_BYTES_MAX, OUTPUT_LOW_WATER_BYTES};
 use crate::service::Context;
 use wire::http::date::DateLine;
 use wire::http::limits::{CHUNK_OVERHEAD_BYTES_MAX, HEAD_BYTES_MAX, SHORTEST_WAIT};
@@ -103,6 +103,7 @@ impl HttpServer {
         for _ in 0..self.unfinished.len() {
             if let Some(id) = self.unfinished.pop_front() {
                 self.ready(id, handler, context);
+                context.connections.relieve_memory();
             }
         }
         if self.check_at.is_some_and(|at| at <= context.now) {
@@ -119,6 +120,7 @@ impl HttpServer {
     pub fn respond(&mut self, exchange: Exchange, response: &Response<'_>, context: &mut Context<'_>) {
         let id = exchange.connection;
         let Some(session) = session(&mut self.sessions, id) else { return };
+        context.connections.relieve_memory();
         if session.is_answering(exchange.serial) {
             self.write(id, response, context);
             self.go_on(id, context);
@@ -135,6 +137,10 @@ impl HttpServer {
         bytes: &[u8],
         context: &mut Context<'_>,
     ) -> Result<(), PushError> {
+        let waiting = context.connections.get(exchange.connection).map_or(0, |found| found.output.len());
+        if !context.connections.allow(exchange.connection, waiting + bytes.len()) {
+            return Err(PushError::Gone);
+        }
         let Some((session, connection)) = self.stream(exchange, context) else { return Err(PushError::Gone) };
         let before = connection.output.len();
         session.push(bytes, &mut connection.output).map_err(|_| PushError::Full)?;
@@ -164,6 +170,11 @@ impl HttpServer {
     ) -> Option<Next> {
         let session = session(&mut self.sessions, id)?;
         let connection = context.connections.get_mut(id)?;
+        let output_bytes = connection.output.len();
+        if connection.ending() == Ending::Abort || !context.connections.allow(id, output_bytes) {
+            return None;
+        }
+        let connection = context.connections.get_mut(id)?;
         if session.is_over() {
             connection.input.clear();
             return None;
@@ -189,9 +200,8 @@ impl HttpServer {
                 Some(self.after_answer(id, context))
             }
             Received::Wait => {
-                let idle_since = session.is_receiving().then(|| session.since());
                 give_back(id, input, context)?;
-                context.connections.set_idle(id, idle_since);
+                note_activity(session, id, session.since(), context);
                 Some(Next::Event)
             }
             Received::Refused(refusal) => {
@@ -243,6 +253,9 @@ impl HttpServer {
     fn try_write(&mut self, id: ConnectionId, response: &Response<'_>, context: &mut Context<'_>) -> bool {
         let Some(session) = session(&mut self.sessions, id) else { return true };
         let Some(connection) = context.connections.get_mut(id) else { return true };
+        if connection.ending() == Ending::Abort {
+            return true;
+        }
         let date = self.date.at(context.unix_time.as_secs());
         let arrived = session.since();
         let before = connection.output.len();
@@ -307,8 +320,7 @@ impl HttpServer {
         if context.connections.get(id).is_some_and(more) {
             return Next::Request;
         }
-        let idle = session.is_idle();
-        context.connections.set_idle(id, idle.then_some(context.now));
+        note_activity(session, id, context.now, context);
         Next::Event
     }
 
@@ -370,6 +382,15 @@ impl HttpServer {
 fn session(sessions: &mut [Option<Tracked>], id: ConnectionId) -> Option<&mut Session> {
     let tracked = sessions.get_mut(id.index())?.as_mut()?;
     (tracked.id == id).then_some(&mut tracked.session)
+}
+
+/// Tells the table whether the connection could make room for another.
+fn note_activity(session: &Session, id: ConnectionId, since: Instant, context: &mut Context<'_>) {
+    if session.is_streaming(session.serial()) {
+        context.connections.set_streaming(id, session.since());
+    } else {
+        context.connections.set_idle(id, session.is_receiving().then_some(since));
+    }
 }
 
 /// Puts the input back into the table; none when the connection has gone meanwhile.

@@ -50,6 +50,7 @@ impl Node {
             near.and_then(|id| table.remove(id));
             return self.peers.failed(client, peer, Unreachable::NoRoom, context);
         };
+        table.keep(far);
         self.pipes.pipes.push(Pipe { ends: [near, far], drain_until: None });
         self.opened(far, context);
         self.opened(near, context);

@@ -14,7 +14,7 @@ use super::device::SimulatedDevice;
 use super::random::Random;
 use crate::runtime::{Runtime, StartError};
 use crate::service::Service;
-use crate::stack::{Address, AddressError, SmoltcpNetwork, StackConfig};
+use crate::stack::{Address, AddressError, SOCKETS_MAX, SmoltcpNetwork, StackConfig};
 use wire::Instant;
 
 /// What a turn of a node takes. More than nothing, so that a node that is always due lets time pass.
@@ -72,6 +72,7 @@ impl Node {
         let config = StackConfig {
             hardware_address: self.hardware_address,
             address: Address::Static { cidr, gateway: None, dns: None },
+            sockets_max: SOCKETS_MAX,
             seed: self.random.next(),
         };
         let network =

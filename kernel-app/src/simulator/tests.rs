@@ -175,3 +175,49 @@ fn the_recording_holds_every_frame() {
     }
     assert_eq!((at, frames), (recording.len(), simulation.frames()));
 }
+
+/// Takes connections for streams without end, and answers on them all the same.
+struct Streaming(Counter);
+
+impl Service for Streaming {
+    fn name(&self) -> &'static str {
+        "streaming"
+    }
+
+    fn endpoints(&self) -> Endpoints {
+        self.0.endpoints()
+    }
+
+    fn opened(&mut self, id: ConnectionId, _: Origin, context: &mut Context<'_>) {
+        context.connections.set_streaming(id, context.now);
+    }
+
+    fn ready(&mut self, id: ConnectionId, context: &mut Context<'_>) {
+        self.0.ready(id, context);
+    }
+
+    fn closed(&mut self, _: ConnectionId, _: &mut Context<'_>) {}
+
+    fn turn(&mut self, _: &mut Context<'_>) {}
+
+    fn next_deadline(&self) -> Option<Instant> {
+        None
+    }
+}
+
+#[test]
+fn one_more_is_served_when_streams_have_taken_every_socket() {
+    let mut simulation = Simulation::new(9);
+    let boot = || vec![Box::new(Streaming(Counter::default())) as Box<dyn Service>];
+    simulation.add_node("server", SERVER, boot).expect("starts");
+    let crowd = crate::stack::SOCKETS_MAX / 2;
+    for number in 3..6 {
+        let address = Ipv4Addr::new(10, 0, 0, number);
+        simulation.add_client("follower", address, (SERVER, 80), crowd).expect("starts");
+        simulation.run_for(Duration::from_millis(100));
+    }
+    let late = simulation.add_client("late", CLIENT, (SERVER, 80), 1).expect("starts");
+    let request = simulation.send(&late, &get("/"));
+    let answered = simulation.run_until(|_| late.response(request).is_some(), Duration::from_millis(500));
+    answered.expect("a stream has made room");
+}

@@ -13,7 +13,7 @@ use smoltcp::socket::tcp;
 use smoltcp::wire::{DnsQueryType, IpAddress};
 
 use super::pool::Role;
-use super::{PEER_KEEP_ALIVE, SmoltcpNetwork};
+use super::{PEER_KEEP_ALIVE, SmoltcpNetwork, stack_duration};
 use crate::network::{Event, Unreachable};
 use crate::service::Origin;
 use wire::Instant;
@@ -111,7 +111,9 @@ impl<D: Device> SmoltcpNetwork<D> {
             Stage::Connecting(index) => self.check_handshake(index),
         };
         match progress {
-            Progress::Pending(_) if self.dials.dials[position].deadline <= now => {
+            Progress::Pending(stage) if self.dials.dials[position].deadline <= now => {
+                // What this step took is given back with the dial.
+                self.dials.dials[position].stage = stage;
                 Progress::Failed(Unreachable::TimedOut)
             }
             progress => progress,
@@ -119,6 +121,9 @@ impl<D: Device> SmoltcpNetwork<D> {
     }
 
     fn resolve(&mut self, position: usize) -> Progress {
+        if self.interface.ipv4_addr().is_none() {
+            return Progress::Failed(Unreachable::NoAddress);
+        }
         let host = &self.dials.dials[position].host;
         if let Ok(address) = host.parse::<Ipv4Addr>() {
             return self.handshake(position, address);
@@ -151,17 +156,13 @@ impl<D: Device> SmoltcpNetwork<D> {
 
     fn handshake(&mut self, position: usize, address: Ipv4Addr) -> Progress {
         self.dials.dials[position].stage = Stage::Start;
-        if self.interface.ipv4_addr().is_none() {
-            return Progress::Failed(Unreachable::NoAddress);
-        }
-        let Some(index) = self.pool.take_spare(&mut self.sockets) else {
+        let Some(index) = self.pool.take_for_dial(&mut self.sockets) else {
             return Progress::Failed(Unreachable::NoRoom);
         };
         let local_port = self.dials.next_local_port();
         let dial = &self.dials.dials[position];
         let socket = self.sockets.get_mut::<tcp::Socket>(self.pool.members[index].handle);
-        let keep_alive_ms = PEER_KEEP_ALIVE.as_millis() as u64;
-        socket.set_keep_alive(Some(smoltcp::time::Duration::from_millis(keep_alive_ms)));
+        socket.set_keep_alive(Some(stack_duration(PEER_KEEP_ALIVE)));
         let remote = (IpAddress::Ipv4(address), dial.port);
         if socket.connect(self.interface.context(), remote, local_port).is_err() {
             self.pool.give_back(index);

@@ -3,9 +3,10 @@
 //! Used on Hermit (over virtio-net) and in the simulator (over a simulated wire). It drives no device
 //! itself, that is the [`Device`]'s work, and it never sleeps. Read RFC 9293 before touching it.
 //!
-//! Sockets live in a pool that only grows, up to [`SOCKETS_MAX`], and are used again in place. Each
-//! port keeps [`BACKLOG`] sockets listening; one that received a SYN is replaced before the next
-//! packets are read, so a burst meets an open port for as long as the pool has room.
+//! Sockets live in a pool of at most [`SOCKETS_MAX`] and are used again in place. Each port keeps
+//! [`BACKLOG`] sockets listening; one that received a SYN is replaced before the next packets are read,
+//! so a burst meets an open port for as long as the pool has room. After that, connections that are
+//! missed least make room, see [`Connections::longest_idle`].
 
 mod address;
 mod dial;
@@ -30,12 +31,26 @@ use pool::Pool;
 
 /// Sockets that listen on each port.
 pub const BACKLOG: usize = 16;
-/// Most sockets of a node: listening, opening, open and closing together.
-pub const SOCKETS_MAX: usize = 256;
+/// Most sockets of a node: listening, opening, open and closing together. Fewer in a small machine.
+pub const SOCKETS_MAX: usize = 1024;
+/// As many in the smallest machine.
+pub const SOCKETS_MIN: usize = 64;
+/// The part of the heap that sockets may take.
+const SOCKETS_HEAP_DIVISOR: usize = 2;
+/// Those of them that are left to connections that the node opens itself.
+pub const DIAL_SOCKETS: usize = 8;
+/// Sockets that are not of TCP: DHCP and DNS.
+const OTHER_SOCKETS: usize = 2;
+/// Free sockets that are kept for the next burst.
+pub const SPARE_SOCKETS_KEPT: usize = 32;
+/// How often free sockets beyond that are given back, if nobody has needed them in between.
+pub const TRIM_INTERVAL: Duration = Duration::from_secs(5);
 /// Receive window of a socket.
 pub const RECEIVE_BYTES: usize = 4 * 1024;
 /// Unacknowledged and unsent bytes that a socket holds.
 pub const SEND_BYTES: usize = 8 * 1024;
+/// What a socket takes of the heap.
+const SOCKET_BYTES: usize = RECEIVE_BYTES + SEND_BYTES + 1024;
 /// Payload of a full segment on Ethernet.
 const SEGMENT_BYTES: usize = 1460;
 /// Packets that are read before services get their turn.
@@ -44,8 +59,11 @@ pub const PACKETS_PER_TURN_MAX: usize = 256;
 pub const EGRESS_ROUNDS_MAX: usize = 8;
 /// How long a connection whose service has ended it may take to close before it is reset.
 pub const LINGER: Duration = Duration::from_secs(2);
-/// How long an open connection may leave sent data unanswered before it counts as lost.
+/// How long the other side of an open connection may be silent, probes and all, before it counts as lost.
 pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How often an accepted connection is probed that is otherwise silent. smoltcp counts a connection as lost
+/// that has been silent for [`RESPONSE_TIMEOUT`], whether or not it owes anything.
+pub const IDLE_KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// How often an otherwise silent connection to a peer is probed.
 pub const PEER_KEEP_ALIVE: Duration = Duration::from_secs(10);
 
@@ -56,8 +74,15 @@ pub struct StackConfig {
     pub hardware_address: [u8; 6],
     /// Where the IPv4 address comes from.
     pub address: Address,
+    /// Most sockets, at most [`SOCKETS_MAX`]; see [`sockets_max`].
+    pub sockets_max: usize,
     /// Seed of TCP sequence numbers, ports and transaction ids; must be unpredictable.
     pub seed: u64,
+}
+
+/// Most sockets of a node with a heap of so many bytes.
+pub fn sockets_max(heap_bytes: usize) -> usize {
+    (heap_bytes / SOCKETS_HEAP_DIVISOR / SOCKET_BYTES).clamp(SOCKETS_MIN, SOCKETS_MAX)
 }
 
 /// What is known of the next timer. Asking every socket is left to turns that find nothing to do.
@@ -96,13 +121,13 @@ impl<D: Device> SmoltcpNetwork<D> {
         let mut interface_config = Config::new(hardware);
         interface_config.random_seed = config.seed;
         let mut interface = Interface::new(interface_config, &mut device, stack_time(now));
-        let mut sockets = SocketSet::new(Vec::new());
+        let mut sockets = SocketSet::new(Vec::with_capacity(config.sockets_max + OTHER_SOCKETS));
         let address = address::Addressing::new(&config.address, &mut interface, &mut sockets)?;
         Ok(Self {
             device,
             interface,
             sockets,
-            pool: Pool::default(),
+            pool: Pool::new(config.sockets_max),
             dials: Dials::new(config.seed),
             address,
             scan_due: false,
@@ -169,11 +194,13 @@ impl<D: Device> Network for SmoltcpNetwork<D> {
     }
 
     fn poll(&mut self, now: Instant, connections: &mut Connections, events: &mut Vec<Event>) {
+        self.pool.may_grow = !connections.is_memory_short();
         let arrived = self.ingress(now);
         if !(arrived || self.scan_due || self.timers_are_due(now)) {
             return;
         }
         self.scan_due = false;
+        self.pool.trim(now, &mut self.sockets);
         self.want_egress(1);
         self.address.poll(&mut self.interface, &mut self.sockets);
         self.poll_dials(now, events);
@@ -221,6 +248,11 @@ impl<D: Device> SmoltcpNetwork<D> {
             .map(|due| Instant::from_micros(u64::try_from(due.total_micros()).unwrap_or(0)).max(now));
         [sockets, self.pool.earliest_linger(), self.dials.earliest_deadline()].into_iter().flatten().min()
     }
+}
+
+/// smoltcp's span of time for ours.
+fn stack_duration(duration: Duration) -> smoltcp::time::Duration {
+    smoltcp::time::Duration::from_micros(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX))
 }
 
 /// smoltcp's clock for ours.

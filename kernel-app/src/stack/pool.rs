@@ -9,7 +9,10 @@ use alloc::vec::Vec;
 use smoltcp::iface::{SocketHandle, SocketSet};
 use smoltcp::socket::tcp;
 
-use super::{BACKLOG, RECEIVE_BYTES, RESPONSE_TIMEOUT, SEND_BYTES, SOCKETS_MAX};
+use super::{
+    BACKLOG, DIAL_SOCKETS, IDLE_KEEP_ALIVE, RECEIVE_BYTES, RESPONSE_TIMEOUT, SEND_BYTES, SPARE_SOCKETS_KEPT,
+    TRIM_INTERVAL, stack_duration,
+};
 use crate::connections::{CONNECTIONS_MAX, ConnectionId};
 use crate::network::ListenError;
 use crate::service::Origin;
@@ -18,6 +21,8 @@ use wire::Instant;
 /// What a socket of the pool is for right now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
+    /// Not there: its memory was given back.
+    Absent,
     /// Free.
     Spare,
     /// Waits for a SYN.
@@ -49,19 +54,32 @@ pub(super) struct Pool {
     pub members: Vec<Member>,
     ports: Vec<Port>,
     spare: Vec<usize>,
+    absent: Vec<usize>,
+    /// Fewest spare sockets since the pool was last trimmed, and when it will be again.
+    spare_least: usize,
+    trim_at: Instant,
+    sockets_max: usize,
+    /// Whether there is memory for more listening ones.
+    pub may_grow: bool,
     finished: Vec<usize>,
     /// Pool index by [`ConnectionId::index`].
     by_connection: Vec<Option<usize>>,
 }
 
 /// One socket and its role.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Member {
     pub handle: SocketHandle,
     pub role: Role,
 }
 
 impl Pool {
+    /// A pool of at most so many sockets.
+    pub fn new(sockets_max: usize) -> Self {
+        let members = Vec::with_capacity(sockets_max);
+        Self { members, sockets_max, may_grow: true, ..Self::default() }
+    }
+
     /// Opens a port with a full backlog of listening sockets.
     pub fn listen(
         &mut self,
@@ -97,13 +115,14 @@ impl Pool {
     }
 
     fn fill_backlog(&mut self, port: usize, sockets: &mut SocketSet<'static>) {
+        let listening_max = if self.may_grow { self.sockets_max - DIAL_SOCKETS } else { 0 };
         while self.ports[port].listening.len() < BACKLOG {
-            let Some(index) = self.take_spare(sockets) else { return };
+            let Some(index) = self.take(listening_max, sockets) else { return };
             let number = self.ports[port].number;
             let socket = sockets.get_mut::<tcp::Socket>(self.members[index].handle);
-            socket.set_keep_alive(None);
+            socket.set_keep_alive(Some(stack_duration(IDLE_KEEP_ALIVE)));
             if socket.listen(number).is_err() {
-                self.spare.push(index);
+                self.give_back(index);
                 return;
             }
             self.members[index].role = Role::Listening;
@@ -111,17 +130,42 @@ impl Pool {
         }
     }
 
-    /// A closed socket for a new use; none when [`SOCKETS_MAX`] are in use.
-    pub fn take_spare(&mut self, sockets: &mut SocketSet<'static>) -> Option<usize> {
-        if let Some(index) = self.spare.pop() {
-            return Some(index);
-        }
-        if self.members.len() >= SOCKETS_MAX {
+    /// A closed socket for a dial; none when there are no more.
+    pub fn take_for_dial(&mut self, sockets: &mut SocketSet<'static>) -> Option<usize> {
+        self.take(self.sockets_max, sockets)
+    }
+
+    /// A free socket, if need be a new one as long as there are fewer than `sockets_max`.
+    fn take(&mut self, sockets_max: usize, sockets: &mut SocketSet<'static>) -> Option<usize> {
+        if self.members.len() - self.absent.len() - self.spare.len() >= sockets_max {
             return None;
         }
-        let handle = sockets.add(new_socket());
-        self.members.push(Member { handle, role: Role::Spare });
+        if let Some(index) = self.spare.pop() {
+            self.spare_least = self.spare_least.min(self.spare.len());
+            return Some(index);
+        }
+        let member = Member { handle: sockets.add(new_socket()), role: Role::Spare };
+        if let Some(index) = self.absent.pop() {
+            self.members[index] = member;
+            return Some(index);
+        }
+        self.members.push(member);
         Some(self.members.len() - 1)
+    }
+
+    /// Gives back the memory of sockets that nobody has needed for a while.
+    pub fn trim(&mut self, now: Instant, sockets: &mut SocketSet<'static>) {
+        if now < self.trim_at {
+            return;
+        }
+        let excess = self.spare_least.saturating_sub(SPARE_SOCKETS_KEPT);
+        for index in self.spare.drain(..excess) {
+            sockets.remove(self.members[index].handle);
+            self.members[index].role = Role::Absent;
+            self.absent.push(index);
+        }
+        self.spare_least = self.spare.len();
+        self.trim_at = now + TRIM_INTERVAL;
     }
 
     /// Gives back a socket that was taken and never used.
@@ -130,9 +174,10 @@ impl Pool {
         self.spare.push(index);
     }
 
-    /// Whether new connections have nowhere to go: some port has no socket listening.
-    pub fn is_exhausted(&self) -> bool {
-        self.ports.iter().any(|port| port.listening.is_empty())
+    /// How many more free sockets backlogs need than there will be after the next egress.
+    pub fn shortage(&self) -> usize {
+        let missing: usize = self.ports.iter().map(|port| BACKLOG - port.listening.len()).sum();
+        missing.saturating_sub(self.finished.len())
     }
 
     /// Ties a socket to a connection of the table.
@@ -203,7 +248,6 @@ fn new_socket() -> tcp::Socket<'static> {
     socket.set_nagle_enabled(false);
     // Replies follow within the same turn and carry the ACK.
     socket.set_ack_delay(None);
-    let timeout_ms = RESPONSE_TIMEOUT.as_millis() as u64;
-    socket.set_timeout(Some(smoltcp::time::Duration::from_millis(timeout_ms)));
+    socket.set_timeout(Some(stack_duration(RESPONSE_TIMEOUT)));
     socket
 }

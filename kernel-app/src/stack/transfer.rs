@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use smoltcp::phy::Device;
 use smoltcp::socket::tcp;
 
-use super::pool::Role;
+use super::pool::{Member, Role};
 use super::{EGRESS_ROUNDS_MAX, LINGER, SEGMENT_BYTES, SmoltcpNetwork};
 use crate::connections::{ConnectionId, Connections, Ending};
 use crate::network::Event;
@@ -24,12 +24,30 @@ impl<D: Device> SmoltcpNetwork<D> {
                 }
                 Role::Open(id) => self.scan_open(index, id, connections, events),
                 Role::Closing(id, deadline) => self.scan_closing(index, id, deadline, now, events),
-                Role::Spare | Role::Listening | Role::Dialing | Role::Finished => {}
+                Role::Absent | Role::Spare | Role::Listening | Role::Dialing | Role::Finished => {}
             }
         }
-        if self.pool.is_exhausted()
-            && let Some(id) = connections.longest_idle()
-        {
+        self.make_room(connections);
+    }
+
+    /// Ends connections until there will be as many free sockets as backlogs lack: first those that are
+    /// over but for the client's own end, then those that are missed least.
+    fn make_room(&mut self, connections: &mut Connections) {
+        let mut wanted = self.pool.shortage();
+        for index in 0..self.pool.members.len() {
+            if wanted == 0 {
+                return;
+            }
+            let Member { handle, role: Role::Closing(..) } = self.pool.members[index] else { continue };
+            let socket = self.sockets.get_mut::<tcp::Socket>(handle);
+            if socket.state() == tcp::State::FinWait2 {
+                socket.abort();
+                self.scan_due = true;
+                wanted -= 1;
+            }
+        }
+        for _ in 0..wanted {
+            let Some(id) = connections.longest_idle() else { return };
             connections.abort(id);
         }
     }
@@ -74,6 +92,11 @@ impl<D: Device> SmoltcpNetwork<D> {
         let ended = !socket.may_recv() && !connection.input_ended && socket.recv_queue() == 0;
         let freed = !connection.output.is_empty() && socket.can_send();
         let over = !socket.is_open();
+        let input_bytes = connection.input.len();
+        if socket.can_recv() || ended || freed {
+            connections.relieve_memory();
+            connections.allow(id, input_bytes + socket.recv_queue());
+        }
         if (socket.can_recv() || ended || freed)
             && let Some(connection) = connections.get_untouched(id)
         {

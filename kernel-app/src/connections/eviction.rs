@@ -1,0 +1,223 @@
+//! Which connection goes when places or memory run out.
+//!
+//! Ends nothing on the wire: it marks connections, and the network acts on that as on a service's wish.
+
+use core::time::Duration;
+
+use super::{Activity, BUFFER_BYTES_KEPT, Connection, ConnectionId, Connections, Ending};
+use wire::{Buffer, Instant};
+
+/// A connection that has been idle for less than this may have its request on the way: streams make room
+/// before it does.
+pub const FRESH_MAX: Duration = Duration::from_millis(250);
+/// A connection that holds no more than this is not worth its end.
+const HOARD_BYTES_MIN: usize = 2 * BUFFER_BYTES_KEPT;
+/// What a connection may hold in each direction when memory is short and nobody's end has helped.
+const MODEST_BYTES_MAX: usize = 4 * 1024;
+/// How often the log tells of ends for want of memory.
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Whether memory is short, and what was done about it.
+#[derive(Debug)]
+pub(super) struct Memory {
+    is_short: fn() -> bool,
+    log_at: Instant,
+}
+
+impl Default for Memory {
+    /// More than can be used up.
+    fn default() -> Self {
+        Self { is_short: || false, log_at: Instant::ZERO }
+    }
+}
+
+impl Connections {
+    /// Notes the time.
+    pub fn begin_turn(&mut self, now: Instant) {
+        self.now = now;
+    }
+
+    /// The connection to end when another needs its place: the one idle for longest, or else the oldest
+    /// stream, or else one that has only just become idle. None when all have work under way.
+    pub fn longest_idle(&self) -> Option<ConnectionId> {
+        let candidate = |(id, connection): (ConnectionId, &Connection)| {
+            let rank = match connection.activity {
+                Activity::Busy => return None,
+                Activity::Idle(since) if self.now.since(since) >= FRESH_MAX => (0, since),
+                Activity::Streaming(since) => (1, since),
+                Activity::Idle(since) => (2, since),
+            };
+            (connection.ending == Ending::Open).then_some((rank, id))
+        };
+        self.iter().filter_map(candidate).min().map(|(_, id)| id)
+    }
+
+    /// Bounds the buffers by what there is: while `is_short` says so, those that hold the most go.
+    /// Without this, by their limits alone.
+    ///
+    /// The table itself takes its memory for `connections` now, as it could not later.
+    pub fn watch_memory(&mut self, connections: usize, is_short: fn() -> bool) {
+        self.slots.reserve_exact(connections.saturating_sub(self.slots.len()));
+        self.memory.is_short = is_short;
+    }
+
+    /// Lets a connection stay when memory is short.
+    pub fn keep(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.get_untouched(id) {
+            connection.kept = true;
+        }
+    }
+
+    /// Whether nothing more should be taken on.
+    pub fn is_memory_short(&self) -> bool {
+        (self.memory.is_short)()
+    }
+
+    /// While memory is short: ends a connection that is to hold so many bytes in one direction, if that
+    /// is more than modest and ending larger ones does not help. Says whether the connection stays.
+    pub fn allow(&mut self, id: ConnectionId, bytes: usize) -> bool {
+        if bytes <= MODEST_BYTES_MAX || !self.is_memory_short() {
+            return true;
+        }
+        self.end_hoards();
+        if self.is_memory_short() && self.get(id).is_some_and(|connection| !connection.kept) {
+            self.dispossess(id);
+        }
+        self.get(id).is_some_and(|connection| connection.ending != Ending::Abort)
+    }
+
+    /// While memory is short, ends those connections that hold the most of it. Peers stay.
+    pub fn relieve_memory(&mut self) {
+        if self.is_memory_short() {
+            self.end_hoards();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn end_hoards(&mut self) {
+        self.slots.iter_mut().for_each(|slot| slot.spare = None);
+        while self.is_memory_short() {
+            let Some((bytes, id)) = self.largest_hoard() else { return };
+            self.dispossess(id);
+            if self.now >= self.memory.log_at {
+                self.memory.log_at = self.now + LOG_INTERVAL;
+                log::warn!(
+                    "memory is short: a connection that held {bytes} bytes is reset, and others may be"
+                );
+            }
+        }
+    }
+
+    fn largest_hoard(&self) -> Option<(usize, ConnectionId)> {
+        let hoard = |(id, connection): (ConnectionId, &Connection)| {
+            let may_go = !connection.kept && connection.ending != Ending::Abort;
+            may_go.then(|| (connection.storage_bytes(), id))
+        };
+        self.iter()
+            .filter_map(hoard)
+            .max_by_key(|(bytes, _)| *bytes)
+            .filter(|(bytes, _)| *bytes > HOARD_BYTES_MIN)
+    }
+
+    /// Ends a connection and frees what it holds at once, rather than when the network has seen to it.
+    fn dispossess(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.get_mut(id) {
+            connection.ending = Ending::Abort;
+            connection.input = Buffer::new(0);
+            connection.output = Buffer::new(0);
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (ConnectionId, &Connection)> {
+        self.slots.iter().enumerate().filter_map(|(index, slot)| {
+            let id = ConnectionId { index: u16::try_from(index).ok()?, generation: slot.generation };
+            Some((id, slot.connection.as_ref()?))
+        })
+    }
+}
+
+impl Connection {
+    fn storage_bytes(&self) -> usize {
+        self.input.storage_bytes() + self.output.storage_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use alloc::vec::Vec;
+    use core::cell::Cell;
+    use std::thread_local;
+
+    use super::*;
+    use crate::service::Origin;
+
+    thread_local! {
+        static SHORT: Cell<bool> = const { Cell::new(false) };
+    }
+
+    fn table(connections: usize) -> (Connections, Vec<ConnectionId>) {
+        let mut table = Connections::new();
+        let ids = (0..connections).filter_map(|_| table.open(0, Origin::Accepted(0))).collect();
+        table.watch_memory(connections, || SHORT.get());
+        (table, ids)
+    }
+
+    #[test]
+    fn the_idle_go_before_streams_and_streams_before_the_fresh() {
+        let (mut table, ids) = table(5);
+        table.begin_turn(Instant::from_millis(10_000));
+        assert_eq!(table.longest_idle(), None);
+        table.set_idle(ids[0], Some(Instant::from_millis(9_900)));
+        table.set_streaming(ids[1], Instant::from_millis(9_000));
+        table.set_streaming(ids[2], Instant::from_millis(8_000));
+        table.set_idle(ids[3], Some(Instant::from_millis(9_500)));
+        table.set_idle(ids[4], Some(Instant::from_millis(9_400)));
+        for expected in [ids[4], ids[3], ids[2], ids[1], ids[0]] {
+            assert_eq!(table.longest_idle(), Some(expected));
+            table.abort(expected);
+        }
+        assert_eq!(table.longest_idle(), None);
+    }
+
+    #[test]
+    fn when_memory_is_short_the_largest_hoards_go() {
+        let (mut table, ids) = table(4);
+        let peer = table.open(0, Origin::Peer(0)).expect("room");
+        for (id, bytes) in
+            [(ids[0], 5_000), (ids[1], 1_000), (ids[2], 50_000), (ids[3], 60_000), (peer, 90_000)]
+        {
+            table.get_mut(id).expect("live").output.write(&std::vec![0; bytes]).expect("fits");
+        }
+        table.keep(ids[2]);
+        table.relieve_memory();
+        assert!(
+            ids.iter().all(|id| table.get(*id).expect("live").ending() == Ending::Open),
+            "there is plenty"
+        );
+        assert_eq!(table.largest_hoard().map(|(_, id)| id), Some(ids[3]));
+
+        SHORT.set(true);
+        table.relieve_memory();
+        let gone: Vec<_> =
+            ids.iter().filter(|id| table.get(**id).expect("live").ending() == Ending::Abort).collect();
+        assert_eq!(gone, [&ids[0], &ids[3]], "not what is small, not what is kept");
+        let ended = table.get_mut(ids[3]).expect("live");
+        assert_eq!((ended.storage_bytes(), ended.output.write(b"x").is_err()), (0, true));
+        assert_eq!(table.get(peer).expect("live").ending(), Ending::Open);
+    }
+
+    #[test]
+    fn a_place_is_as_new_after_an_end_for_want_of_memory() {
+        let (mut table, ids) = table(1);
+        table.get_mut(ids[0]).expect("live").input.write(&[0; 9_000]).expect("fits");
+        SHORT.set(true);
+        table.relieve_memory();
+        SHORT.set(false);
+        table.remove(ids[0]);
+        let next = table.open(0, Origin::Accepted(0)).expect("room");
+        assert_eq!(table.get(next).expect("live").input.space(), super::super::INPUT_BYTES_MAX);
+    }
+}
