@@ -30,7 +30,8 @@ const MACHINE_BYTES_MAX: usize = 1 << 40;
 const KERNEL_BYTES: usize = 128 * 1024;
 /// The last reserve, enough for the steps between two looks at [`is_short`]: pieces for a buffer each.
 /// Of one large piece, a heap in use for long might never be able to set it aside again.
-const RESERVE_PIECE_BYTES: usize = 64 * 1024;
+/// Larger than a buffer of 64 KiB by a division of its class, from which on a block is looked for.
+const RESERVE_PIECE_BYTES: usize = 72 * 1024;
 const RESERVE_PIECES_MAX: usize = 4;
 /// The part of the heap that the reserve may be.
 const RESERVE_DIVISOR: usize = 16;
