@@ -1,0 +1,129 @@
+//! The measuring half of a run: every planned visit that is not over yet, one after the other.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use image_build::accelerator::Choice;
+use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+
+use crate::containment;
+use crate::context::Context;
+use crate::measure::{self, Site};
+use crate::plan::{self, Planned};
+use crate::run_dir::{Entry, RunDir, Visit};
+use crate::substrate::{CANDIDATES, Substrate};
+
+/// Ticks of the progress bar for each second that is expected.
+const TICKS_PER_SECOND: f64 = 10.0;
+
+/// Makes the visits of the run in `directory` that are not over.
+///
+/// # Errors
+/// When the run's files cannot be read or written. What fails on a substrate is recorded instead.
+pub fn measure(directory: &Path, original: Option<PathBuf>, accel: Choice) -> Result<()> {
+    let contained = containment::is_inside();
+    if contained {
+        containment::enter()?;
+    }
+    let context = Context::find(accel, original, contained)?;
+    let mut run_dir = RunDir::open(directory)?;
+    let done = run_dir.done()?;
+    let planned: Vec<Planned> =
+        plan::visits(&run_dir.run).into_iter().filter(|(visit, _)| !done.contains(visit)).collect();
+    let mut progress = Progress::new(&planned);
+    let mut substrates = BTreeMap::new();
+    for (visit, seconds) in &planned {
+        progress.begin(visit);
+        let outcome = visit_one(&context, &mut run_dir, &mut substrates, visit);
+        if let Err(error) = &outcome {
+            progress.say(&format!("{} failed: {error:#}", progress.name(visit)));
+        }
+        let last = match outcome {
+            Ok(()) => Entry::Done(visit.clone()),
+            Err(error) => Entry::Failed { visit: visit.clone(), reason: format!("{error:#}") },
+        };
+        run_dir.append(&last)?;
+        progress.end(*seconds);
+    }
+    Ok(())
+}
+
+type Substrates = BTreeMap<String, Box<dyn Substrate>>;
+
+fn visit_one(
+    context: &Context,
+    run_dir: &mut RunDir,
+    substrates: &mut Substrates,
+    visit: &Visit,
+) -> Result<()> {
+    let logs = run_dir.logs(visit)?;
+    if !substrates.contains_key(&visit.substrate) {
+        let candidate = CANDIDATES.iter().find(|candidate| candidate.id == visit.substrate);
+        let candidate =
+            candidate.ok_or_else(|| anyhow::anyhow!("there is no substrate {}", visit.substrate))?;
+        substrates.insert(visit.substrate.clone(), candidate.open(context)?);
+    }
+    let site = Site {
+        context,
+        substrate: substrates[&visit.substrate].as_ref(),
+        id: &visit.substrate,
+        round: visit.round,
+        quick: run_dir.run.quick,
+        directory: &logs,
+    };
+    for sample in measure::measure(&site, visit.group)? {
+        run_dir.append(&Entry::Sample(sample))?;
+    }
+    Ok(())
+}
+
+/// A bar with the time that is left, as far as the visits so far tell.
+struct Progress {
+    bar: ProgressBar,
+    begun: Instant,
+    expected: f64,
+    over: f64,
+}
+
+impl Progress {
+    fn new(planned: &[Planned]) -> Self {
+        let expected: f64 = planned.iter().map(|(_, seconds)| seconds).sum();
+        let bar = ProgressBar::new((expected * TICKS_PER_SECOND) as u64);
+        let style = ProgressStyle::with_template("{bar:30.cyan/blue} {percent:>3}%  {msg}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        Self { bar, begun: Instant::now(), expected, over: 0.0 }
+    }
+
+    fn name(&self, visit: &Visit) -> String {
+        let group = serde_json::to_value(visit.group).ok();
+        let group = group.as_ref().and_then(|group| group.as_str()).unwrap_or_default();
+        format!("round {}, {group}, {}", visit.round + 1, visit.substrate)
+    }
+
+    fn begin(&self, visit: &Visit) {
+        let left = HumanDuration(self.left());
+        let message = format!("{left:#} left  {}", self.name(visit));
+        self.bar.set_message(message.clone());
+        // Without a terminal the bar is not drawn; a log still wants to know.
+        if self.bar.is_hidden() {
+            eprintln!("{message}");
+        }
+    }
+
+    /// The expected time, corrected by how wrong it has been so far.
+    fn left(&self) -> Duration {
+        let pace = if self.over > 0.0 { self.begun.elapsed().as_secs_f64() / self.over } else { 1.0 };
+        Duration::from_secs_f64(((self.expected - self.over) * pace).max(0.0))
+    }
+
+    fn end(&mut self, seconds: f64) {
+        self.over += seconds;
+        self.bar.inc((seconds * TICKS_PER_SECOND) as u64);
+    }
+
+    fn say(&self, text: &str) {
+        if self.bar.is_hidden() { eprintln!("{text}") } else { self.bar.println(text) }
+    }
+}

@@ -1,0 +1,224 @@
+//! A run from its beginning to its report: preparing, measuring in a contained child, reporting.
+//!
+//! The child can be killed at any moment: each sample is on disk before the next one is taken, and
+//! everything that it started ends with it.
+
+mod machine;
+mod measuring;
+
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ExitCode};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use clap::ValueEnum;
+use image_build::workspace::Workspace;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+pub use measuring::measure;
+
+use crate::cli::Options;
+use crate::containment;
+use crate::context::Context;
+use crate::report;
+use crate::results::{Results, SCHEMA};
+use crate::run_dir::{Run, RunDir};
+use crate::substrate::{self, CANDIDATES, Candidate, Execution};
+use crate::{load, plan};
+
+/// Rounds of a full run and of a quick one.
+const ROUNDS: (u32, u32) = (3, 2);
+/// How often a measuring child and the signals are looked at.
+const POLL: Duration = Duration::from_millis(20);
+/// Status of a program that a signal has ended, less the signal's number; what shells use.
+const STATUS_SIGNAL: u8 = 128;
+
+/// `cargo compare`.
+///
+/// # Errors
+/// What cannot be done, and how to mend it.
+pub fn run(options: &Options) -> Result<ExitCode> {
+    let baseline = options.baseline.as_deref().map(read_results).transpose()?;
+    let context = Context::find(options.accel, options.original.clone(), containment::is_possible())?;
+    substrate::remove_leftovers(&context);
+    let directory = match &options.resume {
+        Some(Some(directory)) => directory.clone(),
+        Some(None) => RunDir::latest(&context.root()?)?,
+        None => begin(&context, options)?,
+    };
+    if options.resume.is_some() {
+        prepare_again(&context, &RunDir::open(&directory)?.run)?;
+    }
+    let end = measure_in_child(&directory, &context, options)?;
+    substrate::remove_leftovers(&context);
+    let results = summarize(&directory)?;
+    report::write(&directory, &results, baseline.as_ref())?;
+    report::print(&directory, &results, baseline.as_ref());
+    match end {
+        End::Finished => Ok(ExitCode::SUCCESS),
+        End::Failed => bail!("the measuring program failed; continue with `cargo compare --resume`"),
+        End::Interrupted(signal) => {
+            eprintln!("interrupted: continue with `cargo compare --resume`");
+            Ok(ExitCode::from(STATUS_SIGNAL.saturating_add(signal)))
+        }
+    }
+}
+
+/// `cargo compare report`.
+///
+/// # Errors
+/// When there is no such run, or its report cannot be written.
+pub fn report(directory: Option<PathBuf>, baseline: Option<&Path>) -> Result<()> {
+    let baseline = baseline.map(read_results).transpose()?;
+    let directory = match directory {
+        Some(directory) => directory,
+        None => RunDir::latest(&Workspace::find()?.target.join("compare"))?,
+    };
+    let results = summarize(&directory)?;
+    report::write(&directory, &results, baseline.as_ref())?;
+    report::print(&directory, &results, baseline.as_ref());
+    Ok(())
+}
+
+fn read_results(path: &Path) -> Result<Results> {
+    let unreadable = || format!("cannot read {} as the results of `cargo compare`", path.display());
+    let value: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(path).with_context(unreadable)?).with_context(unreadable)?;
+    let schema = value["schema"].as_u64().with_context(unreadable)?;
+    ensure!(
+        schema == u64::from(SCHEMA),
+        "{} has schema {schema}; this program reads {SCHEMA}: measure it anew",
+        path.display()
+    );
+    serde_json::from_value(value).with_context(unreadable)
+}
+
+/// Prepares the substrates that are asked for and makes a run of them.
+fn begin(context: &Context, options: &Options) -> Result<PathBuf> {
+    let chosen = chosen(&options.only)?;
+    load::prepare(context)?;
+    let substrates = chosen.iter().map(|candidate| (candidate.id.to_owned(), missing(context, candidate)));
+    let run = Run {
+        begun: machine::now()?,
+        commit: machine::commit(&context.workspace),
+        quick: options.quick,
+        rounds: options.rounds.unwrap_or(if options.quick { ROUNDS.1 } else { ROUNDS.0 }),
+        substrates: substrates.collect(),
+        machine: machine::describe(context)?,
+    };
+    ensure!(
+        run.substrates.iter().any(|(_, missing)| missing.is_none()),
+        "nothing can be measured here: {}",
+        run.substrates
+            .iter()
+            .filter_map(|(id, missing)| Some(format!("{id}: {}", missing.as_ref()?)))
+            .collect::<Vec<_>>()
+            .join("; ")
+    );
+    Ok(RunDir::create(&context.root()?, run)?.path)
+}
+
+fn chosen(only: &[String]) -> Result<Vec<Candidate>> {
+    for id in only {
+        let known: Vec<&str> = CANDIDATES.iter().map(|candidate| candidate.id).collect();
+        ensure!(
+            known.contains(&id.as_str()),
+            "there is no substrate {id}: give some of {}",
+            known.join(", ")
+        );
+    }
+    let wanted = |candidate: &Candidate| only.is_empty() || only.iter().any(|id| id == candidate.id);
+    Ok(CANDIDATES.into_iter().filter(wanted).collect())
+}
+
+/// Why a substrate cannot be measured here, if so.
+fn missing(context: &Context, candidate: &Candidate) -> Option<String> {
+    let reason = candidate.prepare(context).err().map(|error| format!("{error:#}"));
+    match &reason {
+        Some(reason) => eprintln!("{}: not measured: {reason}", candidate.title),
+        None => eprintln!("{}: ready", candidate.title),
+    }
+    reason
+}
+
+fn prepare_again(context: &Context, run: &Run) -> Result<()> {
+    load::prepare(context)?;
+    for candidate in &CANDIDATES {
+        if run.substrates.iter().any(|(id, missing)| id == candidate.id && missing.is_none()) {
+            candidate.prepare(context)?;
+        }
+    }
+    Ok(())
+}
+
+/// How measuring ended.
+enum End {
+    Finished,
+    Failed,
+    Interrupted(u8),
+}
+
+fn measure_in_child(directory: &Path, context: &Context, options: &Options) -> Result<End> {
+    let accel = options.accel.to_possible_value().context("an accelerator without a name")?;
+    let mut arguments = vec!["--accel".to_owned(), accel.get_name().to_owned()];
+    if let Some(original) = &options.original {
+        arguments.extend(["--original".to_owned(), original.display().to_string()]);
+    }
+    let signals = [SIGINT, SIGTERM, SIGHUP];
+    let caught = Arc::new(AtomicI32::new(0));
+    for signal in signals {
+        let caught = Arc::clone(&caught);
+        // What the handler does is one atomic store.
+        register(signal, caught)?;
+    }
+    let mut child = containment::measure(directory, context.contained, &arguments)?;
+    wait(&mut child, &caught)
+}
+
+fn register(signal: i32, caught: Arc<AtomicI32>) -> Result<()> {
+    let flag = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(signal, Arc::clone(&flag)).context("signals cannot be caught")?;
+    std::thread::spawn(move || {
+        while !flag.load(Ordering::Relaxed) {
+            std::thread::sleep(POLL);
+        }
+        caught.store(signal, Ordering::Relaxed);
+    });
+    Ok(())
+}
+
+fn wait(child: &mut Child, caught: &AtomicI32) -> Result<End> {
+    loop {
+        if let Some(status) = child.try_wait().context("the measuring program's state is not known")? {
+            return Ok(match status.signal() {
+                None if status.success() => End::Finished,
+                _ => End::Failed,
+            });
+        }
+        let signal = caught.load(Ordering::Relaxed);
+        if signal != 0 {
+            child.kill().context("the measuring program cannot be ended")?;
+            child.wait().context("the measuring program does not end")?;
+            return Ok(End::Interrupted(u8::try_from(signal).unwrap_or(0)));
+        }
+        std::thread::sleep(POLL);
+    }
+}
+
+/// The results of what a run has measured so far.
+fn summarize(directory: &Path) -> Result<Results> {
+    let run_dir = RunDir::open(directory)?;
+    let (samples, failures) = run_dir.outcome()?;
+    let done = run_dir.done()?;
+    let complete = plan::visits(&run_dir.run).iter().all(|(visit, _)| done.contains(visit));
+    let emulated = run_dir.run.machine.accelerator == "tcg";
+    let execution = |id: &str| {
+        let candidate = CANDIDATES.iter().find(|candidate| candidate.id == id);
+        candidate.map_or(Execution::Native, |candidate| candidate.execution(emulated))
+    };
+    Ok(Results::new(&run_dir.run, complete, execution, &samples, &failures))
+}

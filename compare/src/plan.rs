@@ -1,0 +1,53 @@
+//! The order of a run: which visits, in which rounds, and how long each is expected to take.
+//!
+//! Substrates alternate within a group, so that what a noisy machine does to one it does to all.
+
+use crate::record::Group;
+use crate::run_dir::{Run, Visit};
+
+/// A group's part in a run.
+struct Part {
+    group: Group,
+    /// Seconds that one visit takes in the full run, and in the quick one; none: not part of it.
+    seconds: f64,
+    quick_seconds: Option<f64>,
+    /// Whether it is measured in every round; what does not vary is measured once.
+    every_round: bool,
+}
+
+const PARTS: [Part; 9] = [
+    part(Group::Size, 0.3, Some(0.3), false),
+    part(Group::Start, 10.0, Some(4.0), false),
+    part(Group::LeastMemory, 6.0, Some(3.0), false),
+    part(Group::Instructions, 15.0, Some(8.0), false),
+    part(Group::Get, 35.0, Some(6.0), true),
+    part(Group::Post, 35.0, Some(6.0), true),
+    part(Group::Application, 12.0, Some(4.0), true),
+    part(Group::Scaling, 10.0, None, true),
+    part(Group::Density, 30.0, None, false),
+];
+
+const fn part(group: Group, seconds: f64, quick_seconds: Option<f64>, every_round: bool) -> Part {
+    Part { group, seconds, quick_seconds, every_round }
+}
+
+/// A visit and the seconds that it is expected to take.
+pub type Planned = (Visit, f64);
+
+/// All visits of a run, in their order. Each group begins with another substrate in each round.
+pub fn visits(run: &Run) -> Vec<Planned> {
+    let substrates: Vec<&str> =
+        run.substrates.iter().filter(|(_, missing)| missing.is_none()).map(|(id, _)| id.as_str()).collect();
+    let mut visits = Vec::new();
+    for round in 0..run.rounds {
+        for part in PARTS.iter().filter(|part| part.every_round || round == 0) {
+            let seconds = if run.quick { part.quick_seconds } else { Some(part.seconds) };
+            let Some(seconds) = seconds else { continue };
+            for index in 0..substrates.len() {
+                let substrate = substrates[(index + round as usize) % substrates.len()].to_owned();
+                visits.push((Visit { round, group: part.group, substrate }, seconds));
+            }
+        }
+    }
+    visits
+}

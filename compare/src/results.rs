@@ -1,0 +1,270 @@
+//! The results of a run, `results.json`: summaries of samples, and ratios of paired ones.
+//!
+//! Documented in `docs/comparison-schema.md`. Draws no picture; `report` does.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::record::{Generator, Load, Measure, Method, Metric, Sample};
+use crate::run_dir::Run;
+use crate::statistics::{self, Ratio, Summary};
+use crate::substrate::{CANDIDATES, Execution};
+
+/// Version of the schema; a reader refuses what it does not know.
+pub const SCHEMA: u32 = 1;
+/// Ratios are those of each unikernel to each of the others.
+const UNIKERNELS: [&str; 3] = ["hermit-q35", "hermit-microvm", "one-image"];
+
+/// Everything that a report says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Results {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// When the run began, in RFC 3339, UTC.
+    pub begun: String,
+    /// Commit that was measured, with `+` when files differed from it.
+    pub commit: String,
+    /// Whether it was the short run.
+    pub quick: bool,
+    /// Rounds that were planned.
+    pub rounds: u32,
+    /// Whether every planned visit was made.
+    pub complete: bool,
+    /// The machine.
+    pub machine: Machine,
+    /// One for each substrate, measured or not.
+    pub substrates: Vec<Row>,
+    /// One for each measure of each substrate.
+    pub cells: Vec<Cell>,
+    /// Unikernels against the others.
+    pub ratios: Vec<Comparison>,
+}
+
+/// The machine that was measured on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Machine {
+    /// Model of its processor.
+    pub processor: String,
+    /// Its cores.
+    pub cores: usize,
+    /// Memory in MiB.
+    pub memory_mib: u64,
+    /// Operating system.
+    pub system: String,
+    /// Kernel.
+    pub kernel: String,
+    /// Version of QEMU, if there is one.
+    pub qemu: Option<String>,
+    /// Version of Docker's engine, if there is one.
+    pub docker: Option<String>,
+    /// What runs guests: `kvm` or `tcg`.
+    pub accelerator: String,
+    /// Load generators with their versions.
+    pub generators: Vec<String>,
+}
+
+/// A substrate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// Identifier.
+    pub id: String,
+    /// Name for people.
+    pub title: String,
+    /// What runs its instructions.
+    pub execution: Execution,
+    /// Why it was not measured, if so.
+    pub missing: Option<String>,
+    /// What failed, each with its log.
+    pub failures: Vec<String>,
+}
+
+/// A measure of a substrate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cell {
+    /// Identifier of the substrate.
+    pub substrate: String,
+    /// What was measured.
+    pub measure: Measure,
+    /// Its figures over all samples that count.
+    pub metrics: BTreeMap<Metric, Summary>,
+    /// Latency at each percentile, of the sample with the median p99.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub curve: Vec<(f64, f64)>,
+    /// Stages of a start: medians.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub timeline: Vec<(String, f64)>,
+    /// Why samples do not count.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub voided: Vec<String>,
+    /// What a reader must know of how the figures came about.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// A unikernel against another substrate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// Identifier of the unikernel.
+    pub unikernel: String,
+    /// Identifier of the other.
+    pub against: String,
+    /// Whether both run on the same kind of processor: both emulated, or both not.
+    pub alike: bool,
+    /// What was measured.
+    pub measure: Measure,
+    /// The figure.
+    pub metric: Metric,
+    /// The unikernel's figure by the other's.
+    pub ratio: Ratio,
+}
+
+impl Results {
+    /// The results of a run's samples.
+    pub fn new(
+        run: &Run,
+        complete: bool,
+        executions: impl Fn(&str) -> Execution,
+        samples: &[Sample],
+        failures: &BTreeMap<String, Vec<String>>,
+    ) -> Self {
+        let substrates: Vec<Row> = run
+            .substrates
+            .iter()
+            .map(|(id, missing)| Row {
+                id: id.clone(),
+                title: title(id).to_owned(),
+                execution: executions(id),
+                missing: missing.clone(),
+                failures: failures.get(id).cloned().unwrap_or_default(),
+            })
+            .collect();
+        let groups = by_cell(samples);
+        Self {
+            schema: SCHEMA,
+            begun: run.begun.clone(),
+            commit: run.commit.clone(),
+            quick: run.quick,
+            rounds: run.rounds,
+            complete,
+            machine: run.machine.clone(),
+            ratios: ratios(&groups, &executions),
+            cells: groups
+                .into_iter()
+                .map(|((substrate, measure), samples)| cell(substrate, measure, &samples))
+                .collect(),
+            substrates,
+        }
+    }
+
+    /// The cell of a measure of a substrate.
+    pub fn cell(&self, substrate: &str, measure: &Measure) -> Option<&Cell> {
+        self.cells.iter().find(|cell| cell.substrate == substrate && cell.measure == *measure)
+    }
+
+    /// A figure of it.
+    pub fn figure(&self, substrate: &str, measure: &Measure, metric: Metric) -> Option<Summary> {
+        self.cell(substrate, measure)?.metrics.get(&metric).copied()
+    }
+}
+
+/// Name of a substrate for people.
+pub fn title(id: &str) -> &str {
+    CANDIDATES.iter().find(|candidate| candidate.id == id).map_or(id, |candidate| candidate.title)
+}
+
+type Groups<'a> = BTreeMap<(String, Measure), Vec<&'a Sample>>;
+
+fn by_cell(samples: &[Sample]) -> Groups<'_> {
+    let mut groups = Groups::new();
+    for sample in samples {
+        groups.entry((sample.substrate.clone(), sample.measure.clone())).or_default().push(sample);
+    }
+    groups
+}
+
+fn cell(substrate: String, measure: Measure, samples: &[&Sample]) -> Cell {
+    let counted: Vec<&Sample> = samples.iter().copied().filter(|sample| sample.voided.is_none()).collect();
+    let mut values: BTreeMap<Metric, Vec<f64>> = BTreeMap::new();
+    for (metric, value) in counted.iter().flat_map(|sample| &sample.metrics) {
+        values.entry(*metric).or_default().push(*value);
+    }
+    let metrics = values
+        .into_iter()
+        .filter_map(|(metric, values)| Some((metric, statistics::summary(&values)?)))
+        .collect();
+    let mut notes: Vec<String> = counted.iter().filter_map(|sample| sample.note.clone()).collect();
+    notes.sort();
+    notes.dedup();
+    Cell {
+        substrate,
+        measure,
+        metrics,
+        curve: middle_curve(&counted),
+        timeline: median_timeline(&counted),
+        voided: samples.iter().filter_map(|sample| sample.voided.clone()).collect(),
+        notes,
+    }
+}
+
+fn middle_curve(samples: &[&Sample]) -> Vec<(f64, f64)> {
+    let p99 = |sample: &Sample| sample.metrics.get(&Metric::P99Ms).copied().unwrap_or(f64::MAX);
+    let mut with: Vec<&&Sample> = samples.iter().filter(|sample| !sample.curve.is_empty()).collect();
+    with.sort_by(|a, b| p99(a).total_cmp(&p99(b)));
+    with.get(with.len().saturating_sub(1) / 2).map(|sample| sample.curve.clone()).unwrap_or_default()
+}
+
+/// The median of each stage that all samples reached, in the order of the first sample's.
+fn median_timeline(samples: &[&Sample]) -> Vec<(String, f64)> {
+    let Some(first) = samples.first() else { return Vec::new() };
+    let reached = |stage: &str| -> Vec<f64> {
+        let times = samples.iter().flat_map(|sample| &sample.timeline);
+        times.filter(|(name, _)| name == stage).map(|(_, ms)| *ms).collect()
+    };
+    let stage = |(name, _): &(String, f64)| Some((name.clone(), statistics::summary(&reached(name))?.median));
+    first.timeline.iter().filter_map(stage).collect()
+}
+
+fn ratios(groups: &Groups, executions: &impl Fn(&str) -> Execution) -> Vec<Comparison> {
+    let emulated = |id: &str| executions(id) == Execution::Emulated;
+    let mut ratios = Vec::new();
+    for ((unikernel, measure), own) in groups.iter().filter(|((id, _), _)| UNIKERNELS.contains(&id.as_str()))
+    {
+        for ((against, _), other) in
+            groups.iter().filter(|((id, what), _)| what == measure && id != unikernel)
+        {
+            let metrics: Vec<Metric> = own.iter().flat_map(|sample| sample.metrics.keys().copied()).collect();
+            let metrics: std::collections::BTreeSet<Metric> = metrics.into_iter().collect();
+            for metric in metrics {
+                if let Some(ratio) = statistics::paired_ratio(&pairs(own, other, metric)) {
+                    let (unikernel, against) = (unikernel.clone(), against.clone());
+                    let alike = emulated(&unikernel) == emulated(&against);
+                    ratios.push(Comparison {
+                        unikernel,
+                        against,
+                        alike,
+                        measure: measure.clone(),
+                        metric,
+                        ratio,
+                    });
+                }
+            }
+        }
+    }
+    ratios
+}
+
+/// Values of samples of the same round, in their order within it.
+fn pairs(own: &[&Sample], other: &[&Sample], metric: Metric) -> Vec<(f64, f64)> {
+    let of = |samples: &[&Sample], round| -> Vec<f64> {
+        let counted = samples.iter().filter(|sample| sample.round == round && sample.voided.is_none());
+        counted.filter_map(|sample| sample.metrics.get(&metric).copied()).collect()
+    };
+    let rounds = own.iter().map(|sample| sample.round).collect::<std::collections::BTreeSet<u32>>();
+    rounds.into_iter().flat_map(|round| of(own, round).into_iter().zip(of(other, round))).collect()
+}
+
+/// The measure of a load.
+pub fn load(method: Method, keep_alive: bool, connections: u32, generator: Generator) -> Measure {
+    Measure::Load(Load { method, keep_alive, connections, generator })
+}

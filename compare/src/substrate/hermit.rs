@@ -1,0 +1,121 @@
+//! The services as Hermit unikernels in QEMU, each on a user network of its own.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Result, ensure};
+use image_build::accelerator::Accelerator;
+use image_build::qemu::{self, Forward, Launch, Machine, Network, Serial};
+use image_build::{image, packages};
+
+use super::{Endpoint, Instance, Order, Program, Substrate};
+use crate::child::Child;
+use crate::client::free_port;
+use crate::context::Context;
+
+/// The programs that are unikernels of their own.
+pub const SERVICES: [Program; 4] = [Program::Vote, Program::Result, Program::Worker, Program::Store];
+/// Memory of a guest in MiB that nothing else is said of, as in the application's description.
+const MEMORY_MIB: u32 = 32;
+/// Memory that is tried, in MiB.
+const MEMORY_RANGE_MIB: (u32, u32) = (qemu::MEMORY_MIB_MIN, 64);
+/// Where a guest of QEMU's user network finds the host.
+pub const HOST_FROM_GUEST: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
+/// Settings that spare a guest DHCP: the address that it would get.
+const ADDRESS: [(&str, &str); 2] = [("IP", "10.0.2.15/24"), ("GATEWAY", "10.0.2.2")];
+/// Under `-icount shift=0` an instruction takes 1 ns, and the counter goes up with each.
+const COUNTED_MHZ: u16 = 1000;
+
+/// Unikernels on one kind of machine.
+pub struct Hermit {
+    context: Context,
+    machine: Machine,
+}
+
+/// Builds images.
+///
+/// # Errors
+/// When that fails.
+pub fn prepare(context: &Context, programs: &[Program]) -> Result<()> {
+    packages::ensure_qemu()?;
+    let names: Vec<&str> = programs.iter().map(|program| program.package()).collect();
+    image::build(&context.workspace, &names).map(drop)
+}
+
+impl Hermit {
+    /// Ready to start guests.
+    ///
+    /// # Errors
+    /// When QEMU is not there.
+    pub fn open(context: &Context, machine: Machine) -> Result<Self> {
+        qemu::require()?;
+        Ok(Self { context: context.clone(), machine })
+    }
+
+    /// The image of a program.
+    ///
+    /// # Errors
+    /// When it has not been built.
+    pub fn image(&self, program: Program) -> Result<PathBuf> {
+        let path = self.context.workspace.state()?.join(format!("{}.img", program.package()));
+        ensure!(path.is_file(), "{} has not been built", path.display());
+        Ok(path)
+    }
+}
+
+impl Substrate for Hermit {
+    fn start(&self, order: &Order) -> Result<Instance> {
+        let accelerator = guest_accelerator(self.context.accelerator, order);
+        let mut launch = Launch::new(&order.name, self.image(order.program)?, self.machine, accelerator);
+        let address = ADDRESS.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        launch.command_line.environment.extend(address.into_iter().chain(order.settings.iter().cloned()));
+        launch.memory_mib = order.memory_mib.unwrap_or(MEMORY_MIB);
+        start_guest(&self.context, launch, order)
+    }
+
+    fn shipped(&self) -> Vec<PathBuf> {
+        self.image(Program::Vote).into_iter().collect()
+    }
+
+    fn memory_range(&self) -> Option<(u32, u32)> {
+        Some(MEMORY_RANGE_MIB)
+    }
+
+    fn counts_instructions(&self) -> bool {
+        true
+    }
+}
+
+/// Emulation whose counter goes with the instructions, when those are counted.
+pub fn guest_accelerator(usual: Accelerator, order: &Order) -> Accelerator {
+    if order.counted.is_some() { Accelerator::Tcg { mhz: COUNTED_MHZ } } else { usual }
+}
+
+/// Starts a guest whose network and serial line are still to be said.
+///
+/// # Errors
+/// When QEMU cannot be started.
+pub fn start_guest(context: &Context, mut launch: Launch, order: &Order) -> Result<Instance> {
+    let mut endpoints = BTreeMap::new();
+    let mut forwards = Vec::new();
+    for (port, _, guest_port) in order.program.ports() {
+        let host = SocketAddrV4::new(Ipv4Addr::LOCALHOST, free_port()?);
+        let peer = SocketAddrV4::new(HOST_FROM_GUEST, host.port());
+        endpoints.insert(*port, Endpoint { host, peer });
+        forwards.push(Forward { host, guest_port: *guest_port });
+    }
+    launch.network = Network::User { forwards };
+    launch.serial = Serial::Stdout;
+    if let Some(socket) = &order.counted {
+        let monitor = format!("unix:{},server=on,wait=off", socket.display());
+        launch.extra.extend(["-icount", "shift=0", "-qmp", &monitor].map(Into::into));
+    }
+    let command: Command = launch.command()?;
+    let log = order.log();
+    let begun = Instant::now();
+    let child = Child::start(context, &command, &log)?;
+    Ok(Instance { begun, endpoints, processes: vec![child.pid()], log, running: Box::new(child) })
+}
