@@ -2,8 +2,10 @@
 //!
 //! Substrates alternate within a group, so that what a noisy machine does to one it does to all.
 
+use anyhow::Result;
+
 use crate::record::Group;
-use crate::run_dir::{Run, Visit};
+use crate::run_dir::{Run, RunDir, Visit};
 
 /// A group's part in a run.
 struct Part {
@@ -50,4 +52,52 @@ pub fn visits(run: &Run) -> Vec<Planned> {
         }
     }
     visits
+}
+
+/// The visits of a run that are still to be made.
+///
+/// # Errors
+/// When the run's files cannot be read.
+pub fn remaining(run_dir: &RunDir) -> Result<Vec<Planned>> {
+    let done = run_dir.done()?;
+    let mut remaining = visits(&run_dir.run);
+    remaining.retain(|(visit, _)| !done.contains(visit));
+    let substrates = run_dir.run.substrates.iter();
+    for (substrate, _) in substrates {
+        if run_dir.is_given_up(substrate)? {
+            remaining.retain(|(visit, _)| visit.substrate != *substrate);
+        }
+    }
+    Ok(remaining)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run_dir::tests::run;
+
+    fn order(rounds: u32, quick: bool) -> Vec<Visit> {
+        let missing = Some("no such thing".to_owned());
+        let substrates = vec![("a".to_owned(), None), ("b".to_owned(), None), ("c".to_owned(), missing)];
+        visits(&Run { rounds, quick, substrates, ..run() }).into_iter().map(|(visit, _)| visit).collect()
+    }
+
+    #[test]
+    fn substrates_alternate_and_another_one_begins_each_round() {
+        let order = order(2, false);
+        let gets: Vec<(u32, &str)> = order
+            .iter()
+            .filter(|visit| visit.group == Group::Get)
+            .map(|visit| (visit.round, visit.substrate.as_str()))
+            .collect();
+        assert_eq!(gets, [(0, "a"), (0, "b"), (1, "b"), (1, "a")]);
+    }
+
+    #[test]
+    fn what_is_missing_is_not_visited_and_what_does_not_vary_is_visited_once() {
+        let order = order(3, false);
+        assert!(order.iter().all(|visit| visit.substrate != "c"));
+        assert_eq!(order.iter().filter(|visit| visit.group == Group::Size).count(), 2);
+        assert_eq!(order.iter().collect::<std::collections::HashSet<_>>().len(), order.len());
+    }
 }

@@ -268,3 +268,59 @@ fn pairs(own: &[&Sample], other: &[&Sample], metric: Metric) -> Vec<(f64, f64)> 
 pub fn load(method: Method, keep_alive: bool, connections: u32, generator: Generator) -> Measure {
     Measure::Load(Load { method, keep_alive, connections, generator })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run_dir::tests::run;
+
+    fn sample(substrate: &str, round: u32, rate: f64) -> Sample {
+        Sample {
+            round,
+            substrate: substrate.to_owned(),
+            measure: load(Method::Get, true, 16, Generator::Ab),
+            metrics: [(Metric::RequestsPerSecond, rate)].into(),
+            curve: Vec::new(),
+            timeline: Vec::new(),
+            voided: None,
+            note: None,
+        }
+    }
+
+    fn results(samples: &[Sample]) -> Results {
+        let execution = |id: &str| if id == "native" { Execution::Native } else { Execution::Emulated };
+        Results::new(&run(), true, execution, samples, &BTreeMap::new())
+    }
+
+    #[test]
+    fn samples_of_a_round_are_pairs_and_voided_ones_are_nothing() {
+        let voided = Sample { voided: Some("3 of 10 failed".to_owned()), ..sample("linux-q35", 1, 1.0) };
+        let results = results(&[
+            sample("hermit-q35", 0, 400.0),
+            sample("hermit-q35", 1, 999.0),
+            sample("hermit-q35", 2, 800.0),
+            sample("linux-q35", 0, 100.0),
+            voided,
+            sample("linux-q35", 2, 200.0),
+        ]);
+        let comparison = results.ratios.first().expect("a ratio");
+        assert!((comparison.ratio.ratio - 4.0).abs() < 1e-9 && comparison.ratio.pairs == 2);
+        assert!(comparison.alike);
+        let cell = results.cell("linux-q35", &load(Method::Get, true, 16, Generator::Ab)).expect("a cell");
+        assert_eq!(cell.voided, ["3 of 10 failed"]);
+        assert_eq!(cell.metrics[&Metric::RequestsPerSecond].count, 2);
+    }
+
+    #[test]
+    fn emulated_against_native_is_marked() {
+        let results = results(&[sample("hermit-q35", 0, 2.0), sample("native", 0, 1.0)]);
+        assert_eq!(results.ratios.iter().map(|ratio| ratio.alike).collect::<Vec<_>>(), [false]);
+    }
+
+    #[test]
+    fn results_come_back_as_they_were_written() {
+        let results = results(&[sample("hermit-q35", 0, 2.5)]);
+        let text = serde_json::to_string(&results).expect("serializable");
+        assert_eq!(serde_json::from_str::<Results>(&text).expect("readable"), results);
+    }
+}

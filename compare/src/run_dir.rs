@@ -15,6 +15,8 @@ use crate::results::Machine;
 
 const RUN: &str = "run.json";
 const SAMPLES: &str = "samples.jsonl";
+/// Failed visits after which a substrate is left alone: each may have waited a minute for an answer.
+const FAILURES_MAX: usize = 3;
 
 /// What a run is, decided when it begins.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -33,21 +35,17 @@ pub struct Run {
     pub machine: Machine,
 }
 
-/// A line of the samples' file.
+/// A line of the samples' file: a visit that is over, with all that it gave. It is not made again.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Entry {
-    /// A measurement.
-    Sample(Sample),
-    /// A visit that is over; it is not made again.
-    Done(Visit),
-    /// A substrate failed in a visit: why, with its log.
-    Failed {
-        /// The visit.
-        visit: Visit,
-        /// Reason and log.
-        reason: String,
-    },
+pub struct Entry {
+    /// The visit.
+    pub visit: Visit,
+    /// What was measured.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub samples: Vec<Sample>,
+    /// Why the visit failed, with the log; then it has no samples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
 }
 
 /// Reasons of failures, by substrate.
@@ -95,8 +93,9 @@ impl RunDir {
             .with_context(|| format!("{} is no run of `cargo compare`: it has no {RUN}", path.display()))?;
         let run = serde_json::from_str(&text).with_context(|| format!("cannot read {}", run.display()))?;
         let samples = path.join(SAMPLES);
-        let file = OpenOptions::new().create(true).append(true).open(&samples);
+        let file = OpenOptions::new().create(true).read(true).append(true).open(&samples);
         let file = file.with_context(|| format!("cannot write {}", samples.display()))?;
+        drop_torn_line(&samples, &file)?;
         Ok(Self { path: path.to_owned(), run, file })
     }
 
@@ -120,19 +119,18 @@ impl RunDir {
         self.file.write_all(line.as_bytes()).context("cannot append to the samples")
     }
 
-    /// All entries so far. A last line that was torn by an interruption does not count.
+    /// All entries so far.
     ///
     /// # Errors
     /// When a whole line cannot be read.
     pub fn entries(&self) -> Result<Vec<Entry>> {
         let path = self.path.join(SAMPLES);
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
         let read = |(number, line): (usize, &str)| {
             serde_json::from_str(line)
                 .with_context(|| format!("{}:{} cannot be read", path.display(), number + 1))
         };
-        whole.lines().enumerate().map(read).collect()
+        text.lines().enumerate().map(read).collect()
     }
 
     /// Visits that are over.
@@ -140,32 +138,32 @@ impl RunDir {
     /// # Errors
     /// As [`entries`](Self::entries).
     pub fn done(&self) -> Result<HashSet<Visit>> {
-        let over = |entry| match entry {
-            Entry::Done(visit) | Entry::Failed { visit, .. } => Some(visit),
-            Entry::Sample(_) => None,
-        };
-        Ok(self.entries()?.into_iter().filter_map(over).collect())
+        Ok(self.entries()?.into_iter().map(|entry| entry.visit).collect())
     }
 
-    /// Samples of visits that are over, and failures by substrate.
+    /// All samples, and the failures.
     ///
     /// # Errors
     /// As [`entries`](Self::entries).
     pub fn outcome(&self) -> Result<(Vec<Sample>, Failures)> {
         let mut samples = Vec::new();
-        let mut pending = Vec::new();
         let mut failures = Failures::new();
-        for entry in self.entries()? {
-            match entry {
-                Entry::Sample(sample) => pending.push(sample),
-                Entry::Done(_) => samples.append(&mut pending),
-                Entry::Failed { visit, reason } => {
-                    pending.clear();
-                    failures.entry(visit.substrate).or_default().push(reason);
-                }
+        for mut entry in self.entries()? {
+            samples.append(&mut entry.samples);
+            if let Some(reason) = entry.failure {
+                failures.entry(entry.visit.substrate).or_default().push(reason);
             }
         }
         Ok((samples, failures))
+    }
+
+    /// Whether a substrate has failed too often to be tried again in this run.
+    ///
+    /// # Errors
+    /// As [`entries`](Self::entries).
+    pub fn is_given_up(&self, substrate: &str) -> Result<bool> {
+        let failed = |entry: &&Entry| entry.visit.substrate == substrate && entry.failure.is_some();
+        Ok(self.entries()?.iter().filter(failed).count() >= FAILURES_MAX)
     }
 
     /// A directory for the logs of one visit.
@@ -178,5 +176,106 @@ impl RunDir {
         let path = self.path.join("logs").join(format!("{}-{}-{group}", visit.round, visit.substrate));
         ensure!(fs::create_dir_all(&path).is_ok(), "cannot create {}", path.display());
         Ok(path)
+    }
+}
+
+/// Cuts off a last line that an interruption has torn.
+fn drop_torn_line(path: &Path, file: &File) -> Result<()> {
+    let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    if whole < bytes.len() {
+        file.set_len(whole as u64).with_context(|| format!("cannot mend {}", path.display()))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::record::{Measure, Metric};
+
+    /// A run without substrates.
+    pub(crate) fn run() -> Run {
+        let machine = Machine {
+            processor: String::new(),
+            cores: 2,
+            memory_mib: 1,
+            system: String::new(),
+            kernel: String::new(),
+            qemu: None,
+            docker: None,
+            accelerator: "tcg".to_owned(),
+            generators: Vec::new(),
+        };
+        let begun = "2026-11-23T10:00:00Z".to_owned();
+        Run { begun, commit: "c".to_owned(), quick: true, rounds: 1, substrates: Vec::new(), machine }
+    }
+
+    fn visit(substrate: &str) -> Visit {
+        Visit { round: 0, group: Group::Size, substrate: substrate.to_owned() }
+    }
+
+    fn measured(substrate: &str) -> Entry {
+        let sample = Sample {
+            round: 0,
+            substrate: substrate.to_owned(),
+            measure: Measure::Size,
+            metrics: [(Metric::Bytes, 1.0)].into(),
+            curve: Vec::new(),
+            timeline: Vec::new(),
+            voided: None,
+            note: None,
+        };
+        Entry { visit: visit(substrate), samples: vec![sample], failure: None }
+    }
+
+    #[test]
+    fn an_entry_that_an_interruption_tore_is_dropped_and_its_visit_made_again() {
+        let root = tempfile::tempdir().expect("a directory");
+        let mut run_dir = RunDir::create(root.path(), run()).expect("a run");
+        run_dir.append(&measured("a")).expect("it is writable");
+        let mut file = OpenOptions::new().append(true).open(run_dir.path.join(SAMPLES)).expect("the samples");
+        file.write_all(br#"{"visit":{"rou"#).expect("it is writable");
+
+        let mut run_dir = RunDir::open(&RunDir::latest(root.path()).expect("it is there")).expect("readable");
+        assert!(run_dir.done().expect("readable") == HashSet::from([visit("a")]));
+        run_dir.append(&measured("b")).expect("it is writable");
+        let (samples, failures) = run_dir.outcome().expect("readable");
+        let measured: Vec<&str> = samples.iter().map(|sample| sample.substrate.as_str()).collect();
+        assert_eq!((measured, failures.len()), (vec!["a", "b"], 0));
+    }
+
+    #[test]
+    fn a_failed_visit_is_over_and_keeps_its_reason() {
+        let root = tempfile::tempdir().expect("a directory");
+        let mut run_dir = RunDir::create(root.path(), run()).expect("a run");
+        let failure = Some("it ended".to_owned());
+        run_dir.append(&Entry { samples: Vec::new(), failure, ..measured("a") }).expect("it is writable");
+        let (samples, failures) = run_dir.outcome().expect("readable");
+        assert!(samples.is_empty());
+        assert_eq!(failures["a"], ["it ended"]);
+        assert!(run_dir.done().expect("readable").contains(&visit("a")));
+    }
+
+    #[test]
+    fn a_substrate_that_fails_and_fails_is_given_up_and_the_others_are_not() {
+        let root = tempfile::tempdir().expect("a directory");
+        let mut run_dir = RunDir::create(root.path(), run()).expect("a run");
+        for round in 0..3 {
+            assert!(!run_dir.is_given_up("a").expect("readable"), "after {round} failures");
+            let visit = Visit { round, ..visit("a") };
+            let entry = Entry { visit, samples: Vec::new(), failure: Some("it ended".to_owned()) };
+            run_dir.append(&entry).expect("it is writable");
+        }
+        assert!(run_dir.is_given_up("a").expect("readable"));
+        assert!(!run_dir.is_given_up("b").expect("readable"));
+    }
+
+    #[test]
+    fn what_is_no_run_is_refused_by_name() {
+        let root = tempfile::tempdir().expect("a directory");
+        let error = RunDir::open(root.path()).err().expect("no run").to_string();
+        assert!(error.contains("is no run of `cargo compare`"), "{error}");
+        assert!(RunDir::latest(root.path()).expect_err("no run").to_string().contains("holds no run"));
     }
 }

@@ -12,6 +12,7 @@ use crate::containment;
 use crate::context::Context;
 use crate::measure::{self, Site};
 use crate::plan::{self, Planned};
+use crate::record::Sample;
 use crate::run_dir::{Entry, RunDir, Visit};
 use crate::substrate::{CANDIDATES, Substrate};
 
@@ -29,22 +30,23 @@ pub fn measure(directory: &Path, original: Option<PathBuf>, accel: Choice) -> Re
     }
     let context = Context::find(accel, original, contained)?;
     let mut run_dir = RunDir::open(directory)?;
-    let done = run_dir.done()?;
-    let planned: Vec<Planned> =
-        plan::visits(&run_dir.run).into_iter().filter(|(visit, _)| !done.contains(visit)).collect();
+    let planned = plan::remaining(&run_dir)?;
     let mut progress = Progress::new(&planned);
     let mut substrates = BTreeMap::new();
     for (visit, seconds) in &planned {
+        if run_dir.is_given_up(&visit.substrate)? {
+            continue;
+        }
         progress.begin(visit);
-        let outcome = visit_one(&context, &mut run_dir, &mut substrates, visit);
+        let outcome = visit_one(&context, &run_dir, &mut substrates, visit);
         if let Err(error) = &outcome {
             progress.say(&format!("{} failed: {error:#}", progress.name(visit)));
         }
-        let last = match outcome {
-            Ok(()) => Entry::Done(visit.clone()),
-            Err(error) => Entry::Failed { visit: visit.clone(), reason: format!("{error:#}") },
+        let (samples, failure) = match outcome {
+            Ok(samples) => (samples, None),
+            Err(error) => (Vec::new(), Some(format!("{error:#}"))),
         };
-        run_dir.append(&last)?;
+        run_dir.append(&Entry { visit: visit.clone(), samples, failure })?;
         progress.end(*seconds);
     }
     Ok(())
@@ -54,10 +56,10 @@ type Substrates = BTreeMap<String, Box<dyn Substrate>>;
 
 fn visit_one(
     context: &Context,
-    run_dir: &mut RunDir,
+    run_dir: &RunDir,
     substrates: &mut Substrates,
     visit: &Visit,
-) -> Result<()> {
+) -> Result<Vec<Sample>> {
     let logs = run_dir.logs(visit)?;
     if !substrates.contains_key(&visit.substrate) {
         let candidate = CANDIDATES.iter().find(|candidate| candidate.id == visit.substrate);
@@ -73,10 +75,7 @@ fn visit_one(
         quick: run_dir.run.quick,
         directory: &logs,
     };
-    for sample in measure::measure(&site, visit.group)? {
-        run_dir.append(&Entry::Sample(sample))?;
-    }
-    Ok(())
+    measure::measure(&site, visit.group)
 }
 
 /// A bar with the time that is left, as far as the visits so far tell.

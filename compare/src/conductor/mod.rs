@@ -213,8 +213,7 @@ fn wait(child: &mut Child, caught: &AtomicI32) -> Result<End> {
 fn summarize(directory: &Path) -> Result<Results> {
     let run_dir = RunDir::open(directory)?;
     let (samples, failures) = run_dir.outcome()?;
-    let done = run_dir.done()?;
-    let complete = plan::visits(&run_dir.run).iter().all(|(visit, _)| done.contains(visit));
+    let complete = plan::remaining(&run_dir)?.is_empty();
     let emulated = run_dir.run.machine.accelerator == "tcg";
     let execution = |id: &str| {
         let candidate = CANDIDATES.iter().find(|candidate| candidate.id == id);
