@@ -43,7 +43,8 @@ const STATUS_SIGNAL: u8 = 128;
 /// What cannot be done, and how to mend it.
 pub fn run(options: &Options) -> Result<ExitCode> {
     let baseline = options.baseline.as_deref().map(read_results).transpose()?;
-    let context = Context::find(options.accel, options.original.clone(), containment::is_possible())?;
+    let contained = containment::is_possible() && !substrate::has_foreign_engine(&options.only);
+    let context = Context::find(options.accel, options.original.clone(), contained)?;
     substrate::remove_leftovers(&context);
     let directory = match &options.resume {
         Some(Some(directory)) => directory.clone(),

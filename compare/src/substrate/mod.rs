@@ -206,8 +206,14 @@ pub trait Substrate {
         compose::four(self, votes, directory)
     }
 
-    /// Files that hold the vote service as it is shipped; dropped from the page cache for cold starts.
+    /// Files that hold the vote service as it is shipped.
     fn shipped(&self) -> Vec<PathBuf>;
+
+    /// Files that a start of the vote service reads, dropped from the page cache for cold starts; none
+    /// where they are not known.
+    fn started_from(&self) -> Vec<PathBuf> {
+        self.shipped()
+    }
 
     /// Memory in MiB that a vote service may be limited to, least first; none where nothing limits it.
     fn memory_range(&self) -> Option<(u32, u32)> {
@@ -313,6 +319,13 @@ impl Candidate {
             Kind::Docker(_) | Kind::Native | Kind::Original => Execution::Native,
         }
     }
+}
+
+/// Whether containers are those of the machine's own daemon, which cannot be in a run's namespaces.
+pub fn has_foreign_engine(only: &[String]) -> bool {
+    let is_docker = |candidate: &Candidate| matches!(candidate.kind, Kind::Docker(_));
+    let wanted = |candidate: &Candidate| only.is_empty() || only.iter().any(|id| id == candidate.id);
+    CANDIDATES.iter().any(|candidate| is_docker(candidate) && wanted(candidate)) && docker::foreign_engine()
 }
 
 /// Removes what a run that was killed has left in Docker: only what has this tool's label.
