@@ -57,6 +57,9 @@ const SEGMENT_BYTES: usize = 1460;
 pub const PACKETS_PER_TURN_MAX: usize = 256;
 /// Segments of one socket that are sent in one turn.
 pub const EGRESS_ROUNDS_MAX: usize = 8;
+/// How long after the last packet the sockets are asked for their next timer. Asking costs as much as a
+/// request, and packets come sooner than timers; those are late by this much at most.
+pub const TIMERS_ASKED_AFTER: Duration = Duration::from_millis(10);
 /// How long a connection whose service has ended it may take to close before it is reset.
 pub const LINGER: Duration = Duration::from_secs(2);
 /// How long the other side of an open connection may be silent, probes and all, before it counts as lost.
@@ -85,10 +88,10 @@ pub fn sockets_max(heap_bytes: usize) -> usize {
     (heap_bytes / SOCKETS_HEAP_DIVISOR / SOCKET_BYTES).clamp(SOCKETS_MIN, SOCKETS_MAX)
 }
 
-/// What is known of the next timer. Asking every socket is left to turns that find nothing to do.
+/// What is known of the next timer.
 enum Timers {
-    /// Something was sent or received since the sockets were asked.
-    Stale,
+    /// Something was sent or received since the sockets were asked; they are asked again then.
+    Stale(Instant),
     /// The earliest timer, if any runs.
     Due(Option<Instant>),
 }
@@ -105,9 +108,7 @@ pub struct SmoltcpNetwork<D: Device> {
     scan_due: bool,
     /// Rounds of egress to run: one sends at most one segment of each socket.
     egress_rounds: usize,
-    /// This turn sent or received.
-    busy: bool,
-    /// When timers want attention, as of the last idle turn.
+    /// When timers want attention.
     timers: Timers,
 }
 
@@ -132,7 +133,6 @@ impl<D: Device> SmoltcpNetwork<D> {
             address,
             scan_due: false,
             egress_rounds: 1,
-            busy: false,
             timers: Timers::Due(Some(now)),
         })
     }
@@ -181,6 +181,16 @@ impl<D: Device> SmoltcpNetwork<D> {
     fn timers_are_due(&self, now: Instant) -> bool {
         matches!(self.timers, Timers::Due(Some(due)) if due <= now)
     }
+
+    /// Sends what sockets have, in as many rounds as were asked for.
+    fn egress(&mut self, now: Instant) {
+        let time = stack_time(now);
+        for _ in 0..core::mem::take(&mut self.egress_rounds) {
+            self.interface.poll_egress(time, &mut self.device, &mut self.sockets);
+        }
+        // What found no room in the device goes out as soon as there is some.
+        self.scan_due |= self.device.transmit(time).is_none();
+    }
 }
 
 impl<D: Device> Network for SmoltcpNetwork<D> {
@@ -212,22 +222,18 @@ impl<D: Device> Network for SmoltcpNetwork<D> {
         if self.egress_rounds == 0 {
             return;
         }
-        for _ in 0..core::mem::take(&mut self.egress_rounds) {
-            self.interface.poll_egress(stack_time(now), &mut self.device, &mut self.sockets);
-        }
+        self.egress(now);
         self.pool.recycle_finished(&mut self.sockets);
-        self.timers = Timers::Stale;
-        self.busy = true;
+        self.timers = Timers::Stale(now + TIMERS_ASKED_AFTER);
     }
 
-    /// After a busy turn this is `now`: the turn after it, if idle, asks the sockets.
     fn next_deadline(&mut self, now: Instant) -> Option<Instant> {
         if self.scan_due {
             return Some(now);
         }
         match self.timers {
-            Timers::Stale if core::mem::take(&mut self.busy) => Some(now),
-            Timers::Stale => {
+            Timers::Stale(ask_at) if now < ask_at => Some(ask_at),
+            Timers::Stale(_) => {
                 let due = self.earliest_timer(now);
                 self.timers = Timers::Due(due);
                 due
