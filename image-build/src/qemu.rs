@@ -74,6 +74,15 @@ pub enum Serial {
     None,
 }
 
+/// What a kernel other than Hermit is started with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherKernel {
+    /// Its initial file system.
+    pub initramfs: PathBuf,
+    /// Its command line.
+    pub words: String,
+}
+
 /// Everything that decides how one guest is started.
 #[derive(Clone, Debug)]
 pub struct Launch {
@@ -89,6 +98,8 @@ pub struct Launch {
     pub memory_mib: u32,
     /// Environment and arguments of the program.
     pub command_line: CommandLine,
+    /// For an image that is another kernel than Hermit: what it is started with in place of those.
+    pub other_kernel: Option<OtherKernel>,
     /// The guest's network card.
     pub network: Network,
     /// The guest's serial line.
@@ -109,6 +120,7 @@ impl Launch {
             accelerator,
             memory_mib: 32,
             command_line: CommandLine::default(),
+            other_kernel: None,
             network: Network::None,
             serial: Serial::Stdout,
             disks: Vec::new(),
@@ -128,7 +140,10 @@ impl Launch {
             self.memory_mib,
             self.name
         );
-        let words = self.command_line.render(self.accelerator.mhz())?;
+        let words = match &self.other_kernel {
+            None => self.command_line.render(self.accelerator.mhz())?,
+            Some(kernel) => kernel.words.clone(),
+        };
         let mut command = Command::new(PROGRAM);
         command.args(["-name", &self.name]);
         command.args(self.machine.arguments()).args(self.accelerator.arguments());
@@ -137,6 +152,9 @@ impl Launch {
         command.args(["-device", EXIT_PORT]);
         command.args(self.serial.arguments()?);
         command.arg("-kernel").arg(&self.image).arg("-append").arg(words);
+        if let Some(kernel) = &self.other_kernel {
+            command.arg("-initrd").arg(&kernel.initramfs);
+        }
         command.args(self.network.arguments(self.machine));
         for (index, disk) in self.disks.iter().enumerate() {
             command.args(disk_arguments(self.machine, index, disk)?);
@@ -269,6 +287,17 @@ mod tests {
         assert_eq!(value(&words, "-global"), "virtio-mmio.force-legacy=false");
         let device = "virtio-net-device,netdev=net0,mac=52:54:00:00:00:03";
         assert!(words.contains(&device.to_owned()), "{words:?}");
+    }
+
+    #[test]
+    fn another_kernel_gets_its_own_words_on_the_same_machine() {
+        let kernel = OtherKernel { initramfs: "/i/initramfs".into(), words: "quiet A=b".to_owned() };
+        let other = words(&Launch { other_kernel: Some(kernel), ..launch(Machine::Q35) });
+        assert_eq!(value(&other, "-append"), "quiet A=b");
+        assert_eq!(value(&other, "-initrd"), "/i/initramfs");
+        let own = words(&launch(Machine::Q35));
+        assert_eq!(value(&other, "-M"), value(&own, "-M"));
+        assert_eq!(value(&other, "-cpu"), value(&own, "-cpu"));
     }
 
     #[test]
