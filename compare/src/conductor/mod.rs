@@ -101,7 +101,7 @@ fn read_results(path: &Path) -> Result<Results> {
 /// Prepares the substrates that are asked for and makes a run of them.
 fn begin(context: &Context, options: &Options) -> Result<PathBuf> {
     let chosen = chosen(&options.only)?;
-    load::prepare(context)?;
+    load::prepare(context, options.quick)?;
     let substrates = chosen.iter().map(|candidate| (candidate.id.to_owned(), missing(context, candidate)));
     let run = Run {
         begun: machine::now()?,
@@ -147,7 +147,7 @@ fn missing(context: &Context, candidate: &Candidate) -> Option<String> {
 }
 
 fn prepare_again(context: &Context, run: &Run) -> Result<()> {
-    load::prepare(context)?;
+    load::prepare(context, run.quick)?;
     for candidate in &CANDIDATES {
         if run.substrates.iter().any(|(id, missing)| id == candidate.id && missing.is_none()) {
             candidate.prepare(context)?;

@@ -225,6 +225,11 @@ pub trait Substrate {
         false
     }
 
+    /// How many vote instances an application may have.
+    fn votes_max(&self) -> u32 {
+        u32::MAX
+    }
+
     /// Whether it has a worker and a result page.
     fn is_whole(&self) -> bool {
         true

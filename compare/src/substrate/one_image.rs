@@ -48,6 +48,10 @@ impl Substrate for OneImage {
         Ok(Application { votes: vec![instance], result: None, others: Vec::new() })
     }
 
+    fn votes_max(&self) -> u32 {
+        1
+    }
+
     fn shipped(&self) -> Vec<PathBuf> {
         self.0.image(Program::VotingApp).into_iter().collect()
     }
