@@ -173,6 +173,11 @@ pub fn title(id: &str) -> &str {
     CANDIDATES.iter().find(|candidate| candidate.id == id).map_or(id, |candidate| candidate.title)
 }
 
+/// Whether a substrate runs the application as unikernels.
+pub fn is_unikernel(id: &str) -> bool {
+    UNIKERNELS.contains(&id)
+}
+
 type Groups<'a> = BTreeMap<(String, Measure), Vec<&'a Sample>>;
 
 fn by_cell(samples: &[Sample]) -> Groups<'_> {
@@ -228,7 +233,7 @@ fn median_timeline(samples: &[&Sample]) -> Vec<(String, f64)> {
 fn ratios(groups: &Groups, executions: &impl Fn(&str) -> Execution) -> Vec<Comparison> {
     let emulated = |id: &str| executions(id) == Execution::Emulated;
     let mut ratios = Vec::new();
-    for ((unikernel, measure), own) in groups.iter().filter(|((id, _), _)| UNIKERNELS.contains(&id.as_str()))
+    for ((unikernel, measure), own) in groups.iter().filter(|((id, _), _)| is_unikernel(id))
     {
         for ((against, _), other) in
             groups.iter().filter(|((id, what), _)| what == measure && id != unikernel)

@@ -1,0 +1,76 @@
+//! Tables on the page: they scroll within their box where a screen is narrow.
+
+use maud::{Markup, html};
+
+use super::super::chart::ink::Ink;
+use super::super::labels;
+use super::super::table::{Body, Entry, Line, Table};
+use crate::substrate::Execution;
+
+/// A table; `stacked` ones are within a folded part and need their title as a caption only.
+pub fn markup(table: &Table) -> Markup {
+    let columns = table.heads.len() + 1;
+    html! {
+        (scrolling(&table.title, &html! {
+            table {
+                caption { (table.title) span { (table.about) } }
+                thead { tr { th scope="col" { "Substrate" } @for head in &table.heads { th scope="col" { (head) } } } }
+                @for (execution, lines) in &table.groups {
+                    tbody {
+                        (group(*execution, columns))
+                        @for line in lines { (row(line, table.heads.len())) }
+                    }
+                }
+            }
+        }))
+    }
+}
+
+/// A box that a wide table scrolls in, which a keyboard can reach.
+pub fn scrolling(label: &str, table: &Markup) -> Markup {
+    html! { div.scroll role="region" tabindex="0" aria-label=(label) { (table) } }
+}
+
+/// A row that says what runs the rows below it.
+pub fn group(execution: Execution, columns: usize) -> Markup {
+    html! {
+        tr class=(labels::execution(execution)) {
+            th scope="rowgroup" colspan=(columns) { span { (labels::execution_heading(execution)) } }
+        }
+    }
+}
+
+/// A substrate's name with its colour.
+pub fn name(id: &str, title: &str) -> Markup {
+    let style = format!("background:var({})", Ink::of(id).variable());
+    html! { span.swatch style=(style) aria-hidden="true" {} (title) }
+}
+
+/// What runs a substrate, as a label.
+pub fn label(execution: Execution) -> Markup {
+    let name = labels::execution(execution);
+    html! { span class=(format!("label {name}")) { (name) } }
+}
+
+fn row(line: &Line, columns: usize) -> Markup {
+    html! {
+        tr {
+            th scope="row" { (name(&line.id, &line.title)) }
+            @match &line.body {
+                Body::Figures(entries) => @for entry in entries { (cell(entry)) },
+                Body::Absent(reason) => td.absent colspan=(columns) { (reason) },
+            }
+        }
+    }
+}
+
+fn cell(entry: &Entry) -> Markup {
+    html! {
+        td {
+            b { (entry.text) }
+            @for note in &entry.notes { sup { a href=(format!("#note-{note}")) { (note) } } }
+            @if let Some(spread) = &entry.spread { small { (spread) } }
+            @if entry.voided > 0 { small { a.voided href="#voided" { (entry.voided) " voided" } } }
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Names of measures, figures and substrates' execution, for every form of the report.
+//!
+//! How figures are written is `number`'s business.
+
+use crate::record::{Cache, Counted, Generator, Load, Measure, Method, Metric};
+use crate::substrate::Execution;
+
+/// What runs a substrate's instructions, in one word.
+pub fn execution(execution: Execution) -> &'static str {
+    match execution {
+        Execution::Native => "native",
+        Execution::Accelerated => "accelerated",
+        Execution::Emulated => "emulated",
+    }
+}
+
+/// The same as a heading over rows.
+pub fn execution_heading(execution: Execution) -> &'static str {
+    match execution {
+        Execution::Native => "Native: the host's processor, no virtual machine",
+        Execution::Accelerated => "Accelerated: the host's processor in a virtual machine (KVM)",
+        Execution::Emulated => "Emulated: QEMU translates every instruction (TCG)",
+    }
+}
+
+/// What a comparison of two executions is.
+pub fn pairing(own: Execution, other: Execution) -> String {
+    if own == other {
+        return format!("like with like, both {}", execution(own));
+    }
+    format!("{} against {}", execution(own), execution(other))
+}
+
+/// A measure with its parameters.
+pub fn measure(measure: &Measure) -> String {
+    match measure {
+        Measure::Size => "image size".to_owned(),
+        Measure::Start { cache } => format!("start to first 200, {}", self::cache(*cache)),
+        Measure::LeastMemory => "least memory".to_owned(),
+        Measure::Resident => "resident memory under load".to_owned(),
+        Measure::Load(load) => self::load(load),
+        Measure::EndToEnd => "vote to result event".to_owned(),
+        Measure::Idle => "idle processor time".to_owned(),
+        Measure::Density => "vote instances in 1 GiB".to_owned(),
+        Measure::Instructions { of } => counted(*of).to_owned(),
+        Measure::Scaling { instances } => format!("GET with {instances} vote instance(s)"),
+    }
+}
+
+/// A load.
+pub fn load(load: &Load) -> String {
+    let Load { method, keep_alive, connections, generator } = load;
+    format!("{}, c = {connections}, {}", requests(*method, *keep_alive), self::generator(*generator))
+}
+
+/// Kind of request and of connection.
+pub fn requests(method: Method, keep_alive: bool) -> String {
+    format!("{} {} keep-alive", self::method(method), if keep_alive { "with" } else { "without" })
+}
+
+/// Kind of request.
+pub fn method(method: Method) -> &'static str {
+    match method {
+        Method::Get => "GET",
+        Method::Post => "POST",
+    }
+}
+
+/// What makes the load.
+pub fn generator(generator: Generator) -> &'static str {
+    match generator {
+        Generator::Ab => "ab",
+        Generator::Oha => "oha",
+        Generator::OhaSameRate => "oha at one rate",
+    }
+}
+
+/// How the load is made, as a sentence's end.
+pub fn generator_explained(generator: Generator) -> &'static str {
+    match generator {
+        Generator::Ab => "ab, a closed loop: each connection asks again when it was answered",
+        Generator::Oha => {
+            "oha, an open loop at a share of what ab reached: latency counts from when a request was due"
+        }
+        Generator::OhaSameRate => "oha, an open loop at the same rate for every substrate",
+    }
+}
+
+/// State of the page cache.
+pub fn cache(cache: Cache) -> &'static str {
+    match cache {
+        Cache::Cold => "cold page cache",
+        Cache::Warm => "warm page cache",
+    }
+}
+
+/// What instructions are counted for.
+pub fn counted(counted: Counted) -> &'static str {
+    match counted {
+        Counted::Boot => "instructions per boot",
+        Counted::GetClose => "instructions per GET without keep-alive",
+        Counted::GetKeepAlive => "instructions per GET with keep-alive",
+        Counted::PostClose => "instructions per POST without keep-alive",
+        Counted::PostKeepAlive => "instructions per POST with keep-alive",
+    }
+}
+
+/// A figure's meaning.
+pub fn metric(metric: Metric) -> &'static str {
+    match metric {
+        Metric::RequestsPerSecond => "requests/s",
+        Metric::OfferedPerSecond => "asked for",
+        Metric::Ms => "time",
+        Metric::P50Ms => "p50",
+        Metric::P90Ms => "p90",
+        Metric::P99Ms => "p99",
+        Metric::P999Ms => "p99.9",
+        Metric::Bytes => "as it is",
+        Metric::CompressedBytes => "after gzip",
+        Metric::MemoryMib => "memory",
+        Metric::CorePercent => "of one core",
+        Metric::Instances => "instances",
+        Metric::Instructions => "instructions",
+    }
+}
+
+/// A measure and which figure of it, where it has several.
+pub fn figure(measure: &Measure, metric: Metric) -> String {
+    match measure {
+        Measure::Size | Measure::Load(_) => format!("{}: {}", self::measure(measure), self::metric(metric)),
+        _ => self::measure(measure),
+    }
+}
