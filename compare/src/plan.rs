@@ -26,7 +26,7 @@ const PARTS: [Part; 9] = [
     part(Group::Post, 35.0, Some(6.0), true),
     part(Group::Application, 12.0, Some(4.0), true),
     part(Group::Scaling, 10.0, None, true),
-    part(Group::Density, 30.0, None, false),
+    part(Group::Density, 30.0, Some(6.0), false),
 ];
 
 const fn part(group: Group, seconds: f64, quick_seconds: Option<f64>, every_round: bool) -> Part {

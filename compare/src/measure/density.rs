@@ -1,14 +1,86 @@
-//! Not measured yet.
+//! How many vote instances fit in 1 GiB of the host's memory and still answer.
+//!
+//! Memory is what their processes hold, shared pages by their share. A machine has the memory that the
+//! application gives its vote service; what its guest does not touch the host does not hold.
 
-use anyhow::Result;
+use std::time::{Duration, Instant};
 
-use super::Site;
-use crate::record::Sample;
+use anyhow::{Context as _, Result};
 
-/// Measures nothing yet.
+use super::{Site, vote};
+use crate::child;
+use crate::record::{Measure, Metric, Sample};
+use crate::substrate::Instance;
+
+/// The memory that is filled, in MiB.
+const BUDGET_MIB: f64 = 1024.0;
+/// Most instances that are started.
+const INSTANCES_MAX: usize = 96;
+/// How long starting may take, in a full run and in a quick one; what fits is extrapolated then.
+const TIME_MAX: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(4));
+/// An instance that has not answered by then does not.
+const START_LIMIT: Duration = Duration::from_secs(30);
+/// Instances whose memory tells that of further ones.
+const MARGIN: usize = 4;
+
+/// One sample.
 ///
 /// # Errors
-/// None yet.
-pub fn measure(_site: &Site) -> Result<Vec<Sample>> {
-    Ok(Vec::new())
+/// When an instance does not start, or stops answering when there are many.
+pub fn measure(site: &Site) -> Result<Vec<Sample>> {
+    let begun = Instant::now();
+    let time_max = if site.quick { TIME_MAX.1 } else { TIME_MAX.0 };
+    let mut instances: Vec<Instance> = Vec::new();
+    let mut sums: Vec<f64> = Vec::new();
+    loop {
+        let (mut instance, host) = vote::start(site, &format!("vote-{}", instances.len() + 1), None)?;
+        vote::first_page(&mut instance, host, START_LIMIT)?;
+        instances.push(instance);
+        sums.push(memory_mib(&instances)?);
+        let is_full = sums.last().is_some_and(|sum| *sum > BUDGET_MIB);
+        let is_over = begun.elapsed() > time_max || instances.len() >= INSTANCES_MAX;
+        if is_full || (is_over && instances.len() > MARGIN) {
+            break;
+        }
+    }
+    for instance in &instances {
+        let host = instance.endpoint(crate::substrate::Port::Vote)?.host;
+        vote::check_page(host).with_context(|| format!("{instance} of {}", instances.len()))?;
+    }
+    let (fitting, note) = fitting(&sums);
+    Ok(vec![Sample { note, ..site.sample(Measure::Density, [(Metric::Instances, fitting)]) }])
+}
+
+fn memory_mib(instances: &[Instance]) -> Result<f64> {
+    instances.iter().flat_map(|instance| &instance.processes).map(|pid| child::memory_mib(*pid)).sum()
+}
+
+/// How many fit, by what one, two, ... of them held together; and the note where it is extrapolated.
+fn fitting(sums: &[f64]) -> (f64, Option<String>) {
+    let count = sums.len();
+    let sum = sums.last().copied().unwrap_or(0.0);
+    if sum > BUDGET_MIB || count <= MARGIN {
+        return ((count - usize::from(sum > BUDGET_MIB)) as f64, None);
+    }
+    let marginal = (sum - sums[count - 1 - MARGIN]) / MARGIN as f64;
+    let fitting = (count as f64 + (BUDGET_MIB - sum) / marginal.max(f64::EPSILON)).floor();
+    (fitting, Some(format!("extrapolated from {count} instances; a further one takes {marginal:.1} MiB")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_one_that_no_longer_fits_is_not_counted() {
+        assert_eq!(fitting(&[400.0, 800.0, 1200.0]), (2.0, None));
+    }
+
+    #[test]
+    fn what_was_not_filled_is_extrapolated_from_the_last_ones_and_says_so() {
+        let sums: Vec<f64> = (0..10).map(|number| 50.0 + 10.0 * f64::from(number)).collect();
+        let (fitting, note) = fitting(&sums);
+        assert_eq!(fitting, 10.0 + (1024.0 - 140.0) / 10.0 - 0.4);
+        assert!(note.expect("a note").contains("from 10 instances; a further one takes 10.0 MiB"));
+    }
 }

@@ -1,14 +1,93 @@
-//! Not measured yet.
+//! The least memory with which a vote service starts, answers, and takes a small load.
+//!
+//! What is limited is the machine's memory, or the container's.
 
-use anyhow::Result;
+use std::time::Duration;
 
-use super::Site;
-use crate::record::Sample;
+use anyhow::{Result, ensure};
 
-/// Measures nothing yet.
+use super::{Site, vote};
+use crate::load::{self, Shape};
+use crate::record::{Measure, Method, Metric, Sample};
+
+/// How much longer than with plenty of memory a start may take before it counts as none.
+const PATIENCE: u32 = 4;
+/// But at least this long.
+const LIMIT_MIN: Duration = Duration::from_millis(700);
+const LIMIT_MAX: Duration = Duration::from_secs(30);
+/// The load.
+const REQUESTS: u32 = 200;
+const CONNECTIONS: u32 = 8;
+/// How often a start with the least memory must succeed, and one with less must fail.
+const CONFIRMATIONS: u32 = 2;
+
+/// One sample, where memory can be limited.
 ///
 /// # Errors
-/// None yet.
-pub fn measure(_site: &Site) -> Result<Vec<Sample>> {
-    Ok(Vec::new())
+/// When not even the most memory is enough.
+pub fn measure(site: &Site) -> Result<Vec<Sample>> {
+    let Some((least, most)) = site.substrate.memory_range() else { return Ok(Vec::new()) };
+    let (mut instance, host) = vote::start(site, "vote", Some(most))?;
+    let usual = vote::first_page(&mut instance, host, LIMIT_MAX)?;
+    drop(instance);
+    let limit = (usual * PATIENCE).clamp(LIMIT_MIN, LIMIT_MAX);
+    let works = |memory_mib| works(site, memory_mib, limit).is_ok();
+    let memory_mib = least_that_works(least, most, works);
+    ensure!(memory_mib.is_some(), "a vote service with {most} MiB does not take {REQUESTS} requests");
+    Ok(memory_mib
+        .map(|mib| site.sample(Measure::LeastMemory, [(Metric::MemoryMib, f64::from(mib))]))
+        .into_iter()
+        .collect())
+}
+
+fn works(site: &Site, memory_mib: u32, limit: Duration) -> Result<()> {
+    let (mut instance, host) = vote::start(site, "vote", Some(memory_mib))?;
+    vote::first_page(&mut instance, host, limit)?;
+    let (method, keep_alive) = (Method::Get, false);
+    let shape = Shape { host, method, keep_alive, connections: CONNECTIONS, requests: REQUESTS };
+    let outcome = load::closed_loop(site.context, site.directory, shape)?.finish()?;
+    ensure!(outcome.flaw.is_none(), "{:?}", outcome.flaw);
+    instance.check()
+}
+
+/// The least number in a range that works, confirmed together with its neighbour that does not.
+fn least_that_works(least: u32, most: u32, works: impl Fn(u32) -> bool) -> Option<u32> {
+    let always = |number| (0..CONFIRMATIONS).all(|_| works(number));
+    let ever = |number| (0..CONFIRMATIONS).any(|_| works(number));
+    let (mut low, mut high) = (least, most);
+    while low < high {
+        let middle = u32::midpoint(low, high);
+        if works(middle) { high = middle } else { low = middle + 1 }
+    }
+    // A number that failed by chance is found again from above, one that worked by chance from below.
+    while low > least && ever(low - 1) {
+        low -= 1;
+    }
+    (low..=most).find(|number| always(*number))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn the_least_is_found_and_nothing_is_found_where_nothing_works() {
+        assert_eq!(least_that_works(8, 64, |mib| mib >= 13), Some(13));
+        assert_eq!(least_that_works(8, 64, |_| true), Some(8));
+        assert_eq!(least_that_works(8, 64, |mib| mib >= 64), Some(64));
+        assert_eq!(least_that_works(8, 64, |_| false), None);
+    }
+
+    #[test]
+    fn one_failure_by_chance_does_not_change_the_result() {
+        let tries = Cell::new(0);
+        let works = |mib| {
+            tries.set(tries.get() + 1);
+            // The first try is of 36, far above what is needed.
+            mib >= 13 && tries.get() != 1
+        };
+        assert_eq!(least_that_works(8, 64, works), Some(13));
+    }
 }

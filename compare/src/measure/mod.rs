@@ -10,6 +10,7 @@ mod requests;
 mod scaling;
 mod size;
 mod start;
+mod vote;
 
 use std::path::Path;
 

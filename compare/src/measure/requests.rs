@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::Site;
+use super::{Site, vote};
 use crate::child;
 use crate::client;
 use crate::compose::Application;
@@ -69,9 +69,7 @@ pub fn measure(site: &Site, method: Method) -> Result<Vec<Sample>> {
 /// Asks once for what will be asked for many times; the votes that this made.
 fn check_answers(application: &Application, method: Method) -> Result<u64> {
     let host = application.votes[0].endpoint(Port::Vote)?.host;
-    let page = client::get(host, "/").context("the vote page does not answer")?;
-    let is_right = page.status == 200 && page.body.contains("Cats") && page.body.contains("Dogs");
-    ensure!(is_right, "the vote page answers wrongly: status {}, {:.300}", page.status, page.body);
+    vote::check_page(host)?;
     if method == Method::Get {
         return Ok(0);
     }
