@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of substrates.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -116,8 +116,9 @@ pub fn log_tail(log: &Path) -> String {
     }
 }
 
-/// A process and all that have come from it and are still there.
-pub fn tree(pid: i32) -> Vec<i32> {
+/// Processes and all that have come from them and are still there, each once: a container's supervisor
+/// is its program's parent, and both may be named.
+pub fn families(pids: &[i32]) -> BTreeSet<i32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     let mut children: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
@@ -127,23 +128,36 @@ pub fn tree(pid: i32) -> Vec<i32> {
             children.entry(parent as i32).or_default().push(number);
         }
     }
-    let mut tree = vec![pid];
-    let mut next = 0;
-    while let Some(parent) = tree.get(next) {
-        tree.extend(children.remove(parent).unwrap_or_default());
-        next += 1;
+    let mut all = BTreeSet::new();
+    let mut next = pids.to_vec();
+    while let Some(pid) = next.pop() {
+        all.insert(pid);
+        next.extend(children.remove(&pid).unwrap_or_default());
     }
-    tree
+    all
 }
 
-/// Memory in MiB that a process and all that have come from it hold, shared pages by their share (Pss of
-/// proc_pid_smaps(5)).
+/// The sum of a figure over processes, which must be there, and all that have come from them, which may
+/// end meanwhile.
+fn sum(pids: &[i32], figure: impl Fn(i32) -> Result<f64>) -> Result<f64> {
+    let mut sum = 0.0;
+    for pid in families(pids) {
+        match figure(pid) {
+            Ok(part) => sum += part,
+            Err(error) if pids.contains(&pid) => return Err(error),
+            Err(_) => {}
+        }
+    }
+    Ok(sum)
+}
+
+/// Memory in MiB that processes and all that have come from them hold, shared pages by their share (Pss
+/// of proc_pid_smaps(5)).
 ///
 /// # Errors
-/// When the process is gone or may not be looked at.
-pub fn memory_mib(pid: i32) -> Result<f64> {
-    let own = memory_of_one_mib(pid)?;
-    Ok(own + tree(pid)[1..].iter().filter_map(|pid| memory_of_one_mib(*pid).ok()).sum::<f64>())
+/// When one of them is gone or may not be looked at.
+pub fn memory_mib(pids: &[i32]) -> Result<f64> {
+    sum(pids, memory_of_one_mib)
 }
 
 fn memory_of_one_mib(pid: i32) -> Result<f64> {
@@ -154,14 +168,26 @@ fn memory_of_one_mib(pid: i32) -> Result<f64> {
     Ok(kib / 1024.0)
 }
 
-/// Processor time of a process and all that have come from it so far, in seconds.
+/// Processor time of processes and all that have come from them so far, in seconds.
 ///
 /// # Errors
-/// When the process is gone.
-pub fn processor_seconds(pid: i32) -> Result<f64> {
-    let own = stat(pid, &STAT_TIMES)?;
-    let ticks = own + tree(pid)[1..].iter().filter_map(|pid| stat(*pid, &STAT_TIMES).ok()).sum::<f64>();
-    Ok(ticks / TICKS_PER_SECOND)
+/// When one of them is gone.
+pub fn processor_seconds(pids: &[i32]) -> Result<f64> {
+    sum(pids, |pid| match scheduled_seconds(pid) {
+        Some(seconds) => Ok(seconds),
+        None => Ok(stat(pid, &STAT_TIMES)? / TICKS_PER_SECOND),
+    })
+}
+
+/// Processor time of a process's threads to the nanosecond: what is idle runs for less than a tick at a
+/// time. (First field of schedstat; see the kernel's scheduler/sched-stats.rst.)
+fn scheduled_seconds(pid: i32) -> Option<f64> {
+    let mut nanoseconds = 0.0;
+    for task in fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten() {
+        let text = fs::read_to_string(task.path().join("schedstat")).ok()?;
+        nanoseconds += text.split(' ').next()?.parse::<f64>().ok()?;
+    }
+    (nanoseconds > 0.0).then_some(nanoseconds / 1e9)
 }
 
 /// Fields of proc_pid_stat(5), counted from the state, which follows the name: the parent; the time in
@@ -196,14 +222,14 @@ mod tests {
         let output = child.0.stdout.as_mut().expect("it is piped");
         std::io::Read::read_exact(output, &mut begun).expect("it begins");
 
-        let all = tree(child.pid());
+        let all: Vec<i32> = families(&[child.pid()]).into_iter().collect();
         assert_eq!(all.len(), 3, "{all:?}");
+        assert_eq!(families(&all).len(), 3, "each is there once");
         let parts: f64 = all.iter().map(|pid| memory_of_one_mib(*pid).expect("it is there")).sum();
-        let sum = memory_mib(child.pid()).expect("it is there");
-        assert!(
-            sum > memory_of_one_mib(all[0]).expect("it is there") && sum < 2.0 * parts,
-            "{sum} of {parts}"
-        );
+        let sum = memory_mib(&all).expect("it is there");
+        let one = memory_of_one_mib(child.pid()).expect("it is there");
+        assert!(sum > one && sum < 2.0 * parts, "{sum} of {parts}");
+        assert!(processor_seconds(&all).expect("it is there") > 0.0);
 
         drop(child);
         let limit = Instant::now() + Duration::from_secs(10);

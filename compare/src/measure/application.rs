@@ -46,11 +46,10 @@ pub fn measure(site: &Site) -> Result<Vec<Sample>> {
 }
 
 fn idle_percent(application: &Application, time: Duration) -> Result<f64> {
-    let used =
-        || -> Result<f64> { application.processes().iter().map(|pid| child::processor_seconds(*pid)).sum() };
-    let (begun, before) = (Instant::now(), used()?);
+    let pids = application.processes();
+    let (begun, before) = (Instant::now(), child::processor_seconds(&pids)?);
     thread::sleep(time);
-    Ok((used()? - before) / begun.elapsed().as_secs_f64() * 100.0)
+    Ok((child::processor_seconds(&pids)? - before) / begun.elapsed().as_secs_f64() * 100.0)
 }
 
 /// Time from sending each vote to the event that shows it.

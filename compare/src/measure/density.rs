@@ -52,7 +52,8 @@ pub fn measure(site: &Site) -> Result<Vec<Sample>> {
 }
 
 fn memory_mib(instances: &[Instance]) -> Result<f64> {
-    instances.iter().flat_map(|instance| &instance.processes).map(|pid| child::memory_mib(*pid)).sum()
+    let pids: Vec<i32> = instances.iter().flat_map(|instance| &instance.processes).copied().collect();
+    child::memory_mib(&pids)
 }
 
 /// How many fit, by what one, two, ... of them held together; and the note where it is extrapolated.

@@ -147,7 +147,7 @@ fn resident(site: &Site, application: &Application) -> Result<Sample> {
     let warm = load::closed_loop(site.context, site.directory, shape)?.finish()?;
     let shape = Shape { requests: requests(warm.requests_per_second, &shape), ..shape };
     let running = load::closed_loop(site.context, site.directory, shape)?;
-    let memory: Result<f64> = vote.processes.iter().map(|pid| child::memory_mib(*pid)).sum();
+    let memory = child::memory_mib(&vote.processes);
     let outcome = running.finish()?;
     let (memory, measure) = (memory?, Measure::Resident);
     Ok(match outcome.flaw {
