@@ -19,8 +19,10 @@ pub struct Changes {
     pub since: String,
     /// What makes the two runs hard to compare.
     pub warnings: Vec<String>,
-    /// Every figure that both have: the notable ones first.
+    /// Every figure that both have: the notable ones first, and of them the largest.
     pub changes: Vec<Change>,
+    /// How many would be notable if nothing had changed: few samples keep apart by chance.
+    pub by_chance: f64,
     /// What only the earlier run has.
     pub gone: Vec<String>,
     /// What only the later run has.
@@ -55,10 +57,32 @@ impl Change {
         apart && difference > NOTABLE_SHARE * self.old.median.abs()
     }
 
-    /// Whether it is for the better. What was asked for is neither.
-    pub fn is_better(&self) -> Option<bool> {
-        let more = self.new.median > self.old.median;
-        (self.metric != Metric::OfferedPerSecond).then_some(more == self.metric.more_is_better())
+    /// Whether it is for the better.
+    pub fn is_better(&self) -> bool {
+        (self.new.median > self.old.median) == self.metric.more_is_better()
+    }
+
+    /// Whether it is worth a line where there is little room: not every percentile of every load.
+    pub fn is_prominent(&self) -> bool {
+        let of_load = matches!(self.metric, Metric::RequestsPerSecond | Metric::P99Ms);
+        of_load || !matches!(self.measure, Measure::Load(_))
+    }
+
+    /// Notable ones first, and of them the largest.
+    fn weight(&self) -> f64 {
+        let size = self.ratio().map_or(0.0, |ratio| ratio.ln().abs());
+        if self.is_notable() { 1.0 + size } else { 0.0 }
+    }
+
+    /// Probability that two sets of samples of one distribution keep apart; 0 where single ones are
+    /// compared, which do not vary.
+    fn chance(&self) -> f64 {
+        let (old, new) = (self.old.count, self.new.count);
+        if old == 1 && new == 1 {
+            return 0.0;
+        }
+        // All of one set before all of the other, either way: 2 / binomial(old + new, new).
+        (1..=new).map(|index| index as f64 / (old + index) as f64).product::<f64>() * 2.0
     }
 
     /// What it is about.
@@ -70,9 +94,8 @@ impl Change {
     pub fn verdict(&self) -> &'static str {
         match (self.is_notable(), self.is_better()) {
             (false, _) => "within the spread",
-            (true, Some(true)) => "better",
-            (true, Some(false)) => "worse",
-            (true, None) => "changed",
+            (true, true) => "better",
+            (true, false) => "worse",
         }
     }
 }
@@ -81,14 +104,25 @@ impl Changes {
     /// What changed from `old` to `new`.
     pub fn new(old: &Results, new: &Results) -> Self {
         let mut changes = changes(old, new);
-        changes.sort_by_key(|change| !change.is_notable());
+        changes.sort_by(|a, b| b.weight().total_cmp(&a.weight()));
         Self {
             since: format!("{}, commit {}", old.begun, old.commit),
             warnings: warnings(old, new),
+            by_chance: changes.iter().map(Change::chance).sum(),
             changes,
             gone: only_in(old, new),
             new: only_in(new, old),
         }
+    }
+
+    /// How many changed, and how many would anyway.
+    pub fn summary(&self) -> String {
+        format!(
+            "{} of {} figures changed beyond their spread; with so few samples about {:.0} would by chance alone",
+            self.notable().count(),
+            self.changes.len(),
+            self.by_chance
+        )
     }
 
     /// Those whose spreads do not meet.
@@ -100,7 +134,8 @@ impl Changes {
 fn changes(old: &Results, new: &Results) -> Vec<Change> {
     let mut changes = Vec::new();
     for cell in &new.cells {
-        for (metric, now) in &cell.metrics {
+        // What was asked for is no result.
+        for (metric, now) in cell.metrics.iter().filter(|(metric, _)| **metric != Metric::OfferedPerSecond) {
             let Some(then) = old.figure(&cell.substrate, &cell.measure, *metric) else { continue };
             changes.push(Change {
                 substrate: title(&cell.substrate).to_owned(),

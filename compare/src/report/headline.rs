@@ -3,6 +3,7 @@
 //! The goals are the project's own; reaching one is said, never assumed.
 
 use super::factor::{Factor, Verdict, execution};
+use super::table::brief;
 use super::{labels, number};
 use crate::record::{Cache, Counted, Generator, Measure, Method, Metric};
 use crate::results::{self, Results};
@@ -25,7 +26,7 @@ pub struct Duel {
     pub pairing: String,
     /// Whether both run on the same kind of processor.
     pub alike: bool,
-    /// Why the other was not measured, if so.
+    /// Which of the two was not measured and why, if so.
     pub missing: Option<String>,
     /// The figures.
     pub cards: Vec<Card>,
@@ -145,23 +146,22 @@ fn like_specs(results: &Results) -> Vec<Spec> {
     vec![
         spec(Measure::Start { cache: Cache::Warm }, Metric::Ms, factor(15.0)),
         spec(Measure::LeastMemory, Metric::MemoryMib, factor(6.0)),
+        spec(Measure::Resident, Metric::MemoryMib, None),
+        spec(counted(Counted::Boot), Metric::Instructions, at_most(88e6)),
         spec(rate(false), Metric::RequestsPerSecond, factor(6.0)),
         spec(rate(true), Metric::RequestsPerSecond, factor(4.0)),
         spec(counted(Counted::GetClose), Metric::Instructions, at_most(28_000.0)),
         spec(counted(Counted::GetKeepAlive), Metric::Instructions, at_most(12_000.0)),
-        spec(counted(Counted::Boot), Metric::Instructions, at_most(88e6)),
     ]
 }
 
 fn other_specs(results: &Results, id: &str) -> Vec<Spec> {
     let more = || (id == "original").then_some(Goal::Factor(1.0));
-    let rate =
-        |method, keep_alive, goal| spec(load(results, method, keep_alive), Metric::RequestsPerSecond, goal);
+    let rate = |method, goal| spec(load(results, method, false), Metric::RequestsPerSecond, goal);
     vec![
         spec(Measure::Start { cache: Cache::Warm }, Metric::Ms, None),
-        rate(Method::Get, false, more()),
-        rate(Method::Get, true, None),
-        rate(Method::Post, false, more()),
+        rate(Method::Get, more()),
+        rate(Method::Post, more()),
         spec(Measure::Resident, Metric::MemoryMib, None),
     ]
 }
@@ -174,6 +174,11 @@ fn spec(measure: Measure, metric: Metric, goal: Option<Goal>) -> Spec {
         _ => ("sooner", "later"),
     };
     Spec { measure, metric, words, goal }
+}
+
+fn missing(results: &Results, id: &str) -> Option<String> {
+    let row = results.substrates.iter().find(|row| row.id == id)?;
+    Some(format!("{} was not measured: {}", row.title, brief(row.missing.as_ref()?)))
 }
 
 fn gain_of(measure: &Measure) -> Option<&'static str> {
@@ -189,14 +194,13 @@ fn gain_of(measure: &Measure) -> Option<&'static str> {
 fn duel(results: &Results, unikernel: &str, other: &str, specs: Vec<Spec>) -> Duel {
     let own = execution(results, unikernel).unwrap_or(Execution::Emulated);
     let others = execution(results, other).unwrap_or(Execution::Native);
-    let row = results.substrates.iter().find(|row| row.id == other);
     let compared = |spec: Spec| card(results, unikernel, other, spec);
     Duel {
         unikernel: results::title(unikernel).to_owned(),
         other: results::title(other).to_owned(),
         pairing: labels::pairing(own, others),
         alike: (own == Execution::Emulated) == (others == Execution::Emulated),
-        missing: row.and_then(|row| row.missing.clone()),
+        missing: [unikernel, other].into_iter().find_map(|id| missing(results, id)),
         cards: specs.into_iter().filter_map(compared).collect(),
     }
 }
@@ -209,7 +213,7 @@ fn card(results: &Results, unikernel: &str, other: &str, spec: Spec) -> Option<C
     let (own, others) = (median(unikernel), median(other));
     own.or(others)?;
     Some(Card {
-        title: labels::measure(&measure),
+        title: labels::capital(&labels::measure(&measure)),
         own: own.map(|value| number::figure(metric, value)),
         other: others.map(|value| number::figure(metric, value)),
         goal: goal.map(|goal| reached(&goal, metric, own, factor.as_ref())),

@@ -43,14 +43,18 @@ pub fn measure(measure: &Measure) -> String {
         Measure::Idle => "idle processor time".to_owned(),
         Measure::Density => "vote instances in 1 GiB".to_owned(),
         Measure::Instructions { of } => counted(*of).to_owned(),
-        Measure::Scaling { instances } => format!("GET with {instances} vote instance(s)"),
+        Measure::Scaling { instances } => format!("GET, {instances} × vote, requests/s"),
     }
 }
 
 /// A load.
 pub fn load(load: &Load) -> String {
     let Load { method, keep_alive, connections, generator } = load;
-    format!("{}, c = {connections}, {}", requests(*method, *keep_alive), self::generator(*generator))
+    format!(
+        "{}, c\u{a0}=\u{a0}{connections}, {}",
+        requests(*method, *keep_alive),
+        self::generator(*generator)
+    )
 }
 
 /// Kind of request and of connection.
@@ -122,6 +126,12 @@ pub fn metric(metric: Metric) -> &'static str {
         Metric::Instances => "instances",
         Metric::Instructions => "instructions",
     }
+}
+
+/// A text with a capital letter at its beginning.
+pub fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// A measure and which figure of it, where it has several.

@@ -58,7 +58,7 @@ fn head(results: &Results) -> String {
 fn duel_of(duel: &Duel) -> String {
     let mut text = format!("\n## {} against {} ({})\n", duel.unikernel, duel.other, duel.pairing);
     if let Some(missing) = &duel.missing {
-        return text + &format!("\n{} was not measured: {}\n", duel.other, inline(&brief(missing)));
+        return text + &format!("\n{}\n", inline(missing));
     }
     let heads = ["Figure", &duel.unikernel, &duel.other, "Factor", "95% interval", "Goal"];
     let none = || "–".to_owned();
@@ -146,7 +146,7 @@ fn entry_of(entry: &Entry) -> String {
 }
 
 fn changes_of(changes: &Changes) -> String {
-    let mut text = format!("\n## What changed\n\nSince {}.\n", inline(&changes.since));
+    let mut text = format!("\n## What changed\n\nSince {}: {}.\n", inline(&changes.since), changes.summary());
     changes.warnings.iter().for_each(|warning| text += &format!("\n**{}**\n", inline(warning)));
     let row = |change: &Change| {
         let figure = |summary: &crate::statistics::Summary| number::figure(change.metric, summary.median);
@@ -160,7 +160,7 @@ fn changes_of(changes: &Changes) -> String {
             change.verdict().to_owned(),
         ]
     };
-    text += &grid(&["Substrate", "Figure", "Then", "Now", "Now / then", ""], changes.changes.iter().map(row));
+    text += &grid(&["Substrate", "Figure", "Then", "Now", "Now / then", ""], changes.notable().map(row));
     changes.gone.iter().for_each(|name| text += &format!("\n- only in the earlier run: {}", inline(name)));
     changes.new.iter().for_each(|name| text += &format!("\n- only in this run: {}", inline(name)));
     text + "\n"

@@ -42,7 +42,7 @@ fn matrix<'a>(results: &'a Results, unikernel: &'a Row) -> Option<Matrix<'a>> {
     others.sort_by_key(|row| super::table::rank(row.execution));
     let factors = |(measure, metric): (Measure, Metric)| -> (String, Vec<Option<Factor>>) {
         let find = |row: &&Row| Factor::find(results, &unikernel.id, &row.id, &measure, metric);
-        (labels::figure(&measure, metric), others.iter().map(find).collect())
+        (labels::capital(&labels::figure(&measure, metric)), others.iter().map(find).collect())
     };
     let rows = figures(results).into_iter().map(factors);
     let rows: Vec<_> = rows.filter(|(_, factors)| factors.iter().any(Option::is_some)).collect();

@@ -21,6 +21,7 @@ mod terminal;
 mod tests;
 
 use std::fs;
+use std::io::{self, Write as _};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -45,8 +46,9 @@ pub fn write(directory: &Path, results: &Results, baseline: Option<&Results>) ->
 /// Says on the terminal the most important of it, and where the report is.
 pub fn print(directory: &Path, results: &Results, baseline: Option<&Results>) {
     let changes = baseline.map(|baseline| Changes::new(baseline, results));
-    print!("{}", terminal::text(results, changes.as_ref()));
-    println!("{}", directory.join(PAGE).display());
+    let text = terminal::text(results, changes.as_ref());
+    // Nobody who reads it any more is no error: the report is written.
+    let _ = writeln!(io::stdout(), "{text}{}", directory.join(PAGE).display());
 }
 
 fn put(directory: &Path, name: &str, text: &str) -> Result<()> {

@@ -26,6 +26,7 @@ pub fn figure(metric: Metric, value: f64) -> String {
 /// A figure for an axis: the same, without digits that say nothing.
 pub fn tick(metric: Metric, value: f64) -> String {
     match metric {
+        _ if value == 0.0 => "0".to_owned(),
         Metric::RequestsPerSecond | Metric::OfferedPerSecond if value >= 1000.0 => {
             format!("{}k", short(value / 1000.0))
         }
@@ -45,8 +46,8 @@ pub fn spread(metric: Metric, summary: &Summary) -> Option<String> {
 /// How many times, such as `21.4×`.
 pub fn times(factor: f64) -> String {
     let digits = if factor >= 100.0 { 0 } else { 1 + usize::from(factor < 10.0) };
-    let text = format!("{factor:.digits$}");
-    format!("{}×", if digits == 0 { grouped(factor) } else { text })
+    let text = if digits == 0 { grouped(factor) } else { format!("{factor:.digits$}") };
+    format!("{}×", text.trim_end_matches(".0").trim_end_matches(".00"))
 }
 
 /// A ratio's interval, such as `20.1 – 24.9`; why there is none otherwise.
@@ -177,6 +178,7 @@ mod tests {
     #[test]
     fn factors_keep_the_digits_that_matter() {
         assert_eq!([1.046, 21.37, 215.4].map(times), ["1.05×", "21.4×", "215×"]);
+        assert_eq!([8.0, 22.01, 1.999].map(times), ["8×", "22×", "2×"]);
         let ratio = Ratio { ratio: 2.0, low: Some(1.5), high: Some(2.5), pairs: 3 };
         assert_eq!(interval(&ratio), "1.50× – 2.50×");
         assert_eq!(interval(&Ratio { low: None, ..ratio }), "one pair");

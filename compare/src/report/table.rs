@@ -9,7 +9,7 @@ use crate::results::{Cell, Results, Row};
 use crate::substrate::Execution;
 
 /// Characters of a reason that a row quotes; the whole is with the substrates.
-const REASON_CHARS_MAX: usize = 160;
+const REASON_CHARS_MAX: usize = 100;
 
 /// Which of a summary's figures a column shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,7 +161,7 @@ impl Pick {
 fn absence(row: &Row) -> String {
     match (&row.missing, row.failures.first()) {
         (Some(reason), _) => format!("not measured: {}", brief(reason)),
-        (None, Some(_)) => "no figure: see what failed".to_owned(),
+        (None, Some(_)) => "no figure: does not apply, or is among what failed".to_owned(),
         (None, None) => {
             format!("does not apply, or was not part of this run ({})", labels::execution(row.execution))
         }
@@ -174,5 +174,7 @@ pub fn brief(reason: &str) -> String {
     if line.chars().count() <= REASON_CHARS_MAX {
         return line.to_owned();
     }
-    line.chars().take(REASON_CHARS_MAX).chain(['…']).collect()
+    let cut: String = line.chars().take(REASON_CHARS_MAX).collect();
+    // Not within a word, if there are words.
+    format!("{} …", cut.rsplit_once(' ').map_or(cut.as_str(), |(words, _)| words))
 }

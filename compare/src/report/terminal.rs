@@ -8,6 +8,9 @@ use super::table::brief;
 use super::{labels, number};
 use crate::results::Results;
 
+/// Changes of a kind that are listed.
+const CHANGES_MAX: usize = 12;
+
 /// What is said when a run is over.
 pub fn text(results: &Results, changes: Option<&Changes>) -> String {
     let mut text = String::new();
@@ -23,7 +26,7 @@ pub fn text(results: &Results, changes: Option<&Changes>) -> String {
 fn duel_of(duel: &Duel) -> String {
     let mut text = format!("\n{} against {} ({})\n", duel.unikernel, duel.other, duel.pairing);
     if let Some(missing) = &duel.missing {
-        return text + &format!("  not measured: {}\n", brief(missing));
+        return text + &format!("  {missing}\n");
     }
     let none = || "–".to_owned();
     let rows = duel.cards.iter().map(|card| {
@@ -44,16 +47,26 @@ fn duel_of(duel: &Duel) -> String {
 fn changes_of(changes: &Changes) -> String {
     let mut text = format!("\nchanged since {}\n", changes.since);
     changes.warnings.iter().for_each(|warning| text += &format!("  {warning}\n"));
-    let rows = changes.notable().map(|change| {
+    text += &format!("  {}\n", changes.summary());
+    let prominent = changes.notable().filter(|change| change.is_prominent()).take(CHANGES_MAX);
+    let rows = prominent.map(|change| {
         let ratio = change.ratio().map_or_else(|| "–".to_owned(), number::times);
         let old = number::figure(change.metric, change.old.median);
         let new = number::figure(change.metric, change.new.median);
         [format!("{}: {}", change.substrate, change.name()), old, new, ratio, change.verdict().to_owned()]
     });
     let rows: Vec<_> = rows.collect();
-    text += &if rows.is_empty() { "  nothing beyond the spread\n".to_owned() } else { aligned(&rows) };
-    changes.gone.iter().for_each(|name| text += &format!("  no longer there: {name}\n"));
-    changes.new.iter().for_each(|name| text += &format!("  new: {name}\n"));
+    text += &aligned(&rows);
+    let more = changes.notable().count() - rows.len();
+    if more > 0 {
+        text += &format!("  and {more} more: the report has them\n");
+    }
+    for (title, names) in [("no longer there", &changes.gone), ("new", &changes.new)] {
+        names.iter().take(CHANGES_MAX).for_each(|name| text += &format!("  {title}: {name}\n"));
+        if names.len() > CHANGES_MAX {
+            text += &format!("  {title}: {} more\n", names.len() - CHANGES_MAX);
+        }
+    }
     text
 }
 

@@ -10,7 +10,7 @@ use crate::record::Metric;
 /// Steps between the marks of an axis, to be multiplied by a power of ten.
 const STEPS: [f64; 3] = [1.0, 2.0, 5.0];
 /// A logarithmic axis with fewer decades than this names the steps within them.
-const FEW_DECADES: f64 = 1.6;
+const FEW_DECADES: f64 = 2.3;
 /// Percentiles that are named.
 const PERCENTILES: [(f64, &str); 4] = [(50.0, "p50"), (90.0, "p90"), (99.0, "p99"), (99.9, "p99.9")];
 

@@ -19,8 +19,8 @@ const BAR: i32 = 14;
 const GAP: i32 = 4;
 /// Height of the axis' labels.
 const LABELS: i32 = 22;
-/// Width of the column with the figures.
-const FIGURES: i32 = 118;
+/// Width of a letter in the column with the figures, in tenths.
+const LETTER_TENTHS: i32 = 65;
 const MARGIN: i32 = 4;
 /// How strongly the second and the following bars of an item are coloured.
 const FADING: [f64; 4] = [1.0, 0.5, 0.75, 0.3];
@@ -60,6 +60,13 @@ impl Bars {
         })
     }
 
+    /// Width of the column with the figures: the same in all panels.
+    fn figures(&self) -> i32 {
+        let labels = self.panels.iter().flat_map(|panel| &panel.items).flat_map(|item| &item.bars);
+        let letters = labels.map(|(_, label)| label.chars().count()).max().unwrap_or(0);
+        i32::try_from(letters).unwrap_or(0) * LETTER_TENTHS / 10 + 2 * MARGIN
+    }
+
     fn axis(&self, panel: &Panel<Item>) -> Axis {
         let spreads = |panel: &Panel<Item>| -> Vec<Spread> {
             panel.items.iter().flat_map(|item| item.bars.iter().map(|(spread, _)| *spread)).collect()
@@ -76,7 +83,7 @@ impl Bars {
 
     fn panel(&self, area: &Area, panel: &Panel<Item>, axis: &Axis) -> Result<()> {
         let depth = height(panel) - LABELS;
-        let (plot, figures) = area.split_horizontally(canvas::to_fine(WIDTH - FIGURES));
+        let (plot, _) = area.split_horizontally(canvas::to_fine(WIDTH - self.figures()));
         let mut chart = ChartBuilder::on(&plot)
             .margin_left(canvas::to_fine(MARGIN))
             .margin_right(canvas::to_fine(12))
@@ -86,6 +93,7 @@ impl Bars {
             .configure_mesh()
             .disable_y_mesh()
             .disable_y_axis()
+            .set_all_tick_mark_size(canvas::to_fine(4))
             .axis_style(canvas::stroke(Ink::Grid, 8))
             .bold_line_style(canvas::stroke(Ink::Grid, 8))
             .x_label_style(canvas::style(Lettering::faint(10)))
@@ -103,8 +111,8 @@ impl Bars {
                     *spread,
                     f64::from(middle),
                 )?;
-                let at = (FIGURES - MARGIN, middle);
-                canvas::text(&figures, label, at, Lettering::new(11).at(HPos::Right))?;
+                let at = (WIDTH - MARGIN, middle);
+                canvas::text(area, label, at, Lettering::new(11).at(HPos::Right))?;
             }
             top += item_height(item);
         }

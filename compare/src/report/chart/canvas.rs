@@ -15,7 +15,7 @@ use super::{Panel, labels};
 use crate::substrate::Execution;
 
 /// Width of all charts, so that their text is readable on a phone.
-pub const WIDTH: i32 = 360;
+pub const WIDTH: i32 = 345;
 /// Height of a panel's heading.
 pub const HEADING: i32 = 24;
 /// Plotters' coordinates are whole numbers: so many of them make one of a chart's.
@@ -56,7 +56,7 @@ pub fn draw(caption: &Caption, height: i32, paint: impl FnOnce(&Area) -> Result<
         escaped(&caption.title),
         escaped(&caption.description)
     );
-    Ok(head + &ink::in_page_colours(body))
+    Ok(head + &ink::in_page_colours(&without_defaults(body)))
 }
 
 /// Draws panels below each other, each under its heading.
@@ -91,6 +91,13 @@ fn draw_heading(area: &Area, execution: Execution, heading: &str) -> Result<()> 
     };
     rectangle(area, (0, 3), (WIDTH, HEADING - 3), ink, 1.0)?;
     text(area, heading, (6, HEADING / 2), Lettering { bold: true, ..Lettering::new(11) })
+}
+
+/// Attributes that say what is so without them; they are a third of a chart.
+const DEFAULTS: [&str; 3] = [" opacity=\"1\"", " stroke=\"none\"", " font-family=\"sans-serif\""];
+
+fn without_defaults(svg: &str) -> String {
+    DEFAULTS.iter().fold(svg.to_owned(), |svg, default| svg.replace(default, ""))
 }
 
 /// How a text is set.

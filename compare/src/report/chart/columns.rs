@@ -50,7 +50,8 @@ impl Columns {
     /// # Errors
     /// When plotters cannot draw it.
     pub fn svg(&self) -> Result<String> {
-        let height = |panel: &Panel<Item>| PLOT + legend::height(panel.items.len());
+        let height =
+            |panel: &Panel<Item>| PLOT + legend::height(panel.items.iter().map(|item| item.name.as_str()));
         canvas::panels(&self.caption, &self.panels, height, |area, panel| {
             let (plot, below) = area.split_vertically(canvas::to_fine(PLOT));
             self.plot(&plot, panel)?;
@@ -71,6 +72,7 @@ impl Columns {
         chart
             .configure_mesh()
             .disable_x_mesh()
+            .set_all_tick_mark_size(canvas::to_fine(4))
             .axis_style(canvas::stroke(Ink::Grid, 8))
             .bold_line_style(canvas::stroke(Ink::Grid, 8))
             .label_style(canvas::style(Lettering::faint(10)))

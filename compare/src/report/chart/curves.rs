@@ -2,7 +2,8 @@
 
 use anyhow::{Context as _, Result};
 use plotters::chart::ChartBuilder;
-use plotters::series::{DashedLineSeries, LineSeries};
+use plotters::series::LineSeries;
+use plotters::style::{Color, RGBColor};
 
 use super::axis::Axis;
 use super::canvas::{self, Area, Caption, Lettering};
@@ -16,8 +17,14 @@ const PLOT: i32 = 190;
 const LABELS: i32 = 20;
 /// Width of the axis' labels.
 const TICKS: i32 = 48;
-/// The least percentile that is drawn.
+/// Percentiles that are drawn.
 const FIRST: f64 = 50.0;
+const LAST: f64 = 99.9;
+
+/// Widths of curves in plotters' units. The style sheet dashes those of the second one: plotters would
+/// make an element of each dash.
+const WHOLE_WIDTH: u32 = 32;
+const DASHED_WIDTH: u32 = 33;
 
 /// A substrate's curve.
 #[derive(Clone, Debug)]
@@ -51,7 +58,8 @@ impl Curves {
         let latencies: Vec<f64> = all.map(|(_, ms)| ms).collect();
         let least = latencies.iter().copied().fold(f64::MAX, f64::min);
         let axis = Axis::logarithmic(least, latencies.iter().copied().fold(0.0, f64::max), Metric::Ms);
-        let height = |panel: &Panel<Item>| PLOT + legend::height(panel.items.len());
+        let height =
+            |panel: &Panel<Item>| PLOT + legend::height(panel.items.iter().map(|item| item.name.as_str()));
         canvas::panels(&self.caption, &self.panels, height, |area, panel| {
             let (plot, below) = area.split_vertically(canvas::to_fine(PLOT));
             draw_plot(&plot, panel, &axis)?;
@@ -68,7 +76,10 @@ impl Item {
     }
 
     fn drawn(&self) -> impl Iterator<Item = (f64, f64)> {
-        self.points.iter().copied().filter(|(percentile, ms)| *percentile >= FIRST && *ms > 0.0)
+        self.points
+            .iter()
+            .copied()
+            .filter(|(percentile, ms)| (FIRST..=LAST).contains(percentile) && *ms > 0.0)
     }
 }
 
@@ -81,19 +92,27 @@ fn draw_plot(area: &Area, panel: &Panel<Item>, latency: &Axis) -> Result<()> {
         .build_cartesian_2d(Axis::percentiles(), latency.clone())?;
     chart
         .configure_mesh()
+        .set_all_tick_mark_size(canvas::to_fine(4))
         .axis_style(canvas::stroke(Ink::Grid, 8))
         .bold_line_style(canvas::stroke(Ink::Grid, 8))
         .label_style(canvas::style(Lettering::faint(10)))
         .draw()?;
     for item in &panel.items {
         let points: Vec<(f64, f64)> = item.drawn().collect();
-        let stroke = canvas::stroke(item.ink, 20);
-        if item.dashed {
-            let (dash, gap) = (canvas::to_fine(5), canvas::to_fine(3));
-            chart.draw_series(DashedLineSeries::new(points, dash, gap, stroke)).context("a curve")?;
-        } else {
-            chart.draw_series(LineSeries::new(points, stroke)).context("a curve cannot be drawn")?;
-        }
+        let width = if item.dashed { DASHED_WIDTH } else { WHOLE_WIDTH };
+        let stroke = RGBColor::from(item.ink).stroke_width(width);
+        chart.draw_series(LineSeries::new(points, stroke)).context("a curve cannot be drawn")?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_style_sheet_dashes_what_is_to_be_dashed() {
+        let rule = format!("polyline[stroke-width=\"{DASHED_WIDTH}\"] {{ stroke-dasharray:");
+        assert!(include_str!("../html/style.css").contains(&rule));
+    }
 }

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::super::factor::{Factor, Verdict};
 use super::super::headline::{self, Card, Duel};
-use super::super::{number, table};
+use super::super::number;
 use crate::results::Results;
 
 /// Title, answer, and what it is from.
@@ -35,7 +35,7 @@ pub fn duels(results: &Results) -> Markup {
                     span.label.unlike[!duel.alike] { (duel.pairing) }
                 }
                 @if let Some(missing) = &duel.missing {
-                    p { (duel.other) " was not measured: " (table::brief(missing)) }
+                    p { (missing) }
                 }
                 @if duel.missing.is_none() { div.cards { @for card in &duel.cards { (card_of(duel, card)) } } }
             }
@@ -52,7 +52,7 @@ fn card_of(duel: &Duel, card: &Card) -> Markup {
                 _ => p.big.none { "no ratio: one of them has no figure" },
             }
             dl.versus {
-                dt { (duel.unikernel) } dd { (card.own.as_deref().unwrap_or("–")) }
+                dt { "Unikernel" } dd { (card.own.as_deref().unwrap_or("–")) }
                 dt { (duel.other) } dd { (card.other.as_deref().unwrap_or("–")) }
             }
             @if let Some((goal, reached)) = &card.goal {

@@ -16,22 +16,27 @@ use crate::results::{self, Results, Row};
 
 /// Charts and tables of a section that are seen at once; more of them are folded.
 const OPEN_CHARTS: usize = 4;
-const OPEN_TABLES: usize = 4;
+const OPEN_TABLES: usize = 1;
+/// Changes that are seen at once.
+const OPEN_CHANGES: usize = 15;
 
 /// Measured figures: charts, then tables.
 pub fn measured(id: &str, title: &str, charts: &[Figure], tables: &[Table]) -> Markup {
     let (charts, more_charts) = charts.split_at(charts.len().min(OPEN_CHARTS));
-    let (tables, more_tables) = tables.split_at(tables.len().min(OPEN_TABLES));
+    // Several tables of one kind are for looking a figure up; the charts show the same.
+    let open = if tables.len() > OPEN_TABLES { 0 } else { OPEN_TABLES };
+    let has_none = tables.is_empty();
+    let (tables, more_tables) = tables.split_at(tables.len().min(open));
     html! {
         section id=(id) {
             h2 { (title) }
-            @if tables.is_empty() { p.faint { "This run has no figures for this." } }
+            @if has_none { p.faint { "This run has no figures for this." } }
             (figures(charts))
             @if !more_charts.is_empty() { details { summary { (more_charts.len()) " more charts" } (figures(more_charts)) } }
             @for table in tables { (table::markup(table)) }
             @if !more_tables.is_empty() {
                 details {
-                    summary { (more_tables.len()) " more tables" }
+                    summary { (more_tables.len()) " tables with every figure" }
                     @for table in more_tables { (table::markup(table)) }
                 }
             }
@@ -76,14 +81,23 @@ fn stages(figure: &Figure) -> Markup {
 
 /// Each unikernel against the others; the first open, the others folded.
 pub fn matrices(title: &str, matrices: &[Matrix]) -> Markup {
+    let has_unlike = matrices
+        .iter()
+        .flat_map(|of| &of.rows)
+        .flat_map(|(_, factors)| factors)
+        .flatten()
+        .any(|of| !of.alike);
     html! {
         section id="where" {
             h2 { (title) }
             p {
                 "How many times better (▲) or worse (▼) the unikernel is than each other substrate, from paired \
-                 runs, with the 95% interval of the geometric mean; ≈ where the interval holds 1. Columns under \
-                 “emulated against native” compare a guest whose every instruction QEMU translates with programs \
-                 on the bare processor: they say what one gets on a machine without KVM, not what unikernels cost."
+                 runs, with the 95% interval of the geometric mean; ≈ where the interval holds 1."
+                @if has_unlike {
+                    " Columns under “emulated against native” compare a guest whose every instruction QEMU \
+                     translates with programs on the bare processor: they say what one gets on a machine without \
+                     KVM, not what unikernels cost."
+                }
             }
             @for (index, of) in matrices.iter().enumerate() {
                 @if index == 0 { (matrix(of)) }
@@ -100,7 +114,7 @@ fn matrix(matrix: &Matrix) -> Markup {
         &matrix.unikernel.title,
         &html! {
             table {
-                caption { (matrix.unikernel.title) " against the others " (table::label(matrix.unikernel.execution)) }
+                (table::caption(&format!("{} against the others", matrix.unikernel.title), &table::label(matrix.unikernel.execution)))
                 thead {
                     tr {
                         td {}
@@ -114,7 +128,7 @@ fn matrix(matrix: &Matrix) -> Markup {
                 }
                 tbody {
                     @for (name, factors) in &matrix.rows {
-                        tr { th scope="row" { (name) } @for factor in factors { (factor_cell(factor.as_ref())) } }
+                        tr { th.figure scope="row" { (name) } @for factor in factors { (factor_cell(factor.as_ref())) } }
                     }
                 }
             }
@@ -142,7 +156,7 @@ pub fn compared(title: &str, results: &Results) -> Markup {
             @for paragraph in super::super::method::paragraphs(results) { p { (paragraph) } }
             (table::scrolling("Substrates", &html! {
                 table {
-                    caption { "Substrates" }
+                    (table::caption("Substrates", &html! {}))
                     thead { tr { th scope="col" { "Substrate" } th.text scope="col" { "Runs" } th.text scope="col" { "Measured" } } }
                     @for (execution, rows) in &rows {
                         tbody { (table::group(*execution, 3)) @for row in rows { (substrate(row)) } }
@@ -175,9 +189,11 @@ pub fn changes(changes: &Changes) -> Markup {
     html! {
         section id="changes" {
             h2 { "What changed" }
-            p { "Since " (changes.since) ". A change is one where the spreads of both runs do not meet." }
+            p { "Since " (changes.since) ": " (changes.summary()) ". A change is one where the spreads of both runs do not meet." }
             @for warning in &changes.warnings { p.warning role="note" { (warning) } }
-            @if notable.is_empty() { p { "No figure changed beyond its spread." } } @else { (change_table("Changed", &notable)) }
+            @let (first, more) = notable.split_at(notable.len().min(OPEN_CHANGES));
+            @if !first.is_empty() { (change_table("Changed, the largest first", first)) }
+            @if !more.is_empty() { details { summary { (more.len()) " smaller changes" } (change_table("Smaller changes", more)) } }
             @if !rest.is_empty() { details { summary { (rest.len()) " figures within their spread" } (change_table("Within the spread", &rest)) } }
             (list("Only in the earlier run", &changes.gone))
             (list("Only in this run", &changes.new))
@@ -190,8 +206,8 @@ fn change_table(title: &str, changes: &[&Change]) -> Markup {
         title,
         &html! {
             table {
-                caption { (title) }
-                thead { tr { @for head in ["Substrate", "Figure", "Then", "Now", "Now / then", ""] { th scope="col" { (head) } } } }
+                (table::caption(title, &html! {}))
+                thead { tr { @for head in ["Substrate", "Figure"] { th.text scope="col" { (head) } } @for head in ["Then", "Now", "Now / then", "Verdict"] { th scope="col" { (head) } } } }
                 tbody { @for change in changes { (change_row(change)) } }
             }
         },

@@ -7,13 +7,13 @@ use super::super::labels;
 use super::super::table::{Body, Entry, Line, Table};
 use crate::substrate::Execution;
 
-/// A table; `stacked` ones are within a folded part and need their title as a caption only.
+/// A table, grouped by what runs its rows.
 pub fn markup(table: &Table) -> Markup {
     let columns = table.heads.len() + 1;
     html! {
         (scrolling(&table.title, &html! {
             table {
-                caption { (table.title) span { (table.about) } }
+                (caption(&table.title, &html! { span.about { (table.about) } }))
                 thead { tr { th scope="col" { "Substrate" } @for head in &table.heads { th scope="col" { (head) } } } }
                 @for (execution, lines) in &table.groups {
                     tbody {
@@ -31,6 +31,11 @@ pub fn scrolling(label: &str, table: &Markup) -> Markup {
     html! { div.scroll role="region" tabindex="0" aria-label=(label) { (table) } }
 }
 
+/// A table's title, which stays in sight while the table is scrolled.
+pub fn caption(title: &str, more: &Markup) -> Markup {
+    html! { caption { div { (title) (more) } } }
+}
+
 /// A row that says what runs the rows below it.
 pub fn group(execution: Execution, columns: usize) -> Markup {
     html! {
@@ -43,7 +48,7 @@ pub fn group(execution: Execution, columns: usize) -> Markup {
 /// A substrate's name with its colour.
 pub fn name(id: &str, title: &str) -> Markup {
     let style = format!("background:var({})", Ink::of(id).variable());
-    html! { span.swatch style=(style) aria-hidden="true" {} (title) }
+    html! { span.name { span.swatch style=(style) aria-hidden="true" {} (title) } }
 }
 
 /// What runs a substrate, as a label.
