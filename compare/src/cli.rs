@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use image_build::accelerator::Choice;
 use image_build::process;
 
-use crate::conductor;
+use crate::{conductor, gate};
 
 /// Measures the application as unikernels, Linux machines, containers and processes, and writes a report.
 #[derive(Parser)]
@@ -57,6 +57,12 @@ enum Command {
         #[arg(long, value_name = "OLD.JSON")]
         baseline: Option<PathBuf>,
     },
+    /// Counts the guest instructions of a boot, a GET and a POST, and compares them with the committed ones
+    Instructions {
+        /// Commit to what is counted now: write it to compare/instructions.toml
+        #[arg(long)]
+        update: bool,
+    },
     /// Measures what a run has planned (for `cargo compare`)
     #[command(hide = true)]
     Measure {
@@ -92,6 +98,7 @@ pub fn main() -> ExitCode {
 fn dispatch(command: Command) -> Result<()> {
     match command {
         Command::Report { directory, baseline } => conductor::report(directory, baseline.as_deref()),
+        Command::Instructions { update } => gate::run(update),
         Command::Measure { directory, original, accel } => conductor::measure(&directory, original, accel),
         Command::ExecBound { parent, program, arguments } => {
             process::exec_bound(parent, &program, &arguments)

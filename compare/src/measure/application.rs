@@ -21,6 +21,8 @@ const IDLE: (Duration, Duration) = (Duration::from_secs(8), Duration::from_secs(
 const SETTLE: Duration = Duration::from_millis(500);
 /// Votes that are followed, in a full run and in a quick one.
 const VOTES: (u64, u64) = (20, 6);
+/// By how much later each is sent after the event of the one before.
+const PHASE: Duration = Duration::from_millis(17);
 /// How long one may take to the result page.
 const EVENT_LIMIT: Duration = Duration::from_secs(5);
 /// Longest line of an event.
@@ -59,6 +61,8 @@ fn follow(application: &Application, votes: u64) -> Result<Vec<Duration>> {
     let first = events.next_total()?;
     (1..=votes)
         .map(|number| {
+            // The result page asks the store every so often: each vote meets another moment of that.
+            thread::sleep(PHASE * u32::try_from(number).unwrap_or(0));
             let sent = Instant::now();
             let answer = client::vote(vote, "b").context("a vote is not answered")?;
             ensure!(answer.status == 200, "a vote is answered with {}", answer.status);

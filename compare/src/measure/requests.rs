@@ -17,9 +17,9 @@ use crate::substrate::Port;
 /// Connections in a full run and in a quick one.
 const CONNECTIONS: (&[u32], &[u32]) = (&[1, 16, 64, 256], &[16]);
 /// How long each closed loop takes, in seconds, in a full run and in a quick one.
-const CLOSED_SECONDS: (f64, f64) = (1.5, 0.7);
+const CLOSED_SECONDS: (f64, f64) = (0.9, 0.7);
 /// How long each open loop takes.
-const OPEN_SECONDS: (f64, f64) = (2.0, 1.0);
+const OPEN_SECONDS: (f64, f64) = (1.2, 1.0);
 /// Share of what the closed loop reached that the open loop asks for.
 const OPEN_SHARE: f64 = 0.7;
 /// Connections of the open loop whose rate is the same for all substrates.
