@@ -41,7 +41,13 @@ enum Keeper {
 pub fn check(context: &Context) -> Result<()> {
     let client = "docker is not installed (Debian: apt-get install docker.io iptables)";
     ensure!(is_installed(CLIENT), client);
-    if context.contained { private::check() } else { foreign::find().map(drop).map_err(without_daemon) }
+    if !context.contained {
+        return foreign::find().map(drop).map_err(without_daemon);
+    }
+    private::check().map_err(|error| match foreign::find() {
+        Err(reason) => error.context(format!("{reason:#}")),
+        Ok(_) => error,
+    })
 }
 
 /// Files of the programs that start a container, as far as they are installed.

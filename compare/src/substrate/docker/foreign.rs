@@ -6,6 +6,8 @@ use std::io::{self, PipeWriter};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use image_build::process::is_installed;
@@ -20,6 +22,11 @@ use super::{api, command};
 const GUARD: &str = "trap '' HUP INT TERM; cat; \
     containers=$(docker ps --all --quiet --filter \"label=$1\") && [ -n \"$containers\" ] && \
     docker rm --force --volumes $containers";
+
+/// How long containers that somebody else is removing may take to go.
+const REMOVAL_LIMIT: Duration = Duration::from_secs(10);
+/// Pause between two attempts to remove them.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// The socket of a daemon that can be used.
 ///
@@ -60,8 +67,17 @@ fn remove(socket: &Path, names: &Names) -> Result<()> {
         list.args(arguments).args(["--filter", &filter]).stdin(Stdio::null());
         command::output(&mut list, "listing this tool's leftovers in Docker")
     };
-    let containers = list(&["container", "ls", "--all", "--quiet"])?;
-    remove_each(socket, &["container", "rm", "--force", "--volumes"], containers.lines())?;
+    let begun = Instant::now();
+    loop {
+        let containers = list(&["container", "ls", "--all", "--quiet"])?;
+        let removed = remove_each(socket, &["container", "rm", "--force", "--volumes"], containers.lines());
+        // After an interrupt the guard removes the same ones, and what is being removed fails here.
+        match removed {
+            Ok(()) => break,
+            Err(error) if begun.elapsed() > REMOVAL_LIMIT => return Err(error),
+            Err(_) => sleep(PAUSE),
+        }
+    }
     let images = list(&["image", "ls", "--no-trunc", "--format", "{{.ID}} {{.Repository}}:{{.Tag}}"])?;
     // Not by force: an image that somebody's container uses stays.
     remove_each(socket, &["image", "rm"], images.lines().filter_map(own_image))

@@ -51,7 +51,7 @@ pub fn check() -> Result<()> {
     let (programs, packages): (Vec<&str>, Vec<&str>) = missing.copied().unzip();
     ensure!(
         programs.is_empty(),
-        "no Docker daemon answers, and for a private one there is no {} (Debian: apt-get install {})",
+        "a private Docker daemon cannot be started without {} (Debian: apt-get install {})",
         programs.join(", "),
         packages.join(" ")
     );
