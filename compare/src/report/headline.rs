@@ -5,7 +5,7 @@
 use super::factor::{Factor, Verdict, execution};
 use super::table::brief;
 use super::{labels, number};
-use crate::record::{Cache, Counted, Generator, Measure, Method, Metric};
+use crate::record::{Cache, Counted, Generator, Load, Measure, Method, Metric};
 use crate::results::{self, Results};
 use crate::substrate::Execution;
 
@@ -44,8 +44,8 @@ pub struct Card {
     pub factor: Option<Factor>,
     /// What "better" means, then "worse", such as `sooner`.
     pub words: (&'static str, &'static str),
-    /// What an advantage is called in a sentence, with `#` for how large it is.
-    pub gain: Option<&'static str>,
+    /// How a sentence tells that it is better and that it is worse, with `#` for how much.
+    pub phrases: Option<(&'static str, &'static str)>,
     /// The goal, and whether it is reached where there is a figure.
     pub goal: Option<(String, Option<bool>)>,
 }
@@ -103,25 +103,42 @@ pub fn duels(results: &Results) -> Vec<Duel> {
     first.chain(others.map(|id| duel(results, unikernel, id, other_specs(results, id)))).collect()
 }
 
-/// The answer in a sentence: what the unikernel is better at than the same code in a Linux machine.
-pub fn answer(results: &Results) -> String {
-    let duels = duels(results);
-    let Some(duel) = duels.first().filter(|duel| duel.alike) else {
-        return "This run has no unikernel and Linux machine to set against each other.".to_owned();
-    };
-    let gains: Vec<String> = duel.cards.iter().filter_map(gain).collect();
-    if gains.is_empty() {
-        return format!("This run shows no advantage of {} over {}.", duel.unikernel, duel.other);
+/// The answer in sentences: against the same code in a Linux machine, then against what else there is.
+pub fn answer(results: &Results) -> Vec<String> {
+    let sentences: Vec<String> = duels(results).iter().filter_map(sentence).collect();
+    if sentences.is_empty() {
+        return vec!["This run has no unikernel and other substrate to set against each other.".to_owned()];
     }
-    let gains = gains.join(", ");
-    format!("As a unikernel, the same code {gains} than in a Linux virtual machine under the same QEMU.")
+    sentences
 }
 
-/// What an advantage is called in a sentence.
-fn gain(card: &Card) -> Option<String> {
-    let (times, _) = card.verdict()?;
+/// What the unikernel is better at, then what it is worse at, with what is compared with what.
+fn sentence(duel: &Duel) -> Option<String> {
+    let told = |verdict| -> Vec<String> {
+        let cards =
+            duel.cards.iter().filter(|card| card.factor.as_ref().map(Factor::verdict) == Some(verdict));
+        cards.filter_map(phrase).collect()
+    };
+    let (gains, losses) = (listed(&told(Verdict::Better)), listed(&told(Verdict::Worse)));
+    let what = match (gains, losses) {
+        (Some(gains), Some(losses)) => format!("{gains}, but {losses}"),
+        (Some(one), None) | (None, Some(one)) => one,
+        (None, None) => return None,
+    };
+    Some(format!("Against {} ({}), the unikernel {what}.", duel.other, duel.pairing))
+}
+
+/// One figure of the unikernel, said.
+fn phrase(card: &Card) -> Option<String> {
     let is_better = card.factor.as_ref()?.verdict() == Verdict::Better;
-    is_better.then(|| card.gain.map(|gain| gain.replace('#', &times))).flatten()
+    let (better, worse) = card.phrases?;
+    Some((if is_better { better } else { worse }).replace('#', &card.verdict()?.0))
+}
+
+/// Phrases as a list of a sentence.
+fn listed(phrases: &[String]) -> Option<String> {
+    let (last, others) = phrases.split_last()?;
+    Some(if others.is_empty() { last.clone() } else { format!("{} and {last}", others.join(", ")) })
 }
 
 fn machines(results: &Results) -> (&'static str, &'static str) {
@@ -181,14 +198,19 @@ fn missing(results: &Results, id: &str) -> Option<String> {
     Some(format!("{} was not measured: {}", row.title, brief(row.missing.as_ref()?)))
 }
 
-fn gain_of(measure: &Measure) -> Option<&'static str> {
-    match measure {
-        Measure::Start { .. } => Some("answers # sooner after its start"),
-        Measure::LeastMemory => Some("boots with # less memory"),
-        Measure::Load(load) if load.keep_alive => Some("# as many over kept connections"),
-        Measure::Load(_) => Some("serves # as many requests per second"),
-        _ => None,
-    }
+/// How a sentence tells that it is better and that it is worse, with `#` for how much.
+fn phrases(measure: &Measure) -> Option<(&'static str, &'static str)> {
+    Some(match measure {
+        Measure::Start { .. } => ("answers # sooner after its start", "answers # later after its start"),
+        Measure::LeastMemory => ("boots with # less memory", "needs # more memory to boot"),
+        Measure::Resident => ("holds # less of the host's memory", "holds # more of the host's memory"),
+        Measure::Load(load) if load.keep_alive => {
+            ("# as many over kept connections", "# fewer over kept connections")
+        }
+        Measure::Load(Load { method: Method::Get, .. }) => ("serves # as many GETs", "serves # fewer GETs"),
+        Measure::Load(_) => ("takes # as many votes per second", "takes # fewer votes per second"),
+        _ => return None,
+    })
 }
 
 fn duel(results: &Results, unikernel: &str, other: &str, specs: Vec<Spec>) -> Duel {
@@ -219,7 +241,7 @@ fn card(results: &Results, unikernel: &str, other: &str, spec: Spec) -> Option<C
         goal: goal.map(|goal| reached(&goal, metric, own, factor.as_ref())),
         factor,
         words,
-        gain: gain_of(&measure),
+        phrases: phrases(&measure),
     })
 }
 

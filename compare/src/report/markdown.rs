@@ -48,7 +48,7 @@ fn head(results: &Results) -> String {
         if results.complete { "" } else { "\n**This run was interrupted: figures are missing.**\n" };
     format!(
         "# Why not a container?\n\n{}\n\n{} · commit {} · {} rounds{kind}\n{unfinished}",
-        inline(&headline::answer(results)),
+        inline(&headline::answer(results).join(" ")),
         results.begun,
         inline(&results.commit),
         results.rounds

@@ -12,7 +12,7 @@ pub fn header(results: &Results) -> Markup {
     let machine = &results.machine;
     html! {
         h1 { "Why not a container?" }
-        p.answer { (headline::answer(results)) }
+        @for sentence in headline::answer(results) { p.answer { (sentence) } }
         p.facts {
             (results.begun.replace('T', " ").trim_end_matches('Z')) " UTC · commit " (results.commit) " · "
             (machine.processor) ", " (machine.cores) " cores · guests run by "
@@ -20,7 +20,9 @@ pub fn header(results: &Results) -> Markup {
             @if results.quick { " · the short run" }
         }
         @if !results.complete {
-            p.warning role="note" { "This run was interrupted: what it had not measured yet is missing here." }
+            p.warning role="note" {
+                "This run was interrupted: what it had not measured yet is missing here."
+            }
         }
     }
 }
@@ -37,7 +39,9 @@ pub fn duels(results: &Results) -> Markup {
                 @if let Some(missing) = &duel.missing {
                     p { (missing) }
                 }
-                @if duel.missing.is_none() { div.cards { @for card in &duel.cards { (card_of(duel, card)) } } }
+                @if duel.missing.is_none() {
+                    div.cards { @for card in &duel.cards { (card_of(duel, card)) } }
+                }
             }
         }
     }

@@ -2,7 +2,11 @@
 //!
 //! What is put into it is escaped by `maud`; only charts and the style sheet, which are our own, are not.
 
+mod changes;
+mod compared;
+mod faults;
 mod headline;
+mod matrix;
 mod sections;
 mod table;
 
@@ -10,8 +14,9 @@ use anyhow::Result;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::baseline::Changes;
+use super::matrix::matrices;
 use super::notes::Notes;
-use super::{figures, matrix, tables};
+use super::{figures, tables};
 use crate::results::Results;
 
 /// Sections with their headings, in the order of the page.
@@ -69,16 +74,16 @@ fn content(results: &Results, notes: &Notes, changes: Option<&Changes>) -> Resul
     };
     Ok(html! {
         (headline::duels(results))
-        @if let Some(changes) = changes { (sections::changes(changes)) }
-        (sections::matrices(heading("where"), &matrix::matrices(results)))
-        (sections::compared(heading("what"), results))
+        @if let Some(changes) = changes { (changes::section(changes)) }
+        (matrix::section(heading("where"), &matrices(results)))
+        (compared::section(heading("what"), results))
         (section("start", figures::start(results)?, tables::start(results, notes)))
         (section("memory", figures::memory(results)?, tables::memory(results, notes)))
         (section("throughput", figures::throughput(results)?, tables::throughput(results, notes)))
         (section("latency", figures::latency(results)?, tables::latency(results, notes)))
         (section("application", figures::application(results)?, tables::application(results, notes)))
         (section("instructions", figures::instructions(results)?, tables::instructions(results, notes)))
-        (sections::faults(heading("faults"), results, notes))
+        (faults::section(heading("faults"), results, notes))
     })
 }
 

@@ -14,7 +14,7 @@ pub fn markup(table: &Table) -> Markup {
         (scrolling(&table.title, &html! {
             table {
                 (caption(&table.title, &html! { span.about { (table.about) } }))
-                thead { tr { th scope="col" { "Substrate" } @for head in &table.heads { th scope="col" { (head) } } } }
+                (head(&["Substrate"], &table.heads))
                 @for (execution, lines) in &table.groups {
                     tbody {
                         (group(*execution, columns))
@@ -29,6 +29,21 @@ pub fn markup(table: &Table) -> Markup {
 /// A box that a wide table scrolls in, which a keyboard can reach.
 pub fn scrolling(label: &str, table: &Markup) -> Markup {
     html! { div.scroll role="region" tabindex="0" aria-label=(label) { (table) } }
+}
+
+/// No columns of figures.
+pub const NO_HEADS: &[&str] = &[];
+
+/// Headings of columns: of words, then of figures.
+pub fn head(words: &[&str], figures: &[impl AsRef<str>]) -> Markup {
+    html! {
+        thead {
+            tr {
+                @for word in words { th.text scope="col" { (word) } }
+                @for figure in figures { th scope="col" { (figure.as_ref()) } }
+            }
+        }
+    }
 }
 
 /// A table's title, which stays in sight while the table is scrolled.
@@ -47,8 +62,13 @@ pub fn group(execution: Execution, columns: usize) -> Markup {
 
 /// A substrate's name with its colour.
 pub fn name(id: &str, title: &str) -> Markup {
-    let style = format!("background:var({})", Ink::of(id).variable());
-    html! { span.name { span.swatch style=(style) aria-hidden="true" {} (title) } }
+    html! { span.name { (swatch(Ink::of(id))) (title) } }
+}
+
+/// A square of a colour.
+pub fn swatch(ink: Ink) -> Markup {
+    let style = format!("background:var({})", ink.variable());
+    html! { span.swatch style=(style) aria-hidden="true" {} }
 }
 
 /// What runs a substrate, as a label.
