@@ -91,8 +91,7 @@ impl<D: Device> SmoltcpNetwork<D> {
                     continue;
                 }
                 Progress::Done(index) => {
-                    let origin = Origin::Peer(dial.peer);
-                    self.pool.members[index].role = Role::Opening { service: dial.service, origin };
+                    self.pool.begin(index, dial.service, Origin::Peer(dial.peer));
                 }
                 Progress::Failed(reason) => {
                     events.push(Event::Unreachable { service: dial.service, peer: dial.peer, reason });

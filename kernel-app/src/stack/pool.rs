@@ -61,6 +61,9 @@ pub(super) struct Pool {
     sockets_max: usize,
     /// Whether there is memory for more listening ones.
     pub may_grow: bool,
+    /// Those that are opening, open or closing, and some that have been until the last egress: what each
+    /// turn looks at.
+    pub in_use: Vec<usize>,
     finished: Vec<usize>,
     /// Pool index by [`ConnectionId::index`].
     by_connection: Vec<Option<usize>>,
@@ -76,8 +79,8 @@ pub(super) struct Member {
 impl Pool {
     /// A pool of at most so many sockets.
     pub fn new(sockets_max: usize) -> Self {
-        let members = Vec::with_capacity(sockets_max);
-        Self { members, sockets_max, may_grow: true, ..Self::default() }
+        let (members, in_use) = (Vec::with_capacity(sockets_max), Vec::with_capacity(sockets_max));
+        Self { members, in_use, sockets_max, may_grow: true, ..Self::default() }
     }
 
     /// Opens a port with a full backlog of listening sockets.
@@ -100,13 +103,14 @@ impl Pool {
     /// Replaces listening sockets that have received a SYN.
     pub fn replace_taken_listeners(&mut self, sockets: &mut SocketSet<'static>) {
         for port in 0..self.ports.len() {
-            let members = &mut self.members;
+            let Self { members, in_use, .. } = self;
             let Port { service, origin, .. } = self.ports[port];
             self.ports[port].listening.retain(|index| {
                 let member = &mut members[*index];
                 let waits = sockets.get::<tcp::Socket>(member.handle).state() == tcp::State::Listen;
                 if !waits {
                     member.role = Role::Opening { service, origin };
+                    in_use.push(*index);
                 }
                 waits
             });
@@ -168,6 +172,12 @@ impl Pool {
         self.trim_at = now + TRIM_INTERVAL;
     }
 
+    /// Notes that a dial's socket has been answered.
+    pub fn begin(&mut self, index: usize, service: usize, origin: Origin) {
+        self.members[index].role = Role::Opening { service, origin };
+        self.in_use.push(index);
+    }
+
     /// Gives back a socket that was taken and never used.
     pub fn give_back(&mut self, index: usize) {
         self.members[index].role = Role::Spare;
@@ -212,6 +222,8 @@ impl Pool {
         if self.finished.is_empty() {
             return;
         }
+        let members = &self.members;
+        self.in_use.retain(|index| members[*index].role != Role::Finished);
         while let Some(index) = self.finished.pop() {
             forget(sockets.get_mut::<tcp::Socket>(self.members[index].handle));
             self.give_back(index);
@@ -223,11 +235,11 @@ impl Pool {
 
     /// When the first closing connection has taken too long.
     pub fn earliest_linger(&self) -> Option<Instant> {
-        let deadline = |member: &Member| match member.role {
+        let deadline = |index: &usize| match self.members[*index].role {
             Role::Closing(_, deadline) => Some(deadline),
             _ => None,
         };
-        self.members.iter().filter_map(deadline).min()
+        self.in_use.iter().filter_map(deadline).min()
     }
 }
 

@@ -17,7 +17,8 @@ use wire::{Buffer, Instant};
 impl<D: Device> SmoltcpNetwork<D> {
     /// Looks at every socket in use: new connections, arrived bytes, ends.
     pub(super) fn scan(&mut self, now: Instant, connections: &mut Connections, events: &mut Vec<Event>) {
-        for index in 0..self.pool.members.len() {
+        for position in 0..self.pool.in_use.len() {
+            let index = self.pool.in_use[position];
             match self.pool.members[index].role {
                 Role::Opening { service, origin } => {
                     self.scan_opening(index, service, origin, connections, events);
@@ -34,7 +35,7 @@ impl<D: Device> SmoltcpNetwork<D> {
     /// over but for the client's own end, then those that are missed least.
     fn make_room(&mut self, connections: &mut Connections) {
         let mut wanted = self.pool.shortage();
-        for index in 0..self.pool.members.len() {
+        for &index in &self.pool.in_use {
             if wanted == 0 {
                 return;
             }
