@@ -2,6 +2,7 @@
 //!
 //! Judges only whether the page is the right one.
 
+use std::fs;
 use std::net::SocketAddrV4;
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ pub fn start(site: &Site, name: &str, memory_mib: Option<u32>) -> Result<(Instan
     let name = name.to_owned();
     let program = Program::Vote;
     let order = Order { program, name, settings, memory_mib, directory: site.directory, counted: None };
+    // What an earlier one of this name has said is not to be taken for its words.
+    let _ = fs::remove_file(order.log());
     let instance = site.substrate.vote(&order)?;
     let host = instance.endpoint(Port::Vote)?.host;
     Ok((instance, host))
