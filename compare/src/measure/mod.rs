@@ -63,6 +63,14 @@ impl Site<'_> {
 /// # Errors
 /// When an instance cannot be started, ends, or answers wrongly; with its log.
 pub fn measure(site: &Site, group: Group) -> Result<Vec<Sample>> {
+    let mut samples = measure_group(site, group)?;
+    for sample in &mut samples {
+        sample.note = sample.note.take().or_else(|| site.substrate.note());
+    }
+    Ok(samples)
+}
+
+fn measure_group(site: &Site, group: Group) -> Result<Vec<Sample>> {
     match group {
         Group::Size => size::measure(site),
         Group::Start => start::measure(site),

@@ -230,6 +230,11 @@ pub trait Substrate {
         u32::MAX
     }
 
+    /// What a reader must know of all its figures, such as versions of what is not built here.
+    fn note(&self) -> Option<String> {
+        None
+    }
+
     /// Whether it has a worker and a result page.
     fn is_whole(&self) -> bool {
         true
