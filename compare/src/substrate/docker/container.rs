@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use rustix::process::{Pid, PidfdFlags, WaitOptions, pidfd_open, waitpid};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, pidfd_open, pidfd_send_signal, waitpid};
 use serde_json::Value;
 
 use super::engine::Engine;
@@ -28,6 +28,8 @@ const SUPERVISOR_LIMIT: Duration = Duration::from_secs(2);
 struct Named {
     engine: Arc<Engine>,
     name: String,
+    /// Its program, while or after it runs.
+    main: Option<OwnedFd>,
     /// The container's supervisor, which is this process's child when its starter has gone.
     supervisor: Option<i32>,
 }
@@ -39,7 +41,6 @@ pub struct Container {
     network: Value,
     /// Its processes: the program, its supervisor, and what forwards its published ports.
     pub processes: Vec<i32>,
-    main: OwnedFd,
     log: PathBuf,
     copied: Instant,
 }
@@ -52,7 +53,7 @@ impl Container {
     pub fn run(engine: &Arc<Engine>, instance: &str, arguments: Vec<String>, log: PathBuf) -> Result<Self> {
         engine.check()?;
         let name = engine.names.container(instance);
-        let mut named = Named { engine: Arc::clone(engine), name, supervisor: None };
+        let mut named = Named { engine: Arc::clone(engine), name, main: None, supervisor: None };
         let label = engine.names.label();
         let own = ["run", "--detach", "--pull", "never", "--log-driver", "json-file", "--name", &named.name];
         let own = own.into_iter().chain(["--label", &label]).map(str::to_owned);
@@ -70,11 +71,12 @@ impl Container {
         let descriptor =
             descriptor.with_context(|| format!("{instance} is no process of this machine ({main:?})"))?;
         let main_pid = main.as_raw_nonzero().get();
+        named.main = Some(descriptor);
         named.supervisor = parent(main_pid);
         let network = description["NetworkSettings"].clone();
         let mut processes = vec![main_pid];
         processes.extend(named.supervisor);
-        let mut container = Self { named, network, processes, main: descriptor, log, copied: Instant::now() };
+        let mut container = Self { named, network, processes, log, copied: Instant::now() };
         container.processes.extend(container.forwarders()?);
         Ok(container)
     }
@@ -121,7 +123,7 @@ impl Container {
 
 impl Running for Container {
     fn ended(&mut self) -> Option<String> {
-        match command::has_ended(self.main.as_fd(), Duration::ZERO) {
+        match self.named.has_ended() {
             Ok(true) => {
                 self.copy_log();
                 Some(self.named.how_it_ended().unwrap_or_else(|error| format!("{error:#}")))
@@ -157,6 +159,10 @@ impl Named {
         Ok(api::output_text(&frames))
     }
 
+    fn has_ended(&self) -> Result<bool> {
+        self.main.as_ref().map_or(Ok(true), |main| command::has_ended(main.as_fd(), Duration::ZERO))
+    }
+
     /// How it ended, once the daemon knows that it has.
     fn how_it_ended(&self) -> Result<String> {
         self.engine.check()?;
@@ -167,8 +173,12 @@ impl Named {
 
 impl Drop for Named {
     fn drop(&mut self) {
-        // A daemon that has gone has taken its containers along, or the guard or the next run removes it.
-        let _ = self.ask("DELETE", "?force=1&v=1");
+        let removed = self.ask("DELETE", "?force=1&v=1");
+        if let (Err(_), Some(main)) = (removed, &self.main) {
+            // A daemon that has gone leaves its containers running, beside whatever is measured next. Its
+            // name stays for the guard or the next run to remove.
+            let _ = pidfd_send_signal(main, Signal::KILL);
+        }
         if let Some(supervisor) = self.supervisor {
             await_supervisor(supervisor);
         }

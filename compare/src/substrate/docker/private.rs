@@ -136,6 +136,7 @@ fn spawn(folder: &Path, names: &Names, lock: &File, log: &Path) -> Result<Child>
     command.arg("--host").arg(format!("unix://{}", socket().display()));
     command.arg("--config-file").arg(settings).arg("--data-root").arg(data(folder));
     command.arg("--exec-root").arg(run.join("docker")).arg("--pidfile").arg(run.join("docker.pid"));
+    command.args(["--log-level", "warn"]);
     // There may be a systemd, but it does not rule this run's control groups.
     command.args(["--exec-opt", "native.cgroupdriver=cgroupfs", "--cgroup-parent"]);
     command.arg(format!("/{}", names.control_group()));
