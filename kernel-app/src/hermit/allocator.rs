@@ -8,7 +8,7 @@
 use core::alloc::{GlobalAlloc, Layout};
 use core::cell::UnsafeCell;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering::Relaxed};
 
 use rlsf::Tlsf;
 
@@ -44,6 +44,8 @@ struct Heap {
     reserve: [AtomicPtr<u8>; RESERVE_PIECES_MAX],
     /// How many of the pieces there are when all is well.
     reserve_pieces: AtomicUsize,
+    /// Something of the reserve was given, and it has not been set aside in full again.
+    reserve_given: AtomicBool,
 }
 
 // SAFETY: the program is the kernel's only task and runs on one processor. Interrupt handlers are the
@@ -79,6 +81,7 @@ impl Heap {
     /// Adds the reserve to what is free; whether there was anything of it.
     #[cold]
     fn give_reserve(&self) -> bool {
+        self.reserve_given.store(true, Relaxed);
         let mut given = false;
         for piece in &self.reserve {
             if let Some(block) = NonNull::new(piece.swap(core::ptr::null_mut(), Relaxed)) {
@@ -94,19 +97,16 @@ impl Heap {
     #[cold]
     fn take_reserve(&self) -> bool {
         let pieces = self.reserve_pieces.load(Relaxed);
-        self.reserve.iter().take(pieces).all(|piece| {
+        let complete = self.reserve.iter().take(pieces).all(|piece| {
             if piece.load(Relaxed).is_null() {
                 // SAFETY: the reference lives for this expression.
                 let block = unsafe { self.blocks() }.allocate(RESERVE_PIECE);
                 piece.store(block.map_or(core::ptr::null_mut(), NonNull::as_ptr), Relaxed);
             }
             !piece.load(Relaxed).is_null()
-        })
-    }
-
-    fn is_reserve_complete(&self) -> bool {
-        let pieces = self.reserve_pieces.load(Relaxed);
-        self.reserve.iter().take(pieces).all(|piece| !piece.load(Relaxed).is_null())
+        });
+        self.reserve_given.store(!complete, Relaxed);
+        complete
     }
 }
 
@@ -153,6 +153,7 @@ static HEAP: Heap = Heap {
     blocks: UnsafeCell::new(Blocks::new()),
     reserve: [const { AtomicPtr::new(core::ptr::null_mut()) }; RESERVE_PIECES_MAX],
     reserve_pieces: AtomicUsize::new(0),
+    reserve_given: AtomicBool::new(false),
 };
 
 /// Takes what the kernel has, in one piece so that large blocks are found in it, and sets the reserve
@@ -185,5 +186,5 @@ fn largest_block() -> usize {
 
 /// Whether only the reserve was left at some time, and is still not free again.
 pub fn is_short() -> bool {
-    !HEAP.is_reserve_complete() && !HEAP.take_reserve()
+    HEAP.reserve_given.load(Relaxed) && !HEAP.take_reserve()
 }
