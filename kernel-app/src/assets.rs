@@ -13,8 +13,8 @@ pub struct Asset {
     pub content_type: &'static str,
     /// The quoted entity tag.
     pub etag: &'static str,
-    /// Header lines of every response, the tag among them.
-    pub headers: &'static [(&'static str, &'static str)],
+    /// Header lines of every response, the tag among them; see [`Response::headers`].
+    pub headers: &'static [&'static str],
     /// The file.
     pub body: &'static [u8],
 }
@@ -39,7 +39,7 @@ macro_rules! asset {
         $crate::assets::Asset {
             content_type: $content_type,
             etag: ETAG,
-            headers: &[("ETag", ETAG), ("Cache-Control", "no-cache"), ("X-Content-Type-Options", "nosniff")],
+            headers: &["ETag: ", ETAG, "\r\nCache-Control: no-cache\r\nX-Content-Type-Options: nosniff\r\n"],
             body: BODY,
         }
     }};
@@ -124,7 +124,7 @@ mod tests {
         let tag = etag(b"foobar");
         assert_eq!(ascii(&tag), "\"85944171f73967e8\"", "the published FNV-1a test vector");
         let asset = asset!("text/css", b"foobar");
-        assert_eq!(asset.headers[0], ("ETag", asset.etag));
+        assert_eq!(asset.headers[..2], ["ETag: ", asset.etag]);
     }
 
     #[test]

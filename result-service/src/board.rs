@@ -23,20 +23,15 @@ const UNKNOWN: &str = "–";
 const AWAY: &str = "The store does not answer. These are the last known votes.";
 const NEVER_KNOWN: &str = "Waiting for the first count";
 
-const CONTENT_SECURITY_POLICY: (&str, &str) = (
-    "Content-Security-Policy",
-    "default-src 'self';base-uri 'none';form-action 'none';frame-ancestors 'none'",
-);
-const PAGE_HEADERS: &[(&str, &str)] = &[
-    CONTENT_SECURITY_POLICY,
-    ("X-Content-Type-Options", "nosniff"),
-    ("Referrer-Policy", "no-referrer"),
-    ("Cache-Control", "no-store"),
-];
+const PAGE_HEADERS: &[&str] = &["\
+    Content-Security-Policy: default-src 'self';base-uri 'none';form-action 'none';frame-ancestors 'none'\r\n\
+    X-Content-Type-Options: nosniff\r\n\
+    Referrer-Policy: no-referrer\r\n\
+    Cache-Control: no-store\r\n"];
 const JSON: &str = "application/json";
-const JSON_HEADERS: &[(&str, &str)] = &[("X-Content-Type-Options", "nosniff"), ("Cache-Control", "no-store")];
-const AWAY_HEADERS: &[(&str, &str)] =
-    &[("Retry-After", "1"), ("X-Content-Type-Options", "nosniff"), ("Cache-Control", "no-store")];
+const JSON_LINES: &str = "X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n";
+const JSON_HEADERS: &[&str] = &[JSON_LINES];
+const AWAY_HEADERS: &[&str] = &["Retry-After: 1\r\n", JSON_LINES];
 
 /// See the module.
 #[derive(Debug)]

@@ -34,8 +34,8 @@ const ROUTES: &[Route] = &[
     Route { path: SCRIPT_PATH, methods: &[Method::Get] },
     Route { path: ICON_PATH, methods: &[Method::Get] },
 ];
-const NO_STORE: &[(&str, &str)] = &[("Cache-Control", "no-store")];
-const RETRY: &[(&str, &str)] = &[("Retry-After", "1")];
+const NO_STORE: &[&str] = &["Cache-Control: no-store\r\n"];
+const RETRY: &[&str] = &["Retry-After: 1\r\n"];
 
 /// See the module.
 #[derive(Debug)]

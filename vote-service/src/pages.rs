@@ -21,23 +21,14 @@ const TIP: &str = "(Tip: you can change your vote)";
 const AWAY: &str = "Your vote was not counted: the store does not answer. Please try again.";
 
 /// No script, nothing from elsewhere, no frames: what the page does not need, the browser refuses.
-const CONTENT_SECURITY_POLICY: (&str, &str) = (
-    "Content-Security-Policy",
-    "default-src 'self';script-src 'none';base-uri 'none';form-action 'self';frame-ancestors 'none'",
-);
-const PAGE_HEADERS: &[(&str, &str)] = &[
-    CONTENT_SECURITY_POLICY,
-    ("X-Content-Type-Options", "nosniff"),
-    ("Referrer-Policy", "same-origin"),
-    ("Cache-Control", "no-store"),
-];
-const AWAY_HEADERS: &[(&str, &str)] = &[
-    ("Retry-After", "1"),
-    CONTENT_SECURITY_POLICY,
-    ("X-Content-Type-Options", "nosniff"),
-    ("Referrer-Policy", "same-origin"),
-    ("Cache-Control", "no-store"),
-];
+const PAGE_LINES: &str = "\
+    Content-Security-Policy: default-src 'self';script-src 'none';base-uri 'none';form-action 'self';\
+    frame-ancestors 'none'\r\n\
+    X-Content-Type-Options: nosniff\r\n\
+    Referrer-Policy: same-origin\r\n\
+    Cache-Control: no-store\r\n";
+const PAGE_HEADERS: &[&str] = &[PAGE_LINES];
+const AWAY_HEADERS: &[&str] = &["Retry-After: 1\r\n", PAGE_LINES];
 
 /// The page in its variants.
 #[derive(Debug)]

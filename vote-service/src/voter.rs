@@ -52,9 +52,9 @@ impl CookieLine {
     }
 
     /// The line that gives `voter` back to the browser.
-    pub fn of(&mut self, voter: Id) -> &str {
+    pub fn of(&mut self, voter: Id) -> &[u8] {
         self.0[HEX_AT..HEX_AT + HEX_BYTES].copy_from_slice(&voter.0);
-        core::str::from_utf8(&self.0).unwrap_or_default()
+        &self.0
     }
 }
 
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn the_cookie_is_for_this_site_and_out_of_scripts_reach() {
-        let expected = "voter_id=00112233445566778899aabbccddeeff; Path=/; HttpOnly; SameSite=Lax";
+        let expected = b"voter_id=00112233445566778899aabbccddeeff; Path=/; HttpOnly; SameSite=Lax";
         assert_eq!(CookieLine::new().of(Id::random(&mut Counting)), expected);
     }
 }

@@ -87,12 +87,12 @@ fn allows(route: &Route, method: Method) -> bool {
     route.methods.contains(&wanted) || route.methods.contains(&method)
 }
 
-/// The value of an `Allow` line.
-pub(super) fn allow(route: &Route) -> String {
-    let mut names = String::new();
+/// The `Allow` line.
+pub(super) fn allow_line(route: &Route) -> String {
+    let mut line = String::from("Allow: ");
     for method in route.methods {
-        names.push_str(method.name());
-        names.push_str(if *method == Method::Get { ", HEAD, " } else { ", " });
+        line.push_str(method.name());
+        line.push_str(if *method == Method::Get { ", HEAD, " } else { ", " });
     }
-    names + "OPTIONS"
+    line + "OPTIONS\r\n"
 }

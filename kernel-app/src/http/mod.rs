@@ -42,8 +42,8 @@ pub enum Answer<'a> {
     Stream {
         /// Media type of the body.
         content_type: &'a str,
-        /// More header lines.
-        headers: &'a [(&'a str, &'a str)],
+        /// More header lines, as in [`Response::headers`].
+        headers: &'a [&'a str],
     },
 }
 

@@ -231,8 +231,8 @@ impl HttpServer {
                 self.write(id, &Response::new(status, content_type, body.as_bytes()), context);
             }
             Outcome::Allow { status, route } => {
-                let allowed = builtin::allow(route);
-                self.write(id, &builtin::plain(status).with_headers(&[("Allow", &allowed)]), context);
+                let allowed = builtin::allow_line(route);
+                self.write(id, &builtin::plain(status).with_headers(&[&allowed]), context);
             }
         }
     }
@@ -271,7 +271,7 @@ impl HttpServer {
         &mut self,
         id: ConnectionId,
         content_type: &str,
-        headers: &[(&str, &str)],
+        headers: &[&str],
         context: &mut Context<'_>,
     ) {
         let Some(session) = session(&mut self.sessions, id) else { return };

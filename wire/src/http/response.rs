@@ -14,10 +14,11 @@ pub struct Response<'a> {
     pub status: u16,
     /// Media type of the body; empty when there is no body.
     pub content_type: &'a str,
-    /// More header lines, as name and value; neither may contain line ends.
-    pub headers: &'a [(&'a str, &'a str)],
+    /// More header lines, each with its line end, in pieces of any length: those of a page are one constant,
+    /// which is copied at once.
+    pub headers: &'a [&'a str],
     /// Value of one `Set-Cookie` line. Beside `headers`, so that those can be a constant.
-    pub set_cookie: Option<&'a str>,
+    pub set_cookie: Option<&'a [u8]>,
     /// The body; the server leaves it out where there must be none (HEAD, 204, 304).
     pub body: &'a [u8],
 }
@@ -35,13 +36,13 @@ impl<'a> Response<'a> {
 
     /// The same response with these header lines.
     #[must_use]
-    pub const fn with_headers(self, headers: &'a [(&'a str, &'a str)]) -> Self {
+    pub const fn with_headers(self, headers: &'a [&'a str]) -> Self {
         Self { headers, ..self }
     }
 
     /// The same response with a `Set-Cookie` line.
     #[must_use]
-    pub const fn with_cookie(self, set_cookie: Option<&'a str>) -> Self {
+    pub const fn with_cookie(self, set_cookie: Option<&'a [u8]>) -> Self {
         Self { set_cookie, ..self }
     }
 }
@@ -87,7 +88,7 @@ pub(super) fn write(response: &Response<'_>, framing: Framing<'_>, output: &mut 
 /// connection.
 pub(super) fn write_stream_head(
     content_type: &str,
-    headers: &[(&str, &str)],
+    headers: &[&str],
     framing: Framing<'_>,
     output: &mut Buffer,
 ) -> Result<(), Full> {
@@ -139,14 +140,12 @@ fn write_head(
     room.put(connection_line(framing));
     if let Some(cookie) = response.set_cookie {
         room.put(b"Set-Cookie: ");
-        room.put(cookie.as_bytes());
+        room.put(cookie);
         room.put(b"\r\n");
     }
-    for (name, value) in response.headers {
-        room.put(name.as_bytes());
-        room.put(b": ");
-        room.put(value.as_bytes());
-        room.put(b"\r\n");
+    debug_assert!(response.headers.last().is_none_or(|piece| piece.ends_with("\r\n")), "a line has no end");
+    for piece in response.headers {
+        room.put(piece.as_bytes());
     }
     room.put(b"\r\n");
     room.put(body);
@@ -166,8 +165,8 @@ fn connection_line(framing: Framing<'_>) -> &'static [u8] {
 fn head_bytes_max(response: &Response<'_>, date: &[u8]) -> usize {
     /// Status line, names of header lines, framing and line ends.
     const FIXED: usize = 256;
-    let lines = response.headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum::<usize>();
-    FIXED + date.len() + response.content_type.len() + response.set_cookie.map_or(0, str::len) + lines
+    let lines = response.headers.iter().map(|piece| piece.len()).sum::<usize>();
+    FIXED + date.len() + response.content_type.len() + response.set_cookie.map_or(0, <[u8]>::len) + lines
 }
 
 /// Digits of the largest number, in either base.
@@ -208,7 +207,7 @@ mod tests {
 
     #[test]
     fn responses_are_written_to_the_byte() {
-        let page = Response::new(200, "text/html", b"<p>").with_headers(&[("A", "b"), ("C", "d")]);
+        let page = Response::new(200, "text/html", b"<p>").with_headers(&["A: ", "b", "\r\nC: d\r\n"]);
         let cases = [
             (
                 page,
@@ -216,7 +215,7 @@ mod tests {
                 "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 3\r\nA: b\r\nC: d\r\n\r\n<p>",
             ),
             (
-                page.with_headers(&[]).with_cookie(Some("a=b")),
+                page.with_headers(&[]).with_cookie(Some(b"a=b")),
                 Framing { head_only: true, date: b"Date: x\r\n", ..KEPT },
                 "HTTP/1.1 200 OK\r\nDate: x\r\nContent-Type: text/html\r\nContent-Length: 3\r\nSet-Cookie: a=b\r\n\r\n",
             ),

@@ -55,7 +55,7 @@ impl Session {
     pub fn start_stream(
         &mut self,
         content_type: &str,
-        headers: &[(&str, &str)],
+        headers: &[&str],
         date: &[u8],
         now: Instant,
         output: &mut Buffer,

@@ -114,7 +114,7 @@ fn streams_are_chunked_or_end_with_the_connection() {
         let mut peer = Peer::new();
         peer.send(request);
         assert!(matches!(peer.receive(NOW), Found::Request(_)));
-        peer.session.start_stream("text/x", &[("A", "b")], b"", NOW, &mut peer.output).expect("room");
+        peer.session.start_stream("text/x", &["A: b\r\n"], b"", NOW, &mut peer.output).expect("room");
         for bytes in [&b"one"[..], b"", b"0123456789abcdef"] {
             peer.session.push(bytes, &mut peer.output).expect("room");
         }
