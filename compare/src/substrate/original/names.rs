@@ -53,7 +53,7 @@ impl Names {
     /// The command that becomes `program` where the name is known.
     pub fn command(&self, program: &Path) -> Command {
         let Self::File { hosts, is_root } = self else { return Command::new(program) };
-        // Some 3 ms of a start that takes a quarter of a second.
+        // It takes some 3 ms, which no start that is timed goes through.
         let mut command = Command::new("unshare");
         if !is_root {
             command.arg("--map-root-user");
