@@ -1,11 +1,13 @@
 //! The whole application: what it costs while nobody votes, and how soon a vote is on the result page.
+//!
+//! Makes no load: `requests` does.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddrV4, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use serde::Deserialize;
 
 use super::Site;
@@ -21,8 +23,11 @@ const IDLE: (Duration, Duration) = (Duration::from_secs(8), Duration::from_secs(
 const SETTLE: Duration = Duration::from_millis(500);
 /// Votes that are followed, in a full run and in a quick one.
 const VOTES: (u64, u64) = (20, 6);
-/// By how much later each is sent after the event of the one before.
-const PHASE: Duration = Duration::from_millis(17);
+/// A vote is sent at another time after the event before it, spread over this: the result page asks for
+/// news every 100 ms, and a vote right after an event would always wait for the whole of it.
+const BEAT: Duration = Duration::from_millis(100);
+/// Share of the beat from one vote's time to the next one's: the golden ratio spreads any number evenly.
+const STEP: f64 = 0.618_033_988_75;
 /// How long one may take to the result page.
 const EVENT_LIMIT: Duration = Duration::from_secs(5);
 /// Longest line of an event.
@@ -61,21 +66,23 @@ fn follow(application: &Application, votes: u64) -> Result<Vec<Duration>> {
     let first = events.next_total()?;
     (1..=votes)
         .map(|number| {
-            // The result page asks the store every so often: each vote meets another moment of that.
-            thread::sleep(PHASE * u32::try_from(number).unwrap_or(0));
-            let sent = Instant::now();
-            let answer = client::vote(vote, "b").context("a vote is not answered")?;
-            ensure!(answer.status == 200, "a vote is answered with {}", answer.status);
-            while events.next_total()? < first + number {
-                ensure!(
-                    sent.elapsed() < EVENT_LIMIT,
-                    "a vote was not shown within {} s",
-                    EVENT_LIMIT.as_secs()
-                );
-            }
-            Ok(sent.elapsed())
+            thread::sleep(BEAT.mul_f64((number as f64 * STEP).fract()));
+            follow_one(vote, &mut events, first + number)
         })
         .collect()
+}
+
+/// Sends a vote and waits for the event that shows `total` votes, which may come before the answer.
+fn follow_one(host: SocketAddrV4, events: &mut Events, total: u64) -> Result<Duration> {
+    let sent = Instant::now();
+    thread::scope(|scope| {
+        let vote = scope.spawn(|| client::vote(host, "b"));
+        let shown = events.await_total(total, sent + EVENT_LIMIT).map(|()| sent.elapsed());
+        let answer =
+            vote.join().map_err(|_| anyhow!("the voter panicked"))?.context("a vote is not answered")?;
+        ensure!(answer.status == 200, "a vote is answered with {}: {:.300}", answer.status, answer.body);
+        shown
+    })
 }
 
 /// The result page's events (HTML standard, section 9.2).
@@ -93,6 +100,22 @@ impl Events {
         stream.set_read_timeout(Some(EVENT_LIMIT))?;
         stream.write_all(format!("GET /events HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes())?;
         Ok(Self(BufReader::new(stream)))
+    }
+
+    /// Waits for an event with `total`.
+    fn await_total(&mut self, total: u64, until: Instant) -> Result<()> {
+        loop {
+            let shown = self.next_total().with_context(|| format!("waiting for {total} votes"))?;
+            ensure!(shown <= total, "the result page shows {shown} votes of {total}");
+            if shown == total {
+                return Ok(());
+            }
+            ensure!(
+                Instant::now() < until,
+                "the result page shows {shown} of {total} votes after {} s",
+                EVENT_LIMIT.as_secs()
+            );
+        }
     }
 
     /// The total of the next event.

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, bail};
 
 use super::{Site, vote};
 use crate::load::{self, Shape};
@@ -27,27 +27,28 @@ const CONFIRMATIONS: u32 = 2;
 /// When not even the most memory is enough.
 pub fn measure(site: &Site) -> Result<Vec<Sample>> {
     let Some((least, most)) = site.substrate.memory_range() else { return Ok(Vec::new()) };
-    let (mut instance, host) = vote::start(site, "vote", Some(most))?;
-    let usual = vote::first_page(&mut instance, host, LIMIT_MAX)?;
-    drop(instance);
+    let usual = works(site, most, LIMIT_MAX).with_context(|| format!("with {most} MiB"))?;
     let limit = (usual * PATIENCE).clamp(LIMIT_MIN, LIMIT_MAX);
     let works = |memory_mib| works(site, memory_mib, limit).is_ok();
     let memory_mib = least_that_works(least, most, works);
-    ensure!(memory_mib.is_some(), "a vote service with {most} MiB does not take {REQUESTS} requests");
-    Ok(memory_mib
-        .map(|mib| site.sample(Measure::LeastMemory, [(Metric::MemoryMib, f64::from(mib))]))
-        .into_iter()
-        .collect())
+    let memory_mib = memory_mib.with_context(|| format!("with {most} MiB it works only sometimes"))?;
+    let note = (memory_mib == least).then(|| format!("less than {least} MiB cannot be asked for there"));
+    let sample = site.sample(Measure::LeastMemory, [(Metric::MemoryMib, f64::from(memory_mib))]);
+    Ok(vec![Sample { note, ..sample }])
 }
 
-fn works(site: &Site, memory_mib: u32, limit: Duration) -> Result<()> {
+/// Starts one with that memory, and loads it; the time until its first answer.
+fn works(site: &Site, memory_mib: u32, limit: Duration) -> Result<Duration> {
     let (mut instance, host) = vote::start(site, "vote", Some(memory_mib))?;
-    vote::first_page(&mut instance, host, limit)?;
+    let time = vote::first_page(&mut instance, host, limit)?;
     let (method, keep_alive) = (Method::Get, false);
     let shape = Shape { host, method, keep_alive, connections: CONNECTIONS, requests: REQUESTS };
     let outcome = load::closed_loop(site.context, site.directory, shape)?.finish()?;
-    ensure!(outcome.flaw.is_none(), "{:?}", outcome.flaw);
-    instance.check()
+    if let Some(flaw) = outcome.flaw {
+        bail!("a small load fails: {flaw}");
+    }
+    instance.check()?;
+    Ok(time)
 }
 
 /// The least number in a range that works, confirmed together with its neighbour that does not.

@@ -33,6 +33,12 @@ impl Substrate for OneImage {
         self.0.start(&Order { program: Program::VotingApp, ..order.clone() })
     }
 
+    /// The whole application: without its own store it would not be what it is compared as.
+    fn vote(&self, order: &Order) -> Result<Instance> {
+        let settings = order.settings.iter().filter(|(name, _)| name != "REDIS_URL").cloned().collect();
+        self.start(&Order { settings, ..order.clone() })
+    }
+
     fn application(&self, votes: u32, directory: &Path) -> Result<Application> {
         ensure!(votes == 1, "one image has one vote service");
         let settings = [("MAXMEMORY", STORE_MEMORY), ("LOG", "warn")];
