@@ -31,6 +31,8 @@ pub struct Figure {
     pub svg: String,
     /// What its colours are, where the picture has no room for it: substrates with their stages.
     pub stages: Vec<timeline::Item>,
+    /// Names of stages in the order of their numbers.
+    pub names: Vec<String>,
 }
 
 /// A bar of each substrate: what is written before its figure, and which figure.
@@ -226,11 +228,13 @@ fn timelines(results: &Results) -> Result<Vec<Figure>> {
             (!stages.is_empty()).then(|| timeline::Item { name: row.title.clone(), stages })
         };
         let panels = panels(results, item, OWN_SCALE);
-        let stages = panels.iter().flat_map(|panel| panel.items.clone()).collect();
+        let stages: Vec<timeline::Item> = panels.iter().flat_map(|panel| panel.items.clone()).collect();
+        let names = timeline::names(stages.iter());
         let panels = with_magnified(panels);
         let caption = caption(&title, &panels, "Each stage ends where it was reached.");
-        let drawn = figure(&title, panels, |panels| Timeline { caption, panels }.svg())?;
-        figures.extend(drawn.map(|figure| Figure { stages, ..figure }));
+        let svg = |panels| Timeline { caption, names: names.clone(), panels }.svg();
+        let drawn = figure(&title, panels, svg)?;
+        figures.extend(drawn.map(|figure| Figure { stages, names, ..figure }));
     }
     Ok(figures)
 }
@@ -275,5 +279,5 @@ fn figure<T>(
     if panels.is_empty() {
         return Ok(None);
     }
-    Ok(Some(Figure { title: title.to_owned(), svg: svg(panels)?, stages: Vec::new() }))
+    Ok(Some(Figure { title: title.to_owned(), svg: svg(panels)?, stages: Vec::new(), names: Vec::new() }))
 }

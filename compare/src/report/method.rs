@@ -17,12 +17,15 @@ pub fn paragraphs(results: &Results) -> Vec<String> {
                 Docker containers built from nothing but the static program, and as processes of this host. \
                 The original application runs as its own processes, where it is there.";
     let order = format!(
-        "Substrates alternate within each of {} rounds, and begin with another one each round, so that what a \
+        "Substrates alternate within each round ({}), and begin with another one each time, so that what a \
          busy machine does to one it does to all. Figures are medians with the least and the largest value; a \
          ratio is the geometric mean over pairs of runs of the same round, with its 95% interval (Student's t \
          of the logarithms). A sample with an error or an answer other than expected does not count, and is \
          listed.",
-        results.rounds
+        match results.rounds {
+            1 => "there was one".to_owned(),
+            rounds => format!("there were {rounds}"),
+        }
     );
     vec![same.to_owned(), guests.to_owned(), order]
 }

@@ -61,7 +61,8 @@ fn stages(figure: &Figure) -> Markup {
                 li {
                     strong { (item.name) }
                     ol {
-                        @for (index, (name, from, to)) in item.spans().into_iter().enumerate() {
+                        @for (name, from, to) in item.spans() {
+                            @let index = figure.names.iter().position(|other| other == name).unwrap_or(0);
                             li {
                                 (table::swatch(Ink::Stage(index)))
                                 (index + 1) " " (name) " " b { (number::figure(Metric::Ms, to - from)) }
