@@ -45,7 +45,7 @@ fn the_original_s_seed_gives_exactly_its_scores() {
     assert!(page.contains("3000 votes") && page.contains("66.7%") && page.contains("33.3%"), "{page}");
 
     let logs = application.command(&["logs", "vote"]).stdout;
-    assert!(logs.contains("vote accepted: a"), "{logs}");
+    assert!(logs.contains("votes accepted: a "), "{logs}");
     let metrics = curl(&format!("{}metrics", application.vote_url()), &[]).body;
     assert!(metrics.contains(r#"http_requests_total{method="POST",status="200"} 3000"#), "{metrics}");
 

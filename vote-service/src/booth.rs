@@ -14,6 +14,7 @@ use wire::form;
 use wire::resp::Reply;
 
 use crate::ballot::{self, Choice};
+use crate::journal::Journal;
 use crate::pages::{ICON, Pages, STYLE};
 use crate::rejection::{Rejection, Rejections};
 use crate::voter::{COOKIE, CookieLine, Id};
@@ -50,14 +51,15 @@ struct Desk {
     pages: Pages,
     cookie: CookieLine,
     accepted: [Counter; 2],
+    journal: Journal,
     rejected: Rejections,
 }
 
 impl Booth {
     /// A booth that is not connected to the store yet.
     pub fn new(pages: Pages) -> Self {
-        let (accepted, rejected) = Default::default();
-        let desk = Desk { pages, cookie: CookieLine::new(), accepted, rejected };
+        let (accepted, journal, rejected) = Default::default();
+        let desk = Desk { pages, cookie: CookieLine::new(), accepted, journal, rejected };
         Self { store: StoreClient::new(), desk }
     }
 
@@ -100,14 +102,15 @@ impl StoreUser for Booth {
     /// A vote that is still under way is counted all the same; its answer finds nobody.
     fn forget(&mut self, _: Exchange) {}
 
-    /// Gives up on votes that the store has left waiting.
+    /// Gives up on votes that the store has left waiting, and tells the log of those that it has taken.
     fn turn(&mut self, http: &mut HttpServer, context: &mut Context<'_>) {
         let Self { store, desk } = self;
         store.turn(context, |vote, outcome, context| desk.settle(vote, outcome, http, context));
+        desk.journal.turn(context.now);
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        self.store.next_deadline()
+        [self.store.next_deadline(), self.desk.journal.next_deadline()].into_iter().flatten().min()
     }
 }
 
@@ -152,7 +155,7 @@ impl Desk {
     }
 
     fn accept(&mut self, choice: Choice, voter: Id) -> Response<'_> {
-        log::info!("vote accepted: {}", choice.as_str());
+        self.journal.note(choice);
         self.accepted[choice.index()].increment();
         self.pages.voted(choice).with_cookie(Some(self.cookie.of(voter)))
     }

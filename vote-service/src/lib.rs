@@ -8,6 +8,7 @@ extern crate alloc;
 
 mod ballot;
 mod booth;
+mod journal;
 mod pages;
 mod rejection;
 mod voter;
