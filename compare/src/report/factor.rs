@@ -8,8 +8,10 @@ use crate::results::{Comparison, Results};
 use crate::statistics::Ratio;
 use crate::substrate::Execution;
 
-/// Without an interval, a difference up to this is none.
-const SAME: f64 = 1.05;
+/// Without an interval, a ratio up to this is no difference: of what is counted, and of what is timed on a
+/// machine that is never quiet.
+const SAME_COUNTED: f64 = 1.02;
+const SAME_TIMED: f64 = 1.25;
 
 /// A ratio turned so that more is better.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +20,8 @@ pub struct Factor {
     pub ratio: Ratio,
     /// Whether both run on the same kind of processor.
     pub alike: bool,
+    /// Whether it is of counts, which hardly vary, and not of times.
+    pub counted: bool,
     /// What is compared with what, such as `emulated against native`.
     pub pairing: String,
 }
@@ -54,6 +58,7 @@ impl Factor {
         Some(Self {
             ratio,
             alike: comparison.alike,
+            counted: is_counted(measure, metric),
             pairing: labels::pairing(execution(unikernel), execution(against)),
         })
     }
@@ -61,7 +66,8 @@ impl Factor {
     /// Which is better.
     pub fn verdict(&self) -> Verdict {
         let Ratio { ratio, low, high, .. } = self.ratio;
-        let (low, high) = (low.unwrap_or(ratio / SAME), high.unwrap_or(ratio * SAME));
+        let same = if self.counted { SAME_COUNTED } else { SAME_TIMED };
+        let (low, high) = (low.unwrap_or(ratio / same), high.unwrap_or(ratio * same));
         match (low > 1.0, high < 1.0) {
             (true, _) => Verdict::Better,
             (_, true) => Verdict::Worse,
@@ -80,6 +86,11 @@ pub fn execution(results: &Results, id: &str) -> Option<Execution> {
     results.substrates.iter().find(|row| row.id == id).map(|row| row.execution)
 }
 
+fn is_counted(measure: &Measure, metric: Metric) -> bool {
+    let counts = [Metric::Bytes, Metric::CompressedBytes, Metric::Instructions, Metric::Instances];
+    *measure == Measure::LeastMemory || counts.contains(&metric)
+}
+
 fn inverse(ratio: Ratio) -> Ratio {
     Ratio {
         ratio: 1.0 / ratio.ratio,
@@ -94,7 +105,12 @@ mod tests {
     use super::*;
 
     fn factor(ratio: f64, low: Option<f64>, high: Option<f64>) -> Factor {
-        Factor { ratio: Ratio { ratio, low, high, pairs: 3 }, alike: true, pairing: String::new() }
+        Factor {
+            ratio: Ratio { ratio, low, high, pairs: 3 },
+            alike: true,
+            counted: false,
+            pairing: String::new(),
+        }
     }
 
     #[test]
@@ -102,8 +118,15 @@ mod tests {
         assert_eq!(factor(1.2, Some(0.9), Some(1.6)).verdict(), Verdict::Same);
         assert_eq!(factor(1.2, Some(1.1), Some(1.3)).verdict(), Verdict::Better);
         assert_eq!(factor(0.5, Some(0.4), Some(0.6)).verdict(), Verdict::Worse);
-        assert_eq!(factor(1.04, None, None).verdict(), Verdict::Same);
-        assert_eq!(factor(1.2, None, None).verdict(), Verdict::Better);
+    }
+
+    #[test]
+    fn one_pair_tells_more_of_counts_than_of_times() {
+        assert_eq!(factor(1.2, None, None).verdict(), Verdict::Same);
+        assert_eq!(factor(1.3, None, None).verdict(), Verdict::Better);
+        let counted = |ratio| Factor { counted: true, ..factor(ratio, None, None) };
+        assert_eq!(counted(1.01).verdict(), Verdict::Same);
+        assert_eq!(counted(0.9).verdict(), Verdict::Worse);
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub fn document(results: &Results, changes: Option<&Changes>) -> String {
         text += &changes_of(changes);
     }
     text += "\n## Where it wins, where it loses\n";
-    text += "\nTimes better (▲) or worse (▼), with the 95% interval; ≈ where the interval holds 1.\n";
+    text += "\nTimes better (▲) or worse (▼), with the 95% interval; ≈ where the interval holds 1,\nor a single pair of times is less than 25% apart.\n";
     matrix::matrices(results).iter().for_each(|matrix| text += &matrix_of(matrix));
     text += &compared(results);
     let sections = [

@@ -16,7 +16,7 @@ pub fn header(results: &Results) -> Markup {
         p.facts {
             (results.begun.replace('T', " ").trim_end_matches('Z')) " UTC · commit " (results.commit) " · "
             (machine.processor) ", " (machine.cores) " cores · guests run by "
-            (machine.accelerator.to_uppercase()) " · " (results.rounds) " rounds"
+            (machine.accelerator.to_uppercase()) " · " (results.rounds) (if results.rounds == 1 { " round" } else { " rounds" })
             @if results.quick { " · the short run" }
         }
         @if !results.complete {

@@ -17,7 +17,8 @@ pub fn section(title: &str, matrices: &[Matrix]) -> Markup {
             h2 { (title) }
             p {
                 "How many times better (▲) or worse (▼) the unikernel is than each other substrate, from \
-                 paired runs, with the 95% interval of the geometric mean; ≈ where the interval holds 1."
+                 paired runs, with the 95% interval of the geometric mean; ≈ where the interval holds 1, or a \
+                 single pair of times is less than 25% apart."
                 @if has_unlike {
                     " Columns under “emulated against native” compare a guest whose every instruction QEMU \
                      translates with programs on the bare processor: they say what one gets on a machine \
