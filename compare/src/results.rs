@@ -233,8 +233,7 @@ fn median_timeline(samples: &[&Sample]) -> Vec<(String, f64)> {
 fn ratios(groups: &Groups, executions: &impl Fn(&str) -> Execution) -> Vec<Comparison> {
     let emulated = |id: &str| executions(id) == Execution::Emulated;
     let mut ratios = Vec::new();
-    for ((unikernel, measure), own) in groups.iter().filter(|((id, _), _)| is_unikernel(id))
-    {
+    for ((unikernel, measure), own) in groups.iter().filter(|((id, _), _)| is_unikernel(id)) {
         for ((against, _), other) in
             groups.iter().filter(|((id, what), _)| what == measure && id != unikernel)
         {
