@@ -1,23 +1,34 @@
 //! ApacheBench: its command line and its report.
+//!
+//! It sends a connection's next request when it has the answer to the last: its latency leaves out the time
+//! that a request would have waited for a connection. `oha`'s does not.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use image_build::packages::Packaged;
 
-use super::{FORM_TYPE, Outcome, Shape, flaw};
+use super::{ANSWER_LIMIT, FORM_TYPE, Outcome, Shape, flaw};
 use crate::record::Method;
 
 /// Where it comes from.
 pub const PACKAGED: Packaged =
     Packaged { program: "ab", apt: "apache2-utils", dnf: "httpd-tools", pacman: "apache", brew: "httpd" };
 
-/// The command for a load; it writes its percentiles beside its report.
-pub fn command(files: &Path, shape: &Shape) -> Command {
-    let mut command = Command::new("ab");
-    command.args(["-q", "-n", &shape.requests.to_string(), "-c", &shape.connections.to_string()]);
+/// Requests that it has room for when it runs for a time: more than any service answers in it.
+pub const REQUESTS_MAX: u32 = 5_000_000;
+/// Share of answers over kept connections below which a reader is told.
+const KEPT_SHARE: f64 = 0.9;
+
+/// The command for a load of at most so many seconds; it writes its percentiles beside its report.
+pub fn command(files: &Path, shape: &Shape, seconds_max: u32) -> Command {
+    let mut command = Command::new(PACKAGED.program);
+    command.args(["-q", "-s", &ANSWER_LIMIT.as_secs().to_string()]);
+    // A time implies a number of requests, which therefore has to come after it.
+    command.args(["-t", &seconds_max.to_string(), "-n", &shape.requests.to_string()]);
+    command.args(["-c", &shape.connections.to_string()]);
     if shape.keep_alive {
         command.arg("-k");
     }
@@ -28,19 +39,48 @@ pub fn command(files: &Path, shape: &Shape) -> Command {
     command
 }
 
-/// What its report says.
+/// `ab 2.3` from `This is ApacheBench, Version 2.3 <$Revision$>`.
+pub fn version(text: &str) -> Option<String> {
+    let version = text.split_once("Version ")?.1.split_whitespace().next()?;
+    Some(format!("{} {version}", PACKAGED.program))
+}
+
+/// What its report says of a load that was to have all its requests answered.
 ///
 /// # Errors
 /// When it is not a report.
-pub fn read(files: &Path, shape: &Shape) -> Result<Outcome> {
-    let log = files.join("log");
-    let report = fs::read_to_string(&log).with_context(|| format!("cannot read {}", log.display()))?;
-    // Where nothing was answered there are no percentiles.
-    let percentiles = fs::read_to_string(files.join("percentiles.csv")).unwrap_or_default();
-    parse(&report, &percentiles, shape.requests)
+pub fn read(files: &Path, shape: &Shape, success: bool) -> Result<Outcome> {
+    read_files(files, shape.requests, success)
 }
 
-fn parse(report: &str, percentiles: &str, requests: u32) -> Result<Outcome> {
+/// What its report says of a load for a time.
+///
+/// # Errors
+/// When it is not a report.
+pub fn read_timed(files: &Path, _shape: &Shape, success: bool) -> Result<Outcome> {
+    read_files(files, 1, success)
+}
+
+fn read_files(files: &Path, least: u32, success: bool) -> Result<Outcome> {
+    let log = files.join("log");
+    let report = fs::read_to_string(&log).with_context(|| format!("cannot read {}", log.display()))?;
+    if !success {
+        let Some(flaw) = given_up(&report) else { bail!("ab failed") };
+        return Ok(Outcome { flaw: Some(flaw), ..Outcome::default() });
+    }
+    // Where nothing was answered there are no percentiles.
+    let percentiles = fs::read_to_string(files.join("percentiles.csv")).unwrap_or_default();
+    parse(&report, &percentiles, least)
+}
+
+/// Why it gave up, if that was for what the network told it: then it is part of the result.
+fn given_up(report: &str) -> Option<String> {
+    let reason = report[report.find("apr_")?..].lines().next()?;
+    let made = report.lines().find_map(|line| line.strip_prefix("Total of ")?.split(' ').next());
+    Some(format!("ab gave up after {} requests: {reason}", made.unwrap_or("0")))
+}
+
+fn parse(report: &str, percentiles: &str, least: u32) -> Result<Outcome> {
     let number = |name: &str| -> Option<f64> {
         let line = report.lines().find_map(|line| line.strip_prefix(name))?;
         line.split_whitespace().next()?.parse().ok()
@@ -48,16 +88,31 @@ fn parse(report: &str, percentiles: &str, requests: u32) -> Result<Outcome> {
     let whole = |name| number(name).unwrap_or(0.0) as u64;
     let completed = number("Complete requests:").context("ab's report has no count of requests")? as u64;
     let (failed, refused) = (whole("Failed requests:"), whole("Non-2xx responses:"));
-    let short = u64::from(requests).saturating_sub(completed);
+    let short = u64::from(least).saturating_sub(completed);
+    let kinds = report.lines().find_map(|line| line.trim().strip_prefix("(Connect: "));
+    let failed_how = kinds.map_or_else(|| "failed".to_owned(), |kinds| format!("failed (Connect: {kinds}"));
     Ok(Outcome {
         requests_per_second: number("Requests per second:").context("ab's report has no rate")?,
         acknowledged: completed.saturating_sub(failed + refused),
         curve: curve(percentiles),
         flaw: flaw(
-            requests,
-            &[(failed, "failed"), (refused, "were not answered with 2xx"), (short, "were not made")],
+            completed.max(least.into()),
+            &[
+                (failed, &failed_how),
+                (refused, "were not answered with 2xx"),
+                (whole("Write errors:"), "could not be sent"),
+                (short, "were not answered in time"),
+            ],
         ),
+        note: number("Keep-Alive requests:").and_then(|kept| few_kept(kept, completed as f64)),
     })
+}
+
+/// Says so where a load with keep-alive was mostly one without.
+fn few_kept(kept: f64, completed: f64) -> Option<String> {
+    let percent = 100.0 * kept / completed;
+    (kept < KEPT_SHARE * completed)
+        .then(|| format!("the service keeps connections for only {percent:.0}% of the requests"))
 }
 
 /// The lines `percent,milliseconds` after the heading.
@@ -73,30 +128,56 @@ fn curve(percentiles: &str) -> Vec<(f64, f64)> {
 mod tests {
     use super::*;
 
-    const REPORT: &str = "Complete requests:      1000\nFailed requests:        0\n\
-        Requests per second:    20163.55 [#/sec] (mean)\n";
+    const POSTS: &str = include_str!("testdata/ab-post.txt");
+    const NOT_FOUND: &str = include_str!("testdata/ab-404.txt");
+    const SHORTER: &str = include_str!("testdata/ab-length.txt");
+    const REFUSED: &str = include_str!("testdata/ab-refused.txt");
+    const RESET: &str = include_str!("testdata/ab-reset.txt");
+    const PERCENTILES: &str = include_str!("testdata/ab.csv");
 
     #[test]
     fn a_clean_report_is_a_rate_and_percentiles() {
-        let csv = "Percentage served,Time in ms\n0,0.016\n50,0.042\n99,0.149\n100,0.665\n";
-        let outcome = parse(REPORT, csv, 1000).expect("a report");
-        assert_eq!((outcome.requests_per_second, outcome.acknowledged), (20163.55, 1000));
-        assert_eq!(outcome.flaw, None);
-        assert_eq!((outcome.percentile(99.0), outcome.percentile(99.9)), (Some(0.149), None));
+        let outcome = parse(POSTS, PERCENTILES, 5000).expect("a report");
+        assert_eq!((outcome.requests_per_second, outcome.acknowledged), (76722.42, 5000));
+        assert_eq!((outcome.flaw.clone(), outcome.note.clone()), (None, None));
+        assert_eq!((outcome.curve.len(), outcome.curve[100]), (101, (100.0, 4.123)));
+        assert_eq!((outcome.percentile(99.0), outcome.percentile(99.9)), (Some(1.456), None));
     }
 
     #[test]
     fn errors_are_counted_by_kind() {
-        let report = "Complete requests:      990\nFailed requests:        3\n   (Connect: 0, Receive: 3)\n\
-            Non-2xx responses:      7\nRequests per second:    5.0 [#/sec] (mean)\n";
-        let outcome = parse(report, "", 1000).expect("a report");
-        let flaw = "of 1000 requests 3 failed, 7 were not answered with 2xx, 10 were not made";
-        assert_eq!(outcome.flaw.as_deref(), Some(flaw));
-        assert_eq!(outcome.acknowledged, 980);
+        let flaw = |report, least| parse(report, "", least).expect("a report").flaw.expect("a flaw");
+        assert_eq!(flaw(NOT_FOUND, 500), "of 500 requests 500 were not answered with 2xx");
+        let failed = "of 100 requests 33 failed (Connect: 0, Receive: 0, Length: 33, Exceptions: 0)";
+        assert_eq!(flaw(SHORTER, 1), failed);
+        assert_eq!(flaw(POSTS, 5003), "of 5003 requests 3 were not answered in time");
+        assert_eq!(parse(NOT_FOUND, "", 500).expect("a report").acknowledged, 0);
+    }
+
+    #[test]
+    fn what_the_network_says_is_part_of_the_result_and_wrong_usage_is_not() {
+        let refused = "ab gave up after 0 requests: apr_socket_recv: Connection refused (111)";
+        assert_eq!(given_up(REFUSED).as_deref(), Some(refused));
+        let reset = "ab gave up after 17 requests: apr_socket_recv: Connection reset by peer (104)";
+        assert_eq!(given_up(RESET).as_deref(), Some(reset));
+        assert_eq!(given_up("ab: Cannot use concurrency level greater than number of requests"), None);
+    }
+
+    #[test]
+    fn a_service_that_keeps_no_connections_is_told_of() {
+        let report = POSTS.replace("Keep-Alive requests:    5000", "Keep-Alive requests:    2500");
+        let note = "the service keeps connections for only 50% of the requests";
+        assert_eq!(parse(&report, "", 5000).expect("a report").note.as_deref(), Some(note));
     }
 
     #[test]
     fn what_is_no_report_is_refused() {
-        assert!(parse("apr_socket_recv: Connection reset by peer (104)\n", "", 10).is_err());
+        assert!(parse(RESET, "", 10).is_err());
+    }
+
+    #[test]
+    fn the_version_is_read() {
+        assert_eq!(version(POSTS).as_deref(), Some("ab 2.3"));
+        assert_eq!(version("something else"), None);
     }
 }

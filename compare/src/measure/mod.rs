@@ -6,6 +6,7 @@ mod application;
 mod density;
 mod instructions;
 mod least_memory;
+mod ledger;
 mod requests;
 mod scaling;
 mod size;

@@ -1,12 +1,14 @@
 //! Requests each second and their latency, by a closed and an open loop, and the memory held meanwhile.
 //!
-//! A vote counts only if the application counts it: after the votes, the result page must have as many.
+//! Each load begins when the service is warm and, for votes, when those of the load before are counted.
 
+use std::net::SocketAddrV4;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::{Site, vote};
+use super::Site;
+use super::ledger::Ledger;
 use crate::child;
 use crate::client;
 use crate::compose::Application;
@@ -22,156 +24,219 @@ const CLOSED_SECONDS: (f64, f64) = (0.9, 0.7);
 const OPEN_SECONDS: (f64, f64) = (1.2, 1.0);
 /// Share of what the closed loop reached that the open loop asks for.
 const OPEN_SHARE: f64 = 0.7;
+/// The most that an open loop asks for, in requests each second. Above it the latency would be the
+/// generator's own: at 100,000 on two cores it is 160 ms, at 50,000 half a millisecond.
+const OPEN_RATE_MAX: f64 = 50_000.0;
+/// Least requests of an open loop in a full run, so that there is a slowest thousandth.
+const OPEN_REQUESTS_MIN: f64 = 1000.0;
 /// Connections of the open loop whose rate is the same for all substrates.
 const SAME_RATE_CONNECTIONS: u32 = 16;
 /// That rate, without and with keep-alive, in requests each second: what a Linux machine still reaches
 /// when it is emulated.
 const SAME_RATES: (f64, f64) = (250.0, 1000.0);
-/// Requests that warm a service up and tell its rate.
-const WARM_UP: u32 = 300;
-/// Requests of one load.
-const REQUESTS: std::ops::RangeInclusive<f64> = 100.0..=150_000.0;
-/// Connections while memory is read.
-const RESIDENT_CONNECTIONS: u32 = 16;
-/// How long the worker may take to count what is queued.
-const COUNT_LIMIT: Duration = Duration::from_secs(20);
+/// Requests that a service is warmed up with first, and how long that lasts at least. A few milliseconds
+/// of a fast one would tell its rate badly.
+const WARM_REQUESTS: f64 = 300.0;
+const WARM_SECONDS: f64 = 0.15;
+/// Requests of one load, least and most.
+const REQUESTS: (f64, f64) = (100.0, 1_000_000.0);
+/// Votes of one load: all of a visit's have to fit into the store.
+const VOTES_MAX: f64 = 40_000.0;
+/// Connections while memory is read, in a full run and in a quick one.
+const RESIDENT_CONNECTIONS: (u32, u32) = (64, 16);
 
 /// Loads one substrate's vote page with one kind of request.
 ///
 /// # Errors
-/// When the application does not start, answers wrongly, or a generator fails.
+/// When the application does not start, ends, or answers wrongly; when a generator fails.
 pub fn measure(site: &Site, method: Method) -> Result<Vec<Sample>> {
     let mut application = site.substrate.application(1, site.directory)?;
-    let host = application.votes[0].endpoint(Port::Vote)?.host;
-    let mut votes = check_answers(&application, method)?;
-    let mut samples = Vec::new();
-    for keep_alive in [false, true] {
-        let connections = if site.quick { CONNECTIONS.1 } else { CONNECTIONS.0 };
-        for connections in connections {
-            let shape = Shape { host, method, keep_alive, connections: *connections, requests: WARM_UP };
-            loads(site, shape, &mut samples, &mut votes)?;
-            application.check()?;
-        }
-        same_rate(
-            site,
-            Shape { host, method, keep_alive, connections: SAME_RATE_CONNECTIONS, requests: 0 },
-            &mut samples,
-            &mut votes,
-        )?;
-    }
-    match method {
-        Method::Get => samples.push(resident(site, &application)?),
-        Method::Post => void_unless_counted(site, &application, votes, &mut samples)?,
-    }
-    Ok(samples)
-}
-
-/// Asks once for what will be asked for many times; the votes that this made.
-fn check_answers(application: &Application, method: Method) -> Result<u64> {
-    let host = application.votes[0].endpoint(Port::Vote)?.host;
-    vote::check_page(host)?;
-    if method == Method::Get {
-        return Ok(0);
-    }
-    let answer = client::vote(host, "a").context("a vote is not answered")?;
-    ensure!(answer.status == 200, "a vote is answered with {}: {:.300}", answer.status, answer.body);
-    Ok(1)
-}
-
-/// A closed loop, and an open one at a share of its rate.
-fn loads(site: &Site, warm_up: Shape, samples: &mut Vec<Sample>, votes: &mut u64) -> Result<()> {
-    let warm = load::closed_loop(site.context, site.directory, warm_up)?.finish()?;
-    *votes += warm.acknowledged;
-    let (closed_seconds, open_seconds) =
-        if site.quick { (CLOSED_SECONDS.1, OPEN_SECONDS.1) } else { (CLOSED_SECONDS.0, OPEN_SECONDS.0) };
-    let shape = Shape { requests: requests(warm.requests_per_second * closed_seconds, &warm_up), ..warm_up };
-    let closed = load::closed_loop(site.context, site.directory, shape)?.finish()?;
-    *votes += closed.acknowledged;
-    let rate = closed.requests_per_second * OPEN_SHARE;
-    samples.push(sample(site, &shape, Generator::Ab, None, closed));
-    if load::has_oha(site.context) {
-        let shape = Shape { requests: requests(rate * open_seconds, &shape), ..shape };
-        let open = load::open_loop(site.context, site.directory, shape, rate)?.finish()?;
-        *votes += open.acknowledged;
-        samples.push(sample(site, &shape, Generator::Oha, Some(rate), open));
-    }
-    Ok(())
-}
-
-fn same_rate(site: &Site, shape: Shape, samples: &mut Vec<Sample>, votes: &mut u64) -> Result<()> {
-    if !load::has_oha(site.context) {
-        return Ok(());
-    }
-    let rate = if shape.keep_alive { SAME_RATES.1 } else { SAME_RATES.0 };
-    let seconds = if site.quick { OPEN_SECONDS.1 } else { OPEN_SECONDS.0 };
-    let shape = Shape { requests: requests(rate * seconds, &shape), ..shape };
-    let open = load::open_loop(site.context, site.directory, shape, rate)?.finish()?;
-    *votes += open.acknowledged;
-    samples.push(sample(site, &shape, Generator::OhaSameRate, Some(rate), open));
-    Ok(())
-}
-
-/// A number of requests within bounds, and enough for every connection.
-fn requests(wanted: f64, shape: &Shape) -> u32 {
-    (wanted.clamp(*REQUESTS.start(), *REQUESTS.end()) as u32).max(shape.connections * 2)
-}
-
-fn sample(site: &Site, shape: &Shape, generator: Generator, rate: Option<f64>, outcome: Outcome) -> Sample {
-    let Shape { method, keep_alive, connections, .. } = *shape;
-    let measure = Measure::Load(Load { method, keep_alive, connections, generator });
-    if let Some(flaw) = outcome.flaw {
-        return site.voided(measure, flaw);
-    }
-    let percentiles =
-        [(50.0, Metric::P50Ms), (90.0, Metric::P90Ms), (99.0, Metric::P99Ms), (99.9, Metric::P999Ms)];
-    let metrics = percentiles.iter().filter_map(|(at, metric)| Some((*metric, outcome.percentile(*at)?)));
-    let rates = [
-        Some((Metric::RequestsPerSecond, outcome.requests_per_second)),
-        rate.map(|rate| (Metric::OfferedPerSecond, rate)),
-    ];
-    let metrics: Vec<(Metric, f64)> = metrics.chain(rates.into_iter().flatten()).collect();
-    Sample { curve: outcome.curve, ..site.sample(measure, metrics) }
-}
-
-/// Memory of the vote instance while it is loaded.
-fn resident(site: &Site, application: &Application) -> Result<Sample> {
     let vote = &application.votes[0];
-    let host = vote.endpoint(Port::Vote)?.host;
-    let shape = Shape {
-        host,
-        method: Method::Get,
-        keep_alive: true,
-        connections: RESIDENT_CONNECTIONS,
-        requests: WARM_UP,
+    let (host, processes) = (vote.endpoint(Port::Vote)?.host, vote.processes.clone());
+    check_page(host)?;
+    let ledger = match method {
+        Method::Get => None,
+        Method::Post => Ledger::open(site, &application, host)?,
     };
-    let warm = load::closed_loop(site.context, site.directory, shape)?.finish()?;
-    let shape = Shape { requests: requests(warm.requests_per_second, &shape), ..shape };
-    let running = load::closed_loop(site.context, site.directory, shape)?;
-    let memory = child::memory_mib(&vote.processes);
-    let outcome = running.finish()?;
-    let (memory, measure) = (memory?, Measure::Resident);
-    Ok(match outcome.flaw {
-        Some(flaw) => site.voided(measure, flaw),
-        None => site.sample(measure, [(Metric::MemoryMib, memory)]),
-    })
-}
-
-/// Voids the samples unless the result page counts every vote that was acknowledged, and no other.
-fn void_unless_counted(
-    site: &Site,
-    application: &Application,
-    votes: u64,
-    samples: &mut [Sample],
-) -> Result<()> {
-    if !site.substrate.is_whole() || samples.iter().any(|sample| sample.voided.is_some()) {
-        return Ok(());
-    }
-    let host = application.result().endpoint(Port::Result)?.host;
-    let total = format!("\"total\":{votes}}}");
-    if let Err(error) = client::await_body(host, "/api/scores", COUNT_LIMIT, |body| body.contains(&total)) {
-        for sample in samples {
-            sample.voided = Some(format!("{votes} votes were acknowledged, but {error:#}"));
+    let mut visit = Visit { site, method, host, processes, ledger, samples: Vec::new() };
+    for keep_alive in [false, true] {
+        for connections in visit.pick(CONNECTIONS) {
+            visit.loads(keep_alive, *connections)?;
+            visit.check(&mut application)?;
         }
     }
+    Ok(visit.finish())
+}
+
+/// Asks once for what will be asked for many times.
+fn check_page(host: SocketAddrV4) -> Result<()> {
+    let page = client::get(host, "/").context("the vote page does not answer")?;
+    let is_right =
+        page.status == 200 && ["<form", "Cats", "Dogs"].iter().all(|part| page.body.contains(part));
+    ensure!(is_right, "the vote page answers wrongly: status {}, {:.300}", page.status, page.body);
     Ok(())
+}
+
+/// The loads on one application.
+struct Visit<'a> {
+    site: &'a Site<'a>,
+    method: Method,
+    host: SocketAddrV4,
+    processes: Vec<i32>,
+    ledger: Option<Ledger>,
+    samples: Vec<Sample>,
+}
+
+impl Visit<'_> {
+    /// The first in a full run, the second in a quick one.
+    fn pick<T>(&self, (full, quick): (T, T)) -> T {
+        if self.site.quick { quick } else { full }
+    }
+
+    /// A closed loop, an open one at a share of its rate, and one at the rate that is the same for all.
+    fn loads(&mut self, keep_alive: bool, connections: u32) -> Result<()> {
+        let load = |generator| Load { method: self.method, keep_alive, connections, generator };
+        let [closed, open, same] = [Generator::Ab, Generator::Oha, Generator::OhaSameRate].map(load);
+        let reached = match self.warm(closed)? {
+            Ok(rate) => self.closed_loop(closed, rate)?,
+            Err(flaw) => {
+                self.void(closed, format!("warming up: {flaw}"));
+                None
+            }
+        };
+        if !load::has_oha(self.site.context) {
+            return Ok(());
+        }
+        match reached {
+            Some(rate) => self.open_loop(open, rate)?,
+            None => self.void(open, "there is no rate to ask a share of".to_owned()),
+        }
+        if connections == SAME_RATE_CONNECTIONS { self.same_rate(same) } else { Ok(()) }
+    }
+
+    /// Loads until the service is warm; the rate that it reached, or what went wrong.
+    fn warm(&mut self, load: Load) -> Result<Result<f64, String>> {
+        let mut wanted = WARM_REQUESTS;
+        loop {
+            let shape = self.shape(load, wanted);
+            let outcome = load::closed_loop(self.site.context, self.site.directory, shape)?.finish()?;
+            let outcome = self.settle(outcome)?;
+            if let Some(flaw) = outcome.flaw {
+                return Ok(Err(flaw));
+            }
+            let rate = outcome.requests_per_second;
+            let is_most = f64::from(shape.requests) < wanted.floor();
+            if is_most || f64::from(shape.requests) >= rate * WARM_SECONDS {
+                return Ok(Ok(rate));
+            }
+            wanted = (2.0 * rate * WARM_SECONDS).max(2.0 * wanted);
+        }
+    }
+
+    /// As fast as it goes; the rate that was reached, if it counts.
+    fn closed_loop(&mut self, load: Load, expected: f64) -> Result<Option<f64>> {
+        let shape = self.shape(load, expected * self.pick(CLOSED_SECONDS));
+        let running = load::closed_loop(self.site.context, self.site.directory, shape)?;
+        if load.keep_alive && load.connections == self.pick(RESIDENT_CONNECTIONS) {
+            self.read_memory(f64::from(shape.requests) / expected)?;
+        }
+        let outcome = self.settle(running.finish()?)?;
+        let rate = outcome.flaw.is_none().then_some(outcome.requests_per_second);
+        self.record(load, None, outcome);
+        Ok(rate)
+    }
+
+    fn open_loop(&mut self, load: Load, reached: f64) -> Result<()> {
+        let rate = (reached * OPEN_SHARE).min(OPEN_RATE_MAX);
+        let least = if self.site.quick { REQUESTS.0 } else { OPEN_REQUESTS_MIN };
+        let requests = (rate * self.pick(OPEN_SECONDS)).max(least);
+        let is_less = rate < reached * OPEN_SHARE;
+        let note = is_less.then(|| {
+            let share = 100.0 * OPEN_SHARE;
+            format!(
+                "asked for {OPEN_RATE_MAX} requests/s, not {share:.0}% of ab's: the generator is no faster"
+            )
+        });
+        self.offer(load, requests, rate, note)
+    }
+
+    fn same_rate(&mut self, load: Load) -> Result<()> {
+        let rate = if load.keep_alive { SAME_RATES.1 } else { SAME_RATES.0 };
+        self.offer(load, rate * self.pick(OPEN_SECONDS), rate, None)
+    }
+
+    fn offer(&mut self, load: Load, requests: f64, rate: f64, note: Option<String>) -> Result<()> {
+        let shape = self.shape(load, requests);
+        let outcome = load::open_loop(self.site.context, self.site.directory, shape, rate)?.finish()?;
+        let outcome = self.settle(Outcome { note, ..outcome })?;
+        self.record(load, Some(rate), outcome);
+        Ok(())
+    }
+
+    /// A load with a number of requests within bounds, and enough for every connection.
+    fn shape(&self, load: Load, requests: f64) -> Shape {
+        let Load { method, keep_alive, connections, .. } = load;
+        let most = if method == Method::Post { VOTES_MAX } else { REQUESTS.1 };
+        let requests = (requests.clamp(REQUESTS.0, most) as u32).max(2 * connections);
+        Shape { host: self.host, method, keep_alive, connections, requests }
+    }
+
+    /// Waits until the votes of a load are counted.
+    fn settle(&mut self, outcome: Outcome) -> Result<Outcome> {
+        self.ledger.as_mut().map_or(Ok(()), |ledger| ledger.add(&outcome))?;
+        Ok(outcome)
+    }
+
+    fn record(&mut self, load: Load, asked: Option<f64>, outcome: Outcome) {
+        if let Some(flaw) = outcome.flaw {
+            return self.void(load, flaw);
+        }
+        let asked = asked.map(|rate| (Metric::OfferedPerSecond, rate));
+        let sample = self.site.sample(Measure::Load(load), outcome.metrics().into_iter().chain(asked));
+        self.samples.push(Sample { curve: outcome.curve, note: outcome.note, ..sample });
+    }
+
+    fn void(&mut self, load: Load, reason: String) {
+        self.samples.push(self.site.voided(Measure::Load(load), reason));
+    }
+
+    /// Memory of the vote instance in the middle of a load.
+    fn read_memory(&mut self, load_seconds: f64) -> Result<()> {
+        if self.method == Method::Get && !self.processes.is_empty() {
+            // Nothing but the time tells the middle. Were the load over, its memory would still be held.
+            std::thread::sleep(Duration::from_secs_f64(load_seconds / 2.0));
+            let metrics = [(Metric::MemoryMib, child::memory_mib(&self.processes)?)];
+            self.samples.push(self.site.sample(Measure::Resident, metrics));
+        }
+        Ok(())
+    }
+
+    /// Fails when a part of the application has ended.
+    fn check(&self, application: &mut Application) -> Result<()> {
+        let flaws: Vec<&str> = self.samples.iter().filter_map(|sample| sample.voided.as_deref()).collect();
+        application.check().with_context(|| format!("under load ({})", flaws.join("; ")))
+    }
+
+    fn finish(self) -> Vec<Sample> {
+        let unbalanced = self.ledger.and_then(Ledger::close);
+        let mut samples = self.samples;
+        for sample in samples.iter_mut().filter(|sample| sample.voided.is_none()) {
+            sample.voided.clone_from(&unbalanced);
+        }
+        samples
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_visit_s_votes_fit_into_the_store() {
+        // Some 1.5 million fit. Warming up doubles its votes until they are the most or enough.
+        let (warm, closed, open) = (2.0 * VOTES_MAX, VOTES_MAX, VOTES_MAX);
+        let loads = 2.0 * CONNECTIONS.0.len() as f64;
+        let same = (SAME_RATES.0 + SAME_RATES.1) * OPEN_SECONDS.0;
+        assert!(loads * (warm + closed + open) + same < 1_400_000.0);
+    }
 }

@@ -1,22 +1,23 @@
-//! One, two and four vote instances, each with a generator of its own.
+//! One, two and four vote instances in front of one store, each with a generator of its own at the same
+//! time.
 //!
 //! The generators share the host's cores with the instances: on few cores more instances gain little.
+
+use std::net::SocketAddrV4;
 
 use anyhow::Result;
 
 use super::Site;
-use crate::load::{self, Shape};
+use crate::load::{self, Outcome, Running, Shape};
 use crate::record::{Measure, Method, Metric, Sample};
 use crate::substrate::Port;
 
 const INSTANCES: [u32; 3] = [1, 2, 4];
+/// Connections to each.
 const CONNECTIONS: u32 = 16;
-/// Requests that tell an instance's rate.
-const WARM_UP: u32 = 300;
-/// How long each load takes, in seconds, if the instances do not slow each other.
-const SECONDS: f64 = 1.0;
-/// Requests of one generator.
-const REQUESTS: std::ops::RangeInclusive<f64> = 500.0..=100_000.0;
+/// Seconds of each load, and of one before to warm up. A time, not a number of requests: a generator that
+/// went on alone would have the cores of those that are done.
+const SECONDS: u32 = 1;
 
 /// A sample for each number of instances.
 ///
@@ -29,30 +30,28 @@ pub fn measure(site: &Site) -> Result<Vec<Sample>> {
 
 fn scale(site: &Site, instances: u32) -> Result<Sample> {
     let mut application = site.substrate.application(instances, site.directory)?;
-    let shape = |vote: &crate::substrate::Instance| -> Result<Shape> {
-        let host = vote.endpoint(Port::Vote)?.host;
-        Ok(Shape { host, method: Method::Get, keep_alive: true, connections: CONNECTIONS, requests: WARM_UP })
-    };
-    let mut running = Vec::new();
-    for vote in &application.votes {
-        let warm = load::closed_loop(site.context, site.directory, shape(vote)?)?.finish()?;
-        running.push((vote, warm.requests_per_second));
-    }
-    let started: Result<Vec<_>> = running
-        .into_iter()
-        .map(|(vote, rate)| {
-            let requests = (rate * SECONDS).clamp(*REQUESTS.start(), *REQUESTS.end()) as u32;
-            load::closed_loop(site.context, site.directory, Shape { requests, ..shape(vote)? })
-        })
-        .collect();
-    let mut sum = 0.0;
-    for generator in started? {
-        let outcome = generator.finish()?;
-        if let Some(flaw) = outcome.flaw {
-            return Ok(site.voided(Measure::Scaling { instances }, flaw));
-        }
-        sum += outcome.requests_per_second;
-    }
+    let hosts: Result<Vec<SocketAddrV4>> =
+        application.votes.iter().map(|vote| Ok(vote.endpoint(Port::Vote)?.host)).collect();
+    let hosts = hosts?;
+    load_all(site, &hosts)?;
+    let outcomes = load_all(site, &hosts)?;
     application.check()?;
-    Ok(site.sample(Measure::Scaling { instances }, [(Metric::RequestsPerSecond, sum)]))
+    let measure = Measure::Scaling { instances };
+    let flaws: Vec<&str> = outcomes.iter().filter_map(|outcome| outcome.flaw.as_deref()).collect();
+    if !flaws.is_empty() {
+        return Ok(site.voided(measure, flaws.join("; ")));
+    }
+    let sum = outcomes.iter().map(|outcome| outcome.requests_per_second).sum();
+    Ok(site.sample(measure, [(Metric::RequestsPerSecond, sum)]))
+}
+
+/// Loads all of them at the same time.
+fn load_all(site: &Site, hosts: &[SocketAddrV4]) -> Result<Vec<Outcome>> {
+    let start = |host: &SocketAddrV4| {
+        let (method, connections) = (Method::Get, CONNECTIONS);
+        let shape = Shape { host: *host, method, keep_alive: true, connections, requests: 0 };
+        load::closed_loop_for(site.context, site.directory, shape, SECONDS)
+    };
+    let running: Result<Vec<Running>> = hosts.iter().map(start).collect();
+    running?.into_iter().map(Running::finish).collect()
 }
