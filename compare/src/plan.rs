@@ -22,10 +22,10 @@ const PARTS: [Part; 9] = [
     part(Group::Start, 10.0, Some(4.0), false),
     part(Group::LeastMemory, 6.0, Some(3.0), false),
     part(Group::Instructions, 15.0, Some(8.0), false),
-    part(Group::Get, 35.0, Some(6.0), true),
-    part(Group::Post, 35.0, Some(6.0), true),
+    part(Group::Get, 25.0, Some(7.0), true),
+    part(Group::Post, 28.0, Some(8.0), true),
     part(Group::Application, 12.0, Some(4.0), true),
-    part(Group::Scaling, 10.0, None, true),
+    part(Group::Scaling, 9.0, None, true),
     part(Group::Density, 30.0, Some(6.0), false),
 ];
 
