@@ -19,11 +19,10 @@ const PCI_MODULES: [&str; 5] = [
     "drivers/virtio/virtio_pci_modern_dev",
     "drivers/virtio/virtio_pci",
 ];
+/// The device itself is found through ACPI.
 const MMIO_MODULES: [&str; 3] =
     ["drivers/virtio/virtio_ring", "drivers/virtio/virtio", "drivers/virtio/virtio_mmio"];
 const NET_MODULES: [&str; 3] = ["net/core/failover", "drivers/net/net_failover", "drivers/net/virtio_net"];
-/// The module that is told where its device is.
-const MMIO_MODULE: &str = "virtio_mmio";
 
 const DIRECTORY: u32 = 0o040_755;
 const PROGRAM: u32 = 0o100_755;
@@ -60,8 +59,7 @@ pub fn archive(packages: &Packages, machine: Machine, service: &Path) -> Result<
 fn init(modules: &[&str]) -> String {
     let mut lines = vec!["#!/bin/sh".to_owned()];
     for module in modules.iter().map(|module| file_name(module)) {
-        let parameter = if module == MMIO_MODULE { " device=$MMIO_DEVICE" } else { "" };
-        lines.push(format!("insmod /modules/{module}.ko{parameter}"));
+        lines.push(format!("insmod /modules/{module}.ko"));
     }
     for command in ["link set lo up", "addr add 10.0.2.15/24 dev eth0", "link set eth0 up"] {
         lines.push(format!("ip {command}"));
@@ -134,7 +132,7 @@ mod tests {
     fn the_script_loads_the_modules_in_order_and_becomes_the_service() {
         let script = init(&["a/virtio_ring", "b/virtio_mmio"]);
         let expected = "#!/bin/sh\ninsmod /modules/virtio_ring.ko\n\
-                        insmod /modules/virtio_mmio.ko device=$MMIO_DEVICE\nip link set lo up\n";
+                        insmod /modules/virtio_mmio.ko\nip link set lo up\n";
         assert!(script.starts_with(expected), "{script}");
         assert!(script.ends_with("\nexec /service\n"), "{script}");
     }

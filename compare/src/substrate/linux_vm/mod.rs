@@ -3,6 +3,11 @@
 //! The kernel is Debian's for clouds, as shipped; the initial file system holds one static executable, the
 //! modules of the network card, and busybox, whose shell loads them, sets the address and becomes the
 //! service. Nothing else runs, and nothing is mounted: it is as lean as a distribution's kernel gets.
+//!
+//! Two things are left alone, because changing them takes something away. Debian's hardening: without it
+//! (`init_on_alloc=0`) a GET over its own connection takes 102,000 guest instructions, not 129,000;
+//! `mitigations=off` changes nothing under emulation. And the kernel's compression: unpacked beforehand, for
+//! QEMU's PVH entry, it starts a fifth sooner, from a file of 53 MB in place of 14.
 
 mod initramfs;
 mod packages;
@@ -11,6 +16,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
+use image_build::accelerator::Accelerator;
 use image_build::image::write_whole;
 use image_build::qemu::{self, Launch, Machine, OtherKernel};
 
@@ -24,11 +30,26 @@ const MEMORY_MIB: u32 = 128;
 const OVERHEAD_MIB: u32 = 96;
 /// Memory that is tried, in MiB.
 const MEMORY_RANGE_MIB: (u32, u32) = (48, 160);
-/// No messages on the serial line, which cost time; the service's log goes there.
-const WORDS: [&str; 3] = ["quiet", "console=ttyS0", "panic=-1"];
-/// Where microvm's first virtio device is: size, address, interrupt line. (QEMU fills its eight slots
-/// from the end; it would say so on the command line, which our machine's options forbid.)
-const MMIO_DEVICE: &str = "512@0xfeb00e00:12";
+/// The kernel's words, most of them as Kata Containers starts its guests: a boot takes 780 million guest
+/// instructions with them and 1,670 million with the first three alone.
+const WORDS: [&str; 11] = [
+    "console=ttyS0",
+    // No messages on the serial line, which cost time; the service's log goes there.
+    "quiet",
+    // A machine whose service ends, ends too.
+    "panic=-1",
+    "reboot=t",
+    // The counter's rate is told (see `counter`), and it does not drift from other clocks.
+    "tsc=reliable",
+    "no_timer_check",
+    // No tests of ciphers that nobody uses: a sixth of a second under emulation.
+    "cryptomgr.notests",
+    "rcupdate.rcu_expedited=1",
+    // There is one processor, one serial line, and (on q35) one PCI bus.
+    "noreplace-smp",
+    "8250.nr_uarts=1",
+    "pci=lastbus=0",
+];
 
 /// Linux machines of one kind.
 pub struct LinuxVm {
@@ -72,22 +93,6 @@ impl LinuxVm {
         ensure!(path.is_file(), "{} has not been made", path.display());
         Ok(path)
     }
-
-    /// The kernel's command line. Words that the kernel does not know become the environment of `init`.
-    fn words(&self, order: &Order) -> Result<String> {
-        let mut words: Vec<String> = WORDS.map(str::to_owned).to_vec();
-        if self.machine == Machine::Microvm {
-            words.push(format!("MMIO_DEVICE={MMIO_DEVICE}"));
-        }
-        for (name, value) in &order.settings {
-            ensure!(
-                !value.contains([' ', '"', '\n']),
-                "{name}={value:?} cannot be passed to Linux: a setting there has no spaces or quotes"
-            );
-            words.push(format!("{name}={value}"));
-        }
-        Ok(words.join(" "))
-    }
 }
 
 impl Substrate for LinuxVm {
@@ -99,7 +104,7 @@ impl Substrate for LinuxVm {
             (_, memory_mib) => memory_mib.unwrap_or(MEMORY_MIB),
         };
         let initramfs = self.initramfs(order.program)?;
-        launch.other_kernel = Some(OtherKernel { initramfs, words: self.words(order)? });
+        launch.other_kernel = Some(OtherKernel { initramfs, words: words(accelerator, &order.settings)? });
         start_guest(&self.context, launch, order)
     }
 
@@ -116,6 +121,28 @@ impl Substrate for LinuxVm {
     }
 }
 
+/// The kernel's command line. Words that the kernel does not know become the environment of `init`.
+fn words(accelerator: Accelerator, settings: &[(String, String)]) -> Result<String> {
+    let mut words: Vec<String> = WORDS.map(str::to_owned).to_vec();
+    words.extend(counter(accelerator));
+    for (name, value) in settings {
+        ensure!(
+            !value.contains([' ', '"', '\n']),
+            "{name}={value:?} cannot be passed to Linux: a setting there has no spaces or quotes"
+        );
+        words.push(format!("{name}={value}"));
+    }
+    Ok(words.join(" "))
+}
+
+/// The word with the rate of the time stamp counter, which our own kernel is told as well.
+///
+/// Measuring it takes time, and on microvm it fails when the host is busy: there is only one old timer to
+/// measure it with, and the boot then waits for ever for ticks that do not come.
+fn counter(accelerator: Accelerator) -> Option<String> {
+    accelerator.mhz().map(|mhz| format!("tsc_early_khz={mhz}000"))
+}
+
 fn initramfs_path(context: &Context, machine: Machine, program: Program) -> Result<PathBuf> {
     let kind = match machine {
         Machine::Q35 => "q35",
@@ -130,4 +157,26 @@ fn only_entry(directory: &std::path::Path) -> Result<PathBuf> {
     let mut entries = fs::read_dir(directory).with_context(unreadable)?;
     let entry = entries.next().with_context(|| format!("{} is empty", directory.display()))?;
     Ok(entry.with_context(unreadable)?.path())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(value: &str) -> Result<String> {
+        words(Accelerator::Tcg { mhz: 2596 }, &[("REDIS_URL".to_owned(), value.to_owned())])
+    }
+
+    #[test]
+    fn the_kernel_is_told_the_counters_rate_and_init_its_settings() {
+        let words = with("redis://10.0.2.2:1").expect("words");
+        assert!(words.ends_with(" tsc_early_khz=2596000 REDIS_URL=redis://10.0.2.2:1"), "{words}");
+        assert_eq!(counter(Accelerator::Tcg { mhz: 0 }), None, "an unknown rate is not told");
+    }
+
+    #[test]
+    fn a_setting_that_would_become_several_words_is_refused() {
+        let error = with("a b").expect_err("two words").to_string();
+        assert!(error.starts_with("REDIS_URL=\"a b\" cannot be passed to Linux"), "{error}");
+    }
 }
