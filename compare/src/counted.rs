@@ -23,7 +23,7 @@ const REST_LIMIT: Duration = Duration::from_secs(20);
 /// How long a request may take.
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 /// Requests of which the median counts. Single ones take more, when a timer runs out in them.
-const REQUESTS: usize = 61;
+const REQUESTS: usize = 31;
 /// Requests that warm the service up.
 const WARM_UP: usize = 5;
 /// Longest response.

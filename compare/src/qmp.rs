@@ -15,9 +15,10 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// Longest message that is read.
 const MESSAGE_BYTES_MAX: u64 = 1 << 20;
 /// Time between two readings of a guest that may be at rest.
-const REST: Duration = Duration::from_millis(2);
-/// Equal readings in a row that are taken for rest.
-const EQUAL_READINGS: u32 = 3;
+const REST: Duration = Duration::from_millis(5);
+/// Equal readings in a row that are taken for rest. Together they take longer than the 10 ms of silence
+/// after which a guest looks at its timers: what follows a request belongs to it, also on a busy host.
+const EQUAL_READINGS: u32 = 6;
 
 /// A monitor.
 pub struct Monitor(BufReader<UnixStream>);
