@@ -119,6 +119,12 @@ impl Substrate for LinuxVm {
     fn counts_instructions(&self) -> bool {
         true
     }
+
+    fn note(&self) -> Option<String> {
+        let kernel = self.kernel().ok()?;
+        let version = kernel.file_name()?.to_str()?.strip_prefix("vmlinuz-")?;
+        Some(format!("Debian's kernel {version} as packaged, with its hardening"))
+    }
 }
 
 /// The kernel's command line. Words that the kernel does not know become the environment of `init`.
