@@ -19,14 +19,14 @@ struct Part {
 
 const PARTS: [Part; 9] = [
     part(Group::Size, 0.3, Some(0.3), false),
-    part(Group::Start, 10.0, Some(4.0), false),
-    part(Group::LeastMemory, 6.0, Some(3.0), false),
+    part(Group::Start, 14.0, Some(4.0), false),
+    part(Group::LeastMemory, 8.0, Some(6.0), false),
     part(Group::Instructions, 15.0, Some(8.0), false),
     part(Group::Get, 25.0, Some(7.0), true),
     part(Group::Post, 28.0, Some(8.0), true),
-    part(Group::Application, 12.0, Some(4.0), true),
+    part(Group::Application, 13.0, Some(4.0), true),
     part(Group::Scaling, 9.0, None, true),
-    part(Group::Density, 30.0, Some(6.0), false),
+    part(Group::Density, 22.0, Some(6.0), false),
 ];
 
 const fn part(group: Group, seconds: f64, quick_seconds: Option<f64>, every_round: bool) -> Part {

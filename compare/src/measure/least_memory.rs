@@ -2,6 +2,7 @@
 //!
 //! What is limited is the machine's memory, or the container's.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -18,8 +19,9 @@ const LIMIT_MAX: Duration = Duration::from_secs(30);
 /// The load.
 const REQUESTS: u32 = 200;
 const CONNECTIONS: u32 = 8;
-/// How often a start with the least memory must succeed, and one with less must fail.
-const CONFIRMATIONS: u32 = 2;
+/// How often a start with the least memory must succeed, and one with less must fail, after the search
+/// has found them so; in a full run and in a quick one.
+const CONFIRMATIONS: (u32, u32) = (2, 1);
 
 /// One sample, where memory can be limited.
 ///
@@ -29,8 +31,9 @@ pub fn measure(site: &Site) -> Result<Vec<Sample>> {
     let Some((least, most)) = site.substrate.memory_range() else { return Ok(Vec::new()) };
     let usual = works(site, most, LIMIT_MAX).with_context(|| format!("with {most} MiB"))?;
     let limit = (usual * PATIENCE).clamp(LIMIT_MIN, LIMIT_MAX);
+    let confirmations = if site.quick { CONFIRMATIONS.1 } else { CONFIRMATIONS.0 };
     let works = |memory_mib| works(site, memory_mib, limit).is_ok();
-    let memory_mib = least_that_works(least, most, works);
+    let memory_mib = least_that_works(least..=most, confirmations, works);
     let memory_mib = memory_mib.with_context(|| format!("with {most} MiB it works only sometimes"))?;
     let note = (memory_mib == least).then(|| format!("less than {least} MiB cannot be asked for there"));
     let sample = site.sample(Measure::LeastMemory, [(Metric::MemoryMib, f64::from(memory_mib))]);
@@ -52,9 +55,14 @@ fn works(site: &Site, memory_mib: u32, limit: Duration) -> Result<Duration> {
 }
 
 /// The least number in a range that works, confirmed together with its neighbour that does not.
-fn least_that_works(least: u32, most: u32, works: impl Fn(u32) -> bool) -> Option<u32> {
-    let always = |number| (0..CONFIRMATIONS).all(|_| works(number));
-    let ever = |number| (0..CONFIRMATIONS).any(|_| works(number));
+fn least_that_works(
+    range: RangeInclusive<u32>,
+    confirmations: u32,
+    works: impl Fn(u32) -> bool,
+) -> Option<u32> {
+    let (least, most) = range.into_inner();
+    let always = |number| (0..confirmations).all(|_| works(number));
+    let ever = |number| (0..confirmations).any(|_| works(number));
     let (mut low, mut high) = (least, most);
     while low < high {
         let middle = u32::midpoint(low, high);
@@ -75,10 +83,10 @@ mod tests {
 
     #[test]
     fn the_least_is_found_and_nothing_is_found_where_nothing_works() {
-        assert_eq!(least_that_works(8, 64, |mib| mib >= 13), Some(13));
-        assert_eq!(least_that_works(8, 64, |_| true), Some(8));
-        assert_eq!(least_that_works(8, 64, |mib| mib >= 64), Some(64));
-        assert_eq!(least_that_works(8, 64, |_| false), None);
+        assert_eq!(least_that_works(8..=64, CONFIRMATIONS.0, |mib| mib >= 13), Some(13));
+        assert_eq!(least_that_works(8..=64, CONFIRMATIONS.0, |_| true), Some(8));
+        assert_eq!(least_that_works(8..=64, CONFIRMATIONS.0, |mib| mib >= 64), Some(64));
+        assert_eq!(least_that_works(8..=64, CONFIRMATIONS.0, |_| false), None);
     }
 
     #[test]
@@ -89,6 +97,6 @@ mod tests {
             // The first try is of 36, far above what is needed.
             mib >= 13 && tries.get() != 1
         };
-        assert_eq!(least_that_works(8, 64, works), Some(13));
+        assert_eq!(least_that_works(8..=64, CONFIRMATIONS.0, works), Some(13));
     }
 }
