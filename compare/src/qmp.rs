@@ -1,6 +1,8 @@
-//! QEMU's monitor (QMP, docs/interop/qmp-spec): how many instructions a guest has executed.
+//! QEMU's monitor (QMP, docs/interop/qmp-spec): how many instructions a guest has executed, whether it
+//! rests, and when it runs at all.
 //!
-//! Under `-icount` QEMU counts them exactly, and `query-replay` tells the count. Nothing else is asked.
+//! Under `-icount` QEMU counts instructions exactly, and `query-replay` tells the count: as of when the
+//! processor last stopped executing, so it is true only of a guest that rests. Starts no guest.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -14,11 +16,13 @@ use serde_json::{Value, json};
 const LIMIT: Duration = Duration::from_secs(10);
 /// Longest message that is read.
 const MESSAGE_BYTES_MAX: u64 = 1 << 20;
-/// Time between two readings of a guest that may be at rest.
+/// Time between two looks at a guest that may be at rest.
 const REST: Duration = Duration::from_millis(5);
-/// Equal readings in a row that are taken for rest. Together they take longer than the 10 ms of silence
-/// after which a guest looks at its timers: what follows a request belongs to it, also on a busy host.
-const EQUAL_READINGS: u32 = 6;
+/// Looks in a row that must find it at rest, with the same count. Together they take longer than the 10 ms
+/// of silence after which a guest looks at its timers: what follows a request belongs to it.
+const LOOKS: u32 = 6;
+/// How `info registers` says that the processor waits for an interrupt.
+const HALTED: &str = "HLT=1";
 
 /// A monitor.
 pub struct Monitor(BufReader<UnixStream>);
@@ -42,39 +46,77 @@ impl Monitor {
         stream.set_read_timeout(Some(LIMIT))?;
         let mut monitor = Self(BufReader::new(stream));
         ensure!(monitor.message()?.get("QMP").is_some(), "{} is no monitor of QEMU", socket.display());
-        monitor.execute("qmp_capabilities")?;
+        monitor.execute(&[json!({ "execute": "qmp_capabilities" })])?;
         Ok(monitor)
     }
 
-    /// Instructions that the guest has executed so far.
+    /// The count when the guest rests: when its processor waits, with the same count, for some
+    /// milliseconds.
     ///
     /// # Errors
-    /// When QEMU does not count them.
-    pub fn instructions(&mut self) -> Result<u64> {
-        let answer = self.execute("query-replay")?;
-        answer["icount"].as_u64().context("QEMU does not count instructions: start it with -icount")
-    }
-
-    /// The count when the guest rests: when it stays the same for some milliseconds.
-    ///
-    /// # Errors
-    /// When it does not rest within `limit`.
+    /// When it does not rest within `limit`, or QEMU does not count.
     pub fn instructions_at_rest(&mut self, limit: Duration) -> Result<u64> {
         let begun = Instant::now();
-        let (mut last, mut equal) = (self.instructions()?, 0);
-        while equal < EQUAL_READINGS {
+        let (mut last, mut looks) = (None, 0);
+        while looks < LOOKS {
             ensure!(begun.elapsed() < limit, "the guest does not come to rest within {} s", limit.as_secs());
-            std::thread::sleep(REST);
-            let now = self.instructions()?;
-            equal = if now == last { equal + 1 } else { 0 };
+            let now = self.look()?;
+            looks = if now.is_some() && now == last { looks + 1 } else { 0 };
             last = now;
+            std::thread::sleep(REST);
         }
-        Ok(last)
+        last.context("the guest's count at rest is not known")
     }
 
-    fn execute(&mut self, command: &str) -> Result<Value> {
-        let line = format!("{}\n", json!({ "execute": command }));
-        self.0.get_mut().write_all(line.as_bytes()).context("QEMU's monitor is gone")?;
+    /// The count, if the processor waits for an interrupt now.
+    ///
+    /// # Errors
+    /// When QEMU does not count, or does not answer.
+    pub fn look(&mut self) -> Result<Option<u64>> {
+        let registers = json!({ "command-line": "info registers" });
+        let answers = self.execute(&[
+            json!({ "execute": "query-replay" }),
+            json!({ "execute": "human-monitor-command", "arguments": registers }),
+        ])?;
+        let count = answers[0]["icount"].as_u64();
+        let count = count.context("QEMU does not count instructions: start it with -icount")?;
+        let text = answers[1].as_str().context("QEMU does not tell the registers")?;
+        Ok(text.contains(HALTED).then_some(count))
+    }
+
+    /// Holds the guest and its clock.
+    ///
+    /// # Errors
+    /// When QEMU does not answer.
+    pub fn hold(&mut self) -> Result<()> {
+        self.execute(&[json!({ "execute": "stop" })]).map(drop)
+    }
+
+    /// Lets the guest go on.
+    ///
+    /// # Errors
+    /// When QEMU does not answer.
+    pub fn release(&mut self) -> Result<()> {
+        self.execute(&[json!({ "execute": "cont" })]).map(drop)
+    }
+
+    /// Waits until QEMU has looked at all its sockets so many times: its main loop does so once for each
+    /// question that it answers.
+    ///
+    /// # Errors
+    /// When QEMU does not answer.
+    pub fn rounds(&mut self, count: usize) -> Result<()> {
+        self.execute(&vec![json!({ "execute": "query-status" }); count]).map(drop)
+    }
+
+    /// What QEMU answers to each of these, which are sent together.
+    fn execute(&mut self, commands: &[Value]) -> Result<Vec<Value>> {
+        let text: String = commands.iter().map(|command| format!("{command}\n")).collect();
+        self.0.get_mut().write_all(text.as_bytes()).context("QEMU's monitor is gone")?;
+        commands.iter().map(|command| self.answer(command)).collect()
+    }
+
+    fn answer(&mut self, command: &Value) -> Result<Value> {
         loop {
             let mut message = self.message()?;
             if let Some(answer) = message.get_mut("return") {
@@ -82,7 +124,8 @@ impl Monitor {
             }
             // What is neither answer nor error is an event.
             if let Some(error) = message.get("error") {
-                bail!("QEMU refuses {command}: {}", error["desc"].as_str().unwrap_or("no reason given"));
+                let reason = error["desc"].as_str().unwrap_or("no reason given");
+                bail!("QEMU refuses {}: {reason}", command["execute"].as_str().unwrap_or_default());
             }
         }
     }
@@ -118,22 +161,31 @@ mod tests {
         Monitor::open(&socket)
     }
 
+    const GREETING: &str = "{\"QMP\":{}}\n";
+    const DONE: &str = "{\"return\":{}}\n";
+    const COUNT: &str = "{\"event\":\"RTC_CHANGE\"}\n{\"return\":{\"mode\":\"none\",\"icount\":42}}\n";
+
     #[test]
-    fn events_between_answers_are_passed_over() {
-        let answers: &[&str] = &[
-            "{\"QMP\":{}}\n",
-            "{\"return\":{}}\n",
-            "{\"event\":\"RTC_CHANGE\"}\n{\"return\":{\"mode\":\"none\",\"icount\":42}}\n",
-        ];
-        assert_eq!(monitor(answers).expect("a monitor").instructions().expect("a count"), 42);
+    fn only_the_count_of_a_waiting_processor_is_told_and_events_are_passed_over() {
+        let waits: &[&str] = &[GREETING, DONE, COUNT, "{\"return\":\"EIP=1 HLT=1\\r\\nES\"}\n"];
+        assert_eq!(monitor(waits).expect("a monitor").look().expect("a count"), Some(42));
+        let works: &[&str] = &[GREETING, DONE, COUNT, "{\"return\":\"EIP=1 HLT=0\\r\\nES\"}\n"];
+        assert_eq!(monitor(works).expect("a monitor").look().expect("a count"), None);
+    }
+
+    #[test]
+    fn a_qemu_that_does_not_count_is_told_apart_from_a_count_of_none() {
+        let answers: &[&str] =
+            &[GREETING, DONE, "{\"return\":{\"mode\":\"none\"}}\n", "{\"return\":\"HLT=1\"}\n"];
+        let error = monitor(answers).expect("a monitor").look().expect_err("no count").to_string();
+        assert_eq!(error, "QEMU does not count instructions: start it with -icount");
     }
 
     #[test]
     fn a_refusal_is_told_in_qemu_s_words() {
-        let answers: &[&str] =
-            &["{\"QMP\":{}}\n", "{\"return\":{}}\n", "{\"error\":{\"desc\":\"no such command\"}}\n"];
-        let error = monitor(answers).expect("a monitor").instructions().expect_err("refused").to_string();
-        assert_eq!(error, "QEMU refuses query-replay: no such command");
+        let answers: &[&str] = &[GREETING, DONE, "{\"error\":{\"desc\":\"no such command\"}}\n"];
+        let error = monitor(answers).expect("a monitor").hold().expect_err("refused").to_string();
+        assert_eq!(error, "QEMU refuses stop: no such command");
     }
 
     #[test]

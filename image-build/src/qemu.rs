@@ -61,6 +61,13 @@ pub enum Network {
         /// Hardware address of the guest's card.
         mac: [u8; 6],
     },
+    /// Another program on this host, one frame in each UDP datagram.
+    Datagrams {
+        /// Where QEMU reads.
+        own: SocketAddrV4,
+        /// Where the other program reads.
+        peer: SocketAddrV4,
+    },
 }
 
 /// Where the guest's serial line goes.
@@ -206,6 +213,7 @@ impl Network {
             Self::Tap { interface, mac } => {
                 (format!("tap,id=net0,ifname={interface},script=no,downscript=no"), Some(mac))
             }
+            Self::Datagrams { own, peer } => (format!("socket,id=net0,udp={peer},localaddr={own}"), None),
         };
         let mut device = format!("{},netdev=net0", machine.virtio("net"));
         if let Some([a, b, c, d, e, f]) = mac {
@@ -298,6 +306,14 @@ mod tests {
         let own = words(&launch(Machine::Q35));
         assert_eq!(value(&other, "-M"), value(&own, "-M"));
         assert_eq!(value(&other, "-cpu"), value(&own, "-cpu"));
+    }
+
+    #[test]
+    fn another_program_has_the_other_end_of_the_cable() {
+        let at = |text: &str| text.parse().expect("an address");
+        let network = Network::Datagrams { own: at("127.0.0.1:7"), peer: at("127.0.0.1:9") };
+        let words = words(&Launch { network, ..launch(Machine::Microvm) });
+        assert_eq!(value(&words, "-netdev"), "socket,id=net0,udp=127.0.0.1:9,localaddr=127.0.0.1:7");
     }
 
     #[test]

@@ -27,7 +27,10 @@ pub const HOST_FROM_GUEST: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
 /// Settings that spare a guest DHCP: the address that it would get.
 const ADDRESS: [(&str, &str); 2] = [("IP", "10.0.2.15/24"), ("GATEWAY", "10.0.2.2")];
 /// Under `-icount shift=0` an instruction takes 1 ns, and the counter goes up with each.
-const COUNTED_MHZ: u16 = 1000;
+pub const COUNTED_MHZ: u16 = 1000;
+/// What makes QEMU count instructions. Where it can emulate x2APIC (from 9.0), that reads the clock where
+/// counting forbids it ("Bad icount read").
+pub const COUNTED: [&str; 4] = ["-icount", "shift=0", "-cpu", "max,-x2apic"];
 
 /// Unikernels on one kind of machine.
 pub struct Hermit {
@@ -111,7 +114,7 @@ pub fn start_guest(context: &Context, mut launch: Launch, order: &Order) -> Resu
     launch.serial = Serial::Stdout;
     if let Some(socket) = &order.counted {
         let monitor = format!("unix:{},server=on,wait=off", socket.display());
-        launch.extra.extend(["-icount", "shift=0", "-qmp", &monitor].map(Into::into));
+        launch.extra.extend(COUNTED.iter().chain(&["-qmp", &monitor]).map(Into::into));
     }
     let command: Command = launch.command()?;
     let log = order.log();

@@ -22,6 +22,8 @@ use serde::{Deserialize, Serialize};
 use crate::compose::{self, Application};
 use crate::context::Context;
 
+pub use hermit::{COUNTED, COUNTED_MHZ};
+
 /// A program of the application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Program {
