@@ -24,6 +24,16 @@ const LOOKS: u32 = 6;
 /// How `info registers` says that the processor waits for an interrupt.
 const HALTED: &str = "HLT=1";
 
+/// QEMU's names of accesses to emulated devices' registers.
+const ACCESSES: [&str; 2] = ["memory_region_ops_read", "memory_region_ops_write"];
+/// How the log says that a device made one: a message-signalled interrupt is such a write.
+const BY_A_DEVICE: &str = " cpu -1 ";
+
+/// Whether a line of QEMU's log is about an access that the guest made.
+pub fn is_access_of_guest(line: &str) -> bool {
+    ACCESSES.iter().any(|name| line.contains(name)) && !line.contains(BY_A_DEVICE)
+}
+
 /// A monitor.
 pub struct Monitor(BufReader<UnixStream>);
 
@@ -98,6 +108,17 @@ impl Monitor {
     /// When QEMU does not answer.
     pub fn release(&mut self) -> Result<()> {
         self.execute(&[json!({ "execute": "cont" })]).map(drop)
+    }
+
+    /// Has QEMU write every access to an emulated device into its log, or not.
+    ///
+    /// # Errors
+    /// When this QEMU was built without it.
+    pub fn log_accesses(&mut self, on: bool) -> Result<()> {
+        let events = ACCESSES.map(
+            |name| json!({ "execute": "trace-event-set-state", "arguments": { "name": name, "enable": on } }),
+        );
+        self.execute(&events).map(drop)
     }
 
     /// Waits until QEMU has looked at all its sockets so many times: its main loop does so once for each
@@ -186,6 +207,16 @@ mod tests {
         let answers: &[&str] = &[GREETING, DONE, "{\"error\":{\"desc\":\"no such command\"}}\n"];
         let error = monitor(answers).expect("a monitor").hold().expect_err("refused").to_string();
         assert_eq!(error, "QEMU refuses stop: no such command");
+    }
+
+    #[test]
+    fn a_device_s_interrupt_is_no_access_of_the_guest() {
+        let line =
+            |cpu, name| format!("{name} cpu {cpu} mr 0x56 addr 0xfee000b0 value 0x0 size 4 name 'apic-msi'");
+        assert!(is_access_of_guest(&line("0", "memory_region_ops_write")));
+        assert!(is_access_of_guest(&line("0", "7@1.5:memory_region_ops_read")));
+        assert!(!is_access_of_guest(&line("-1", "memory_region_ops_write")));
+        assert!(!is_access_of_guest(&line("0", "virtio_notify")));
     }
 
     #[test]

@@ -53,7 +53,8 @@ pub enum Measure {
     Idle,
     /// [`Metric::Instances`] of vote in 1 GiB of the host's memory.
     Density,
-    /// Guest instructions ([`Metric::Instructions`]) for one of these.
+    /// Guest instructions ([`Metric::Instructions`]) for one of these, and accesses to emulated devices
+    /// ([`Metric::DeviceAccesses`]).
     Instructions {
         /// What was counted.
         of: Counted,
@@ -157,6 +158,8 @@ pub enum Metric {
     Instances,
     /// Guest instructions.
     Instructions,
+    /// Reads and writes of emulated devices' registers by the guest.
+    DeviceAccesses,
 }
 
 impl Metric {

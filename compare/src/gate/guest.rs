@@ -67,13 +67,12 @@ impl Guest {
         let mut launch = Launch::new("vote", image, machine, Accelerator::Tcg { mhz: COUNTED_MHZ });
         launch.network = Network::Datagrams { own: other, peer: own };
         launch.command_line.environment.extend(settings());
-        let ioeventfd = match machine {
-            Machine::Q35 => "virtio-net-pci.ioeventfd=off",
-            Machine::Microvm => "virtio-mmio.ioeventfd=off",
-        };
         launch.extra.extend(COUNTED.iter().chain(&SENT_BY_TIMER).map(Into::into));
         let qmp = format!("unix:{},server=on,wait=off", monitor.display());
-        launch.extra.extend(["-global", ioeventfd, "-object", GATHERED, "-S", "-qmp", &qmp].map(Into::into));
+        if machine == Machine::Microvm {
+            launch.extra.extend(["-global", "virtio-mmio.ioeventfd=off"].map(Into::into));
+        }
+        launch.extra.extend(["-object", GATHERED, "-S", "-qmp", &qmp].map(Into::into));
         let child = Child::start(context, &launch.command()?, &log)?;
         let started = || -> Result<Self> {
             let (monitor, peer) = (Monitor::open(&monitor)?, Peer::new(socket)?);

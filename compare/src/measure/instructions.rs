@@ -1,4 +1,5 @@
-//! Guest instructions per boot, GET and POST, with 16 connections at a time.
+//! Guest instructions per boot, GET and POST, and accesses to emulated devices per GET and POST, with 16
+//! connections at a time.
 //!
 //! The median of some runs: how many requests a guest finds at once, and so what each takes, depends on
 //! the host. What does not depend on it is gated, see `gate`.
@@ -9,14 +10,14 @@ use super::Site;
 use crate::counted::{self, CountedVote};
 use crate::load::{self, Shape};
 use crate::record::{Counted, Measure, Metric, Sample};
+use crate::statistics;
 
 /// Runs of each load, in a full run and in a quick one.
 const RUNS: (usize, usize) = (5, 3);
-/// Requests of a run.
+/// Requests of a run, and of the one in which QEMU reports each access to a device.
 const REQUESTS: u32 = 1600;
+const REQUESTS_REPORTED: u32 = 320;
 const CONNECTIONS: u32 = 16;
-/// How long a guest may take to come to rest.
-const REST_LIMIT: std::time::Duration = std::time::Duration::from_secs(20);
 
 /// A sample for each thing that is counted, where a guest's instructions can be.
 ///
@@ -35,23 +36,29 @@ fn count(site: &Site, vote: &mut CountedVote, of: Counted) -> Result<Sample> {
     let Some((method, keep_alive)) = counted::kind(of) else {
         return Ok(site.sample(measure, [(Metric::Instructions, vote.boot as f64)]));
     };
-    let shape = Shape { host: vote.host, method, keep_alive, connections: CONNECTIONS, requests: REQUESTS };
+    let shape = |requests| Shape { host: vote.host, method, keep_alive, connections: CONNECTIONS, requests };
+    let (shape, reported) = (shape(REQUESTS), shape(REQUESTS_REPORTED));
+    let load = |shape| load::closed_loop(site.context, site.directory, shape)?.finish();
     let runs = if site.quick { RUNS.1 } else { RUNS.0 };
     let mut counts = Vec::new();
     // The first run warms up.
     for _ in 0..=runs {
-        let before = vote.monitor.instructions_at_rest(REST_LIMIT)?;
-        let outcome = load::closed_loop(site.context, site.directory, shape)?.finish()?;
+        let (outcome, count) = vote.count(|| load(shape))?;
         if let Some(flaw) = outcome.flaw {
             return Ok(site.voided(measure, flaw));
         }
-        counts.push((vote.monitor.instructions_at_rest(REST_LIMIT)? - before) as f64 / f64::from(REQUESTS));
+        counts.push(count as f64 / f64::from(REQUESTS));
     }
-    let counts = counts.split_off(1);
-    let median = crate::statistics::summary(&counts).map_or(0.0, |summary| summary.median);
-    let sample = site.sample(measure, [(Metric::Instructions, median)]);
+    let median = statistics::summary(&counts.split_off(1)).map_or(0.0, |summary| summary.median);
+    let (outcome, accesses) = vote.count_accesses(|| load(reported))?;
+    if let Some(flaw) = outcome.flaw {
+        return Ok(site.voided(measure, flaw));
+    }
+    let accesses = accesses as f64 / f64::from(REQUESTS_REPORTED);
+    let metrics = [(Metric::Instructions, median), (Metric::DeviceAccesses, accesses)];
+    let about = if vote.has_own_store { "; store, worker and result page are in the count" } else { "" };
     Ok(Sample {
-        note: Some(format!("median of {runs} runs of {REQUESTS} requests, {CONNECTIONS} at a time")),
-        ..sample
+        note: Some(format!("median of {runs} runs of {REQUESTS} requests, {CONNECTIONS} at a time{about}")),
+        ..site.sample(measure, metrics)
     })
 }

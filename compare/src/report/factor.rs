@@ -87,7 +87,13 @@ pub fn execution(results: &Results, id: &str) -> Option<Execution> {
 }
 
 fn is_counted(measure: &Measure, metric: Metric) -> bool {
-    let counts = [Metric::Bytes, Metric::CompressedBytes, Metric::Instructions, Metric::Instances];
+    let counts = [
+        Metric::Bytes,
+        Metric::CompressedBytes,
+        Metric::Instructions,
+        Metric::DeviceAccesses,
+        Metric::Instances,
+    ];
     *measure == Measure::LeastMemory || counts.contains(&metric)
 }
 

@@ -125,6 +125,7 @@ pub fn metric(metric: Metric) -> &'static str {
         Metric::CorePercent => "of one core",
         Metric::Instances => "instances",
         Metric::Instructions => "instructions",
+        Metric::DeviceAccesses => "device accesses",
     }
 }
 
@@ -138,6 +139,9 @@ pub fn capital(text: &str) -> String {
 pub fn figure(measure: &Measure, metric: Metric) -> String {
     match measure {
         Measure::Size | Measure::Load(_) => format!("{}: {}", self::measure(measure), self::metric(metric)),
+        Measure::Instructions { of } if metric == Metric::DeviceAccesses => {
+            counted(*of).replacen(self::metric(Metric::Instructions), self::metric(metric), 1)
+        }
         _ => self::measure(measure),
     }
 }

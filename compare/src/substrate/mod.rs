@@ -105,7 +105,8 @@ pub struct Order<'a> {
     pub memory_mib: Option<u32>,
     /// Where its log goes, in a file of the instance's name.
     pub directory: &'a Path,
-    /// For a virtual machine: count instructions, with QEMU's monitor (QMP) at this socket.
+    /// For a virtual machine: count instructions, with QEMU's monitor (QMP) at this socket, and QEMU's log
+    /// at the same path with the ending `log`.
     pub counted: Option<PathBuf>,
 }
 
