@@ -53,10 +53,14 @@ pub fn ensure(context: &Context) -> Result<PathBuf> {
     process::forget_build_settings(&mut cargo).current_dir(&context.workspace.root);
     cargo.args(["install", "oha", "--version", VERSION, "--locked", "--quiet"]);
     cargo.args(["--no-default-features", "--features", "rustls", "--root"]).arg(context.artifacts("tools")?);
+    // There, so that a build that is interrupted goes on where it was.
+    let build = context.artifacts("oha-build")?;
+    cargo.arg("--target-dir").arg(&build);
     for setting in PROFILE {
         cargo.args(["--config", setting]);
     }
     process::output(&mut cargo, "building oha")?;
+    fs::remove_dir_all(&build).with_context(|| format!("cannot remove {}", build.display()))?;
     program(context)?.context("cargo built oha, but not where it was told")
 }
 
