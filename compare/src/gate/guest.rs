@@ -2,8 +2,8 @@
 //!
 //! What reaches the guest reaches it at once, while it rests, and what it says is answered when it rests
 //! again. So a count does not depend on which of the host's threads comes first. In 20 runs on a quiet
-//! host and 20 beside two busy loops on two cores, boots were equal and requests within 0.13%. This is not how the network behaves under a load; see
-//! `measure::instructions` for that.
+//! host and 20 beside two busy loops on two cores, boots were equal and requests within 0.13%.
+//! This is not how the network behaves under a load; see `measure::instructions` for that.
 
 use std::time::{Duration, Instant};
 
