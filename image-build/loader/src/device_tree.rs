@@ -9,17 +9,20 @@ use vm_fdt::{Error, FdtWriter};
 
 use crate::start_info::StartInfo;
 
-/// Writes the tree.
-pub fn write(info: &StartInfo) -> Result<&'static [u8], Error> {
+/// Writes the tree. Memory below `free_start` is left out: the loader and the program lie there. The
+/// kernel would leave out the rest of the program's last 2 MiB as well, if it were not told of a piece
+/// that begins behind the program.
+pub fn write(info: &StartInfo, free_start: u64) -> Result<&'static [u8], Error> {
     let mut writer = FdtWriter::new()?;
     let root = writer.begin_node("")?;
     writer.property_string("compatible", "hermit,pvh")?;
     writer.property_u32("#address-cells", 2)?;
     writer.property_u32("#size-cells", 2)?;
-    for piece in info.memory() {
-        let node = writer.begin_node(&format!("memory@{:x}", piece.start))?;
+    for piece in info.memory().filter(|piece| piece.end > free_start) {
+        let start = piece.start.max(free_start);
+        let node = writer.begin_node(&format!("memory@{start:x}"))?;
         writer.property_string("device_type", "memory")?;
-        writer.property_array_u64("reg", &[piece.start, piece.end - piece.start])?;
+        writer.property_array_u64("reg", &[start, piece.end - start])?;
         writer.end_node(node)?;
     }
     if let Some(rsdp) = info.rsdp {

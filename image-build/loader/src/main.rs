@@ -32,7 +32,9 @@ use crate::start_info::StartInfo;
 
 global_asm!(include_str!("boot.s"), main = sym loader_main);
 
-/// Pages that the kernel maps its own memory with; the program's end is rounded up to one.
+/// Pages that the kernel's memory consists of; what is free begins at the first one behind the program.
+const PAGE_BYTES: u64 = 4 << 10;
+/// Pages that the kernel maps its own memory with; it takes the program to end with one.
 const LARGE_PAGE_BYTES: u64 = 2 << 20;
 /// What the kernel sets aside before it has a heap (4 MiB and page tables), and the 4 MiB of which it
 /// makes its least heap; below that it stops with a panic.
@@ -63,13 +65,14 @@ unsafe fn start(start_info: u64) -> Result<Infallible, Error> {
     // SAFETY: the caller's promise.
     let info = unsafe { StartInfo::read(start_info)? };
     let handoff = Handoff::read()?;
-    let free_start = handoff.end.next_multiple_of(LARGE_PAGE_BYTES);
+    let free_start = handoff.end.next_multiple_of(PAGE_BYTES);
     let free_end = memory_end(&info, &handoff, free_start)?;
-    let tree = device_tree::write(&info)?;
+    let tree = device_tree::write(&info, free_start)?;
     let boot_info = BootInfo {
         hardware_info: HardwareInfo {
-            // From the program's end: what lies before it does not count as the kernel's to keep free.
-            phys_addr_range: free_start..free_end,
+            // From the end of the program's pages: what lies before it does not count as the kernel's
+            // to keep free.
+            phys_addr_range: handoff.end.next_multiple_of(LARGE_PAGE_BYTES)..free_end,
             serial_port_base: SerialPortBase::new(port::SERIAL),
             device_tree: DeviceTreeAddress::new(tree.as_ptr() as u64),
         },
