@@ -57,7 +57,7 @@ fn too_little_memory_is_told_with_what_would_do() {
     let launch = Launch { memory_mib: 8, ..launch(Machine::Microvm) };
     let (verdict, said) = run(launch.command().expect("a command"));
     assert_eq!(verdict, Verdict::Failure);
-    assert_eq!(said, "[LOADER] error: 8 MiB of memory are too little: give the machine at least 13 MiB\n");
+    assert_eq!(said, "[LOADER] error: 8 MiB of memory are too little: give the machine at least 11 MiB\n");
 }
 
 #[test]
