@@ -11,6 +11,7 @@ extern crate std;
 
 pub mod assets;
 pub mod connections;
+pub mod disk;
 pub mod entropy;
 #[cfg(target_os = "hermit")]
 pub mod hermit;
@@ -32,6 +33,7 @@ pub mod store_backed;
 pub mod store_client;
 
 pub use connections::{ConnectionId, Connections};
+pub use disk::Disk;
 pub use entropy::Entropy;
 pub use service::{Context, Endpoints, Listener, Origin, Peer, Service, Target};
 pub use settings::Settings;

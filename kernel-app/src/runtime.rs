@@ -15,6 +15,7 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::connections::{ConnectionId, Connections};
+use crate::disk::Disk;
 use crate::entropy::Entropy;
 use crate::network::{Event, ListenError, Network};
 use crate::service::{Context, Endpoints, Origin, Peer, Service, Target};
@@ -30,6 +31,7 @@ const MEMORY_ROUNDS_MAX: usize = 8;
 pub struct Runtime<N> {
     network: N,
     connections: Connections,
+    disk: Option<Box<dyn Disk>>,
     events: Vec<Event>,
     node: Node,
 }
@@ -47,6 +49,8 @@ struct Node {
 pub enum StartError {
     /// A port cannot be listened on.
     Listen(ListenError),
+    /// A service must not run.
+    Service(String),
     /// A `memory://` peer that is not in this image.
     NoSuchService {
         /// Name of the service that has the peer.
@@ -64,6 +68,7 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Listen(error) => error.fmt(f),
+            Self::Service(reason) => f.write_str(reason),
             Self::NoSuchService { service, peer, wanted, listener } => write!(
                 f,
                 "{service} wants its {peer} at memory://{wanted}, but this image has no service \
@@ -101,7 +106,32 @@ impl<N: Network> Runtime<N> {
             }
         }
         let node = Node { services, peers, pipes: Pipes::default() };
-        Ok(Self { network, connections: Connections::new(), events: Vec::new(), node })
+        Ok(Self { network, connections: Connections::new(), disk: None, events: Vec::new(), node })
+    }
+
+    /// Gives the node its disk.
+    pub fn with_disk(mut self, disk: Box<dyn Disk>) -> Self {
+        self.disk = Some(disk);
+        self
+    }
+
+    /// Starts the services. Comes once, before the first turn.
+    ///
+    /// # Errors
+    /// [`StartError::Service`], when one of them must not run.
+    pub fn start(
+        &mut self,
+        now: Instant,
+        unix_time: Duration,
+        entropy: &mut dyn Entropy,
+    ) -> Result<(), StartError> {
+        let Self { connections, disk, node, .. } = self;
+        let disk = disk.as_mut().map(|disk| &mut **disk as &mut dyn Disk);
+        let mut context = Context { now, unix_time, entropy, connections, disk };
+        node.services
+            .iter_mut()
+            .try_for_each(|service| service.start(&mut context))
+            .map_err(StartError::Service)
     }
 
     /// One turn: what arrived goes to the services, what they wrote goes out. Returns when the next
@@ -109,7 +139,8 @@ impl<N: Network> Runtime<N> {
     pub fn turn(&mut self, now: Instant, unix_time: Duration, entropy: &mut dyn Entropy) -> Option<Instant> {
         self.connections.begin_turn(now);
         self.network.poll(now, &mut self.connections, &mut self.events);
-        let mut context = Context { now, unix_time, entropy, connections: &mut self.connections };
+        let disk = self.disk.as_mut().map(|disk| &mut **disk as &mut dyn Disk);
+        let mut context = Context { now, unix_time, entropy, connections: &mut self.connections, disk };
         for event in self.events.drain(..) {
             self.node.dispatch(event, &mut context);
             context.connections.relieve_memory();
@@ -120,7 +151,8 @@ impl<N: Network> Runtime<N> {
         if work_left {
             return Some(now);
         }
-        [self.network.next_deadline(now), self.node.next_deadline()].into_iter().flatten().min()
+        let disk = self.disk.as_ref().and_then(|disk| disk.next_deadline());
+        [self.network.next_deadline(now), self.node.next_deadline(), disk].into_iter().flatten().min()
     }
 
     /// Sleeps until something arrives or `deadline` passes; without one, until something arrives.

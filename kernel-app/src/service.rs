@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::connections::{ConnectionId, Connections};
+use crate::disk::Disk;
 use crate::entropy::Entropy;
 use wire::Instant;
 
@@ -20,6 +21,14 @@ pub trait Service {
 
     /// The ports to listen on and the peers to stay connected to. Asked once, before anything else.
     fn endpoints(&self) -> Endpoints;
+
+    /// Called once, after `endpoints` and before any event: the place to read what the disk holds.
+    ///
+    /// # Errors
+    /// Why the program must not run, in one line that tells how to mend it.
+    fn start(&mut self, _context: &mut Context<'_>) -> Result<(), String> {
+        Ok(())
+    }
 
     /// A connection was accepted, or a peer was reached.
     fn opened(&mut self, connection: ConnectionId, origin: Origin, context: &mut Context<'_>);
@@ -48,6 +57,8 @@ pub struct Context<'a> {
     pub entropy: &'a mut dyn Entropy,
     /// The node's connection table.
     pub connections: &'a mut Connections,
+    /// The node's disk, if it has one.
+    pub disk: Option<&'a mut dyn Disk>,
 }
 
 /// What a service listens on and connects to.

@@ -128,6 +128,6 @@ impl<S: Service> Stage<S> {
     fn call(&mut self, act: impl FnOnce(&mut S, &mut Context<'_>)) {
         let Self { service, connections, now, dice } = self;
         let unix_time = Duration::from_secs(1_700_000_000);
-        act(service, &mut Context { now: *now, unix_time, entropy: dice, connections });
+        act(service, &mut Context { now: *now, unix_time, entropy: dice, connections, disk: None });
     }
 }

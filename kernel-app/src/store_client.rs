@@ -377,6 +377,7 @@ mod tests {
                 unix_time: Duration::ZERO,
                 entropy: &mut NoEntropy,
                 connections: &mut self.connections,
+                disk: None,
             };
             act(&mut self.client, &mut context, &mut self.outcomes)
         }

@@ -89,7 +89,7 @@ impl Node {
     fn with<T>(&mut self, call: impl FnOnce(&mut HttpServer, &mut Echo, &mut Context<'_>) -> T) -> T {
         let unix_time = Duration::ZERO;
         let (now, connections) = (self.now, &mut self.connections);
-        let mut context = Context { now, unix_time, entropy: &mut NoEntropy, connections };
+        let mut context = Context { now, unix_time, entropy: &mut NoEntropy, connections, disk: None };
         call(&mut self.server, &mut self.handler, &mut context)
     }
 

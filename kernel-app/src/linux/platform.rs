@@ -63,7 +63,7 @@ impl From<SettingError> for Failure {
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         let status = match error {
-            StartError::Listen(_) => STATUS_CANNOT_START,
+            StartError::Listen(_) | StartError::Service(_) => STATUS_CANNOT_START,
             StartError::NoSuchService { .. } => STATUS_BAD_SETTING,
         };
         Self { status, message: error.to_string() }
@@ -86,6 +86,10 @@ fn serve(mut runtime: Runtime<LinuxNetwork>) -> i32 {
     let clock = LinuxClock::new();
     let mut entropy = LinuxEntropy::default();
     log::info!("running as a Linux process, pid {}", std::process::id());
+    if let Err(error) = runtime.start(clock.now(), clock.unix_time(), &mut entropy) {
+        log::error!("{error}");
+        return STATUS_CANNOT_START;
+    }
     while !runtime.network_mut().must_stop() {
         let due = runtime.turn(clock.now(), clock.unix_time(), &mut entropy);
         runtime.wait(clock.now(), due);

@@ -93,7 +93,7 @@ impl Simulation {
         let index = self.nodes.len();
         let hardware_address = ether::hardware_address(index);
         let mut node = Node::new(name, address, hardware_address, Box::new(boot), self.random.fork());
-        node.start(self.now)?;
+        node.start(self.now, self.unix_time())?;
         self.nodes.push(node);
         Ok(NodeId(index))
     }
@@ -165,7 +165,8 @@ impl Simulation {
     /// # Errors
     /// When its services cannot be started.
     pub fn restart(&mut self, node: NodeId) -> Result<(), NodeError> {
-        self.nodes[node.0].start(self.now)
+        let unix_time = self.unix_time();
+        self.nodes[node.0].start(self.now, unix_time)
     }
 
     /// Whether a node is up.
@@ -225,13 +226,17 @@ impl Simulation {
         self.now = end;
     }
 
+    fn unix_time(&self) -> Duration {
+        UNIX_TIME_START + Duration::from_micros(self.now.as_micros())
+    }
+
     fn next_event(&self) -> Option<Instant> {
         let turns = self.nodes.iter().filter_map(Node::due).min();
         [turns, self.ether.next_arrival()].into_iter().flatten().min()
     }
 
     fn turn(&mut self, index: usize) {
-        let unix_time = UNIX_TIME_START + Duration::from_micros(self.now.as_micros());
+        let unix_time = self.unix_time();
         let nodes = self.nodes.len();
         for frame in self.nodes[index].turn(self.now, unix_time) {
             self.ether.send(index, &frame, nodes, self.now);

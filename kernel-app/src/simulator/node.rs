@@ -67,7 +67,7 @@ impl Node {
     }
 
     /// Starts with new services and an empty network, as after a power cut.
-    pub fn start(&mut self, now: Instant) -> Result<(), NodeError> {
+    pub fn start(&mut self, now: Instant, unix_time: Duration) -> Result<(), NodeError> {
         let cidr = format!("{}/24", self.address);
         let config = StackConfig {
             hardware_address: self.hardware_address,
@@ -77,7 +77,9 @@ impl Node {
         };
         let network =
             SmoltcpNetwork::new(SimulatedDevice::default(), &config, now).map_err(NodeError::Address)?;
-        self.runtime = Some(Runtime::new(network, (self.boot)()).map_err(NodeError::Start)?);
+        let mut runtime = Runtime::new(network, (self.boot)()).map_err(NodeError::Start)?;
+        runtime.start(now, unix_time, &mut self.random).map_err(NodeError::Start)?;
+        self.runtime = Some(runtime);
         self.wake(now);
         Ok(())
     }

@@ -48,6 +48,7 @@ impl Bench {
             unix_time: Duration::from_micros(1_700_000_000_000_042),
             entropy: &mut FixedEntropy,
             connections: &mut self.connections,
+            disk: None,
         };
         call(&mut self.store, &mut context)
     }

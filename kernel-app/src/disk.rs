@@ -1,0 +1,67 @@
+//! The contract between a service and a substrate's disk: sectors that outlive the machine.
+//!
+//! Knows no file system and no format. Implementations: virtio-blk on Hermit, a file on Linux, a disk
+//! that can tear and lose writes in the simulator.
+
+use core::fmt;
+
+use wire::Instant;
+
+/// Bytes of a sector, the unit of every address and every length here (virtio 1.2, section 5.2.4).
+pub const SECTOR_BYTES: usize = 512;
+/// Most bytes of one write.
+pub const WRITE_BYTES_MAX: usize = 128 * 1024;
+
+/// A disk that did not do what it was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiskError {
+    /// The device or the file reports an error. What a failed write has changed is unknown.
+    Failed,
+    /// What holds the disk has no space left.
+    NoSpace,
+    /// The sectors are beyond the end of the disk.
+    OutOfRange,
+}
+
+impl fmt::Display for DiskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Failed => "Input/output error",
+            Self::NoSpace => "No space left on device",
+            Self::OutOfRange => "Beyond the end of the disk",
+        })
+    }
+}
+
+impl core::error::Error for DiskError {}
+
+/// One disk. There is at most one write at a time, and its end is asked for.
+pub trait Disk {
+    /// How many sectors it has.
+    fn sectors(&self) -> u64;
+
+    /// Reads whole sectors, and waits for them: for a service's start, not for its turns.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn read(&mut self, sector: u64, into: &mut [u8]) -> Result<(), DiskError>;
+
+    /// Starts to write whole sectors, at most [`WRITE_BYTES_MAX`] bytes, and to flush them. `data` is
+    /// copied. Must not be called while a write is under way.
+    ///
+    /// Until [`Disk::outcome`] says that it succeeded, each of the sectors may hold the old bytes, the
+    /// new ones or neither; afterwards they hold the new ones, whatever happens to the machine.
+    fn write(&mut self, sector: u64, data: &[u8], now: Instant);
+
+    /// The end of the write under way, told once; none while there is no write or it goes on.
+    fn outcome(&mut self, now: Instant) -> Option<Result<(), DiskError>>;
+
+    /// Whether a write is under way, or its outcome was not asked for yet.
+    fn is_busy(&self) -> bool;
+
+    /// When the write under way will have ended, where the substrate knows; elsewhere its end wakes
+    /// the loop.
+    fn next_deadline(&self) -> Option<Instant> {
+        None
+    }
+}
