@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use image_build::accelerator::Choice;
 use image_build::process;
 
-use crate::{conductor, gate};
+use crate::{budget, conductor, gate};
 
 /// Measures the application as unikernels, Linux machines, containers and processes, and writes a report.
 #[derive(Parser)]
@@ -63,6 +63,12 @@ enum Command {
         #[arg(long)]
         update: bool,
     },
+    /// Tells what the guest instructions of a GET and a POST are spent on, layer by layer
+    Budget {
+        /// Name the functions, too, that take most
+        #[arg(long, default_value_t = 0, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(0..=200))]
+        functions: u16,
+    },
     /// Measures what a run has planned (for `cargo compare`)
     #[command(hide = true)]
     Measure {
@@ -99,6 +105,7 @@ fn dispatch(command: Command) -> Result<()> {
     match command {
         Command::Report { directory, baseline } => conductor::report(directory, baseline.as_deref()),
         Command::Instructions { update } => gate::run(update),
+        Command::Budget { functions } => budget::run(usize::from(functions)),
         Command::Measure { directory, original, accel } => conductor::measure(&directory, original, accel),
         Command::ExecBound { parent, program, arguments } => {
             process::exec_bound(parent, &program, &arguments)

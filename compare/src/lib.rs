@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 #![cfg(not(target_os = "hermit"))]
 
+mod budget;
 pub mod child;
 pub mod cli;
 pub mod client;
@@ -23,3 +24,4 @@ pub mod results;
 mod run_dir;
 pub mod statistics;
 pub mod substrate;
+mod trace;

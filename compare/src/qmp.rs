@@ -121,6 +121,29 @@ impl Monitor {
         self.execute(&events).map(drop)
     }
 
+    /// Has QEMU write each instruction that the guest executes into its log, or not.
+    ///
+    /// # Errors
+    /// When this QEMU cannot execute them one by one.
+    pub fn log_instructions(&mut self, on: bool) -> Result<()> {
+        let one_by_one = if on { "on" } else { "off" };
+        // The newer name (QEMU 8.1), then the older one. QEMU tells of a command that it does not know.
+        let mut refusal = self.human(&format!("one-insn-per-tb {one_by_one}"))?;
+        if !refusal.is_empty() {
+            refusal = self.human(&format!("singlestep {one_by_one}"))?;
+        }
+        ensure!(refusal.is_empty(), "QEMU does not execute instruction by instruction: {refusal}");
+        self.human(if on { "log exec,nochain" } else { "log none" }).map(drop)
+    }
+
+    /// What QEMU answers to a command of its monitor for people.
+    fn human(&mut self, command: &str) -> Result<String> {
+        let arguments = json!({ "command-line": command });
+        let answers =
+            self.execute(&[json!({ "execute": "human-monitor-command", "arguments": arguments })])?;
+        Ok(answers[0].as_str().unwrap_or_default().trim().to_owned())
+    }
+
     /// Waits until QEMU has looked at all its sockets so many times: its main loop does so once for each
     /// question that it answers.
     ///

@@ -22,9 +22,12 @@ use crate::toolchain::{HERMIT_TARGET, Toolchain};
 use crate::workspace::Workspace;
 
 /// Where programs are placed: the first 2 MiB boundary above the loader.
-const PROGRAM_START: u64 = 2 << 20;
+pub const PROGRAM_START: u64 = 2 << 20;
 /// The program of the probe: `mov edx, 0xf4; mov eax, 1; out dx, eax; hlt` ends QEMU with success.
 const PROBE_CODE: [u8; 12] = [0xba, 0xf4, 0, 0, 0, 0xb8, 1, 0, 0, 0, 0xef, 0xf4];
+
+/// The profile of images.
+const PROFILE: &str = "release";
 
 /// A bootable file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +53,7 @@ pub fn build(workspace: &Workspace, names: &[impl AsRef<str>]) -> Result<Vec<Ima
         ensure!(budgets.contains_key(*name), "there is no image {name}: give one of {}", known.join(", "));
     }
     let loader = Loader::parse(&fs::read(loader::ensure(workspace, &toolchain)?)?)?;
-    let programs = compile(workspace, &names)?;
+    let programs = compile(workspace, &names, PROFILE)?;
     let state = workspace.state()?;
     names
         .iter()
@@ -81,6 +84,17 @@ pub fn from_program(workspace: &Workspace, elf: &Path, image: &Path) -> Result<I
     let loader = Loader::parse(&fs::read(loader::ensure(workspace, &toolchain)?)?)?;
     let name = elf.file_stem().and_then(|name| name.to_str()).context("the program's name is not UTF-8")?;
     make(&loader, elf, name, image)
+}
+
+/// Builds one program in another profile than that of images; the program's ELF file.
+///
+/// # Errors
+/// When the set-up or the build fails.
+pub fn program(workspace: &Workspace, name: &str, profile: &str) -> Result<PathBuf> {
+    setup::ensure(workspace)?;
+    let programs = compile(workspace, &[name], profile)?;
+    let program = programs.into_iter().find(|(built, _)| built == name);
+    Ok(program.with_context(|| format!("the package {name} has no program of its name"))?.1)
 }
 
 /// An image that ends QEMU with success as soon as it runs.
@@ -131,10 +145,17 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 /// Runs cargo and returns the executables that it built, by the names of their targets.
-fn compile(workspace: &Workspace, names: &[&str]) -> Result<Vec<(String, PathBuf)>> {
+fn compile(workspace: &Workspace, names: &[&str], profile: &str) -> Result<Vec<(String, PathBuf)>> {
     let step = Step::start(format!("Building {} for Hermit", names.join(", ")));
     let mut cargo = Command::new("cargo");
-    cargo.current_dir(&workspace.root).args(["build", "--release", "--quiet", "--target", HERMIT_TARGET]);
+    cargo.current_dir(&workspace.root).args([
+        "build",
+        "--profile",
+        profile,
+        "--quiet",
+        "--target",
+        HERMIT_TARGET,
+    ]);
     cargo.args(["--message-format", "json-render-diagnostics"]);
     for name in names {
         cargo.args(["--package", name]);

@@ -5,6 +5,7 @@
 //! host and 20 beside two busy loops on two cores, boots were equal and requests within 0.13%.
 //! This is not how the network behaves under a load; see `measure::instructions` for that.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -17,13 +18,16 @@ use crate::child::{self, Child};
 use crate::context::Context;
 use crate::qmp::Monitor;
 use crate::record::Method;
-use crate::substrate::{COUNTED, COUNTED_MHZ, Substrate};
+use crate::substrate::{COUNTED, COUNTED_MHZ};
+use crate::trace::{self, Trace};
 
 /// Connections at the same time.
 const CONNECTIONS: usize = 16;
 /// Batches of requests, after some that warm the service up.
 const BATCHES: usize = 12;
 const WARM_UP: usize = 3;
+/// Batches whose instructions are traced: each is a line of a file.
+const BATCHES_TRACED: usize = 2;
 /// How long one turn of the guest may take, its boot included.
 const TURN_LIMIT: Duration = Duration::from_secs(60);
 /// Turns until everything must be said.
@@ -47,19 +51,20 @@ pub struct Guest {
     monitor: Monitor,
     peer: Peer,
     count: u64,
+    /// QEMU's own log.
+    log: PathBuf,
     _child: Child,
     _directory: TempDir,
 }
 
 impl Guest {
-    /// Boots the vote service of `substrate` on `machine`, until it has found the store and waits for
+    /// Boots the vote service in `image` on `machine`, until it has found the store and waits for
     /// requests.
     ///
     /// # Errors
     /// When it does not get there; with its log.
-    pub fn boot(context: &Context, substrate: &dyn Substrate, machine: Machine) -> Result<Self> {
-        let image = substrate.shipped().into_iter().next().context("the vote service has not been built")?;
-        let log = context.artifacts("instructions")?.join("vote.log");
+    pub fn boot(context: &Context, image: PathBuf, machine: Machine) -> Result<Self> {
+        let serial = context.artifacts("instructions")?.join("vote.log");
         // The path of a socket may have some hundred bytes; an artifact's may have more.
         let directory = tempfile::tempdir().context("no directory for the monitor's socket")?;
         let monitor = directory.path().join("qmp");
@@ -72,15 +77,17 @@ impl Guest {
         if machine == Machine::Microvm {
             launch.extra.extend(["-global", "virtio-mmio.ioeventfd=off"].map(Into::into));
         }
-        launch.extra.extend(["-object", GATHERED, "-S", "-qmp", &qmp].map(Into::into));
-        let child = Child::start(context, &launch.command()?, &log)?;
+        launch.extra.extend(["-object", GATHERED, "-S", "-qmp", &qmp, "-D"].map(Into::into));
+        let log = directory.path().join("qemu.log");
+        launch.extra.push(log.clone().into());
+        let child = Child::start(context, &launch.command()?, &serial)?;
         let started = || -> Result<Self> {
             let (monitor, peer) = (Monitor::open(&monitor)?, Peer::new(socket)?);
-            let mut guest = Self { monitor, peer, count: 0, _child: child, _directory: directory };
+            let mut guest = Self { monitor, peer, count: 0, log, _child: child, _directory: directory };
             guest.find_the_store()?;
             Ok(guest)
         };
-        started().with_context(|| format!("the counted vote service fails\n{}", child::log_tail(&log)))
+        started().with_context(|| format!("the counted vote service fails\n{}", child::log_tail(&serial)))
     }
 
     /// Instructions that the guest has executed.
@@ -94,28 +101,55 @@ impl Guest {
     /// When one is answered wrongly, or the guest does not come to rest.
     pub fn per_request(&mut self, method: Method, keep_alive: bool) -> Result<f64> {
         let request = request(method, keep_alive);
-        let mut counts = Vec::new();
+        self.warm_up(&request, keep_alive)?;
+        let counts: Result<Vec<f64>> = (0..BATCHES).map(|_| self.batch(&request, keep_alive)).collect();
+        self.hang_up()?;
+        Ok(middle(counts?))
+    }
+
+    /// Which instructions it executes for such requests, and how many there are of these.
+    ///
+    /// # Errors
+    /// As [`per_request`](Self::per_request), and when QEMU does not tell the instructions.
+    pub fn trace(&mut self, method: Method, keep_alive: bool) -> Result<(Trace, usize)> {
+        let request = request(method, keep_alive);
+        self.warm_up(&request, keep_alive)?;
+        self.monitor.log_instructions(true)?;
+        for _ in 0..BATCHES_TRACED {
+            self.batch(&request, keep_alive)?;
+        }
+        self.monitor.log_instructions(false)?;
+        self.hang_up()?;
+        Ok((trace::take(&self.log)?, BATCHES_TRACED * CONNECTIONS))
+    }
+
+    fn warm_up(&mut self, request: &[u8], keep_alive: bool) -> Result<()> {
         if keep_alive {
             self.peer.open(CONNECTIONS, &[], true)?;
             self.settle()?;
         }
-        for _ in 0..WARM_UP + BATCHES {
-            let before = self.count;
-            if keep_alive {
-                self.peer.ask(&request);
-            } else {
-                self.peer.open(CONNECTIONS, &request, false)?;
-            }
-            self.settle()?;
-            self.peer.check()?;
-            if !keep_alive {
-                self.peer.close();
-            }
-            counts.push((self.count - before) as f64 / CONNECTIONS as f64);
+        (0..WARM_UP).try_for_each(|_| self.batch(request, keep_alive).map(drop))
+    }
+
+    /// A request on each of 16 connections at once; instructions for one.
+    fn batch(&mut self, request: &[u8], keep_alive: bool) -> Result<f64> {
+        let before = self.count;
+        if keep_alive {
+            self.peer.ask(request);
+        } else {
+            self.peer.open(CONNECTIONS, request, false)?;
         }
-        self.peer.close();
         self.settle()?;
-        Ok(middle(counts.split_off(WARM_UP)))
+        self.peer.check()?;
+        if !keep_alive {
+            self.peer.close();
+        }
+        Ok((self.count - before) as f64 / CONNECTIONS as f64)
+    }
+
+    fn hang_up(&mut self) -> Result<()> {
+        self.peer.close();
+        self.settle()
     }
 
     fn find_the_store(&mut self) -> Result<()> {

@@ -3,7 +3,7 @@
 //! Counted with guest and network taking turns, so that they repeat on any machine; see `guest`. They
 //! depend on the compiler, and a boot's on QEMU's firmware too. Says nothing of time.
 
-mod guest;
+pub mod guest;
 mod peer;
 
 use std::collections::BTreeMap;
@@ -13,13 +13,13 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use image_build::accelerator::Choice;
-use image_build::process;
 use image_build::qemu::{self, Machine};
+use image_build::{image, process};
 use serde::{Deserialize, Serialize};
 
 use crate::context::Context;
 use crate::counted;
-use crate::substrate::{self, Program};
+use crate::substrate::Program;
 use guest::Guest;
 
 /// How far a count may be from the committed one, in percent of it.
@@ -95,10 +95,11 @@ fn path(context: &Context) -> PathBuf {
 }
 
 fn count(context: &Context) -> Result<Figures> {
+    let images = image::build(&context.workspace, &[Program::Vote.package()])?;
+    let image = &images.first().context("the vote service has no image")?.path;
     let mut figures = Figures::new();
     for (name, machine) in MACHINES {
-        let hermit = substrate::hermit(context, machine, &[Program::Vote])?;
-        let mut guest = Guest::boot(context, hermit.as_ref(), machine)?;
+        let mut guest = Guest::boot(context, image.clone(), machine)?;
         let mut counts = Counts::new();
         for counted in counted::ALL {
             let count = match counted::kind(counted) {

@@ -341,15 +341,6 @@ pub fn has_foreign_engine(only: &[String]) -> bool {
     CANDIDATES.iter().any(|candidate| is_docker(candidate) && wanted(candidate)) && docker::foreign_engine()
 }
 
-/// Unikernels of these programs, built.
-///
-/// # Errors
-/// When they cannot be built.
-pub fn hermit(context: &Context, machine: Machine, programs: &[Program]) -> Result<Box<dyn Substrate>> {
-    hermit::prepare(context, programs)?;
-    Ok(Box::new(hermit::Hermit::open(context, machine)?))
-}
-
 /// Removes what a run that was killed has left in Docker: only what has this tool's label.
 pub fn remove_leftovers(context: &Context) {
     docker::remove_leftovers(context);

@@ -1,0 +1,112 @@
+//! A request's budget: which layers of the vote service's guest its instructions are spent in.
+//!
+//! The same guest and the same turns as the gate's, so that it adds up to what is gated. Says nothing of
+//! time, and nothing of the host.
+
+mod layer;
+mod symbols;
+
+use std::collections::{BTreeMap, HashMap};
+
+use anyhow::Result;
+use image_build::accelerator::Choice;
+use image_build::image;
+use image_build::qemu::{self, Machine};
+
+use crate::context::Context;
+use crate::counted;
+use crate::gate::guest::Guest;
+use crate::record::Counted;
+use crate::substrate::Program;
+use layer::Layer;
+use symbols::{Origin, Symbols};
+
+/// The profile whose programs can say what each instruction is for.
+const PROFILE: &str = "budget";
+
+/// Instructions for one request, by where they are spent.
+struct Budget {
+    of: Counted,
+    layers: BTreeMap<Layer, f64>,
+    functions: BTreeMap<String, f64>,
+}
+
+/// `cargo compare budget`: traces each kind of request on q35, and prints what it is spent on.
+///
+/// # Errors
+/// When the guest cannot be built, started or traced.
+pub fn run(functions: usize) -> Result<()> {
+    qemu::require()?;
+    let context = Context::find(Choice::Tcg, None, false)?;
+    let program = image::program(&context.workspace, Program::Vote.package(), PROFILE)?;
+    let path = context.artifacts("budget")?.join("vote.img");
+    image::from_program(&context.workspace, &program, &path)?;
+    let symbols = Symbols::open(&program)?;
+    let mut guest = Guest::boot(&context, path, Machine::Q35)?;
+    let mut origins = HashMap::new();
+    let mut budgets = Vec::new();
+    for of in counted::ALL {
+        let Some((method, keep_alive)) = counted::kind(of) else { continue };
+        let (trace, requests) = guest.trace(method, keep_alive)?;
+        let mut budget = Budget { of, layers: BTreeMap::new(), functions: BTreeMap::new() };
+        for (address, times) in trace {
+            let origin: &Origin = origins.entry(address).or_insert_with(|| symbols.origin(address));
+            budget.add(origin, times as f64 / requests as f64);
+        }
+        budgets.push(budget);
+    }
+    print_layers(&budgets);
+    if functions > 0 {
+        budgets.iter().for_each(|budget| print_functions(budget, functions));
+    }
+    Ok(())
+}
+
+impl Budget {
+    fn add(&mut self, origin: &Origin, instructions: f64) {
+        *self.layers.entry(origin.layer).or_default() += instructions;
+        *self.functions.entry(origin.function.clone()).or_default() += instructions;
+    }
+
+    fn layer(&self, layer: Layer) -> f64 {
+        self.layers.get(&layer).copied().unwrap_or_default()
+    }
+
+    fn label(&self) -> &'static str {
+        match self.of {
+            Counted::Boot => "boot",
+            Counted::GetClose => "GET",
+            Counted::GetKeepAlive => "GET, keep-alive",
+            Counted::PostClose => "POST",
+            Counted::PostKeepAlive => "POST, keep-alive",
+        }
+    }
+}
+
+/// A table in Markdown, for a terminal as for a page.
+fn print_layers(budgets: &[Budget]) {
+    let cells = |first: &str, cells: Vec<String>| {
+        let cells: String = cells.iter().map(|cell| format!(" {cell:>16} |")).collect();
+        println!("| {first:<24} |{cells}");
+    };
+    cells("instructions per request", budgets.iter().map(|budget| budget.label().to_owned()).collect());
+    cells("---", budgets.iter().map(|_| "---:".to_owned()).collect());
+    let row = |count: f64, all: f64| format!("{count:.0} ({:.0}%)", 100.0 * count / all.max(1.0));
+    for layer in layer::ALL {
+        let of = |budget: &Budget| row(budget.layer(layer), budget.layers.values().sum());
+        cells(layer.label(), budgets.iter().map(of).collect());
+    }
+    cells(
+        "all",
+        budgets.iter().map(|budget| format!("{:.0}", budget.layers.values().sum::<f64>())).collect(),
+    );
+}
+
+fn print_functions(budget: &Budget, most: usize) {
+    println!("\n{}", budget.label());
+    let mut functions: Vec<(&String, &f64)> = budget.functions.iter().collect();
+    functions.sort_by(|one, other| other.1.total_cmp(one.1));
+    for (name, count) in functions.into_iter().take(most) {
+        println!("{count:>8.0}  {name}");
+    }
+}
