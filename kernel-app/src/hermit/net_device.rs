@@ -15,6 +15,7 @@ use virtio_drivers::transport::Transport;
 
 use super::dma::{DmaMemory, IdentityMapped};
 use super::transport::{Doorbell, NetTransport};
+use crate::stack::FrameDevice;
 
 /// Descriptors of each queue.
 const QUEUE_SIZE: usize = 128;
@@ -119,7 +120,7 @@ impl NetDevice {
         self.receive.half.queue.set_dev_notify(true);
         // The device must see the request before the ring is looked at (section 2.7.7.1).
         fence(Ordering::SeqCst);
-        self.receive.half.queue.can_pop()
+        self.receive.next.is_some() || self.receive.half.queue.can_pop()
     }
 
     /// Takes the request back: the loop polls while it has work.
@@ -159,11 +160,14 @@ struct ReceiveRing {
     half: Half,
     /// Buffers by the token of their descriptor.
     buffers: [Option<Packet>; QUEUE_SIZE],
+    /// The next packet's buffer and the bytes in it, once it was looked at.
+    next: Option<(Packet, usize)>,
 }
 
 impl ReceiveRing {
     fn new(queue: Queue, doorbell: Doorbell) -> Self {
-        let mut ring = Self { half: Half::new(queue, doorbell), buffers: [const { None }; QUEUE_SIZE] };
+        let mut ring =
+            Self { half: Half::new(queue, doorbell), buffers: [const { None }; QUEUE_SIZE], next: None };
         for index in 0..QUEUE_SIZE {
             ring.add(packet(&RECEIVE_MEMORY, index));
         }
@@ -182,6 +186,9 @@ impl ReceiveRing {
 
     /// The next packet's buffer and the bytes in it.
     fn pop(&mut self) -> Option<(Packet, usize)> {
+        if let Some(next) = self.next.take() {
+            return Some(next);
+        }
         let token = self.half.queue.peek_used()?;
         let buffer = self.buffers.get_mut(usize::from(token))?.take()?;
         // SAFETY: this is the buffer that was added under this token.
@@ -269,6 +276,21 @@ pub struct TxToken<'a>(&'a mut TransmitRing);
 impl phy::TxToken for TxToken<'_> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, frame_bytes: usize, fill: F) -> R {
         self.0.send(frame_bytes, fill)
+    }
+}
+
+impl FrameDevice for NetDevice {
+    fn peek(&mut self) -> Option<&[u8]> {
+        if self.receive.next.is_none() {
+            self.receive.next = self.receive.pop();
+        }
+        self.receive.next.as_ref().map(|(buffer, bytes)| &buffer[HEADER_BYTES..*bytes])
+    }
+
+    fn skip(&mut self) {
+        if let Some((buffer, _)) = self.receive.pop() {
+            self.receive.add(buffer);
+        }
     }
 }
 

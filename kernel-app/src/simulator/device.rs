@@ -9,6 +9,8 @@ use alloc::vec::Vec;
 use smoltcp::phy::{self, DeviceCapabilities, Medium};
 use smoltcp::time::Instant;
 
+use crate::stack::FrameDevice;
+
 /// Frames that wait to be read, as in a receive ring; what comes on top is lost.
 pub const RECEIVE_FRAMES_MAX: usize = 256;
 /// Frames that wait to be carried, as in a transmit ring.
@@ -57,6 +59,16 @@ impl phy::TxToken for TxToken<'_> {
         let result = write(&mut frame);
         self.0.push(frame);
         result
+    }
+}
+
+impl FrameDevice for SimulatedDevice {
+    fn peek(&mut self) -> Option<&[u8]> {
+        self.received.front().map(Vec::as_slice)
+    }
+
+    fn skip(&mut self) {
+        self.received.pop_front();
     }
 }
 

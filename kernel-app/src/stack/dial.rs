@@ -7,13 +7,14 @@ use alloc::vec::Vec;
 use core::net::Ipv4Addr;
 use core::time::Duration;
 
-use smoltcp::phy::Device;
 use smoltcp::socket::dns::{self, GetQueryResultError, QueryHandle};
 use smoltcp::socket::tcp;
 use smoltcp::wire::{DnsQueryType, IpAddress};
 
+use super::flow::Flow;
+use super::ingress::FrameDevice;
 use super::pool::Role;
-use super::{PEER_KEEP_ALIVE, SmoltcpNetwork, stack_duration};
+use super::{HALF_OPEN_MAX, PEER_KEEP_ALIVE, SmoltcpNetwork, stack_duration};
 use crate::network::{Event, Unreachable};
 use crate::service::Origin;
 use wire::Instant;
@@ -77,7 +78,7 @@ impl Dials {
     }
 }
 
-impl<D: Device> SmoltcpNetwork<D> {
+impl<D: FrameDevice> SmoltcpNetwork<D> {
     /// Moves every dial on; a finished one becomes an opening socket or an event.
     pub(super) fn poll_dials(&mut self, now: Instant, events: &mut Vec<Event>) {
         let mut position = 0;
@@ -91,7 +92,9 @@ impl<D: Device> SmoltcpNetwork<D> {
                     continue;
                 }
                 Progress::Done(index) => {
-                    self.pool.begin(index, dial.service, Origin::Peer(dial.peer));
+                    let (service, origin) = (dial.service, Origin::Peer(dial.peer));
+                    let deadline = now + HALF_OPEN_MAX;
+                    self.pool.members[index].role = Role::Opening { service, origin, deadline };
                 }
                 Progress::Failed(reason) => {
                     events.push(Event::Unreachable { service: dial.service, peer: dial.peer, reason });
@@ -127,7 +130,8 @@ impl<D: Device> SmoltcpNetwork<D> {
         if let Ok(address) = host.parse::<Ipv4Addr>() {
             return self.handshake(position, address);
         }
-        let resolver = self.sockets.get_mut::<dns::Socket>(self.address.resolver);
+        let resolver = self.others.get_mut::<dns::Socket>(self.address.resolver);
+        self.others_due = true;
         match resolver.start_query(self.interface.context(), host, DnsQueryType::A) {
             Ok(query) => Progress::Pending(Stage::Resolving(query)),
             Err(dns::StartQueryError::NoFreeSlot) => Progress::Failed(Unreachable::NoRoom),
@@ -136,7 +140,7 @@ impl<D: Device> SmoltcpNetwork<D> {
     }
 
     fn check_query(&mut self, position: usize, query: QueryHandle) -> Progress {
-        let resolver = self.sockets.get_mut::<dns::Socket>(self.address.resolver);
+        let resolver = self.others.get_mut::<dns::Socket>(self.address.resolver);
         match resolver.get_query_result(query) {
             Err(GetQueryResultError::Pending) => Progress::Pending(Stage::Resolving(query)),
             Err(GetQueryResultError::Failed) => self.failed(position, Unreachable::NameNotFound),
@@ -155,24 +159,25 @@ impl<D: Device> SmoltcpNetwork<D> {
 
     fn handshake(&mut self, position: usize, address: Ipv4Addr) -> Progress {
         self.dials.dials[position].stage = Stage::Start;
-        let Some(index) = self.pool.take_for_dial(&mut self.sockets) else {
+        let Some(index) = self.pool.take_for_dial() else {
             return Progress::Failed(Unreachable::NoRoom);
         };
         let local_port = self.dials.next_local_port();
         let dial = &self.dials.dials[position];
-        let socket = self.sockets.get_mut::<tcp::Socket>(self.pool.members[index].handle);
+        let socket = self.pool.members[index].socket();
         socket.set_keep_alive(Some(stack_duration(PEER_KEEP_ALIVE)));
         let remote = (IpAddress::Ipv4(address), dial.port);
         if socket.connect(self.interface.context(), remote, local_port).is_err() {
-            self.pool.give_back(index);
+            self.pool.release(index);
             return Progress::Failed(Unreachable::NameNotFound);
         }
         self.pool.members[index].role = Role::Dialing;
+        self.pool.carry(index, Flow::new(address, dial.port, local_port));
         Progress::Pending(Stage::Connecting(index))
     }
 
     fn check_handshake(&mut self, index: usize) -> Progress {
-        let socket = self.sockets.get::<tcp::Socket>(self.pool.members[index].handle);
+        let socket = self.pool.members[index].socket();
         match socket.state() {
             tcp::State::SynSent | tcp::State::SynReceived => Progress::Pending(Stage::Connecting(index)),
             tcp::State::Closed | tcp::State::TimeWait => Progress::Failed(Unreachable::Refused),
@@ -185,12 +190,11 @@ impl<D: Device> SmoltcpNetwork<D> {
         match self.dials.dials[position].stage {
             Stage::Start => {}
             Stage::Resolving(query) => {
-                self.sockets.get_mut::<dns::Socket>(self.address.resolver).cancel_query(query);
+                self.others.get_mut::<dns::Socket>(self.address.resolver).cancel_query(query);
             }
             Stage::Connecting(index) => {
-                self.sockets.get_mut::<tcp::Socket>(self.pool.members[index].handle).abort();
+                self.pool.members[index].socket().abort();
                 self.pool.finish(index);
-                self.want_egress(1);
             }
         }
     }

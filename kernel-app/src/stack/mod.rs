@@ -3,21 +3,22 @@
 //! Used on Hermit (over virtio-net) and in the simulator (over a simulated wire). It drives no device
 //! itself, that is the [`Device`]'s work, and it never sleeps. Read RFC 9293 before touching it.
 //!
-//! Sockets live in a pool of at most [`SOCKETS_MAX`] and are used again in place. Each port keeps
-//! [`BACKLOG`] sockets listening; one that received a SYN is replaced before the next packets are read,
-//! so a burst meets an open port for as long as the pool has room. After that, connections that are
-//! missed least make room, see [`Connections::longest_idle`].
+//! Sockets live in a pool of at most [`SOCKETS_MAX`] and are used again in place. A table says which socket
+//! a segment is for, so that its cost does not depend on how many there are; a SYN gets a free one. When
+//! there is none, the handshake that is waited for longest is forgotten, and connections that are missed
+//! least make room, see [`Connections::longest_idle`].
 
 mod address;
 mod dial;
+mod flow;
+mod ingress;
 mod pool;
 mod transfer;
 
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use smoltcp::iface::{Config, Interface, PollIngressSingleResult, SocketSet};
-use smoltcp::phy::Device;
+use smoltcp::iface::{Config, Interface, PollResult, SocketSet};
 use smoltcp::wire::{EthernetAddress, HardwareAddress};
 
 use crate::connections::Connections;
@@ -27,11 +28,12 @@ use wire::Instant;
 
 pub use address::{Address, AddressError};
 use dial::Dials;
-use pool::Pool;
+pub use ingress::FrameDevice;
+use pool::{Pool, Role};
 
-/// Sockets that listen on each port.
-pub const BACKLOG: usize = 16;
-/// Most sockets of a node: listening, opening, open and closing together. Fewer in a small machine.
+/// Connections that can be accepted at any time: when there is room for fewer, others are ended.
+pub const ROOM_WANTED: usize = 16;
+/// Most sockets of a node: opening, open and closing together. Fewer in a small machine.
 pub const SOCKETS_MAX: usize = 1024;
 /// As many in the smallest machine.
 pub const SOCKETS_MIN: usize = 64;
@@ -57,11 +59,15 @@ const SEGMENT_BYTES: usize = 1460;
 pub const PACKETS_PER_TURN_MAX: usize = 256;
 /// Segments of one socket that are sent in one turn.
 pub const EGRESS_ROUNDS_MAX: usize = 8;
-/// How long after the last packet the sockets are asked for their next timer. Asking costs as much as a
-/// request, and packets come sooner than timers; those are late by this much at most.
+/// How long after a packet the sockets are asked for their next timer. Asking costs as much as a request;
+/// timers are late by this much at most.
 pub const TIMERS_ASKED_AFTER: Duration = Duration::from_millis(10);
 /// How long a connection whose service has ended it may take to close before it is reset.
 pub const LINGER: Duration = Duration::from_secs(2);
+/// How long a handshake may take (RFC 4987).
+pub const HALF_OPEN_MAX: Duration = Duration::from_secs(5);
+/// How long it may take, at least, when others want its place.
+pub const HALF_OPEN_FRESH: Duration = Duration::from_millis(250);
 /// How long the other side of an open connection may be silent, probes and all, before it counts as lost.
 pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often an accepted connection is probed that is otherwise silent. smoltcp counts a connection as lost
@@ -97,22 +103,23 @@ enum Timers {
 }
 
 /// smoltcp over `D` as a [`Network`].
-pub struct SmoltcpNetwork<D: Device> {
+pub struct SmoltcpNetwork<D: FrameDevice> {
     device: D,
     interface: Interface,
-    sockets: SocketSet<'static>,
     pool: Pool,
+    /// The sockets that are not of TCP.
+    others: SocketSet<'static>,
+    /// Something happened to these since the last egress.
+    others_due: bool,
     dials: Dials,
     address: address::Addressing,
-    /// A socket changed without a packet (an end was asked for, or input space came free).
-    scan_due: bool,
-    /// Rounds of egress to run: one sends at most one segment of each socket.
-    egress_rounds: usize,
+    /// All sockets want attention: the device had no room for all that was to be sent, or a dial begins.
+    all_due: bool,
     /// When timers want attention.
     timers: Timers,
 }
 
-impl<D: Device> SmoltcpNetwork<D> {
+impl<D: FrameDevice> SmoltcpNetwork<D> {
     /// A stack over `device`; a static address is usable at once.
     ///
     /// # Errors
@@ -122,17 +129,17 @@ impl<D: Device> SmoltcpNetwork<D> {
         let mut interface_config = Config::new(hardware);
         interface_config.random_seed = config.seed;
         let mut interface = Interface::new(interface_config, &mut device, stack_time(now));
-        let mut sockets = SocketSet::new(Vec::with_capacity(config.sockets_max + OTHER_SOCKETS));
-        let address = address::Addressing::new(&config.address, &mut interface, &mut sockets)?;
+        let mut others = SocketSet::new(Vec::with_capacity(OTHER_SOCKETS));
+        let address = address::Addressing::new(&config.address, &mut interface, &mut others)?;
         Ok(Self {
             device,
             interface,
-            sockets,
-            pool: Pool::new(config.sockets_max),
+            pool: Pool::new(config.sockets_max, config.seed),
+            others,
+            others_due: true,
             dials: Dials::new(config.seed),
             address,
-            scan_due: false,
-            egress_rounds: 1,
+            all_due: false,
             timers: Timers::Due(Some(now)),
         })
     }
@@ -152,83 +159,90 @@ impl<D: Device> SmoltcpNetwork<D> {
         self.interface.ipv4_addr()
     }
 
-    /// Reads what has arrived; whether there was anything.
-    fn ingress(&mut self, now: Instant) -> bool {
-        let time = stack_time(now);
-        let mut packets = 0;
-        while packets < PACKETS_PER_TURN_MAX {
-            let result = self.interface.poll_ingress_single(time, &mut self.device, &mut self.sockets);
-            if result == PollIngressSingleResult::None {
-                break;
-            }
-            packets += 1;
-            // One packet takes at most one listening socket, so checking once a backlog is enough.
-            if packets % BACKLOG == 0 {
-                self.pool.replace_taken_listeners(&mut self.sockets);
-            }
+    /// Whether a timer has passed, as far as timers are known now.
+    fn timers_are_due(&mut self, now: Instant) -> bool {
+        if matches!(self.timers, Timers::Stale(ask_at) if ask_at <= now) {
+            self.timers = Timers::Due(self.earliest_timer(now));
         }
-        if packets > 0 {
-            self.pool.replace_taken_listeners(&mut self.sockets);
-        }
-        packets > 0
-    }
-
-    /// Asks for at least `rounds` of egress in this turn.
-    fn want_egress(&mut self, rounds: usize) {
-        self.egress_rounds = self.egress_rounds.max(rounds.min(EGRESS_ROUNDS_MAX));
-    }
-
-    fn timers_are_due(&self, now: Instant) -> bool {
         matches!(self.timers, Timers::Due(Some(due)) if due <= now)
     }
 
-    /// Sends what sockets have, in as many rounds as were asked for.
+    /// Sends what touched sockets have, each in as many rounds as it wants.
     fn egress(&mut self, now: Instant) {
         let time = stack_time(now);
-        for _ in 0..core::mem::take(&mut self.egress_rounds) {
-            self.interface.poll_egress(time, &mut self.device, &mut self.sockets);
+        if core::mem::take(&mut self.others_due) {
+            self.interface.poll_egress(time, &mut self.device, &mut self.others);
+        }
+        for index in &self.pool.touched {
+            let member = &mut self.pool.members[*index];
+            for _ in 0..member.rounds {
+                if self.interface.poll_egress(time, &mut self.device, member.sockets_mut())
+                    == PollResult::None
+                {
+                    break;
+                }
+            }
+            // A socket whose time is up ends while it sends.
+            member.again |=
+                matches!(member.role, Role::Open(_) | Role::Closing(..)) && !member.socket().is_open();
         }
         // What found no room in the device goes out as soon as there is some.
-        self.scan_due |= self.device.transmit(time).is_none();
+        self.all_due |= self.device.transmit(time).is_none();
+    }
+
+    fn earliest_timer(&mut self, now: Instant) -> Option<Instant> {
+        let time = stack_time(now);
+        let Self { interface, pool, others, .. } = self;
+        let sets = pool.in_use.iter().map(|index| pool.members[*index].sockets()).chain([&*others]);
+        let due = sets.filter_map(|sockets| interface.poll_at(time, sockets)).min();
+        let due =
+            due.map(|due| Instant::from_micros(u64::try_from(due.total_micros()).unwrap_or(0)).max(now));
+        [due, pool.earliest_deadline(), self.dials.earliest_deadline()].into_iter().flatten().min()
     }
 }
 
-impl<D: Device> Network for SmoltcpNetwork<D> {
+impl<D: FrameDevice> Network for SmoltcpNetwork<D> {
     fn listen(&mut self, port: u16, service: usize, origin: Origin) -> Result<(), ListenError> {
-        self.pool.listen(port, service, origin, &mut self.sockets)
+        self.pool.listen(port, service, origin)
     }
 
     fn connect(&mut self, host: &str, port: u16, service: usize, peer: usize, now: Instant) {
         self.dials.start(host, port, service, peer, now);
-        self.scan_due = true;
+        self.all_due = true;
     }
 
     fn poll(&mut self, now: Instant, connections: &mut Connections, events: &mut Vec<Event>) {
         self.pool.may_grow = !connections.is_memory_short();
-        let arrived = self.ingress(now);
-        if !(arrived || self.scan_due || self.timers_are_due(now)) {
+        self.ingress(now);
+        let timers_are_due = self.timers_are_due(now);
+        if core::mem::take(&mut self.all_due) || timers_are_due {
+            self.pool.touch_all();
+            self.others_due = true;
+        }
+        if self.pool.touched.is_empty() && !self.others_due {
             return;
         }
-        self.scan_due = false;
-        self.pool.trim(now, &mut self.sockets);
-        self.want_egress(1);
-        self.address.poll(&mut self.interface, &mut self.sockets);
+        self.pool.trim(now);
+        self.address.poll(&mut self.interface, &mut self.others);
         self.poll_dials(now, events);
         self.scan(now, connections, events);
     }
 
     fn flush(&mut self, now: Instant, connections: &mut Connections) {
         self.flush_touched(now, connections);
-        if self.egress_rounds == 0 {
+        if self.pool.touched.is_empty() && !self.others_due {
             return;
         }
         self.egress(now);
-        self.pool.recycle_finished(&mut self.sockets);
-        self.timers = Timers::Stale(now + TIMERS_ASKED_AFTER);
+        self.pool.recycle_finished();
+        self.pool.settle();
+        if let Timers::Due(_) = self.timers {
+            self.timers = Timers::Stale(now + TIMERS_ASKED_AFTER);
+        }
     }
 
     fn next_deadline(&mut self, now: Instant) -> Option<Instant> {
-        if self.scan_due {
+        if self.all_due || self.others_due || !self.pool.touched.is_empty() {
             return Some(now);
         }
         match self.timers {
@@ -244,16 +258,6 @@ impl<D: Device> Network for SmoltcpNetwork<D> {
 
     /// Nothing to sleep on here: the platform sleeps on its device's interrupt.
     fn wait(&mut self, _now: Instant, _deadline: Option<Instant>) {}
-}
-
-impl<D: Device> SmoltcpNetwork<D> {
-    fn earliest_timer(&mut self, now: Instant) -> Option<Instant> {
-        let sockets = self
-            .interface
-            .poll_at(stack_time(now), &self.sockets)
-            .map(|due| Instant::from_micros(u64::try_from(due.total_micros()).unwrap_or(0)).max(now));
-        [sockets, self.pool.earliest_linger(), self.dials.earliest_deadline()].into_iter().flatten().min()
-    }
 }
 
 /// smoltcp's span of time for ours.

@@ -1,6 +1,7 @@
 //! The pool of TCP sockets and what each of them is for.
 //!
-//! Moves no bytes and makes no connections; it only says which socket may be used for what.
+//! Moves no bytes and makes no connections; it only says which socket may be used for what, and which
+//! want attention.
 
 use alloc::string::ToString;
 use alloc::vec;
@@ -9,9 +10,10 @@ use alloc::vec::Vec;
 use smoltcp::iface::{SocketHandle, SocketSet};
 use smoltcp::socket::tcp;
 
+use super::flow::{Flow, Flows};
 use super::{
-    BACKLOG, DIAL_SOCKETS, IDLE_KEEP_ALIVE, RECEIVE_BYTES, RESPONSE_TIMEOUT, SEND_BYTES, SPARE_SOCKETS_KEPT,
-    TRIM_INTERVAL, stack_duration,
+    DIAL_SOCKETS, HALF_OPEN_FRESH, HALF_OPEN_MAX, IDLE_KEEP_ALIVE, RECEIVE_BYTES, RESPONSE_TIMEOUT,
+    ROOM_WANTED, SEND_BYTES, SPARE_SOCKETS_KEPT, TRIM_INTERVAL, stack_duration,
 };
 use crate::connections::{CONNECTIONS_MAX, ConnectionId};
 use crate::network::ListenError;
@@ -25,10 +27,9 @@ pub(super) enum Role {
     Absent,
     /// Free.
     Spare,
-    /// Waits for a SYN.
-    Listening,
-    /// Received a SYN, or sent one that was answered; enters the table once the handshake is done.
-    Opening { service: usize, origin: Origin },
+    /// Received a SYN, or sent one that was answered; enters the table once the handshake is done, which
+    /// must be by then.
+    Opening { service: usize, origin: Origin, deadline: Instant },
     /// Sent a SYN; a dial watches over it.
     Dialing,
     /// Carries a connection of the table.
@@ -45,149 +46,258 @@ struct Port {
     number: u16,
     service: usize,
     origin: Origin,
-    listening: Vec<usize>,
 }
 
 /// All TCP sockets of the node.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Pool {
     pub members: Vec<Member>,
     ports: Vec<Port>,
+    /// Which member carries which connection, from its first segment to its last.
+    pub flows: Flows,
     spare: Vec<usize>,
     absent: Vec<usize>,
     /// Fewest spare sockets since the pool was last trimmed, and when it will be again.
     spare_least: usize,
     trim_at: Instant,
     sockets_max: usize,
-    /// Whether there is memory for more listening ones.
+    /// Whether there is memory for more sockets.
     pub may_grow: bool,
-    /// Those that are opening, open or closing, and some that have been until the last egress: what each
-    /// turn looks at.
+    /// Those that are neither spare nor absent.
     pub in_use: Vec<usize>,
+    /// Those of them that something has happened to since the last egress.
+    pub touched: Vec<usize>,
     finished: Vec<usize>,
     /// Pool index by [`ConnectionId::index`].
     by_connection: Vec<Option<usize>>,
 }
 
 /// One socket and its role.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Member {
-    pub handle: SocketHandle,
+    /// A set of this one socket: smoltcp looks at all of a set for each segment.
+    sockets: SocketSet<'static>,
     pub role: Role,
+    flow: Option<Flow>,
+    /// Where it stands in [`Pool::in_use`].
+    position: usize,
+    is_touched: bool,
+    /// Rounds of egress that it wants: one sends at most one segment.
+    pub rounds: usize,
+    /// It wants another look in the next turn, although no segment may have come by then.
+    pub again: bool,
+}
+
+impl Member {
+    fn new() -> Self {
+        let mut sockets = SocketSet::new(Vec::with_capacity(1));
+        sockets.add(new_socket());
+        Self {
+            sockets,
+            role: Role::Spare,
+            flow: None,
+            position: 0,
+            is_touched: false,
+            rounds: 0,
+            again: false,
+        }
+    }
+
+    /// The socket, for smoltcp.
+    pub fn sockets_mut(&mut self) -> &mut SocketSet<'static> {
+        &mut self.sockets
+    }
+
+    /// The same.
+    pub fn sockets(&self) -> &SocketSet<'static> {
+        &self.sockets
+    }
+
+    /// The socket. A member that is absent has none.
+    pub fn socket(&mut self) -> &mut tcp::Socket<'static> {
+        self.sockets.get_mut(SocketHandle::default())
+    }
 }
 
 impl Pool {
-    /// A pool of at most so many sockets.
-    pub fn new(sockets_max: usize) -> Self {
-        let (members, in_use) = (Vec::with_capacity(sockets_max), Vec::with_capacity(sockets_max));
-        Self { members, in_use, sockets_max, may_grow: true, ..Self::default() }
+    /// A pool of at most so many sockets; `seed` must be unpredictable.
+    pub fn new(sockets_max: usize, seed: u64) -> Self {
+        Self {
+            members: Vec::with_capacity(sockets_max),
+            ports: Vec::new(),
+            flows: Flows::new(seed),
+            spare: Vec::new(),
+            absent: Vec::new(),
+            spare_least: 0,
+            trim_at: Instant::ZERO,
+            sockets_max,
+            may_grow: true,
+            in_use: Vec::with_capacity(sockets_max),
+            touched: Vec::new(),
+            finished: Vec::new(),
+            by_connection: Vec::new(),
+        }
     }
 
-    /// Opens a port with a full backlog of listening sockets.
-    pub fn listen(
-        &mut self,
-        number: u16,
-        service: usize,
-        origin: Origin,
-        sockets: &mut SocketSet<'static>,
-    ) -> Result<(), ListenError> {
-        let error = |reason: &str| ListenError { port: number, reason: reason.to_string() };
-        if number == 0 || self.ports.iter().any(|port| port.number == number) {
-            return Err(error("the port is zero or already listened on"));
+    /// Opens a port.
+    pub fn listen(&mut self, number: u16, service: usize, origin: Origin) -> Result<(), ListenError> {
+        if number == 0 || self.port_index(number).is_some() {
+            let reason = "the port is zero or already listened on".to_string();
+            return Err(ListenError { port: number, reason });
         }
-        self.ports.push(Port { number, service, origin, listening: Vec::new() });
-        self.fill_backlog(self.ports.len() - 1, sockets);
+        self.ports.push(Port { number, service, origin });
         Ok(())
     }
 
-    /// Replaces listening sockets that have received a SYN.
-    pub fn replace_taken_listeners(&mut self, sockets: &mut SocketSet<'static>) {
-        for port in 0..self.ports.len() {
-            let Self { members, in_use, .. } = self;
-            let Port { service, origin, .. } = self.ports[port];
-            self.ports[port].listening.retain(|index| {
-                let member = &mut members[*index];
-                let waits = sockets.get::<tcp::Socket>(member.handle).state() == tcp::State::Listen;
-                if !waits {
-                    member.role = Role::Opening { service, origin };
-                    in_use.push(*index);
-                }
-                waits
-            });
-            self.fill_backlog(port, sockets);
-        }
+    /// The port with this number, if it is open.
+    pub fn port_index(&self, number: u16) -> Option<usize> {
+        self.ports.iter().position(|port| port.number == number)
     }
 
-    fn fill_backlog(&mut self, port: usize, sockets: &mut SocketSet<'static>) {
-        let listening_max = if self.may_grow { self.sockets_max - DIAL_SOCKETS } else { 0 };
-        while self.ports[port].listening.len() < BACKLOG {
-            let Some(index) = self.take(listening_max, sockets) else { return };
-            let number = self.ports[port].number;
-            let socket = sockets.get_mut::<tcp::Socket>(self.members[index].handle);
-            socket.set_keep_alive(Some(stack_duration(IDLE_KEEP_ALIVE)));
-            if socket.listen(number).is_err() {
-                self.give_back(index);
-                return;
-            }
-            self.members[index].role = Role::Listening;
-            self.ports[port].listening.push(index);
+    /// A free socket that listens on a port; none when there is no room for another connection.
+    pub fn listen_once(&mut self, port: usize, now: Instant) -> Option<usize> {
+        let number = self.ports[port].number;
+        if self.room() == 0 {
+            self.forget_half_open(now);
         }
+        let index = self.take(self.sockets_max - DIAL_SOCKETS)?;
+        let socket = self.members[index].socket();
+        socket.set_keep_alive(Some(stack_duration(IDLE_KEEP_ALIVE)));
+        // Cannot fail: the socket is closed, and the port is not 0.
+        if socket.listen(number).is_err() {
+            self.release(index);
+            return None;
+        }
+        Some(index)
+    }
+
+    /// What the frame was that a socket listened for: a SYN that it has answered, or none after all.
+    pub fn heard(&mut self, index: usize, port: usize, flow: Flow, now: Instant) {
+        let Port { service, origin, .. } = self.ports[port];
+        if self.members[index].socket().state() == tcp::State::Listen {
+            return self.release(index);
+        }
+        self.members[index].role = Role::Opening { service, origin, deadline: now + HALF_OPEN_MAX };
+        self.carry(index, flow);
+    }
+
+    /// From now on a flow's segments are for this socket.
+    pub fn carry(&mut self, index: usize, flow: Flow) {
+        self.members[index].flow = Some(flow);
+        self.flows.insert(flow, index);
+        self.touch(index);
     }
 
     /// A closed socket for a dial; none when there are no more.
-    pub fn take_for_dial(&mut self, sockets: &mut SocketSet<'static>) -> Option<usize> {
-        self.take(self.sockets_max, sockets)
+    pub fn take_for_dial(&mut self) -> Option<usize> {
+        self.take(self.sockets_max)
     }
 
-    /// A free socket, if need be a new one as long as there are fewer than `sockets_max`.
-    fn take(&mut self, sockets_max: usize, sockets: &mut SocketSet<'static>) -> Option<usize> {
-        if self.members.len() - self.absent.len() - self.spare.len() >= sockets_max {
+    /// A free socket, if need be a new one as long as fewer than `taken_max` are in use.
+    fn take(&mut self, taken_max: usize) -> Option<usize> {
+        if self.in_use.len() >= taken_max {
             return None;
         }
-        if let Some(index) = self.spare.pop() {
-            self.spare_least = self.spare_least.min(self.spare.len());
-            return Some(index);
+        let index = match self.spare.pop() {
+            Some(index) => index,
+            None if !self.may_grow => return None,
+            None => self.grow(),
+        };
+        self.spare_least = self.spare_least.min(self.spare.len());
+        self.members[index].position = self.in_use.len();
+        self.in_use.push(index);
+        Some(index)
+    }
+
+    fn grow(&mut self) -> usize {
+        match self.absent.pop() {
+            Some(index) => {
+                self.members[index] = Member::new();
+                index
+            }
+            None => {
+                self.members.push(Member::new());
+                self.members.len() - 1
+            }
         }
-        let member = Member { handle: sockets.add(new_socket()), role: Role::Spare };
-        if let Some(index) = self.absent.pop() {
-            self.members[index] = member;
-            return Some(index);
-        }
-        self.members.push(member);
-        Some(self.members.len() - 1)
     }
 
     /// Gives back the memory of sockets that nobody has needed for a while.
-    pub fn trim(&mut self, now: Instant, sockets: &mut SocketSet<'static>) {
+    pub fn trim(&mut self, now: Instant) {
         if now < self.trim_at {
             return;
         }
         let excess = self.spare_least.saturating_sub(SPARE_SOCKETS_KEPT);
         for index in self.spare.drain(..excess) {
-            sockets.remove(self.members[index].handle);
-            self.members[index].role = Role::Absent;
+            let member = &mut self.members[index];
+            member.sockets = SocketSet::new(Vec::new());
+            member.role = Role::Absent;
             self.absent.push(index);
         }
         self.spare_least = self.spare.len();
         self.trim_at = now + TRIM_INTERVAL;
     }
 
-    /// Notes that a dial's socket has been answered.
-    pub fn begin(&mut self, index: usize, service: usize, origin: Origin) {
-        self.members[index].role = Role::Opening { service, origin };
-        self.in_use.push(index);
+    /// Notes that something happened to a socket, so that this turn looks at it and sends what it has.
+    pub fn touch(&mut self, index: usize) {
+        let member = &mut self.members[index];
+        member.rounds = member.rounds.max(1);
+        if !core::mem::replace(&mut member.is_touched, true) {
+            self.touched.push(index);
+        }
     }
 
-    /// Gives back a socket that was taken and never used.
-    pub fn give_back(&mut self, index: usize) {
-        self.members[index].role = Role::Spare;
-        self.spare.push(index);
+    /// The same for all sockets in use.
+    pub fn touch_all(&mut self) {
+        for position in 0..self.in_use.len() {
+            self.touch(self.in_use[position]);
+        }
     }
 
-    /// How many more free sockets backlogs need than there will be after the next egress.
+    /// Takes a touched socket off the list once its segments are sent; those that want another look stay.
+    pub fn settle(&mut self) {
+        let Self { touched, members, .. } = self;
+        touched.retain(|index| {
+            let member = &mut members[*index];
+            member.is_touched = core::mem::take(&mut member.again);
+            member.rounds = usize::from(member.is_touched);
+            member.is_touched
+        });
+    }
+
+    /// How many more connections can be accepted.
+    fn room(&self) -> usize {
+        let allowed = self.sockets_max - DIAL_SOCKETS;
+        let allowed = if self.may_grow { allowed } else { allowed.min(self.in_use.len() + self.spare.len()) };
+        allowed.saturating_sub(self.in_use.len())
+    }
+
+    /// How many connections must end so that the next burst finds room.
     pub fn shortage(&self) -> usize {
-        let missing: usize = self.ports.iter().map(|port| BACKLOG - port.listening.len()).sum();
-        missing.saturating_sub(self.finished.len())
+        let free = self.room() + self.finished.len();
+        if self.ports.is_empty() || free >= ROOM_WANTED {
+            return 0;
+        }
+        // A handshake that is never finished makes room by itself.
+        ROOM_WANTED.saturating_sub(free + self.half_open().count())
+    }
+
+    /// Handshakes that the other side has begun, with their deadlines.
+    fn half_open(&self) -> impl Iterator<Item = (Instant, usize)> {
+        self.in_use.iter().filter_map(|index| match self.members[*index].role {
+            Role::Opening { origin: Origin::Accepted(_), deadline, .. } => Some((deadline, *index)),
+            _ => None,
+        })
+    }
+
+    /// Ends the handshake that has been waited for longest, without a word: whoever asks for connections
+    /// and never answers (RFC 4987) must not keep out those who do. A fresh one may be answered yet.
+    fn forget_half_open(&mut self, now: Instant) {
+        if let Some((deadline, index)) = self.half_open().min()
+            && deadline <= now + (HALF_OPEN_MAX - HALF_OPEN_FRESH)
+        {
+            self.release(index);
+        }
     }
 
     /// Ties a socket to a connection of the table.
@@ -215,39 +325,51 @@ impl Pool {
         }
         self.members[index].role = Role::Finished;
         self.finished.push(index);
+        self.touch(index);
     }
 
-    /// Frees finished sockets after an egress, and refills backlogs that had run dry.
-    pub fn recycle_finished(&mut self, sockets: &mut SocketSet<'static>) {
-        if self.finished.is_empty() {
-            return;
-        }
-        let members = &self.members;
-        self.in_use.retain(|index| members[*index].role != Role::Finished);
+    /// Frees finished sockets after an egress.
+    pub fn recycle_finished(&mut self) {
         while let Some(index) = self.finished.pop() {
-            forget(sockets.get_mut::<tcp::Socket>(self.members[index].handle));
-            self.give_back(index);
-        }
-        for port in 0..self.ports.len() {
-            self.fill_backlog(port, sockets);
+            self.release(index);
         }
     }
 
-    /// When the first closing connection has taken too long.
-    pub fn earliest_linger(&self) -> Option<Instant> {
+    /// Makes a socket free.
+    pub fn release(&mut self, index: usize) {
+        let member = &mut self.members[index];
+        member.role = Role::Spare;
+        member.again = false;
+        forget(member.socket());
+        let position = member.position;
+        if let Some(flow) = member.flow.take() {
+            self.flows.remove(flow, index);
+        }
+        self.in_use.swap_remove(position);
+        if let Some(moved) = self.in_use.get(position) {
+            self.members[*moved].position = position;
+        }
+        self.spare.push(index);
+    }
+
+    /// When the first handshake or close has taken too long.
+    pub fn earliest_deadline(&self) -> Option<Instant> {
         let deadline = |index: &usize| match self.members[*index].role {
-            Role::Closing(_, deadline) => Some(deadline),
+            Role::Closing(_, deadline) | Role::Opening { deadline, .. } => Some(deadline),
             _ => None,
         };
         self.in_use.iter().filter_map(deadline).min()
     }
 }
 
-/// Makes a socket that is over ready for another use. From TIME-WAIT too: 10 s of it would empty the pool
-/// at a few hundred connections a second. Not by `abort`, which would send a reset to the old peer.
+/// Makes a socket ready for another use, whatever its state, without a word to the other side. From
+/// TIME-WAIT too: 10 s of it would empty the pool at a few hundred connections a second. Not by `abort`,
+/// which would send a reset to the old peer with the next segment.
 fn forget(socket: &mut tcp::Socket<'_>) {
-    // A socket in one of these two states can always listen, on any port but 0.
-    debug_assert!(!socket.is_open(), "only sockets that are over are finished");
+    if socket.is_open() {
+        socket.abort();
+    }
+    // A closed socket can always listen, on any port but 0, and forgets its past by it.
     if socket.listen(1).is_ok() {
         socket.close();
     }

@@ -4,46 +4,48 @@
 
 use alloc::vec::Vec;
 
-use smoltcp::phy::Device;
 use smoltcp::socket::tcp;
 
-use super::pool::{Member, Role};
+use super::ingress::FrameDevice;
+use super::pool::Role;
 use super::{EGRESS_ROUNDS_MAX, LINGER, SEGMENT_BYTES, SmoltcpNetwork};
 use crate::connections::{ConnectionId, Connections, Ending};
 use crate::network::Event;
 use crate::service::Origin;
 use wire::{Buffer, Instant};
 
-impl<D: Device> SmoltcpNetwork<D> {
-    /// Looks at every socket in use: new connections, arrived bytes, ends.
+impl<D: FrameDevice> SmoltcpNetwork<D> {
+    /// Looks at every touched socket: new connections, arrived bytes, ends.
     pub(super) fn scan(&mut self, now: Instant, connections: &mut Connections, events: &mut Vec<Event>) {
-        for position in 0..self.pool.in_use.len() {
-            let index = self.pool.in_use[position];
+        for position in 0..self.pool.touched.len() {
+            let index = self.pool.touched[position];
             match self.pool.members[index].role {
-                Role::Opening { service, origin } => {
+                Role::Opening { service, origin, deadline } if now < deadline => {
                     self.scan_opening(index, service, origin, connections, events);
                 }
+                Role::Opening { .. } => self.pool.release(index),
                 Role::Open(id) => self.scan_open(index, id, connections, events),
                 Role::Closing(id, deadline) => self.scan_closing(index, id, deadline, now, events),
-                Role::Absent | Role::Spare | Role::Listening | Role::Dialing | Role::Finished => {}
+                Role::Absent | Role::Spare | Role::Dialing | Role::Finished => {}
             }
         }
         self.make_room(connections);
     }
 
-    /// Ends connections until there will be as many free sockets as backlogs lack: first those that are
-    /// over but for the client's own end, then those that are missed least.
+    /// Ends connections until there will be room for the next ones: first those that are over but for the
+    /// client's own end, then those that are missed least.
     fn make_room(&mut self, connections: &mut Connections) {
         let mut wanted = self.pool.shortage();
-        for &index in &self.pool.in_use {
+        for position in 0..self.pool.in_use.len() {
             if wanted == 0 {
                 return;
             }
-            let Member { handle, role: Role::Closing(..) } = self.pool.members[index] else { continue };
-            let socket = self.sockets.get_mut::<tcp::Socket>(handle);
-            if socket.state() == tcp::State::FinWait2 {
-                socket.abort();
-                self.scan_due = true;
+            let index = self.pool.in_use[position];
+            let member = &mut self.pool.members[index];
+            if matches!(member.role, Role::Closing(..)) && member.socket().state() == tcp::State::FinWait2 {
+                member.socket().abort();
+                member.again = true;
+                self.pool.touch(index);
                 wanted -= 1;
             }
         }
@@ -61,14 +63,11 @@ impl<D: Device> SmoltcpNetwork<D> {
         connections: &mut Connections,
         events: &mut Vec<Event>,
     ) {
-        let socket = self.sockets.get_mut::<tcp::Socket>(self.pool.members[index].handle);
+        let socket = self.pool.members[index].socket();
         match socket.state() {
             tcp::State::SynReceived => return,
             // A reset during the handshake sends the socket back to where it was.
-            tcp::State::Listen => {
-                socket.close();
-                return self.pool.finish(index);
-            }
+            tcp::State::Listen => return self.pool.release(index),
             tcp::State::Closed | tcp::State::TimeWait => return self.pool.finish(index),
             _ => {}
         }
@@ -88,7 +87,7 @@ impl<D: Device> SmoltcpNetwork<D> {
         connections: &mut Connections,
         events: &mut Vec<Event>,
     ) {
-        let socket = self.sockets.get_mut::<tcp::Socket>(self.pool.members[index].handle);
+        let socket = self.pool.members[index].socket();
         let Some(connection) = connections.get(id) else { return };
         let ended = !socket.may_recv() && !connection.input_ended && socket.recv_queue() == 0;
         let freed = !connection.output.is_empty() && socket.can_send();
@@ -124,7 +123,7 @@ impl<D: Device> SmoltcpNetwork<D> {
         now: Instant,
         events: &mut Vec<Event>,
     ) {
-        let socket = self.sockets.get_mut::<tcp::Socket>(self.pool.members[index].handle);
+        let socket = self.pool.members[index].socket();
         discard_input(socket);
         if now >= deadline {
             socket.abort();
@@ -146,24 +145,31 @@ impl<D: Device> SmoltcpNetwork<D> {
     }
 
     fn flush_open(&mut self, index: usize, id: ConnectionId, now: Instant, connections: &mut Connections) {
-        let socket = self.sockets.get_mut::<tcp::Socket>(self.pool.members[index].handle);
+        let socket = self.pool.members[index].socket();
         let Some(connection) = connections.get_untouched(id) else { return };
         send(socket, &mut connection.output);
         let (queued, ending) = (socket.send_queue(), connection.ending());
+        let mut rounds = queued.div_ceil(SEGMENT_BYTES);
+        // The service made room for input that waits in the socket.
+        let mut again = ending == Ending::Open && socket.can_recv() && connection.input.space() > 0;
         match ending {
-            Ending::Open => {
-                // The service made room for input that waits in the socket.
-                self.scan_due |= socket.can_recv() && connection.input.space() > 0;
-                return self.want_egress(queued.div_ceil(SEGMENT_BYTES));
-            }
-            Ending::Graceful if !connection.output.is_empty() => return self.want_egress(EGRESS_ROUNDS_MAX),
+            Ending::Open => {}
+            Ending::Graceful if !connection.output.is_empty() => rounds = EGRESS_ROUNDS_MAX,
             Ending::Graceful => socket.close(),
             Ending::Abort => socket.abort(),
         }
-        self.pool.members[index].role = Role::Closing(id, now + LINGER);
-        self.want_egress(queued.div_ceil(SEGMENT_BYTES).max(1));
-        // An aborted socket is over without another packet.
-        self.scan_due |= ending == Ending::Abort;
+        if ending == Ending::Abort || (ending == Ending::Graceful && connection.output.is_empty()) {
+            // An aborted socket is over without another packet.
+            again = ending == Ending::Abort;
+            rounds = rounds.max(1);
+            self.pool.members[index].role = Role::Closing(id, now + LINGER);
+        }
+        if rounds > 0 || again {
+            self.pool.touch(index);
+            let member = &mut self.pool.members[index];
+            member.rounds = member.rounds.max(rounds.min(EGRESS_ROUNDS_MAX));
+            member.again |= again;
+        }
     }
 }
 
