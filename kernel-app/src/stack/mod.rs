@@ -215,7 +215,8 @@ impl<D: FrameDevice> Network for SmoltcpNetwork<D> {
         self.pool.may_grow = !connections.is_memory_short();
         self.ingress(now);
         let timers_are_due = self.timers_are_due(now);
-        if core::mem::take(&mut self.all_due) || timers_are_due {
+        let all = core::mem::take(&mut self.all_due) || timers_are_due;
+        if all {
             self.pool.touch_all();
             self.others_due = true;
         }
@@ -225,7 +226,7 @@ impl<D: FrameDevice> Network for SmoltcpNetwork<D> {
         self.pool.trim(now);
         self.address.poll(&mut self.interface, &mut self.others);
         self.poll_dials(now, events);
-        self.scan(now, connections, events);
+        self.scan(now, all, connections, events);
     }
 
     fn flush(&mut self, now: Instant, connections: &mut Connections) {

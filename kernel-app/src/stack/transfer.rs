@@ -9,21 +9,34 @@ use smoltcp::socket::tcp;
 use super::ingress::FrameDevice;
 use super::pool::Role;
 use super::{EGRESS_ROUNDS_MAX, LINGER, SEGMENT_BYTES, SmoltcpNetwork};
-use crate::connections::{ConnectionId, Connections, Ending};
+use crate::connections::{Connection, ConnectionId, Connections, Ending};
 use crate::network::Event;
 use crate::service::Origin;
 use wire::{Buffer, Instant};
 
 impl<D: FrameDevice> SmoltcpNetwork<D> {
-    /// Looks at every touched socket: new connections, arrived bytes, ends.
-    pub(super) fn scan(&mut self, now: Instant, connections: &mut Connections, events: &mut Vec<Event>) {
+    /// Looks at every touched socket: new connections, arrived bytes, ends. When all sockets are touched, say
+    /// for their timers, none is passed over.
+    pub(super) fn scan(
+        &mut self,
+        now: Instant,
+        all: bool,
+        connections: &mut Connections,
+        events: &mut Vec<Event>,
+    ) {
         for position in 0..self.pool.touched.len() {
             let index = self.pool.touched[position];
-            match self.pool.members[index].role {
+            let role = self.pool.members[index].role;
+            match role {
                 Role::Opening { service, origin, deadline } if now < deadline => {
                     self.scan_opening(index, service, origin, connections, events);
                 }
                 Role::Opening { .. } => self.pool.release(index),
+                Role::Open(id)
+                    if !all && is_answered(self.pool.members[index].socket(), connections.get(id)) =>
+                {
+                    self.pool.members[index].rounds = 0;
+                }
                 Role::Open(id) => self.scan_open(index, id, connections, events),
                 Role::Closing(id, deadline) => self.scan_closing(index, id, deadline, now, events),
                 Role::Absent | Role::Spare | Role::Dialing | Role::Finished => {}
@@ -171,6 +184,14 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
             member.again |= again;
         }
     }
+}
+
+/// Whether nothing came for an open connection but an ACK of all that was sent.
+fn is_answered(socket: &tcp::Socket<'_>, connection: Option<&Connection>) -> bool {
+    socket.state() == tcp::State::Established
+        && !socket.can_recv()
+        && socket.send_queue() == 0
+        && connection.is_some_and(|connection| connection.output.is_empty())
 }
 
 /// Moves received bytes into `input` as far as it has room; how many.
