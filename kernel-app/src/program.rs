@@ -18,10 +18,14 @@ pub type Program = fn(&Settings) -> Result<Vec<Box<dyn Service>>, SettingError>;
 /// ```ignore
 /// kernel_app::program!("vote", vote_service::program);
 /// ```
+/// One that keeps data says so, or its image has no driver for a disk:
+/// ```ignore
+/// kernel_app::program!("store", store_service::program, disk);
+/// ```
 #[cfg(target_os = "linux")]
 #[macro_export]
 macro_rules! program {
-    ($name:literal, $program:path) => {
+    ($name:literal, $program:path $(, disk)?) => {
         /// What the C runtime calls.
         // SAFETY: the binary is `no_main`, so nothing else in it is called `main`, and the C runtime
         // calls it as C declares it.
@@ -39,10 +43,20 @@ macro_rules! program {
 /// ```ignore
 /// kernel_app::program!("vote", vote_service::program);
 /// ```
+/// One that keeps data says so, or its image has no driver for a disk:
+/// ```ignore
+/// kernel_app::program!("store", store_service::program, disk);
+/// ```
 #[cfg(target_os = "hermit")]
 #[macro_export]
 macro_rules! program {
     ($name:literal, $program:path) => {
+        $crate::program!(@ $name, $program, false);
+    };
+    ($name:literal, $program:path, disk) => {
+        $crate::program!(@ $name, $program, true);
+    };
+    (@ $name:literal, $program:path, $has_disk:literal) => {
         /// What the Hermit kernel calls once it is up.
         ///
         /// # Safety
@@ -57,7 +71,7 @@ macro_rules! program {
             environment: *const *const u8,
         ) -> ! {
             // SAFETY: the caller vouches for the array.
-            unsafe { $crate::hermit::run($name, $program, environment) }
+            unsafe { $crate::hermit::run::<$has_disk>($name, $program, environment) }
         }
     };
 }

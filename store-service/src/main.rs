@@ -2,4 +2,4 @@
 #![no_std]
 #![no_main]
 
-kernel_app::program!("store", store_service::program);
+kernel_app::program!("store", store_service::program, disk);

@@ -2,4 +2,4 @@
 #![no_std]
 #![no_main]
 
-kernel_app::program!("voting-app", voting_app::program);
+kernel_app::program!("voting-app", voting_app::program, disk);

@@ -2,17 +2,21 @@
 //!
 //! Returns to nobody: a program that cannot start stops the machine with a failing status.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::{CStr, c_char};
 use core::fmt::{Display, Write};
 
+use virtio_drivers::transport::DeviceType;
+
+use super::block_device::SharedBlockDevice;
 use super::clock::Clock;
 use super::console::Console;
 use super::entropy::HermitEntropy;
 use super::idle::Idle;
 use super::net_device::NetDevice;
-use super::transport::NetTransport;
+use super::transport::DeviceTransport;
 use super::{allocator, exit, fault, logger};
 use crate::entropy::Entropy;
 use crate::program::Program;
@@ -23,12 +27,17 @@ use crate::stack::{Address, SmoltcpNetwork, StackConfig, sockets_max};
 /// Most environment variables that are read.
 const VARIABLES_MAX: usize = 64;
 
-/// Runs a program's services for as long as the machine lives.
+/// Runs a program's services for as long as the machine lives. Without `HAS_DISK`, an image has no driver
+/// for disks and does not look for one.
 ///
 /// # Safety
 /// `environment` must be what the kernel hands to `runtime_entry`: null, or an array of pointers to
 /// NUL-terminated strings that ends with a null pointer.
-pub unsafe fn run(name: &'static str, program: Program, environment: *const *const u8) -> ! {
+pub unsafe fn run<const HAS_DISK: bool>(
+    name: &'static str,
+    program: Program,
+    environment: *const *const u8,
+) -> ! {
     fault::install();
     let heap_bytes = allocator::claim();
     // SAFETY: the caller vouches for the array.
@@ -38,10 +47,14 @@ pub unsafe fn run(name: &'static str, program: Program, environment: *const *con
     let mut entropy = HermitEntropy::new().unwrap_or_else(|| {
         stop("no source of entropy: give the machine a processor with RDRAND (QEMU: -cpu max or host)")
     });
-    let network = open_network(&settings, heap_bytes, &mut entropy, &clock);
+    let (card, disk) = find_devices::<HAS_DISK>(clock);
+    let network = open_network(card, &settings, heap_bytes, &mut entropy, &clock);
     let services = program(&settings).unwrap_or_else(|error| stop(error));
     let mut runtime = Runtime::new(network, services).unwrap_or_else(|error| stop(error));
     runtime.watch_memory(sockets_max(heap_bytes), allocator::is_short);
+    if let Some(disk) = &disk {
+        runtime = runtime.with_disk(Box::new(disk.clone()));
+    }
     runtime.start(clock.now(), clock.unix_time(), &mut entropy).unwrap_or_else(|error| stop(error));
     log::info!(
         "{name} {} is up {} ms after power-on",
@@ -49,11 +62,12 @@ pub unsafe fn run(name: &'static str, program: Program, environment: *const *con
         clock.now().as_micros() / 1000
     );
     log::debug!("the heap has {} KiB", heap_bytes / 1024);
-    event_loop(runtime, &clock, &mut entropy)
+    event_loop(runtime, disk.as_ref(), &clock, &mut entropy)
 }
 
 fn event_loop(
     mut runtime: Runtime<SmoltcpNetwork<NetDevice>>,
+    disk: Option<&SharedBlockDevice>,
     clock: &Clock,
     entropy: &mut dyn Entropy,
 ) -> ! {
@@ -67,18 +81,31 @@ fn event_loop(
             continue;
         }
         let duration = deadline.map(|deadline| deadline.since(clock.now()));
-        idle.sleep(duration, || device.arm());
+        // Both are armed, whichever has work already.
+        idle.sleep(duration, || device.arm() | disk.is_some_and(SharedBlockDevice::arm));
         device.disarm();
     }
 }
 
+/// The network card, and the disk if it is wanted and there.
+fn find_devices<const HAS_DISK: bool>(clock: Clock) -> (Option<DeviceTransport>, Option<SharedBlockDevice>) {
+    if !HAS_DISK {
+        let [card] = DeviceTransport::find([DeviceType::Network]);
+        return (card, None);
+    }
+    let [card, disk] = DeviceTransport::find([DeviceType::Network, DeviceType::Block]);
+    let open = |disk| SharedBlockDevice::open(disk, clock).unwrap_or_else(|error| stop(error));
+    (card, disk.map(open))
+}
+
 fn open_network(
+    card: Option<DeviceTransport>,
     settings: &Settings,
     heap_bytes: usize,
     entropy: &mut dyn Entropy,
     clock: &Clock,
 ) -> SmoltcpNetwork<NetDevice> {
-    let transport = NetTransport::find().unwrap_or_else(|| {
+    let transport = card.unwrap_or_else(|| {
         stop("no virtio-net device: start the machine with one (QEMU: -device virtio-net-pci,netdev=...)")
     });
     let device = NetDevice::new(transport).unwrap_or_else(|error| stop(error));

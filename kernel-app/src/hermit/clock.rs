@@ -10,6 +10,7 @@ use super::kernel::sys_get_processor_frequency;
 use wire::Instant;
 
 /// Both clocks, from one counter.
+#[derive(Clone, Copy)]
 pub struct Clock {
     ticks_per_micro: u64,
     /// Wall clock when the counter was zero.

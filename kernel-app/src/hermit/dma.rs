@@ -1,16 +1,20 @@
 //! Memory that virtio devices read and write.
 //!
 //! The image is loaded where virtual and physical addresses are the same, so statics serve as they
-//! are. The heap is elsewhere and is never given to a device.
+//! are: for devices that every guest has. What only some guests have gets its memory from the heap,
+//! which is elsewhere, and whose pages are looked up in the processor's tables. Reference: Intel SDM
+//! volume 3, section 5.5 (4-level paging).
 
+use alloc::alloc::{Layout, alloc_zeroed};
+use core::arch::asm;
 use core::cell::UnsafeCell;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use virtio_drivers::{BufferDirection, Hal, PAGE_SIZE, PhysAddr};
 
-/// Pages for the rings of all virtqueues.
-const RING_PAGES: usize = 16;
+/// Pages for the rings of all virtqueues, two for each.
+const RING_PAGES: usize = 6;
 
 /// Zeroed, page-aligned memory that lives as long as the machine.
 #[repr(C, align(4096))]
@@ -63,4 +67,91 @@ unsafe impl Hal for IdentityMapped {
     }
 
     unsafe fn unshare(_address: PhysAddr, _buffer: NonNull<[u8]>, _direction: BufferDirection) {}
+}
+
+/// A page of memory for a device.
+#[repr(C, align(4096))]
+pub struct Page([u8; PAGE_SIZE]);
+
+impl core::ops::Deref for Page {
+    type Target = [u8; PAGE_SIZE];
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl core::ops::DerefMut for Page {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
+}
+
+/// Zeroed pages of the heap that are never given back: a device may have them at any time. None when
+/// there is not enough memory. For a device, each page stands alone: two neighbours may be far apart.
+pub fn heap_pages<const PAGES: usize>() -> Option<&'static mut [Page; PAGES]> {
+    const { assert!(PAGES > 0) };
+    // SAFETY: the layout is not empty.
+    let start = unsafe { alloc_zeroed(Layout::new::<[Page; PAGES]>()) };
+    // SAFETY: it is null, or zeroed memory of this layout that nobody else has, and that stays.
+    unsafe { start.cast::<[Page; PAGES]>().as_mut() }
+}
+
+/// [`IdentityMapped`] for queues whose buffers lie in the heap, none of them across pages.
+pub struct HeapMapped;
+
+// SAFETY: rings are `IdentityMapped`'s; a buffer's address is what the processor itself would use.
+unsafe impl Hal for HeapMapped {
+    fn dma_alloc(pages: usize, direction: BufferDirection) -> (PhysAddr, NonNull<u8>) {
+        IdentityMapped::dma_alloc(pages, direction)
+    }
+
+    unsafe fn dma_dealloc(address: PhysAddr, start: NonNull<u8>, pages: usize) -> i32 {
+        // SAFETY: the caller's promise is the same.
+        unsafe { IdentityMapped::dma_dealloc(address, start, pages) }
+    }
+
+    unsafe fn mmio_phys_to_virt(address: PhysAddr, size: usize) -> NonNull<u8> {
+        // SAFETY: the caller's promise is the same.
+        unsafe { IdentityMapped::mmio_phys_to_virt(address, size) }
+    }
+
+    unsafe fn share(buffer: NonNull<[u8]>, _direction: BufferDirection) -> PhysAddr {
+        let start = buffer.cast::<u8>().expose_provenance().get();
+        debug_assert!(start / PAGE_SIZE == (start + buffer.len() - 1) / PAGE_SIZE);
+        physical_address(start as u64)
+    }
+
+    unsafe fn unshare(_address: PhysAddr, _buffer: NonNull<[u8]>, _direction: BufferDirection) {}
+}
+
+/// Levels of the page tables, and how many bits of an address choose an entry of each.
+const TABLE_LEVELS: u32 = 4;
+const TABLE_BITS: u32 = 9;
+const PAGE_BITS: u32 = 12;
+/// An entry's table or page, without the flags around it.
+const ENTRY_ADDRESS: u64 = 0x000f_ffff_ffff_f000;
+const ENTRY_PRESENT: u64 = 1 << 0;
+/// The entry is not of a table but of a large page.
+const ENTRY_LARGE: u64 = 1 << 7;
+
+/// Where the memory at a mapped address lies.
+fn physical_address(address: u64) -> PhysAddr {
+    let mut table: u64;
+    // SAFETY: reading the register changes nothing, and the program runs in the kernel's ring.
+    unsafe { asm!("mov {}, cr3", out(reg) table, options(nomem, nostack, preserves_flags)) }
+    for level in (0..TABLE_LEVELS).rev() {
+        let shift = PAGE_BITS + TABLE_BITS * level;
+        let index = (address >> shift) as usize % (1 << TABLE_BITS);
+        let entries = core::ptr::with_exposed_provenance::<u64>((table & ENTRY_ADDRESS) as usize);
+        // SAFETY: the kernel's tables lie in memory below 4 GiB, which the loader maps to itself.
+        let entry = unsafe { entries.add(index).read_volatile() };
+        assert!(entry & ENTRY_PRESENT != 0, "{address:#x} is not mapped");
+        if level == 0 || entry & ENTRY_LARGE != 0 {
+            let within = (1 << shift) - 1;
+            return (entry & ENTRY_ADDRESS & !within) | (address & within);
+        }
+        table = entry;
+    }
+    unreachable!("the last level ends the search")
 }

@@ -5,6 +5,7 @@
 #![allow(unsafe_code)]
 
 mod allocator;
+mod block_device;
 mod boot;
 mod clock;
 mod console;

@@ -14,7 +14,7 @@ use virtio_drivers::queue::VirtQueue;
 use virtio_drivers::transport::Transport;
 
 use super::dma::{DmaMemory, IdentityMapped};
-use super::transport::{Doorbell, NetTransport};
+use super::transport::{DeviceTransport, Doorbell};
 use crate::stack::FrameDevice;
 
 /// Descriptors of each queue.
@@ -68,7 +68,7 @@ impl core::error::Error for NetDeviceError {}
 
 /// One virtio-net device.
 pub struct NetDevice {
-    transport: NetTransport,
+    transport: DeviceTransport,
     address: [u8; 6],
     receive: ReceiveRing,
     transmit: TransmitRing,
@@ -79,7 +79,7 @@ impl NetDevice {
     ///
     /// # Errors
     /// When the device is a legacy one or its queues are too small.
-    pub fn new(mut transport: NetTransport) -> Result<Self, NetDeviceError> {
+    pub fn new(mut transport: DeviceTransport) -> Result<Self, NetDeviceError> {
         let features = transport.begin_init(Features::all());
         if !features.contains(Features::VERSION_1) {
             return Err(NetDeviceError::Legacy);

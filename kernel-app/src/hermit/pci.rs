@@ -1,11 +1,11 @@
-//! virtio-net on PCI: discovery, doorbells and MSI-X.
+//! virtio on PCI: discovery, doorbells and MSI-X.
 //!
-//! Looks at bus 0 only, where QEMU puts its devices. References: PCI Local Bus 3.0 section 6.8 (MSI-X),
+//! Looks at function 0 of bus 0's devices only, where QEMU puts its virtio devices. References: PCI Local Bus 3.0 section 6.8 (MSI-X),
 //! virtio 1.2 section 4.1.
 
-use virtio_drivers::transport::SomeTransport;
 use virtio_drivers::transport::pci::PciTransport;
 use virtio_drivers::transport::pci::bus::{Command, ConfigurationAccess, DeviceFunction, PciRoot};
+use virtio_drivers::transport::{DeviceType, SomeTransport};
 
 use super::dma::IdentityMapped;
 use super::machine::{read_port_u32, write_port_u32};
@@ -14,9 +14,15 @@ const CONFIG_ADDRESS: u16 = 0xcf8;
 const CONFIG_DATA: u16 = 0xcfc;
 const CONFIG_ENABLE: u32 = 1 << 31;
 
+/// Devices that a bus has room for.
+const DEVICES_MAX: u8 = 32;
+/// The first register, which holds vendor and device, of a place without a device.
+const NO_DEVICE: u32 = 0xffff_ffff;
 const VENDOR_VIRTIO: u16 = 0x1af4;
-/// Modern and transitional virtio-net.
-const DEVICES_NET: [u16; 2] = [0x1041, 0x1000];
+/// Device number of a modern device, less its kind (section 4.1.2.1).
+const DEVICE_MODERN: u16 = 0x1040;
+/// Transitional devices that these drivers know.
+const TRANSITIONAL: [(u16, DeviceType); 2] = [(0x1000, DeviceType::Network), (0x1001, DeviceType::Block)];
 
 const CAPABILITY_VENDOR: u8 = 0x09;
 const CAPABILITY_MSIX: u8 = 0x11;
@@ -81,12 +87,38 @@ struct Msix {
     table: usize,
 }
 
-/// The first virtio-net device of bus 0.
-pub fn find_net() -> Option<(SomeTransport<'static>, Notifications)> {
+/// A device that is ready to be initialised.
+type Found = (SomeTransport<'static>, Notifications);
+
+/// The first device of each kind on bus 0; none when the machine has no PCI.
+pub fn find<const KINDS: usize>(kinds: [DeviceType; KINDS]) -> Option<[Option<Found>; KINDS]> {
+    let at = |device| DeviceFunction { bus: 0, device, function: 0 };
+    // The host's bridge is always there.
+    if Ports.read_word(at(0), 0) == NO_DEVICE {
+        return None;
+    }
+    let mut found = [const { None }; KINDS];
+    for function in (1..DEVICES_MAX).map(at) {
+        let device = Ports.read_word(function, 0);
+        let place = kinds.iter().position(|kind| is_virtio(device, *kind));
+        if let Some(slot) = place.map(|place| &mut found[place]).filter(|slot| slot.is_none()) {
+            *slot = open(function);
+        }
+        if found.iter().all(Option::is_some) {
+            break;
+        }
+    }
+    Some(found)
+}
+
+fn is_virtio(device: u32, kind: DeviceType) -> bool {
+    let (vendor, device) = (device as u16, (device >> 16) as u16);
+    let is_kind = device == DEVICE_MODERN + kind as u16 || TRANSITIONAL.contains(&(device, kind));
+    vendor == VENDOR_VIRTIO && is_kind
+}
+
+fn open(function: DeviceFunction) -> Option<Found> {
     let mut root = PciRoot::new(Ports);
-    let (function, _) = root.enumerate_bus(0).find(|(_, information)| {
-        information.vendor_id == VENDOR_VIRTIO && DEVICES_NET.contains(&information.device_id)
-    })?;
     root.set_command(function, Command::MEMORY_SPACE | Command::BUS_MASTER);
     let notifications = Notifications::new(&mut root, function)?;
     let transport = PciTransport::new::<IdentityMapped, _>(&mut root, function).ok()?;

@@ -1,13 +1,13 @@
-//! A virtio-net device's transport, PCI or MMIO, with its doorbells and its interrupt.
+//! A virtio device's transport, PCI or MMIO, with its doorbells and its interrupt.
 //!
-//! Finds no devices: `pci` and `mmio` do. Moves no packets.
+//! Looks through no bus: `pci` and `mmio` do. Knows no kind of device, and moves no data.
 
-use virtio_drivers::transport::SomeTransport;
+use virtio_drivers::transport::{DeviceType, SomeTransport};
 
 use super::{mmio, pci};
 
 /// A transport together with what `virtio-drivers` does not do: one-write doorbells and MSI-X.
-pub struct NetTransport {
+pub struct DeviceTransport {
     inner: SomeTransport<'static>,
     bus: Bus,
 }
@@ -17,7 +17,7 @@ enum Bus {
     Mmio { registers: usize },
 }
 
-impl core::ops::Deref for NetTransport {
+impl core::ops::Deref for DeviceTransport {
     type Target = SomeTransport<'static>;
 
     fn deref(&self) -> &Self::Target {
@@ -25,24 +25,22 @@ impl core::ops::Deref for NetTransport {
     }
 }
 
-impl core::ops::DerefMut for NetTransport {
+impl core::ops::DerefMut for DeviceTransport {
     fn deref_mut(&mut self) -> &mut Self::Target {
         &mut self.inner
     }
 }
 
-impl NetTransport {
-    /// The machine's first virtio-net device, on PCI or, failing that, MMIO.
-    pub fn find() -> Option<Self> {
-        let on_pci = || {
-            let (inner, notifications) = pci::find_net()?;
-            Some(Self { inner, bus: Bus::Pci(notifications) })
-        };
-        let on_mmio = || {
-            let (inner, registers) = mmio::find_net()?;
-            Some(Self { inner, bus: Bus::Mmio { registers } })
-        };
-        on_pci().or_else(on_mmio)
+impl DeviceTransport {
+    /// The machine's first device of each of these kinds, on PCI or, where it has none, MMIO.
+    pub fn find<const KINDS: usize>(kinds: [DeviceType; KINDS]) -> [Option<Self>; KINDS] {
+        match pci::find(kinds) {
+            Some(found) => found.map(|found| {
+                found.map(|(inner, notifications)| Self { inner, bus: Bus::Pci(notifications) })
+            }),
+            None => mmio::find(kinds)
+                .map(|found| found.map(|(inner, registers)| Self { inner, bus: Bus::Mmio { registers } })),
+        }
     }
 
     /// Where writing wakes the device up for a queue.
