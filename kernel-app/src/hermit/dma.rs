@@ -13,8 +13,8 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use virtio_drivers::{BufferDirection, Hal, PAGE_SIZE, PhysAddr};
 
-/// Pages for the rings of all virtqueues, two for each.
-const RING_PAGES: usize = 6;
+/// Pages for the rings of a disk's virtqueue; a card brings its own (see `packet_ring`).
+const RING_PAGES: usize = 2;
 
 /// Zeroed, page-aligned memory that lives as long as the machine.
 #[repr(C, align(4096))]

@@ -4,23 +4,16 @@
 //! sections 2.7 (split virtqueues) and 5.1 (network device).
 
 use core::fmt;
-use core::mem::size_of;
-use core::sync::atomic::{Ordering, fence};
 
 use bitflags::bitflags;
 use smoltcp::phy::{self, Device, DeviceCapabilities, Medium};
 use smoltcp::time::Instant;
-use virtio_drivers::queue::VirtQueue;
 use virtio_drivers::transport::Transport;
 
-use super::dma::{DmaMemory, IdentityMapped};
-use super::transport::{DeviceTransport, Doorbell};
+use super::packet_ring::{BUFFER_BYTES, PacketRing, QUEUE_SIZE, RingMemory, TooSmall, Writer};
+use super::transport::DeviceTransport;
 use crate::stack::FrameDevice;
 
-/// Descriptors of each queue.
-const QUEUE_SIZE: usize = 128;
-/// Bytes of one packet buffer: header, Ethernet frame, and room to align.
-const BUFFER_BYTES: usize = 2048;
 /// `virtio_net_hdr` of a device with VIRTIO_F_VERSION_1 (section 5.1.6).
 const HEADER_BYTES: usize = 12;
 /// Largest Ethernet frame without its check sequence.
@@ -28,8 +21,8 @@ const FRAME_BYTES: usize = 1514;
 const QUEUE_RECEIVE: u16 = 0;
 const QUEUE_TRANSMIT: u16 = 1;
 
-static RECEIVE_MEMORY: DmaMemory<{ QUEUE_SIZE * BUFFER_BYTES }> = DmaMemory::new();
-static TRANSMIT_MEMORY: DmaMemory<{ QUEUE_SIZE * BUFFER_BYTES }> = DmaMemory::new();
+static RECEIVE_MEMORY: RingMemory = RingMemory::new();
+static TRANSMIT_MEMORY: RingMemory = RingMemory::new();
 
 bitflags! {
     /// The features that this driver understands (sections 5.1.3 and 6).
@@ -40,9 +33,6 @@ bitflags! {
     }
 }
 
-type Queue = VirtQueue<IdentityMapped, QUEUE_SIZE>;
-type Packet = &'static mut [u8; BUFFER_BYTES];
-
 /// A virtio-net device that cannot be used.
 #[derive(Debug)]
 pub enum NetDeviceError {
@@ -50,8 +40,10 @@ pub enum NetDeviceError {
     Legacy,
     /// It cannot interrupt, so nothing would wake the loop.
     NoInterrupt,
-    /// A queue could not be set up.
-    Queue(virtio_drivers::Error),
+    /// Its address cannot be read.
+    Address(virtio_drivers::Error),
+    /// A queue is missing or has too few descriptors.
+    Queue,
 }
 
 impl fmt::Display for NetDeviceError {
@@ -59,12 +51,19 @@ impl fmt::Display for NetDeviceError {
         match self {
             Self::Legacy => f.write_str("virtio-net is a legacy device: start QEMU with disable-legacy=on"),
             Self::NoInterrupt => f.write_str("virtio-net has no MSI-X: start QEMU without vectors=0"),
-            Self::Queue(error) => write!(f, "virtio-net cannot be set up: {error}"),
+            Self::Address(error) => write!(f, "virtio-net does not tell its address: {error}"),
+            Self::Queue => write!(f, "virtio-net has queues of fewer than {QUEUE_SIZE}: give them as many"),
         }
     }
 }
 
 impl core::error::Error for NetDeviceError {}
+
+impl From<TooSmall> for NetDeviceError {
+    fn from(_: TooSmall) -> Self {
+        Self::Queue
+    }
+}
 
 /// One virtio-net device.
 pub struct NetDevice {
@@ -84,21 +83,16 @@ impl NetDevice {
         if !features.contains(Features::VERSION_1) {
             return Err(NetDeviceError::Legacy);
         }
-        let address = transport.read_config_space(0).map_err(NetDeviceError::Queue)?;
-        let mut queue =
-            |index| Queue::new(&mut *transport, index, false, false).map_err(NetDeviceError::Queue);
-        let (transmit, receive) = (queue(QUEUE_TRANSMIT)?, queue(QUEUE_RECEIVE)?);
+        let address = transport.read_config_space(0).map_err(NetDeviceError::Address)?;
+        let transmit = PacketRing::new(&mut transport, QUEUE_TRANSMIT, &TRANSMIT_MEMORY, Writer::Driver)?;
+        let receive = PacketRing::new(&mut transport, QUEUE_RECEIVE, &RECEIVE_MEMORY, Writer::Device)?;
         // Before DRIVER_OK, at which back ends in the host's kernel bind the vectors (section 3.1.1).
         if !transport.enable_interrupt(QUEUE_RECEIVE) {
             return Err(NetDeviceError::NoInterrupt);
         }
         transport.finish_init();
-        let mut device = Self {
-            address,
-            transmit: TransmitRing::new(transmit, transport.doorbell(QUEUE_TRANSMIT)),
-            receive: ReceiveRing::new(receive, transport.doorbell(QUEUE_RECEIVE)),
-            transport,
-        };
+        let (transmit, receive) = (TransmitRing::new(transmit), ReceiveRing::new(receive));
+        let mut device = Self { transport, address, receive, transmit };
         device.kick();
         Ok(device)
     }
@@ -110,147 +104,96 @@ impl NetDevice {
 
     /// Tells the device about buffers that were added since the last kick.
     pub fn kick(&mut self) {
-        self.transmit.half.kick();
-        self.receive.half.kick();
+        self.transmit.ring.kick();
+        self.receive.ring.kick();
     }
 
     /// Asks for an interrupt at the next packet; whether one has already arrived.
     pub fn arm(&mut self) -> bool {
         self.transport.acknowledge();
-        self.receive.half.queue.set_dev_notify(true);
-        // The device must see the request before the ring is looked at (section 2.7.7.1).
-        fence(Ordering::SeqCst);
-        self.receive.next.is_some() || self.receive.half.queue.can_pop()
+        self.receive.ring.want_interrupt(true);
+        self.receive.next.is_some() || self.receive.ring.has_used()
     }
 
     /// Takes the request back: the loop polls while it has work.
     pub fn disarm(&mut self) {
-        self.receive.half.queue.set_dev_notify(false);
+        self.receive.ring.want_interrupt(false);
     }
 }
 
-/// A queue, its doorbell, and whether the device has been told of all buffers.
-struct Half {
-    queue: Queue,
-    doorbell: Doorbell,
-    told: bool,
-}
-
-impl Half {
-    fn new(mut queue: Queue, doorbell: Doorbell) -> Self {
-        queue.set_dev_notify(false);
-        Self { queue, doorbell, told: true }
-    }
-
-    fn kick(&mut self) {
-        if core::mem::replace(&mut self.told, true) {
-            return;
-        }
-        // The new index must be visible before the device's wish is read (section 2.7.13): the two may
-        // otherwise change places, and a doorbell that both sides wait for is never rung.
-        fence(Ordering::SeqCst);
-        if self.queue.should_notify() {
-            self.doorbell.ring();
-        }
-    }
-}
-
-/// Receive buffers; each is in the queue but for the moment its packet is read.
+/// Buffers for packets that arrive; all are offered but for that of the packet that is being read.
 struct ReceiveRing {
-    half: Half,
-    /// Buffers by the token of their descriptor.
-    buffers: [Option<Packet>; QUEUE_SIZE],
-    /// The next packet's buffer and the bytes in it, once it was looked at.
-    next: Option<(Packet, usize)>,
+    ring: PacketRing,
+    /// The next packet: its descriptor and its bytes, header included.
+    next: Option<(u16, usize)>,
 }
 
 impl ReceiveRing {
-    fn new(queue: Queue, doorbell: Doorbell) -> Self {
-        let mut ring =
-            Self { half: Half::new(queue, doorbell), buffers: [const { None }; QUEUE_SIZE], next: None };
-        for index in 0..QUEUE_SIZE {
-            ring.add(packet(&RECEIVE_MEMORY, index));
-        }
-        ring
+    fn new(mut ring: PacketRing) -> Self {
+        (0..QUEUE_SIZE as u16).for_each(|descriptor| ring.offer(descriptor));
+        Self { ring, next: None }
     }
 
-    fn add(&mut self, buffer: Packet) {
-        // SAFETY: the buffer stays in `buffers`, untouched, until its token is popped.
-        let token = unsafe { self.half.queue.add(&[], &mut [&mut buffer[..]]) };
-        // There is a descriptor for each buffer, so this cannot fail.
-        if let Ok(token) = token {
-            self.buffers[usize::from(token)] = Some(buffer);
-            self.half.told = false;
+    /// The next packet, which stays the next one.
+    fn look(&mut self) -> Option<(u16, usize)> {
+        if self.next.is_none() {
+            self.next = self.ring.take();
         }
+        self.next
     }
 
-    /// The next packet's buffer and the bytes in it.
-    fn pop(&mut self) -> Option<(Packet, usize)> {
-        if let Some(next) = self.next.take() {
-            return Some(next);
-        }
-        let token = self.half.queue.peek_used()?;
-        let buffer = self.buffers.get_mut(usize::from(token))?.take()?;
-        // SAFETY: this is the buffer that was added under this token.
-        let written = unsafe { self.half.queue.pop_used(token, &[], &mut [&mut buffer[..]]) };
-        // A length that the device cannot have written is an empty packet, which smoltcp drops.
-        let written = written.map_or(0, |bytes| bytes as usize).clamp(HEADER_BYTES, BUFFER_BYTES);
-        Some((buffer, written))
+    /// The frame of a packet; empty when the device wrote less than a header.
+    fn frame(&mut self, (descriptor, bytes): (u16, usize)) -> &[u8] {
+        // SAFETY: a packet that was taken is offered again only by `give_back`, which ends its use.
+        let buffer = unsafe { self.ring.buffer(descriptor) };
+        &buffer[HEADER_BYTES..bytes.max(HEADER_BYTES)]
+    }
+
+    fn give_back(&mut self, (descriptor, _): (u16, usize)) {
+        self.ring.offer(descriptor);
     }
 }
 
-/// Transmit buffers, free or under way.
+/// Buffers for packets that leave, free or under way.
 struct TransmitRing {
-    half: Half,
-    free: [Option<Packet>; QUEUE_SIZE],
+    ring: PacketRing,
+    free: [u16; QUEUE_SIZE],
     free_count: usize,
-    /// Buffers under way by the token of their descriptor, with their bytes.
-    sent: [Option<(Packet, usize)>; QUEUE_SIZE],
 }
 
 impl TransmitRing {
-    fn new(queue: Queue, doorbell: Doorbell) -> Self {
-        Self {
-            half: Half::new(queue, doorbell),
-            free: core::array::from_fn(|index| Some(packet(&TRANSMIT_MEMORY, index))),
-            free_count: QUEUE_SIZE,
-            sent: [const { None }; QUEUE_SIZE],
-        }
+    fn new(ring: PacketRing) -> Self {
+        let free = core::array::from_fn(|descriptor| descriptor as u16);
+        Self { ring, free, free_count: QUEUE_SIZE }
     }
 
     /// Whether a packet can be sent, after taking back what the device is done with.
     fn has_room(&mut self) -> bool {
         if self.free_count == 0 {
-            self.half.kick();
+            self.ring.kick();
             self.reclaim();
         }
         self.free_count > 0
     }
 
     fn reclaim(&mut self) {
-        while let Some(token) = self.half.queue.peek_used() {
-            let Some((buffer, bytes)) = self.sent.get_mut(usize::from(token)).and_then(Option::take) else {
-                return;
-            };
-            // SAFETY: this is the buffer that was added under this token.
-            let popped = unsafe { self.half.queue.pop_used(token, &[&buffer[..bytes]], &mut []) };
-            debug_assert!(popped.is_ok());
-            self.free[self.free_count] = Some(buffer);
+        while self.free_count < QUEUE_SIZE
+            && let Some((descriptor, _)) = self.ring.take()
+        {
+            self.free[self.free_count] = descriptor;
             self.free_count += 1;
         }
     }
 
     fn send<R>(&mut self, frame_bytes: usize, fill: impl FnOnce(&mut [u8]) -> R) -> R {
         self.free_count -= 1;
-        let buffer = self.free[self.free_count].take().expect("counted buffers are there");
+        let descriptor = self.free[self.free_count];
+        // SAFETY: a free buffer is not offered; it is no longer free, and offered only below.
+        let buffer = unsafe { self.ring.buffer(descriptor) };
         // The header of a packet without offloads is all zero, as the memory was from the start.
         let bytes = HEADER_BYTES + frame_bytes;
         let result = fill(&mut buffer[HEADER_BYTES..bytes]);
-        // SAFETY: the buffer stays in `sent`, untouched, until its token is popped.
-        if let Ok(token) = unsafe { self.half.queue.add(&[&buffer[..bytes]], &mut []) } {
-            self.sent[usize::from(token)] = Some((buffer, bytes));
-            self.half.told = false;
-        }
+        self.ring.offer_bytes(descriptor, bytes);
         result
     }
 }
@@ -258,14 +201,13 @@ impl TransmitRing {
 /// A received packet, and where its buffer goes back to.
 pub struct RxToken<'a> {
     ring: &'a mut ReceiveRing,
-    buffer: Packet,
-    bytes: usize,
+    packet: (u16, usize),
 }
 
 impl phy::RxToken for RxToken<'_> {
     fn consume<R, F: FnOnce(&[u8]) -> R>(self, read: F) -> R {
-        let result = read(&self.buffer[HEADER_BYTES..self.bytes]);
-        self.ring.add(self.buffer);
+        let result = read(self.ring.frame(self.packet));
+        self.ring.give_back(self.packet);
         result
     }
 }
@@ -281,15 +223,13 @@ impl phy::TxToken for TxToken<'_> {
 
 impl FrameDevice for NetDevice {
     fn peek(&mut self) -> Option<&[u8]> {
-        if self.receive.next.is_none() {
-            self.receive.next = self.receive.pop();
-        }
-        self.receive.next.as_ref().map(|(buffer, bytes)| &buffer[HEADER_BYTES..*bytes])
+        let packet = self.receive.look()?;
+        Some(self.receive.frame(packet))
     }
 
     fn skip(&mut self) {
-        if let Some((buffer, _)) = self.receive.pop() {
-            self.receive.add(buffer);
+        if let Some(packet) = self.receive.next.take() {
+            self.receive.give_back(packet);
         }
     }
 }
@@ -309,21 +249,14 @@ impl Device for NetDevice {
         if !self.transmit.has_room() {
             return None;
         }
-        let (buffer, bytes) = self.receive.pop()?;
-        Some((RxToken { ring: &mut self.receive, buffer, bytes }, TxToken(&mut self.transmit)))
+        let packet = self.receive.look()?;
+        self.receive.next = None;
+        Some((RxToken { ring: &mut self.receive, packet }, TxToken(&mut self.transmit)))
     }
 
     fn transmit(&mut self, _now: Instant) -> Option<TxToken<'_>> {
         self.transmit.has_room().then_some(TxToken(&mut self.transmit))
     }
-}
-
-/// The packet buffer with this index, to be taken once.
-fn packet<const BYTES: usize>(memory: &'static DmaMemory<BYTES>, index: usize) -> Packet {
-    assert!((index + 1) * BUFFER_BYTES <= BYTES, "packet buffer {index} is beyond its memory");
-    // SAFETY: the assertion keeps it within the static, and each index is asked for once, when the only
-    // device is set up; `RECEIVE_MEMORY` and `TRANSMIT_MEMORY` are used for nothing else.
-    unsafe { &mut *memory.start().add(index * BUFFER_BYTES).cast::<[u8; BUFFER_BYTES]>() }
 }
 
 const _: () = assert!(HEADER_BYTES + FRAME_BYTES <= BUFFER_BYTES && size_of::<Features>() == 8);
