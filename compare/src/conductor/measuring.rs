@@ -16,6 +16,8 @@ use crate::record::Sample;
 use crate::run_dir::{Entry, RunDir, Visit};
 use crate::substrate::{CANDIDATES, Substrate};
 
+/// How long a short run may measure: with what it prepares and reports, less than five minutes.
+const QUICK_MAX: Duration = Duration::from_secs(265);
 /// Ticks of the progress bar for each second that is expected.
 const TICKS_PER_SECOND: f64 = 10.0;
 
@@ -31,11 +33,20 @@ pub fn measure(directory: &Path, original: Option<PathBuf>, accel: Choice) -> Re
     let context = Context::find(accel, original, contained)?;
     let mut run_dir = RunDir::open(directory)?;
     let planned = plan::remaining(&run_dir)?;
+    // Whoever goes on with a run has the time for it.
+    let limit = (run_dir.run.quick && run_dir.done()?.is_empty()).then_some(QUICK_MAX);
     let mut progress = Progress::new(&planned);
     let mut substrates = BTreeMap::new();
-    for (visit, seconds) in &planned {
+    for (index, (visit, seconds)) in planned.iter().enumerate() {
         if run_dir.is_given_up(&visit.substrate)? {
             continue;
+        }
+        if limit.is_some_and(|limit| progress.after(*seconds) > limit) {
+            let left = planned.len() - index;
+            progress.say(&format!(
+                "the short run's time is over with {left} visits left: `cargo compare --resume`"
+            ));
+            break;
         }
         progress.begin(visit);
         let outcome = visit_one(&context, &run_dir, &mut substrates, visit);
@@ -113,8 +124,16 @@ impl Progress {
 
     /// The expected time, corrected by how wrong it has been so far.
     fn left(&self) -> Duration {
-        let pace = if self.over > 0.0 { self.begun.elapsed().as_secs_f64() / self.over } else { 1.0 };
-        Duration::from_secs_f64(((self.expected - self.over) * pace).max(0.0))
+        Duration::from_secs_f64(((self.expected - self.over) * self.pace()).max(0.0))
+    }
+
+    fn pace(&self) -> f64 {
+        if self.over > 0.0 { self.begun.elapsed().as_secs_f64() / self.over } else { 1.0 }
+    }
+
+    /// When a visit will be over that is expected to take so many seconds, from the beginning.
+    fn after(&self, seconds: f64) -> Duration {
+        self.begun.elapsed() + Duration::from_secs_f64(seconds * self.pace())
     }
 
     fn end(&mut self, seconds: f64) {

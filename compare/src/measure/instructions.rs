@@ -13,9 +13,9 @@ use crate::record::{Counted, Measure, Metric, Sample};
 use crate::statistics;
 
 /// Runs of each load, in a full run and in a quick one.
-const RUNS: (usize, usize) = (5, 3);
-/// Requests of a run, and of the one in which QEMU reports each access to a device.
-const REQUESTS: u32 = 1600;
+const RUNS: (usize, usize) = (5, 1);
+/// Requests of a run, likewise, and of the one in which QEMU reports each access to a device.
+const REQUESTS: (u32, u32) = (1600, 640);
 const REQUESTS_REPORTED: u32 = 320;
 const CONNECTIONS: u32 = 16;
 
@@ -37,7 +37,8 @@ fn count(site: &Site, vote: &mut CountedVote, of: Counted) -> Result<Sample> {
         return Ok(site.sample(measure, [(Metric::Instructions, vote.boot as f64)]));
     };
     let shape = |requests| Shape { host: vote.host, method, keep_alive, connections: CONNECTIONS, requests };
-    let (shape, reported) = (shape(REQUESTS), shape(REQUESTS_REPORTED));
+    let requests = if site.quick { REQUESTS.1 } else { REQUESTS.0 };
+    let (shape, reported) = (shape(requests), shape(REQUESTS_REPORTED));
     let load = |shape| load::closed_loop(site.context, site.directory, shape)?.finish();
     let runs = if site.quick { RUNS.1 } else { RUNS.0 };
     let mut counts = Vec::new();
@@ -47,7 +48,7 @@ fn count(site: &Site, vote: &mut CountedVote, of: Counted) -> Result<Sample> {
         if let Some(flaw) = outcome.flaw {
             return Ok(site.voided(measure, flaw));
         }
-        counts.push(count as f64 / f64::from(REQUESTS));
+        counts.push(count as f64 / f64::from(requests));
     }
     let median = statistics::summary(&counts.split_off(1)).map_or(0.0, |summary| summary.median);
     let (outcome, accesses) = vote.count_accesses(|| load(reported))?;
@@ -58,7 +59,7 @@ fn count(site: &Site, vote: &mut CountedVote, of: Counted) -> Result<Sample> {
     let metrics = [(Metric::Instructions, median), (Metric::DeviceAccesses, accesses)];
     let about = if vote.has_own_store { "; store, worker and result page are in the count" } else { "" };
     Ok(Sample {
-        note: Some(format!("median of {runs} runs of {REQUESTS} requests, {CONNECTIONS} at a time{about}")),
+        note: Some(format!("median of {runs} runs of {requests} requests, {CONNECTIONS} at a time{about}")),
         ..site.sample(measure, metrics)
     })
 }

@@ -44,8 +44,7 @@ pub fn document(results: &Results, changes: Option<&Changes>) -> String {
 
 fn head(results: &Results) -> String {
     let kind = if results.quick { ", the short run" } else { "" };
-    let unfinished =
-        if results.complete { "" } else { "\n**This run was interrupted: figures are missing.**\n" };
+    let unfinished = if results.complete { String::new() } else { format!("\n**{}**\n", super::INCOMPLETE) };
     format!(
         "# Why not a container?\n\n{}\n\n{} · commit {} · {} rounds{kind}\n{unfinished}",
         inline(&headline::answer(results).join(" ")),

@@ -29,6 +29,9 @@ use anyhow::{Context as _, Result};
 use self::baseline::Changes;
 use crate::results::Results;
 
+/// What a report without some of its figures says of that.
+const INCOMPLETE: &str = "This run is not complete: it was interrupted, or a short run's five minutes were over. \
+    `cargo compare --resume` measures what is missing.";
 /// The page, below a run's directory.
 const PAGE: &str = "report.html";
 

@@ -92,7 +92,7 @@ fn unmeasured(results: &Results) -> String {
         let _ = write!(text, "\n{voided} sample(s) do not count: the report says why");
     }
     if !results.complete {
-        text += "\nthis run is not complete";
+        let _ = write!(text, "\n{}", super::INCOMPLETE);
     }
     if text.is_empty() { text } else { text + "\n" }
 }

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::super::factor::{Factor, Verdict};
 use super::super::headline::{self, Card, Duel};
-use super::super::number;
+use super::super::{INCOMPLETE, number};
 use crate::results::Results;
 
 /// Title, answer, and what it is from.
@@ -21,7 +21,7 @@ pub fn header(results: &Results) -> Markup {
         }
         @if !results.complete {
             p.warning role="note" {
-                "This run was interrupted: what it had not measured yet is missing here."
+                (INCOMPLETE)
             }
         }
     }

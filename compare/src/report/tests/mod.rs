@@ -276,9 +276,9 @@ fn rows_of_a_markdown_table_have_as_many_cells_as_its_head() {
 #[test]
 fn a_run_without_samples_has_a_report_too() {
     let page = html::document(&nothing(), None).expect("a page");
-    assert!(page.contains("This run was interrupted") && !page.contains("<svg"));
+    assert!(page.contains("not complete") && !page.contains("<svg"));
     assert!(page.contains("This run has no figures for this."));
-    assert!(markdown::document(&nothing(), None).contains("interrupted"));
+    assert!(markdown::document(&nothing(), None).contains("not complete"));
     assert!(terminal::text(&nothing(), None).contains("not complete"));
 }
 
