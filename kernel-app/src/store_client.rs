@@ -155,6 +155,18 @@ impl<T> StoreClient<T> {
         }
     }
 
+    /// Whether a command can be sent.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn admits(&self) -> Result<(), SendError> {
+        match self.connection {
+            None => Err(SendError::Away),
+            Some(_) if self.overdue > 0 => Err(SendError::Silent),
+            Some(_) => Ok(()),
+        }
+    }
+
     /// Sends a command whose reply is wanted within `reply_within`.
     ///
     /// Replies come in order, so a command waits at least as long as those before it.
@@ -168,9 +180,7 @@ impl<T> StoreClient<T> {
         reply_within: Duration,
         context: &mut Context<'_>,
     ) -> Result<(), SendError> {
-        if self.overdue > 0 {
-            return Err(SendError::Silent);
-        }
+        self.admits()?;
         self.enqueue(args, Some(token), reply_within, context)
     }
 

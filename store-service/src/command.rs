@@ -68,6 +68,7 @@ commands! {
     BRPop "brpop" b"BRPOP" -3 ["write" "noscript" "blocking"] (1, -2, 1);
     HSet "hset" b"HSET" -4 ["write" "denyoom" "fast"] (1, 1, 1);
     HGet "hget" b"HGET" 3 ["readonly" "fast"] (1, 1, 1);
+    HMGet "hmget" b"HMGET" -3 ["readonly" "fast"] (1, 1, 1);
     HGetAll "hgetall" b"HGETALL" 2 ["readonly"] (1, 1, 1);
     HLen "hlen" b"HLEN" 2 ["readonly" "fast"] (1, 1, 1);
     HIncrBy "hincrby" b"HINCRBY" 4 ["write" "denyoom" "fast"] (1, 1, 1);
@@ -83,6 +84,8 @@ commands! {
     Multi "multi" b"MULTI" 1 ["noscript" "loading" "stale" "fast" "allow_busy"] (0, 0, 0);
     Exec "exec" b"EXEC" 1 ["noscript" "loading" "stale" "skip_slowlog"] (0, 0, 0);
     Discard "discard" b"DISCARD" 1 ["noscript" "loading" "stale" "fast" "allow_busy"] (0, 0, 0);
+    Watch "watch" b"WATCH" -2 ["noscript" "loading" "stale" "fast" "allow_busy"] (1, -1, 1);
+    Unwatch "unwatch" b"UNWATCH" 1 ["noscript" "loading" "stale" "fast" "allow_busy"] (0, 0, 0);
 }
 
 impl Command {
@@ -101,6 +104,17 @@ impl Command {
         let arity = self.spec().arity;
         let count = usize::from(arity.unsigned_abs());
         if arity < 0 { args >= count } else { args == count }
+    }
+
+    /// The keys that the command has changed when it has changed something. Those of `DEL` and `FLUSHALL`,
+    /// which may change some and not others, are known before only.
+    pub fn changed_keys(self, args: Args<'_>) -> impl Iterator<Item = &[u8]> {
+        let count = match self {
+            Self::Del | Self::FlushAll => 0,
+            Self::LMove => 2,
+            _ => 1,
+        };
+        args.iter().skip(1).take(count)
     }
 
     /// The key that got an element, if the command is one that pushes to a list: somebody may wait for it.

@@ -44,6 +44,10 @@ pub enum Failure {
     ExecWithoutMulti,
     /// `DISCARD` without `MULTI`.
     DiscardWithoutMulti,
+    /// `WATCH` after `MULTI`.
+    WatchInMulti,
+    /// The watched keys have reached their limit.
+    TooManyWatches,
     /// `EXEC` after a command that could not be queued.
     ExecAborted,
     /// `EXEC` of a command that memory does not allow.
@@ -85,6 +89,8 @@ impl Failure {
             Self::NestedMulti => "ERR MULTI calls can not be nested",
             Self::ExecWithoutMulti => "ERR EXEC without MULTI",
             Self::DiscardWithoutMulti => "ERR DISCARD without MULTI",
+            Self::WatchInMulti => "ERR WATCH inside MULTI is not allowed",
+            Self::TooManyWatches => "ERR too many keys are watched: try again later",
             Self::ExecAborted => "EXECABORT Transaction discarded because of previous errors.",
             Self::ExecOutOfMemory => {
                 "EXECABORT Transaction discarded because of: OOM command not allowed when used memory > \

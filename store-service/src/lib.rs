@@ -23,6 +23,7 @@ mod subcommand;
 mod tests;
 mod timeout;
 mod waiters;
+mod watches;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;

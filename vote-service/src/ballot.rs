@@ -2,16 +2,25 @@
 //!
 //! Does not say what an option is called; the pages do.
 
+use wire::resp::Digits;
+
 use crate::voter::Id;
 
 /// List in the store where votes wait for the worker.
 pub const QUEUE: &[u8] = b"votes";
 
-const ENTRY: &[u8] =
-    br#"{"voter_id":"00000000000000000000000000000000","vote":"a","id":"00000000000000000000000000000000"}"#;
+/// Counter in the store that tickets come from.
+pub const TICKETS: &[u8] = b"votes:ticket";
+
+const ENTRY: &[u8] = concat!(
+    r#"{"voter_id":"00000000000000000000000000000000","vote":"a","#,
+    r#""id":"00000000000000000000000000000000","seq":"00000000000000000000"}"#
+)
+.as_bytes();
 const VOTER_AT: usize = br#"{"voter_id":""#.len();
 const VOTE_AT: usize = VOTER_AT + 32 + br#"","vote":""#.len();
 const ID_AT: usize = VOTE_AT + 1 + br#"","id":""#.len();
+const SEQUENCE_END: usize = ENTRY.len() - br#""}"#.len();
 
 /// One of the two options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,14 +58,18 @@ impl Choice {
     }
 }
 
-/// The queue's JSON for a vote. `vote` tells this vote from others of the same voter, so that the worker
-/// counts it once however often it sees it.
-pub fn entry(voter: Id, choice: Choice, vote: Id) -> [u8; ENTRY.len()] {
+/// The queue's JSON for a vote. `id` names the vote, and of two votes of a voter the one with the larger
+/// `sequence` counts, so the worker counts it once however often it sees it. The sequence is a string: as a
+/// number it would lose digits in JavaScript's hands.
+pub fn entry(voter: Id, choice: Choice, id: Id, sequence: u64) -> [u8; ENTRY.len()] {
     let mut json = [0; ENTRY.len()];
     json.copy_from_slice(ENTRY);
     json[VOTER_AT..VOTER_AT + 32].copy_from_slice(&voter.0);
     json[VOTE_AT] = choice.as_str().as_bytes()[0];
-    json[ID_AT..ID_AT + 32].copy_from_slice(&vote.0);
+    json[ID_AT..ID_AT + 32].copy_from_slice(&id.0);
+    let digits = Digits::of_u64(sequence);
+    let digits = digits.as_bytes();
+    json[SEQUENCE_END - digits.len()..SEQUENCE_END].copy_from_slice(digits);
     json
 }
 
@@ -68,11 +81,13 @@ mod tests {
     fn an_entry_is_the_json_that_the_worker_expects() {
         let voter = Id(*b"0123456789abcdef0123456789abcdef");
         let vote = Id(*b"fedcba9876543210fedcba9876543210");
-        let expected = concat!(
-            r#"{"voter_id":"0123456789abcdef0123456789abcdef","vote":"b","#,
-            r#""id":"fedcba9876543210fedcba9876543210"}"#
-        );
-        assert_eq!(core::str::from_utf8(&entry(voter, Choice::B, vote)), Ok(expected));
+        for (sequence, digits) in [(65_537, "00000000000000065537"), (u64::MAX, "18446744073709551615")] {
+            let expected = alloc::format!(
+                r#"{{"voter_id":"0123456789abcdef0123456789abcdef","vote":"b","id":"{}","seq":"{digits}"}}"#,
+                "fedcba9876543210fedcba9876543210"
+            );
+            assert_eq!(core::str::from_utf8(&entry(voter, Choice::B, vote, sequence)), Ok(&*expected));
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The voting booth: takes forms, queues votes in the store, and answers once the store has them.
 //!
-//! Keeps no votes: what the store did not take, the voter is told to send again.
+//! Keeps no votes: what the store did not take, the voter is told to send again. While the voter has time,
+//! a vote whose connection to the store was lost is queued once more, as the same vote.
 
 use alloc::borrow::Cow;
 use core::time::Duration;
@@ -8,7 +9,7 @@ use core::time::Duration;
 use kernel_app::http::{Answer, Exchange, Handler, HttpServer, Method, Request, Response, Route};
 use kernel_app::metrics::{Counter, Exposition};
 use kernel_app::store_backed::StoreUser;
-use kernel_app::store_client::{Outcome, StoreClient};
+use kernel_app::store_client::{Outcome, SendError, StoreClient};
 use kernel_app::{ConnectionId, Context, Instant};
 use wire::form;
 use wire::resp::Reply;
@@ -18,6 +19,7 @@ use crate::journal::Journal;
 use crate::pages::{ICON, Pages, STYLE};
 use crate::rejection::{Rejection, Rejections};
 use crate::voter::{COOKIE, CookieLine, Id};
+use crate::waiting::{Vote, Waiting};
 
 /// How long the store may take for a vote: the voter has an answer within a second.
 pub const STORE_REPLY_WITHIN: Duration = Duration::from_millis(900);
@@ -30,18 +32,20 @@ const ROUTES: &[Route] = &[
     Route { path: ICON_PATH, methods: &[Method::Get] },
 ];
 
-/// A vote on its way to the store. There is at most one for each HTTP connection.
+/// What the store was asked for.
 #[derive(Clone, Copy, Debug)]
-struct Pending {
-    exchange: Exchange,
-    voter: Id,
-    choice: Choice,
+enum Asked {
+    /// The next ticket.
+    Ticket,
+    /// To queue a vote.
+    Queue(Vote),
 }
 
 /// See the module.
 #[derive(Debug)]
 pub struct Booth {
-    store: StoreClient<Pending>,
+    store: StoreClient<Asked>,
+    waiting: Waiting,
     desk: Desk,
 }
 
@@ -60,20 +64,57 @@ impl Booth {
     pub fn new(pages: Pages) -> Self {
         let (accepted, journal, rejected) = Default::default();
         let desk = Desk { pages, cookie: CookieLine::new(), accepted, journal, rejected };
-        Self { store: StoreClient::new(), desk }
+        Self { store: StoreClient::new(), waiting: Waiting::default(), desk }
     }
 
     fn vote(&mut self, request: &Request<'_>, exchange: Exchange, context: &mut Context<'_>) -> Answer<'_> {
         let voter = voter(request, context);
-        let queued = read_choice(request).and_then(|choice| {
-            let entry = ballot::entry(voter, choice, Id::random(context.entropy));
-            let vote = Pending { exchange, voter, choice };
-            let command: [&[u8]; 3] = [b"RPUSH", ballot::QUEUE, &entry];
-            Ok(self.store.send(&command, vote, STORE_REPLY_WITHIN, context)?)
+        let joined = read_choice(request).and_then(|choice| {
+            self.store.admits()?;
+            let (id, deadline) = (Id::random(context.entropy), context.now + STORE_REPLY_WITHIN);
+            let vote = Vote { exchange, voter, choice, id, deadline, sequence: None };
+            if self.waiting.join(vote) { Ok(()) } else { Err(Rejection::StoreBusy) }
         });
-        match queued {
+        match joined {
             Ok(()) => Answer::Later,
             Err(rejection) => Answer::Now(self.desk.reject(rejection, voter)),
+        }
+    }
+
+    /// Asks for a ticket for the votes that came since the last was asked for.
+    fn ask_ticket(&mut self, context: &mut Context<'_>) {
+        if !self.waiting.wants_ticket() {
+            return;
+        }
+        // Without the store, votes wait for its return until their time is up.
+        let command: [&[u8]; 2] = [b"INCR", ballot::TICKETS];
+        if self.store.send(&command, Asked::Ticket, STORE_REPLY_WITHIN, context).is_ok() {
+            self.waiting.asked();
+        }
+    }
+
+    /// Queues the votes that have their sequence in time.
+    fn queue_granted(&mut self, http: &mut HttpServer, context: &mut Context<'_>) {
+        self.give_up(http, context);
+        while let Some(vote) = self.waiting.take_granted() {
+            if let Err(error) = self.queue(vote, context) {
+                self.desk.answer(vote, Err(error.into()), http, context);
+            }
+        }
+    }
+
+    fn queue(&mut self, vote: Vote, context: &mut Context<'_>) -> Result<(), SendError> {
+        let sequence = vote.sequence.unwrap_or_default();
+        let entry = ballot::entry(vote.voter, vote.choice, vote.id, sequence);
+        let command: [&[u8]; 3] = [b"RPUSH", ballot::QUEUE, &entry];
+        self.store.send(&command, Asked::Queue(vote), vote.deadline.since(context.now), context)
+    }
+
+    /// Refuses the votes whose time is up.
+    fn give_up(&mut self, http: &mut HttpServer, context: &mut Context<'_>) {
+        while let Some(vote) = self.waiting.take_overdue(context.now) {
+            let reason = self.store.readiness().map_or_else(Rejection::from, |()| Rejection::StoreSilent);
+            self.desk.answer(vote, Err(reason), http, context);
         }
     }
 }
@@ -90,27 +131,42 @@ impl StoreUser for Booth {
     }
 
     fn store_ready(&mut self, http: &mut HttpServer, context: &mut Context<'_>) {
-        let Self { store, desk } = self;
-        store.ready(context, |vote, outcome, context| desk.settle(vote, outcome, http, context));
+        let Self { store, waiting, desk } = self;
+        store.ready(context, |asked, outcome, context| {
+            desk.settle(asked, outcome, waiting, http, context);
+        });
+        self.queue_granted(http, context);
     }
 
     fn store_closed(&mut self, id: ConnectionId, http: &mut HttpServer, context: &mut Context<'_>) {
-        let Self { store, desk } = self;
-        store.closed(id, context, |vote, outcome, context| desk.settle(vote, outcome, http, context));
+        let Self { store, waiting, desk } = self;
+        store.closed(id, context, |asked, outcome, context| {
+            desk.settle(asked, outcome, waiting, http, context);
+        });
     }
 
-    /// A vote that is still under way is counted all the same; its answer finds nobody.
-    fn forget(&mut self, _: Exchange) {}
+    /// A vote that is not queued yet is not cast: its voter may have another answer from elsewhere by now.
+    /// One that is queued is counted all the same; its answer finds nobody.
+    fn forget(&mut self, exchange: Exchange) {
+        self.waiting.leave(exchange);
+    }
 
-    /// Gives up on votes that the store has left waiting, and tells the log of those that it has taken.
+    /// Gives up on votes that the store has left waiting, asks for the ticket of those that have come, and
+    /// tells the log of those that the store has taken.
     fn turn(&mut self, http: &mut HttpServer, context: &mut Context<'_>) {
-        let Self { store, desk } = self;
-        store.turn(context, |vote, outcome, context| desk.settle(vote, outcome, http, context));
-        desk.journal.turn(context.now);
+        let Self { store, waiting, desk } = self;
+        store.turn(context, |asked, outcome, context| {
+            desk.settle(asked, outcome, waiting, http, context);
+        });
+        self.give_up(http, context);
+        self.ask_ticket(context);
+        self.desk.journal.turn(context.now);
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        [self.store.next_deadline(), self.desk.journal.next_deadline()].into_iter().flatten().min()
+        let deadlines =
+            [self.store.next_deadline(), self.waiting.next_deadline(), self.desk.journal.next_deadline()];
+        deadlines.into_iter().flatten().min()
     }
 }
 
@@ -144,6 +200,8 @@ impl Handler for Booth {
         exposition.counters("votes_rejected_total", "Votes that were not acknowledged.", &samples);
         let ready = i64::from(self.store.readiness().is_ok());
         exposition.gauge("store_ready", "1 while the store answers in time.", ready);
+        let waiting = i64::try_from(self.waiting.len()).unwrap_or(i64::MAX);
+        exposition.gauge("votes_waiting", "Votes that wait for a ticket from the store.", waiting);
         let pending = i64::try_from(self.store.pending()).unwrap_or(i64::MAX);
         exposition.gauge("store_pending_commands", "Commands that wait for the store's reply.", pending);
     }
@@ -169,25 +227,55 @@ impl Desk {
         }
     }
 
-    /// Tells the voter what became of a vote.
+    /// Acts on what became of a command.
     fn settle(
         &mut self,
-        vote: Pending,
+        asked: Asked,
         outcome: Outcome<'_>,
+        waiting: &mut Waiting,
         http: &mut HttpServer,
         context: &mut Context<'_>,
     ) {
-        let Pending { exchange, voter, choice } = vote;
-        let response = match outcome {
-            Outcome::Reply(Reply::Integer(_)) => self.accept(choice, voter),
-            Outcome::Reply(reply) => {
-                log::warn!("the store did not take a vote: {reply:?}");
-                self.reject(Rejection::StoreError, voter)
+        match (asked, outcome) {
+            (Asked::Ticket, Outcome::Reply(Reply::Integer(ticket))) if waiting.grant(ticket) => {}
+            (Asked::Ticket, Outcome::Reply(reply)) => {
+                log::warn!("the store gives no ticket: {reply:?}");
+                while let Some(vote) = waiting.take_refused() {
+                    self.answer(vote, Err(Rejection::StoreError), http, context);
+                }
             }
-            Outcome::Overdue => self.reject(Rejection::StoreSilent, voter),
-            Outcome::Lost => self.reject(Rejection::StoreAway, voter),
+            (Asked::Ticket, Outcome::Overdue | Outcome::Lost) => waiting.missed(),
+            (Asked::Queue(vote), Outcome::Lost) if vote.deadline > context.now => waiting.rejoin(vote),
+            (Asked::Queue(vote), outcome) => self.answer(vote, taken(outcome), http, context),
+        }
+    }
+
+    /// Tells the voter what became of a vote.
+    fn answer(
+        &mut self,
+        vote: Vote,
+        result: Result<(), Rejection>,
+        http: &mut HttpServer,
+        context: &mut Context<'_>,
+    ) {
+        let response = match result {
+            Ok(()) => self.accept(vote.choice, vote.voter),
+            Err(rejection) => self.reject(rejection, vote.voter),
         };
-        http.respond(exchange, &response, context);
+        http.respond(vote.exchange, &response, context);
+    }
+}
+
+/// Whether the store has taken a vote.
+fn taken(outcome: Outcome<'_>) -> Result<(), Rejection> {
+    match outcome {
+        Outcome::Reply(Reply::Integer(_)) => Ok(()),
+        Outcome::Reply(reply) => {
+            log::warn!("the store did not take a vote: {reply:?}");
+            Err(Rejection::StoreError)
+        }
+        Outcome::Overdue => Err(Rejection::StoreSilent),
+        Outcome::Lost => Err(Rejection::StoreAway),
     }
 }
 

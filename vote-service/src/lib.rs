@@ -12,6 +12,7 @@ mod journal;
 mod pages;
 mod rejection;
 mod voter;
+mod waiting;
 
 #[cfg(test)]
 mod tests;

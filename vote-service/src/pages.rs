@@ -18,7 +18,7 @@ pub static ICON: Asset = asset!("image/svg+xml", include_bytes!("../assets/icon.
 const TEMPLATE: &str = include_str!("../assets/page.html");
 const HTML: &str = "text/html; charset=utf-8";
 const TIP: &str = "(Tip: you can change your vote)";
-const AWAY: &str = "Your vote was not counted: the store does not answer. Please try again.";
+const AWAY: &str = "Your vote was not acknowledged: the store does not answer. Please try again.";
 
 /// No script, nothing from elsewhere, no frames: what the page does not need, the browser refuses.
 const PAGE_LINES: &str = "\

@@ -15,6 +15,7 @@ use crate::{VoteService, service};
 
 /// What fits into one TCP segment on an Ethernet.
 const SEGMENT_BYTES: usize = 1_460;
+const ASKS_TICKET: &str = "*2\r\n$4\r\nINCR\r\n$12\r\nvotes:ticket\r\n";
 
 /// A stage with the settings' defaults but for an `INSTANCE`.
 fn stage() -> Stage<VoteService> {
@@ -53,6 +54,28 @@ fn cast(stage: &mut Stage<VoteService>, body: &str) -> ConnectionId {
     let client = stage.accept();
     stage.receive(client, post(body));
     client
+}
+
+/// The store gives the ticket that it is asked for; what it is asked for then.
+fn ticket(stage: &mut Stage<VoteService>, store: ConnectionId, ticket: u64) -> String {
+    assert_eq!(stage.sent(store), ASKS_TICKET);
+    stage.receive(store, format!(":{ticket}\r\n"));
+    stage.sent(store)
+}
+
+/// The `vote` and `seq` of every entry in a stream of commands.
+fn entries(commands: &str) -> Vec<(String, u64)> {
+    let field = |entry: &str, name: &str| {
+        let (_, value) = entry.split_once(&format!("\"{name}\":\"")).expect("the field");
+        value.split('"').next().expect("a value").to_string()
+    };
+    let entry = |entry: &str| (field(entry, "vote"), field(entry, "seq").parse().expect("a number"));
+    commands.split("{\"voter_id\"").skip(1).map(entry).collect()
+}
+
+/// Sequences of a ticket begin here.
+fn sequence(ticket: u64, index: u64) -> u64 {
+    ticket * 65_536 + index
 }
 
 fn status(response: &str) -> &str {
@@ -97,8 +120,9 @@ fn a_known_voter_keeps_the_cookie_and_a_forged_one_is_replaced() {
 fn a_vote_is_acknowledged_once_the_store_has_it() {
     let (mut stage, store) = stage_with_store();
     let client = cast(&mut stage, "vote=b");
-    let command = stage.sent(store);
-    assert!(command.starts_with("*3\r\n$5\r\nRPUSH\r\n$5\r\nvotes\r\n$98\r\n{\"voter_id\":\""), "{command}");
+    let command = ticket(&mut stage, store, 7);
+    assert_eq!(entries(&command), [("b".to_string(), sequence(7, 0))]);
+    assert!(command.starts_with("*3\r\n$5\r\nRPUSH\r\n$5\r\nvotes\r\n$127\r\n{\"voter_id\":\""), "{command}");
     assert!(command.contains("\",\"vote\":\"b\",\"id\":\""), "{command}");
     assert_eq!(stage.sent(client), "", "nothing before the store's reply");
     stage.receive(store, ":1\r\n");
@@ -116,7 +140,7 @@ fn a_multipart_form_is_a_vote_as_well() {
     let client = stage.accept();
     let body = "--x\r\nContent-Disposition: form-data; name=\"vote\"\r\n\r\na\r\n--x--\r\n";
     stage.receive(client, post_as("multipart/form-data; boundary=x", body));
-    assert!(stage.sent(store).contains("\"vote\":\"a\""));
+    assert!(ticket(&mut stage, store, 1).contains("\"vote\":\"a\""));
     stage.receive(store, ":1\r\n");
     assert!(stage.sent(client).contains("value=\"a\" disabled>Cats ✓</button>"));
 }
@@ -137,8 +161,16 @@ fn what_is_no_vote_is_refused_and_not_queued() {
 #[test]
 fn replies_are_matched_to_voters_in_order() {
     let (mut stage, store) = stage_with_store();
-    let clients = ["vote=a", "vote=b", "vote=a"].map(|body| cast(&mut stage, body));
-    stage.receive(store, ":1\r\n-OOM command not allowed\r\n:2\r\n");
+    let clients = ["vote=a", "vote=b", "vote=a"].map(|body| {
+        let client = cast(&mut stage, body);
+        stage.sent(store);
+        client
+    });
+    stage.receive(store, ":1\r\n");
+    stage.sent(store);
+    stage.receive(store, ":1\r\n:2\r\n");
+    assert_eq!(entries(&stage.sent(store)).len(), 2);
+    stage.receive(store, "-OOM command not allowed\r\n:2\r\n");
     let statuses = clients.map(|client| status(&stage.sent(client)).to_string());
     assert_eq!(statuses, ["200", "503", "200"]);
 }
@@ -149,7 +181,7 @@ fn without_the_store_votes_are_refused_at_once_and_the_page_is_served() {
     let client = cast(&mut stage, "vote=a");
     let response = stage.sent(client);
     assert_eq!((status(&response), header(&response, "retry-after")), ("503", Some("1")));
-    assert!(response.contains("role=\"alert\">Your vote was not counted"), "{response}");
+    assert!(response.contains("role=\"alert\">Your vote was not acknowledged"), "{response}");
     assert_eq!(status(&get(&mut stage, "/", "")), "200");
     let readiness = get(&mut stage, "/readyz", "");
     assert_eq!(status(&readiness), "503");
@@ -160,41 +192,131 @@ fn without_the_store_votes_are_refused_at_once_and_the_page_is_served() {
 fn a_silent_store_is_given_up_within_a_second_and_its_late_reply_is_nobodys() {
     let (mut stage, store) = stage_with_store();
     let early = cast(&mut stage, "vote=a");
-    stage.pass(Duration::from_millis(800));
+    ticket(&mut stage, store, 1);
+    stage.pass(Duration::from_millis(700));
     assert_eq!(stage.sent(early), "");
     let late = cast(&mut stage, "vote=b");
+    stage.pass(Duration::from_millis(100));
     stage.pass(Duration::from_millis(150));
     assert_eq!(status(&stage.sent(early)), "503");
     assert!(get(&mut stage, "/readyz", "").contains("the store is silent"));
     stage.receive(store, ":1\r\n");
     assert_eq!((stage.sent(early), stage.sent(late)), (String::new(), String::new()));
     stage.receive(store, ":2\r\n");
+    assert_eq!(entries(&stage.sent(store)), [("b".to_string(), sequence(2, 0))]);
+    stage.receive(store, ":2\r\n");
     assert!(stage.sent(late).contains("value=\"b\" disabled"), "its own reply");
     assert_eq!(status(&get(&mut stage, "/readyz", "")), "200");
 }
 
 #[test]
-fn a_lost_store_answers_all_who_wait_and_the_next_one_serves_again() {
+fn a_lost_store_answers_all_who_wait_in_time_and_the_next_one_serves_again() {
     let (mut stage, store) = stage_with_store();
-    let clients = [cast(&mut stage, "vote=a"), cast(&mut stage, "vote=b")];
+    let queued = cast(&mut stage, "vote=a");
+    ticket(&mut stage, store, 1);
+    let clients = [queued, cast(&mut stage, "vote=b")];
     stage.close(store);
+    assert_eq!(clients.map(|client| stage.sent(client)), ["", ""], "there is time left");
+    stage.pass(Duration::from_millis(900));
     for client in clients {
         assert_eq!(status(&stage.sent(client)), "503");
     }
     let store = stage.reach_peer();
     stage.receive(store, "+PONG\r\n");
+    stage.sent(store);
     let client = cast(&mut stage, "vote=a");
+    ticket(&mut stage, store, 2);
     stage.receive(store, ":1\r\n");
     assert_eq!(status(&stage.sent(client)), "200");
 }
 
 #[test]
+fn votes_that_come_together_share_a_ticket_and_later_ones_get_the_next() {
+    let (mut stage, store) = stage_with_store();
+    let first = cast(&mut stage, "vote=a");
+    assert_eq!(stage.sent(store), ASKS_TICKET);
+    let later = ["vote=b", "vote=a", "vote=b"].map(|body| cast(&mut stage, body));
+    assert_eq!(stage.sent(store), "", "one ticket at a time");
+    stage.receive(store, ":5\r\n");
+    let commands = stage.sent(store);
+    assert_eq!(entries(&commands), [("a".to_string(), sequence(5, 0))]);
+    assert!(commands.ends_with(ASKS_TICKET), "{commands}");
+    stage.receive(store, ":1\r\n:8\r\n");
+    assert_eq!(status(&stage.sent(first)), "200");
+    let expected = [("b", 0), ("a", 1), ("b", 2)].map(|(vote, at)| (vote.to_string(), sequence(8, at)));
+    assert_eq!(entries(&stage.sent(store)), expected);
+    stage.receive(store, ":1\r\n:2\r\n:3\r\n");
+    assert_eq!(later.map(|client| status(&stage.sent(client)).to_string()), ["200"; 3]);
+    assert_eq!(stage.sent(store), "", "nobody waits for another ticket");
+}
+
+#[test]
+fn a_vote_without_a_ticket_in_time_is_refused_and_never_queued() {
+    for reply in ["", ":9\r\n"] {
+        let (mut stage, store) = stage_with_store();
+        let client = cast(&mut stage, "vote=a");
+        assert_eq!(stage.sent(store), ASKS_TICKET);
+        stage.now = stage.now + Duration::from_millis(900);
+        stage.receive(store, reply);
+        assert_eq!(status(&stage.sent(client)), "503", "{reply}");
+        assert!(!stage.sent(store).contains("RPUSH"), "{reply}");
+        stage.receive(store, if reply.is_empty() { ":9\r\n" } else { "" });
+        assert!(!stage.sent(store).contains("RPUSH"), "a late ticket is nobody's");
+    }
+    let (mut stage, store) = stage_with_store();
+    for refusal in ["-OOM command not allowed\r\n", ":0\r\n", ":281474976710656\r\n", "+OK\r\n"] {
+        let client = cast(&mut stage, "vote=a");
+        assert_eq!(stage.sent(store), ASKS_TICKET);
+        stage.receive(store, refusal);
+        assert_eq!(status(&stage.sent(client)), "503", "{refusal}");
+        assert_eq!(stage.sent(store), "", "{refusal}");
+    }
+}
+
+#[test]
+fn a_vote_whose_connection_is_lost_is_queued_again_as_the_same_vote() {
+    let (mut stage, store) = stage_with_store();
+    let queued = cast(&mut stage, "vote=a");
+    let before = ticket(&mut stage, store, 3);
+    let waits = cast(&mut stage, "vote=b");
+    stage.close(store);
+    stage.pass(Duration::from_millis(300));
+    let store = stage.reach_peer();
+    assert_eq!(stage.sent(store), format!("*1\r\n$4\r\nPING\r\n{ASKS_TICKET}"));
+    stage.receive(store, "+PONG\r\n:5\r\n");
+    let commands = stage.sent(store);
+    assert!(commands.starts_with(&before), "{commands} does not begin with {before}");
+    assert_eq!(entries(&commands)[1..], [("b".to_string(), sequence(5, 1))]);
+    stage.receive(store, ":1\r\n:2\r\n");
+    assert_eq!([queued, waits].map(|client| status(&stage.sent(client)).to_string()), ["200"; 2]);
+    assert!(get(&mut stage, "/metrics", "").contains("votes_accepted_total{option=\"a\"} 1\n"));
+}
+
+#[test]
+fn sequences_from_a_store_that_has_lost_its_data_are_not_used_again() {
+    let (mut stage, store) = stage_with_store();
+    cast(&mut stage, "vote=a");
+    ticket(&mut stage, store, 300);
+    stage.close(store);
+    let store = stage.reach_peer();
+    stage.sent(store);
+    stage.receive(store, "+PONG\r\n:1\r\n");
+    assert_eq!(entries(&stage.sent(store)), [("a".to_string(), sequence(1, 0))]);
+}
+
+#[test]
 fn a_voter_who_leaves_early_disturbs_nobody() {
     let (mut stage, store) = stage_with_store();
-    let gone = cast(&mut stage, "vote=a");
-    stage.close(gone);
-    let stays = cast(&mut stage, "vote=b");
+    let queued = cast(&mut stage, "vote=a");
+    ticket(&mut stage, store, 1);
+    let [waits, stays] = ["vote=a", "vote=b"].map(|body| cast(&mut stage, body));
+    assert_eq!(stage.sent(store), ASKS_TICKET);
+    [queued, waits].into_iter().for_each(|gone| stage.close(gone));
     stage.receive(store, ":1\r\n:2\r\n");
+    assert_eq!(stage.sent(store), ASKS_TICKET, "who left before the vote was queued has not voted");
+    stage.receive(store, ":3\r\n");
+    assert_eq!(entries(&stage.sent(store)), [("b".to_string(), sequence(3, 0))]);
+    stage.receive(store, ":2\r\n");
     assert!(stage.sent(stays).contains("value=\"b\" disabled"));
     assert!(get(&mut stage, "/metrics", "").contains("votes_accepted_total{option=\"a\"} 1\n"));
 }
@@ -206,7 +328,9 @@ fn votes_on_one_connection_are_answered_in_order() {
     let page = "GET / HTTP/1.1\r\nHost: vote\r\n\r\n";
     stage.receive(client, format!("{}{page}{}", post("vote=a"), post("vote=b")));
     assert_eq!(stage.sent(client), "", "the page waits for the vote before it");
+    ticket(&mut stage, store, 1);
     stage.receive(store, ":1\r\n");
+    ticket(&mut stage, store, 2);
     stage.receive(store, ":2\r\n");
     let responses = stage.sent(client);
     assert_eq!(responses.matches("HTTP/1.1 200 OK").count(), 3, "{responses}");

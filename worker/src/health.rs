@@ -36,8 +36,11 @@ impl Handler for Mover {
         let samples = [(&a[..], counted[0]), (&b[..], counted[1])];
         exposition.counters("votes_counted_total", "Votes counted, also when changed.", &samples);
         for (name, help, counter) in [
+            ("votes_superseded_total", "Votes that were older than what counts.", stats.superseded),
             ("votes_rejected_total", "Queue elements that are no votes.", stats.rejected),
             ("votes_replayed_total", "Elements moved back to the queue to be counted.", stats.replayed),
+            ("votes_rescued_total", "Elements of workers that are gone, to be counted.", stats.rescued),
+            ("vote_conflicts_total", "Transactions that are tried again.", stats.conflicts),
             ("vote_batches_total", "Transactions that the store has carried out.", stats.batches),
             ("store_errors_total", "Times that the store took no votes.", stats.store_errors),
         ] {

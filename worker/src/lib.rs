@@ -10,10 +10,13 @@ extern crate alloc;
 extern crate std;
 
 pub mod batch;
+pub mod colleagues;
 pub mod condition;
 mod health;
+pub mod jitter;
 pub mod limits;
 pub mod mover;
+pub mod part;
 pub mod payload;
 pub mod received;
 pub mod stats;

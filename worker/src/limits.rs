@@ -9,16 +9,33 @@ pub const TEXT_CHARS_MAX: usize = 255;
 /// Longest queue element that is looked into. Enough for a `voter_id` of [`TEXT_CHARS_MAX`]
 /// characters that are all escaped; longer elements are set aside unread.
 pub const PAYLOAD_BYTES_MAX: usize = 4096;
-/// Most elements on the processing list, and so the most that a crash leaves to be replayed.
+/// Most elements that are moved to the processing list in one cycle. A batch whose transaction another
+/// worker got in the way of can have the next one behind it, so twice as many is what a crash can leave.
 pub const BATCH_MAX: usize = 64;
-/// A transaction takes no further vote after this many bytes of commands. With one more vote of the
-/// largest size it still fits into a connection's output.
-pub const TRANSACTION_BYTES_MAX: usize = 128 * 1024;
+/// A transaction takes no further element after this many bytes of elements. With one more of the largest
+/// size its voters still fit into one command, and all of it, which names each voter twice and each element
+/// once or twice, into a connection's output.
+pub const PART_BYTES_MAX: usize = 48 * 1024;
 /// Most elements kept on the list of rejected ones; the oldest go first. Until the next cycle there can
 /// be one batch more.
 pub const REJECTED_MAX: usize = 1000;
 /// Most rejected elements that are dropped in one cycle.
 pub const TRIM_MAX: usize = BATCH_MAX;
+/// How often a worker shows the others that it is there, and looks for them.
+pub const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
+/// A worker that has shown nothing for this long has left its votes to the others. Twice
+/// [`HEARTBEAT_EVERY`]; should it only be slow, nothing is lost or counted twice.
+pub const ORPHAN_AFTER: Duration = Duration::from_secs(10);
+/// A worker that has shown nothing for this long, and has left nothing, is not looked for any more. By then
+/// no command of its last connection can still be on the way: it gives a connection up after
+/// [`REPLY_TIMEOUT`], and the store ends its `BLMOVE` after [`BLOCK_S`].
+pub const FORGET_AFTER: Duration = Duration::from_secs(60);
+/// Most other workers that are watched; further ones are once some of these are gone.
+pub const COLLEAGUES_MAX: usize = 64;
+/// Longest first pause before a transaction is tried again that another worker got in the way of.
+pub const YIELD_MIN: Duration = Duration::from_millis(1);
+/// How often the longest pause doubles while others keep getting in the way.
+pub const YIELD_DOUBLINGS_MAX: u32 = 5;
 /// How long the store holds a `BLMOVE` on an empty queue.
 pub const BLOCK_S: u8 = 5;
 /// Longest wait for the next reply; above [`BLOCK_S`], or an idle queue would look like a dead store.

@@ -1,4 +1,4 @@
-//! One queue element: the JSON object `{"voter_id", "vote"}`, with an optional `id`.
+//! One queue element: the JSON object `{"voter_id", "vote"}`, with an optional `id` and `seq`.
 //!
 //! More fields may follow and are ignored. Decides nothing about what becomes of an element.
 
@@ -57,6 +57,8 @@ pub enum Rejection {
     VoterId,
     /// `id` is too long.
     Id,
+    /// `seq` is no number.
+    Sequence,
     /// Too long to be looked into.
     Oversized,
 }
@@ -68,6 +70,7 @@ impl fmt::Display for Rejection {
             Self::UnknownVote => f.write_str("vote is neither \"a\" nor \"b\""),
             Self::VoterId => write!(f, "voter_id has not 1 to {TEXT_CHARS_MAX} characters"),
             Self::Id => write!(f, "id has more than {TEXT_CHARS_MAX} characters"),
+            Self::Sequence => f.write_str("seq is not a decimal number below 2^64 in a string"),
             Self::Oversized => write!(f, "longer than {PAYLOAD_BYTES_MAX} bytes"),
         }
     }
@@ -84,6 +87,8 @@ pub struct Vote<'a> {
     pub choice: Choice,
     /// Names this vote, also when it is sent again; empty when the sender gave none.
     pub id: Cow<'a, str>,
+    /// Of two votes of a voter the one with the larger number counts; zero when the sender gave none.
+    pub sequence: u64,
 }
 
 #[derive(Deserialize)]
@@ -94,6 +99,8 @@ struct Fields<'a> {
     vote: Text<'a>,
     #[serde(borrow, default)]
     id: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    seq: Option<Text<'a>>,
 }
 
 /// Borrows from the payload unless it has escapes; a bare `Option<Cow>` would always copy.
@@ -115,10 +122,12 @@ impl<'a> Vote<'a> {
         }
         let fields: Fields<'a> = serde_json::from_slice(payload).map_err(|_| Rejection::Malformed)?;
         let choice = Choice::ALL.into_iter().find(|choice| choice.as_str() == fields.vote.0);
+        let sequence = fields.seq.map_or(Some(0), |text| parse_sequence(text.0.as_bytes()));
         let vote = Self {
             voter_id: fields.voter_id.0,
             choice: choice.ok_or(Rejection::UnknownVote)?,
             id: fields.id.map(|id| id.0).unwrap_or_default(),
+            sequence: sequence.ok_or(Rejection::Sequence)?,
         };
         match vote {
             Vote { ref voter_id, .. } if voter_id.is_empty() || is_long(voter_id) => Err(Rejection::VoterId),
@@ -126,6 +135,18 @@ impl<'a> Vote<'a> {
             vote => Ok(vote),
         }
     }
+}
+
+/// A sequence as votes and results carry it: decimal digits, leading zeros allowed.
+pub fn parse_sequence(text: &[u8]) -> Option<u64> {
+    const DIGITS_MAX: usize = 20;
+    if text.is_empty() || text.len() > DIGITS_MAX {
+        return None;
+    }
+    text.iter().try_fold(0_u64, |value, byte| {
+        let digit = byte.is_ascii_digit().then_some(u64::from(byte.wrapping_sub(b'0')))?;
+        value.checked_mul(10)?.checked_add(digit)
+    })
 }
 
 fn is_long(text: &str) -> bool {
@@ -151,6 +172,21 @@ mod tests {
         assert_eq!((&*ours.voter_id, ours.choice, &*ours.id), ("00", Choice::A, "ff"));
         assert!(matches!((&ours.voter_id, &ours.id), (Cow::Borrowed(_), Cow::Borrowed(_))));
         assert_eq!(rejection(r#"{"voter_id":"x","vote":"a","id":null}"#), None);
+    }
+
+    #[test]
+    fn a_sequence_is_a_number_in_a_string() {
+        let of = |seq: &str| {
+            let payload = format!(r#"{{"voter_id":"x","vote":"a","seq":{seq}}}"#);
+            Vote::parse(payload.as_bytes()).map(|vote| vote.sequence)
+        };
+        assert_eq!(of("null"), Ok(0));
+        assert_eq!(of(r#""00000000000000065536""#), Ok(65_536));
+        assert_eq!(of(r#""18446744073709551615""#), Ok(u64::MAX));
+        for wrong in ["", "-1", "+1", "1.5", "x", "18446744073709551616", "000000000000000000001"] {
+            assert_eq!(of(&format!(r#""{wrong}""#)), Err(Rejection::Sequence), "{wrong}");
+        }
+        assert_eq!(of("7"), Err(Rejection::Malformed), "a number would lose digits in JavaScript's hands");
     }
 
     #[test]

@@ -9,14 +9,17 @@ use wire::Buffer;
 use wire::resp::{Reply, parse_reply};
 
 /// Longest first line of a bulk string: `$`, a 64-bit number, CRLF.
-const BULK_HEADER_BYTES_MAX: usize = 24;
+const BULK_HEADER_BYTES_MAX: usize = TRANSACTION_OF_ONE.len() + 24;
+/// How the results of a transaction of one command begin.
+const TRANSACTION_OF_ONE: &[u8] = b"*1\r\n";
 
 /// One reply.
 #[derive(Debug)]
 pub enum Received<'a> {
     /// All of it.
     Reply(Reply<'a>),
-    /// A bulk string of more than [`PAYLOAD_BYTES_MAX`] bytes, which is not kept.
+    /// A bulk string of more than [`PAYLOAD_BYTES_MAX`] bytes, which is not kept; also when it is all that a
+    /// transaction gave.
     Oversized,
 }
 
@@ -91,13 +94,15 @@ impl Receiver {
     }
 }
 
-/// The whole length of the bulk string that starts here, when it is too large.
+/// The whole length of the bulk string that starts here, alone or as all that a transaction gave, when it is
+/// too large.
 fn oversized(input: &[u8]) -> Option<usize> {
     let head = &input[..input.len().min(BULK_HEADER_BYTES_MAX)];
-    let line = head.strip_prefix(b"$")?;
+    let inner = head.strip_prefix(TRANSACTION_OF_ONE).unwrap_or(head);
+    let line = inner.strip_prefix(b"$")?;
     let digits = &line[..line.iter().position(|byte| *byte == b'\r')?];
     let length: usize = core::str::from_utf8(digits).ok()?.parse().ok()?;
-    let framing = 1 + digits.len() + 2 + 2;
+    let framing = head.len() - inner.len() + 1 + digits.len() + 2 + 2;
     (length > PAYLOAD_BYTES_MAX).then(|| length.saturating_add(framing))
 }
 
@@ -124,12 +129,16 @@ mod tests {
 
     #[test]
     fn large_values_are_skipped_however_they_arrive() {
-        let mut stream = b"+OK\r\n$100000\r\n".to_vec();
-        stream.extend(core::iter::repeat_n(b'+', 100_000));
-        stream.extend(b"\r\n$2\r\nab\r\n$-1\r\n:7\r\n");
+        let mut stream = b"+OK\r\n".to_vec();
+        for head in ["$100000\r\n", "*1\r\n$100000\r\n"] {
+            stream.extend(head.bytes());
+            stream.extend(core::iter::repeat_n(b'+', 100_000));
+            stream.extend(b"\r\n");
+        }
+        stream.extend(b"$2\r\nab\r\n*1\r\n$2\r\nab\r\n$-1\r\n:7\r\n");
         let whole = deliveries(&stream, 60_000).expect("RESP");
-        assert_eq!(whole.len(), 5);
-        assert_eq!(whole[1], "Oversized");
+        assert_eq!(whole.len(), 7);
+        assert_eq!((&whole[1][..], &whole[2][..]), ("Oversized", "Oversized"));
         for piece in [1, 2, 3, 4096] {
             assert_eq!(deliveries(&stream, piece), Ok(whole.clone()), "in pieces of {piece}");
         }

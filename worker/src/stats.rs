@@ -10,12 +10,18 @@ use kernel_app::metrics::Counter;
 pub struct Stats {
     /// Votes counted, in the order of [`Choice::ALL`].
     pub counted: [Counter; Choice::ALL.len()],
+    /// Votes that came later than a newer one of the same voter, or once more.
+    pub superseded: Counter,
     /// Queue elements that are no votes.
     pub rejected: Counter,
     /// Transactions that the store has carried out.
     pub batches: Counter,
+    /// Transactions that were not carried out because another worker had changed what they depend on.
+    pub conflicts: Counter,
     /// Elements moved back to the queue.
     pub replayed: Counter,
+    /// Elements of workers that are gone, moved back to the queue.
+    pub rescued: Counter,
     /// Times that votes had to wait because the store answered with an error.
     pub store_errors: Counter,
 }

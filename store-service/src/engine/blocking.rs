@@ -33,6 +33,7 @@ impl Engine {
         let timeout = timeout::parse(&args[args.len() - 1])?;
         for key in args.iter().skip(1).take(keys) {
             if pop_with_key(&mut self.keyspace, key, end, &mut client.replies)? {
+                self.watches.touch(key);
                 return Ok(());
             }
         }
@@ -61,6 +62,8 @@ impl Engine {
         let timeout = timeout::parse(&args[5])?;
         let (source, destination) = (&args[1], &args[2]);
         if self.keyspace.move_one(source, destination, ends, &mut client.replies)? {
+            self.watches.touch(source);
+            self.watches.touch(destination);
             return Ok(());
         }
         if !alone {
@@ -118,12 +121,15 @@ impl Engine {
                 let _ = client.reply(command, REPLY_BYTES_SCARCE, |client| {
                     pop_with_key(keyspace, key, end, &mut client.replies).map(|_| ())
                 });
+                self.watches.touch(key);
             }
             Some(Wait { action: Action::Move { destination, ends }, .. }) => {
                 let keyspace = &mut self.keyspace;
                 let moved = client.reply(Command::BLMove, REPLY_BYTES_SCARCE, |client| {
                     keyspace.move_one(key, &destination, ends, &mut client.replies).map(|_| ())
                 });
+                self.watches.touch(key);
+                self.watches.touch(&destination);
                 pushed = moved.is_ok().then_some(destination);
             }
             None => {}

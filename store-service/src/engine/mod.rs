@@ -23,6 +23,7 @@ use crate::limits::{REPLIES_BYTES_MAX, REPLY_BYTES_MAX, REPLY_BYTES_SCARCE};
 use crate::session::{Client, arguments_text};
 use crate::subcommand;
 use crate::waiters::Waiters;
+use crate::watches::Watches;
 use sessions::Sessions;
 
 /// The RESP server.
@@ -31,6 +32,7 @@ pub struct Engine {
     keyspace: Keyspace,
     sessions: Sessions,
     waiters: Waiters,
+    watches: Watches,
     /// Clients that may go on with their input: they are no longer blocked or paused.
     resumed: VecDeque<ConnectionId>,
     /// Clients with something to be done at the turn's end.
@@ -78,6 +80,7 @@ impl Engine {
             keyspace: Keyspace::new(bytes_max, [0; 2]),
             sessions: Sessions::default(),
             waiters: Waiters::default(),
+            watches: Watches::default(),
             resumed: VecDeque::new(),
             listed: Vec::new(),
             replies_bytes: 0,
@@ -227,6 +230,8 @@ impl Engine {
         match command {
             Command::Multi => transaction::multi(client),
             Command::Discard => self.discard(client),
+            Command::Watch => self.watch(client, args),
+            Command::Unwatch => self.unwatch(client),
             Command::Reset => self.reset(client),
             Command::BLPop | Command::BRPop => self.pop_or_wait(client, command, args, alone, context),
             Command::BLMove => self.move_or_wait(client, args, alone, context),
@@ -241,8 +246,19 @@ impl Engine {
             Command::Command => subcommand::command(client, args),
             Command::Config => subcommand::config(client, args, self),
             Command::Info => crate::info::info(client, args, self, context),
-            data => self.keyspace.execute(data, args, &mut client.replies),
+            data => self.execute(client, data, args),
         }
+    }
+
+    /// Carries a data command out, and tells those who watch what it changes.
+    fn execute(&mut self, client: &mut Client, command: Command, args: Args<'_>) -> Result<(), Failure> {
+        let before = self.keyspace.changes();
+        self.watches.touch_doomed(command, args, &self.keyspace);
+        self.keyspace.execute(command, args, &mut client.replies)?;
+        if self.keyspace.changes() != before {
+            command.changed_keys(args).for_each(|key| self.watches.touch(key));
+        }
+        Ok(())
     }
 
     /// Counts a failure, and logs the first of a row for want of memory.

@@ -1,4 +1,4 @@
-//! `MULTI`, `EXEC`, `DISCARD` and `RESET`.
+//! `MULTI`, `EXEC`, `DISCARD`, `RESET`, `WATCH` and `UNWATCH`.
 //!
 //! Atomic because nothing else runs in between; a command that fails does not undo the others.
 
@@ -15,7 +15,10 @@ use crate::session::{Client, Transaction};
 
 /// Whether a command waits for `EXEC`, or is carried out although a transaction is open.
 pub fn is_queued(command: Command) -> bool {
-    !matches!(command, Command::Multi | Command::Exec | Command::Discard | Command::Quit | Command::Reset)
+    !matches!(
+        command,
+        Command::Multi | Command::Exec | Command::Discard | Command::Watch | Command::Quit | Command::Reset
+    )
 }
 
 /// `MULTI`.
@@ -52,7 +55,15 @@ impl Engine {
         self.counts.calls[Command::Exec as usize] += 1;
         let transaction = mem::take(&mut client.transaction);
         self.queue_bytes -= transaction.bytes();
+        let stale = self.watches.is_stale(client.id);
+        if transaction.is_open() {
+            self.watches.forget(client.id);
+        }
         match self.check_transaction(&transaction) {
+            // Always fits: a client with many replies is paused.
+            Ok(()) if stale => {
+                let _ = write::null_array(&mut client.replies);
+            }
             Ok(()) => self.exec_queue(client, &transaction, bytes_max, context),
             Err(failure) => {
                 self.refused(failure);
@@ -105,6 +116,21 @@ impl Engine {
         Ok(write::simple(&mut client.replies, b"OK")?)
     }
 
+    /// `WATCH`.
+    pub(super) fn watch(&mut self, client: &mut Client, args: Args<'_>) -> Result<(), Failure> {
+        if client.transaction.is_open() {
+            return Err(Failure::WatchInMulti);
+        }
+        self.watches.add(client.id, args.iter().skip(1))?;
+        Ok(write::simple(&mut client.replies, b"OK")?)
+    }
+
+    /// `UNWATCH`.
+    pub(super) fn unwatch(&mut self, client: &mut Client) -> Result<(), Failure> {
+        self.watches.forget(client.id);
+        Ok(write::simple(&mut client.replies, b"OK")?)
+    }
+
     /// `RESET`: as if the client had just connected.
     pub(super) fn reset(&mut self, client: &mut Client) -> Result<(), Failure> {
         self.forget_transaction(client);
@@ -112,9 +138,10 @@ impl Engine {
         Ok(write::simple(&mut client.replies, b"RESET")?)
     }
 
-    /// Drops a transaction, if there is one.
+    /// Drops a transaction, if there is one, and what it depended on.
     pub(super) fn forget_transaction(&mut self, client: &mut Client) {
         self.queue_bytes -= client.transaction.bytes();
         client.transaction.clear();
+        self.watches.forget(client.id);
     }
 }

@@ -32,6 +32,15 @@ impl Keyspace {
         }
     }
 
+    pub(super) fn hmget(&self, args: Args<'_>, out: &mut Buffer) -> Result<(), Failure> {
+        let hash = self.hash(&args[1])?;
+        write::array(out, args.len() - 2)?;
+        args.iter().skip(2).try_for_each(|field| match hash.and_then(|hash| hash.get(field)) {
+            None => Ok(write::null(out)?),
+            Some(value) => Ok(write::bulk(out, value)?),
+        })
+    }
+
     pub(super) fn hgetall(&self, args: Args<'_>, out: &mut Buffer) -> Result<(), Failure> {
         let Some(hash) = self.hash(&args[1])? else { return Ok(write::array(out, 0)?) };
         write::array(out, hash.len() * 2)?;

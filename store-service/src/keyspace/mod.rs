@@ -73,6 +73,11 @@ impl Keyspace {
         self.bytes_max
     }
 
+    /// Whether there is such a key.
+    pub fn contains(&self, key: &[u8]) -> bool {
+        self.entries.contains_key(key)
+    }
+
     /// How many commands have changed something.
     pub fn changes(&self) -> u64 {
         self.changes
@@ -119,6 +124,7 @@ impl Keyspace {
             Command::LMove => self.lmove(args, out),
             Command::HSet => self.hset(args, out),
             Command::HGet => self.hget(args, out),
+            Command::HMGet => self.hmget(args, out),
             Command::HGetAll => self.hgetall(args, out),
             Command::HLen => self.hlen(args, out),
             Command::HIncrBy => self.hincrby(args, out),

@@ -3,6 +3,7 @@
 mod blocking;
 mod flow;
 mod replies;
+mod watches;
 
 use core::time::Duration;
 use std::borrow::ToOwned;

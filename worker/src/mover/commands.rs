@@ -2,87 +2,141 @@
 //!
 //! Decides nothing about when they are sent.
 
-use super::{Awaited, Mover, QUEUE, REJECTED};
+use super::{Awaited, Mover, PROCESSING_PREFIX, QUEUE, REJECTED, WORKERS};
 use crate::batch::Element;
-use crate::limits::{BATCH_MAX, BLOCK_S, TRANSACTION_BYTES_MAX, TRIM_MAX};
-use crate::payload::{Rejection, Vote};
+use crate::colleagues::Task;
+use crate::limits::{BATCH_MAX, BLOCK_S, TRIM_MAX};
+use crate::part::{Part, Verdict};
+use crate::payload::{Choice, Rejection};
 use crate::received::Fault;
 use wire::Buffer;
-use wire::resp::{Digits, write_command};
+use wire::buffer::Full;
+use wire::resp::{Digits, write, write_command};
 
-/// Commands of a transaction that count one vote.
-pub(super) const COUNT_COMMANDS: usize = 3;
-/// Commands of a transaction that set one element aside.
+/// Commands of a transaction that settle a vote, beside those that change the results.
+pub(super) const VOTE_COMMANDS: usize = 1;
+/// Commands of a transaction that settle an element that is no vote.
 pub(super) const REJECT_COMMANDS: usize = 2;
 
 impl Mover {
+    /// Forgets what an earlier cycle watched.
+    pub(super) fn unwatch(&mut self, output: &mut Buffer) -> Result<(), Fault> {
+        command(output, &[b"UNWATCH"])?;
+        self.awaits(Awaited::Acknowledged, 1);
+        Ok(())
+    }
+
     /// One page of the processing list, the newest first, back to the head of the queue.
     pub(super) fn replay(&mut self, output: &mut Buffer) -> Result<(), Fault> {
         for _ in 0..BATCH_MAX {
             command(output, &[b"LMOVE", &self.processing, QUEUE, b"RIGHT", b"LEFT"])?;
         }
-        self.awaited.push_back((Awaited::Replayed, BATCH_MAX));
+        self.awaits(Awaited::Replayed, BATCH_MAX);
         Ok(())
     }
 
-    /// Asks for the next batch, and for what the one after it depends on.
+    /// Moves the next batch to the processing list, and waits for one if there is none.
     pub(super) fn fetch(&mut self, output: &mut Buffer) -> Result<(), Fault> {
+        if self.found.depth == 0 {
+            let timeout_s = Digits::of_len(usize::from(BLOCK_S));
+            command(output, &[b"BLMOVE", QUEUE, &self.processing, b"LEFT", b"RIGHT", timeout_s.as_bytes()])?;
+            self.awaits(Awaited::Fetched, 1);
+            // Before a batch is settled it is asked again; an idle worker must find what was moved for it too.
+            self.measure_processing(output)?;
+        }
+        self.fetch_waiting(output)
+    }
+
+    /// Moves to the processing list what is known to wait, and asks what waits behind it.
+    fn fetch_waiting(&mut self, output: &mut Buffer) -> Result<(), Fault> {
         let waiting = self.found.depth.min(BATCH_MAX);
         for _ in 0..waiting {
             command(output, &[b"LMOVE", QUEUE, &self.processing, b"LEFT", b"RIGHT"])?;
         }
-        if waiting == 0 {
-            let timeout_s = Digits::of_len(usize::from(BLOCK_S));
-            command(output, &[b"BLMOVE", QUEUE, &self.processing, b"LEFT", b"RIGHT", timeout_s.as_bytes()])?;
-        }
-        self.awaited.push_back((Awaited::Fetched, waiting.max(1)));
-        command(output, &[b"LLEN", &self.processing])?;
-        self.awaited.push_back((Awaited::ProcessingLength, 1));
+        self.awaits(Awaited::Fetched, waiting);
+        self.measure_queue(output)
+    }
+
+    /// Asks how many elements wait.
+    pub(super) fn measure_queue(&mut self, output: &mut Buffer) -> Result<(), Fault> {
         command(output, &[b"LLEN", QUEUE])?;
-        self.awaited.push_back((Awaited::Depth, 1));
+        self.awaits(Awaited::Depth, 1);
         Ok(())
     }
 
-    /// Settles the batch's first elements; says whether that is all of them.
-    pub(super) fn settle(&mut self, output: &mut Buffer) -> Result<bool, Fault> {
-        let settled = match self.batch.get(0) {
-            None => 0,
-            Some(Element::Payload(_)) => self.transaction(output)?,
-            Some(Element::Oversized) => self.set_aside(output)?,
-        };
-        Ok(settled == self.batch.unsettled())
+    fn measure_processing(&mut self, output: &mut Buffer) -> Result<(), Fault> {
+        command(output, &[b"LLEN", &self.processing])?;
+        self.awaits(Awaited::ProcessingLength, 1);
+        Ok(())
     }
 
-    /// Counts the batch's first elements up to one that is oversized, or as many as fit.
-    fn transaction(&mut self, output: &mut Buffer) -> Result<usize, Fault> {
-        let start = output.len();
-        self.verdicts.clear();
+    /// Asks what the batch's first elements depend on, and to be told of changes.
+    pub(super) fn read(&mut self, output: &mut Buffer) -> Result<(), Fault> {
+        let [a, b] = Choice::ALL.map(Choice::results_key);
+        command(output, &[b"WATCH", a, b, &self.processing])?;
+        self.awaits(Awaited::Acknowledged, 1);
+        self.measure_processing(output)?;
+        self.part.take(&self.batch);
+        let voters = self.part.voters().count();
+        if voters == 0 {
+            return Ok(());
+        }
+        for choice in Choice::ALL {
+            write::array(output, 2 + voters)?;
+            write::bulk(output, b"HMGET")?;
+            write::bulk(output, choice.results_key())?;
+            self.part.voters().try_for_each(|voter| write::bulk(output, voter))?;
+            self.awaits(Awaited::Held(choice), 1);
+        }
+        Ok(())
+    }
+
+    /// Settles what was read; and if that is the whole batch and nothing else is to be done, moves the next.
+    pub(super) fn settle(&mut self, output: &mut Buffer, now: wire::Instant) -> Result<(), Fault> {
+        let whole = self.part.len() == self.batch.unsettled();
+        if self.part.is_oversized() {
+            self.set_aside(output)?
+        } else {
+            self.transaction(output)?
+        }
+        if whole && self.colleagues.task(now).is_none() { self.fetch_waiting(output) } else { Ok(()) }
+    }
+
+    /// Counts votes and sets aside what is none.
+    fn transaction(&mut self, output: &mut Buffer) -> Result<(), Fault> {
         command(output, &[b"MULTI"])?;
-        let mut queued = 1;
-        while let Some(Element::Payload(payload)) = self.batch.get(self.verdicts.len())
-            && output.len() - start < TRANSACTION_BYTES_MAX
-        {
-            let vote = Vote::parse(payload);
-            self.verdicts.push(vote.as_ref().map(|vote| vote.choice).map_err(|rejection| *rejection));
-            queued += match vote {
-                Ok(vote) => count(output, &vote, payload, &self.processing)?,
-                Err(_) => reject(output, payload, &self.processing)?,
-            };
+        self.effects = 0;
+        for choice in Choice::ALL {
+            self.effects += change(output, &self.part, choice)?;
+        }
+        let mut queued = 1 + self.effects;
+        for (index, verdict) in self.part.verdicts().enumerate() {
+            let Some(Element::Payload(payload)) = self.batch.get(index) else { break };
+            if let Verdict::Rejected(_) = verdict {
+                command(output, &[b"RPUSH", REJECTED, payload])?;
+                queued += REJECT_COMMANDS;
+            } else {
+                queued += VOTE_COMMANDS;
+            }
+            command(output, &[b"LREM", &self.processing, b"1", payload])?;
         }
         command(output, &[b"EXEC"])?;
-        self.awaited.push_back((Awaited::Queued, queued));
-        self.awaited.push_back((Awaited::Executed, 1));
-        Ok(self.verdicts.len())
+        self.awaits(Awaited::Acknowledged, queued);
+        self.awaits(Awaited::Executed, 1);
+        Ok(())
     }
 
     /// Sets the first element of the processing list aside, which is the batch's oversized first.
-    fn set_aside(&mut self, output: &mut Buffer) -> Result<usize, Fault> {
+    fn set_aside(&mut self, output: &mut Buffer) -> Result<(), Fault> {
         log::warn!("a queue element is {}; it is kept in votes:rejected", Rejection::Oversized);
+        command(output, &[b"MULTI"])?;
         command(output, &[b"LMOVE", &self.processing, REJECTED, b"LEFT", b"RIGHT"])?;
-        self.awaited.push_back((Awaited::SetAside, 1));
+        command(output, &[b"EXEC"])?;
+        self.awaits(Awaited::Acknowledged, 2);
+        self.awaits(Awaited::SetAside, 1);
         command(output, &[b"LLEN", REJECTED])?;
-        self.awaited.push_back((Awaited::RejectedLength, 1));
-        Ok(1)
+        self.awaits(Awaited::RejectedLength, 1);
+        Ok(())
     }
 
     /// Drops the oldest rejected elements when there are too many.
@@ -91,9 +145,7 @@ impl Mover {
         for _ in 0..surplus {
             command(output, &[b"LPOP", REJECTED])?;
         }
-        if surplus > 0 {
-            self.awaited.push_back((Awaited::Trimmed, surplus));
-        }
+        self.awaits(Awaited::Trimmed, surplus);
         Ok(())
     }
 
@@ -103,26 +155,80 @@ impl Mover {
         for payload in elements.iter().rev() {
             command(output, &[b"LPUSH", &self.processing, payload])?;
         }
-        self.awaited.push_back((Awaited::Restored, elements.len()));
+        self.awaits(Awaited::Restored, elements.len());
         Ok(())
+    }
+
+    /// Does what is to be done about the other workers; says whether there was something.
+    pub(super) fn attend(&mut self, output: &mut Buffer, now: wire::Instant) -> Result<bool, Fault> {
+        let list = |name: &[u8]| [PROCESSING_PREFIX, name].concat();
+        let awaited = match self.colleagues.task(now) {
+            None => return Ok(false),
+            Some(Task::Beat) => {
+                command(output, &[b"HINCRBY", WORKERS, self.name.as_bytes(), b"1"])?;
+                command(output, &[b"HGETALL", WORKERS])?;
+                self.awaits(Awaited::Shown, 1);
+                self.awaits(Awaited::Looked, 1);
+                return Ok(true);
+            }
+            Some(Task::Measure(name)) => {
+                command(output, &[b"LLEN", &list(name)])?;
+                [(Awaited::Rescued, 0), (Awaited::LeftBehind, 1)]
+            }
+            Some(Task::Rescue(name, count)) => {
+                let list = list(name);
+                for _ in 0..count {
+                    command(output, &[b"LMOVE", &list, QUEUE, b"RIGHT", b"LEFT"])?;
+                }
+                command(output, &[b"LLEN", &list])?;
+                [(Awaited::Rescued, count), (Awaited::LeftBehind, 1)]
+            }
+            Some(Task::Forget(name)) => {
+                command(output, &[b"HDEL", WORKERS, name])?;
+                [(Awaited::Rescued, 0), (Awaited::Forgotten, 1)]
+            }
+        };
+        awaited.into_iter().for_each(|(awaited, count)| self.awaits(awaited, count));
+        self.colleagues.began();
+        Ok(true)
+    }
+
+    fn awaits(&mut self, awaited: Awaited, count: usize) {
+        if count > 0 {
+            self.awaited.push_back((awaited, count));
+        }
     }
 }
 
-/// A voter is in exactly one of the two hashes, so their lengths are the scores.
-fn count(output: &mut Buffer, vote: &Vote<'_>, payload: &[u8], processing: &[u8]) -> Result<usize, Fault> {
-    let (voter, id) = (vote.voter_id.as_bytes(), vote.id.as_bytes());
-    command(output, &[b"HSET", vote.choice.results_key(), voter, id])?;
-    command(output, &[b"HDEL", vote.choice.other().results_key(), voter])?;
-    command(output, &[b"LREM", processing, b"1", payload])?;
-    Ok(COUNT_COMMANDS)
-}
-
-fn reject(output: &mut Buffer, payload: &[u8], processing: &[u8]) -> Result<usize, Fault> {
-    command(output, &[b"RPUSH", REJECTED, payload])?;
-    command(output, &[b"LREM", processing, b"1", payload])?;
-    Ok(REJECT_COMMANDS)
+/// A voter is in exactly one of the two hashes, so their lengths are the scores. Says how many commands it
+/// takes.
+fn change(output: &mut Buffer, part: &Part, choice: Choice) -> Result<usize, Fault> {
+    let effects = part.effects(choice);
+    let (added, moved) = (effects.clone().count(), effects.clone().filter(|effect| effect.moves).count());
+    if added > 0 {
+        write::array(output, 2 + 2 * added)?;
+        write::bulk(output, b"HSET")?;
+        write::bulk(output, choice.results_key())?;
+        for effect in effects.clone() {
+            write::bulk(output, effect.voter)?;
+            write::bulk(output, Digits::of_u64(effect.sequence).as_bytes())?;
+        }
+    }
+    if moved > 0 {
+        write::array(output, 2 + moved)?;
+        write::bulk(output, b"HDEL")?;
+        write::bulk(output, choice.other().results_key())?;
+        effects.filter(|effect| effect.moves).try_for_each(|effect| write::bulk(output, effect.voter))?;
+    }
+    Ok(usize::from(added > 0) + usize::from(moved > 0))
 }
 
 fn command(output: &mut Buffer, args: &[&[u8]]) -> Result<(), Fault> {
-    write_command(output, args).map_err(|_| Fault::OutputFull)
+    Ok(write_command(output, args)?)
+}
+
+impl From<Full> for Fault {
+    fn from(_: Full) -> Self {
+        Self::OutputFull
+    }
 }

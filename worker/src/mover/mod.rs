@@ -1,21 +1,29 @@
 //! The conversation with the store: votes from the queue to the results, none lost, each counted once.
 //!
 //! Holds no connection and reads no clock: bytes and the time are arguments. It goes in cycles. A
-//! cycle is one pipeline of commands, and the next one starts when every reply has come, so a batch
-//! costs one round trip:
-//! 1. `MULTI`, for each vote of the batch `HSET results:<vote>`, `HDEL results:<other>` and `LREM` from
-//!    the processing list, `EXEC`. All or nothing: were votes counted one by one, a vote whose
-//!    transaction failed would be counted later than a newer vote of the same voter.
-//! 2. The next batch is moved to the processing list: by `LMOVE` while elements are known to wait,
-//!    else by one `BLMOVE`, so that an empty queue costs nothing.
-//! 3. `LLEN` of the processing list must be what was just moved. If it is not, an element was moved
-//!    for a worker that never saw the reply (a killed one stays blocked in its `BLMOVE` until the
-//!    store notices), and everything is replayed in order before more is counted.
+//! cycle is one pipeline of commands, and the next one starts when every reply has come. A batch costs
+//! two of them:
+//! 1. `WATCH` the results and the processing list, `LLEN` of the latter, and `HMGET` what the results hold
+//!    for the batch's voters: the sequences of the votes that count. The length must be that of the batch.
+//!    If it is not, an element was moved for a worker that never saw the reply (a killed one stays blocked
+//!    in its `BLMOVE` until the store notices), or another worker has taken this one for dead; then
+//!    everything is replayed before more is counted.
+//! 2. `MULTI`, for the votes that are newer than what counts `HSET results:<vote>` and `HDEL
+//!    results:<other>`, for every element `LREM` from the processing list, `EXEC`. Nothing that it depends
+//!    on has changed since it was read, or `EXEC` does nothing and the batch is read again after a moment.
+//!    Behind it, while elements are known to wait, the next batch is moved to the processing list by
+//!    `LMOVE`. An empty queue is waited for by one `BLMOVE`, alone: nothing must wait behind it.
+//!
+//! So an element has its effect in the very transaction that takes it off the list, and of two votes of a
+//! voter the one with the larger sequence stays, in whatever order workers come to them and however often.
 //!
 //! A replay moves the processing list back to the head of the queue, newest first, so its elements are
-//! found again in their order.
+//! found again in their order. Every few seconds a worker shows itself in `votes:workers`, looks for those
+//! who no longer do, and moves their lists back in the same way.
 
 mod commands;
+#[cfg(test)]
+mod crowd;
 mod replies;
 #[cfg(test)]
 mod tests;
@@ -27,9 +35,12 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::batch::Batch;
+use crate::colleagues::Colleagues;
 use crate::condition::Condition;
+use crate::jitter::Jitter;
 use crate::limits::{BACKOFF_MAX, BACKOFF_MIN, REPLY_TIMEOUT};
-use crate::payload::{Choice, Rejection};
+use crate::part::Part;
+use crate::payload::Choice;
 use crate::received::{Fault, Receiver};
 use crate::stats::Stats;
 use wire::{Buffer, Instant};
@@ -38,6 +49,8 @@ use wire::{Buffer, Instant};
 pub const QUEUE: &[u8] = b"votes";
 /// The list of what was on the queue and is not a vote.
 pub const REJECTED: &[u8] = b"votes:rejected";
+/// The hash in which workers show themselves: a count that grows, by name.
+pub const WORKERS: &[u8] = b"votes:workers";
 /// What a worker's name follows in the key of its processing list.
 pub const PROCESSING_PREFIX: &[u8] = b"votes:processing:";
 
@@ -48,11 +61,13 @@ enum Awaited {
     Replayed,
     /// `LMOVE` or `BLMOVE` to the processing list.
     Fetched,
-    /// `MULTI`, or a command that the transaction takes up.
-    Queued,
+    /// `WATCH`, `UNWATCH`, `MULTI`, or a command that the transaction takes up.
+    Acknowledged,
+    /// `HMGET` of one option's results.
+    Held(Choice),
     /// `EXEC`.
     Executed,
-    /// `LMOVE` of an oversized element to the rejected ones.
+    /// `EXEC` of the `LMOVE` of an oversized element to the rejected ones.
     SetAside,
     /// `LPUSH` of an element that was removed but not counted.
     Restored,
@@ -64,6 +79,16 @@ enum Awaited {
     RejectedLength,
     /// `LLEN` of the queue.
     Depth,
+    /// `HINCRBY` of this worker's count.
+    Shown,
+    /// `HGETALL` of all workers' counts.
+    Looked,
+    /// `LMOVE` from another worker's processing list back to the queue.
+    Rescued,
+    /// `LLEN` of another worker's processing list.
+    LeftBehind,
+    /// `HDEL` of another worker.
+    Forgotten,
 }
 
 /// What the conversation is about.
@@ -78,11 +103,14 @@ enum Phase {
     Replaying,
     /// Counting votes.
     Working,
+    /// Another worker got in the way; nothing is sent until this time.
+    Yielding(Instant),
 }
 
 /// One worker's conversation with the store.
 #[derive(Debug)]
 pub struct Mover {
+    name: String,
     /// Key of the processing list.
     processing: Vec<u8>,
     phase: Phase,
@@ -92,8 +120,12 @@ pub struct Mover {
     awaited: VecDeque<(Awaited, usize)>,
     heard_at: Instant,
     batch: Batch,
-    /// What the running transaction makes of the batch's first elements.
-    verdicts: Vec<Result<Choice, Rejection>>,
+    /// What the next transaction makes of the batch's first elements.
+    part: Part,
+    /// Commands of the running transaction that change the results.
+    effects: usize,
+    colleagues: Colleagues,
+    jitter: Jitter,
     backoff: Duration,
     /// A replay found something, and nothing was counted since.
     replayed: bool,
@@ -112,6 +144,8 @@ struct Findings {
     drained: bool,
     /// The processing list holds something else than the batch.
     disturbed: bool,
+    /// The transaction was not carried out: what it depends on has changed.
+    conflict: bool,
     /// The queue was empty when the batch was fetched.
     exhausted: bool,
     /// Elements that were removed without being counted.
@@ -125,6 +159,7 @@ impl Mover {
     /// differ between workers that run at the same time.
     pub fn new(name: &str) -> Self {
         Self {
+            name: name.into(),
             processing: [PROCESSING_PREFIX, name.as_bytes()].concat(),
             phase: Phase::Away,
             condition: Condition::Away,
@@ -132,7 +167,10 @@ impl Mover {
             awaited: VecDeque::new(),
             heard_at: Instant::ZERO,
             batch: Batch::default(),
-            verdicts: Vec::new(),
+            part: Part::default(),
+            effects: 0,
+            colleagues: Colleagues::default(),
+            jitter: Jitter::new(name.as_bytes()),
             backoff: BACKOFF_MIN,
             replayed: false,
             found: Findings::default(),
@@ -169,6 +207,7 @@ impl Mover {
     /// When the output has no room.
     pub fn connected(&mut self, output: &mut Buffer, now: Instant) -> Result<(), Fault> {
         self.receiver = Receiver::default();
+        self.colleagues.clear();
         if self.condition == Condition::Away {
             self.condition.change(Condition::Starting);
         }
@@ -216,6 +255,11 @@ impl Mover {
         }
         match self.phase {
             Phase::Paused(_) => self.start_replay(output, now),
+            Phase::Yielding(_) => {
+                self.heard_at = now;
+                self.phase = Phase::Working;
+                self.work(output, now)
+            }
             _ => Err(Fault::Silent),
         }
     }
@@ -224,7 +268,7 @@ impl Mover {
     pub fn next_deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Away => None,
-            Phase::Paused(until) => Some(until),
+            Phase::Paused(until) | Phase::Yielding(until) => Some(until),
             Phase::Replaying | Phase::Working => Some(self.heard_at + REPLY_TIMEOUT),
         }
     }
@@ -233,6 +277,7 @@ impl Mover {
         self.forget();
         self.heard_at = now;
         self.phase = Phase::Replaying;
+        self.unwatch(output)?;
         self.replay(output)
     }
 
@@ -246,30 +291,42 @@ impl Mover {
             return Ok(());
         }
         match self.phase {
-            Phase::Away | Phase::Paused(_) => Ok(()),
+            Phase::Away | Phase::Paused(_) | Phase::Yielding(_) => Ok(()),
             Phase::Replaying if !self.found.drained => self.replay(output),
             Phase::Replaying => {
                 self.phase = Phase::Working;
                 if !self.replayed {
                     self.prosper();
                 }
-                self.work(output)
+                self.work(output, now)
             }
             Phase::Working if self.found.disturbed => {
                 log::warn!("the processing list was not as left: replaying it (is INSTANCE unique?)");
                 self.start_replay(output, now)
             }
-            Phase::Working => self.work(output),
+            Phase::Working if core::mem::take(&mut self.found.conflict) => {
+                self.phase = Phase::Yielding(now + self.jitter.next_pause());
+                Ok(())
+            }
+            Phase::Working => self.work(output, now),
         }
     }
 
-    /// One cycle: settles what is in the batch, and moves the next one behind it.
-    fn work(&mut self, output: &mut Buffer) -> Result<(), Fault> {
+    /// One cycle: reads what the batch depends on, settles the batch, or moves the next one.
+    fn work(&mut self, output: &mut Buffer, now: Instant) -> Result<(), Fault> {
         if core::mem::take(&mut self.found.exhausted) {
             self.prosper();
         }
         self.trim(output)?;
-        if self.settle(output)? { self.fetch(output) } else { Ok(()) }
+        if self.part.is_judged() {
+            self.settle(output, now)
+        } else if self.batch.unsettled() > 0 {
+            self.read(output)
+        } else if self.attend(output, now)? {
+            self.measure_queue(output)
+        } else {
+            self.fetch(output)
+        }
     }
 
     /// Something was counted, or nothing is left to be: nothing stands in the way of votes.
@@ -291,7 +348,7 @@ impl Mover {
     fn forget(&mut self) {
         self.awaited.clear();
         self.batch.clear();
-        self.verdicts.clear();
+        self.part.clear();
         self.found = Findings::default();
     }
 }

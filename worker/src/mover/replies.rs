@@ -4,11 +4,11 @@
 
 use alloc::string::String;
 
-use super::commands::{COUNT_COMMANDS, REJECT_COMMANDS};
+use super::commands::{REJECT_COMMANDS, VOTE_COMMANDS};
 use super::{Awaited, Mover};
 use crate::batch::Element;
 use crate::limits::{MESSAGE_BYTES_MAX, REJECTED_MAX};
-use crate::payload::Choice;
+use crate::part::Verdict;
 use crate::received::{Fault, Received};
 use wire::resp::{Items, Reply};
 
@@ -21,16 +21,15 @@ impl Mover {
         if *left == 0 {
             self.awaited.pop_front();
         }
-        match received {
-            Received::Reply(Reply::Error(message)) => self.trouble(message),
-            Received::Reply(Reply::Integer(length)) => {
+        match (awaited, received) {
+            (_, Received::Reply(Reply::Error(message))) => self.trouble(message),
+            (_, Received::Reply(Reply::Integer(length))) => {
                 return self.measured(awaited, usize::try_from(length).map_err(|_| Fault::Unexpected)?);
             }
-            Received::Reply(Reply::Array(results)) if awaited == Awaited::Executed => {
-                return self.executed(results);
-            }
-            Received::Reply(Reply::Simple(_)) if awaited == Awaited::Queued => {}
-            received => return self.moved(awaited, received),
+            (Awaited::Acknowledged, Received::Reply(Reply::Simple(_))) => {}
+            (Awaited::Executed | Awaited::SetAside, Received::Reply(Reply::Null)) => self.conflicted(),
+            (_, Received::Reply(Reply::Array(items))) => return self.listed(awaited, items),
+            (_, received) => return self.moved(awaited, received),
         }
         Ok(())
     }
@@ -44,9 +43,22 @@ impl Mover {
     fn measured(&mut self, awaited: Awaited, length: usize) -> Result<(), Fault> {
         match awaited {
             Awaited::Depth => self.found.depth = length,
-            Awaited::ProcessingLength => self.found.disturbed = length != self.batch.unsettled(),
+            Awaited::ProcessingLength => self.found.disturbed |= length != self.batch.unsettled(),
             Awaited::RejectedLength => self.found.surplus = length.saturating_sub(REJECTED_MAX),
-            Awaited::Restored => {}
+            Awaited::Shown => self.colleagues.shown(self.heard_at),
+            Awaited::LeftBehind => self.colleagues.measured(length, self.heard_at),
+            Awaited::Restored | Awaited::Forgotten => {}
+            _ => return Err(Fault::Unexpected),
+        }
+        Ok(())
+    }
+
+    fn listed(&mut self, awaited: Awaited, items: Items<'_>) -> Result<(), Fault> {
+        match awaited {
+            Awaited::Executed => self.executed(items),
+            Awaited::SetAside => self.set_aside_done(items),
+            Awaited::Held(choice) => return self.part.hold(choice, items).ok_or(Fault::Unexpected),
+            Awaited::Looked => self.looked(items),
             _ => return Err(Fault::Unexpected),
         }
         Ok(())
@@ -66,7 +78,10 @@ impl Mover {
                 self.replayed = true;
                 self.stats.replayed.increment();
             }
-            (Awaited::SetAside, _) => {
+            (Awaited::Rescued, Received::Reply(Reply::Null)) => {}
+            (Awaited::Rescued, _) => self.stats.rescued.increment(),
+            (Awaited::SetAside, Received::Oversized) => {
+                self.part.clear();
                 self.batch.settle(1);
                 self.stats.rejected.increment();
             }
@@ -76,29 +91,62 @@ impl Mover {
         Ok(())
     }
 
+    /// The counts of all workers.
+    fn looked(&mut self, mut fields: Items<'_>) {
+        let own = self.name.as_bytes();
+        let pairs = core::iter::from_fn(|| match (fields.next()?, fields.next()?) {
+            (Reply::Bulk(name), Reply::Bulk(count)) => Some((name, count)),
+            _ => None,
+        });
+        self.colleagues.look(pairs.filter(|(name, _)| *name != own), self.heard_at);
+    }
+
+    /// Nothing was done, because what was read is out of date.
+    fn conflicted(&mut self) {
+        self.part.clear();
+        self.found.conflict = true;
+        self.stats.conflicts.increment();
+    }
+
     /// The results of a transaction, in the order of its commands.
-    fn executed(&mut self, mut results: Items<'_>) -> Result<(), Fault> {
-        for index in 0..self.verdicts.len() {
-            match self.verdicts[index] {
-                Ok(choice) => self.counted(index, choice, results.by_ref().take(COUNT_COMMANDS)),
-                Err(_) => self.rejected(index, results.by_ref().take(REJECT_COMMANDS)),
+    fn executed(&mut self, mut results: Items<'_>) {
+        let part = core::mem::take(&mut self.part);
+        let failures = results.by_ref().take(self.effects).map(error);
+        let effects = failures.fold(None, |first: Option<&[u8]>, failure| first.or(failure));
+        for (index, verdict) in part.verdicts().enumerate() {
+            match verdict {
+                Verdict::Rejected(_) => self.rejected(index, results.by_ref().take(REJECT_COMMANDS)),
+                vote => self.counted(index, vote, effects, results.by_ref().take(VOTE_COMMANDS)),
             }
         }
-        self.log_rejections();
-        self.batch.settle(self.verdicts.len());
+        log_rejections(part.verdicts());
+        self.batch.settle(part.len());
+        self.part = part;
+        self.part.clear();
         self.stats.batches.increment();
+        self.jitter.reset();
         if self.found.trouble.is_none() {
             self.prosper();
         }
-        Ok(())
     }
 
-    fn counted<'a>(&mut self, index: usize, choice: Choice, mut results: impl Iterator<Item = Reply<'a>>) {
-        match results.find_map(error) {
-            None => self.stats.counted[choice as usize].increment(),
-            Some(message) => self.refused(index, message),
+    fn counted<'a>(
+        &mut self,
+        index: usize,
+        verdict: Verdict,
+        effects: Option<&'a [u8]>,
+        mut results: impl Iterator<Item = Reply<'a>>,
+    ) {
+        match (results.next(), effects) {
+            (Some(Reply::Error(message)), _) | (_, Some(message)) => return self.refused(index, message),
+            // It was not on the list: what else is there is not known either.
+            (Some(Reply::Integer(0)), _) => self.found.disturbed = true,
+            _ => {}
         }
-        results.for_each(drop);
+        match verdict {
+            Verdict::Counts(choice) => self.stats.counted[choice as usize].increment(),
+            _ => self.stats.superseded.increment(),
+        }
     }
 
     fn rejected<'a>(&mut self, index: usize, mut results: impl Iterator<Item = Reply<'a>>) {
@@ -114,11 +162,14 @@ impl Mover {
         results.for_each(drop);
     }
 
-    /// One line for a transaction, however many elements it rejects.
-    fn log_rejections(&self) {
-        let rejections = self.verdicts.iter().filter_map(|verdict| verdict.err());
-        if let Some(last) = rejections.clone().next_back() {
-            log::warn!("{} queue elements are kept in votes:rejected: {last}", rejections.count());
+    /// What was set aside, or not, is not the element that is too large: the list was not as left.
+    fn set_aside_done(&mut self, mut results: Items<'_>) {
+        self.part.clear();
+        self.found.disturbed = true;
+        match results.next() {
+            Some(Reply::Error(message)) => self.trouble(message),
+            Some(Reply::Bulk(payload)) => self.found.restore.push(payload.to_vec()),
+            _ => {}
         }
     }
 
@@ -128,6 +179,17 @@ impl Mover {
         if let Some(Element::Payload(payload)) = self.batch.get(index) {
             self.found.restore.push(payload.to_vec());
         }
+    }
+}
+
+/// One line for a transaction, however many elements it rejects.
+fn log_rejections(verdicts: impl DoubleEndedIterator<Item = Verdict> + Clone) {
+    let rejections = verdicts.filter_map(|verdict| match verdict {
+        Verdict::Rejected(rejection) => Some(rejection),
+        _ => None,
+    });
+    if let Some(last) = rejections.clone().next_back() {
+        log::warn!("{} queue elements are kept in votes:rejected: {last}", rejections.count());
     }
 }
 

@@ -22,6 +22,8 @@ enum Outcome {
 enum Answer {
     Integer(usize),
     Element(Option<Bytes>),
+    Elements(Vec<Option<Bytes>>),
+    Ok,
     Error(&'static [u8]),
 }
 
@@ -36,7 +38,7 @@ struct FakeStore {
     dies_at: Option<usize>,
     /// Commands in this range, counted as they come, are refused.
     refuses: core::ops::Range<usize>,
-    /// This hash is something else.
+    /// Changes of this hash fail when they are carried out.
     wrong_type: Option<&'static [u8]>,
 }
 
@@ -86,11 +88,34 @@ impl FakeStore {
             [b"HSET" | b"HDEL", key, ..] if self.wrong_type == Some(key) => {
                 Answer::Error(b"WRONGTYPE Operation against a key holding the wrong kind of value")
             }
-            [b"HSET", key, field, value] => {
-                let old = self.hash(key).insert(field.to_vec(), value.to_vec());
-                Answer::Integer(usize::from(old.is_none()))
+            [b"HSET", key, ref pairs @ ..] => {
+                let hash = self.hash(key);
+                let added = pairs.chunks_exact(2).filter(|pair| {
+                    let [field, value] = [pair[0], pair[1]].map(<[u8]>::to_vec);
+                    hash.insert(field, value).is_none()
+                });
+                Answer::Integer(added.count())
             }
-            [b"HDEL", key, field] => Answer::Integer(usize::from(self.hash(key).remove(field).is_some())),
+            [b"HDEL", key, ref fields @ ..] => {
+                let hash = self.hash(key);
+                Answer::Integer(fields.iter().filter(|field| hash.remove(**field).is_some()).count())
+            }
+            [b"HMGET", key, ref fields @ ..] => {
+                let hash = self.hash(key);
+                Answer::Elements(fields.iter().map(|field| hash.get(*field).cloned()).collect())
+            }
+            [b"HINCRBY", key, field, b"1"] => {
+                let count = self.hash(key).entry(field.to_vec()).or_default();
+                let next = count.first().map_or(1, |digit| (digit - b'0') % 9 + 1);
+                *count = vec![b'0' + next];
+                Answer::Integer(next.into())
+            }
+            [b"HGETALL", key] => {
+                let pairs = self.hash(key).iter().flat_map(|(field, value)| [field.clone(), value.clone()]);
+                Answer::Elements(pairs.map(Some).collect())
+            }
+            // Nobody else is there.
+            [b"WATCH", ..] | [b"UNWATCH"] => Answer::Ok,
             _ => panic!("unknown command {:?}", args.iter().map(|arg| arg.escape_ascii().to_string())),
         })
     }
@@ -144,6 +169,11 @@ fn put(output: &mut Buffer, answer: Answer) {
         Answer::Integer(value) => write::length(output, value),
         Answer::Element(Some(bytes)) => write::bulk(output, &bytes),
         Answer::Element(None) => write::null(output),
+        Answer::Elements(elements) => {
+            write::array(output, elements.len()).expect("room");
+            return elements.into_iter().for_each(|element| put(output, Answer::Element(element)));
+        }
+        Answer::Ok => write::simple(output, b"OK"),
         Answer::Error(message) => write::error(output, message),
     }
     .expect("room");
@@ -256,6 +286,10 @@ fn vote(voter: &str, vote: &str) -> Bytes {
     format!(r#"{{"voter_id":"{voter}","vote":"{vote}"}}"#).into_bytes()
 }
 
+fn numbered(voter: &str, vote: &str, sequence: u64) -> Bytes {
+    format!(r#"{{"voter_id":"{voter}","vote":"{vote}","seq":"{sequence}"}}"#).into_bytes()
+}
+
 #[test]
 fn votes_are_counted_and_the_last_of_a_voter_wins() {
     let mut bench = Bench::new();
@@ -271,21 +305,35 @@ fn votes_are_counted_and_the_last_of_a_voter_wins() {
 }
 
 #[test]
-fn the_id_of_a_vote_is_kept_with_it() {
+fn the_sequence_of_the_vote_that_counts_is_kept_with_it() {
     let mut bench = Bench::new();
-    bench.push_votes(1);
+    for (choice, sequence) in [("a", 7), ("b", 5), ("b", 9), ("b", 9), ("a", 8)] {
+        bench.push(&numbered("x", choice, sequence));
+    }
     bench.settle();
-    assert_eq!(bench.store.hash(b"results:a")[&b"0"[..]], b"i0");
+    assert_eq!(bench.voters(), [vec![], vec!["x".to_string()]]);
+    assert_eq!(bench.store.hash(b"results:b")[&b"x"[..]], b"9");
+    let stats = *bench.mover.stats();
+    assert_eq!((stats.counted.map(|counter| counter.value()), stats.superseded.value()), ([1, 1], 3));
+    bench.push(&numbered("x", "a", 9));
+    bench.settle();
+    assert_eq!(bench.voters(), [vec![], vec!["x".to_string()]], "in a later transaction too");
+    bench.push(&vote("x", "a"));
+    bench.push(&numbered("x", "b", 8));
+    bench.settle();
+    assert_eq!(bench.voters()[0], ["x"], "without a sequence the last to come counts");
+    assert_eq!(bench.store.hash(b"results:a")[&b"x"[..]], b"9", "and no older one overrides it");
+    bench.assert_nothing_left();
 }
 
 #[test]
-fn a_batch_costs_one_pipeline() {
+fn a_batch_costs_two_pipelines() {
     let mut bench = Bench::new();
     let batches = 20;
     bench.push_votes(batches * BATCH_MAX);
     bench.settle();
     assert_eq!(bench.voters().map(|voters| voters.len()), [854, 426]);
-    assert!(bench.pipelines <= batches + 5, "{} pipelines", bench.pipelines);
+    assert!(bench.pipelines <= 2 * batches + 8, "{} pipelines", bench.pipelines);
 }
 
 #[test]
@@ -297,8 +345,8 @@ fn an_idle_worker_only_blocks() {
         bench.now = bench.now + Duration::from_secs(u64::from(BLOCK_S));
         bench.settle();
     }
-    assert_eq!(bench.pipelines - pipelines, 10);
-    assert!(bench.store.executed - executed <= 30);
+    assert_eq!(bench.pipelines - pipelines, 20, "half of them to show itself");
+    assert!(bench.store.executed - executed <= 60);
 }
 
 #[test]
@@ -308,7 +356,7 @@ fn a_connection_that_dies_at_any_command_loses_and_reorders_nothing() {
     untroubled.push(&vote("1", "b"));
     untroubled.settle();
     let (expected, commands) = (untroubled.voters(), untroubled.store.executed);
-    assert!(commands > 400);
+    assert!(commands > 250, "{commands}");
     for dies_at in 0..commands {
         let mut bench = Bench::new();
         bench.push_votes(100);
@@ -476,7 +524,7 @@ fn a_silent_store_is_a_fault_and_a_blocked_one_is_not() {
 
 #[test]
 fn replies_that_belong_to_nothing_are_faults() {
-    for reply in [&b"+OK\r\n"[..], b":1\r\n", b"*0\r\n", b"HTTP/1.1 200 OK\r\n", b":-1\r\n"] {
+    for reply in [&b"+OK\r\n+OK\r\n"[..], b":1\r\n", b"*0\r\n", b"HTTP/1.1 200 OK\r\n", b":-1\r\n"] {
         let mut bench = Bench::new();
         bench.to_mover.write(reply).expect("room");
         assert!(bench.mover.input(&mut bench.to_mover, &mut bench.to_store, bench.now).is_err());

@@ -1,0 +1,116 @@
+//! Which clients watch which keys, and whose keys have changed since.
+//!
+//! Runs no transaction. A change that nobody watches costs one comparison.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use kernel_app::ConnectionId;
+use wire::resp::Args;
+
+use crate::command::Command;
+use crate::failure::Failure;
+use crate::keyspace::Keyspace;
+use crate::limits::WATCH_BYTES_MAX;
+
+/// What a watched key takes in memory beyond its name, which is kept twice; roughly.
+const KEY_BYTES: usize = 128;
+
+/// The keys of one client.
+#[derive(Debug, Default)]
+struct Watcher {
+    keys: Vec<Box<[u8]>>,
+    /// One of them has changed.
+    stale: bool,
+}
+
+/// All clients that watch keys.
+#[derive(Debug, Default)]
+pub struct Watches {
+    watchers: BTreeMap<ConnectionId, Watcher>,
+    keys: BTreeMap<Box<[u8]>, Vec<ConnectionId>>,
+    bytes: usize,
+}
+
+impl Watches {
+    /// `WATCH`: adds keys to those of a client.
+    ///
+    /// # Errors
+    /// When the keys of all clients together would take more than [`WATCH_BYTES_MAX`]; those before are watched.
+    pub fn add<'a>(
+        &mut self,
+        id: ConnectionId,
+        mut keys: impl Iterator<Item = &'a [u8]>,
+    ) -> Result<(), Failure> {
+        keys.try_for_each(|key| self.add_one(id, key))
+    }
+
+    fn add_one(&mut self, id: ConnectionId, key: &[u8]) -> Result<(), Failure> {
+        if self.keys.get(key).is_some_and(|ids| ids.contains(&id)) {
+            return Ok(());
+        }
+        let bytes = bytes_of(key);
+        if self.bytes + bytes > WATCH_BYTES_MAX {
+            return Err(Failure::TooManyWatches);
+        }
+        self.bytes += bytes;
+        self.keys.entry(key.into()).or_default().push(id);
+        self.watchers.entry(id).or_default().keys.push(key.into());
+        Ok(())
+    }
+
+    /// `UNWATCH`: a client watches nothing any more.
+    pub fn forget(&mut self, id: ConnectionId) {
+        let Some(watcher) = self.watchers.remove(&id) else { return };
+        for key in watcher.keys {
+            self.bytes -= bytes_of(&key);
+            let Some(ids) = self.keys.get_mut(&key) else { continue };
+            ids.retain(|other| *other != id);
+            if ids.is_empty() {
+                self.keys.remove(&key);
+            }
+        }
+    }
+
+    /// Whether something that the client watches has changed since it began to watch.
+    pub fn is_stale(&self, id: ConnectionId) -> bool {
+        self.watchers.get(&id).is_some_and(|watcher| watcher.stale)
+    }
+
+    /// A key has changed.
+    pub fn touch(&mut self, key: &[u8]) {
+        // Mostly nobody watches anything.
+        if self.watchers.is_empty() {
+            return;
+        }
+        let Self { watchers, keys, .. } = self;
+        for id in keys.get(key).into_iter().flatten() {
+            watchers.entry(*id).and_modify(|watcher| watcher.stale = true);
+        }
+    }
+
+    /// What a command of which nothing else tells the keys that it changes is about to change: to be asked
+    /// before it is carried out.
+    pub fn touch_doomed(&mut self, command: Command, args: Args<'_>, keyspace: &Keyspace) {
+        if self.watchers.is_empty() {
+            return;
+        }
+        match command {
+            Command::Del => {
+                args.iter().skip(1).filter(|key| keyspace.contains(key)).for_each(|key| self.touch(key));
+            }
+            Command::FlushAll => {
+                let watched = self.keys.iter().filter(|(key, _)| keyspace.contains(key));
+                for id in watched.flat_map(|(_, ids)| ids) {
+                    self.watchers.entry(*id).and_modify(|watcher| watcher.stale = true);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn bytes_of(key: &[u8]) -> usize {
+    KEY_BYTES + 2 * key.len()
+}

@@ -1,0 +1,156 @@
+//! Votes that wait for a ticket: a number from the store that says which of two votes came later.
+//!
+//! Talks to no store. A ticket is good for all votes that came before it was asked for, and one is asked for
+//! at a time. So a vote that comes after another was answered, by whatever instance, has the larger number.
+
+use alloc::collections::VecDeque;
+
+use kernel_app::Instant;
+use kernel_app::http::Exchange;
+
+use crate::ballot::Choice;
+use crate::voter::Id;
+
+/// Most votes that wait; more are refused.
+pub const WAITING_MAX: usize = 4096;
+/// Sequences that a ticket is good for: those of ticket 3 begin at 3 times this.
+const SEQUENCES_PER_TICKET: u64 = 1 << 16;
+/// The largest ticket whose sequences fit into 64 bits; at a million a second it is reached after 8 years.
+const TICKET_MAX: u64 = u64::MAX / SEQUENCES_PER_TICKET - 1;
+
+const _: () = assert!(WAITING_MAX as u64 <= SEQUENCES_PER_TICKET);
+
+/// A vote on its way to the store. There is at most one for each HTTP connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Vote {
+    /// The request to be answered.
+    pub exchange: Exchange,
+    /// Who votes.
+    pub voter: Id,
+    /// For what.
+    pub choice: Choice,
+    /// Names the vote, also when it is sent again.
+    pub id: Id,
+    /// Until when the voter has an answer.
+    pub deadline: Instant,
+    /// Its place among all votes, once it has one; it keeps it when it is sent again.
+    pub sequence: Option<u64>,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Waiting {
+    /// In the order of their deadlines.
+    votes: VecDeque<Vote>,
+    /// The first so many came before the ticket was asked for that is under way.
+    covered: usize,
+    /// The first so many have their sequence.
+    granted: usize,
+    asked: bool,
+    /// The last ticket.
+    last: u64,
+}
+
+impl Waiting {
+    /// How many votes wait.
+    pub fn len(&self) -> usize {
+        self.votes.len()
+    }
+
+    /// Adds a vote that has just come, unless there are too many.
+    pub fn join(&mut self, vote: Vote) -> bool {
+        let room = self.votes.len() < WAITING_MAX;
+        if room {
+            self.votes.push_back(vote);
+        }
+        room
+    }
+
+    /// Adds a vote whose connection to the store was lost: the store may have it or not.
+    pub fn rejoin(&mut self, vote: Vote) {
+        let order = |vote: &Vote| (vote.deadline, vote.sequence.is_none());
+        let place = self.votes.partition_point(|other| order(other) <= order(&vote));
+        self.votes.insert(place, vote);
+    }
+
+    /// Removes the vote whose voter is gone.
+    pub fn leave(&mut self, exchange: Exchange) {
+        if let Some(index) = self.votes.iter().position(|vote| vote.exchange == exchange) {
+            self.votes.remove(index);
+            self.covered -= usize::from(index < self.covered);
+            self.granted -= usize::from(index < self.granted);
+        }
+    }
+
+    /// Takes a vote whose time is up.
+    pub fn take_overdue(&mut self, now: Instant) -> Option<Vote> {
+        self.votes.front().filter(|vote| vote.deadline <= now)?;
+        self.take_first()
+    }
+
+    /// When the next vote's time is up.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.votes.front().map(|vote| vote.deadline)
+    }
+
+    /// Whether a ticket is to be asked for.
+    pub fn wants_ticket(&self) -> bool {
+        !self.asked && !self.votes.is_empty()
+    }
+
+    /// A ticket was asked for.
+    pub fn asked(&mut self) {
+        (self.asked, self.covered) = (true, self.votes.len());
+    }
+
+    /// The ticket does not come; whoever still has time waits for the next.
+    pub fn missed(&mut self) {
+        (self.asked, self.covered) = (false, 0);
+    }
+
+    /// Takes a vote that the store gave no ticket for, and forgets the ticket once that was the last.
+    pub fn take_refused(&mut self) -> Option<Vote> {
+        if self.covered == 0 {
+            self.missed();
+            return None;
+        }
+        self.take_first()
+    }
+
+    /// The ticket is there. False when it is none.
+    ///
+    /// One that is not larger than the last is from a store that has lost its data. Then sequences from
+    /// before are worth nothing any more, and would shut out their voters' next votes.
+    pub fn grant(&mut self, ticket: i64) -> bool {
+        let Some(ticket) = u64::try_from(ticket).ok().filter(|ticket| (1..=TICKET_MAX).contains(ticket))
+        else {
+            return false;
+        };
+        let covered = self.covered;
+        self.missed();
+        let same_store = ticket > self.last;
+        if !same_store {
+            log::warn!(
+                "the store counts tickets from {ticket} again, after {}: its data are lost",
+                self.last
+            );
+        }
+        self.last = ticket;
+        for (vote, sequence) in self.votes.iter_mut().take(covered).zip(ticket * SEQUENCES_PER_TICKET..) {
+            vote.sequence = vote.sequence.filter(|_| same_store).or(Some(sequence));
+        }
+        self.granted = covered;
+        true
+    }
+
+    /// Takes the next vote that may go to the store.
+    pub fn take_granted(&mut self) -> Option<Vote> {
+        if self.granted == 0 { None } else { self.take_first() }
+    }
+
+    fn take_first(&mut self) -> Option<Vote> {
+        self.covered = self.covered.saturating_sub(1);
+        self.granted = self.granted.saturating_sub(1);
+        self.votes.pop_front()
+    }
+}

@@ -1,0 +1,388 @@
+//! Several workers on one real store, command by command, in chosen and in drawn orders.
+//!
+//! No network: bytes lie in a buffer until the test delivers them, which may be long after the worker that
+//! sent them is gone.
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::Mover;
+use crate::limits::{FORGET_AFTER, ORPHAN_AFTER, REPLY_TIMEOUT};
+use kernel_app::stage::Stage;
+use kernel_app::{ConnectionId, Settings};
+use store_service::Store;
+use wire::Buffer;
+use wire::resp::{Reply, parse_reply, write_command};
+
+/// A worker's end of a connection, and what is on the way on it.
+struct Line {
+    id: ConnectionId,
+    to_store: Buffer,
+    to_mover: Buffer,
+}
+
+/// A worker; without a line it is not connected.
+struct Seat {
+    name: String,
+    mover: Mover,
+    line: Option<Line>,
+}
+
+struct Crowd {
+    stage: Stage<Store>,
+    seats: Vec<Seat>,
+    /// Connections whose worker is gone, which the store does not know yet.
+    loose: Vec<Line>,
+    operator: ConnectionId,
+    /// The sequence that was seen to count for a voter.
+    counted: BTreeMap<String, u64>,
+}
+
+impl Crowd {
+    fn new(names: &[&str]) -> Self {
+        let mut stage = Stage::new(Store::new(&Settings::default()).expect("good settings"));
+        let operator = stage.accept();
+        let seat = |name: &&str| Seat { name: name.to_string(), mover: Mover::new(name), line: None };
+        let seats = names.iter().map(seat).collect();
+        Self { stage, seats, loose: Vec::new(), operator, counted: BTreeMap::new() }
+    }
+
+    fn connect(&mut self, index: usize) {
+        let id = self.stage.accept();
+        let mut line = Line { id, to_store: Buffer::new(256 * 1024), to_mover: Buffer::new(64 * 1024) };
+        let seat = &mut self.seats[index];
+        seat.mover.connected(&mut line.to_store, self.stage.now).expect("room");
+        seat.line = Some(line);
+    }
+
+    /// The worker is gone with all that it knew. Its connection is gone too, or stays for a while.
+    fn kill(&mut self, index: usize, noticed: bool) {
+        let seat = &mut self.seats[index];
+        seat.mover = Mover::new(&seat.name);
+        match seat.line.take() {
+            Some(line) if noticed => self.stage.close(line.id),
+            line => self.loose.extend(line),
+        }
+    }
+
+    /// The next command of a worker reaches the store. False when there is none.
+    fn deliver(&mut self, index: usize) -> bool {
+        let Some(line) = &mut self.seats[index].line else { return false };
+        let Some(command) = take_command(&mut line.to_store) else { return false };
+        let id = line.id;
+        self.execute(id, &command);
+        true
+    }
+
+    /// A command of a worker that is gone reaches the store.
+    fn deliver_loose(&mut self, index: usize) {
+        let line = &mut self.loose[index];
+        let id = line.id;
+        match take_command(&mut line.to_store) {
+            Some(command) => self.execute(id, &command),
+            None => {
+                self.loose.remove(index);
+                self.stage.close(id);
+            }
+        }
+    }
+
+    fn execute(&mut self, id: ConnectionId, command: &[u8]) {
+        self.stage.receive(id, command);
+        self.collect();
+        if command.ends_with(b"EXEC\r\n") {
+            self.check();
+        }
+    }
+
+    /// Replies leave the store: also of those that were blocked.
+    fn collect(&mut self) {
+        for line in self.seats.iter_mut().filter_map(|seat| seat.line.as_mut()) {
+            line.to_mover.write(self.stage.sent(line.id).as_bytes()).expect("room");
+        }
+    }
+
+    /// A worker takes the replies that have come. False when there are none.
+    fn react(&mut self, index: usize) -> bool {
+        let Seat { mover, line: Some(line), .. } = &mut self.seats[index] else { return false };
+        if line.to_mover.is_empty() {
+            return false;
+        }
+        mover.input(&mut line.to_mover, &mut line.to_store, self.stage.now).expect("no fault");
+        true
+    }
+
+    /// A worker's deadline, if it has passed.
+    fn tick(&mut self, index: usize) {
+        let seat = &mut self.seats[index];
+        let Some(line) = &mut seat.line else { return };
+        if let Err(fault) = seat.mover.tick(&mut line.to_store, self.stage.now) {
+            seat.mover.give_up(fault);
+            seat.mover.lost();
+            self.loose.extend(seat.line.take());
+        }
+    }
+
+    /// One step of a worker: a command of it, or else what it makes of the replies.
+    fn step(&mut self, index: usize) -> bool {
+        self.deliver(index) || self.react(index)
+    }
+
+    fn pass(&mut self, duration: Duration) {
+        self.stage.pass(duration);
+        self.collect();
+    }
+
+    /// Lets every worker that is connected work until nothing is left to be done, at least for this long.
+    fn settle(&mut self, duration: Duration) {
+        let end = self.stage.now + duration;
+        for _ in 0..1_000_000 {
+            let moved = (0..self.seats.len()).filter(|index| self.step(*index)).count();
+            if moved > 0 {
+                continue;
+            }
+            if self.stage.now >= end {
+                return;
+            }
+            self.pass(Duration::from_millis(10));
+            (0..self.seats.len()).for_each(|index| self.tick(index));
+        }
+        panic!("it does not come to rest");
+    }
+
+    fn ask(&mut self, args: &[&[u8]]) -> Vec<u8> {
+        let mut command = Buffer::new(64 * 1024);
+        write_command(&mut command, args).expect("room");
+        self.stage.receive(self.operator, command.as_slice());
+        self.collect();
+        self.stage.sent(self.operator).into_bytes()
+    }
+
+    fn push(&mut self, payload: &str) {
+        self.ask(&[b"RPUSH", super::QUEUE, payload.as_bytes()]);
+    }
+
+    /// The hash's fields and values.
+    fn hash(&mut self, key: &str) -> BTreeMap<String, String> {
+        let reply = self.ask(&[b"HGETALL", key.as_bytes()]);
+        let Ok(Some((Reply::Array(mut items), _))) = parse_reply(&reply) else { panic!("no array") };
+        let mut text = || match items.next()? {
+            Reply::Bulk(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+            other => panic!("{other:?}"),
+        };
+        core::iter::from_fn(|| Some((text()?, text()?))).collect()
+    }
+
+    /// A voter is in one of the results, and what counts there is only ever overridden by what is newer.
+    fn check(&mut self) {
+        let (a, b) = (self.hash("results:a"), self.hash("results:b"));
+        assert!(a.keys().all(|voter| !b.contains_key(voter)), "in both: {a:?} {b:?}");
+        let now: BTreeMap<_, u64> =
+            a.into_iter().chain(b).map(|(voter, held)| (voter, held.parse().expect("a number"))).collect();
+        for (voter, before) in &self.counted {
+            assert!(now.get(voter).is_some_and(|held| held >= before), "{voter}: {before} then {now:?}");
+        }
+        self.counted = now;
+    }
+
+    /// Whose vote counts for what.
+    fn choices(&mut self) -> BTreeMap<String, &'static str> {
+        let (a, b) = (self.hash("results:a"), self.hash("results:b"));
+        a.into_keys().map(|voter| (voter, "a")).chain(b.into_keys().map(|voter| (voter, "b"))).collect()
+    }
+
+    fn length(&mut self, key: &str) -> String {
+        let reply = self.ask(&[b"LLEN", key.as_bytes()]);
+        String::from_utf8(reply).expect("text").trim_matches([':', '\r', '\n']).to_string()
+    }
+
+    fn assert_nothing_left(&mut self) {
+        let lists = self.seats.iter().map(|seat| format!("votes:processing:{}", seat.name));
+        for key in lists.chain(["votes".to_string()]).collect::<Vec<_>>() {
+            assert_eq!(self.length(&key), "0", "{key}");
+        }
+    }
+}
+
+/// The first command in the buffer.
+fn take_command(buffer: &mut Buffer) -> Option<Vec<u8>> {
+    let (_, length) = parse_reply(buffer.as_slice()).expect("RESP")?;
+    let command = buffer.as_slice()[..length].to_vec();
+    buffer.consume(length);
+    Some(command)
+}
+
+fn vote(voter: &str, choice: &str, sequence: u64) -> String {
+    format!(r#"{{"voter_id":"{voter}","vote":"{choice}","seq":"{sequence}"}}"#)
+}
+
+/// Long enough for every pause and every wait on an empty queue.
+const QUIET: Duration = Duration::from_secs(12);
+
+/// Two workers, each with one vote of the same voter in its hands, of which it has not said a word.
+fn two_with_a_vote_each(sequences: [u64; 2]) -> Crowd {
+    let mut crowd = Crowd::new(&["one", "two"]);
+    for (index, choice) in [(0, "a"), (1, "b")] {
+        crowd.connect(index);
+        while crowd.step(index) {}
+        crowd.push(&vote("x", choice, sequences[index]));
+    }
+    crowd
+}
+
+#[test]
+fn of_two_votes_the_later_wins_in_whatever_order_two_workers_go() {
+    let mut orders = 0;
+    for sequences in [[5, 9], [9, 5]] {
+        let winner = if sequences[0] > sequences[1] { "a" } else { "b" };
+        // One goes so many steps, the other so many, the first again, and then both as they come.
+        for first in 0..24 {
+            for second in 0..24 {
+                for third in [0, 1, 2, 3, 5, 8, 100] {
+                    let mut crowd = two_with_a_vote_each(sequences);
+                    for (index, steps) in [(0, first), (1, second), (0, third)] {
+                        for _ in 0..steps {
+                            crowd.step(index);
+                        }
+                    }
+                    crowd.settle(Duration::from_millis(100));
+                    assert_eq!(crowd.choices()["x"], winner, "{sequences:?}: {first}, {second}, {third}");
+                    crowd.assert_nothing_left();
+                    orders += 1;
+                }
+            }
+        }
+    }
+    assert_eq!(orders, 2 * 24 * 24 * 7);
+}
+
+#[test]
+fn a_worker_that_is_killed_at_any_step_leaves_its_vote_to_its_successor_or_to_the_others() {
+    for steps in 0..24 {
+        for noticed in [true, false] {
+            for comes_back in [true, false] {
+                let mut crowd = two_with_a_vote_each([9, 5]);
+                (0..steps).for_each(|_| _ = crowd.step(0));
+                crowd.kill(0, noticed);
+                if comes_back {
+                    crowd.connect(0);
+                }
+                let within = if comes_back { QUIET } else { ORPHAN_AFTER + QUIET };
+                crowd.settle(within);
+                assert_eq!(crowd.choices()["x"], "a", "{steps} steps, {noticed}, {comes_back}");
+                crowd.assert_nothing_left();
+                crowd.loose.clear();
+                let registered = crowd.hash("votes:workers");
+                crowd.settle(FORGET_AFTER + QUIET);
+                let left = if comes_back { 2 } else { 1 };
+                assert_eq!((registered.len(), crowd.hash("votes:workers").len()), (2, left));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_worker_that_is_only_slow_changes_nothing_when_it_goes_on() {
+    for steps in 0..24 {
+        for late in [9, 5] {
+            let mut crowd = two_with_a_vote_each([late, 7]);
+            (0..steps).for_each(|_| _ = crowd.step(0));
+            // The other takes over what it holds; meanwhile the voter changes its mind once more.
+            let slow = crowd.seats[0].line.take();
+            crowd.settle(ORPHAN_AFTER + QUIET);
+            crowd.push(&vote("x", "b", 8));
+            crowd.settle(QUIET);
+            let before = crowd.choices();
+            assert_eq!(before["x"], if late == 9 { "a" } else { "b" });
+            crowd.seats[0].line = slow;
+            crowd.collect();
+            crowd.settle(REPLY_TIMEOUT / 2);
+            crowd.push(&vote("y", "a", 1));
+            crowd.settle(QUIET);
+            assert_eq!(crowd.choices()["x"], before["x"], "slow after {steps} steps");
+            assert_eq!(crowd.choices()["y"], "a");
+            crowd.assert_nothing_left();
+        }
+    }
+}
+
+#[test]
+fn what_was_taken_off_a_workers_list_is_counted_by_who_has_it_alone() {
+    for steps in 0..24 {
+        let mut crowd = two_with_a_vote_each([0, 0]);
+        (0..steps).for_each(|_| _ = crowd.step(0));
+        crowd.ask(&[b"LMOVE", b"votes:processing:one", b"votes", b"RIGHT", b"LEFT"]);
+        crowd.settle(QUIET);
+        let done = crowd.seats.iter().map(|seat| seat.mover.stats());
+        let counted: u64 = done.flat_map(|stats| stats.counted.map(|counter| counter.value())).sum();
+        assert_eq!(counted, 2, "taken away after {steps} steps");
+        crowd.assert_nothing_left();
+    }
+}
+
+/// A number of a row that the seed decides.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % limit
+    }
+}
+
+/// Votes of a few voters come late, twice and out of order, while workers are slow, are killed, leave
+/// commands on the way, come back, or do not.
+fn live_through(seed: u64) {
+    const VOTERS: usize = 5;
+    let mut crowd = Crowd::new(&["one", "two", "three"]);
+    let mut dice = Dice(seed);
+    let mut last = BTreeMap::new();
+    let mut unsent: Vec<String> = Vec::new();
+    for sequence in 1..=120 {
+        let (voter, choice) = (format!("v{}", dice.below(VOTERS)), ["a", "b"][dice.below(2)]);
+        (0..=dice.below(2)).for_each(|_| unsent.push(vote(&voter, choice, sequence)));
+        last.insert(voter, choice);
+    }
+    while !unsent.is_empty() {
+        let index = dice.below(3);
+        match dice.below(100) {
+            0..70 => _ = crowd.step(index),
+            70..85 => {
+                let payload = unsent.swap_remove(dice.below(unsent.len().min(8)));
+                crowd.push(&payload);
+            }
+            85..93 => {
+                crowd.pass(Duration::from_millis(dice.below(700) as u64));
+                (0..3).for_each(|index| crowd.tick(index));
+            }
+            93..95 => crowd.kill(index, dice.below(2) == 0),
+            95..98 if crowd.seats[index].line.is_none() => crowd.connect(index),
+            _ if crowd.loose.is_empty() => {}
+            _ => {
+                let loose = dice.below(crowd.loose.len());
+                crowd.deliver_loose(loose);
+            }
+        }
+    }
+    while !crowd.loose.is_empty() {
+        crowd.deliver_loose(0);
+    }
+    // One of them stays away for good.
+    crowd.kill(2, true);
+    for index in 0..2 {
+        if crowd.seats[index].line.is_none() {
+            crowd.connect(index);
+        }
+    }
+    crowd.settle(ORPHAN_AFTER + 2 * QUIET);
+    assert_eq!(crowd.choices(), last, "seed {seed}");
+    crowd.assert_nothing_left();
+}
+
+#[test]
+fn the_last_choice_wins_through_everything_that_can_happen_to_workers() {
+    (0..300).for_each(live_through);
+}

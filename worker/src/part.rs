@@ -1,0 +1,272 @@
+//! The elements that one transaction settles, and what it makes of them.
+//!
+//! Talks to no store. It is told what the results hold for each voter, and says which votes count: those
+//! with a larger sequence than what is held, and those without one.
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use crate::batch::{Batch, Element};
+use crate::limits::{BATCH_MAX, PART_BYTES_MAX};
+use crate::payload::{Choice, Rejection, Vote, parse_sequence};
+use wire::resp::Reply;
+
+/// What becomes of an element.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// A vote that counts, until a later one of the same voter does.
+    Counts(Choice),
+    /// A vote that is no newer than what counts already.
+    Superseded,
+    /// No vote.
+    Rejected(Rejection),
+}
+
+/// What a voter's entry in the results becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Effect<'a> {
+    /// Who.
+    pub voter: &'a [u8],
+    /// The sequence to be held.
+    pub sequence: u64,
+    /// The other option's results hold the voter.
+    pub moves: bool,
+}
+
+/// The first elements of a batch.
+#[derive(Debug, Default)]
+pub struct Part {
+    entries: Vec<Entry>,
+    /// The voters' names, one behind the other.
+    voters: Vec<u8>,
+    /// Hashes that have not yet told what they hold.
+    unread: usize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    verdict: Verdict,
+    voter: Range<usize>,
+    sequence: u64,
+    /// What the hashes hold for the voter; zero for a value that is no sequence.
+    held: [Option<u64>; 2],
+    /// No later element of the part changes what this one does.
+    decides: bool,
+}
+
+impl Part {
+    /// Takes the first elements of a batch: an oversized one alone, or those before it, as many as fit.
+    pub fn take(&mut self, batch: &Batch) {
+        self.clear();
+        let mut bytes = 0;
+        while self.entries.len() < BATCH_MAX && bytes < PART_BYTES_MAX {
+            match batch.get(self.entries.len()) {
+                Some(Element::Payload(payload)) => {
+                    bytes += payload.len();
+                    self.push(payload);
+                }
+                Some(Element::Oversized) if self.entries.is_empty() => {
+                    return self.add(Verdict::Rejected(Rejection::Oversized), 0);
+                }
+                _ => break,
+            }
+        }
+        self.unread = if self.voters.is_empty() { 0 } else { Choice::ALL.len() };
+    }
+
+    fn push(&mut self, payload: &[u8]) {
+        let start = self.voters.len();
+        match Vote::parse(payload) {
+            Err(rejection) => self.add(Verdict::Rejected(rejection), start),
+            Ok(vote) => {
+                self.voters.extend_from_slice(vote.voter_id.as_bytes());
+                self.add(Verdict::Counts(vote.choice), start);
+                self.entries.last_mut().into_iter().for_each(|entry| entry.sequence = vote.sequence);
+            }
+        }
+    }
+
+    fn add(&mut self, verdict: Verdict, voter_start: usize) {
+        let voter = voter_start..self.voters.len();
+        self.entries.push(Entry { verdict, voter, sequence: 0, held: [None; 2], decides: false });
+    }
+
+    /// Forgets all elements.
+    pub fn clear(&mut self) {
+        self.entries.clear();
+        self.voters.clear();
+        self.unread = 0;
+    }
+
+    /// How many elements there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Whether there are elements, and it is known what becomes of them.
+    pub fn is_judged(&self) -> bool {
+        !self.is_empty() && self.unread == 0
+    }
+
+    /// Whether it is one element that is too large to be looked into.
+    pub fn is_oversized(&self) -> bool {
+        self.verdicts().next() == Some(Verdict::Rejected(Rejection::Oversized))
+    }
+
+    /// What becomes of the elements, in order.
+    pub fn verdicts(&self) -> impl DoubleEndedIterator<Item = Verdict> + Clone {
+        self.entries.iter().map(|entry| entry.verdict)
+    }
+
+    /// The voters of the votes, in order.
+    pub fn voters(&self) -> impl Iterator<Item = &[u8]> + Clone {
+        let votes = self.entries.iter().filter(|entry| !entry.voter.is_empty());
+        votes.map(|entry| &self.voters[entry.voter.clone()])
+    }
+
+    /// What one option's results hold for [`Part::voters`]; `None` when these are no such replies. The last
+    /// one tells what becomes of the votes.
+    pub fn hold<'a>(&mut self, choice: Choice, values: impl Iterator<Item = Reply<'a>>) -> Option<()> {
+        let mut values = values;
+        for entry in self.entries.iter_mut().filter(|entry| !entry.voter.is_empty()) {
+            entry.held[choice as usize] = match values.next()? {
+                Reply::Null => None,
+                Reply::Bulk(value) => Some(parse_sequence(value).unwrap_or(0)),
+                _ => return None,
+            };
+        }
+        self.unread = self.unread.checked_sub(1)?;
+        if self.unread == 0 {
+            (0..self.entries.len()).for_each(|index| self.judge(index));
+        }
+        Some(())
+    }
+
+    /// Decides on one vote after those before it. Each keeps the largest sequence known for its voter.
+    fn judge(&mut self, index: usize) {
+        let (before, rest) = self.entries.split_at_mut(index);
+        let entry = &mut rest[0];
+        let Verdict::Counts(_) = entry.verdict else { return };
+        let voter = &self.voters[entry.voter.clone()];
+        let mut earlier = before.iter_mut().filter(|other| self.voters[other.voter.clone()] == *voter);
+        let standing = match earlier.next_back() {
+            // Held by none: what the vote before leaves. Its own is what counts, or smaller.
+            Some(other) => other.sequence,
+            None => entry.held.into_iter().flatten().max().unwrap_or(0),
+        };
+        if entry.sequence == 0 || entry.sequence > standing {
+            before
+                .iter_mut()
+                .filter(|other| self.voters[other.voter.clone()] == *voter)
+                .for_each(|other| other.decides = false);
+            entry.decides = true;
+        } else {
+            entry.verdict = Verdict::Superseded;
+        }
+        entry.sequence = entry.sequence.max(standing);
+    }
+
+    /// What the votes for one option change in the results, a voter once.
+    pub fn effects(&self, choice: Choice) -> impl Iterator<Item = Effect<'_>> + Clone {
+        let deciding = move |entry: &&Entry| entry.decides && entry.verdict == Verdict::Counts(choice);
+        self.entries.iter().filter(deciding).map(move |entry| Effect {
+            voter: &self.voters[entry.voter.clone()],
+            sequence: entry.sequence,
+            moves: entry.held[choice.other() as usize].is_some(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+    use alloc::string::{String, ToString};
+
+    /// A part of votes: voter, choice, sequence.
+    fn part(votes: &[(&str, &str, u64)]) -> Part {
+        let mut batch = Batch::default();
+        for (voter, vote, sequence) in votes {
+            let payload = format!(r#"{{"voter_id":"{voter}","vote":"{vote}","seq":"{sequence}"}}"#);
+            batch.push(payload.as_bytes());
+        }
+        let mut part = Part::default();
+        part.take(&batch);
+        part
+    }
+
+    fn hold(part: &mut Part, a: &[Option<&'static str>], b: &[Option<&'static str>]) {
+        let reply =
+            |value: &Option<&'static str>| value.map_or(Reply::Null, |text| Reply::Bulk(text.as_bytes()));
+        part.hold(Choice::A, a.iter().map(reply)).expect("replies");
+        assert!(!part.is_judged());
+        part.hold(Choice::B, b.iter().map(reply)).expect("replies");
+        assert!(part.is_judged());
+    }
+
+    /// Voter, sequence and whether it leaves the other option.
+    fn effects(part: &Part, choice: Choice) -> Vec<String> {
+        let text = |effect: Effect<'_>| {
+            let voter = String::from_utf8_lossy(effect.voter).to_string();
+            format!("{voter}={}{}", effect.sequence, if effect.moves { " moves" } else { "" })
+        };
+        part.effects(choice).map(text).collect()
+    }
+
+    #[test]
+    fn a_vote_counts_when_it_is_newer_than_what_is_held() {
+        let mut part = part(&[("new", "a", 5), ("older", "a", 5), ("same", "a", 5), ("newer", "a", 5)]);
+        hold(&mut part, &[None, Some("6"), None, None], &[None, None, Some("5"), Some("4")]);
+        assert_eq!(effects(&part, Choice::A), ["new=5", "newer=5 moves"]);
+        assert_eq!(effects(&part, Choice::B), [""; 0]);
+        let counts = Verdict::Counts(Choice::A);
+        assert!(part.verdicts().eq([counts, Verdict::Superseded, Verdict::Superseded, counts]));
+    }
+
+    #[test]
+    fn within_a_part_the_newest_decides() {
+        let votes = [("x", "a", 7), ("y", "b", 1), ("x", "b", 9), ("x", "a", 8), ("y", "b", 1)];
+        let mut part = part(&votes);
+        hold(&mut part, &[Some("3"), None, Some("3"), Some("3"), None], &[None; 5]);
+        assert_eq!(effects(&part, Choice::A), [""; 0]);
+        assert_eq!(effects(&part, Choice::B), ["y=1", "x=9 moves"]);
+    }
+
+    #[test]
+    fn a_vote_without_a_sequence_counts_and_keeps_what_is_known() {
+        let mut part = part(&[("x", "a", 0), ("x", "b", 4), ("y", "b", 0)]);
+        hold(&mut part, &[None, None, Some("00ff")], &[Some("4"), Some("4"), None]);
+        assert_eq!(effects(&part, Choice::A), ["x=4 moves"]);
+        assert_eq!(effects(&part, Choice::B), ["y=0 moves"], "what is no sequence is none");
+    }
+
+    #[test]
+    fn a_part_ends_before_what_is_oversized_and_when_it_is_full() {
+        let mut batch = Batch::default();
+        batch.push(b"no vote");
+        batch.push_oversized();
+        let mut part = Part::default();
+        part.take(&batch);
+        assert_eq!((part.len(), part.is_judged(), part.is_oversized()), (1, true, false));
+        batch.settle(1);
+        part.take(&batch);
+        assert!(part.is_oversized() && part.is_judged());
+
+        batch.clear();
+        (0..BATCH_MAX).for_each(|_| batch.push(&[b' '; PART_BYTES_MAX / 16]));
+        part.take(&batch);
+        assert_eq!(part.len(), 16);
+    }
+
+    #[test]
+    fn replies_that_do_not_fit_the_voters_are_refused() {
+        let mut part = part(&[("x", "a", 1)]);
+        assert_eq!(part.hold(Choice::A, [].into_iter()), None);
+        assert_eq!(part.hold(Choice::A, [Reply::Integer(1)].into_iter()), None);
+    }
+}
