@@ -47,7 +47,7 @@ pub fn info(
 }
 
 fn server(text: &mut String, engine: &Engine, context: &Context<'_>) -> fmt::Result {
-    let uptime = engine.started().map_or(0, |started| context.now.since(started).as_secs());
+    let uptime = context.now.since(engine.started()).as_secs();
     write!(text, "redis_version:{REDIS_VERSION}\r\nredis_mode:standalone\r\n")?;
     write!(text, "server_name:voting-app store\r\nstore_version:{}\r\n", env!("CARGO_PKG_VERSION"))?;
     write!(text, "arch_bits:64\r\ntcp_port:{}\r\n", engine.port())?;

@@ -3,6 +3,7 @@
 //! Holds no logic but that: the engine and the HTTP server do the work.
 
 use alloc::borrow::ToOwned;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use kernel_app::http::HttpServer;
@@ -37,9 +38,16 @@ impl Store {
         let port = settings.port("PORT", PORT_DEFAULT)?;
         let health_port = settings.port("HEALTH_PORT", HEALTH_PORT_DEFAULT)?;
         let bytes_max = memory_limit(settings)?;
-        log::info!("data live in memory only, at most {bytes_max} bytes: they go when the store stops");
         let http = HttpServer::new(HTTP_BODY_BYTES_MAX);
         Ok(Self { engine: Engine::new(bytes_max, port), http, health_port })
+    }
+}
+
+#[cfg(test)]
+impl Store {
+    /// What answers RESP.
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
     }
 }
 
@@ -76,6 +84,10 @@ impl Service for Store {
             Listener { name: "http", port: self.health_port },
         ]);
         Endpoints { listeners, peers: Vec::new() }
+    }
+
+    fn start(&mut self, context: &mut Context<'_>) -> Result<(), String> {
+        self.engine.start(context)
     }
 
     fn opened(&mut self, connection: ConnectionId, origin: Origin, context: &mut Context<'_>) {

@@ -33,6 +33,7 @@ impl Engine {
         let timeout = timeout::parse(&args[args.len() - 1])?;
         for key in args.iter().skip(1).take(keys) {
             if pop_with_key(&mut self.keyspace, key, end, &mut client.replies)? {
+                self.log([end.pop(), key]);
                 return Ok(());
             }
         }
@@ -61,6 +62,7 @@ impl Engine {
         let timeout = timeout::parse(&args[5])?;
         let (source, destination) = (&args[1], &args[2]);
         if self.keyspace.move_one(source, destination, ends, &mut client.replies)? {
+            self.log([b"LMOVE", source, destination, ends.0.word(), ends.1.word()]);
             return Ok(());
         }
         if !alone {
@@ -115,19 +117,26 @@ impl Engine {
             Some(Wait { action: Action::Pop(end), .. }) => {
                 let command = if end == End::Left { Command::BLPop } else { Command::BRPop };
                 let keyspace = &mut self.keyspace;
-                let _ = client.reply(command, REPLY_BYTES_SCARCE, |client| {
+                let popped = client.reply(command, REPLY_BYTES_SCARCE, |client| {
                     pop_with_key(keyspace, key, end, &mut client.replies).map(|_| ())
                 });
+                if popped.is_ok() {
+                    self.log([end.pop(), key]);
+                }
             }
             Some(Wait { action: Action::Move { destination, ends }, .. }) => {
                 let keyspace = &mut self.keyspace;
                 let moved = client.reply(Command::BLMove, REPLY_BYTES_SCARCE, |client| {
                     keyspace.move_one(key, &destination, ends, &mut client.replies).map(|_| ())
                 });
-                pushed = moved.is_ok().then_some(destination);
+                if moved.is_ok() {
+                    self.log([b"LMOVE", key, &destination, ends.0.word(), ends.1.word()]);
+                    pushed = Some(destination);
+                }
             }
             None => {}
         }
+        self.end_unit();
         self.resume(client);
         self.sessions.put_back(session);
         pushed
