@@ -69,7 +69,17 @@ fn memory(text: &mut String, engine: &Engine, _: &Context<'_>) -> fmt::Result {
 
 fn persistence(text: &mut String, engine: &Engine, _: &Context<'_>) -> fmt::Result {
     write!(text, "loading:0\r\nrdb_changes_since_last_save:{}\r\n", engine.keyspace().changes())?;
-    write!(text, "aof_enabled:0\r\n")
+    let Some(journal) = engine.journal() else { return write!(text, "aof_enabled:0\r\n") };
+    let counts = journal.counts();
+    let status = |ok: bool| if ok { "ok" } else { "err" };
+    let compacting = u8::from(journal.is_compacting());
+    write!(text, "aof_enabled:1\r\naof_rewrite_in_progress:{compacting}\r\n")?;
+    write!(text, "aof_last_rewrite_time_sec:{}\r\n", counts.compaction_time.as_secs())?;
+    write!(text, "aof_last_bgrewrite_status:{}\r\n", status(!journal.has_given_up()))?;
+    write!(text, "aof_last_write_status:{}\r\n", status(journal.trouble().is_none()))?;
+    write!(text, "aof_current_size:{}\r\n", journal.log_bytes())?;
+    write!(text, "aof_base_size:{}\r\n", journal.snapshot_bytes())?;
+    write!(text, "aof_buffer_length:{}\r\n", journal.gathered_bytes())
 }
 
 fn stats(text: &mut String, engine: &Engine, _: &Context<'_>) -> fmt::Result {

@@ -112,21 +112,28 @@ impl Engine {
         }
         let progress = journal.advance(disk, &self.keyspace, context.now, context.entropy);
         if progress.failed {
-            self.roll_back(context);
+            self.drop_clients(context);
+        }
+        if progress.must_reload {
+            self.reload(context);
         }
         self.let_go();
         progress
     }
 
-    /// Returns to what is durable, after a commit has failed. All clients are disconnected: any of them may
-    /// have been told, or be about to be, what is now undone.
-    fn roll_back(&mut self, context: &mut Context<'_>) {
+    /// Disconnects all clients, after a commit has failed: any of them may be about to hear, or have built on,
+    /// what is now undone.
+    fn drop_clients(&mut self, context: &mut Context<'_>) {
         for client in self.sessions.clients() {
             if let Some(wait) = client.wait.take() {
                 self.waiters.remove(client.id, &wait);
             }
             drop_client(client, context);
         }
+    }
+
+    /// Returns to the data that are durable.
+    fn reload(&mut self, context: &mut Context<'_>) {
         let (Some(journal), Some(disk)) = (&mut self.journal, context.disk.as_deref_mut()) else { return };
         match journal.reload(disk, &mut self.keyspace) {
             Ok(()) => log::warn!("went back to the data that are on the disk; clients are disconnected"),

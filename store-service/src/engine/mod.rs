@@ -120,6 +120,12 @@ impl Engine {
         self.journal.as_ref()
     }
 
+    /// What was found on the disk, until the first turn has told it.
+    #[cfg(test)]
+    pub(crate) fn found(&self) -> Option<&str> {
+        self.found.as_deref()
+    }
+
     /// What has been counted.
     pub fn counts(&self) -> &Counts {
         &self.counts

@@ -29,6 +29,7 @@ pub struct Batch {
     unit_start: usize,
     /// The ends of the records before it.
     cuts: Vec<Cut>,
+    units: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +48,13 @@ pub struct Payload<'a> {
 
 impl Batch {
     pub const fn new() -> Self {
-        Self { commands: Buffer::new(BATCH_BYTES_MAX), record_start: 0, unit_start: 0, cuts: Vec::new() }
+        Self {
+            commands: Buffer::new(BATCH_BYTES_MAX),
+            record_start: 0,
+            unit_start: 0,
+            cuts: Vec::new(),
+            units: 0,
+        }
     }
 
     /// Whether nothing has gathered.
@@ -58,6 +65,11 @@ impl Batch {
     /// Bytes of the commands.
     pub fn len(&self) -> usize {
         self.commands.len()
+    }
+
+    /// How many units have gathered.
+    pub fn units(&self) -> usize {
+        self.units
     }
 
     /// What the records take on the disk, at most.
@@ -74,6 +86,7 @@ impl Batch {
     /// Ends the unit, and the record before it if it has no room for the unit.
     pub fn end_unit(&mut self) {
         let end = self.commands.len();
+        self.units += usize::from(end > self.unit_start);
         if end - self.record_start > PAYLOAD_BYTES_MAX && self.unit_start > self.record_start {
             self.cut(self.unit_start, false);
         }
@@ -106,7 +119,7 @@ impl Batch {
         self.commands.clear();
         self.commands.shrink_to(BATCH_BYTES_KEPT);
         self.cuts.clear();
-        (self.record_start, self.unit_start) = (0, 0);
+        (self.record_start, self.unit_start, self.units) = (0, 0, 0);
     }
 }
 

@@ -82,6 +82,7 @@ impl Journal {
         self.superblock = compaction.superblock;
         (self.tail, self.end) = (compaction.end, compaction.end);
         (self.copies_due, self.copy) = (1, 0);
+        self.gave_up = false;
         self.counts.compactions += 1;
         self.counts.compaction_time = self.now.since(compaction.started);
         log::info!(
@@ -94,6 +95,7 @@ impl Journal {
     /// Goes on with the log as it is.
     pub(super) fn give_up_compaction(&mut self) {
         self.compaction = None;
+        self.gave_up = true;
         self.record_due = true;
         self.compact_not_before = self.now + COMPACT_AGAIN_AFTER;
         self.counts.compactions_failed += 1;

@@ -7,6 +7,7 @@
 mod batch;
 mod checksum;
 mod compaction;
+mod pace;
 mod record;
 mod recovery;
 mod replay;
@@ -23,6 +24,7 @@ use kernel_app::{Disk, Entropy, Instant};
 use crate::keyspace::Keyspace;
 use batch::Batch;
 use compaction::Compaction;
+use pace::Pace;
 use record::{Position, sectors_of};
 use recovery::{Contents, inspect, replay};
 pub use recovery::{DISK_BYTES_MIN, Recovered, RecoveryError};
@@ -60,18 +62,33 @@ pub struct Journal {
     record_due: bool,
     /// Whether what was read at the start is known to be durable.
     verified: bool,
-    /// The data in memory are not those on the disk, which must be read again.
-    lost: bool,
+    memory: Memory,
     compaction: Option<Compaction>,
     /// A compaction is to begin as soon as everything is durable.
     compaction_wanted: bool,
+    /// Whether the last compaction failed.
+    gave_up: bool,
     /// A compaction that failed is not begun again before.
     compact_not_before: Instant,
     trouble: Option<Trouble>,
     commit_started: Instant,
+    /// When the write under way began.
+    write_started: Instant,
+    pace: Pace,
     /// When `advance` was called last.
     now: Instant,
     counts: Counts,
+}
+
+/// What the data in memory are beside those on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Memory {
+    /// The same, and what gathers.
+    Sound,
+    /// They have changes that cannot become durable.
+    Astray,
+    /// Not there: those on the disk could not be read.
+    Missing,
 }
 
 /// A write that is under way.
@@ -96,14 +113,16 @@ pub struct Progress {
     pub all_committing: bool,
     /// Everything is durable: all replies may go.
     pub all_durable: bool,
-    /// A commit has failed: the data in memory must be replaced by [`Journal::reload`].
+    /// A commit has failed: nobody must hear of what is in memory any more.
     pub failed: bool,
+    /// The data in memory must be replaced by [`Journal::reload`].
+    pub must_reload: bool,
 }
 
 impl Progress {
     /// What holds without a disk.
     pub const MEMORY_ONLY: Self =
-        Self { committed: false, all_committing: true, all_durable: true, failed: false };
+        Self { committed: false, all_committing: true, all_durable: true, failed: false, must_reload: false };
 }
 
 impl Journal {
@@ -153,12 +172,15 @@ impl Journal {
             copy: 0,
             record_due: false,
             verified: false,
-            lost: false,
+            memory: Memory::Sound,
             compaction: None,
             compaction_wanted: false,
+            gave_up: false,
             compact_not_before: now,
             trouble: None,
             commit_started: now,
+            write_started: now,
+            pace: Pace::default(),
             now,
             counts: Counts::default(),
         }
@@ -173,7 +195,7 @@ impl Journal {
     pub fn append<'a>(&mut self, args: impl ExactSizeIterator<Item = &'a [u8]>) {
         // The limits rule it out; what is not in the log must not stay in memory either.
         if !self.gathering.push(args) {
-            self.lost = true;
+            self.memory = Memory::Astray;
         }
     }
 
@@ -197,34 +219,40 @@ impl Journal {
         {
             match outcome {
                 Ok(()) => self.succeeded(write, &mut progress),
-                Err(error) => self.failed(write, error, &mut progress),
+                Err(error) => self.failed(write, error),
             }
         }
         if progress.committed {
             self.watch_size(keyspace);
         }
-        progress.failed |= self.lost && self.under_way.is_none() && self.may_try();
-        if !progress.failed && self.under_way.is_none() && self.may_try() {
+        let idle = self.under_way.is_none();
+        progress.failed = self.memory == Memory::Astray && idle;
+        progress.must_reload = progress.failed || (self.memory == Memory::Missing && idle && self.may_try());
+        if self.memory == Memory::Sound && idle && self.may_try() {
             self.begin(disk, keyspace, entropy);
         }
         progress.all_committing = self.gathering.is_empty();
-        let undurable = self.lost || !self.gathering.is_empty() || !self.committing.is_empty();
+        let undurable =
+            self.memory != Memory::Sound || !self.gathering.is_empty() || !self.committing.is_empty();
         progress.all_durable = self.verified && !undurable;
         progress
     }
 
     fn begin(&mut self, disk: &mut dyn Disk, keyspace: &Keyspace, entropy: &mut dyn Entropy) {
+        self.write_started = self.now;
         if self.copies_due > 0 {
             disk.write(self.copy as u64, &self.superblock.encode(), self.now);
             self.under_way = Some(Write::Superblock);
         } else if self.is_committing() {
             self.write_record(disk);
-        } else if self.record_due || !self.gathering.is_empty() {
+        } else if self.record_due || self.commit_at().is_some_and(|at| at <= self.now) {
             mem::swap(&mut self.gathering, &mut self.committing);
             self.committing.seal();
             self.record = 0;
             self.commit_started = self.now;
             self.write_record(disk);
+        } else if !self.gathering.is_empty() {
+            // Soon, with more.
         } else if self.compaction.is_some() || self.compaction_wanted {
             self.compact(disk, keyspace, entropy);
         }
@@ -238,7 +266,7 @@ impl Journal {
         let Some(payload) = self.committing.record(self.record) else { return };
         if self.end.sector + sectors_of(payload.bytes.len()) > self.superblock.half_sectors {
             // Admission rules it out. What follows the half is not ours to write.
-            self.lost = true;
+            self.memory = Memory::Astray;
             return self.fails(DiskError::NoSpace);
         }
         let behind = self.end.write(&mut self.image, self.life, payload.bytes, payload.continues);
@@ -269,25 +297,28 @@ impl Journal {
         }
         self.record += 1;
         if !self.is_committing() {
+            let took = self.now.since(self.commit_started);
+            self.pace.committed(self.committing.units(), self.gathering.units(), took, self.now);
             self.committing.clear();
             self.record_due = false;
             self.counts.commits += 1;
-            self.counts.commit_time.observe(self.now.since(self.commit_started));
+            self.counts.commit_time.observe(took);
             progress.committed = true;
         }
     }
 
-    fn failed(&mut self, write: Write, error: DiskError, progress: &mut Progress) {
+    fn failed(&mut self, write: Write, error: DiskError) {
         self.fails(error);
         self.compaction_wanted = false;
         match write {
             // Tried again. Whether a flip has happened is not known before it has succeeded.
             Write::Superblock | Write::Flip => {}
             Write::Snapshot(_) => self.give_up_compaction(),
-            Write::Record(..) => {
-                self.lost = true;
-                progress.failed = true;
+            // Nothing is in it: written to see whether the disk works.
+            Write::Record(..) if self.committing.is_empty() && self.gathering.is_empty() => {
+                self.committing.clear();
             }
+            Write::Record(..) => self.memory = Memory::Astray,
         }
     }
 
@@ -302,11 +333,11 @@ impl Journal {
         self.record = 0;
         self.end = self.tail;
         self.record_due = true;
-        self.lost = true;
+        self.memory = Memory::Missing;
         keyspace.clear();
         match replay(disk, &self.superblock, Some(self.tail.sector), keyspace) {
             Ok(recovered) if recovered.tail == self.tail => {
-                self.lost = false;
+                self.memory = Memory::Sound;
                 Ok(())
             }
             Ok(recovered) => {
@@ -320,16 +351,23 @@ impl Journal {
         }
     }
 
+    /// When what has gathered is to be committed, if something has.
+    fn commit_at(&self) -> Option<Instant> {
+        let complete = self.gathering.len() >= GATHERED_BYTES_MAX;
+        let at = if complete { self.now } else { self.pace.begin_at(self.gathering.units(), self.now) };
+        (!self.gathering.is_empty()).then_some(at)
+    }
+
     /// When `advance` must be called next, if the disk does not ask for it.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let due = self.lost
-            || self.copies_due > 0
-            || self.record_due
-            || self.is_committing()
-            || !self.gathering.is_empty()
-            || self.compaction.is_some()
-            || self.compaction_wanted;
-        let at = self.trouble.as_ref().map_or(self.now, |trouble| trouble.retry_at);
-        (due && self.under_way.is_none()).then_some(at)
+        if self.under_way.is_some() {
+            return None;
+        }
+        let compacts = self.compaction.is_some() || self.compaction_wanted;
+        let at_once =
+            self.memory != Memory::Sound || self.copies_due > 0 || self.record_due || self.is_committing();
+        let due = if at_once { Some(self.now) } else { self.commit_at().or(compacts.then_some(self.now)) };
+        let not_before = self.trouble.as_ref().map_or(self.now, |trouble| trouble.retry_at);
+        due.map(|due| due.max(not_before))
     }
 }

@@ -159,13 +159,11 @@ pub fn replay(
     let mut at = superblock.first();
     let mut recovered = Recovered { tail: at, records: 0, commands: 0, dropped_bytes: 0 };
     let mut records = 0;
-    while let Some((header, payload, behind)) = window.record(at)? {
-        replay
-            .record(payload, header.continues)
-            .map_err(|error| RecoveryError::Replay(at.sequence, error))?;
+    while let Some(Found { payload, continues, behind }) = window.record(at)? {
+        replay.record(payload, continues).map_err(|error| RecoveryError::Replay(at.sequence, error))?;
         at = behind;
         records += 1;
-        if !header.continues {
+        if !continues {
             recovered = Recovered { tail: at, records, commands: replay.commands, ..recovered };
         }
     }
@@ -181,6 +179,13 @@ fn read(disk: &mut dyn Disk, sector: u64, into: &mut [u8]) -> Result<(), Recover
     disk.read(sector, into).map_err(|error| RecoveryError::Read(sector, error))
 }
 
+/// A record that is whole and where it belongs.
+struct Found<'a> {
+    payload: &'a [u8],
+    continues: bool,
+    behind: Position,
+}
+
 /// A piece of the half that is in memory.
 struct Window<'a> {
     disk: &'a mut dyn Disk,
@@ -194,13 +199,13 @@ struct Window<'a> {
 }
 
 impl Window<'_> {
-    /// The record at a position, if the one that belongs there is whole: header, payload, and the position
-    /// behind it.
-    fn record(&mut self, at: Position) -> Result<Option<(Header, &[u8], Position)>, RecoveryError> {
+    /// The record at a position, if the one that belongs there is whole.
+    fn record(&mut self, at: Position) -> Result<Option<Found<'_>>, RecoveryError> {
         let Some(header) = self.header(at.sector)? else { return Ok(None) };
         let Some(image) = self.sectors(at.sector, header.sectors())? else { return Ok(None) };
-        let Some(behind) = header.verify(image, at) else { return Ok(None) };
-        Ok(header.payload(image).map(|payload| (header, payload, behind)))
+        let whole = header.verify(image, at).zip(header.payload(image));
+        let continues = header.continues;
+        Ok(whole.map(|(behind, payload)| Found { payload, continues, behind }))
     }
 
     /// How much of a record that belongs here was written, as far as its header tells.

@@ -6,7 +6,7 @@
 use kernel_app::disk::SECTOR_BYTES;
 use wire::resp::{Args, COMMAND_BYTES_MAX};
 
-use super::{GATHERED_BYTES_MAX, Journal};
+use super::{GATHERED_BYTES_MAX, Journal, Memory};
 use crate::command::Command;
 use crate::failure::Failure;
 use crate::keyspace::Keyspace;
@@ -99,7 +99,10 @@ impl Journal {
     /// Whether inputs are held, whatever the next request is.
     pub fn is_holding(&self) -> bool {
         let compacting = self.compaction.is_some() && self.trouble().is_none();
-        self.lost || compacting || self.compaction_wanted || self.gathering.len() >= GATHERED_BYTES_MAX
+        self.memory != Memory::Sound
+            || compacting
+            || self.compaction_wanted
+            || self.gathering.len() >= GATHERED_BYTES_MAX
     }
 
     /// Wants a compaction when the log has become long beside the data.

@@ -12,6 +12,9 @@ use super::Journal;
 const RETRY_AFTER: Duration = Duration::from_millis(100);
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(5);
 
+/// A write that has not ended after this is told by `/readyz`.
+const SLOW_AFTER: Duration = Duration::from_secs(3);
+
 /// What has been counted since the start.
 #[derive(Clone, Debug, Default)]
 pub struct Counts {
@@ -56,9 +59,9 @@ impl Journal {
         &self.counts
     }
 
-    /// Since when the write of a commit has been under way.
-    pub fn committing_since(&self) -> Option<Instant> {
-        self.is_committing().then_some(self.commit_started)
+    /// Whether a write takes so long that the disk may not be there any more.
+    pub fn is_slow(&self) -> bool {
+        self.under_way.is_some() && self.now.since(self.write_started) >= SLOW_AFTER
     }
 
     /// Bytes of the log.
@@ -79,6 +82,11 @@ impl Journal {
     /// Bytes of commands that are not durable yet.
     pub fn gathered_bytes(&self) -> usize {
         self.gathering.len() + self.committing.len()
+    }
+
+    /// Whether the last compaction was given up.
+    pub fn has_given_up(&self) -> bool {
+        self.gave_up
     }
 
     /// Whether a compaction is under way.
