@@ -17,7 +17,7 @@ fn frames(input: &[u8], piece: usize) -> (Vec<Vec<Vec<u8>>>, Result<(), FrameErr
                 assert!(frame.bytes > 0 && frame.bytes <= COMMAND_BYTES_MAX && taken + frame.bytes <= seen);
                 assert!(frame.args.len() <= ARGS_MAX);
                 taken += frame.bytes;
-                kept.push(frame.args);
+                kept.push(frame.args.iter());
                 let args: Vec<_> = frame.args.iter().map(<[u8]>::to_vec).collect();
                 let copy = kept.get(kept.len() - 1).expect("just pushed");
                 assert!(copy.iter().eq(args.iter().map(Vec::as_slice)));

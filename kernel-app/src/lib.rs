@@ -19,6 +19,7 @@ pub mod http;
 #[cfg(target_os = "linux")]
 pub mod linux;
 pub mod log_line;
+pub mod memory_disk;
 pub mod metrics;
 pub mod network;
 pub mod program;

@@ -81,6 +81,21 @@ impl Settings {
         }
     }
 
+    /// A number of bytes of at least `least`, or with Redis's suffixes for powers of 1024.
+    ///
+    /// # Errors
+    /// When the value has another shape or is less; `expected` says what to give instead.
+    pub fn bytes(
+        &self,
+        name: &'static str,
+        default: usize,
+        least: usize,
+        expected: &'static str,
+    ) -> Result<usize, SettingError> {
+        let Some(value) = self.get(name) else { return Ok(default) };
+        parse_bytes(value).filter(|bytes| *bytes >= least).ok_or_else(|| error(name, value, expected))
+    }
+
     /// A server as `scheme://host[:port]`, or `memory://service` for one in the same image, which is
     /// met at its listener called `memory_listener`.
     ///
@@ -102,6 +117,18 @@ impl Settings {
 
 fn error(name: &'static str, value: &str, expected: &'static str) -> SettingError {
     SettingError { name, value: value.chars().take(80).collect(), expected }
+}
+
+fn parse_bytes(value: &str) -> Option<usize> {
+    let digits = value.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit: usize = match value[digits.len()..].to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "kb" => 1 << 10,
+        "mb" => 1 << 20,
+        "gb" => 1 << 30,
+        _ => return None,
+    };
+    digits.parse::<usize>().ok()?.checked_mul(unit)
 }
 
 fn parse_target(value: &str, scheme: &str, port_default: u16, listener: &'static str) -> Option<Target> {
@@ -142,6 +169,19 @@ mod tests {
             ["http://store", "redis://", "redis://a b", "redis://store:0", "redis://store:x", "memory://"]
         {
             assert!(redis(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn bytes_are_read_as_redis_reads_them() {
+        let bytes = |value| one("SIZE", value).bytes("SIZE", 7, 1 << 20, "a size");
+        assert_eq!(bytes("2mb"), Ok(2 << 20));
+        assert_eq!(bytes("1GB"), Ok(1 << 30));
+        assert_eq!(bytes("4194304"), Ok(4 << 20));
+        assert_eq!(bytes(""), Ok(7));
+        for wrong in ["1kb", "x", "mb", "5tb", "99999999999999999999", "17179869184gb", "-1"] {
+            let error = bytes(wrong).expect_err(wrong);
+            assert_eq!((error.name, error.value.as_str()), ("SIZE", wrong));
         }
     }
 

@@ -99,6 +99,16 @@ impl Command {
         &Self::SPECS[self as usize]
     }
 
+    /// Whether it may change data.
+    pub fn is_write(self) -> bool {
+        self.spec().flags.contains(&"write")
+    }
+
+    /// Whether it stands in the log as itself: it changes data and does not wait.
+    pub fn is_logged(self) -> bool {
+        self.is_write() && !self.spec().flags.contains(&"blocking")
+    }
+
     /// Whether it may have this many arguments, its name included.
     pub fn takes(self, args: usize) -> bool {
         let arity = self.spec().arity;

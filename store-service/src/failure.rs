@@ -5,6 +5,7 @@
 
 use core::fmt;
 
+use kernel_app::disk::DiskError;
 use wire::buffer::Full;
 
 /// A command that was refused and changed nothing.
@@ -32,6 +33,8 @@ pub enum Failure {
     TimeoutTooLong,
     /// Keys and values have reached the limit.
     OutOfMemory,
+    /// The disk does not work, or has no room.
+    Disk(DiskError),
     /// The blocked clients' keys have reached their limit.
     TooManyWaiters,
     /// The reply is longer than allowed.
@@ -52,6 +55,8 @@ pub enum Failure {
     ExecAborted,
     /// `EXEC` of a command that memory does not allow.
     ExecOutOfMemory,
+    /// `EXEC` of a command that the disk does not allow.
+    ExecDisk(DiskError),
     /// There is one database, number 0.
     DbIndex,
     /// `SELECT` of a number beyond 32 bits.
@@ -83,6 +88,10 @@ impl Failure {
             Self::TimeoutNegative => "ERR timeout is negative",
             Self::TimeoutTooLong => "ERR timeout is out of range",
             Self::OutOfMemory => "OOM command not allowed when used memory > 'maxmemory'.",
+            Self::Disk(DiskError::NoSpace) => {
+                "MISCONF Errors writing to the AOF file: No space left on device"
+            }
+            Self::Disk(_) => "MISCONF Errors writing to the AOF file: Input/output error",
             Self::TooManyWaiters => "ERR too many clients wait for keys: try again later",
             Self::ReplyTooLong => "ERR the reply would be too long: ask for fewer elements",
             Self::Arguments => "ERR wrong number of arguments",
@@ -96,6 +105,14 @@ impl Failure {
                 "EXECABORT Transaction discarded because of: OOM command not allowed when used memory > \
                  'maxmemory'."
             }
+            Self::ExecDisk(DiskError::NoSpace) => {
+                "EXECABORT Transaction discarded because of: MISCONF Errors writing to the AOF file: No space \
+                 left on device"
+            }
+            Self::ExecDisk(_) => {
+                "EXECABORT Transaction discarded because of: MISCONF Errors writing to the AOF file: \
+                 Input/output error"
+            }
             Self::DbIndex => "ERR DB index is out of range",
             Self::DbOutOfRange => "ERR value is out of range, value must between -2147483648 and 2147483647",
             Self::ProtocolNotANumber => "ERR Protocol version is not an integer or out of range",
@@ -106,6 +123,18 @@ impl Failure {
             }
             Self::WrongPassword => "WRONGPASS invalid username-password pair or user is disabled.",
             Self::ClientName => "ERR Client names cannot contain spaces, newlines or special characters.",
+        }
+    }
+}
+
+impl Failure {
+    /// The failure of a transaction one of whose commands is not admitted for this reason.
+    #[must_use]
+    pub fn of_exec(self) -> Self {
+        match self {
+            Self::OutOfMemory => Self::ExecOutOfMemory,
+            Self::Disk(error) => Self::ExecDisk(error),
+            other => other,
         }
     }
 }

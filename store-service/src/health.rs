@@ -3,6 +3,7 @@
 //! Serves no data.
 
 use alloc::borrow::Cow;
+use alloc::format;
 
 use kernel_app::Context;
 use kernel_app::http::{Answer, Exchange, Handler, Request, Response, Route};
@@ -26,9 +27,16 @@ impl Handler for Engine {
         Answer::Now(Response::text(404, "not found\n"))
     }
 
-    /// Data is in memory: who can connect can work. A full store still gives out what it holds.
+    /// Who can connect can work, unless the disk does not. A full store still gives out what it holds.
     fn readiness(&self) -> Result<(), Cow<'_, str>> {
-        Ok(())
+        let Some(journal) = self.journal() else { return Ok(()) };
+        if let Some(trouble) = journal.trouble() {
+            return Err(Cow::Owned(format!("the disk cannot be written: {}\n", trouble.error)));
+        }
+        match journal.is_slow() {
+            true => Err(Cow::Borrowed("the disk has not ended a write for seconds\n")),
+            false => Ok(()),
+        }
     }
 
     fn metrics(&self, exposition: &mut Exposition) {
@@ -37,6 +45,7 @@ impl Handler for Engine {
             .sample(&[("queue", QUEUE)], self.keyspace().list_len(QUEUE.as_bytes()))
             .sample(&[("queue", PROCESSING)], self.keyspace().lists_len(PROCESSING.as_bytes()));
         self.data_metrics(exposition);
+        self.disk_metrics(exposition);
         self.client_metrics(exposition);
         self.command_metrics(exposition);
     }
@@ -50,6 +59,35 @@ impl Engine {
         let limit = signed(keyspace.bytes_max());
         exposition.gauge("store_memory_max_bytes", "Limit beyond which pushes are refused.", limit);
         exposition.counter("store_changes_total", "Commands that changed data.", keyspace.changes());
+    }
+
+    fn disk_metrics(&self, exposition: &mut Exposition) {
+        let durable = i64::from(self.journal().is_some());
+        exposition.gauge("store_durable", "Whether data outlive the store: 0 or 1.", durable);
+        let Some(journal) = self.journal() else { return };
+        let counts = journal.counts();
+        exposition.counter("store_commits_total", "Commits to the log.", counts.commits);
+        exposition.histogram(
+            "store_commit_seconds",
+            "From a commit's first write to the end of its last flush.",
+            &counts.commit_time,
+        );
+        exposition.counter("store_log_written_bytes_total", "Bytes of committed records.", counts.bytes);
+        exposition.gauge("store_log_bytes", "Bytes of the log.", signed_u64(journal.log_bytes()));
+        let limit = signed_u64(journal.log_bytes_max());
+        exposition.gauge("store_log_max_bytes", "Bytes that the log may have.", limit);
+        exposition.counter("store_compactions_total", "Compactions of the log.", counts.compactions);
+        exposition.counter(
+            "store_compactions_failed_total",
+            "Compactions that were given up.",
+            counts.compactions_failed,
+        );
+        exposition.counter("store_disk_errors_total", "Writes and reads that failed.", counts.errors);
+        exposition.counter(
+            "store_out_of_disk_total",
+            "Commands that the disk did not allow.",
+            self.counts().out_of_disk,
+        );
     }
 
     fn client_metrics(&self, exposition: &mut Exposition) {
@@ -78,6 +116,10 @@ impl Engine {
             counts.out_of_memory,
         );
     }
+}
+
+fn signed_u64(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 fn signed(value: usize) -> i64 {

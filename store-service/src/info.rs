@@ -47,7 +47,7 @@ pub fn info(
 }
 
 fn server(text: &mut String, engine: &Engine, context: &Context<'_>) -> fmt::Result {
-    let uptime = engine.started().map_or(0, |started| context.now.since(started).as_secs());
+    let uptime = context.now.since(engine.started()).as_secs();
     write!(text, "redis_version:{REDIS_VERSION}\r\nredis_mode:standalone\r\n")?;
     write!(text, "server_name:voting-app store\r\nstore_version:{}\r\n", env!("CARGO_PKG_VERSION"))?;
     write!(text, "arch_bits:64\r\ntcp_port:{}\r\n", engine.port())?;
@@ -69,7 +69,17 @@ fn memory(text: &mut String, engine: &Engine, _: &Context<'_>) -> fmt::Result {
 
 fn persistence(text: &mut String, engine: &Engine, _: &Context<'_>) -> fmt::Result {
     write!(text, "loading:0\r\nrdb_changes_since_last_save:{}\r\n", engine.keyspace().changes())?;
-    write!(text, "aof_enabled:0\r\n")
+    let Some(journal) = engine.journal() else { return write!(text, "aof_enabled:0\r\n") };
+    let counts = journal.counts();
+    let status = |ok: bool| if ok { "ok" } else { "err" };
+    let compacting = u8::from(journal.is_compacting());
+    write!(text, "aof_enabled:1\r\naof_rewrite_in_progress:{compacting}\r\n")?;
+    write!(text, "aof_last_rewrite_time_sec:{}\r\n", counts.compaction_time.as_secs())?;
+    write!(text, "aof_last_bgrewrite_status:{}\r\n", status(!journal.has_given_up()))?;
+    write!(text, "aof_last_write_status:{}\r\n", status(journal.trouble().is_none()))?;
+    write!(text, "aof_current_size:{}\r\n", journal.log_bytes())?;
+    write!(text, "aof_base_size:{}\r\n", journal.snapshot_bytes())?;
+    write!(text, "aof_buffer_length:{}\r\n", journal.gathered_bytes())
 }
 
 fn stats(text: &mut String, engine: &Engine, _: &Context<'_>) -> fmt::Result {

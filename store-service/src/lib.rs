@@ -14,6 +14,7 @@ pub mod engine;
 pub mod failure;
 mod health;
 mod info;
+pub mod journal;
 pub mod keyspace;
 pub mod limits;
 mod service;

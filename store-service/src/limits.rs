@@ -46,6 +46,10 @@ pub const REPLY_BYTES_KEPT: usize = 64 * 1024;
 /// A client that takes nothing of a reply for this long is dropped.
 pub const REPLY_STALL_MAX: Duration = Duration::from_secs(60);
 
+/// A client whose replies wait for the disk for this long is disconnected: what became of its requests
+/// stays open.
+pub const COMMIT_WAIT_MAX: Duration = Duration::from_secs(10);
+
 /// Longest client name.
 pub const NAME_BYTES_MAX: usize = 256;
 

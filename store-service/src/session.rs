@@ -9,6 +9,7 @@ use wire::resp::{Args, ArgsBuffer, Framer, write};
 
 use crate::command::Command;
 use crate::failure::Failure;
+use crate::journal::Progress;
 use crate::limits::{
     NAME_BYTES_MAX, QUEUE_BYTES_KEPT, REPLY_BYTES_ERRORS, REPLY_BYTES_KEPT, REPLY_BYTES_MAX,
 };
@@ -44,8 +45,16 @@ pub struct Client {
     pub closing: bool,
     /// It may have requests in its input that wait until it has taken replies.
     pub paused: bool,
+    /// Its input waits until the journal lets requests be carried out again.
+    pub held: bool,
     /// Since when it has taken nothing of its replies.
     pub stalled_since: Option<Instant>,
+    /// How many bytes of the replies may go: what they tell is durable.
+    pub durable: usize,
+    /// How many may go once the commit under way has ended.
+    pub committing: usize,
+    /// Since when replies have waited for a commit.
+    pub uncommitted_since: Option<Instant>,
 }
 
 /// The commands since `MULTI`.
@@ -91,7 +100,7 @@ impl Transaction {
     /// Queues a command; the caller has checked that there is room.
     pub fn push(&mut self, command: Command, args: Args<'_>) {
         self.commands.push(command);
-        self.args.push(args);
+        self.args.push(args.iter());
     }
 
     /// How many commands are queued.
@@ -137,7 +146,11 @@ impl Session {
             listed: false,
             closing: false,
             paused: false,
+            held: false,
             stalled_since: None,
+            durable: 0,
+            committing: 0,
+            uncommitted_since: None,
         };
         Self { framer: Framer::new(), client }
     }
@@ -182,6 +195,32 @@ impl Client {
         });
         // Cannot be full: the limit leaves room for as many errors as there can be.
         let _ = write::error(&mut self.replies, &text);
+    }
+
+    /// Notes how far the disk is.
+    pub fn note(&mut self, progress: Progress) {
+        if progress.committed {
+            self.durable = self.committing;
+        }
+        if progress.all_committing {
+            self.committing = self.replies.len();
+        }
+        if progress.all_durable {
+            self.durable = self.replies.len();
+        }
+    }
+
+    /// The replies that may go.
+    pub fn durable_replies(&self) -> &[u8] {
+        let replies = self.replies.as_slice();
+        replies.get(..self.durable).unwrap_or(replies)
+    }
+
+    /// Drops replies that have gone.
+    pub fn consume_replies(&mut self, count: usize) {
+        self.replies.consume(count);
+        self.durable = self.durable.saturating_sub(count);
+        self.committing = self.committing.saturating_sub(count);
     }
 
     /// Takes a new name; an empty one takes the name away. `false` when it has blanks or control

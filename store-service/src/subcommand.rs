@@ -113,7 +113,7 @@ fn describe(out: &mut Buffer, command: Command) -> Result<(), Failure> {
 pub fn config(client: &mut Client, args: Args<'_>, engine: &Engine) -> Result<(), Failure> {
     let parameters = [
         ("save", String::new()),
-        ("appendonly", "no".to_string()),
+        ("appendonly", if engine.journal().is_some() { "yes" } else { "no" }.to_string()),
         ("maxmemory", engine.keyspace().bytes_max().to_string()),
         ("maxmemory-policy", "noeviction".to_string()),
         ("maxclients", CLIENTS_MAX.to_string()),

@@ -64,6 +64,11 @@ impl Waiters {
         self.count
     }
 
+    /// Bytes of the keys that they wait for, roughly.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Puts a client at the end of its keys' queues.
     ///
     /// # Errors

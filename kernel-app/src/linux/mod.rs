@@ -4,6 +4,7 @@
 //! gives it what the substrate has, and turns signals and errors into an exit status.
 
 mod dial;
+mod disk;
 mod entropy;
 mod intake;
 mod logger;

@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of sockets beyond the runtime's turn and wait.
 
+use alloc::boxed::Box;
 use core::fmt::Display;
 use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
@@ -10,6 +11,7 @@ use std::net::TcpListener;
 use std::string::ToString as _;
 use std::time::{Instant as SystemInstant, SystemTime};
 
+use super::disk::{DataFile, LinuxDisk};
 use super::entropy::LinuxEntropy;
 use super::network::LinuxNetwork;
 use super::{logger, signals};
@@ -74,12 +76,20 @@ fn start(name: &'static str, program: Program) -> Result<Runtime<LinuxNetwork>, 
     let settings = settings_of_process();
     logger::install(name, &settings)?;
     let services = program(&settings)?;
+    let data = DataFile::of(&settings)?;
     let address = listen_address(&settings)?;
     allow_files(CONNECTIONS_MAX as u64 + OTHER_FILES_MAX);
     let mut network = LinuxNetwork::new(address).map_err(Failure::cannot_start)?;
     let stop = signals::stop_stream().map_err(Failure::cannot_start)?;
     network.stop_on(stop).map_err(Failure::cannot_start)?;
-    Ok(Runtime::new(network, services)?)
+    let runtime = Runtime::new(network, services)?;
+    match data {
+        None => Ok(runtime),
+        Some(data) => {
+            let disk = LinuxDisk::open(&data).map_err(Failure::cannot_start)?;
+            Ok(runtime.with_disk(Box::new(disk)))
+        }
+    }
 }
 
 fn serve(mut runtime: Runtime<LinuxNetwork>) -> i32 {

@@ -34,6 +34,7 @@ impl Engine {
         for key in args.iter().skip(1).take(keys) {
             if pop_with_key(&mut self.keyspace, key, end, &mut client.replies)? {
                 self.watches.touch(key);
+                self.log([end.pop(), key]);
                 return Ok(());
             }
         }
@@ -64,6 +65,7 @@ impl Engine {
         if self.keyspace.move_one(source, destination, ends, &mut client.replies)? {
             self.watches.touch(source);
             self.watches.touch(destination);
+            self.log([b"LMOVE", source, destination, ends.0.word(), ends.1.word()]);
             return Ok(());
         }
         if !alone {
@@ -118,22 +120,29 @@ impl Engine {
             Some(Wait { action: Action::Pop(end), .. }) => {
                 let command = if end == End::Left { Command::BLPop } else { Command::BRPop };
                 let keyspace = &mut self.keyspace;
-                let _ = client.reply(command, REPLY_BYTES_SCARCE, |client| {
+                let popped = client.reply(command, REPLY_BYTES_SCARCE, |client| {
                     pop_with_key(keyspace, key, end, &mut client.replies).map(|_| ())
                 });
-                self.watches.touch(key);
+                if popped.is_ok() {
+                    self.watches.touch(key);
+                    self.log([end.pop(), key]);
+                }
             }
             Some(Wait { action: Action::Move { destination, ends }, .. }) => {
                 let keyspace = &mut self.keyspace;
                 let moved = client.reply(Command::BLMove, REPLY_BYTES_SCARCE, |client| {
                     keyspace.move_one(key, &destination, ends, &mut client.replies).map(|_| ())
                 });
-                self.watches.touch(key);
-                self.watches.touch(&destination);
-                pushed = moved.is_ok().then_some(destination);
+                if moved.is_ok() {
+                    self.watches.touch(key);
+                    self.watches.touch(&destination);
+                    self.log([b"LMOVE", key, &destination, ends.0.word(), ends.1.word()]);
+                    pushed = Some(destination);
+                }
             }
             None => {}
         }
+        self.end_unit();
         self.resume(client);
         self.sessions.put_back(session);
         pushed

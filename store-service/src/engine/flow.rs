@@ -8,19 +8,13 @@ use kernel_app::connections::OUTPUT_LOW_WATER_BYTES;
 use kernel_app::{Buffer, ConnectionId, Context, Instant};
 
 use super::Engine;
-use crate::keyspace::Keyspace;
-use crate::limits::{CLIENTS_MAX, REPLY_STALL_MAX};
+use crate::journal::Progress;
+use crate::limits::{CLIENTS_MAX, COMMIT_WAIT_MAX, REPLY_STALL_MAX};
 use crate::session::{Client, Session};
 
 impl Engine {
     /// Takes a client on, or tells it that there are too many.
     pub fn opened(&mut self, id: ConnectionId, context: &mut Context<'_>) {
-        if self.started.is_none() {
-            self.started = Some(context.now);
-            // The first entropy there is. Data would have to be hashed again, but there is none yet.
-            let secret = [context.entropy.next_u64(), context.entropy.next_u64()];
-            self.keyspace = Keyspace::new(self.keyspace.bytes_max(), secret);
-        }
         if self.sessions.len() >= CLIENTS_MAX {
             self.counts.clients_refused += 1;
             if let Some(connection) = context.connections.get_mut(id) {
@@ -52,7 +46,7 @@ impl Engine {
                 connection.input = input;
             }
             let client = &mut session.client;
-            if ended && !client.paused {
+            if ended && !client.paused && !client.held {
                 // Nobody is there to take an element that comes later.
                 self.stop_waiting(client);
                 client.closing = true;
@@ -81,6 +75,9 @@ impl Engine {
                 client.paused = true;
                 break;
             }
+            if consumed < input.len() && self.holds(client) {
+                break;
+            }
             match framer.next(&input.as_slice()[consumed..]) {
                 Ok(Some(frame)) => {
                     consumed += frame.bytes;
@@ -107,27 +104,20 @@ impl Engine {
             while let Some(id) = self.resumed.pop_front() {
                 self.ready(id, context);
             }
-            self.commit();
-            self.release(context);
+            let progress = self.commit(context);
+            self.release(progress, context);
             if self.resumed.is_empty() {
                 return;
             }
         }
     }
 
-    /// Makes the turn's changes durable, all at once. Until this returns no client has seen a reply to
-    /// any of them. Data lives in memory only, so there is nothing to be done.
-    fn commit(&mut self) {
-        if self.full && self.keyspace.bytes() <= self.keyspace.bytes_max() {
-            self.full = false;
-            log::info!("memory is no longer full: pushes are accepted again");
-        }
-    }
-
     /// When `turn` must be called next.
     pub fn next_deadline(&self) -> Option<Instant> {
         let stall = self.stall_since.map(|since| since + REPLY_STALL_MAX);
-        [self.waiters.next_deadline(), stall].into_iter().flatten().min()
+        let commit = self.uncommitted_since.map(|since| since + COMMIT_WAIT_MAX);
+        let journal = self.journal.as_ref().and_then(|journal| journal.next_deadline());
+        [self.waiters.next_deadline(), stall, commit, journal].into_iter().flatten().min()
     }
 
     /// Notes that something is to be done for a client at the turn's end.
@@ -138,19 +128,20 @@ impl Engine {
         }
     }
 
-    /// Moves replies to the connections' outputs; those that do not fit stay listed.
-    fn release(&mut self, context: &mut Context<'_>) {
+    /// Moves replies to the connections' outputs, as far as what they tell is durable; those that stay
+    /// keep their clients listed.
+    fn release(&mut self, progress: Progress, context: &mut Context<'_>) {
         let mut listed = mem::take(&mut self.listed);
         self.replies_bytes = 0;
-        self.stall_since = None;
+        (self.stall_since, self.uncommitted_since) = (None, None);
         listed.retain(|id| {
             let Some(client) = self.sessions.client(*id) else { return false };
+            client.note(progress);
             let resumes = hand_over(client, context);
             client.listed = !client.replies.is_empty();
             self.replies_bytes += client.replies.len();
-            if let Some(since) = client.stalled_since {
-                self.stall_since = Some(self.stall_since.map_or(since, |earliest| earliest.min(since)));
-            }
+            keep_earlier(&mut self.stall_since, client.stalled_since);
+            keep_earlier(&mut self.uncommitted_since, client.uncommitted_since);
             if resumes {
                 self.resumed.push_back(*id);
             }
@@ -160,15 +151,20 @@ impl Engine {
     }
 }
 
-/// Moves a client's replies to its connection's output, and ends the connection if that was all or it
-/// takes nothing for too long. Says whether the client may go on with its input.
+fn keep_earlier(earliest: &mut Option<Instant>, since: Option<Instant>) {
+    *earliest = [*earliest, since].into_iter().flatten().min();
+}
+
+/// Moves a client's durable replies to its connection's output, and ends the connection if those were all
+/// and it is to end, if it takes nothing for too long, or if the disk takes too long. Says whether the client
+/// may go on with its input.
 fn hand_over(client: &mut Client, context: &mut Context<'_>) -> bool {
     let id = client.id;
     let Some(connection) = context.connections.get_mut(id) else { return false };
-    let moved = connection.output.write_some(client.replies.as_slice());
-    client.replies.consume(moved);
+    let moved = connection.output.write_some(client.durable_replies());
+    client.consume_replies(moved);
     if client.replies.is_empty() {
-        client.stalled_since = None;
+        (client.stalled_since, client.uncommitted_since) = (None, None);
         client.shrink_replies();
         let drained = connection.output.len() <= OUTPUT_LOW_WATER_BYTES;
         if client.closing {
@@ -176,18 +172,27 @@ fn hand_over(client: &mut Client, context: &mut Context<'_>) -> bool {
         }
         return client.paused && drained && !client.closing;
     }
-    let since = *client.stalled_since.get_or_insert(context.now);
-    if moved > 0 {
-        client.stalled_since = Some(context.now);
-    } else if context.now.since(since) >= REPLY_STALL_MAX {
-        log::warn!(
-            "client {} has taken no reply for {} s: dropped",
-            client.number,
-            REPLY_STALL_MAX.as_secs()
-        );
-        client.replies.clear();
-        client.stalled_since = None;
-        context.connections.abort(id);
+    let waits_for_client = client.durable > 0;
+    for (since, waits) in
+        [(&mut client.stalled_since, waits_for_client), (&mut client.uncommitted_since, !waits_for_client)]
+    {
+        *since = since.filter(|_| waits && moved == 0).or(waits.then_some(context.now));
+    }
+    let past = |since: Option<Instant>, limit| since.is_some_and(|since| context.now.since(since) >= limit);
+    if past(client.stalled_since, REPLY_STALL_MAX) {
+        log::warn!("client {} has taken no reply for {REPLY_STALL_MAX:?}: dropped", client.number);
+        drop_client(client, context);
+    } else if past(client.uncommitted_since, COMMIT_WAIT_MAX) {
+        log::warn!("client {} has waited for the disk for {COMMIT_WAIT_MAX:?}: dropped", client.number);
+        drop_client(client, context);
     }
     false
+}
+
+/// Ends a connection at once; replies are lost.
+pub(super) fn drop_client(client: &mut Client, context: &mut Context<'_>) {
+    client.replies.clear();
+    client.closing = true;
+    (client.stalled_since, client.uncommitted_since) = (None, None);
+    context.connections.abort(client.id);
 }

@@ -6,11 +6,13 @@
 
 mod blocking;
 mod connection;
+mod durability;
 mod flow;
 mod sessions;
 mod transaction;
 
 use alloc::collections::VecDeque;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use kernel_app::{ConnectionId, Context, Instant};
@@ -18,6 +20,7 @@ use wire::resp::{Args, write};
 
 use crate::command::Command;
 use crate::failure::Failure;
+use crate::journal::Journal;
 use crate::keyspace::Keyspace;
 use crate::limits::{REPLIES_BYTES_MAX, REPLY_BYTES_MAX, REPLY_BYTES_SCARCE};
 use crate::session::{Client, arguments_text};
@@ -33,6 +36,12 @@ pub struct Engine {
     sessions: Sessions,
     waiters: Waiters,
     watches: Watches,
+    /// None while data live in memory only.
+    journal: Option<Journal>,
+    /// What was found on the disk, to be logged by the first turn.
+    found: Option<String>,
+    /// Clients whose input is held by the journal.
+    held: Vec<ConnectionId>,
     /// Clients that may go on with their input: they are no longer blocked or paused.
     resumed: VecDeque<ConnectionId>,
     /// Clients with something to be done at the turn's end.
@@ -43,12 +52,15 @@ pub struct Engine {
     queue_bytes: usize,
     /// Since when the client that has stalled for longest has taken nothing.
     stall_since: Option<Instant>,
+    /// Since when the oldest replies have waited for a commit.
+    uncommitted_since: Option<Instant>,
     counts: Counts,
-    /// When the first client came.
-    started: Option<Instant>,
+    started: Instant,
     port: u16,
-    /// Whether pushes are being refused, so that it is logged once.
+    /// Whether pushes are being refused for want of memory, so that it is logged once.
     full: bool,
+    /// The same for want of room in the log.
+    log_full: bool,
 }
 
 /// What has been counted since the start.
@@ -60,6 +72,8 @@ pub struct Counts {
     pub errors: u64,
     /// Commands that memory did not allow.
     pub out_of_memory: u64,
+    /// Commands that the disk did not allow.
+    pub out_of_disk: u64,
     /// Clients that were accepted.
     pub clients: u64,
     /// Clients that were refused because there were too many.
@@ -73,6 +87,7 @@ impl Engine {
             calls: [0; Command::ALL.len()],
             errors: 0,
             out_of_memory: 0,
+            out_of_disk: 0,
             clients: 0,
             clients_refused: 0,
         };
@@ -81,21 +96,37 @@ impl Engine {
             sessions: Sessions::default(),
             waiters: Waiters::default(),
             watches: Watches::default(),
+            journal: None,
+            found: None,
+            held: Vec::new(),
             resumed: VecDeque::new(),
             listed: Vec::new(),
             replies_bytes: 0,
             queue_bytes: 0,
             stall_since: None,
+            uncommitted_since: None,
             counts,
-            started: None,
+            started: Instant::ZERO,
             port,
             full: false,
+            log_full: false,
         }
     }
 
     /// The data.
     pub fn keyspace(&self) -> &Keyspace {
         &self.keyspace
+    }
+
+    /// The log, if there is a disk.
+    pub fn journal(&self) -> Option<&Journal> {
+        self.journal.as_ref()
+    }
+
+    /// What was found on the disk, until the first turn has told it.
+    #[cfg(test)]
+    pub(crate) fn found(&self) -> Option<&str> {
+        self.found.as_deref()
     }
 
     /// What has been counted.
@@ -123,8 +154,8 @@ impl Engine {
         self.replies_bytes
     }
 
-    /// When the first client came.
-    pub fn started(&self) -> Option<Instant> {
+    /// When it was started.
+    pub fn started(&self) -> Instant {
         self.started
     }
 
@@ -142,7 +173,7 @@ impl Engine {
         if command == Command::Exec {
             return self.exec(client, bytes_max, context);
         }
-        if let Err(failure) = self.keyspace.admit(command) {
+        if let Err(failure) = self.admit(command, args) {
             self.refused(failure);
             return client.fail(command, failure);
         }
@@ -217,6 +248,9 @@ impl Engine {
         if let Err(failure) = result {
             self.refused(failure);
         }
+        if alone {
+            self.end_unit();
+        }
     }
 
     fn run(
@@ -250,20 +284,24 @@ impl Engine {
         }
     }
 
-    /// Carries a data command out, and tells those who watch what it changes.
+    /// Carries a data command out; what it changes is logged and told to those who watch.
     fn execute(&mut self, client: &mut Client, command: Command, args: Args<'_>) -> Result<(), Failure> {
         let before = self.keyspace.changes();
         self.watches.touch_doomed(command, args, &self.keyspace);
-        self.keyspace.execute(command, args, &mut client.replies)?;
+        let result = self.keyspace.execute(command, args, &mut client.replies);
         if self.keyspace.changes() != before {
+            self.log_whole(args);
             command.changed_keys(args).for_each(|key| self.watches.touch(key));
         }
-        Ok(())
+        result
     }
 
-    /// Counts a failure, and logs the first of a row for want of memory.
+    /// Counts a failure, and logs the first of a row for want of memory or disk.
     fn refused(&mut self, failure: Failure) {
         self.counts.errors += 1;
+        if let Failure::Disk(error) | Failure::ExecDisk(error) = failure {
+            self.out_of_disk(error);
+        }
         if let Failure::OutOfMemory | Failure::ExecOutOfMemory = failure {
             self.counts.out_of_memory += 1;
             if !self.full {

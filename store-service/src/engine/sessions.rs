@@ -47,6 +47,11 @@ impl Sessions {
         self.slots[index] = Some(session);
     }
 
+    /// All clients but the one that is being worked on.
+    pub fn clients(&mut self) -> impl Iterator<Item = &mut Client> {
+        self.slots.iter_mut().flatten().map(|session| &mut session.client)
+    }
+
     /// A client, unless it is being worked on.
     pub fn client(&mut self, id: ConnectionId) -> Option<&mut Client> {
         let session = self.slots.get_mut(id.index())?.as_mut()?;

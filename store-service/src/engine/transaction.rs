@@ -82,8 +82,7 @@ impl Engine {
         if transaction.is_broken() {
             return Err(Failure::ExecAborted);
         }
-        let mut commands = transaction.iter().map(|(command, _)| command);
-        commands.try_for_each(|command| self.keyspace.admit(command)).map_err(|_| Failure::ExecOutOfMemory)
+        self.admit_all(transaction).map_err(Failure::of_exec)
     }
 
     fn exec_queue(
@@ -100,6 +99,7 @@ impl Engine {
             let bytes_left = limit.saturating_sub(client.replies.len());
             self.perform(client, command, args, bytes_left, false, context);
         }
+        self.end_unit();
         for (command, args) in transaction.iter() {
             if let Some(key) = command.pushed_key(args) {
                 self.serve(key, context);

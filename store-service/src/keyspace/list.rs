@@ -34,6 +34,22 @@ impl End {
         }
     }
 
+    /// The word for it, as `LMOVE` takes it.
+    pub fn word(self) -> &'static [u8] {
+        match self {
+            Self::Left => b"LEFT",
+            Self::Right => b"RIGHT",
+        }
+    }
+
+    /// The name of the command that takes an element from it.
+    pub fn pop(self) -> &'static [u8] {
+        match self {
+            Self::Left => b"LPOP",
+            Self::Right => b"RPOP",
+        }
+    }
+
     fn peek(self, list: &List) -> Option<&[u8]> {
         match self {
             Self::Left => list.front(),

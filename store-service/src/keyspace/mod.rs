@@ -5,6 +5,7 @@
 
 mod hash;
 mod list;
+mod snapshot;
 mod string;
 mod value;
 
@@ -19,6 +20,7 @@ use crate::command::Command;
 use crate::failure::Failure;
 use crate::limits::MEMORY_RESERVE_DIVISOR;
 pub use list::End;
+pub use snapshot::{ADD, BEGIN, Cursor};
 use value::{KEY_BYTES, Value};
 
 /// Hashes with secret keys, so that clients cannot choose keys that collide.
@@ -81,6 +83,12 @@ impl Keyspace {
     /// How many commands have changed something.
     pub fn changes(&self) -> u64 {
         self.changes
+    }
+
+    /// Drops all keys.
+    pub fn clear(&mut self) {
+        self.entries = IndexMap::with_hasher(self.hash);
+        self.bytes = 0;
     }
 
     /// Length of the list at `key`; zero when there is none.
@@ -182,8 +190,7 @@ impl Keyspace {
         if args.len() > 2 || args.get(1).is_some_and(|mode| !known(mode)) {
             return Err(Failure::Syntax);
         }
-        self.entries = IndexMap::with_hasher(self.hash);
-        self.bytes = 0;
+        self.clear();
         self.changes += 1;
         Ok(write::simple(out, b"OK")?)
     }

@@ -1,6 +1,7 @@
 //! The store as its clients see it: bytes in, bytes out, through the connection table and nothing else.
 
 mod blocking;
+mod durability;
 mod flow;
 mod replies;
 mod watches;
@@ -12,7 +13,8 @@ use std::string::String;
 use std::vec::Vec;
 
 use kernel_app::connections::Ending;
-use kernel_app::{ConnectionId, Connections, Context, Entropy, Instant, Origin, Service, Settings};
+use kernel_app::memory_disk::MemoryDisk;
+use kernel_app::{ConnectionId, Connections, Context, Disk, Entropy, Instant, Origin, Service, Settings};
 
 use crate::Store;
 
@@ -21,13 +23,17 @@ pub(super) struct Bench {
     pub store: Store,
     pub connections: Connections,
     pub now: Instant,
+    pub disk: Option<MemoryDisk>,
+    entropy: CountingEntropy,
 }
 
-struct FixedEntropy;
+/// Other bytes at every call, and the same in every run of a test.
+struct CountingEntropy(u8);
 
-impl Entropy for FixedEntropy {
+impl Entropy for CountingEntropy {
     fn fill(&mut self, bytes: &mut [u8]) {
-        bytes.fill(7);
+        self.0 = self.0.wrapping_add(1);
+        bytes.fill(self.0);
     }
 }
 
@@ -37,9 +43,17 @@ impl Bench {
     }
 
     pub fn with(settings: &[(&str, &str)]) -> Self {
+        Self::start(settings, None, 7).expect("a store without a disk starts")
+    }
+
+    /// A store with a disk; `life` makes its entropy another than that of an earlier one.
+    pub fn start(settings: &[(&str, &str)], disk: Option<MemoryDisk>, life: u8) -> Result<Self, String> {
         let pairs = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let store = Store::new(&Settings::from_pairs(pairs)).expect("settings are valid");
-        Self { store, connections: Connections::new(), now: Instant::from_millis(1) }
+        let (connections, now) = (Connections::new(), Instant::from_millis(1));
+        let mut bench = Self { store, connections, now, disk, entropy: CountingEntropy(life) };
+        bench.call(|store, context| store.start(context))?;
+        Ok(bench)
     }
 
     /// Calls the store as the runtime would.
@@ -47,9 +61,9 @@ impl Bench {
         let mut context = Context {
             now: self.now,
             unix_time: Duration::from_micros(1_700_000_000_000_042),
-            entropy: &mut FixedEntropy,
+            entropy: &mut self.entropy,
             connections: &mut self.connections,
-            disk: None,
+            disk: self.disk.as_mut().map(|disk| disk as &mut dyn Disk),
         };
         call(&mut self.store, &mut context)
     }

@@ -80,9 +80,9 @@ impl ArgsBuffer {
         Self { bytes: Vec::new(), spans: Vec::new(), ends: Vec::new() }
     }
 
-    /// Appends a copy of `args`. The caller bounds [`ArgsBuffer::len`] and [`ArgsBuffer::bytes`].
-    pub fn push(&mut self, args: Args<'_>) {
-        for argument in args.iter() {
+    /// Appends a copy of a request. The caller bounds [`ArgsBuffer::len`] and [`ArgsBuffer::bytes`].
+    pub fn push<'a>(&mut self, args: impl IntoIterator<Item = &'a [u8]>) {
+        for argument in args {
             let start = self.bytes.len();
             self.bytes.extend_from_slice(argument);
             self.spans.push(Span::new(start, self.bytes.len()));

@@ -1,0 +1,180 @@
+//! Where the engine meets the journal: what is logged, what the disk allows, what happens when it fails.
+//!
+//! Knows no format. Without a disk all of this does nothing.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+
+use kernel_app::disk::DiskError;
+use kernel_app::{Context, Disk};
+use wire::resp::Args;
+
+use super::Engine;
+use super::flow::drop_client;
+use crate::command::Command;
+use crate::failure::Failure;
+use crate::journal::{Journal, Progress, Recovered, Unit};
+use crate::keyspace::Keyspace;
+use crate::session::{Client, Transaction};
+
+impl Engine {
+    /// Reads the data from the disk, if there is one. Comes before anything else.
+    ///
+    /// # Errors
+    /// When the disk must not be used, in one line.
+    pub fn start(&mut self, context: &mut Context<'_>) -> Result<(), String> {
+        self.started = context.now;
+        let secret = [context.entropy.next_u64(), context.entropy.next_u64()];
+        let bytes_max = self.keyspace.bytes_max();
+        self.keyspace = Keyspace::new(bytes_max, secret);
+        let Some(disk) = context.disk.as_deref_mut() else {
+            log::info!("data live in memory only, at most {bytes_max} bytes: they go when the store stops");
+            return Ok(());
+        };
+        let (journal, recovered) = Journal::open(disk, &mut self.keyspace, context.now, context.entropy)
+            .map_err(|error| error.to_string())?;
+        self.found = Some(describe(&journal, recovered, &self.keyspace, disk));
+        self.journal = Some(journal);
+        Ok(())
+    }
+
+    /// Whether memory and disk allow a command; to be asked before it is carried out.
+    pub(super) fn admit(&self, command: Command, args: Args<'_>) -> Result<(), Failure> {
+        self.keyspace.admit(command)?;
+        let Some(journal) = &self.journal else { return Ok(()) };
+        journal.admit(command, Unit::serving(self.waiters.bytes()).with(args), &self.keyspace)
+    }
+
+    /// The same for all commands of a transaction.
+    pub(super) fn admit_all(&self, transaction: &Transaction) -> Result<(), Failure> {
+        transaction.iter().try_for_each(|(command, _)| self.keyspace.admit(command))?;
+        let Some(journal) = &self.journal else { return Ok(()) };
+        let unit = Unit::serving(self.waiters.bytes());
+        let unit = transaction.iter().fold(unit, |unit, (_, args)| unit.with(args));
+        transaction.iter().try_for_each(|(command, _)| journal.admit(command, unit, &self.keyspace))
+    }
+
+    /// Logs a command that has changed something.
+    pub(super) fn log_whole(&mut self, args: Args<'_>) {
+        if let Some(journal) = &mut self.journal {
+            journal.append(args.iter());
+        }
+    }
+
+    /// Logs a command that was not carried out as it came.
+    pub(super) fn log<const COUNT: usize>(&mut self, args: [&[u8]; COUNT]) {
+        if let Some(journal) = &mut self.journal {
+            journal.append(args.into_iter());
+        }
+    }
+
+    /// Ends what must become durable whole.
+    pub(super) fn end_unit(&mut self) {
+        if let Some(journal) = &mut self.journal {
+            journal.end_unit();
+        }
+    }
+
+    /// Whether a client's next request must wait for the journal; the client then goes on when it need not.
+    pub(super) fn holds(&mut self, client: &mut Client) -> bool {
+        let Some(journal) = &mut self.journal else { return false };
+        let unit_bytes = 3 * client.transaction.bytes() + 2 * self.waiters.bytes();
+        let holds = journal.holds(unit_bytes, &self.keyspace);
+        if holds && !client.held {
+            client.held = true;
+            self.held.push(client.id);
+        }
+        holds
+    }
+
+    /// Makes the turn's changes durable, all at once, or goes on with it. Says which replies may go.
+    pub(super) fn commit(&mut self, context: &mut Context<'_>) -> Progress {
+        if self.full && self.keyspace.bytes() <= self.keyspace.bytes_max() {
+            self.full = false;
+            log::info!("memory is no longer full: pushes are accepted again");
+        }
+        let (Some(journal), Some(disk)) = (&mut self.journal, context.disk.as_deref_mut()) else {
+            return Progress::MEMORY_ONLY;
+        };
+        if let Some(found) = self.found.take() {
+            // Only now has time passed: a service has no clock of its own.
+            log::info!("{found}, in {} ms", context.now.since(self.started).as_millis());
+        }
+        let progress = journal.advance(disk, &self.keyspace, context.now, context.entropy);
+        if progress.failed {
+            self.drop_clients(context);
+        }
+        if progress.must_reload {
+            self.reload(context);
+        }
+        self.let_go();
+        progress
+    }
+
+    /// Disconnects all clients, after a commit has failed: any of them may be about to hear, or have built on,
+    /// what is now undone.
+    fn drop_clients(&mut self, context: &mut Context<'_>) {
+        for client in self.sessions.clients() {
+            if let Some(wait) = client.wait.take() {
+                self.waiters.remove(client.id, &wait);
+            }
+            drop_client(client, context);
+        }
+    }
+
+    /// Returns to the data that are durable.
+    fn reload(&mut self, context: &mut Context<'_>) {
+        let (Some(journal), Some(disk)) = (&mut self.journal, context.disk.as_deref_mut()) else { return };
+        match journal.reload(disk, &mut self.keyspace) {
+            Ok(()) => log::warn!("went back to the data that are on the disk; clients are disconnected"),
+            Err(error) => log::error!("cannot go back to the data that are on the disk: {error}"),
+        }
+    }
+
+    /// Lets the clients go on whose inputs were held, if they may.
+    fn let_go(&mut self) {
+        if self.held.is_empty() || self.journal.as_ref().is_some_and(Journal::is_holding) {
+            return;
+        }
+        for id in self.held.drain(..) {
+            if let Some(client) = self.sessions.client(id) {
+                client.held = false;
+                self.resumed.push_back(id);
+            }
+        }
+    }
+
+    /// Counts a refusal, and logs the first of a row for want of room.
+    pub(super) fn out_of_disk(&mut self, _: DiskError) {
+        self.counts.out_of_disk += 1;
+        let Some(journal) = self.journal.as_ref().filter(|journal| journal.trouble().is_none()) else {
+            return;
+        };
+        if !self.log_full {
+            let limit = journal.log_bytes_max();
+            log::warn!("the data nearly fill the log ({limit} bytes): pushes are refused; drain lists");
+        }
+        self.log_full = true;
+    }
+}
+
+/// What was found on a disk, in one line.
+fn describe(journal: &Journal, recovered: Option<Recovered>, keyspace: &Keyspace, disk: &dyn Disk) -> String {
+    let place = format!("data live on a disk of {} sectors", disk.sectors());
+    let Some(Recovered { tail, records, commands, dropped_bytes }) = recovered else {
+        return format!("{place}, which is blank: formatted for a log of {} bytes", journal.log_bytes_max());
+    };
+    let found = format!(
+        "recovered {} keys from {} bytes of log ({records} records, {commands} commands)",
+        keyspace.len(),
+        journal.log_bytes()
+    );
+    match dropped_bytes {
+        0 => format!("{place}: {found}"),
+        bytes => format!(
+            "{place}: {found}; {bytes} bytes of torn records behind sector {} were dropped, none of them \
+             acknowledged",
+            tail.sector
+        ),
+    }
+}

@@ -1,0 +1,104 @@
+//! Compaction: the data as the fewest commands in the other half, and then a superblock that says so.
+//!
+//! The log in use stays as it is until the new superblock is durable. Inputs are held meanwhile, so the
+//! data do not change.
+
+use core::time::Duration;
+
+use kernel_app::{Buffer, Disk, Entropy, Instant};
+
+use super::record::{PAYLOAD_BYTES_MAX, Position, sectors_of};
+use super::superblock::Superblock;
+use super::{Journal, Write};
+use crate::keyspace::{Cursor, Keyspace};
+
+/// How long after a failed compaction the next one may begin.
+const COMPACT_AGAIN_AFTER: Duration = Duration::from_secs(10);
+
+/// A compaction under way.
+#[derive(Debug)]
+pub struct Compaction {
+    /// What takes the place of the superblock in use.
+    superblock: Superblock,
+    /// The end of what is durable in the other half.
+    end: Position,
+    cursor: Cursor,
+    /// All data are written or being written.
+    complete: bool,
+    /// The commands of the next record.
+    commands: Buffer,
+    started: Instant,
+}
+
+impl Journal {
+    /// Begins a compaction or writes the next part of the one under way. Everything is durable.
+    pub(super) fn compact(&mut self, disk: &mut dyn Disk, keyspace: &Keyspace, entropy: &mut dyn Entropy) {
+        self.compaction_wanted = false;
+        let (superblock, sequence, now) = (self.superblock, self.end.sequence, self.now);
+        let compaction = self.compaction.get_or_insert_with(|| {
+            let superblock = superblock.next(entropy.next_u64(), sequence);
+            let (cursor, commands) = (Cursor::default(), Buffer::new(PAYLOAD_BYTES_MAX));
+            let end = superblock.first();
+            Compaction { superblock, end, cursor, complete: false, commands, started: now }
+        });
+        if !compaction.complete {
+            compaction.commands.clear();
+            compaction.complete = keyspace.write_commands(&mut compaction.cursor, &mut compaction.commands);
+            if !compaction.commands.is_empty() {
+                return self.write_snapshot(disk);
+            }
+            if !compaction.complete {
+                // A record has room for any command.
+                return self.give_up_compaction();
+            }
+        }
+        compaction.superblock.snapshot_sectors = compaction.end.sector;
+        disk.write(1, &compaction.superblock.encode(), now);
+        self.under_way = Some(Write::Flip);
+    }
+
+    fn write_snapshot(&mut self, disk: &mut dyn Disk) {
+        let Some(Compaction { superblock, end, commands, .. }) = &self.compaction else { return };
+        if end.sector + sectors_of(commands.len()) > superblock.half_sectors {
+            // Admission rules it out, unless the data came from a larger disk.
+            log::error!("the data do not fit into half of the disk: the log is not compacted");
+            return self.give_up_compaction();
+        }
+        let behind = end.write(&mut self.image, self.life, commands.as_slice(), false);
+        disk.write(superblock.start() + end.sector, &self.image, self.now);
+        self.under_way = Some(Write::Snapshot(behind));
+    }
+
+    pub(super) fn snapshot_written(&mut self, behind: Position) {
+        if let Some(compaction) = &mut self.compaction {
+            compaction.end = behind;
+        }
+    }
+
+    /// The new superblock is durable: from here on its half holds the log.
+    pub(super) fn flipped(&mut self) {
+        let Some(compaction) = self.compaction.take() else { return };
+        let before = self.log_bytes();
+        self.superblock = compaction.superblock;
+        (self.tail, self.end) = (compaction.end, compaction.end);
+        (self.copies_due, self.copy) = (1, 0);
+        self.gave_up = false;
+        self.counts.compactions += 1;
+        self.counts.compaction_time = self.now.since(compaction.started);
+        log::info!(
+            "compacted the log from {before} to {} bytes in {} ms",
+            self.log_bytes(),
+            self.counts.compaction_time.as_millis()
+        );
+    }
+
+    /// Goes on with the log as it is.
+    pub(super) fn give_up_compaction(&mut self) {
+        self.compaction = None;
+        self.gave_up = true;
+        self.record_due = true;
+        self.compact_not_before = self.now + COMPACT_AGAIN_AFTER;
+        self.counts.compactions_failed += 1;
+        log::warn!("the compaction is given up: the log stays as it is");
+    }
+}

@@ -1,0 +1,64 @@
+//! When a commit begins: at once, or a little later and with more in it.
+//!
+//! Clients that wait for their replies come in two crowds: while one's commit is under way the other gathers,
+//! and each request waits for two writes. Those whose replies go out now are likely to be back soon, and a
+//! short wait for them makes one crowd of two. It is short beside the write that it saves, and nobody waits
+//! for those who are not expected: a lone client never does.
+
+use core::time::Duration;
+
+use kernel_app::Instant;
+
+/// The part of the last commit's time that the next one waits at most.
+const WAIT_DIVISOR: u32 = 4;
+/// The longest wait, after however slow a commit.
+const WAIT_MAX: Duration = Duration::from_millis(2);
+
+/// See the module.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// So many units are expected,
+    units: usize,
+    /// but nobody waits for them beyond this.
+    until: Instant,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { units: 0, until: Instant::ZERO }
+    }
+}
+
+impl Pace {
+    /// A commit of so many units has ended, which took so long, while others gathered.
+    pub fn committed(&mut self, units: usize, gathered: usize, took: Duration, now: Instant) {
+        self.units = units + gathered;
+        self.until = now + (took / WAIT_DIVISOR).min(WAIT_MAX);
+    }
+
+    /// When to begin a commit of so many units.
+    pub fn begin_at(&self, units: usize, now: Instant) -> Instant {
+        if units >= self.units { now } else { self.until.max(now) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_waits_for_those_who_were_just_answered_but_not_long() {
+        let now = Instant::from_millis(100);
+        let mut pace = Pace::default();
+        assert_eq!(pace.begin_at(1, now), now, "nothing is expected at first");
+        pace.committed(25, 25, Duration::from_millis(4), now);
+        assert_eq!(pace.begin_at(25, now), Instant::from_millis(101));
+        assert_eq!(pace.begin_at(50, now), now, "all are back");
+        let later = Instant::from_millis(102);
+        assert_eq!(pace.begin_at(25, later), later);
+        pace.committed(1, 0, Duration::from_millis(4), now);
+        assert_eq!(pace.begin_at(1, now), now, "a lone client does not wait");
+        pace.committed(2, 0, Duration::from_secs(1), now);
+        assert_eq!(pace.begin_at(1, now), now + WAIT_MAX);
+    }
+}

@@ -1,0 +1,140 @@
+//! Payloads of records back into a keyspace.
+//!
+//! Reads no disk. Nothing in a payload is believed: a record that is whole may still be of another
+//! program.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use kernel_app::Buffer;
+use wire::resp::{Args, ArgsBuffer, Framer};
+
+use crate::command::Command;
+use crate::keyspace::{ADD, BEGIN, Keyspace};
+use crate::limits::{MEMORY_RESERVE_DIVISOR, REPLY_BYTES_MAX};
+
+/// Most bytes of one unit: more than a transaction can have, whose arguments are bounded together.
+const UNIT_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// What the data of a log may take beyond what `MAXMEMORY` lets hashes and counters take: one transaction.
+const OVERRUN_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Why a record's commands cannot be carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplayError {
+    /// They are no commands, or none that change something.
+    Malformed,
+    /// One of them is refused, although it was not when it was logged.
+    Refused,
+    /// The data take more memory than `MAXMEMORY` allows.
+    TooLarge,
+}
+
+impl fmt::Display for ReplayError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Malformed => "it holds no commands that this version knows: use the version that wrote it",
+            Self::Refused => "its commands do not fit what came before: use the version that wrote it",
+            Self::TooLarge => "its data take more memory than MAXMEMORY allows: raise MAXMEMORY",
+        })
+    }
+}
+
+/// Carries out what records say, in their order.
+#[derive(Debug)]
+pub struct Replay<'a> {
+    keyspace: &'a mut Keyspace,
+    framer: Framer,
+    /// The parts of a unit that goes on.
+    unit: Vec<u8>,
+    /// The command and the key that `KEY` began, and then what `ADD` makes of them.
+    begun: Option<(Command, Vec<u8>)>,
+    args: ArgsBuffer,
+    /// Replies, which nobody gets.
+    replies: Buffer,
+    /// How many commands were carried out.
+    pub commands: u64,
+}
+
+impl<'a> Replay<'a> {
+    pub fn new(keyspace: &'a mut Keyspace) -> Self {
+        Self {
+            keyspace,
+            framer: Framer::new(),
+            unit: Vec::new(),
+            begun: None,
+            args: ArgsBuffer::new(),
+            replies: Buffer::new(2 * REPLY_BYTES_MAX),
+            commands: 0,
+        }
+    }
+
+    /// Takes a record's payload; when the unit `continues`, nothing is carried out yet.
+    ///
+    /// # Errors
+    /// When its commands cannot be carried out.
+    pub fn record(&mut self, payload: &[u8], continues: bool) -> Result<(), ReplayError> {
+        if !continues && self.unit.is_empty() {
+            return self.commands_of(payload);
+        }
+        if self.unit.len() + payload.len() > UNIT_BYTES_MAX {
+            return Err(ReplayError::Malformed);
+        }
+        self.unit.extend_from_slice(payload);
+        if continues {
+            return Ok(());
+        }
+        let unit = core::mem::take(&mut self.unit);
+        self.commands_of(&unit)
+    }
+
+    fn commands_of(&mut self, mut bytes: &[u8]) -> Result<(), ReplayError> {
+        let mut framer = core::mem::take(&mut self.framer);
+        while !bytes.is_empty() {
+            let frame = framer.next(bytes).ok().flatten().ok_or(ReplayError::Malformed)?;
+            self.command(frame.args)?;
+            bytes = &bytes[frame.bytes..];
+        }
+        self.framer = framer;
+        Ok(())
+    }
+
+    fn command(&mut self, args: Args<'_>) -> Result<(), ReplayError> {
+        self.commands += 1;
+        match args.get(0) {
+            Some(BEGIN) if args.len() == 3 => {
+                let command = Command::find(&args[1]).ok_or(ReplayError::Malformed)?;
+                self.begun = Some((command, args[2].to_vec()));
+                Ok(())
+            }
+            Some(ADD) => self.add(args),
+            Some(name) => {
+                let command = Command::find(name).ok_or(ReplayError::Malformed)?;
+                self.execute(command, args)
+            }
+            None => Err(ReplayError::Malformed),
+        }
+    }
+
+    fn add(&mut self, items: Args<'_>) -> Result<(), ReplayError> {
+        let (command, key) = self.begun.take().ok_or(ReplayError::Malformed)?;
+        let mut buffer = core::mem::take(&mut self.args);
+        buffer.clear();
+        buffer.push([command.spec().name.as_bytes(), &key].into_iter().chain(items.iter().skip(1)));
+        let args = buffer.get(0).ok_or(ReplayError::Malformed)?;
+        self.execute(command, args)?;
+        self.begun = Some((command, key));
+        self.args = buffer;
+        Ok(())
+    }
+
+    fn execute(&mut self, command: Command, args: Args<'_>) -> Result<(), ReplayError> {
+        if !command.is_logged() || !command.takes(args.len()) {
+            return Err(ReplayError::Malformed);
+        }
+        self.replies.clear();
+        self.keyspace.execute(command, args, &mut self.replies).map_err(|_| ReplayError::Refused)?;
+        let limit = self.keyspace.bytes_max();
+        let bytes_max = limit + limit / MEMORY_RESERVE_DIVISOR + OVERRUN_BYTES_MAX;
+        if self.keyspace.bytes() > bytes_max { Err(ReplayError::TooLarge) } else { Ok(()) }
+    }
+}

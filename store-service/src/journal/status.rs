@@ -1,0 +1,122 @@
+//! Whether the disk works, and what has been counted. Writes nothing.
+
+use core::time::Duration;
+
+use kernel_app::Instant;
+use kernel_app::disk::{DiskError, SECTOR_BYTES};
+use kernel_app::metrics::Histogram;
+
+use super::Journal;
+
+/// How long after a failure the disk is tried again, and at most, after many.
+const RETRY_AFTER: Duration = Duration::from_millis(100);
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(5);
+
+/// A write that has not ended after this is told by `/readyz`.
+const SLOW_AFTER: Duration = Duration::from_secs(3);
+
+/// What has been counted since the start.
+#[derive(Clone, Debug, Default)]
+pub struct Counts {
+    /// Commits, each of all that had gathered.
+    pub commits: u64,
+    /// Their records.
+    pub records: u64,
+    /// Bytes of those.
+    pub bytes: u64,
+    /// Writes that failed.
+    pub errors: u64,
+    /// Compactions that ended well.
+    pub compactions: u64,
+    /// Compactions that were given up.
+    pub compactions_failed: u64,
+    /// How long the last compaction took.
+    pub compaction_time: Duration,
+    /// From the beginning of a commit's first write to the end of its last.
+    pub commit_time: Histogram,
+}
+
+/// A disk that does not work.
+#[derive(Clone, Copy, Debug)]
+pub struct Trouble {
+    /// What it said last.
+    pub error: DiskError,
+    /// Since when.
+    pub since: Instant,
+    /// When it is tried again.
+    pub retry_at: Instant,
+    retry_after: Duration,
+}
+
+impl Journal {
+    /// Why nothing may change, if so.
+    pub fn trouble(&self) -> Option<&Trouble> {
+        self.trouble.as_ref()
+    }
+
+    /// What has been counted.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// Whether a write takes so long that the disk may not be there any more.
+    pub fn is_slow(&self) -> bool {
+        self.under_way.is_some() && self.now.since(self.write_started) >= SLOW_AFTER
+    }
+
+    /// Bytes of the log.
+    pub fn log_bytes(&self) -> u64 {
+        self.end.sector * SECTOR_BYTES as u64
+    }
+
+    /// Bytes that the log may have.
+    pub fn log_bytes_max(&self) -> u64 {
+        self.superblock.half_sectors * SECTOR_BYTES as u64
+    }
+
+    /// Bytes of the log as the last compaction left it.
+    pub fn snapshot_bytes(&self) -> u64 {
+        self.superblock.snapshot_sectors * SECTOR_BYTES as u64
+    }
+
+    /// Bytes of commands that are not durable yet.
+    pub fn gathered_bytes(&self) -> usize {
+        self.gathering.len() + self.committing.len()
+    }
+
+    /// Whether the last compaction was given up.
+    pub fn has_given_up(&self) -> bool {
+        self.gave_up
+    }
+
+    /// Whether a compaction is under way.
+    pub fn is_compacting(&self) -> bool {
+        self.compaction.is_some()
+    }
+
+    /// Whether a failure is not too recent to try again.
+    pub(super) fn may_try(&self) -> bool {
+        self.trouble.is_none_or(|trouble| trouble.retry_at <= self.now)
+    }
+
+    /// Notes a failure.
+    pub(super) fn fails(&mut self, error: DiskError) {
+        self.counts.errors += 1;
+        let (since, retry_after) = match self.trouble {
+            Some(trouble) => (trouble.since, (trouble.retry_after * 2).min(RETRY_AFTER_MAX)),
+            None => {
+                log::error!("the disk cannot be written: {error}; writes are refused until it can");
+                (self.now, RETRY_AFTER)
+            }
+        };
+        self.trouble = Some(Trouble { error, since, retry_at: self.now + retry_after, retry_after });
+    }
+
+    /// Notes a success.
+    pub(super) fn works(&mut self) {
+        if let Some(trouble) = self.trouble.take() {
+            let millis = self.now.since(trouble.since).as_millis();
+            log::info!("the disk can be written again after {millis} ms");
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Compaction: when it comes, what it keeps, and cuts and failures in each of its steps.
+
+use std::vec::Vec;
+use std::{assert, assert_eq, format};
+
+use kernel_app::ConnectionId;
+use kernel_app::disk::DiskError;
+use kernel_app::memory_disk::{MemoryDisk, Torn};
+
+use super::{Bench, SECTORS};
+
+/// A store whose log is about to be compacted, and a client.
+fn nearly_compacted() -> (Bench, ConnectionId) {
+    let mut bench = Bench::durable();
+    let client = bench.connect();
+    for number in 0..300 {
+        bench.ask_durably(client, &format!("HSET h field{number} {number}"));
+        bench.ask_durably(client, &format!("RPUSH q element{number}"));
+    }
+    let value = "v".repeat(20_000);
+    while bench.store.engine().journal().expect("a journal").log_bytes() < 800_000 {
+        bench.ask_durably(client, &format!("SET k {value}"));
+    }
+    for number in 0..10 {
+        bench.ask_durably(client, &format!("SET k{number} {value}"));
+    }
+    assert_eq!(compactions(&bench), 0);
+    (bench, client)
+}
+
+fn compactions(bench: &Bench) -> u64 {
+    bench.store.engine().journal().expect("a journal").counts().compactions
+}
+
+/// Writes until the log is compacted; the number of writes before the compaction's first.
+fn compact(bench: &mut Bench, client: ConnectionId) -> usize {
+    for _ in 0..200 {
+        bench.send(client, format!("SET k {}\r\n", "v".repeat(20_000)).as_bytes());
+        let before = bench.disk().writes().len() + 1;
+        bench.settle();
+        if compactions(bench) > 0 {
+            return before;
+        }
+    }
+    panic!("the log is never compacted");
+}
+
+/// Writes until a compaction's first write is under way, and nothing else is.
+fn begin_compaction(bench: &mut Bench, client: ConnectionId) {
+    for _ in 0..200 {
+        bench.send(client, format!("SET k {}\r\n", "v".repeat(20_000)).as_bytes());
+        for _ in 0..3 {
+            if bench.store.engine().journal().expect("a journal").is_compacting() {
+                return;
+            }
+            bench.turn();
+        }
+    }
+    panic!("the log is never compacted");
+}
+
+#[test]
+fn a_log_that_has_become_long_beside_the_data_is_compacted_and_holds_the_same() {
+    let (mut bench, client) = nearly_compacted();
+    compact(&mut bench, client);
+    let journal = bench.store.engine().journal().expect("a journal");
+    assert!(journal.log_bytes() < 300_000, "{} bytes", journal.log_bytes());
+    assert!(bench.restarted(2).contents() == bench.contents());
+    bench.received(client);
+    assert_eq!(bench.ask_durably(client, "RPUSH q more"), r":301\r\n");
+    assert!(bench.restarted(2).contents() == bench.contents());
+}
+
+#[test]
+fn a_cut_in_any_step_of_a_compaction_leaves_the_old_log_or_the_new_one() {
+    let (mut bench, client) = nearly_compacted();
+    let first = compact(&mut bench, client);
+    let writes = bench.disk().writes().to_vec();
+    assert!(writes.len() - first >= 4, "two parts and both superblocks");
+    let mut disk = MemoryDisk::new(SECTORS);
+    for (sector, data) in &writes[..first] {
+        disk.tear(*sector, data, |_| Torn::New);
+    }
+    for (sector, data) in &writes[first..] {
+        for torn in [Torn::Old, Torn::Garbage, Torn::New] {
+            for half in [false, true] {
+                let mut cut = disk.clone();
+                let middle = data.len() / 512 / 2;
+                cut.tear(*sector, data, |at| if half && at < middle { Torn::New } else { torn });
+                let mut restarted = Bench::on(cut, 2).expect("a log");
+                assert!(restarted.contents() == bench.contents(), "sector {sector}, {torn:?}");
+                restarted.settle();
+                let client = restarted.connect();
+                restarted.ask_durably(client, "SET k other");
+                assert!(restarted.restarted(3).contents() == restarted.contents(), "sector {sector}");
+            }
+        }
+        disk.tear(*sector, data, |_| Torn::New);
+    }
+}
+
+#[test]
+fn requests_wait_for_the_end_of_a_compaction() {
+    let (mut bench, client) = nearly_compacted();
+    let other = bench.connect();
+    begin_compaction(&mut bench, client);
+    bench.disk().hangs = true;
+    assert_eq!(bench.ask(other, "PING"), "");
+    bench.disk().hangs = false;
+    bench.settle();
+    assert_eq!(bench.received(other), r"+PONG\r\n");
+    assert_eq!(compactions(&bench), 1);
+}
+
+#[test]
+fn a_compaction_that_fails_is_given_up_and_nothing_is_lost() {
+    let (mut bench, client) = nearly_compacted();
+    let steps = {
+        let (mut other, client) = nearly_compacted();
+        let first = compact(&mut other, client);
+        other.disk().writes().len() - first
+    };
+    for failing in 0..steps {
+        let mut bench = Bench::on(bench.disk().after_cut(), 2).expect("a log");
+        bench.settle();
+        let client = bench.connect();
+        begin_compaction(&mut bench, client);
+        for _ in 0..failing {
+            bench.turn();
+        }
+        bench.disk().error = Some(DiskError::Failed);
+        bench.turn();
+        bench.turn();
+        bench.received(client);
+        let error = r"-MISCONF Errors writing to the AOF file: Input/output error\r\n";
+        assert_eq!(bench.ask(client, "SET k other"), error, "step {failing}");
+        assert_eq!(bench.ask(client, "LLEN q"), r":300\r\n", "step {failing}");
+        assert!(bench.restarted(3).contents() == bench.contents(), "step {failing}");
+        bench.disk().error = None;
+        bench.wait(200);
+        bench.settle();
+        assert_eq!(bench.ask_durably(client, "SET k other"), r"+OK\r\n", "step {failing}");
+        assert!(bench.restarted(3).contents() == bench.contents(), "step {failing}");
+        bench.wait(10_000);
+        for _ in 0..80 {
+            bench.ask_durably(client, &format!("SET k {}", "w".repeat(20_000)));
+        }
+        assert!(compactions(&bench) > 0, "step {failing}: it is tried again");
+        assert!(bench.restarted(3).contents() == bench.contents(), "step {failing}");
+    }
+    bench.received(client);
+}
+
+#[test]
+fn a_snapshot_takes_no_more_than_the_data_in_memory_whatever_they_are() {
+    let mut bench = Bench::with(&[("MAXMEMORY", "64mb")]);
+    let client = bench.connect();
+    let long_key = "k".repeat(50_000);
+    let mut ask = |request: &str| {
+        bench.ask(client, request);
+        let keyspace = bench.store.engine().keyspace();
+        let snapshot: Vec<u8> = super::contents(keyspace);
+        assert!(snapshot.len() <= keyspace.bytes(), "{} in {}", snapshot.len(), keyspace.bytes());
+    };
+    for number in 0..30 {
+        ask("RPUSH empty \"\"");
+        ask(&format!("RPUSH {long_key} {}", "e".repeat(12_000)));
+        ask(&format!("HSET {long_key}h {number} \"\""));
+        ask(&format!("RPUSH large {}", "e".repeat(60_000)));
+        ask(&format!("LMOVE large {long_key}moved LEFT RIGHT"));
+        ask(&format!("SET s{number} \"\""));
+        ask(&format!("INCR n{number}"));
+    }
+}
