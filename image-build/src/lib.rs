@@ -10,6 +10,7 @@ pub mod cli;
 pub mod cluster;
 pub mod command_line;
 mod core_library;
+pub mod disk_image;
 pub mod doctor;
 pub mod fault;
 pub mod guest;

@@ -1,4 +1,4 @@
-//! The images by name: memory, size budget, ports and settings of each, from `images.toml`.
+//! The images by name: memory, disk, size budget, ports and settings of each, from `images.toml`.
 //!
 //! How images form an application is not here but in `cluster::application`.
 
@@ -16,6 +16,8 @@ use crate::workspace::Workspace;
 pub struct Image {
     /// Memory that it gets when it runs alone.
     pub memory_mib: u32,
+    /// Size of the disk that is made when it is to keep its data; none when it has none to keep.
+    pub disk_mib: Option<u32>,
     /// Most KiB that its file may have.
     pub size_kib_max: u64,
     /// Ports that people reach it on.
@@ -60,6 +62,7 @@ impl Default for Image {
     fn default() -> Self {
         Self {
             memory_mib: MEMORY_MIB_DEFAULT,
+            disk_mib: None,
             size_kib_max: u64::MAX,
             ports: Vec::new(),
             environment: BTreeMap::new(),

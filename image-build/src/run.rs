@@ -22,6 +22,7 @@ use signal_hook::iterator::Signals;
 use crate::accelerator::{self, Choice};
 use crate::cluster::machine::Platform;
 use crate::command_line::CommandLine;
+use crate::disk_image::DiskImage;
 use crate::fault::Watch;
 use crate::guest::{Guest, Verdict};
 use crate::manifest;
@@ -46,6 +47,8 @@ pub const SETTINGS: [&str; 14] = [
     "GATEWAY",
     "DNS",
 ];
+/// The variable that names the guest's disk. A process has its data in the file that it names.
+const DATA: &str = "DATA";
 /// How long a guest that has reported a fault may take to end itself.
 const FAULT_GRACE: Duration = Duration::from_secs(2);
 /// How often the state of QEMU is looked at while the serial line is silent.
@@ -64,6 +67,9 @@ pub struct Options {
     /// What runs the guest's instructions [env: ACCEL]
     #[arg(long, value_enum)]
     pub accel: Option<Choice>,
+    /// The file that is the guest's disk, made when it is not there [env: DATA]
+    #[arg(long, value_name = "FILE")]
+    pub data: Option<PathBuf>,
     /// Memory of the guest in MiB
     #[arg(long, value_name = "MIB")]
     pub memory: Option<u32>,
@@ -78,7 +84,10 @@ pub struct Options {
 /// When it cannot be started; a guest that fails is an exit status and not an error.
 pub fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
     packages::ensure_qemu()?;
-    let launch = launch(workspace, options)?;
+    let mut launch = launch(workspace, options)?;
+    let disk = disk(workspace, options, &launch.name)?;
+    let _lock = disk.as_ref().map(DiskImage::claim).transpose()?;
+    launch.disks.extend(disk.map(|disk| disk.path));
     let platform = Platform { machine: launch.machine, accelerator: launch.accelerator };
     eprintln!("{} on {}", launch.name, platform.label());
     for line in addresses(&launch.name, &launch.network, &manifest::read(workspace)?) {
@@ -103,6 +112,15 @@ fn launch(workspace: &Workspace, options: &Options) -> Result<Launch> {
         network: Network::User { forwards },
         ..Launch::new(name, image.path, machine, accelerator)
     })
+}
+
+/// Where the program is to keep its data, if that is said.
+fn disk(workspace: &Workspace, options: &Options, name: &str) -> Result<Option<DiskImage>> {
+    let variable = || env::var_os(DATA).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let Some(path) = options.data.clone().or_else(variable) else { return Ok(None) };
+    let size_mib = manifest::read(workspace)?.get(name).and_then(|image| image.disk_mib);
+    let size_mib = size_mib.with_context(|| format!("{name} keeps no data: leave {DATA} and --data out"))?;
+    Ok(Some(DiskImage { path: std::path::absolute(path)?, size_mib }))
 }
 
 /// An option of the command line, else the variable of that name, else the default. `cargo run` has no

@@ -11,7 +11,7 @@ use std::fmt;
 
 use serde::Deserialize;
 
-pub use values::{Condition, Memory, PortMapping};
+pub use values::{Condition, DiskSize, Memory, PortMapping};
 
 use locate::Locator;
 
@@ -19,6 +19,8 @@ use locate::Locator;
 pub const FILE_BYTES_MAX: usize = 64 * 1024;
 /// Most services of one application.
 pub const SERVICES_MAX: usize = 32;
+/// Most volumes of one service.
+pub const VOLUMES_MAX: usize = 1;
 /// Most instances of one service.
 pub const REPLICAS_MAX: u16 = 16;
 /// Longest time a service may be given to become healthy, in seconds.
@@ -36,9 +38,9 @@ pub struct Application {
     /// The networks that services may join.
     #[serde(default)]
     pub networks: BTreeMap<String, Network>,
-    /// Named volumes; reserved, nothing may be in it yet.
+    /// The volumes that services may keep data on.
     #[serde(default)]
-    volumes: BTreeMap<String, toml::Value>,
+    pub volumes: BTreeMap<String, Volume>,
     /// The services by name.
     #[serde(default)]
     pub services: BTreeMap<String, Service>,
@@ -49,6 +51,18 @@ pub struct Application {
 #[serde(deny_unknown_fields)]
 pub struct Network {
     /// What it is for, for people.
+    #[serde(default)]
+    pub description: String,
+}
+
+/// Data that outlive the machines when the user names a folder for them: a disk of each instance of the
+/// one service that has the volume.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Volume {
+    /// Size of a disk that is made.
+    pub size: DiskSize,
+    /// What is kept there, for people.
     #[serde(default)]
     pub description: String,
 }
@@ -88,9 +102,9 @@ pub struct Service {
     pub health: Health,
     /// What people are told as its address.
     pub endpoint: Option<Endpoint>,
-    /// Volumes; reserved, must be empty for now.
+    /// The volume that it keeps its data on, if any; a machine has one disk.
     #[serde(default)]
-    volumes: Vec<toml::Value>,
+    pub volumes: Vec<String>,
     /// Its line in the file: services that may start at the same time do so in this order.
     #[serde(skip)]
     pub line: usize,

@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use super::plan::{HOST_SEEN_BY_GUESTS, Instance, Plan};
+use super::plan::{Data, HOST_SEEN_BY_GUESTS, Instance, Plan};
 use super::ports::Ports;
 use super::template::Template;
 use crate::accelerator::Accelerator;
@@ -54,6 +54,9 @@ pub fn command(plan: &Plan, instance: &Instance, ports: &Ports) -> Result<Comman
     launch.memory_mib = instance.memory_mib;
     launch.command_line = CommandLine::from_environment(environment);
     launch.network = Network::User { forwards: forwards.collect() };
+    if let Data::OnDisk(image) = &instance.data {
+        launch.disks = vec![image.path.clone()];
+    }
     launch.command()
 }
 

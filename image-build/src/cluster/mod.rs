@@ -9,6 +9,7 @@
 //! starter has said so after everything was healthy.
 
 pub mod application;
+mod disks;
 mod down;
 pub mod event;
 pub mod identity;

@@ -1,9 +1,9 @@
 //! What `up`, `down`, `ps` and `logs` are told on the command line. Their work is elsewhere.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 
 use super::plan::Choices;
@@ -47,7 +47,7 @@ pub struct UpOptions {
     /// Keep results there instead of in the store; not available yet
     #[arg(long, value_name = "URL")]
     pub results: Option<String>,
-    /// Keep the store's data in this folder; not available yet
+    /// Keep the store's data in this folder [default: in its memory, with which they go]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// The description of the application [default: voting-app.toml of this workspace]
@@ -93,12 +93,6 @@ impl UpOptions {
         if self.net == Net::Tap {
             bail!("--net tap is not available yet: leave it out, and the user network is used");
         }
-        if let Some(folder) = &self.data {
-            bail!(
-                "--data {} is not available yet, the store keeps its data in memory: leave it out, or keep the data in a Redis with --redis URL",
-                folder.display()
-            );
-        }
         if let Some(url) = &self.results {
             bail!("--results {url} is not available yet, results are kept in the store: leave it out");
         }
@@ -107,8 +101,14 @@ impl UpOptions {
             publish: distinct("--publish", &self.publish)?,
             redis: self.redis.clone(),
             results: self.results.clone(),
+            data: self.data.as_deref().map(absolute).transpose()?,
         })
     }
+}
+
+/// The supervisor and QEMU need not run where the option was given.
+fn absolute(folder: &Path) -> Result<PathBuf> {
+    std::path::absolute(folder).with_context(|| format!("--data {:?}: name a folder", folder.display()))
 }
 
 fn distinct(option: &str, pairs: &[(String, u16)]) -> Result<BTreeMap<String, u16>> {
@@ -129,10 +129,8 @@ mod tests {
     fn what_is_not_possible_yet_is_refused_with_the_way_out() {
         let refusal = |options: UpOptions| options.choices().expect_err("refused").to_string();
         assert!(refusal(UpOptions { net: Net::Tap, ..UpOptions::default() }).contains("leave it out"));
-        let data = Some(PathBuf::from("/data"));
-        assert!(
-            refusal(UpOptions { data, ..UpOptions::default() }).starts_with("--data /data is not available")
-        );
+        let data = Some(PathBuf::new());
+        assert!(refusal(UpOptions { data, ..UpOptions::default() }).contains("name a folder"));
         let results = Some("postgres://h/d".to_owned());
         assert!(refusal(UpOptions { results, ..UpOptions::default() }).contains("not available yet"));
         let twice = vec![("vote".to_owned(), 2), ("vote".to_owned(), 3)];

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::application::{Application, Condition, Service};
 use super::machine::Platform;
+use crate::disk_image::DiskImage;
 
 /// Where guests find the host in QEMU's user network.
 pub const HOST_SEEN_BY_GUESTS: &str = "10.0.2.2";
@@ -27,6 +28,8 @@ pub struct Choices {
     pub redis: Option<String>,
     /// Where results are kept instead of the store.
     pub results: Option<String>,
+    /// The folder that volumes are kept in; without one, data go with their machines.
+    pub data: Option<PathBuf>,
 }
 
 /// An application ready to be started. Two equal plans give the same running application.
@@ -66,6 +69,8 @@ pub struct Instance {
     pub image: String,
     /// Its memory, in MiB.
     pub memory_mib: u32,
+    /// Where its data are.
+    pub data: Data,
     /// Its settings, with references to services still in them.
     pub environment: BTreeMap<String, String>,
     /// Its ports.
@@ -76,6 +81,17 @@ pub struct Instance {
     pub endpoint: (String, u16),
     /// What has to be there before it starts.
     pub depends_on: BTreeMap<String, Condition>,
+}
+
+/// Where an instance has the data that it is to keep.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Data {
+    /// It keeps none.
+    None,
+    /// In its memory, with which they go.
+    InMemory,
+    /// On its disk.
+    OnDisk(DiskImage),
 }
 
 /// A port of a guest and where the host gives access to it.
@@ -153,6 +169,11 @@ pub enum PlanError {
         /// The setting that it would fill.
         setting: &'static str,
     },
+    /// `--data` where nothing has a volume.
+    NothingToKeep {
+        /// Whether `--redis` has taken the store out.
+        is_replaced: bool,
+    },
     /// A service that `--redis` replaces is still needed for something else.
     StillNeeded {
         /// The service to be replaced.
@@ -182,6 +203,12 @@ impl fmt::Display for PlanError {
             Self::NobodyTakes { option, setting } => {
                 write!(f, "{option}: no service takes {setting}: name it in its `environment`")
             }
+            Self::NothingToKeep { is_replaced: true } => {
+                f.write_str("--data is for the store, which --redis replaces: leave one of them out")
+            }
+            Self::NothingToKeep { is_replaced: false } => {
+                f.write_str("--data: no service has a volume: give one `volumes` in the file")
+            }
             Self::StillNeeded { service, by, setting } => {
                 write!(f, "--redis would replace {service}, but {setting} of {by} needs it: change it too")
             }
@@ -210,7 +237,14 @@ impl Draft {
         let mut instances = Vec::new();
         for name in start_order(&application) {
             let service = &application.services[name];
-            instances.extend((0..service.replicas).map(|index| instance(name, service, index)));
+            instances.extend((0..service.replicas).map(|index| {
+                let mut instance = instance(name, service, index);
+                instance.data = data(&application, service, &instance.name, choices);
+                instance
+            }));
+        }
+        if choices.data.is_some() && instances.iter().all(|instance| instance.data == Data::None) {
+            return Err(PlanError::NothingToKeep { is_replaced: choices.redis.is_some() });
         }
         Ok(Self { application: application.name, instances })
     }
@@ -252,6 +286,18 @@ fn start_order(application: &Application) -> Vec<&str> {
     order
 }
 
+fn data(application: &Application, service: &Service, instance: &str, choices: &Choices) -> Data {
+    let volume = service.volumes.first().and_then(|name| application.volumes.get(name));
+    match (volume, &choices.data) {
+        (None, _) => Data::None,
+        (Some(_), None) => Data::InMemory,
+        (Some(volume), Some(folder)) => {
+            let path = folder.join(format!("{instance}.img"));
+            Data::OnDisk(DiskImage { path, size_mib: volume.size.mib })
+        }
+    }
+}
+
 fn instance(service_name: &str, service: &Service, index: u16) -> Instance {
     let name = format!("{service_name}-{}", index + 1);
     let mut environment: BTreeMap<String, String> =
@@ -272,6 +318,7 @@ fn instance(service_name: &str, service: &Service, index: u16) -> Instance {
         index,
         image: service.image.clone(),
         memory_mib: service.memory.mib,
+        data: Data::None,
         environment,
         ports,
         health: HealthCheck {
@@ -369,6 +416,22 @@ pub(crate) mod tests {
             assert_eq!(instance.environment["REDIS_URL"], "redis://10.0.2.2:7000");
             assert!(!instance.depends_on.contains_key("store"));
         }
+    }
+
+    #[test]
+    fn the_store_s_data_are_kept_where_it_is_said() {
+        let data = |plan: &Draft, name: &str| {
+            plan.instances.iter().find(|instance| instance.name == name).expect(name).data.clone()
+        };
+        let volatile = plan(&Choices::default()).expect("a plan");
+        assert_eq!((data(&volatile, "store-1"), data(&volatile, "vote-1")), (Data::InMemory, Data::None));
+        let folder = Some(PathBuf::from("/d"));
+        let kept = plan(&Choices { data: folder.clone(), ..Choices::default() }).expect("a plan");
+        let image = DiskImage { path: "/d/store-1.img".into(), size_mib: 128 };
+        assert_eq!((data(&kept, "store-1"), data(&kept, "worker-1")), (Data::OnDisk(image), Data::None));
+        let redis = Some("redis://localhost:7000".to_owned());
+        let error = plan(&Choices { data: folder, redis, ..Choices::default() }).expect_err("no store");
+        assert!(error.to_string().contains("which --redis replaces: leave one of them out"), "{error}");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::identity::Identity;
 use super::plan::Plan;
 
 /// Version of the state file; another one is not understood.
-const STATE_VERSION: u32 = 1;
+const STATE_VERSION: u32 = 2;
 /// Longest state file that is read, in bytes.
 const STATE_BYTES_MAX: u64 = 1024 * 1024;
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::plan::Data;
 use super::run_dir::State;
 use super::style::Style;
 
@@ -29,6 +30,17 @@ pub fn summary(state: &State, after_ms: Option<u64>, style: Style) -> String {
         let shown = if instance.published { style.bold(endpoint) } else { style.dim(endpoint) };
         let _ = writeln!(text, "{shown}");
     }
+    for planned in &plan.instances {
+        let name = &planned.name;
+        let _ = match &planned.data {
+            Data::None => Ok(()),
+            Data::InMemory => writeln!(
+                text,
+                "\n{name} has its data in memory: they go with `cargo down`. `cargo up --data DIR` keeps them."
+            ),
+            Data::OnDisk(image) => writeln!(text, "\n{name} keeps its data in {}", image.path.display()),
+        };
+    }
     text
 }
 
@@ -42,6 +54,7 @@ mod tests {
     use crate::cluster::identity::Identity;
     use crate::cluster::plan::tests::one_service;
     use crate::cluster::run_dir::{HealthAddress, InstanceState};
+    use crate::disk_image::DiskImage;
 
     #[test]
     fn times_memory_addresses_and_emulation_are_told() {
@@ -63,6 +76,13 @@ mod tests {
         assert_eq!(text.lines().nth(1), Some(headline));
         let row = "  web-1  healthy in  1.25 s    16 MiB  http://127.0.0.1:8080";
         assert_eq!(text.lines().nth(3), Some(row));
+        state.plan.instances[0].data = Data::InMemory;
+        let text = summary(&state, None, Style::Plain);
+        assert!(text.contains("web-1 has its data in memory: they go with `cargo down`."), "{text}");
+        let image = DiskImage { path: "/d/web-1.img".into(), size_mib: 8 };
+        state.plan.instances[0].data = Data::OnDisk(image);
+        let text = summary(&state, None, Style::Plain);
+        assert!(text.ends_with("\nweb-1 keeps its data in /d/web-1.img\n"), "{text}");
         assert!(summary(&state, Some(1), Style::Coloured).contains("\u{1b}[1mhttp://"));
     }
 }

@@ -15,7 +15,8 @@ use super::plan::{Instance, Plan};
 use super::ports::Ports;
 use super::run_dir::{Lock, RunDir};
 use super::supervisor::{Connections, Message, run};
-use super::{down, machine};
+use super::{disks, down, machine};
+use crate::disk_image::DiskLock;
 use crate::process;
 
 /// How often the lock is tried for.
@@ -42,20 +43,22 @@ pub fn supervise() -> Result<()> {
     watch_signals(outbox.clone())?;
     watch_starter(outbox.clone());
     let mut tell = tell;
-    match prepare(run_dir) {
+    match prepare(run_dir, &plan) {
         Err(error) => tell(Event::Failed { message: format!("{error:#}"), log: Vec::new() }),
-        Ok((run_dir, _lock)) => {
+        Ok((run_dir, _locks)) => {
             run(&run_dir, plan, Connections { command: &command, inbox, outbox, tell: &mut tell });
         }
     }
     Ok(())
 }
 
-fn prepare(path: std::path::PathBuf) -> Result<(RunDir, Lock)> {
+/// The folder to run in, and what nobody else may use until everything is stopped.
+fn prepare(path: std::path::PathBuf, plan: &Plan) -> Result<(RunDir, (Lock, Vec<DiskLock>))> {
     let run_dir = RunDir::open(path)?;
     let lock = lock(&run_dir)?;
     down::clear_left_overs(&run_dir)?;
-    Ok((run_dir, lock))
+    let disks = disks::claim(&plan.instances)?;
+    Ok((run_dir, (lock, disks)))
 }
 
 /// Takes the lock. Other commands hold it for a moment, just to look whether it is free.

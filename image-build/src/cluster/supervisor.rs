@@ -22,8 +22,8 @@ use super::run_dir::{RunDir, State};
 use crate::backlog;
 use instance::Running;
 
-/// How long machines are given to end when asked to, before they are ended.
-const STOP_GRACE: Duration = Duration::from_secs(2);
+/// How long machines are given to end when asked to, before they are ended: QEMU flushes their disks.
+const STOP_GRACE: Duration = Duration::from_secs(5);
 /// What QEMU says when it is asked to end; nothing that explains a failure.
 const TERMINATING: &str = "terminating on signal";
 /// How many of a failed instance's last lines are shown.

@@ -15,6 +15,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use anyhow::{Context, Result, bail};
 
 use super::application::{Application, FILE_BYTES_MAX};
+use super::disks;
 use super::interrupt::Interrupts;
 use super::machine::Platform;
 use super::options::UpOptions;
@@ -40,9 +41,11 @@ const REDIS_TIMEOUT: Duration = Duration::from_secs(2);
 pub fn up(workspace: &Workspace, run_dir: &RunDir, options: &UpOptions) -> Result<ExitCode> {
     let interrupts = Interrupts::catch()?;
     let draft = Draft::new(read_application(workspace, options)?, &options.choices()?)?;
-    // A port that is taken is found before minutes go into a build. Ours may be taken by what is up.
+    // A port or a disk that is taken is found before minutes go into a build. Ours may be taken by what
+    // is up.
     if run_dir.try_lock()?.is_some() {
         Ports::reserve(&draft.instances)?;
+        disks::claim(&draft.instances)?;
     }
     if let Some(url) = &options.redis {
         check_redis(url)?;

@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use super::{Application, HEALTH_TIMEOUT_S_MAX, REPLICAS_MAX, RESERVED_SETTINGS, SERVICES_MAX, Service};
+use super::{
+    Application, HEALTH_TIMEOUT_S_MAX, REPLICAS_MAX, RESERVED_SETTINGS, SERVICES_MAX, Service, VOLUMES_MAX,
+};
 use crate::cluster::template::Template;
 
 /// Longest name of a service or network, in bytes.
@@ -41,18 +43,19 @@ impl Application {
             self.check_settings(name, service)?;
         }
         self.check_host_ports()?;
+        self.check_volumes()?;
         self.check_order()
     }
 
     fn check_shape(&self) -> Checked {
-        if let Some(volume) = self.volumes.keys().next() {
-            return Err(fault(&["volumes", volume], "volumes cannot be used yet: remove it"));
-        }
         if self.services.is_empty() || self.services.len() > SERVICES_MAX {
             return Err(fault(&["services"], format!("describe 1 to {SERVICES_MAX} services")));
         }
         if let Some(network) = self.networks.keys().find(|name| !is_name(name)) {
             return Err(fault(&["networks", network], name_rule("a network", network)));
+        }
+        if let Some(volume) = self.volumes.keys().find(|name| !is_name(name)) {
+            return Err(fault(&["volumes", volume], name_rule("a volume", volume)));
         }
         Ok(())
     }
@@ -130,6 +133,23 @@ impl Application {
         Ok(())
     }
 
+    /// Each volume is there, and the disk of one service.
+    fn check_volumes(&self) -> Checked {
+        let mut taken: BTreeMap<&str, &str> = BTreeMap::new();
+        for (name, service) in &self.services {
+            for volume in &service.volumes {
+                let fail = |message| Err(fault(&["services", name, "volumes"], message));
+                if !self.volumes.contains_key(volume) {
+                    return fail(format!("there is no volume {volume:?}: {}", known(&self.volumes)));
+                }
+                if let Some(other) = taken.insert(volume, name) {
+                    return fail(format!("{volume} is the disk of {other} already: give it one of its own"));
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn check_order(&self) -> Checked {
         let mut done: Vec<&str> = Vec::new();
         loop {
@@ -188,8 +208,8 @@ impl Service {
         if self.replicas == 0 || self.replicas > self.replicas_max {
             return fail("replicas", number_rule(self.replicas, self.replicas_max));
         }
-        if !self.volumes.is_empty() {
-            return fail("volumes", "volumes cannot be used yet: remove it".to_owned());
+        if self.volumes.len() > VOLUMES_MAX {
+            return fail("volumes", format!("a machine has {VOLUMES_MAX} disk: name one volume"));
         }
         self.check_guest_ports(name)?;
         self.check_health(name)

@@ -135,9 +135,30 @@ fn a_circle_of_dependencies_is_spelled_out() {
 }
 
 #[test]
-fn volumes_are_refused_for_now() {
-    let error = refusal("[networks]", "[volumes.data]\n[networks]");
-    assert!(error.contains("volumes.data: volumes cannot be used yet"), "{error}");
-    let error = refusal("image = \"web\"", "image = \"web\"\nvolumes = [\"data:/data\"]");
-    assert!(error.contains("services.web.volumes: volumes cannot be used yet"), "{error}");
+fn a_volume_is_the_disk_of_one_service() {
+    let with = |volumes: &str| {
+        let store = format!("image = \"store-service\"\nvolumes = {volumes}");
+        GOOD.replacen("[networks]", "[volumes.data]\nsize = \"1GiB\"\n[networks]", 1).replacen(
+            "image = \"store-service\"",
+            &store,
+            1,
+        )
+    };
+    let application = Application::parse("a.toml", &with("[\"data\"]"), &IMAGES).expect("good");
+    assert_eq!(application.volumes["data"].size.mib, 1024);
+    assert_eq!(application.services["store"].volumes, ["data"]);
+    let both = with("[\"data\"]").replacen("image = \"web\"", "image = \"web\"\nvolumes = [\"data\"]", 1);
+    let cases = [
+        (with("[\"date\"]"), "services.store.volumes: there is no volume \"date\": there are data"),
+        (with("[\"data\", \"data\"]"), "services.store.volumes: a machine has 1 disk"),
+        (both, "services.web.volumes: data is the disk of store already"),
+        (
+            with("[\"data\"]").replacen("1GiB\"\n", "4MiB\"\n", 1),
+            "volumes.data.size: \"4MiB\" is no disk size",
+        ),
+    ];
+    for (text, expected) in cases {
+        let error = Application::parse("a.toml", &text, &IMAGES).expect_err(expected).to_string();
+        assert!(error.contains(expected), "{error}");
+    }
 }

@@ -1,4 +1,4 @@
-//! Single values of a description: memory sizes, port mappings, conditions. Each is checked as it is
+//! Single values of a description: sizes, port mappings, conditions. Each is checked as it is
 //! read, so that the error carries its place in the file.
 
 use std::fmt;
@@ -6,11 +6,19 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Deserializer, de};
 
+use crate::disk_image::{SIZE_MIB_MAX, SIZE_MIB_MIN};
 use crate::qemu::{MEMORY_MIB_MAX, MEMORY_MIB_MIN};
 
 /// Memory of an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {
+    /// In MiB.
+    pub mib: u32,
+}
+
+/// Size of a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiskSize {
     /// In MiB.
     pub mib: u32,
 }
@@ -36,15 +44,11 @@ pub enum Condition {
     Healthy,
 }
 
-impl Memory {
-    fn parse(text: &str) -> Option<Self> {
-        let (number, unit_mib) = text
-            .strip_suffix("MiB")
-            .map(|n| (n, 1))
-            .or_else(|| text.strip_suffix("GiB").map(|n| (n, 1024)))?;
-        let mib = number.trim_end().parse::<u32>().ok()?.checked_mul(unit_mib)?;
-        (MEMORY_MIB_MIN..=MEMORY_MIB_MAX).contains(&mib).then_some(Self { mib })
-    }
+/// A size in MiB.
+fn size_mib(text: &str) -> Option<u32> {
+    let (number, unit_mib) =
+        text.strip_suffix("MiB").map(|n| (n, 1)).or_else(|| text.strip_suffix("GiB").map(|n| (n, 1024)))?;
+    number.trim_end().parse::<u32>().ok()?.checked_mul(unit_mib)
 }
 
 impl PortMapping {
@@ -70,9 +74,22 @@ impl fmt::Display for PortMapping {
 impl<'de> Deserialize<'de> for Memory {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| {
+        let mib = size_mib(&text).filter(|mib| (MEMORY_MIB_MIN..=MEMORY_MIB_MAX).contains(mib));
+        mib.map(|mib| Self { mib }).ok_or_else(|| {
             de::Error::custom(format!(
                 "{text:?} is no memory size: give {MEMORY_MIB_MIN}MiB to {MEMORY_MIB_MAX}MiB, such as \"32MiB\""
+            ))
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for DiskSize {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let mib = size_mib(&text).filter(|mib| (SIZE_MIB_MIN..=SIZE_MIB_MAX).contains(mib));
+        mib.map(|mib| Self { mib }).ok_or_else(|| {
+            de::Error::custom(format!(
+                "{text:?} is no disk size: give {SIZE_MIB_MIN}MiB to {SIZE_MIB_MAX}MiB, such as \"128MiB\""
             ))
         })
     }
