@@ -7,3 +7,4 @@
 pub mod application;
 pub mod client;
 pub mod command;
+pub mod running;
