@@ -91,7 +91,7 @@ impl<D: Device> SmoltcpNetwork<D> {
                     continue;
                 }
                 Progress::Done(index) => {
-                    self.pool.begin(index, dial.service, Origin::Peer(dial.peer));
+                    self.pool.begin(index, dial.service, Origin::Peer(dial.peer), now);
                 }
                 Progress::Failed(reason) => {
                     events.push(Event::Unreachable { service: dial.service, peer: dial.peer, reason });

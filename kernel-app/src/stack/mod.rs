@@ -60,6 +60,11 @@ pub const EGRESS_ROUNDS_MAX: usize = 8;
 /// How long after the last packet the sockets are asked for their next timer. Asking costs as much as a
 /// request, and packets come sooner than timers; those are late by this much at most.
 pub const TIMERS_ASKED_AFTER: Duration = Duration::from_millis(10);
+/// How long a handshake may take from the SYN on, the client's repeated tries included.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The part of the sockets that unfinished handshakes keep when new ones need them; beyond it, the oldest
+/// go first, before any connection.
+pub const HANDSHAKES_KEPT_DIVISOR: usize = 4;
 /// How long a connection whose service has ended it may take to close before it is reset.
 pub const LINGER: Duration = Duration::from_secs(2);
 /// How long the other side of an open connection may be silent, probes and all, before it counts as lost.
@@ -164,11 +169,11 @@ impl<D: Device> SmoltcpNetwork<D> {
             packets += 1;
             // One packet takes at most one listening socket, so checking once a backlog is enough.
             if packets % BACKLOG == 0 {
-                self.pool.replace_taken_listeners(&mut self.sockets);
+                self.pool.replace_taken_listeners(now, &mut self.sockets);
             }
         }
         if packets > 0 {
-            self.pool.replace_taken_listeners(&mut self.sockets);
+            self.pool.replace_taken_listeners(now, &mut self.sockets);
         }
         packets > 0
     }
@@ -252,7 +257,7 @@ impl<D: Device> SmoltcpNetwork<D> {
             .interface
             .poll_at(stack_time(now), &self.sockets)
             .map(|due| Instant::from_micros(u64::try_from(due.total_micros()).unwrap_or(0)).max(now));
-        [sockets, self.pool.earliest_linger(), self.dials.earliest_deadline()].into_iter().flatten().min()
+        [sockets, self.pool.earliest_deadline(), self.dials.earliest_deadline()].into_iter().flatten().min()
     }
 }
 

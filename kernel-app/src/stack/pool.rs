@@ -7,11 +7,11 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use smoltcp::iface::{SocketHandle, SocketSet};
-use smoltcp::socket::tcp;
+use smoltcp::socket::{Socket, tcp};
 
 use super::{
-    BACKLOG, DIAL_SOCKETS, IDLE_KEEP_ALIVE, RECEIVE_BYTES, RESPONSE_TIMEOUT, SEND_BYTES, SPARE_SOCKETS_KEPT,
-    TRIM_INTERVAL, stack_duration,
+    BACKLOG, DIAL_SOCKETS, HANDSHAKE_TIMEOUT, HANDSHAKES_KEPT_DIVISOR, IDLE_KEEP_ALIVE, RECEIVE_BYTES,
+    RESPONSE_TIMEOUT, SEND_BYTES, SPARE_SOCKETS_KEPT, TRIM_INTERVAL, stack_duration,
 };
 use crate::connections::{CONNECTIONS_MAX, ConnectionId};
 use crate::network::ListenError;
@@ -27,15 +27,16 @@ pub(super) enum Role {
     Spare,
     /// Waits for a SYN.
     Listening,
-    /// Received a SYN, or sent one that was answered; enters the table once the handshake is done.
-    Opening { service: usize, origin: Origin },
+    /// Received a SYN, or sent one that was answered; enters the table once the handshake is done, and is
+    /// given up at the deadline.
+    Opening { service: usize, origin: Origin, deadline: Instant },
     /// Sent a SYN; a dial watches over it.
     Dialing,
     /// Carries a connection of the table.
     Open(ConnectionId),
     /// Carries a connection whose service has ended it; reset at the deadline.
     Closing(ConnectionId, Instant),
-    /// Over; free after the next egress has sent its last ACK or reset.
+    /// Over; free after the next egress has sent its last ACK or reset, if it has one to send.
     Finished,
 }
 
@@ -100,8 +101,10 @@ impl Pool {
         Ok(())
     }
 
-    /// Replaces listening sockets that have received a SYN.
-    pub fn replace_taken_listeners(&mut self, sockets: &mut SocketSet<'static>) {
+    /// Replaces listening sockets that have received a SYN; if there are no more, by those of handshakes
+    /// that are under way for longest.
+    pub fn replace_taken_listeners(&mut self, now: Instant, sockets: &mut SocketSet<'static>) {
+        let deadline = now + HANDSHAKE_TIMEOUT;
         for port in 0..self.ports.len() {
             let Self { members, in_use, .. } = self;
             let Port { service, origin, .. } = self.ports[port];
@@ -109,11 +112,39 @@ impl Pool {
                 let member = &mut members[*index];
                 let waits = sockets.get::<tcp::Socket>(member.handle).state() == tcp::State::Listen;
                 if !waits {
-                    member.role = Role::Opening { service, origin };
+                    member.role = Role::Opening { service, origin, deadline };
                     in_use.push(*index);
                 }
                 waits
             });
+            self.fill_backlog(port, sockets);
+        }
+        if self.shortage() > 0 {
+            self.give_up_handshakes(self.shortage(), self.sockets_max / HANDSHAKES_KEPT_DIVISOR, sockets);
+        }
+    }
+
+    /// Gives up to `count` sockets of unfinished handshakes back, the oldest first, as long as more than
+    /// `kept` are under way. Says nothing to the other side: its address may be forged.
+    pub fn give_up_handshakes(&mut self, count: usize, kept: usize, sockets: &mut SocketSet<'static>) {
+        let Self { members, in_use, spare, .. } = self;
+        let unfinished = in_use.iter().filter(|index| is_unfinished(&members[**index], sockets)).count();
+        let mut left = count.min(unfinished.saturating_sub(kept));
+        if left == 0 {
+            return;
+        }
+        // Those in use are in the order of their SYNs.
+        in_use.retain(|index| {
+            let member = &mut members[*index];
+            let stays = left == 0 || !is_unfinished(member, sockets);
+            if !stays {
+                left -= 1;
+                abandon(member, sockets);
+                spare.push(*index);
+            }
+            stays
+        });
+        for port in 0..self.ports.len() {
             self.fill_backlog(port, sockets);
         }
     }
@@ -173,8 +204,8 @@ impl Pool {
     }
 
     /// Notes that a dial's socket has been answered.
-    pub fn begin(&mut self, index: usize, service: usize, origin: Origin) {
-        self.members[index].role = Role::Opening { service, origin };
+    pub fn begin(&mut self, index: usize, service: usize, origin: Origin, now: Instant) {
+        self.members[index].role = Role::Opening { service, origin, deadline: now + HANDSHAKE_TIMEOUT };
         self.in_use.push(index);
     }
 
@@ -233,19 +264,35 @@ impl Pool {
         }
     }
 
-    /// When the first closing connection has taken too long.
-    pub fn earliest_linger(&self) -> Option<Instant> {
+    /// When the first connection has taken too long to open or to close.
+    pub fn earliest_deadline(&self) -> Option<Instant> {
         let deadline = |index: &usize| match self.members[*index].role {
-            Role::Closing(_, deadline) => Some(deadline),
+            Role::Opening { deadline, .. } | Role::Closing(_, deadline) => Some(deadline),
             _ => None,
         };
         self.in_use.iter().filter_map(deadline).min()
     }
 }
 
+fn is_unfinished(member: &Member, sockets: &SocketSet<'_>) -> bool {
+    matches!(member.role, Role::Opening { .. })
+        && sockets.get::<tcp::Socket>(member.handle).state() == tcp::State::SynReceived
+}
+
+/// Ends a handshake without a word. The socket takes another place in the set, because to its old one
+/// sticks that the other side's hardware address is awaited, for up to a second.
+fn abandon(member: &mut Member, sockets: &mut SocketSet<'static>) {
+    if let Socket::Tcp(mut socket) = sockets.remove(member.handle) {
+        socket.abort();
+        forget(&mut socket);
+        member.handle = sockets.add(socket);
+    }
+    member.role = Role::Spare;
+}
+
 /// Makes a socket that is over ready for another use. From TIME-WAIT too: 10 s of it would empty the pool
 /// at a few hundred connections a second. Not by `abort`, which would send a reset to the old peer.
-fn forget(socket: &mut tcp::Socket<'_>) {
+pub(super) fn forget(socket: &mut tcp::Socket<'_>) {
     // A socket in one of these two states can always listen, on any port but 0.
     debug_assert!(!socket.is_open(), "only sockets that are over are finished");
     if socket.listen(1).is_ok() {

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use smoltcp::phy::Device;
 use smoltcp::socket::tcp;
 
-use super::pool::{Member, Role};
+use super::pool::{Member, Role, forget};
 use super::{EGRESS_ROUNDS_MAX, LINGER, SEGMENT_BYTES, SmoltcpNetwork};
 use crate::connections::{ConnectionId, Connections, Ending};
 use crate::network::Event;
@@ -20,8 +20,8 @@ impl<D: Device> SmoltcpNetwork<D> {
         for position in 0..self.pool.in_use.len() {
             let index = self.pool.in_use[position];
             match self.pool.members[index].role {
-                Role::Opening { service, origin } => {
-                    self.scan_opening(index, service, origin, connections, events);
+                Role::Opening { service, origin, deadline } => {
+                    self.scan_opening(index, (service, origin), now >= deadline, connections, events);
                 }
                 Role::Open(id) => self.scan_open(index, id, connections, events),
                 Role::Closing(id, deadline) => self.scan_closing(index, id, deadline, now, events),
@@ -32,7 +32,7 @@ impl<D: Device> SmoltcpNetwork<D> {
     }
 
     /// Ends connections until there will be as many free sockets as backlogs lack: first those that are
-    /// over but for the client's own end, then those that are missed least.
+    /// over but for the client's own end, then those that are missed least, then any unfinished handshake.
     fn make_room(&mut self, connections: &mut Connections) {
         let mut wanted = self.pool.shortage();
         for &index in &self.pool.in_use {
@@ -47,22 +47,31 @@ impl<D: Device> SmoltcpNetwork<D> {
                 wanted -= 1;
             }
         }
-        for _ in 0..wanted {
-            let Some(id) = connections.longest_idle() else { return };
+        while wanted > 0 {
+            let Some(id) = connections.longest_idle() else {
+                return self.pool.give_up_handshakes(wanted, 0, &mut self.sockets);
+            };
             connections.abort(id);
+            wanted -= 1;
         }
     }
 
     fn scan_opening(
         &mut self,
         index: usize,
-        service: usize,
-        origin: Origin,
+        (service, origin): (usize, Origin),
+        is_overdue: bool,
         connections: &mut Connections,
         events: &mut Vec<Event>,
     ) {
         let socket = self.sockets.get_mut::<tcp::Socket>(self.pool.members[index].handle);
         match socket.state() {
+            tcp::State::SynReceived if is_overdue => {
+                // Without a reset: the address may be forged.
+                socket.abort();
+                forget(socket);
+                return self.pool.finish(index);
+            }
             tcp::State::SynReceived => return,
             // A reset during the handshake sends the socket back to where it was.
             tcp::State::Listen => {

@@ -72,7 +72,7 @@ impl Case {
 
     /// The responses, in order.
     pub fn expected(&self) -> Vec<&Expected> {
-        let expected = |step| if let &Step::Await(ref expected) = step { Some(expected) } else { None };
+        let expected = |step| if let Step::Await(expected) = step { Some(expected) } else { None };
         self.steps.iter().filter_map(expected).collect()
     }
 
