@@ -41,7 +41,7 @@ pub unsafe fn run(name: &'static str, program: Program, environment: *const *con
     let network = open_network(&settings, heap_bytes, &mut entropy, &clock);
     let services = program(&settings).unwrap_or_else(|error| stop(error));
     let mut runtime = Runtime::new(network, services).unwrap_or_else(|error| stop(error));
-    runtime.watch_memory(sockets_max(heap_bytes), allocator::is_short);
+    runtime.watch_memory(sockets_max(heap_bytes), allocator::is_short, allocator::usage);
     runtime.start(clock.now(), clock.unix_time(), &mut entropy).unwrap_or_else(|error| stop(error));
     log::info!(
         "{name} {} is up {} ms after power-on",

@@ -71,8 +71,11 @@ impl Case {
     }
 
     /// The responses, in order.
-    pub fn expected(&self) -> Vec<&Expected> {
-        let expected = |step| if let Step::Await(expected) = step { Some(expected) } else { None };
+    pub fn expected<'a>(&'a self) -> Vec<&'a Expected> {
+        let expected = |step: &'a Step| match step {
+            Step::Await(expected) => Some(expected),
+            Step::Send(_) | Step::End => None,
+        };
         self.steps.iter().filter_map(expected).collect()
     }
 

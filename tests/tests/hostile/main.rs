@@ -4,4 +4,5 @@
 
 mod raw;
 mod simulated;
+mod sockets;
 mod uptime;

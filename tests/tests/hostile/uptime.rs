@@ -45,7 +45,9 @@ fn the_application_runs_for_a_day() {
         ("vote", VOTE, vote_service::program),
         ("result", RESULT, result_service::program),
     ];
-    nodes.map(|(name, address, program)| add(&mut simulation, name, address, program));
+    for (name, address, program) in nodes {
+        add(&mut simulation, name, address, program);
+    }
     let voter = simulation.add_client("voter", VOTER, (VOTE, 8080), 1).expect("starts");
     let watcher = simulation.add_client("watcher", WATCHER, (RESULT, 8081), 1).expect("starts");
     simulation.run_for(ANSWERED_WITHIN);
