@@ -8,8 +8,8 @@ mod eviction;
 use alloc::vec::Vec;
 
 use crate::service::Origin;
-pub use eviction::FRESH_MAX;
 use eviction::Memory;
+pub use eviction::{FRESH_MAX, HeapUsage};
 use wire::{Buffer, Instant};
 
 /// Most bytes that wait for a service on one connection; more stay in the socket.

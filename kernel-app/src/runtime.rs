@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use crate::connections::{ConnectionId, Connections};
+use crate::connections::{ConnectionId, Connections, HeapUsage};
 use crate::disk::Disk;
 use crate::entropy::Entropy;
 use crate::network::{Event, ListenError, Network};
@@ -166,8 +166,8 @@ impl<N: Network> Runtime<N> {
     }
 
     /// See [`Connections::watch_memory`].
-    pub fn watch_memory(&mut self, connections: usize, is_short: fn() -> bool) {
-        self.connections.watch_memory(connections, is_short);
+    pub fn watch_memory(&mut self, connections: usize, is_short: fn() -> bool, usage: fn() -> HeapUsage) {
+        self.connections.watch_memory(connections, is_short, usage);
     }
 
     /// The connection table as it is between turns.

@@ -7,3 +7,6 @@
 pub mod application;
 pub mod client;
 pub mod command;
+pub mod http;
+pub mod running;
+pub mod soak;

@@ -17,17 +17,27 @@ const MODEST_BYTES_MAX: usize = 4 * 1024;
 /// How often the log tells of ends for want of memory.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
+/// The memory of a node that has a heap of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeapUsage {
+    /// Bytes that are given out.
+    pub used_bytes: usize,
+    /// Bytes that are not.
+    pub free_bytes: usize,
+}
+
 /// Whether memory is short, and what was done about it.
 #[derive(Debug)]
 pub(super) struct Memory {
     is_short: fn() -> bool,
+    usage: Option<fn() -> HeapUsage>,
     log_at: Instant,
 }
 
 impl Default for Memory {
     /// More than can be used up.
     fn default() -> Self {
-        Self { is_short: || false, log_at: Instant::ZERO }
+        Self { is_short: || false, usage: None, log_at: Instant::ZERO }
     }
 }
 
@@ -56,9 +66,15 @@ impl Connections {
     /// Without this, by their limits alone.
     ///
     /// The table itself takes its memory for `connections` now, as it could not later.
-    pub fn watch_memory(&mut self, connections: usize, is_short: fn() -> bool) {
+    pub fn watch_memory(&mut self, connections: usize, is_short: fn() -> bool, usage: fn() -> HeapUsage) {
         self.slots.reserve_exact(connections.saturating_sub(self.slots.len()));
         self.memory.is_short = is_short;
+        self.memory.usage = Some(usage);
+    }
+
+    /// How much memory is in use, on a node with a heap of its own.
+    pub fn heap_usage(&self) -> Option<HeapUsage> {
+        self.memory.usage.map(|usage| usage())
     }
 
     /// Lets a connection stay when memory is short.
@@ -161,7 +177,7 @@ mod tests {
     fn table(connections: usize) -> (Connections, Vec<ConnectionId>) {
         let mut table = Connections::new();
         let ids = (0..connections).filter_map(|_| table.open(0, Origin::Accepted(0))).collect();
-        table.watch_memory(connections, || SHORT.get());
+        table.watch_memory(connections, || SHORT.get(), || HeapUsage { used_bytes: 1, free_bytes: 2 });
         (table, ids)
     }
 

@@ -12,6 +12,8 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering::Relaxed};
 
 use rlsf::Tlsf;
 
+use crate::connections::HeapUsage;
+
 /// Least memory that is taken from the kernel at once.
 const GROWTH_BYTES: usize = 256 * 1024;
 /// Room for the allocator's own words around a block that is larger than that.
@@ -40,6 +42,9 @@ const RESERVE_PIECE: Layout = Layout::new::<[u64; RESERVE_PIECE_BYTES / 8]>();
 
 struct Heap {
     blocks: UnsafeCell<Blocks>,
+    /// Bytes that the kernel gave, and bytes that the program has asked for and not given back.
+    total: AtomicUsize,
+    used: AtomicUsize,
     /// Null where a piece is in use, and before there are any.
     reserve: [AtomicPtr<u8>; RESERVE_PIECES_MAX],
     /// How many of the pieces there are when all is well.
@@ -75,7 +80,11 @@ impl Heap {
             return false;
         };
         // SAFETY: the kernel has just given this memory to us alone, and it is never given back.
-        !start.is_null() && unsafe { self.blocks().insert_free_block_ptr(block) }.is_some()
+        let added = !start.is_null() && unsafe { self.blocks().insert_free_block_ptr(block) }.is_some();
+        if added {
+            count(&self.total, 0, bytes);
+        }
+        added
     }
 
     /// Adds the reserve to what is free; whether there was anything of it.
@@ -120,12 +129,14 @@ unsafe impl GlobalAlloc for Heap {
         let grown = || self.grow(layout.size() + layout.align()).then(allocate).flatten();
         let reserved = || self.give_reserve().then(allocate).flatten();
         let block = allocate().or_else(grown).or_else(reserved);
+        count(&self.used, 0, if block.is_some() { layout.size() } else { 0 });
         block.map_or(core::ptr::null_mut(), NonNull::as_ptr)
     }
 
     #[inline(never)]
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         if let Some(pointer) = NonNull::new(pointer) {
+            count(&self.used, layout.size(), 0);
             // SAFETY: the caller gives a pointer of ours with the layout it was allocated with.
             unsafe { self.blocks().deallocate(pointer, layout.align()) }
         }
@@ -144,6 +155,9 @@ unsafe impl GlobalAlloc for Heap {
         let grown = || self.grow(new_size + layout.align()).then(reallocate).flatten();
         let reserved = || self.give_reserve().then(reallocate).flatten();
         let block = reallocate().or_else(grown).or_else(reserved);
+        if block.is_some() {
+            count(&self.used, layout.size(), new_size);
+        }
         block.map_or(core::ptr::null_mut(), NonNull::as_ptr)
     }
 }
@@ -151,6 +165,8 @@ unsafe impl GlobalAlloc for Heap {
 #[global_allocator]
 static HEAP: Heap = Heap {
     blocks: UnsafeCell::new(Blocks::new()),
+    total: AtomicUsize::new(0),
+    used: AtomicUsize::new(0),
     reserve: [const { AtomicPtr::new(core::ptr::null_mut()) }; RESERVE_PIECES_MAX],
     reserve_pieces: AtomicUsize::new(0),
     reserve_given: AtomicBool::new(false),
@@ -182,6 +198,18 @@ fn largest_block() -> usize {
         step /= 2;
     }
     found
+}
+
+/// Takes `gone` from a number and adds `come`. Not in one atomic step, which would cost more: the program is
+/// the only task.
+fn count(bytes: &AtomicUsize, gone: usize, come: usize) {
+    bytes.store(bytes.load(Relaxed).wrapping_sub(gone).wrapping_add(come), Relaxed);
+}
+
+/// How much of the heap is in use, without what the allocator itself takes for each block.
+pub fn usage() -> HeapUsage {
+    let used_bytes = HEAP.used.load(Relaxed);
+    HeapUsage { used_bytes, free_bytes: HEAP.total.load(Relaxed).saturating_sub(used_bytes) }
 }
 
 /// Whether only the reserve was left at some time, and is still not free again.

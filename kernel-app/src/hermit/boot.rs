@@ -51,7 +51,7 @@ pub unsafe fn run<const HAS_DISK: bool>(
     let network = open_network(card, &settings, heap_bytes, &mut entropy, &clock);
     let services = program(&settings).unwrap_or_else(|error| stop(error));
     let mut runtime = Runtime::new(network, services).unwrap_or_else(|error| stop(error));
-    runtime.watch_memory(sockets_max(heap_bytes), allocator::is_short);
+    runtime.watch_memory(sockets_max(heap_bytes), allocator::is_short, allocator::usage);
     if let Some(disk) = &disk {
         runtime = runtime.with_disk(Box::new(disk.clone()));
     }

@@ -8,6 +8,7 @@ use alloc::string::String;
 
 use super::statistics::Statistics;
 use super::{Answer, Exchange, Handler, Method, Request, Response, Route};
+use crate::connections::HeapUsage;
 use crate::metrics::{CONTENT_TYPE, Exposition};
 use crate::service::Context;
 use wire::http::status::{STATUSES, position};
@@ -55,10 +56,18 @@ pub(super) fn answer<'a, H: Handler>(
         Some(_) => {
             let mut exposition = Exposition::default();
             statistics.write(connections, context.now, context.unix_time, &mut exposition);
+            write_heap(context, &mut exposition);
             handler.metrics(&mut exposition);
             Outcome::Page { status: 200, content_type: CONTENT_TYPE, body: exposition.into_text().into() }
         }
     }
+}
+
+fn write_heap(context: &Context<'_>, exposition: &mut Exposition) {
+    let Some(HeapUsage { used_bytes, free_bytes }) = context.connections.heap_usage() else { return };
+    let signed = |bytes: usize| i64::try_from(bytes).unwrap_or(i64::MAX);
+    exposition.gauge("heap_used_bytes", "Memory that is given out.", signed(used_bytes));
+    exposition.gauge("heap_free_bytes", "Memory that is not.", signed(free_bytes));
 }
 
 fn readiness<H: Handler>(handler: &H) -> Outcome<'_> {

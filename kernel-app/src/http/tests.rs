@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::*;
-use crate::connections::{Connections, Ending, OUTPUT_LOW_WATER_BYTES};
+use crate::connections::{Connections, Ending, HeapUsage, OUTPUT_LOW_WATER_BYTES};
 use crate::entropy::Entropy;
 use crate::service::Origin;
 use wire::Instant;
@@ -226,6 +226,15 @@ fn metrics_count_what_was_answered() {
         assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
     }
     assert!(!text.contains("process_start_time_seconds"), "the clock is not set");
+}
+
+#[test]
+fn a_node_with_a_heap_of_its_own_tells_of_it() {
+    let mut node = Node::new();
+    assert!(!node.ask("GET /metrics").contains("heap_"));
+    node.connections.watch_memory(1, || false, || HeapUsage { used_bytes: 3, free_bytes: 4 });
+    let text = node.ask("GET /metrics");
+    assert!(text.contains("\nheap_used_bytes 3\n") && text.contains("\nheap_free_bytes 4\n"), "{text}");
 }
 
 #[test]

@@ -78,10 +78,10 @@ impl Ether {
         }
     }
 
-    /// A frame leaves a node for one of `nodes` nodes, or for all others.
-    pub fn send(&mut self, from: usize, frame: &[u8], nodes: usize, now: Instant) {
+    /// A frame leaves one of these positions for another, or for all others.
+    pub fn send(&mut self, from: usize, frame: &[u8], positions: impl Iterator<Item = usize>, now: Instant) {
         self.trace.sent(now, from, frame);
-        for to in (0..nodes).filter(|to| *to != from && is_for(frame, *to)) {
+        for to in positions.filter(|to| *to != from && is_for(frame, *to)) {
             let is_cut = self.cut.contains(&(from.min(to), from.max(to)));
             if is_cut || self.random.happens(self.conditions.lost_per_million) {
                 continue;

@@ -18,6 +18,7 @@ pub mod device;
 mod ether;
 pub mod node;
 pub mod random;
+pub mod station;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -33,6 +34,7 @@ use client::{Client, RequestId};
 use ether::Ether;
 use node::Node;
 use random::Random;
+use station::Stations;
 use wire::Instant;
 
 pub use ether::Conditions;
@@ -69,6 +71,7 @@ pub struct Simulation {
     now: Instant,
     random: Random,
     nodes: Vec<Node>,
+    stations: Stations,
     ether: Ether,
 }
 
@@ -77,7 +80,7 @@ impl Simulation {
     pub fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
         let ether = Ether::new(random.fork());
-        Self { now: Instant::ZERO, random, nodes: Vec::new(), ether }
+        Self { now: Instant::ZERO, random, nodes: Vec::new(), stations: Stations::default(), ether }
     }
 
     /// Adds a node and starts it; `boot` makes its services now and after every crash.
@@ -184,7 +187,9 @@ impl Simulation {
         let Some(at) = self.next_event() else { return false };
         self.now = self.now.max(at);
         while let Some(arrival) = self.ether.take_arrived(self.now) {
-            self.nodes[arrival.to].receive(arrival.frame, self.now);
+            if !self.stations.receive(arrival.to, &arrival.frame) {
+                self.nodes[arrival.to].receive(arrival.frame, self.now);
+            }
         }
         for index in 0..self.nodes.len() {
             if self.nodes[index].due().is_some_and(|due| due <= self.now) {
@@ -237,9 +242,13 @@ impl Simulation {
 
     fn turn(&mut self, index: usize) {
         let unix_time = self.unix_time();
-        let nodes = self.nodes.len();
         for frame in self.nodes[index].turn(self.now, unix_time) {
-            self.ether.send(index, &frame, nodes, self.now);
+            self.carry(index, &frame);
         }
+    }
+
+    fn carry(&mut self, from: usize, frame: &[u8]) {
+        let positions = (0..self.nodes.len()).chain(self.stations.positions());
+        self.ether.send(from, frame, positions, self.now);
     }
 }

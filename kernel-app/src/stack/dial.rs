@@ -193,6 +193,7 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
                 self.others.get_mut::<dns::Socket>(self.address.resolver).cancel_query(query);
             }
             Stage::Connecting(index) => {
+                self.pool.members[index].forget_neighbour();
                 self.pool.members[index].socket().abort();
                 self.pool.finish(index);
             }

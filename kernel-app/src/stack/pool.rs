@@ -8,7 +8,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use smoltcp::iface::{SocketHandle, SocketSet};
-use smoltcp::socket::tcp;
+use smoltcp::socket::{Socket, tcp};
 
 use super::flow::{Flow, Flows};
 use super::{
@@ -111,6 +111,15 @@ impl Member {
     /// The same.
     pub fn sockets(&self) -> &SocketSet<'static> {
         &self.sockets
+    }
+
+    /// Forgets that the hardware address of the other side is awaited, which sticks to a socket's place in a
+    /// set for up to a second.
+    pub fn forget_neighbour(&mut self) {
+        let socket = self.sockets.remove(SocketHandle::default());
+        if let Socket::Tcp(socket) = socket {
+            self.sockets.add(socket);
+        }
     }
 
     /// The socket. A member that is absent has none.
@@ -338,6 +347,9 @@ impl Pool {
     /// Makes a socket free.
     pub fn release(&mut self, index: usize) {
         let member = &mut self.members[index];
+        if !matches!(member.role, Role::Spare | Role::Finished) {
+            member.forget_neighbour();
+        }
         member.role = Role::Spare;
         member.again = false;
         forget(member.socket());

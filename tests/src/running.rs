@@ -1,0 +1,159 @@
+//! Single services for tests that speak to them byte by byte: as a Linux process, or booted in QEMU.
+//!
+//! For the whole application, see [`crate::application`].
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use image_build::accelerator::{self, Choice};
+use image_build::process::BOUND_COMMAND;
+use image_build::qemu::{Forward, Launch, Machine, Network, Serial};
+use image_build::workspace::Workspace;
+use image_build::{backlog, image, setup};
+use serde_json::Value;
+
+use crate::client::{curl, wait_for};
+use crate::command::{cargo, free_port, run};
+
+/// The host, as a guest in QEMU's user network sees it.
+pub const HOST_SEEN_FROM_GUEST: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
+/// A service is up within this time, on a busy machine.
+const START_LIMIT: Duration = Duration::from_secs(60);
+/// Memory of a guest, in MiB.
+const MEMORY_MIB: u32 = 32;
+
+/// A running service, ended when it is dropped.
+pub struct Running {
+    /// Where its ports are reached, in the order they were asked for.
+    pub addresses: Vec<SocketAddrV4>,
+    child: Child,
+    /// What a guest says; none of a Linux process.
+    log: Option<PathBuf>,
+}
+
+/// What a service is started with.
+pub type Settings<'a> = [(&'a str, String)];
+
+/// Builds the Linux programs of these packages: their paths, in the same order.
+///
+/// # Panics
+/// When they cannot be built.
+pub fn linux_programs(packages: &[&str]) -> Vec<PathBuf> {
+    let mut arguments = vec!["build", "--quiet", "--message-format", "json"];
+    arguments.extend(packages.iter().flat_map(|package| ["--package", package]));
+    let built = run(&mut cargo(&arguments));
+    assert!(built.success, "{}", built.stderr);
+    let messages: Vec<Value> =
+        built.stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let program = |package: &&str| {
+        let of =
+            |message: &&Value| message["target"]["name"] == **package && message["executable"].is_string();
+        let found = messages.iter().find(of).and_then(|message| message["executable"].as_str());
+        PathBuf::from(found.unwrap_or_else(|| panic!("{package} has no program")))
+    };
+    packages.iter().map(program).collect()
+}
+
+/// Builds the images of these packages: their paths, in the same order.
+///
+/// # Panics
+/// When they cannot be built.
+pub fn images(packages: &[&str]) -> Vec<PathBuf> {
+    let workspace = Workspace::find().expect("this is a workspace");
+    setup::ensure(&workspace).expect("the toolchain can be set up");
+    let images = image::build(&workspace, packages).expect("the images can be built");
+    images.into_iter().map(|image| image.path).collect()
+}
+
+impl Running {
+    /// Starts a program on ports of the loopback address that are given to it by these settings.
+    ///
+    /// # Panics
+    /// When it does not listen in time.
+    pub fn linux(program: &Path, port_settings: &[&str], settings: &Settings<'_>) -> Self {
+        let addresses: Vec<_> = port_settings.iter().map(|_| free_address()).collect();
+        let mut command = Command::new(program);
+        command.env("IP", Ipv4Addr::LOCALHOST.to_string()).envs(settings.iter().cloned());
+        command.envs(port_settings.iter().zip(&addresses).map(|(name, at)| (name, at.port().to_string())));
+        let running = Self { addresses, child: start(&command), log: None };
+        for address in &running.addresses {
+            wait_for(START_LIMIT, || TcpStream::connect(address).ok()).expect("it listens");
+        }
+        running
+    }
+
+    /// Boots an image on q35, with ports of the loopback address that lead to `guest_ports`.
+    ///
+    /// # Panics
+    /// When QEMU cannot be started. Whether the guest is up is to be asked with [`Running::wait_for`].
+    pub fn guest(image: &Path, guest_ports: &[u16], settings: &Settings<'_>) -> Self {
+        let workspace = Workspace::find().expect("this is a workspace");
+        let accelerator = accelerator::choose(&workspace, Choice::Auto).expect("an accelerator");
+        let name = image.file_stem().and_then(|name| name.to_str()).expect("a name").to_owned();
+        let addresses: Vec<_> = guest_ports.iter().map(|_| free_address()).collect();
+        let log = std::env::temp_dir().join(format!("{name}-{}.log", addresses[0].port()));
+        let forward = |(host, port): (&SocketAddrV4, &u16)| Forward { host: *host, guest_port: *port };
+        let mut launch = Launch::new(&name, image.to_path_buf(), Machine::Q35, accelerator);
+        launch.memory_mib = MEMORY_MIB;
+        launch.serial = Serial::File(log.clone());
+        launch.network = Network::User { forwards: addresses.iter().zip(guest_ports).map(forward).collect() };
+        let address = [("IP", "10.0.2.15/24".to_owned()), ("GATEWAY", HOST_SEEN_FROM_GUEST.to_string())];
+        let all = address.iter().chain(settings).map(|(name, value)| ((*name).to_owned(), value.clone()));
+        launch.command_line.environment = all.collect::<BTreeMap<_, _>>();
+        let command = launch.command().expect("a launch that can be made");
+        Self { addresses, child: start(&command), log: Some(log) }
+    }
+
+    /// Waits until the service at its first address answers `path` with 200.
+    ///
+    /// # Panics
+    /// When it does not in time; with the guest's log.
+    pub fn wait_for(&mut self, path: &str) {
+        let url = format!("http://{}{path}", self.addresses[0]);
+        let answer = wait_for(START_LIMIT, || Some(curl(&url, &[])).filter(|answer| answer.status == 200));
+        assert!(answer.is_some(), "{url} is not answered\n{}", self.log());
+        if self.log.is_some() {
+            let pid = self.child.id().cast_signed();
+            backlog::deepen(pid).expect("QEMU's listeners are ours to change");
+        }
+    }
+
+    /// What the guest has said so far; nothing of a Linux process.
+    pub fn log(&self) -> String {
+        self.log.as_ref().and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default()
+    }
+
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both fail only when it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if let Some(log) = &self.log {
+            let _ = std::fs::remove_file(log);
+        }
+    }
+}
+
+/// Starts a program that ends when the calling thread does, however that ends.
+fn start(command: &Command) -> Child {
+    let tool = linux_programs(&["image-build"]).remove(0);
+    let mut bound = Command::new(tool);
+    bound.arg(BOUND_COMMAND).arg(std::process::id().to_string()).arg("--");
+    bound.arg(command.get_program()).args(command.get_args());
+    bound.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    bound.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    bound.spawn().expect("it starts")
+}
+
+fn free_address() -> SocketAddrV4 {
+    SocketAddrV4::new(Ipv4Addr::LOCALHOST, free_port())
+}

@@ -1,0 +1,63 @@
+//! Slow clients by `slowhttptest`, as many as there are sockets, while ordinary users are served in time.
+//!
+//! Alone in its program, because it measures time.
+
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use tests::http::{percentile, use_for};
+use tests::running::{self, Running};
+
+/// 99 of 100 requests of ordinary users are answered within this time.
+const P99_MAX: Duration = Duration::from_millis(100);
+/// Each attack's length in seconds.
+const ATTACK_SECONDS: u64 = 8;
+/// The users come when the slow ones are there, and go before they do.
+const USED_FOR: Duration = Duration::from_secs(ATTACK_SECONDS - 4);
+
+/// Slow header lines, slow bodies, slow reading.
+const ATTACKS: [(&str, &[&str]); 3] = [
+    ("header lines", &["-H", "-c", "1000", "-r", "500", "-i", "2", "-x", "24"]),
+    ("bodies", &["-B", "-c", "1000", "-r", "500", "-i", "2", "-x", "10", "-s", "4000"]),
+    ("reading", &["-X", "-c", "1000", "-r", "500", "-w", "1", "-y", "2", "-n", "2", "-z", "1", "-k", "20"]),
+];
+
+fn attack(running: &Running, (name, arguments): (&str, &[&str])) {
+    let address = running.addresses[0];
+    let seconds = ATTACK_SECONDS.to_string();
+    let mut command = Command::new("slowhttptest");
+    command.args(arguments).args(["-l", &seconds, "-p", "1", "-u", &format!("http://{address}/")]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut slow = command.spawn().expect("slowhttptest is installed (Debian: slowhttptest)");
+    thread::sleep(Duration::from_secs(2));
+    let served = use_for(address, "/", USED_FOR);
+    // The slow ones are there until the end, unless they could not be.
+    let outlasted = matches!(slow.try_wait(), Ok(None));
+    slow.wait().expect("slowhttptest ends");
+    let mut times = served.unwrap_or_else(|fault| panic!("beside slow {name}: {fault}\n{}", running.log()));
+    let p99 = percentile(&mut times, 99);
+    println!("beside slow {name}: {} requests, p99 {p99:?}", times.len());
+    assert!(outlasted, "slowhttptest ended before its time");
+    assert!(p99 < P99_MAX, "p99 beside slow {name} is {p99:?}");
+}
+
+#[test]
+fn users_of_a_guest_are_served_beside_slow_clients() {
+    let image = running::images(&["vote-service"]).remove(0);
+    let settings = [("REDIS_URL", "redis://10.0.2.2:1".to_owned()), ("LOG", "warn".to_owned())];
+    let mut running = Running::guest(&image, &[vote_service::PORT_DEFAULT], &settings);
+    running.wait_for("/healthz");
+    ATTACKS.iter().for_each(|kind| attack(&running, *kind));
+    assert!(!running.has_ended(), "{}", running.log());
+}
+
+#[test]
+fn users_of_the_linux_build_are_served_beside_slow_clients() {
+    let program = running::linux_programs(&["vote-service"]).remove(0);
+    let settings = [("REDIS_URL", "redis://127.0.0.1:1".to_owned())];
+    let mut running = Running::linux(&program, &["PORT"], &settings);
+    running.wait_for("/healthz");
+    ATTACKS.iter().for_each(|kind| attack(&running, *kind));
+    assert!(!running.has_ended());
+}
