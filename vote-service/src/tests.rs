@@ -110,7 +110,10 @@ fn the_page_is_one_segment_and_names_a_new_voter() {
     }
     let policy = header(&first, "content-security-policy").expect("a policy");
     assert!(policy.contains("default-src 'self'") && policy.contains("frame-ancestors 'none'"), "{policy}");
-    assert!(!policy.contains("unsafe") && !first.contains(" style="), "nothing in the page needs an exception");
+    assert!(
+        !policy.contains("unsafe") && !first.contains(" style="),
+        "nothing in the page needs an exception"
+    );
     let second = get(&mut stage, "/", "");
     assert_ne!(header(&second, "set-cookie"), Some(cookie), "another voter");
 }

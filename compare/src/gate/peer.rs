@@ -220,8 +220,9 @@ impl Store {
             let bytes = frame.bytes;
             self.input.drain(..bytes);
             self.commands += 1;
-            let sent =
-                socket.send_slice(reply.as_bytes()).map_err(|error| anyhow!("the store cannot write: {error}"))?;
+            let sent = socket
+                .send_slice(reply.as_bytes())
+                .map_err(|error| anyhow!("the store cannot write: {error}"))?;
             ensure!(sent == reply.len(), "the store's replies are not read");
         }
         Ok(())
