@@ -31,7 +31,7 @@ use crate::workspace::Workspace;
 use crate::{backlog, image, packages};
 
 /// Settings that programs know, taken from the caller's environment.
-pub const SETTINGS: [&str; 14] = [
+pub const SETTINGS: [&str; 15] = [
     "OPTION_A",
     "OPTION_B",
     "PORT",
@@ -42,6 +42,7 @@ pub const SETTINGS: [&str; 14] = [
     "RESULTS_URL",
     "INSTANCE",
     "MAXMEMORY",
+    "REQUIREPASS",
     "LOG",
     "IP",
     "GATEWAY",

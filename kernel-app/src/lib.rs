@@ -24,6 +24,7 @@ pub mod metrics;
 pub mod network;
 pub mod program;
 pub mod runtime;
+pub mod secret;
 pub mod service;
 pub mod settings;
 #[cfg(any(test, feature = "simulator"))]

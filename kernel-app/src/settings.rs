@@ -6,17 +6,31 @@
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 
+use crate::secret::Secret;
 use crate::service::Target;
 
 /// Longest value that is accepted.
 pub const VALUE_BYTES_MAX: usize = 1024;
 
+/// The port of a store's address that names none.
+const STORE_PORT_DEFAULT: u16 = 6379;
+
 /// The environment of a program.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     values: BTreeMap<String, String>,
+}
+
+/// Where a store is, and what it wants to hear first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreAddress {
+    /// Where it is.
+    pub target: Target,
+    /// Its password, if it has one.
+    pub password: Option<Secret>,
 }
 
 /// A setting that cannot be used: which, what it says, and how to mend it.
@@ -96,6 +110,28 @@ impl Settings {
         parse_bytes(value).filter(|bytes| *bytes >= least).ok_or_else(|| error(name, value, expected))
     }
 
+    /// A store as `redis://[:password@]host[:port]`, or as [`Settings::target`] says. In the password, `%` and
+    /// two hexadecimal digits stand for any byte (RFC 3986 section 2.1).
+    ///
+    /// # Errors
+    /// When the value has another shape; it is then shown without the password.
+    pub fn store(&self, name: &'static str, default: &str) -> Result<StoreAddress, SettingError> {
+        let value = self.get(name).unwrap_or(default);
+        parse_store(value).ok_or_else(|| {
+            error(name, &without_password(value), "redis://host:port or redis://:password@host:port")
+        })
+    }
+
+    /// A password; an empty one counts as absent.
+    ///
+    /// # Errors
+    /// When it is too long. The value is not shown.
+    pub fn secret(&self, name: &'static str) -> Result<Option<Secret>, SettingError> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        let secret = Secret::new(value.as_bytes());
+        secret.map(Some).ok_or_else(|| error(name, "***", "a password of at most 256 bytes"))
+    }
+
     /// A server as `scheme://host[:port]`, or `memory://service` for one in the same image, which is
     /// met at its listener called `memory_listener`.
     ///
@@ -115,6 +151,14 @@ impl Settings {
     }
 }
 
+/// An address as it may be shown.
+pub fn without_password(url: &str) -> String {
+    match url.rsplit_once('@') {
+        Some((_, host)) => ["redis://:***@", host].concat(),
+        None => url.to_owned(),
+    }
+}
+
 fn error(name: &'static str, value: &str, expected: &'static str) -> SettingError {
     SettingError { name, value: value.chars().take(80).collect(), expected }
 }
@@ -129,6 +173,37 @@ fn parse_bytes(value: &str) -> Option<usize> {
         _ => return None,
     };
     digits.parse::<usize>().ok()?.checked_mul(unit)
+}
+
+fn parse_store(value: &str) -> Option<StoreAddress> {
+    let Some((credentials, host)) = value.rsplit_once('@') else {
+        return Some(StoreAddress {
+            target: parse_target(value, "redis", STORE_PORT_DEFAULT, "resp")?,
+            password: None,
+        });
+    };
+    // The one user that there is may be named.
+    let (user, password) = credentials.strip_prefix("redis://")?.split_once(':')?;
+    if !matches!(user, "" | "default") {
+        return None;
+    }
+    let password = Some(Secret::new(&percent_decoded(password)?)?);
+    let target = parse_target(&["redis://", host].concat(), "redis", STORE_PORT_DEFAULT, "resp")?;
+    Some(StoreAddress { target, password })
+}
+
+fn percent_decoded(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(if byte == b'%' {
+            let mut digit = || char::from(rest.next()?).to_digit(16);
+            u8::try_from(digit()? * 16 + digit()?).ok()?
+        } else {
+            byte
+        });
+    }
+    Some(bytes)
 }
 
 fn parse_target(value: &str, scheme: &str, port_default: u16, listener: &'static str) -> Option<Target> {
@@ -155,6 +230,28 @@ mod tests {
 
     fn redis(value: &str) -> Result<Target, SettingError> {
         one("REDIS_URL", value).target("REDIS_URL", "redis://store", "redis", 6379, "resp")
+    }
+
+    #[test]
+    fn a_store_can_have_a_password_which_errors_do_not_show() {
+        let store = |value| one("REDIS_URL", value).store("REDIS_URL", "redis://store");
+        let address = |password: Option<&[u8]>| StoreAddress {
+            target: Target::Host { host: "db".to_owned(), port: 7000 },
+            password: password.and_then(Secret::new),
+        };
+        assert_eq!(store("redis://db:7000"), Ok(address(None)));
+        assert_eq!(store("redis://:a:b@c@db:7000"), Ok(address(Some(b"a:b@c"))));
+        assert_eq!(store("redis://default:%70%40%25/@db:7000"), Ok(address(Some(b"p@%/"))));
+        for wrong in [
+            "redis://secret@db",
+            "redis://:@db",
+            "redis://:secret@",
+            "redis://me:secret@db",
+            "redis://:secret%4@db",
+        ] {
+            let error = store(wrong).expect_err(wrong);
+            assert!(!error.value.contains("secret"), "{error}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use wire::resp::{Reply, parse_reply, write_command};
 use wire::{Buffer, Instant};
 
 use crate::connections::ConnectionId;
+use crate::secret::Secret;
 use crate::service::Context;
 
 /// Most commands that wait for their replies; more are refused.
@@ -38,6 +39,8 @@ pub enum Outcome<'a> {
 pub enum SendError {
     /// There is no connection to the store.
     Away,
+    /// The store wants another password, or one at all.
+    Refused,
     /// The store owes replies that are overdue.
     Silent,
     /// Too many commands, or too many bytes, wait already.
@@ -49,6 +52,10 @@ impl SendError {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Away => "the store is away: no connection; is it running, and is REDIS_URL right?",
+            Self::Refused => {
+                "the store refuses the password: is it that of REQUIREPASS in redis://:password@host of \
+                 REDIS_URL?"
+            }
             Self::Silent => "the store is silent: connected, but its replies are overdue",
             Self::Busy => "the store is busy: too many commands wait for it",
         }
@@ -69,7 +76,10 @@ impl core::error::Error for SendError {}
 /// [`ready`](Self::ready), [`closed`](Self::closed) or [`turn`](Self::turn).
 #[derive(Debug)]
 pub struct StoreClient<T> {
+    password: Option<Secret>,
     connection: Option<ConnectionId>,
+    /// The store wants another password, or one at all.
+    refused: bool,
     /// The store has answered on this connection: an accepted connection alone may be a proxy's.
     answered: bool,
     last_reply: Instant,
@@ -109,15 +119,17 @@ impl Broken {
 
 impl<T> Default for StoreClient<T> {
     fn default() -> Self {
-        Self::new()
+        Self::new(None)
     }
 }
 
 impl<T> StoreClient<T> {
-    /// A client without a connection.
-    pub const fn new() -> Self {
+    /// A client without a connection, of a store with this password.
+    pub const fn new(password: Option<Secret>) -> Self {
         Self {
+            password,
             connection: None,
+            refused: false,
             answered: false,
             last_reply: Instant::ZERO,
             pending: VecDeque::new(),
@@ -125,11 +137,17 @@ impl<T> StoreClient<T> {
         }
     }
 
-    /// The runtime reached the store; asks it for a first sign of life.
+    /// The runtime reached the store; tells it the password, and asks it for a first sign of life.
     pub fn opened(&mut self, id: ConnectionId, context: &mut Context<'_>) {
         self.connection = Some(id);
         self.answered = false;
+        self.refused = false;
         self.last_reply = context.now;
+        if let Some(password) = self.password.take() {
+            // Always fits: nothing else was sent yet.
+            let _ = self.enqueue(&[b"AUTH", password.as_bytes()], None, PING_REPLY_WITHIN, context);
+            self.password = Some(password);
+        }
         self.ping(context);
     }
 
@@ -149,6 +167,7 @@ impl<T> StoreClient<T> {
     /// Why a command sent now would fail or be in doubt.
     pub fn readiness(&self) -> Result<(), SendError> {
         match self.connection {
+            Some(_) if self.refused => Err(SendError::Refused),
             Some(_) if self.overdue > 0 => Err(SendError::Silent),
             Some(_) if self.answered => Ok(()),
             _ => Err(SendError::Away),
@@ -162,6 +181,7 @@ impl<T> StoreClient<T> {
     pub fn admits(&self) -> Result<(), SendError> {
         match self.connection {
             None => Err(SendError::Away),
+            Some(_) if self.refused => Err(SendError::Refused),
             Some(_) if self.overdue > 0 => Err(SendError::Silent),
             Some(_) => Ok(()),
         }
@@ -290,8 +310,10 @@ impl<T> StoreClient<T> {
             };
             let pending = self.pending.pop_front().ok_or(Broken::Unasked)?;
             self.note_reply(context.now);
-            if let Some(token) = pending.token {
-                deliver(token, Outcome::Reply(reply), context);
+            match (pending.token, reply) {
+                (Some(token), reply) => deliver(token, Outcome::Reply(reply), context),
+                (None, Reply::Error(message)) => self.note_refusal(message),
+                (None, _) => {}
             }
             input.consume(length);
         }
@@ -304,6 +326,17 @@ impl<T> StoreClient<T> {
         if !self.answered {
             self.answered = true;
             log::info!("the store answers");
+        }
+    }
+
+    /// A command of this client's own was refused: for want of the right password, or for a reason that will
+    /// pass.
+    fn note_refusal(&mut self, message: &[u8]) {
+        let is_final =
+            [&b"NOAUTH"[..], b"WRONGPASS", b"ERR AUTH"].iter().any(|code| message.starts_with(code));
+        if is_final && !self.refused {
+            self.refused = true;
+            log::warn!("{}: {}", SendError::Refused, without_arguments(message).escape_ascii());
         }
     }
 
@@ -334,6 +367,13 @@ impl<T> StoreClient<T> {
             }
         }
     }
+}
+
+/// An error without the arguments that it may quote, which can be a voter's id.
+pub fn without_arguments(message: &[u8]) -> &[u8] {
+    const QUOTED: &[u8] = b", with args";
+    let end = message.windows(QUOTED.len()).position(|window| window == QUOTED);
+    &message[..end.unwrap_or(message.len())]
 }
 
 #[cfg(test)]
@@ -370,7 +410,7 @@ mod tests {
             let mut connections = Connections::new();
             let id = connections.open(0, Origin::Peer(0)).expect("room");
             let now = Instant::from_millis(1_000);
-            let mut bench = Self { client: StoreClient::new(), connections, id, now, outcomes: vec![] };
+            let mut bench = Self { client: StoreClient::new(None), connections, id, now, outcomes: vec![] };
             bench.with(|client, context, _| client.opened(id, context));
             assert_eq!(bench.client.readiness(), Err(SendError::Away), "no sign of life yet");
             bench.receive("+PONG\r\n");
@@ -525,6 +565,32 @@ mod tests {
         assert_eq!(bench.client.readiness(), Err(SendError::Silent));
         bench.receive("+PONG\r\n");
         assert_eq!(bench.client.readiness(), Ok(()));
+    }
+
+    #[test]
+    fn the_password_comes_first_and_its_refusal_is_told() {
+        let mut bench = Bench::new();
+        let id = bench.id;
+        bench.client = StoreClient::new(Secret::new(b"open"));
+        for refusal in ["-WRONGPASS invalid\r\n-NOAUTH Authentication required.\r\n", "+OK\r\n-NOAUTH x\r\n"]
+        {
+            bench.with(|client, context, _| client.opened(id, context));
+            assert_eq!(bench.sent(), "*2\r\n$4\r\nAUTH\r\n$4\r\nopen\r\n*1\r\n$4\r\nPING\r\n");
+            bench.receive(refusal);
+            assert_eq!(bench.client.readiness(), Err(SendError::Refused));
+            assert_eq!(bench.send(1), Err(SendError::Refused));
+        }
+        bench.with(|client, context, _| client.opened(id, context));
+        bench.receive("+OK\r\n+PONG\r\n");
+        assert_eq!(bench.client.readiness(), Ok(()));
+        assert!(!format!("{:?}", bench.client).contains("open"));
+    }
+
+    #[test]
+    fn errors_are_shown_without_what_they_quote() {
+        let error = b"ERR unknown command 'RPUSH', with args beginning with: 'votes' '{\"voter_id\":\"00ff";
+        assert_eq!(without_arguments(error), b"ERR unknown command 'RPUSH'");
+        assert_eq!(without_arguments(b"OOM x"), b"OOM x");
     }
 
     #[test]

@@ -26,6 +26,7 @@ const NEVER_KNOWN: &str = "Waiting for the first count";
 const PAGE_HEADERS: &[&str] = &["\
     Content-Security-Policy: default-src 'self';base-uri 'none';form-action 'none';frame-ancestors 'none'\r\n\
     X-Content-Type-Options: nosniff\r\n\
+    X-Frame-Options: DENY\r\n\
     Referrer-Policy: no-referrer\r\n\
     Cache-Control: no-store\r\n"];
 const JSON: &str = "application/json";

@@ -14,6 +14,8 @@ use kernel_app::{ConnectionId, Context, Instant};
 
 use crate::audience::Audience;
 use crate::board::{Board, ICON, SCRIPT, STYLE};
+use kernel_app::secret::Secret;
+
 use crate::tally::{News, Tally};
 
 /// While somebody follows, the store is asked this often: a change shows within 200 ms.
@@ -61,9 +63,9 @@ enum Want {
 
 impl Hall {
     /// A hall that is not connected to the store yet.
-    pub fn new(board: Board) -> Self {
+    pub fn new(board: Board, password: Option<Secret>) -> Self {
         Self {
-            tally: Tally::default(),
+            tally: Tally::new(password),
             board,
             audience: Audience::default(),
             waiting: Vec::new(),

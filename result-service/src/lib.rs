@@ -20,9 +20,9 @@ use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use kernel_app::settings::SettingError;
+use kernel_app::settings::{SettingError, StoreAddress};
 use kernel_app::store_backed::StoreBacked;
-use kernel_app::{Service, Settings, Target};
+use kernel_app::{Service, Settings};
 
 use board::Board;
 pub use hall::Hall;
@@ -55,12 +55,13 @@ pub fn service(settings: &Settings) -> Result<ResultService, SettingError> {
     let option_a = settings.text("OPTION_A", "Cats", TEXT_BYTES_MAX)?;
     let option_b = settings.text("OPTION_B", "Dogs", TEXT_BYTES_MAX)?;
     let port = settings.port("PORT", PORT_DEFAULT)?;
-    let hall = Hall::new(Board::new(&option_a, &option_b));
-    Ok(StoreBacked::new(port, results_target(settings)?, BODY_BYTES_MAX, hall))
+    let store = results_store(settings)?;
+    let hall = Hall::new(Board::new(&option_a, &option_b), store.password);
+    Ok(StoreBacked::new(port, store.target, BODY_BYTES_MAX, hall))
 }
 
 /// The results are where `RESULTS_URL` says, or beside the queue.
-fn results_target(settings: &Settings) -> Result<Target, SettingError> {
+fn results_store(settings: &Settings) -> Result<StoreAddress, SettingError> {
     let name = if settings.get("RESULTS_URL").is_some() { "RESULTS_URL" } else { "REDIS_URL" };
-    settings.target(name, STORE_DEFAULT, "redis", 6379, "resp")
+    settings.store(name, STORE_DEFAULT)
 }

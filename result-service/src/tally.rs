@@ -4,6 +4,7 @@
 
 use core::time::Duration;
 
+use kernel_app::secret::Secret;
 use kernel_app::store_client::{Outcome, SendError, StoreClient};
 use kernel_app::{ConnectionId, Context, Instant};
 use wire::resp::Reply;
@@ -19,7 +20,7 @@ pub const FRESH_FOR: Duration = Duration::from_millis(50);
 const KEYS: [&[u8]; 2] = [b"results:a", b"results:b"];
 
 /// The store client, and the question that is under way.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Tally {
     store: StoreClient<Part>,
     poll: Poll,
@@ -53,6 +54,11 @@ pub enum News {
 }
 
 impl Tally {
+    /// A tally of nothing yet, from a store that may have a password.
+    pub fn new(password: Option<Secret>) -> Self {
+        Self { store: StoreClient::new(password), poll: Poll::default() }
+    }
+
     /// Whether this is the connection to the store.
     pub fn is_store(&self, id: ConnectionId) -> bool {
         self.store.is(id)

@@ -69,6 +69,10 @@ pub enum Failure {
     NoPassword,
     /// `AUTH` with another user than `default`.
     WrongPassword,
+    /// A command of a client that has not given the password.
+    Locked,
+    /// `HELLO` of a client that has not given the password.
+    HelloWithoutPassword,
     /// A client name with blanks or control characters, or too long a one.
     ClientName,
 }
@@ -122,6 +126,12 @@ impl Failure {
                  sure your configuration is correct?"
             }
             Self::WrongPassword => "WRONGPASS invalid username-password pair or user is disabled.",
+            Self::Locked => "NOAUTH Authentication required.",
+            Self::HelloWithoutPassword => {
+                "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH \
+                 <user> <pass> option can be used to authenticate the client and select the RESP protocol \
+                 version at the same time"
+            }
             Self::ClientName => "ERR Client names cannot contain spaces, newlines or special characters.",
         }
     }

@@ -32,14 +32,15 @@ impl Store {
     /// An empty store.
     ///
     /// # Errors
-    /// When `PORT`, `HEALTH_PORT` or `MAXMEMORY` cannot be used.
+    /// When `PORT`, `HEALTH_PORT`, `MAXMEMORY` or `REQUIREPASS` cannot be used.
     pub fn new(settings: &Settings) -> Result<Self, SettingError> {
         let port = settings.port("PORT", PORT_DEFAULT)?;
         let health_port = settings.port("HEALTH_PORT", HEALTH_PORT_DEFAULT)?;
         let expected = "a number of bytes of at least 1mb, such as 48mb";
         let bytes_max = settings.bytes("MAXMEMORY", MEMORY_BYTES_DEFAULT, MEMORY_BYTES_MIN, expected)?;
         let http = HttpServer::new(HTTP_BODY_BYTES_MAX);
-        Ok(Self { engine: Engine::new(bytes_max, port), http, health_port })
+        let engine = Engine::new(bytes_max, port).with_password(settings.secret("REQUIREPASS")?);
+        Ok(Self { engine, http, health_port })
     }
 }
 

@@ -31,6 +31,8 @@ pub struct Client {
     pub id: ConnectionId,
     /// Its number, as `CLIENT ID` says.
     pub number: u64,
+    /// It has given the password, if there is one.
+    pub logged_in: bool,
     /// What it calls itself.
     pub name: Vec<u8>,
     /// The commands since `MULTI`.
@@ -139,6 +141,7 @@ impl Session {
         let client = Client {
             id,
             number,
+            logged_in: false,
             name: Vec::new(),
             transaction: Transaction::default(),
             wait: None,

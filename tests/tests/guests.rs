@@ -15,6 +15,9 @@ use tests::command::{cargo, free_port, run};
 const COUNTED_WITHIN: Duration = Duration::from_secs(5);
 /// A build from nothing and a boot may take this long, on a busy machine.
 const BOOT_LIMIT: Duration = Duration::from_secs(600);
+/// A worker's votes are counted by the others within this time of its end: they wait for 10 s, look every
+/// 5 s, and first count what waits.
+const TAKEN_OVER_WITHIN: Duration = Duration::from_secs(40);
 /// A service notices within this time that another one is away.
 const NOTICED_WITHIN: Duration = Duration::from_secs(20);
 
@@ -130,6 +133,69 @@ fn the_application_runs_on_microvm_and_at_scale() {
     }
     let counted = || application.scores().filter(|scores| *scores == (2, 0));
     assert!(wait_for(COUNTED_WITHIN, counted).is_some(), "scores are {:?}", application.scores());
+}
+
+/// A voter who changes its mind, each time at another instance, and waits for every acknowledgement; the
+/// last choice.
+fn change_minds(urls: &[String], voter: usize, rounds: std::ops::Range<usize>) -> &'static str {
+    let cookie = format!("voter_id={voter:032x}");
+    let mut choice = "";
+    for round in rounds {
+        choice = if (voter * 7 + round * 3) % 5 < 3 { "a" } else { "b" };
+        let mut tries = (voter + round..).map(|number| &urls[number % urls.len()]);
+        let accepted = || (vote(tries.next()?, choice, Some(&cookie)).status == 200).then_some(());
+        assert!(wait_for(NOTICED_WITHIN, accepted).is_some(), "voter {voter} is not heard");
+    }
+    choice
+}
+
+/// What is acknowledged to these voters, who all vote at once: votes for a and for b.
+fn all_change_minds(urls: &[String], rounds: std::ops::Range<usize>) -> (u64, u64) {
+    const VOTERS: usize = 24;
+    let last: Vec<_> = std::thread::scope(|scope| {
+        let voters: Vec<_> = (0..VOTERS)
+            .map(|voter| {
+                let rounds = rounds.clone();
+                scope.spawn(move || change_minds(urls, voter, rounds))
+            })
+            .collect();
+        voters.into_iter().map(|voter| voter.join().expect("a voter")).collect()
+    });
+    let count = |choice| last.iter().filter(|last| **last == choice).count() as u64;
+    (count("a"), count("b"))
+}
+
+#[test]
+fn three_instances_and_two_workers_count_as_one_of_each() {
+    let application = up("test-scale", &["--scale", "vote=3", "--scale", "worker=2"]);
+    let instances = application.instances();
+    let of = |service: &str| instances.iter().filter(|instance| instance["service"] == service).collect();
+    let (votes, workers): (Vec<_>, Vec<_>) = (of("vote"), of("worker"));
+    let url = |instance: &&serde_json::Value| instance["endpoint"].as_str().expect("an endpoint").to_owned();
+    let urls: Vec<_> = votes.iter().map(url).collect();
+    assert_eq!((urls.len(), workers.len()), (3, 2), "{instances:?}");
+    let expect = |expected, within| {
+        let counted = || application.scores().filter(|scores| *scores == expected);
+        let scores = wait_for(within, counted);
+        assert!(scores.is_some(), "{:?} instead of {expected:?}", application.scores());
+    };
+    expect(all_change_minds(&urls, 0..5), COUNTED_WITHIN);
+
+    // One is so slow that the other takes it for dead, and then goes on with what it believes to have.
+    signal("STOP", pid(workers[0]));
+    let stopped = Instant::now();
+    expect(all_change_minds(&urls, 5..10), TAKEN_OVER_WITHIN);
+    wait_for(TAKEN_OVER_WITHIN.saturating_sub(stopped.elapsed()) / 2, || None::<()>);
+    signal("CONT", pid(workers[0]));
+    expect(all_change_minds(&urls, 10..15), COUNTED_WITHIN);
+
+    // One is killed while people vote, and never comes back.
+    let killed = std::thread::scope(|scope| {
+        let voters = scope.spawn(|| all_change_minds(&urls, 15..20));
+        signal("KILL", pid(workers[1]));
+        voters.join().expect("voters")
+    });
+    expect(killed, TAKEN_OVER_WITHIN);
 }
 
 #[test]

@@ -8,8 +8,9 @@ use core::time::Duration;
 
 use kernel_app::http::{Answer, Exchange, Handler, HttpServer, Method, Request, Response, Route};
 use kernel_app::metrics::{Counter, Exposition};
+use kernel_app::secret::Secret;
 use kernel_app::store_backed::StoreUser;
-use kernel_app::store_client::{Outcome, SendError, StoreClient};
+use kernel_app::store_client::{Outcome, SendError, StoreClient, without_arguments};
 use kernel_app::{ConnectionId, Context, Instant};
 use wire::form;
 use wire::resp::Reply;
@@ -60,11 +61,11 @@ struct Desk {
 }
 
 impl Booth {
-    /// A booth that is not connected to the store yet.
-    pub fn new(pages: Pages) -> Self {
+    /// A booth that is not connected yet to the store, which may have a password.
+    pub fn new(pages: Pages, password: Option<Secret>) -> Self {
         let (accepted, journal, rejected) = Default::default();
         let desk = Desk { pages, cookie: CookieLine::new(), accepted, journal, rejected };
-        Self { store: StoreClient::new(), waiting: Waiting::default(), desk }
+        Self { store: StoreClient::new(password), waiting: Waiting::default(), desk }
     }
 
     fn vote(&mut self, request: &Request<'_>, exchange: Exchange, context: &mut Context<'_>) -> Answer<'_> {
@@ -239,7 +240,7 @@ impl Desk {
         match (asked, outcome) {
             (Asked::Ticket, Outcome::Reply(Reply::Integer(ticket))) if waiting.grant(ticket) => {}
             (Asked::Ticket, Outcome::Reply(reply)) => {
-                log::warn!("the store gives no ticket: {reply:?}");
+                log::warn!("the store gives no ticket: {}", shown(reply));
                 while let Some(vote) = waiting.take_refused() {
                     self.answer(vote, Err(Rejection::StoreError), http, context);
                 }
@@ -271,12 +272,21 @@ fn taken(outcome: Outcome<'_>) -> Result<(), Rejection> {
     match outcome {
         Outcome::Reply(Reply::Integer(_)) => Ok(()),
         Outcome::Reply(reply) => {
-            log::warn!("the store did not take a vote: {reply:?}");
+            log::warn!("the store did not take a vote: {}", shown(reply));
             Err(Rejection::StoreError)
         }
         Outcome::Overdue => Err(Rejection::StoreSilent),
         Outcome::Lost => Err(Rejection::StoreAway),
     }
+}
+
+/// A reply that should be a number, for the log: nothing of it that could be a voter's.
+fn shown(reply: Reply<'_>) -> impl core::fmt::Display {
+    match reply {
+        Reply::Error(message) => without_arguments(message),
+        _ => b"not with a number that can be one",
+    }
+    .escape_ascii()
 }
 
 /// The voter whom the cookie names, or a new one.

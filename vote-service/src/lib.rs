@@ -55,6 +55,6 @@ pub fn service(settings: &Settings) -> Result<VoteService, SettingError> {
     let pages =
         Pages::new(&text("OPTION_A", "Cats")?, &text("OPTION_B", "Dogs")?, &text("INSTANCE", "vote")?);
     let port = settings.port("PORT", PORT_DEFAULT)?;
-    let store = settings.target("REDIS_URL", "redis://store:6379", "redis", 6379, "resp")?;
-    Ok(StoreBacked::new(port, store, BODY_BYTES_MAX, Booth::new(pages)))
+    let store = settings.store("REDIS_URL", "redis://store:6379")?;
+    Ok(StoreBacked::new(port, store.target, BODY_BYTES_MAX, Booth::new(pages, store.password)))
 }

@@ -25,6 +25,7 @@ const PAGE_LINES: &str = "\
     Content-Security-Policy: default-src 'self';script-src 'none';base-uri 'none';form-action 'self';\
     frame-ancestors 'none'\r\n\
     X-Content-Type-Options: nosniff\r\n\
+    X-Frame-Options: DENY\r\n\
     Referrer-Policy: same-origin\r\n\
     Cache-Control: no-store\r\n";
 const PAGE_HEADERS: &[&str] = &[PAGE_LINES];

@@ -63,7 +63,7 @@ impl Rejection {
 impl From<SendError> for Rejection {
     fn from(error: SendError) -> Self {
         match error {
-            SendError::Away => Self::StoreAway,
+            SendError::Away | SendError::Refused => Self::StoreAway,
             SendError::Silent => Self::StoreSilent,
             SendError::Busy => Self::StoreBusy,
         }

@@ -100,6 +100,20 @@ fn the_page_is_one_segment_and_names_a_new_voter() {
     let (id, attributes) = cookie.split_once("; ").expect("attributes");
     assert_eq!(attributes, "Path=/; HttpOnly; SameSite=Lax");
     assert_eq!(id.len(), "voter_id=".len() + 32);
+    for (name, value) in [
+        ("x-content-type-options", "nosniff"),
+        ("x-frame-options", "DENY"),
+        ("referrer-policy", "same-origin"),
+        ("cache-control", "no-store"),
+    ] {
+        assert_eq!(header(&first, name), Some(value));
+    }
+    let policy = header(&first, "content-security-policy").expect("a policy");
+    assert!(policy.contains("default-src 'self'") && policy.contains("frame-ancestors 'none'"), "{policy}");
+    assert!(
+        !policy.contains("unsafe") && !first.contains(" style="),
+        "nothing in the page needs an exception"
+    );
     let second = get(&mut stage, "/", "");
     assert_ne!(header(&second, "set-cookie"), Some(cookie), "another voter");
 }

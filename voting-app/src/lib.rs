@@ -43,7 +43,9 @@ pub fn program(settings: &Settings) -> Result<Vec<Box<dyn Service>>, SettingErro
     services.extend(result_service::program(&on_port(settings.port("RESULT_PORT", RESULT_PORT_DEFAULT)?))?);
     if url == STORE_IN_IMAGE {
         let memory = settings.get("MAXMEMORY").unwrap_or(STORE_MEMORY_DEFAULT);
-        let store = store_service::program(&settings.with("PORT", "").with("MAXMEMORY", memory))?;
+        // Nobody else can reach it, so a password would only lock the services out.
+        let settings = settings.with("PORT", "").with("REQUIREPASS", "").with("MAXMEMORY", memory);
+        let store = store_service::program(&settings)?;
         services.extend(store.into_iter().map(|store| Box::new(Unlisted::new(store, "resp")) as _));
     }
     Ok(services)

@@ -9,15 +9,13 @@ use crate::limits::INSTANCE_BYTES_MAX;
 use crate::mover::Mover;
 use crate::received::Fault;
 use kernel_app::http::HttpServer;
-use kernel_app::settings::SettingError;
+use kernel_app::settings::{SettingError, without_password};
 use kernel_app::{
     Buffer, ConnectionId, Context, Endpoints, Instant, Listener, Origin, Peer, Service, Settings, Target,
 };
 
 /// Where a store listens unless told otherwise.
 const STORE_URL_DEFAULT: &str = "redis://store:6379";
-/// The port in a store's address that names none.
-const STORE_PORT_DEFAULT: u16 = 6379;
 /// How much of an address that cannot be used is shown.
 const URL_CHARS_SHOWN: usize = 80;
 /// Requests to the port for operators have no bodies.
@@ -40,17 +38,18 @@ impl Worker {
     /// The setting that cannot be used: `REDIS_URL`, `INSTANCE`, or a `RESULTS_URL` that leads elsewhere than
     /// to the queue, beside which results are kept.
     pub fn from_settings(settings: &Settings, port: u16) -> Result<Self, SettingError> {
-        let target = settings.target("REDIS_URL", STORE_URL_DEFAULT, "redis", STORE_PORT_DEFAULT, "resp")?;
+        let store = settings.store("REDIS_URL", STORE_URL_DEFAULT)?;
         if let Some(url) = settings.get("RESULTS_URL").filter(|url| settings.get("REDIS_URL") != Some(url)) {
-            let (name, value) = ("RESULTS_URL", url.chars().take(URL_CHARS_SHOWN).collect());
+            let shown = without_password(url);
+            let (name, value) = ("RESULTS_URL", shown.chars().take(URL_CHARS_SHOWN).collect());
             return Err(SettingError { name, value, expected: "nothing, or what REDIS_URL says" });
         }
         let name: String = settings.text("INSTANCE", "worker", INSTANCE_BYTES_MAX)?;
         Ok(Self {
             port,
-            target,
+            target: store.target,
             http: HttpServer::new(BODY_BYTES_MAX),
-            mover: Mover::new(&name),
+            mover: Mover::new(&name).with_password(store.password),
             store: None,
         })
     }

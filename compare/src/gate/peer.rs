@@ -35,6 +35,8 @@ const TICK: Duration = Duration::from_millis(1);
 const FRAME_BYTES_MAX: usize = 1514;
 /// Bytes of a socket's buffers, each way: a burst of responses.
 const SOCKET_BYTES: usize = 1 << 16;
+/// Counters begin here.
+const COUNT_FIRST: usize = 100_000;
 /// Longest response.
 const RESPONSE_BYTES_MAX: usize = 1 << 16;
 
@@ -207,17 +209,20 @@ impl Store {
             read.map_err(|error| anyhow!("the store cannot read: {error}"))?;
         }
         while let Some(frame) = self.framer.next(&self.input).map_err(|error| anyhow!("{error}"))? {
-            let reply: &[u8] = match frame.args.get(0) {
-                Some(b"PING") => b"+PONG\r\n",
+            let reply = match frame.args.get(0) {
+                Some(b"PING") => "+PONG\r\n".to_owned(),
                 // A list's length; the service does not mind which.
-                Some(b"RPUSH") => b":1\r\n",
+                Some(b"RPUSH") => ":1\r\n".to_owned(),
+                // A number that grows, and that keeps its length.
+                Some(b"INCR") => format!(":{}\r\n", COUNT_FIRST + self.commands),
                 name => bail!("the counted store does not know {:?}", name.map(<[u8]>::escape_ascii)),
             };
             let bytes = frame.bytes;
             self.input.drain(..bytes);
             self.commands += 1;
-            let sent =
-                socket.send_slice(reply).map_err(|error| anyhow!("the store cannot write: {error}"))?;
+            let sent = socket
+                .send_slice(reply.as_bytes())
+                .map_err(|error| anyhow!("the store cannot write: {error}"))?;
             ensure!(sent == reply.len(), "the store's replies are not read");
         }
         Ok(())

@@ -1,8 +1,10 @@
 //! The commands about the connection itself. They touch no data.
 
 use kernel_app::Context;
+use kernel_app::secret::Secret;
 use wire::resp::{Args, Digits, parse_integer, write};
 
+use crate::command::Command;
 use crate::failure::Failure;
 use crate::info::REDIS_VERSION;
 use crate::session::Client;
@@ -32,20 +34,28 @@ pub fn select(client: &mut Client, args: Args<'_>) -> Result<(), Failure> {
     }
 }
 
-/// `AUTH`: there is one user, `default`, whom any password lets in.
-pub fn auth(client: &mut Client, args: Args<'_>) -> Result<(), Failure> {
+/// `AUTH`: there is one user, `default`, with the store's password; without one, any lets in.
+pub fn auth(client: &mut Client, args: Args<'_>, password: Option<&Secret>) -> Result<(), Failure> {
     match args.len() {
-        2 => Err(Failure::NoPassword),
-        3 => {
-            check_user(&args[1])?;
-            Ok(write::simple(&mut client.replies, b"OK")?)
-        }
-        _ => Err(Failure::Syntax),
+        2 if password.is_none() => return Err(Failure::NoPassword),
+        2 => log_in(client, b"default", &args[1], password)?,
+        3 => log_in(client, &args[1], &args[2], password)?,
+        _ => return Err(Failure::Syntax),
     }
+    Ok(write::simple(&mut client.replies, b"OK")?)
 }
 
-fn check_user(name: &[u8]) -> Result<(), Failure> {
-    if name == b"default" { Ok(()) } else { Err(Failure::WrongPassword) }
+fn log_in(client: &mut Client, user: &[u8], given: &[u8], password: Option<&Secret>) -> Result<(), Failure> {
+    if user != b"default" || password.is_some_and(|password| !password.is(given)) {
+        return Err(Failure::WrongPassword);
+    }
+    client.logged_in = true;
+    Ok(())
+}
+
+/// Whether the client must log in before this command.
+pub fn is_locked(client: &Client, command: Command, password: Option<&Secret>) -> bool {
+    password.is_some() && !client.logged_in && !command.spec().flags.contains(&"no_auth")
 }
 
 /// `TIME`: seconds and microseconds of the wall clock.
@@ -58,7 +68,7 @@ pub fn time(client: &mut Client, context: &Context<'_>) -> Result<(), Failure> {
 }
 
 /// `HELLO`: RESP2 is the only protocol.
-pub fn hello(client: &mut Client, args: Args<'_>) -> Result<(), Failure> {
+pub fn hello(client: &mut Client, args: Args<'_>, password: Option<&Secret>) -> Result<(), Failure> {
     if let Some(version) = args.get(1) {
         match parse_integer(version) {
             Some(2) => {}
@@ -66,22 +76,26 @@ pub fn hello(client: &mut Client, args: Args<'_>) -> Result<(), Failure> {
             None => return Err(Failure::ProtocolNotANumber),
         }
     }
-    let mut at = 2;
+    let (mut at, mut name) = (2, None);
     while at < args.len() {
         let option = &args[at];
         let left = args.len() - at - 1;
         if left >= 2 && option.eq_ignore_ascii_case(b"AUTH") {
-            check_user(&args[at + 1])?;
+            log_in(client, &args[at + 1], &args[at + 2], password)?;
             at += 3;
         } else if left >= 1 && option.eq_ignore_ascii_case(b"SETNAME") {
-            if !client.rename(&args[at + 1]) {
-                return Err(Failure::ClientName);
-            }
+            name = Some(&args[at + 1]);
             at += 2;
         } else {
             client.error(&[b"ERR Syntax error in HELLO option '", option, b"'"]);
             return Ok(());
         }
+    }
+    if password.is_some() && !client.logged_in {
+        return Err(Failure::HelloWithoutPassword);
+    }
+    if name.is_some_and(|name| !client.rename(name)) {
+        return Err(Failure::ClientName);
     }
     describe_server(client)
 }

@@ -15,6 +15,7 @@ use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use kernel_app::secret::Secret;
 use kernel_app::{ConnectionId, Context, Instant};
 use wire::resp::{Args, write};
 
@@ -42,6 +43,7 @@ pub struct Engine {
     found: Option<String>,
     /// Clients whose input is held by the journal.
     held: Vec<ConnectionId>,
+    password: Option<Secret>,
     /// Clients that may go on with their input: they are no longer blocked or paused.
     resumed: VecDeque<ConnectionId>,
     /// Clients with something to be done at the turn's end.
@@ -99,6 +101,7 @@ impl Engine {
             journal: None,
             found: None,
             held: Vec::new(),
+            password: None,
             resumed: VecDeque::new(),
             listed: Vec::new(),
             replies_bytes: 0,
@@ -111,6 +114,12 @@ impl Engine {
             full: false,
             log_full: false,
         }
+    }
+
+    /// The same, for clients that give this password.
+    #[must_use]
+    pub fn with_password(self, password: Option<Secret>) -> Self {
+        Self { password, ..self }
     }
 
     /// The data.
@@ -199,13 +208,20 @@ impl Engine {
             }
             return None;
         }
-        match subcommand::check(command, args) {
-            Ok(()) => Some(command),
-            Err(text) => {
-                client.error(&[text]);
-                None
-            }
+        if let Err(text) = subcommand::check(command, args) {
+            client.error(&[text]);
+            return None;
         }
+        if connection::is_locked(client, command, self.password.as_ref()) {
+            let reason = Failure::Locked.text();
+            if command == Command::Exec {
+                client.error(&["EXECABORT Transaction discarded because of: ", reason]);
+            } else {
+                client.error(&[reason]);
+            }
+            return None;
+        }
+        Some(command)
     }
 
     /// Tells a client that there is no such command, in Redis's words.
@@ -273,8 +289,8 @@ impl Engine {
             Command::Echo => Ok(write::bulk(&mut client.replies, &args[1])?),
             Command::Quit => connection::quit(client),
             Command::Select => connection::select(client, args),
-            Command::Hello => connection::hello(client, args),
-            Command::Auth => connection::auth(client, args),
+            Command::Hello => connection::hello(client, args, self.password.as_ref()),
+            Command::Auth => connection::auth(client, args, self.password.as_ref()),
             Command::Time => connection::time(client, context),
             Command::Client => subcommand::client(client, args),
             Command::Command => subcommand::command(client, args),

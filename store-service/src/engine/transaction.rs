@@ -135,6 +135,7 @@ impl Engine {
     pub(super) fn reset(&mut self, client: &mut Client) -> Result<(), Failure> {
         self.forget_transaction(client);
         client.name.clear();
+        client.logged_in = false;
         Ok(write::simple(&mut client.replies, b"RESET")?)
     }
 

@@ -14,10 +14,13 @@ struct Exchange<'a> {
     reply: &'a str,
 }
 
-fn conversations() -> Vec<Vec<Exchange<'static>>> {
+/// The same with a server that wants a password.
+const RECORDED_LOCKED: &str = include_str!("locked.txt");
+
+fn conversations(recorded: &'static str) -> Vec<Vec<Exchange<'static>>> {
     let mut conversations = Vec::new();
     let mut exchanges = Vec::new();
-    let mut lines = RECORDED.lines().filter(|line| !line.starts_with('#'));
+    let mut lines = recorded.lines().filter(|line| !line.starts_with('#'));
     while let Some(line) = lines.next() {
         match line.strip_prefix("> ") {
             None => conversations.push(core::mem::take(&mut exchanges)),
@@ -39,9 +42,17 @@ const WAIT_MS: u64 = 100;
 
 #[test]
 fn replies_are_those_of_redis() {
+    let checked = check(RECORDED, &[]);
+    assert!(checked > 300, "only {checked} were read");
+    let checked = check(RECORDED_LOCKED, &[("REQUIREPASS", "secret")]);
+    assert!(checked > 30, "only {checked} were read");
+}
+
+/// Holds conversations with a store of these settings; how many requests there were.
+fn check(recorded: &'static str, settings: &[(&str, &str)]) -> usize {
     let mut checked = 0;
-    for conversation in conversations() {
-        let mut bench = Bench::new();
+    for conversation in conversations(recorded) {
+        let mut bench = Bench::with(settings);
         let client = bench.connect();
         for Exchange { request, reply } in conversation {
             bench.send(client, &request);
@@ -51,12 +62,12 @@ fn replies_are_those_of_redis() {
             checked += 1;
         }
     }
-    assert!(checked > 300, "only {checked} were read");
+    checked
 }
 
 #[test]
 fn replies_are_the_same_in_a_pipeline_that_arrives_byte_by_byte() {
-    for conversation in conversations() {
+    for conversation in conversations(RECORDED) {
         let mut bench = Bench::new();
         let client = bench.connect();
         let mut expected = String::new();

@@ -19,6 +19,15 @@ pub(super) const VOTE_COMMANDS: usize = 1;
 pub(super) const REJECT_COMMANDS: usize = 2;
 
 impl Mover {
+    /// Tells the store the password, if there is one.
+    pub(super) fn log_in(&mut self, output: &mut Buffer) -> Result<(), Fault> {
+        if let Some(password) = &self.password {
+            command(output, &[b"AUTH", password.as_bytes()])?;
+            self.awaits(Awaited::Acknowledged, 1);
+        }
+        Ok(())
+    }
+
     /// Forgets what an earlier cycle watched.
     pub(super) fn unwatch(&mut self, output: &mut Buffer) -> Result<(), Fault> {
         command(output, &[b"UNWATCH"])?;

@@ -3,6 +3,7 @@
 //! No network: bytes lie in a buffer until the test delivers them, which may be long after the worker that
 //! sent them is gone.
 
+use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -11,6 +12,7 @@ use core::time::Duration;
 
 use super::Mover;
 use crate::limits::{FORGET_AFTER, ORPHAN_AFTER, REPLY_TIMEOUT};
+use kernel_app::secret::Secret;
 use kernel_app::stage::Stage;
 use kernel_app::{ConnectionId, Settings};
 use store_service::Store;
@@ -320,6 +322,26 @@ fn what_was_taken_off_a_workers_list_is_counted_by_who_has_it_alone() {
         let counted: u64 = done.flat_map(|stats| stats.counted.map(|counter| counter.value())).sum();
         assert_eq!(counted, 2, "taken away after {steps} steps");
         crowd.assert_nothing_left();
+    }
+}
+
+#[test]
+fn a_locked_store_is_opened_with_its_password_and_with_no_other() {
+    for (password, opens) in [(Some("open"), true), (Some("close"), false), (None, false)] {
+        let settings = Settings::from_pairs([("REQUIREPASS", "open")]);
+        let mut crowd = Crowd::new(&["one"]);
+        crowd.stage = Stage::new(Store::new(&settings).expect("good settings"));
+        crowd.operator = crowd.stage.accept();
+        crowd.ask(&[b"AUTH", b"open"]);
+        let secret = password.and_then(|password| Secret::new(password.as_bytes()));
+        crowd.seats[0].mover = Mover::new("one").with_password(secret);
+        crowd.connect(0);
+        crowd.push(&vote("x", "a", 1));
+        crowd.settle(QUIET);
+        assert_eq!(crowd.choices().contains_key("x"), opens, "{password:?}");
+        let readiness = crowd.seats[0].mover.readiness().map_err(Cow::into_owned);
+        let reason = if password.is_some() { "WRONGPASS" } else { "NOAUTH" };
+        assert!(readiness.map_or_else(|error| error.starts_with(reason), |()| opens), "{password:?}");
     }
 }
 

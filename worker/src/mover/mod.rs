@@ -43,6 +43,7 @@ use crate::part::Part;
 use crate::payload::Choice;
 use crate::received::{Fault, Receiver};
 use crate::stats::Stats;
+use kernel_app::secret::Secret;
 use wire::{Buffer, Instant};
 
 /// The list that votes arrive on.
@@ -61,7 +62,7 @@ enum Awaited {
     Replayed,
     /// `LMOVE` or `BLMOVE` to the processing list.
     Fetched,
-    /// `WATCH`, `UNWATCH`, `MULTI`, or a command that the transaction takes up.
+    /// `AUTH`, `WATCH`, `UNWATCH`, `MULTI`, or a command that the transaction takes up.
     Acknowledged,
     /// `HMGET` of one option's results.
     Held(Choice),
@@ -111,6 +112,7 @@ enum Phase {
 #[derive(Debug)]
 pub struct Mover {
     name: String,
+    password: Option<Secret>,
     /// Key of the processing list.
     processing: Vec<u8>,
     phase: Phase,
@@ -160,6 +162,7 @@ impl Mover {
     pub fn new(name: &str) -> Self {
         Self {
             name: name.into(),
+            password: None,
             processing: [PROCESSING_PREFIX, name.as_bytes()].concat(),
             phase: Phase::Away,
             condition: Condition::Away,
@@ -176,6 +179,12 @@ impl Mover {
             found: Findings::default(),
             stats: Stats::default(),
         }
+    }
+
+    /// The same, with a store that has this password.
+    #[must_use]
+    pub fn with_password(self, password: Option<Secret>) -> Self {
+        Self { password, ..self }
     }
 
     /// What was done so far.
@@ -277,6 +286,7 @@ impl Mover {
         self.forget();
         self.heard_at = now;
         self.phase = Phase::Replaying;
+        self.log_in(output)?;
         self.unwatch(output)?;
         self.replay(output)
     }

@@ -10,6 +10,7 @@ use crate::batch::Element;
 use crate::limits::{MESSAGE_BYTES_MAX, REJECTED_MAX};
 use crate::part::Verdict;
 use crate::received::{Fault, Received};
+use kernel_app::store_client::without_arguments;
 use wire::resp::{Items, Reply};
 
 impl Mover {
@@ -36,6 +37,7 @@ impl Mover {
 
     /// Keeps the first error of the cycle: those that follow are mostly its consequences.
     fn trouble(&mut self, message: &[u8]) {
+        let message = without_arguments(message);
         let shown = &message[..message.len().min(MESSAGE_BYTES_MAX)];
         self.found.trouble.get_or_insert_with(|| String::from_utf8_lossy(shown).into_owned());
     }
