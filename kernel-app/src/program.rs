@@ -25,14 +25,20 @@ pub type Program = fn(&Settings) -> Result<Vec<Box<dyn Service>>, SettingError>;
 #[cfg(target_os = "linux")]
 #[macro_export]
 macro_rules! program {
-    ($name:literal, $program:path $(, disk)?) => {
+    ($name:literal, $program:path) => {
+        $crate::program!(@ $name, $program, false);
+    };
+    ($name:literal, $program:path, disk) => {
+        $crate::program!(@ $name, $program, true);
+    };
+    (@ $name:literal, $program:path, $has_disk:literal) => {
         /// What the C runtime calls.
         // SAFETY: the binary is `no_main`, so nothing else in it is called `main`, and the C runtime
         // calls it as C declares it.
         #[allow(unsafe_code)]
         #[unsafe(no_mangle)]
         pub extern "C" fn main(_argc: i32, _argv: *const *const u8) -> i32 {
-            $crate::linux::run($name, $program)
+            $crate::linux::run($name, $program, $has_disk)
         }
     };
 }

@@ -49,7 +49,7 @@ fn program(settings: &Settings) -> Result<Vec<Box<dyn Service>>, SettingError> {
 #[test]
 #[ignore = "started by the other tests as a process of its own"]
 fn the_program() {
-    std::process::exit(kernel_app::linux::run("closer", program));
+    std::process::exit(kernel_app::linux::run("closer", program, false));
 }
 
 fn start(environment: &[(&str, &str)]) -> Child {

@@ -32,9 +32,10 @@ const VALUE_CHARS_MAX: usize = 80;
 /// Files that are open besides connections: listeners, epoll, pipes, logs, data.
 const OTHER_FILES_MAX: u64 = 128;
 
-/// Runs a program until SIGTERM or SIGINT; returns the exit status.
-pub fn run(name: &'static str, program: Program) -> i32 {
-    match start(name, program) {
+/// Runs a program until SIGTERM or SIGINT, with the disk that `DATA` names if it is one that keeps data;
+/// returns the exit status.
+pub fn run(name: &'static str, program: Program, has_disk: bool) -> i32 {
+    match start(name, program, has_disk) {
         Ok(runtime) => serve(runtime),
         Err(failure) => {
             // Nobody is left to tell when stderr is gone.
@@ -72,11 +73,11 @@ impl From<StartError> for Failure {
     }
 }
 
-fn start(name: &'static str, program: Program) -> Result<Runtime<LinuxNetwork>, Failure> {
+fn start(name: &'static str, program: Program, has_disk: bool) -> Result<Runtime<LinuxNetwork>, Failure> {
     let settings = settings_of_process();
     logger::install(name, &settings)?;
     let services = program(&settings)?;
-    let data = DataFile::of(&settings)?;
+    let data = if has_disk { DataFile::of(&settings)? } else { None };
     let address = listen_address(&settings)?;
     allow_files(CONNECTIONS_MAX as u64 + OTHER_FILES_MAX);
     let mut network = LinuxNetwork::new(address).map_err(Failure::cannot_start)?;

@@ -33,8 +33,7 @@ impl Engine {
         let timeout = timeout::parse(&args[args.len() - 1])?;
         for key in args.iter().skip(1).take(keys) {
             if pop_with_key(&mut self.keyspace, key, end, &mut client.replies)? {
-                self.watches.touch(key);
-                self.log([end.pop(), key]);
+                self.took(key, end);
                 return Ok(());
             }
         }
@@ -63,9 +62,7 @@ impl Engine {
         let timeout = timeout::parse(&args[5])?;
         let (source, destination) = (&args[1], &args[2]);
         if self.keyspace.move_one(source, destination, ends, &mut client.replies)? {
-            self.watches.touch(source);
-            self.watches.touch(destination);
-            self.log([b"LMOVE", source, destination, ends.0.word(), ends.1.word()]);
+            self.moved(source, destination, ends);
             return Ok(());
         }
         if !alone {
@@ -124,8 +121,7 @@ impl Engine {
                     pop_with_key(keyspace, key, end, &mut client.replies).map(|_| ())
                 });
                 if popped.is_ok() {
-                    self.watches.touch(key);
-                    self.log([end.pop(), key]);
+                    self.took(key, end);
                 }
             }
             Some(Wait { action: Action::Move { destination, ends }, .. }) => {
@@ -134,9 +130,7 @@ impl Engine {
                     keyspace.move_one(key, &destination, ends, &mut client.replies).map(|_| ())
                 });
                 if moved.is_ok() {
-                    self.watches.touch(key);
-                    self.watches.touch(&destination);
-                    self.log([b"LMOVE", key, &destination, ends.0.word(), ends.1.word()]);
+                    self.moved(key, &destination, ends);
                     pushed = Some(destination);
                 }
             }
@@ -146,6 +140,19 @@ impl Engine {
         self.resume(client);
         self.sessions.put_back(session);
         pushed
+    }
+
+    /// Notes that an element was taken, as `LPOP` or `RPOP`.
+    fn took(&mut self, key: &[u8], end: End) {
+        self.watches.touch(key);
+        self.log([end.pop(), key]);
+    }
+
+    /// Notes that an element was moved, as `LMOVE`.
+    fn moved(&mut self, source: &[u8], destination: &[u8], ends: (End, End)) {
+        self.watches.touch(source);
+        self.watches.touch(destination);
+        self.log([b"LMOVE", source, destination, ends.0.word(), ends.1.word()]);
     }
 
     /// Tells the clients whose time is up that there was nothing.

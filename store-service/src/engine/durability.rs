@@ -5,7 +5,7 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 
-use kernel_app::disk::DiskError;
+use kernel_app::disk::{DiskError, SECTOR_BYTES};
 use kernel_app::{Context, Disk};
 use wire::resp::Args;
 
@@ -160,7 +160,8 @@ impl Engine {
 
 /// What was found on a disk, in one line.
 fn describe(journal: &Journal, recovered: Option<Recovered>, keyspace: &Keyspace, disk: &dyn Disk) -> String {
-    let place = format!("data live on a disk of {} sectors", disk.sectors());
+    let place =
+        format!("data live on a disk of {} MiB", disk.sectors() * SECTOR_BYTES as u64 / (1024 * 1024));
     let Some(Recovered { tail, records, commands, dropped_bytes }) = recovered else {
         return format!("{place}, which is blank: formatted for a log of {} bytes", journal.log_bytes_max());
     };

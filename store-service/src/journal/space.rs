@@ -11,8 +11,9 @@ use crate::command::Command;
 use crate::failure::Failure;
 use crate::keyspace::Keyspace;
 
-/// A log below this is not compacted for its size.
+/// A log below this, and below this part of what it may have, is not compacted for its size.
 const COMPACT_BYTES_MIN: u64 = 1024 * 1024;
+const COMPACT_DIVISOR: u64 = 16;
 /// A log is compacted when it has this many times the data's bytes.
 const COMPACT_RATIO: u64 = 4;
 /// How many 16ths of a half the data may fill with what queues and keys take,
@@ -107,7 +108,9 @@ impl Journal {
 
     /// Wants a compaction when the log has become long beside the data.
     pub(super) fn watch_size(&mut self, keyspace: &Keyspace) {
-        let long = (COMPACT_RATIO * keyspace.bytes() as u64).max(COMPACT_BYTES_MIN);
+        let long = (COMPACT_RATIO * keyspace.bytes() as u64)
+            .max(COMPACT_BYTES_MIN)
+            .max(self.log_bytes_max() / COMPACT_DIVISOR);
         if self.log_bytes() > long && self.may_compact() {
             self.compaction_wanted = true;
         }

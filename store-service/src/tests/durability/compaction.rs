@@ -100,6 +100,17 @@ fn a_cut_in_any_step_of_a_compaction_leaves_the_old_log_or_the_new_one() {
 }
 
 #[test]
+fn damage_to_what_a_compaction_wrote_is_an_error_and_not_a_tail() {
+    let (mut bench, client) = nearly_compacted();
+    let first = compact(&mut bench, client);
+    let mut disk = bench.disk().after_cut();
+    let (sector, data) = bench.disk().writes()[first].clone();
+    disk.tear(sector, &data, |at| if at == 9 { Torn::Garbage } else { Torn::New });
+    let error = Bench::on(disk, 2).err().expect("data are missing");
+    assert!(error.contains("of the log is damaged, which was durable"), "{error}");
+}
+
+#[test]
 fn requests_wait_for_the_end_of_a_compaction() {
     let (mut bench, client) = nearly_compacted();
     let other = bench.connect();

@@ -166,6 +166,24 @@ fn what_stands_behind_the_tail_from_an_earlier_life_is_never_taken_for_its_conti
 }
 
 #[test]
+fn no_two_lives_begin_with_the_same_record() {
+    let mut bench = Bench::durable();
+    let client = bench.connect();
+    bench.ask_durably(client, "RPUSH q 1");
+    let mut second = bench.restarted(2);
+    let client = second.connect();
+    second.ask_durably(client, "RPUSH q 2");
+    // The record that the second life began with is lost, and what stood behind it is not.
+    let mut disk = second.disk().after_cut();
+    let (sector, data) = second.disk().writes()[0].clone();
+    disk.tear(sector, &data, |_| Torn::Garbage);
+    let mut third = Bench::on(disk, 3).expect("a log");
+    third.settle();
+    assert!(third.contents() == bench.contents());
+    assert!(third.restarted(4).contents() == bench.contents());
+}
+
+#[test]
 fn a_torn_tail_is_told() {
     let mut bench = Bench::durable();
     let client = bench.connect();

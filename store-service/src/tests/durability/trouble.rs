@@ -160,3 +160,20 @@ fn what_is_larger_than_the_disk_is_refused_and_not_waited_for() {
     assert!(reply.ends_with(r"No space left on device\r\n") && reply.contains("-EXECABORT"), "{reply}");
     assert_eq!(bench.ask_durably(client, "PING"), r"+PONG\r\n");
 }
+
+#[test]
+fn a_unit_that_has_no_room_in_the_log_is_refused_even_if_it_takes_data_away() {
+    let mut bench = Bench::durable();
+    let client = bench.connect();
+    let fields = (0..300).position(|number| {
+        bench.ask_durably(client, &format!("HSET results {number} {number:0>20000}")) == FULL
+    });
+    assert!(fields.is_some_and(|fields| fields > 150), "{fields:?} fields of 20 kB fill 14 of 16 parts");
+    bench.ask_durably(client, "MULTI");
+    for number in 0..15 {
+        bench.ask_durably(client, &format!("DEL {number:0>60000}"));
+    }
+    let reply = bench.ask_durably(client, "EXEC");
+    assert!(reply.ends_with(r"No space left on device\r\n") && reply.contains("-EXECABORT"), "{reply}");
+    assert_eq!(bench.ask_durably(client, "HDEL results 0"), r":1\r\n", "what is smaller has room");
+}
