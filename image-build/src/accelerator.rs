@@ -1,4 +1,5 @@
-//! Which accelerator runs guests here, found by trying it, and the rate of the time stamp counter.
+//! Which accelerator runs guests here, found by trying it, and the rate of the time stamp counter; and
+//! whether QEMU can filter its system calls, which is tried by the same trial guest.
 //!
 //! `/dev/kvm` is never trusted: where the processor shows neither `vmx` nor `svm` it may open and still
 //! fail inside the guest. So `-accel kvm:tcg`, which falls back only when the device does not open, is
@@ -26,6 +27,8 @@ const READING_TIME_MAX: Duration = Duration::from_micros(10);
 const READINGS_MAX: u32 = 1000;
 /// How long a guest that only ends itself may take under KVM: such a guest needs some 200 ms.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The same where it is known to run, only perhaps on a busy machine.
+const SANDBOX_TIMEOUT: Duration = Duration::from_secs(30);
 /// Memory of that guest.
 const PROBE_MEMORY_MIB: u32 = 16;
 
@@ -90,6 +93,8 @@ pub struct Probe {
     pub mhz: u16,
     /// Why KVM cannot be used; nothing when it can.
     pub kvm_obstacle: Option<String>,
+    /// Why QEMU cannot filter its system calls; nothing when it can.
+    pub sandbox_obstacle: Option<String>,
 }
 
 /// The accelerator to use.
@@ -120,7 +125,8 @@ pub fn probe(workspace: &Workspace) -> Result<Probe> {
     }
     let mhz = counter_mhz();
     let kvm_obstacle = kvm_obstacle(workspace, mhz)?;
-    let probe = Probe { boot_id: boot_id.trim().to_owned(), mhz, kvm_obstacle };
+    let sandbox_obstacle = sandbox_obstacle(workspace, mhz)?;
+    let probe = Probe { boot_id: boot_id.trim().to_owned(), mhz, kvm_obstacle, sandbox_obstacle };
     image::write_whole(&cache, toml::to_string(&probe)?.as_bytes())?;
     Ok(probe)
 }
@@ -135,14 +141,38 @@ fn kvm_obstacle(workspace: &Workspace, mhz: u16) -> Result<Option<String>> {
     if let Some(obstacle) = host_obstacle(Path::new("/dev/kvm")) {
         return Ok(Some(obstacle));
     }
-    let image = image::probe_image(workspace)?;
-    let accelerator = Accelerator::Kvm { mhz };
-    let mut launch = Launch::new("probe", image, Machine::Q35, accelerator);
+    try_guest(&trial(workspace, Accelerator::Kvm { mhz })?, PROBE_TIMEOUT)
+}
+
+/// Builds of QEMU without the filter exist, and kernels that have none.
+fn sandbox_obstacle(workspace: &Workspace, mhz: u16) -> Result<Option<String>> {
+    let launch = Launch { sandbox: true, ..trial(workspace, Accelerator::Tcg { mhz })? };
+    try_guest(&launch, SANDBOX_TIMEOUT)
+}
+
+fn trial(workspace: &Workspace, accelerator: Accelerator) -> Result<Launch> {
+    let mut launch = Launch::new("probe", image::probe_image(workspace)?, Machine::Q35, accelerator);
     launch.memory_mib = PROBE_MEMORY_MIB;
     launch.serial = Serial::None;
-    let verdict = guest::run_for(&launch.command()?, PROBE_TIMEOUT)
+    Ok(launch)
+}
+
+fn try_guest(launch: &Launch, timeout: Duration) -> Result<Option<String>> {
+    let verdict = guest::run_for(&launch.command()?, timeout)
         .with_context(|| format!("{} cannot be started", qemu::PROGRAM))?;
     Ok((verdict != Verdict::Success).then(|| format!("a trial guest did not end well ({verdict})")))
+}
+
+/// Whether QEMU is to filter its system calls: wherever it can. Where it cannot, that is said.
+///
+/// # Errors
+/// When that cannot be tried.
+pub fn choose_sandbox(workspace: &Workspace) -> Result<bool> {
+    let obstacle = probe(workspace)?.sandbox_obstacle;
+    if let Some(obstacle) = &obstacle {
+        eprintln!("note: QEMU runs without -sandbox, which does not work here: {obstacle}");
+    }
+    Ok(obstacle.is_none())
 }
 
 /// What the host itself says against KVM.
@@ -205,7 +235,8 @@ mod tests {
 
     #[test]
     fn a_probe_is_remembered_only_within_its_boot() {
-        let probe = Probe { boot_id: "a".to_owned(), mhz: 2596, kvm_obstacle: Some("x".to_owned()) };
+        let kvm_obstacle = Some("x".to_owned());
+        let probe = Probe { boot_id: "a".to_owned(), mhz: 2596, kvm_obstacle, sandbox_obstacle: None };
         let text = toml::to_string(&probe).expect("serializable");
         assert_eq!(recall(&text, "a"), Some(probe));
         assert_eq!(recall(&text, "b"), None);

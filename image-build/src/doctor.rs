@@ -70,7 +70,7 @@ impl fmt::Display for Finding {
 /// When the toolchain cannot be asked at all.
 pub fn run(workspace: &Workspace) -> Result<ExitCode> {
     let toolchain = Toolchain::find(workspace)?;
-    let mut findings = vec![emulator(), accelerator(workspace)];
+    let mut findings = vec![emulator(), accelerator(workspace), sandbox(workspace)];
     findings.extend(parts(&toolchain));
     findings.extend([core(&toolchain), docker(), tap()]);
     findings.extend(PORTS.map(port));
@@ -100,6 +100,19 @@ fn accelerator(workspace: &Workspace) -> Finding {
             ),
         },
         Err(error) => Finding::lacking("accelerator", format!("cannot be tried: {error:#}")),
+    }
+}
+
+fn sandbox(workspace: &Workspace) -> Finding {
+    match accelerator::probe(workspace) {
+        Ok(probe) => match probe.sandbox_obstacle {
+            None => Finding::good("sandbox", "QEMU filters its system calls, tried"),
+            Some(obstacle) => Finding::optional(
+                "sandbox",
+                format!("QEMU's -sandbox does not work ({obstacle}): use a build with seccomp"),
+            ),
+        },
+        Err(error) => Finding::lacking("sandbox", format!("cannot be tried: {error:#}")),
     }
 }
 

@@ -24,6 +24,9 @@ pub const MEMORY_MIB_MAX: u32 = 2048;
 /// I/O port of the device through which a guest ends QEMU with a status of its own.
 const EXIT_PORT: &str = "isa-debug-exit,iobase=0xf4,iosize=4";
 
+/// No obsolete calls, no other user, no other program, no other scheduling: what none of the networks, disks
+/// and accelerators here needs, and a guest that has broken out of its machine would.
+const SANDBOX: &str = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny";
 /// See [`disk_arguments`].
 const DISK_OPTIONS: &str = "cache=writeback,aio=threads,werror=report,rerror=report";
 
@@ -56,6 +59,8 @@ pub enum Network {
     User {
         /// Ports that the host listens on for the guest.
         forwards: Vec<Forward>,
+        /// Whether the guest can connect to anything. One that cannot is still reached by its ports.
+        outgoing: bool,
     },
     /// A tap interface of the host that exists already.
     Tap {
@@ -116,6 +121,8 @@ pub struct Launch {
     pub serial: Serial,
     /// Raw disk images, given to the guest as virtio block devices in this order.
     pub disks: Vec<PathBuf>,
+    /// Whether QEMU filters its own system calls; see `accelerator::choose_sandbox`.
+    pub sandbox: bool,
     /// Further arguments, for measuring (`-icount`, plugins).
     pub extra: Vec<OsString>,
 }
@@ -134,6 +141,7 @@ impl Launch {
             network: Network::None,
             serial: Serial::Stdout,
             disks: Vec::new(),
+            sandbox: false,
             extra: Vec::new(),
         }
     }
@@ -159,6 +167,9 @@ impl Launch {
         command.args(self.machine.arguments()).args(self.accelerator.arguments());
         command.args(["-m", &format!("{}M", self.memory_mib)]);
         command.args(["-display", "none", "-nodefaults", "-no-user-config", "-no-reboot"]);
+        if self.sandbox {
+            command.args(["-sandbox", SANDBOX]);
+        }
         command.args(["-device", EXIT_PORT]);
         command.args(self.serial.arguments()?);
         command.arg("-kernel").arg(&self.image).arg("-append").arg(words);
@@ -178,7 +189,7 @@ impl Machine {
     fn arguments(self) -> &'static [&'static str] {
         match self {
             // Without controllers that no program drives: the firmware would look for disks and keys.
-            Self::Q35 => &["-M", "q35,sata=off,smbus=off,i8042=off"],
+            Self::Q35 => &["-M", "q35,sata=off,smbus=off,i8042=off,vmport=off"],
             // The kernel finds one I/O APIC through ACPI; the second one confuses it. The guest scans
             // for its devices itself, so QEMU need not write them on the command line. These would be of
             // the legacy kind that came before virtio 1.0, which our drivers refuse.
@@ -206,8 +217,9 @@ impl Network {
     fn arguments(&self, machine: Machine) -> Vec<String> {
         let (backend, mac) = match self {
             Self::None => return vec!["-nic".to_owned(), "none".to_owned()],
-            Self::User { forwards } => {
+            Self::User { forwards, outgoing } => {
                 let mut backend = "user,id=net0".to_owned();
+                backend += if *outgoing { "" } else { ",restrict=on" };
                 for Forward { host, guest_port } in forwards {
                     backend += &format!(",hostfwd=tcp:{}:{}-:{guest_port}", host.ip(), host.port());
                 }
@@ -285,7 +297,7 @@ mod tests {
     #[test]
     fn q35_has_its_card_on_pci_without_an_option_rom() {
         let host = "127.0.0.1:8080".parse().expect("an address");
-        let network = Network::User { forwards: vec![Forward { host, guest_port: 80 }] };
+        let network = Network::User { forwards: vec![Forward { host, guest_port: 80 }], outgoing: true };
         let words = words(&Launch { network, ..launch(Machine::Q35) });
         assert!(value(&words, "-M").starts_with("q35,"));
         assert_eq!(value(&words, "-netdev"), "user,id=net0,hostfwd=tcp:127.0.0.1:8080-:80");
@@ -302,6 +314,37 @@ mod tests {
         assert_eq!(value(&words, "-global"), "virtio-mmio.force-legacy=false");
         let device = "virtio-net-device,netdev=net0,mac=52:54:00:00:00:03";
         assert!(words.contains(&device.to_owned()), "{words:?}");
+    }
+
+    #[test]
+    fn a_guest_that_needs_to_reach_nothing_cannot() {
+        let host = "127.0.0.1:6379".parse().expect("an address");
+        let network = Network::User { forwards: vec![Forward { host, guest_port: 6379 }], outgoing: false };
+        let words = words(&Launch { network, ..launch(Machine::Microvm) });
+        let backend = "user,id=net0,restrict=on,hostfwd=tcp:127.0.0.1:6379-:6379";
+        assert_eq!(value(&words, "-netdev"), backend);
+    }
+
+    #[test]
+    fn qemu_has_no_monitor_and_no_devices_of_its_own_and_is_confined_when_asked() {
+        for machine in [Machine::Q35, Machine::Microvm] {
+            let bare = words(&launch(machine));
+            for option in ["-nodefaults", "-no-user-config"] {
+                assert!(bare.contains(&option.to_owned()), "{bare:?}");
+            }
+            assert_eq!(value(&bare, "-display"), "none");
+            for option in ["-sandbox", "-monitor", "-mon", "-qmp", "-usb", "-vnc", "-drive"] {
+                assert!(!bare.contains(&option.to_owned()), "{option}");
+            }
+            let devices: Vec<_> =
+                bare.windows(2).filter(|pair| pair[0] == "-device").map(|pair| &pair[1]).collect();
+            assert_eq!(devices, [EXIT_PORT]);
+            let confined = words(&Launch { sandbox: true, ..launch(machine) });
+            let denied = value(&confined, "-sandbox");
+            for group in ["obsolete", "elevateprivileges", "spawn", "resourcecontrol"] {
+                assert!(denied.contains(&format!(",{group}=deny")), "{denied}");
+            }
+        }
     }
 
     #[test]

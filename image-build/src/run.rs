@@ -89,8 +89,8 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
     let disk = disk(workspace, options, &launch.name)?;
     let _lock = disk.as_ref().map(DiskImage::claim).transpose()?;
     launch.disks.extend(disk.map(|disk| disk.path));
-    let platform = Platform { machine: launch.machine, accelerator: launch.accelerator };
-    eprintln!("{} on {}", launch.name, platform.label());
+    let Launch { machine, accelerator, sandbox, .. } = launch;
+    eprintln!("{} on {}", launch.name, Platform { machine, accelerator, sandbox }.label());
     for line in addresses(&launch.name, &launch.network, &manifest::read(workspace)?) {
         eprintln!("{line}");
     }
@@ -110,7 +110,8 @@ fn launch(workspace: &Workspace, options: &Options) -> Result<Launch> {
     Ok(Launch {
         memory_mib: options.memory.unwrap_or(facts.memory_mib),
         command_line: CommandLine { environment, arguments: options.arguments.clone() },
-        network: Network::User { forwards },
+        network: Network::User { forwards, outgoing: true },
+        sandbox: accelerator::choose_sandbox(workspace)?,
         ..Launch::new(name, image.path, machine, accelerator)
     })
 }
@@ -180,7 +181,9 @@ fn forward(port: &manifest::Port, moved: Option<&String>) -> Result<Forward> {
 
 /// Where to point a browser.
 fn addresses(name: &str, network: &Network, images: &BTreeMap<String, manifest::Image>) -> Vec<String> {
-    let (Network::User { forwards }, Some(image)) = (network, images.get(name)) else { return Vec::new() };
+    let (Network::User { forwards, .. }, Some(image)) = (network, images.get(name)) else {
+        return Vec::new();
+    };
     let line = |(forward, port): (&Forward, &manifest::Port)| {
         format!("{:>8}: {}://{}", port.name, port.scheme, forward.host)
     };

@@ -95,7 +95,8 @@ fn stand_in(path: &Path) {
 fn order(run_dir: &RunDir) -> String {
     let application = Application::parse("test.toml", APPLICATION, &["web"]).expect("a description");
     let draft = Draft::new(application, &Choices::default()).expect("a plan");
-    let platform = Platform { machine: Machine::Q35, accelerator: Accelerator::Tcg { mhz: 2000 } };
+    let platform =
+        Platform { machine: Machine::Q35, accelerator: Accelerator::Tcg { mhz: 2000 }, sandbox: false };
     let image = Image { path: "web.img".into(), bytes: 1, written_ns: 1 };
     let plan = draft.complete(platform, BTreeMap::from([("web".to_owned(), image)]));
     let order = Order { run_dir: run_dir.path().to_owned(), plan };

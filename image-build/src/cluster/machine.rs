@@ -19,6 +19,8 @@ pub struct Platform {
     pub machine: Machine,
     /// What runs the guests' instructions.
     pub accelerator: Accelerator,
+    /// Whether QEMU filters its own system calls.
+    pub sandbox: bool,
 }
 
 impl Platform {
@@ -49,15 +51,23 @@ pub fn command(plan: &Plan, instance: &Instance, ports: &Ports) -> Result<Comman
         let host = ports.address(&instance.name, port.guest)?;
         Some(Forward { host, guest_port: port.guest })
     });
-    let Platform { machine, accelerator } = plan.platform;
+    let Platform { machine, accelerator, sandbox } = plan.platform;
     let mut launch = Launch::new(&instance.name, image.path.clone(), machine, accelerator);
     launch.memory_mib = instance.memory_mib;
     launch.command_line = CommandLine::from_environment(environment);
-    launch.network = Network::User { forwards: forwards.collect() };
+    launch.sandbox = sandbox;
+    let outgoing = instance.environment.values().any(|value| names_a_server(value));
+    launch.network = Network::User { forwards: forwards.collect(), outgoing };
     if let Data::OnDisk(image) = &instance.data {
         launch.disks = vec![image.path.clone()];
     }
     launch.command()
+}
+
+/// Whether a setting names something to connect to: another service, or a URL. A service without any
+/// answers, and has nowhere to go.
+fn names_a_server(value: &str) -> bool {
+    value.contains("://") || Template::parse(value).is_ok_and(|value| value.references().next().is_some())
 }
 
 /// The settings of an instance with every reference replaced by the address that a guest can use.
@@ -88,7 +98,7 @@ pub(crate) mod tests {
 
     /// A platform for tests that start no QEMU.
     pub fn platform() -> Platform {
-        Platform { machine: Machine::Q35, accelerator: Accelerator::Tcg { mhz: 2000 } }
+        Platform { machine: Machine::Q35, accelerator: Accelerator::Tcg { mhz: 2000 }, sandbox: true }
     }
 
     #[test]
@@ -118,7 +128,15 @@ pub(crate) mod tests {
         let image = Image { path: "/i/img".into(), bytes: 1, written_ns: 1 };
         plan.images.insert("img".to_owned(), image);
         let made = command(&plan, &plan.instances[1], &ports).expect("a command");
-        let words: Vec<&str> = made.get_args().map(|word| word.to_str().expect("text")).collect();
+        let words = |command: &Command| -> Vec<String> {
+            command.get_args().map(|word| word.to_str().expect("text").to_owned()).collect()
+        };
+        let words_of_store = words(&command(&plan, &plan.instances[0], &ports).expect("a command"));
+        assert!(words_of_store.iter().any(|word| word.starts_with("user,id=net0,restrict=on,")));
+        let words = words(&made);
+        assert!(
+            !words.iter().any(|word| word.contains("restrict")) && words.contains(&"-sandbox".to_owned())
+        );
         let port = |instance, guest| ports.address(instance, guest).expect("reserved").port();
         let redis = format!("env=REDIS_URL=redis://10.0.2.2:{}", port("store-1", 6379));
         let line = words.iter().find(|word| word.contains("env=")).expect("settings");
@@ -130,6 +148,6 @@ pub(crate) mod tests {
         }
         let forward = format!("hostfwd=tcp:127.0.0.1:{}-:80", port("web-1", 80));
         assert!(words.iter().any(|word| word.contains(&forward)), "{words:?}");
-        assert!(words.contains(&"24M"));
+        assert!(words.contains(&"24M".to_owned()));
     }
 }

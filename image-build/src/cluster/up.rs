@@ -117,6 +117,7 @@ fn prepare(workspace: &Workspace, options: &UpOptions, draft: Draft) -> Result<P
     packages::ensure_qemu()?;
     setup::ensure(workspace)?;
     let accelerator = accelerator::choose(workspace, options.accel)?;
+    let sandbox = accelerator::choose_sandbox(workspace)?;
     let mut images = BTreeMap::new();
     for built in image::build(workspace, &draft.packages())? {
         let metadata = fs::metadata(&built.path)?;
@@ -124,5 +125,5 @@ fn prepare(workspace: &Workspace, options: &UpOptions, draft: Draft) -> Result<P
         let written_ns = u64::try_from(written_ns).unwrap_or(u64::MAX);
         images.insert(built.name, Image { path: built.path, bytes: built.bytes, written_ns });
     }
-    Ok(draft.complete(Platform { machine: options.machine, accelerator }, images))
+    Ok(draft.complete(Platform { machine: options.machine, accelerator, sandbox }, images))
 }

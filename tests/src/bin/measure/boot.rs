@@ -58,7 +58,8 @@ impl Guests<'_> {
         let mut launch = Launch::new("measure", self.image.to_owned(), self.machine, self.accelerator);
         launch.memory_mib = memory_mib;
         launch.serial = Serial::None;
-        launch.network = Network::User { forwards: vec![Forward { host, guest_port: GUEST_PORT }] };
+        launch.network =
+            Network::User { forwards: vec![Forward { host, guest_port: GUEST_PORT }], outgoing: true };
         let settings = [("IP", "10.0.2.15/24"), ("GATEWAY", "10.0.2.2"), ("REDIS_URL", "redis://10.0.2.2:1")];
         let pairs = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
         launch.command_line.environment.extend(pairs);
