@@ -129,8 +129,8 @@ mod tests {
         let mut copies = ArgsBuffer::new();
         {
             let input = b"GETkeyPING".to_vec();
-            copies.push(Args::new(&input, &[Span::new(0, 3), Span::new(3, 6)]));
-            copies.push(Args::new(&input, &[Span::new(6, 10)]));
+            copies.push(Args::new(&input, &[Span::new(0, 3), Span::new(3, 6)]).iter());
+            copies.push(Args::new(&input, &[Span::new(6, 10)]).iter());
         }
         let first = copies.get(0).expect("pushed");
         assert_eq!((first.len(), &first[0], &first[1]), (2, &b"GET"[..], &b"key"[..]));
