@@ -11,6 +11,8 @@ use kernel_app::Instant;
 
 /// The part of the last commit's time that the next one waits at most.
 const WAIT_DIVISOR: u32 = 4;
+/// A shorter wait is none: a loop's timer may be no finer than 1 ms, and so short a commit is soon over.
+const WAIT_MIN: Duration = Duration::from_micros(500);
 /// The longest wait, after however slow a commit.
 const WAIT_MAX: Duration = Duration::from_millis(2);
 
@@ -33,7 +35,8 @@ impl Pace {
     /// A commit of so many units has ended, which took so long, while others gathered.
     pub fn committed(&mut self, units: usize, gathered: usize, took: Duration, now: Instant) {
         self.units = units + gathered;
-        self.until = now + (took / WAIT_DIVISOR).min(WAIT_MAX);
+        let wait = (took / WAIT_DIVISOR).min(WAIT_MAX);
+        self.until = if wait < WAIT_MIN { now } else { now + wait };
     }
 
     /// When to begin a commit of so many units.
@@ -58,6 +61,8 @@ mod tests {
         assert_eq!(pace.begin_at(25, later), later);
         pace.committed(1, 0, Duration::from_millis(4), now);
         assert_eq!(pace.begin_at(1, now), now, "a lone client does not wait");
+        pace.committed(25, 25, Duration::from_millis(1), now);
+        assert_eq!(pace.begin_at(25, now), now, "what is soon over is not worth it");
         pace.committed(2, 0, Duration::from_secs(1), now);
         assert_eq!(pace.begin_at(1, now), now + WAIT_MAX);
     }
