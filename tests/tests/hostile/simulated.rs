@@ -9,7 +9,7 @@ use kernel_app::settings::Settings;
 use kernel_app::simulator::Simulation;
 use kernel_app::simulator::client::{Client, get};
 use kernel_app::simulator::random::Random;
-use kernel_app::stack::SOCKETS_MAX;
+use kernel_app::stack::{ROOM_WANTED, SOCKETS_MAX};
 use smoltcp::wire::TcpControl;
 
 use super::raw::{Attacker, Segment};
@@ -168,9 +168,11 @@ fn a_burst_meets_an_open_port_when_slow_clients_hold_every_socket() {
     for _ in 0..10 {
         answers.extend(scene.attacker.listen(&mut scene.simulation));
     }
+    // Those for whom there was no room yet hear nothing and ask again; nobody is refused.
     let to_burst = |answer: &&Segment| answer.own.1 >= 30_000;
     let opened = answers.iter().filter(to_burst).filter(|answer| answer.control == TcpControl::Syn).count();
-    assert_eq!(opened, usize::from(BURST), "of {:?} answers", answers.iter().filter(to_burst).count());
+    assert!(opened >= ROOM_WANTED, "{opened} of {BURST} were accepted");
+    assert_eq!(answers.iter().filter(to_burst).count(), opened, "others were refused");
     scene.assert_recovers();
 }
 
