@@ -42,6 +42,9 @@ impl CommandLine {
             ensure!(!value.contains('\0'), "{name} cannot hold a zero byte");
             words.push(shell_words::quote(&format!("env={name}={value}")).into_owned());
         }
+        for argument in &self.arguments {
+            ensure!(!argument.contains('\0'), "the argument {argument:?} cannot hold a zero byte");
+        }
         if !self.arguments.is_empty() {
             words.push("--".to_owned());
             words.extend(self.arguments.iter().map(|word| shell_words::quote(word).into_owned()));
@@ -91,6 +94,8 @@ mod tests {
             let line = CommandLine::from_environment([(name, "x")]);
             assert!(line.render(None).is_err(), "{name:?}");
         }
+        let zero = CommandLine { arguments: vec!["a\0b".to_owned()], ..CommandLine::default() };
+        assert!(zero.render(None).is_err());
         let long = CommandLine::from_environment([("A", "x".repeat(BYTES_MAX))]);
         let error = long.render(None).expect_err("too long").to_string();
         assert!(error.contains("4103 bytes of 4095"), "{error}");

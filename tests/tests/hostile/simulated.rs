@@ -9,6 +9,7 @@ use kernel_app::settings::Settings;
 use kernel_app::simulator::Simulation;
 use kernel_app::simulator::client::{Client, get};
 use kernel_app::simulator::random::Random;
+use kernel_app::stack::{ROOM_WANTED, SOCKETS_MAX};
 use smoltcp::wire::TcpControl;
 
 use super::raw::{Attacker, Segment};
@@ -18,6 +19,8 @@ const SERVER: (Ipv4Addr, u16) = (Ipv4Addr::new(10, 0, 0, 1), 8080);
 const ANSWERED_WITHIN: Duration = Duration::from_millis(1_500);
 /// What an attack leaves is gone after this time: idle and stalled connections are ended by then.
 const RECOVERED_WITHIN: Duration = Duration::from_secs(90);
+/// SYNs at once; they fit the card's ring.
+const BURST: u16 = 200;
 /// Addresses of the attacker; fewer than a stack remembers.
 const HOSTS: u16 = 40;
 
@@ -144,6 +147,32 @@ fn a_flood_of_syns_whose_answers_are_heard_and_ignored_leaves_the_port_open() {
 fn a_fast_flood_of_syns_leaves_the_port_open() {
     let mut scene = Scene::new(8);
     flood(&mut scene, 30, 1_500, host);
+    scene.assert_recovers();
+}
+
+#[test]
+fn a_burst_meets_an_open_port_when_slow_clients_hold_every_socket() {
+    let mut scene = Scene::new(9);
+    for number in 0..SOCKETS_MAX as u16 {
+        let (_, ack) = scene.connect(host(number));
+        let part = Segment { control: TcpControl::Psh, payload: b"GET / HTTP/1.1\r\nX".to_vec(), ..ack };
+        scene.attacker.send(&mut scene.simulation, &part);
+    }
+    scene.simulation.run_for(Duration::from_secs(1));
+    scene.attacker.listen(&mut scene.simulation);
+
+    for number in 0..BURST {
+        scene.attacker.send(&mut scene.simulation, &Segment::syn(host(20_000 + number)));
+    }
+    let mut answers = Vec::new();
+    for _ in 0..10 {
+        answers.extend(scene.attacker.listen(&mut scene.simulation));
+    }
+    // Those for whom there was no room yet hear nothing and ask again; nobody is refused.
+    let to_burst = |answer: &&Segment| answer.own.1 >= 30_000;
+    let opened = answers.iter().filter(to_burst).filter(|answer| answer.control == TcpControl::Syn).count();
+    assert!(opened >= ROOM_WANTED, "{opened} of {BURST} were accepted");
+    assert_eq!(answers.iter().filter(to_burst).count(), opened, "others were refused");
     scene.assert_recovers();
 }
 

@@ -1,0 +1,29 @@
+//! What fuzz targets do with their input: the properties that must hold whatever the bytes are.
+//!
+//! `cargo fuzz` drives them by coverage and needs a nightly compiler; the test `fuzzed` drives them over
+//! their corpora and some mutations on any. A property that does not hold panics.
+
+pub mod application;
+pub mod command_line;
+pub mod http_request;
+pub mod multipart;
+mod mutate;
+pub mod resp_command;
+pub mod resp_reply;
+pub mod settings;
+
+pub use mutate::Mutator;
+
+/// A target: its name, which is also that of its corpus, and what it does with an input.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target.
+pub const TARGETS: [Target; 7] = [
+    ("application", application::check),
+    ("command_line", command_line::check),
+    ("http_request", http_request::check),
+    ("multipart", multipart::check),
+    ("resp_command", resp_command::check),
+    ("resp_reply", resp_reply::check),
+    ("settings", settings::check),
+];
