@@ -76,7 +76,7 @@ impl Auditor {
         Self {
             store: Target::Host { host: host.to_owned(), port },
             commands,
-            client: StoreClient::new(),
+            client: StoreClient::new(None),
             is_looking: false,
             look_at: Instant::ZERO,
             findings,

@@ -28,7 +28,7 @@ impl Neighbour {
     pub fn new(host: &str, port: u16) -> Self {
         let store = Target::Host { host: host.to_owned(), port };
         let value = vec![b'x'; VALUE_BYTES];
-        Self { store, value, client: StoreClient::new(), write_at: Instant::ZERO }
+        Self { store, value, client: StoreClient::new(None), write_at: Instant::ZERO }
     }
 }
 
