@@ -3,7 +3,7 @@
 //! Judges nothing. One `MULTI` takes each look, so that no vote moves while it is taken.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -54,8 +54,7 @@ pub struct Findings {
 /// See the module.
 pub struct Auditor {
     store: Target,
-    /// The commands of a look.
-    commands: Vec<Vec<Vec<u8>>>,
+    lists: Rc<RefCell<BTreeSet<String>>>,
     client: StoreClient<bool>,
     is_looking: bool,
     look_at: Instant,
@@ -63,19 +62,16 @@ pub struct Auditor {
 }
 
 impl Auditor {
-    /// An auditor of the store at `host` that looks at these processing lists.
-    pub fn new(host: &str, port: u16, processing: &[String], findings: Rc<RefCell<Findings>>) -> Self {
-        let command = |words: &[&str]| words.iter().map(|word| word.as_bytes().to_vec()).collect();
-        let mut commands: Vec<Vec<Vec<u8>>> = vec![command(&["MULTI"])];
-        for choice in Choice::ALL {
-            commands.push(command(&["HGETALL", &format!("results:{}", choice.as_str())]));
-        }
-        commands.push(command(&["LLEN", "votes"]));
-        commands.extend(processing.iter().map(|list| command(&["LLEN", list])));
-        commands.push(command(&["EXEC"]));
+    /// An auditor of the store at `host` that looks at these processing lists, which may become more.
+    pub fn new(
+        host: &str,
+        port: u16,
+        lists: Rc<RefCell<BTreeSet<String>>>,
+        findings: Rc<RefCell<Findings>>,
+    ) -> Self {
         Self {
             store: Target::Host { host: host.to_owned(), port },
-            commands,
+            lists,
             client: StoreClient::new(None),
             is_looking: false,
             look_at: Instant::ZERO,
@@ -84,13 +80,18 @@ impl Auditor {
     }
 
     fn look(&mut self, context: &mut Context<'_>) {
-        let Self { client, commands, .. } = self;
-        let last = commands.len() - 1;
-        let sent = commands.iter().enumerate().all(|(index, command)| {
-            let words: Vec<_> = command.iter().map(Vec::as_slice).collect();
-            client.send(&words, index == last, REPLY_WITHIN, context).is_ok()
-        });
-        self.is_looking = sent;
+        let lists = self.lists.borrow();
+        let results = Choice::ALL.map(|choice| format!("results:{}", choice.as_str()));
+        let results = results.iter().map(|key| ["HGETALL", key]);
+        let lengths = [["LLEN", "votes"]].into_iter().chain(lists.iter().map(|list| ["LLEN", list]));
+        let client = &mut self.client;
+        let mut send = |words: &[&str], is_last| {
+            let words: Vec<_> = words.iter().map(|word| word.as_bytes()).collect();
+            client.send(&words, is_last, REPLY_WITHIN, context).is_ok()
+        };
+        self.is_looking = send(&["MULTI"], false)
+            && results.chain(lengths).all(|words| send(&words, false))
+            && send(&["EXEC"], true);
         self.look_at = context.now + LOOK_INTERVAL;
     }
 }

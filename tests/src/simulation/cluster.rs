@@ -3,6 +3,7 @@
 //! Does nothing by itself: `scenario` lets time pass.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::rc::Rc;
 
@@ -10,6 +11,7 @@ use kernel_app::program::Program;
 use kernel_app::settings::Settings;
 use kernel_app::simulator::client::Client;
 use kernel_app::simulator::disk::SimulatedDisk;
+use kernel_app::simulator::random::Random;
 use kernel_app::simulator::{NodeId, Simulation};
 use kernel_app::{Service, disk};
 
@@ -32,6 +34,8 @@ const NEIGHBOUR: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 6);
 const STORE_PORT: u16 = 6379;
 const VOTE_PORT: u16 = 8080;
 const RESULT_PORT: u16 = 8081;
+/// How often another worker takes the place of one that has crashed, of a million.
+const REPLACED_PER_MILLION: u32 = 250_000;
 /// Connections that all voters of one instance share.
 const BROWSER_CONNECTIONS: usize = 6;
 /// One for the events and one for the scores.
@@ -74,16 +78,19 @@ pub struct Cluster {
 
 impl Cluster {
     /// All nodes, started; perhaps with somebody else who uses the store.
-    pub fn new(seed: u64, has_neighbour: bool, bug: Option<Bug>) -> Self {
+    pub fn new(seed: u64, has_neighbour: bool, random: Random, bug: Option<Bug>) -> Self {
         let mut simulation = Simulation::new(seed);
+        let lists = Lists::default();
+        let mut boots = Boots { bug, random, lists: lists.clone() };
         let disk = simulation.new_disk(DISK_BYTES / disk::SECTOR_BYTES as u64);
-        let boot = boot(Role::Store, "store", bug);
+        let boot = boots.of(Role::Store, "store");
         let store = simulation.add_node_with_disk("store", STORE, &disk, boot).expect("starts");
         let mut add = |role, name: &str, address| {
-            simulation.add_node(name, address, self::boot(role, name, bug)).expect("starts")
+            simulation.add_node(name, address, boots.of(role, name)).expect("starts")
         };
         let result = add(Role::Result, "result", RESULT);
-        let workers = (0..WORKERS).map(|n| add(Role::Worker, &worker_name(n), address(20, n))).collect();
+        let workers =
+            (0..WORKERS).map(|n| add(Role::Worker, &format!("worker-{n}"), address(20, n))).collect();
         let votes =
             (0..VOTE_INSTANCES).map(|n| add(Role::Vote, &format!("vote-{n}"), address(30, n))).collect();
         let mut browser = |n| {
@@ -96,7 +103,7 @@ impl Cluster {
         let watcher =
             simulation.add_client("watcher", WATCHER, watcher, WATCHER_CONNECTIONS).expect("starts");
         let findings = Rc::<RefCell<Findings>>::default();
-        add_auditor(&mut simulation, &findings);
+        add_auditor(&mut simulation, lists, &findings);
         if has_neighbour {
             let boot = || vec![Box::new(Neighbour::new(&STORE.to_string(), STORE_PORT)) as Box<dyn Service>];
             simulation.add_node("neighbour", NEIGHBOUR, boot).expect("starts");
@@ -122,40 +129,56 @@ pub fn voter_name(voter: usize) -> String {
     format!("{voter:032x}")
 }
 
-fn worker_name(number: usize) -> String {
-    format!("worker-{number}")
-}
-
 fn address(first: u8, number: usize) -> Ipv4Addr {
     Ipv4Addr::new(10, 0, 0, first + u8::try_from(number).expect("few nodes"))
 }
 
-/// Makes the services of a node of the application, with a deliberate bug if there is to be one.
-fn boot(role: Role, name: &str, bug: Option<Bug>) -> impl FnMut() -> Vec<Box<dyn Service>> + 'static {
-    let program: Program = match role {
-        Role::Store => store_service::program,
-        Role::Worker => worker::program,
-        Role::Vote => vote_service::program,
-        Role::Result => result_service::program,
-    };
-    let store = format!("redis://{STORE}:{STORE_PORT}");
-    let settings = Settings::from_pairs([("REDIS_URL", store.as_str()), ("INSTANCE", name)]);
-    let mut life = 0;
-    move || {
-        life += 1;
-        let services = program(&settings).expect("usable settings");
-        match bug {
-            Some(bug) => bug.afflict(role, life, services),
-            None => services,
+/// The processing lists of all workers that there ever were.
+type Lists = Rc<RefCell<BTreeSet<String>>>;
+
+/// Makes the services of the application's nodes.
+struct Boots {
+    bug: Option<Bug>,
+    random: Random,
+    lists: Lists,
+}
+
+impl Boots {
+    /// Those of one node, with a deliberate bug if there is to be one. Now and then another worker takes the
+    /// place of one that has crashed, which never comes back then.
+    fn of(&mut self, role: Role, name: &str) -> impl FnMut() -> Vec<Box<dyn Service>> + 'static {
+        let program: Program = match role {
+            Role::Store => store_service::program,
+            Role::Worker => worker::program,
+            Role::Vote => vote_service::program,
+            Role::Result => result_service::program,
+        };
+        let store = format!("redis://{STORE}:{STORE_PORT}");
+        let mut settings = Settings::from_pairs([("REDIS_URL", store.as_str()), ("INSTANCE", name)]);
+        let (bug, lists, mut random) = (self.bug, self.lists.clone(), self.random.fork());
+        let (mut life, name) = (0, name.to_owned());
+        move || {
+            life += 1;
+            if role == Role::Worker {
+                if life > 1 && random.happens(REPLACED_PER_MILLION) {
+                    settings = settings.with("INSTANCE", &format!("{name}-{life}"));
+                }
+                let name = settings.get("INSTANCE").unwrap_or_default();
+                lists.borrow_mut().insert(format!("votes:processing:{name}"));
+            }
+            let services = program(&settings).expect("usable settings");
+            match bug {
+                Some(bug) => bug.afflict(role, life, services),
+                None => services,
+            }
         }
     }
 }
 
-fn add_auditor(simulation: &mut Simulation, findings: &Rc<RefCell<Findings>>) {
+fn add_auditor(simulation: &mut Simulation, lists: Lists, findings: &Rc<RefCell<Findings>>) {
     let findings = findings.clone();
-    let processing: Vec<_> = (0..WORKERS).map(|n| format!("votes:processing:{}", worker_name(n))).collect();
     let boot = move || {
-        let auditor = Auditor::new(&STORE.to_string(), STORE_PORT, &processing, findings.clone());
+        let auditor = Auditor::new(&STORE.to_string(), STORE_PORT, lists.clone(), findings.clone());
         vec![Box::new(auditor) as Box<dyn Service>]
     };
     simulation.add_node("auditor", AUDITOR, boot).expect("starts");

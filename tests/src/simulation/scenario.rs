@@ -67,7 +67,8 @@ impl Scenario {
     pub fn new(seed: u64, bug: Option<Bug>) -> Self {
         // A sequence apart from the simulation's own, which starts with the seed itself.
         let mut random = Random::new(!seed);
-        let mut cluster = Cluster::new(seed, random.happens(NEIGHBOUR_PER_MILLION), bug);
+        let has_neighbour = random.happens(NEIGHBOUR_PER_MILLION);
+        let mut cluster = Cluster::new(seed, has_neighbour, random.fork(), bug);
         let count = (VOTERS_MAX / 2 + random.below(VOTERS_MAX / 2)) as usize;
         let voters = Voters::new(count, random.fork());
         let faults = Faults::new(random.fork(), &mut cluster);

@@ -9,6 +9,7 @@ use super::relay::{Action, Tamper, Words};
 
 const PROCESSING: &[u8] = b"votes:processing:";
 const TICKETS: &[u8] = b"votes:ticket";
+const WORKERS: &[u8] = b"votes:workers";
 const DECOY: &[u8] = b"bug:decoy";
 
 /// Changes commands one by one.
@@ -31,7 +32,7 @@ fn has(words: &Words, at: usize, prefix: &[u8]) -> bool {
 /// A command that changes nothing of interest and is answered with 1.
 fn decoy(number: &mut u64) -> Action {
     *number += 1;
-    let words: [&[u8]; 4] = [b"HSET", DECOY, &number.to_be_bytes(), b""];
+    let words: [&[u8]; 4] = [b"HSET", b"bug:counted", &number.to_be_bytes(), b""];
     Action::Send(words.map(<[u8]>::to_vec).to_vec())
 }
 
@@ -70,6 +71,16 @@ pub fn count_votes_not_voters(life: u64) -> impl Tamper {
                 number += 1;
                 voter.extend(format!(":{number}").bytes());
             }
+        }
+        Action::Send(words)
+    })
+}
+
+/// A worker sees no others.
+pub fn abandon_orphans() -> impl Tamper {
+    Each(|mut words: Words| {
+        if is(&words, b"HGETALL") && has(&words, 1, WORKERS) {
+            words[1] = DECOY.to_vec();
         }
         Action::Send(words)
     })

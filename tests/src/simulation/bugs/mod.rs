@@ -61,6 +61,8 @@ bugs! {
     ForgetOtherOption "forget-other-option" Worker 20 "Who changes sides stays on the old one too.";
     RemoveBeforeCounting "remove-before-counting" Worker 50 "A vote leaves the processing list before it is counted.";
     CountVotes "count-votes" Worker 20 "Votes are counted instead of voters.";
+    AbandonOrphans "abandon-orphans" Worker 50
+        "What a worker had taken that never comes back is left where it is.";
     WithoutWatch "without-watch" Worker 200 "Two workers count by what the other one has changed since.";
     AcknowledgeEarly "acknowledge-early" Vote 20 "The voter is told that the vote is kept before the store says so.";
     OwnTickets "own-tickets" Vote 20 "Each vote instance numbers its votes by itself.";
@@ -96,6 +98,7 @@ impl Bug {
             Self::ForgetOtherOption => relayed(service, commands::forget_other_option()),
             Self::RemoveBeforeCounting => relayed(service, commands::remove_before_counting(life)),
             Self::CountVotes => relayed(service, commands::count_votes_not_voters(life)),
+            Self::AbandonOrphans => relayed(service, commands::abandon_orphans()),
             Self::WithoutWatch => relayed(service, commands::without_watch()),
             Self::AcknowledgeEarly => relayed(service, commands::acknowledge_early()),
             Self::OwnTickets => relayed(service, commands::own_tickets(life)),
