@@ -16,6 +16,7 @@ mod cluster;
 pub mod counts;
 mod faults;
 mod invariants;
+mod last_words;
 mod ledger;
 pub mod many;
 mod neighbour;
@@ -47,8 +48,7 @@ pub struct Failure {
 impl Failure {
     /// The command that runs the seed again.
     pub fn command(&self) -> String {
-        let bug = self.bug.map_or(String::new(), |bug| format!(" --bug {}", bug.name()));
-        format!("cargo run -p tests --bin simulate -- --seed {}{bug}", self.seed)
+        command(self.seed, self.bug)
     }
 }
 
@@ -66,6 +66,11 @@ struct Outcome {
     violation: Option<String>,
 }
 
+fn command(seed: u64, bug: Option<Bug>) -> String {
+    let bug = bug.map_or(String::new(), |bug| format!(" --bug {}", bug.name()));
+    format!("cargo run -p tests --bin simulate -- --seed {seed}{bug}")
+}
+
 fn run(mut scenario: Scenario) -> (Outcome, Scenario) {
     let violation = scenario.run().err();
     scenario.books.counts.close(&scenario.cluster);
@@ -79,6 +84,10 @@ fn run(mut scenario: Scenario) -> (Outcome, Scenario) {
 /// # Errors
 /// When an invariant does not hold, or the two runs differ.
 pub fn check(seed: u64, bug: Option<Bug>) -> Result<Counts, Box<Failure>> {
+    last_words::with(command(seed, bug), || check_twice(seed, bug))
+}
+
+fn check_twice(seed: u64, bug: Option<Bug>) -> Result<Counts, Box<Failure>> {
     let (outcome, _) = run(Scenario::new(seed, bug));
     if outcome.violation.is_none() {
         let (again, _) = run(Scenario::new(seed, bug));
@@ -96,7 +105,7 @@ pub fn chronicle(seed: u64, bug: Option<Bug>) -> String {
 
 /// Whether a seed meets a violation; runs it once.
 pub fn fails(seed: u64, bug: Bug) -> Option<String> {
-    run(Scenario::new(seed, Some(bug))).0.violation
+    last_words::with(command(seed, Some(bug)), || run(Scenario::new(seed, Some(bug))).0.violation)
 }
 
 /// Runs a seed once more and keeps what is needed to understand it.
