@@ -1,4 +1,5 @@
-//! What the tests of the whole application share: the host tool's commands, real clients, free ports.
+//! What the tests of the whole application share: the host tool's commands, real clients, free ports;
+//! and the simulation of the application under faults.
 //!
 //! Holds no test; those are in `tests/`. Ships nothing.
 #![forbid(unsafe_code)]
@@ -10,4 +11,5 @@ pub mod command;
 pub mod fuzzed;
 pub mod http;
 pub mod running;
+pub mod simulation;
 pub mod soak;

@@ -145,7 +145,8 @@ impl Connections {
         }
     }
 
-    fn iter(&self) -> impl Iterator<Item = (ConnectionId, &Connection)> {
+    /// All open connections.
+    pub fn iter(&self) -> impl Iterator<Item = (ConnectionId, &Connection)> {
         self.slots.iter().enumerate().filter_map(|(index, slot)| {
             let id = ConnectionId { index: u16::try_from(index).ok()?, generation: slot.generation };
             Some((id, slot.connection.as_ref()?))

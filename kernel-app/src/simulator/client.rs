@@ -51,6 +51,8 @@ enum Outcome {
     Answered(Response),
     /// The connection ended first. The server may have acted on the request.
     Lost,
+    /// Given up before anything was sent of it.
+    Unsent,
 }
 
 impl Client {
@@ -72,14 +74,20 @@ impl Client {
         matches!(self.requests.borrow().outcomes[id.0], Outcome::Lost)
     }
 
+    /// Whether the request was given up before anything was sent of it.
+    pub fn is_unsent(&self, id: RequestId) -> bool {
+        matches!(self.requests.borrow().outcomes[id.0], Outcome::Unsent)
+    }
+
+    /// The requests that are over since the last call: answered in full, lost or given up.
+    pub fn take_settled(&self) -> Vec<RequestId> {
+        core::mem::take(&mut self.requests.borrow_mut().settled)
+    }
+
     /// How many requests have neither a whole response nor lost their connection.
     pub fn unanswered(&self) -> usize {
-        let is_open = |outcome: &&Outcome| match outcome {
-            Outcome::Waiting => true,
-            Outcome::Answered(response) => !response.is_complete,
-            Outcome::Lost => false,
-        };
-        self.requests.borrow().outcomes.iter().filter(is_open).count()
+        let requests = self.requests.borrow();
+        (0..requests.outcomes.len()).filter(|index| !requests.is_over(RequestId(*index))).count()
     }
 }
 
@@ -122,6 +130,9 @@ pub(super) type Requests = Rc<RefCell<RequestList>>;
 pub(super) struct RequestList {
     waiting: VecDeque<(RequestId, Vec<u8>)>,
     outcomes: Vec<Outcome>,
+    settled: Vec<RequestId>,
+    /// Under way, and nobody waits for them any longer.
+    abandoned: Vec<RequestId>,
 }
 
 impl RequestList {
@@ -130,6 +141,30 @@ impl RequestList {
         self.outcomes.push(Outcome::Waiting);
         self.waiting.push_back((id, request.to_vec()));
         id
+    }
+
+    /// Gives a request up, if it is not over yet.
+    pub fn abandon(&mut self, id: RequestId) {
+        if let Some(index) = self.waiting.iter().position(|(waiting, _)| *waiting == id) {
+            self.waiting.remove(index);
+            self.settle(id, Outcome::Unsent);
+        } else if !self.is_over(id) {
+            self.abandoned.push(id);
+        }
+    }
+
+    fn is_over(&self, id: RequestId) -> bool {
+        match &self.outcomes[id.0] {
+            Outcome::Waiting => false,
+            Outcome::Answered(response) => response.is_complete,
+            Outcome::Lost | Outcome::Unsent => true,
+        }
+    }
+
+    fn settle(&mut self, id: RequestId, outcome: Outcome) {
+        self.outcomes[id.0] = outcome;
+        self.settled.push(id);
+        self.abandoned.retain(|abandoned| *abandoned != id);
     }
 }
 
@@ -157,6 +192,12 @@ impl HttpClient {
     fn new((host, port): (Ipv4Addr, u16), requests: Requests) -> Self {
         let server = Target::Host { host: host.to_string(), port };
         Self { server, requests, connection: None, under_way: None }
+    }
+
+    fn lose(&mut self) {
+        if let Some(request) = self.under_way.take() {
+            self.requests.borrow_mut().settle(request, Outcome::Lost);
+        }
     }
 
     fn send_next(&mut self, context: &mut Context<'_>) {
@@ -190,11 +231,14 @@ impl Service for HttpClient {
         if let Some(request) = self.under_way
             && let Some((response, length)) = parse(connection.input.as_slice())
         {
+            let mut requests = self.requests.borrow_mut();
             if response.is_complete {
                 self.under_way = None;
                 connection.input.consume(length);
+                requests.settle(request, Outcome::Answered(response));
+            } else {
+                requests.outcomes[request.0] = Outcome::Answered(response);
             }
-            self.requests.borrow_mut().outcomes[request.0] = Outcome::Answered(response);
         }
         if connection.input_ended {
             context.connections.close(id);
@@ -203,12 +247,16 @@ impl Service for HttpClient {
 
     fn closed(&mut self, _: ConnectionId, _: &mut Context<'_>) {
         self.connection = None;
-        if let Some(request) = self.under_way.take() {
-            self.requests.borrow_mut().outcomes[request.0] = Outcome::Lost;
-        }
+        self.lose();
     }
 
     fn turn(&mut self, context: &mut Context<'_>) {
+        if self.under_way.is_some_and(|request| self.requests.borrow().abandoned.contains(&request)) {
+            self.lose();
+            if let Some(id) = self.connection.take() {
+                context.connections.abort(id);
+            }
+        }
         self.send_next(context);
     }
 

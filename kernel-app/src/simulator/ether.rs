@@ -36,6 +36,19 @@ impl Default for Conditions {
     }
 }
 
+/// What has happened to frames so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FrameCounts {
+    /// Lost by chance.
+    pub lost: u64,
+    /// Arrived twice.
+    pub duplicated: u64,
+    /// Arrived before one that was sent earlier.
+    pub overtaken: u64,
+    /// Lost because the way was cut.
+    pub cut: u64,
+}
+
 /// A frame that is due at a node. Ordered by time, then as sent.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Arrival {
@@ -51,9 +64,13 @@ pub(super) struct Ether {
     pub conditions: Conditions,
     pub trace: Trace,
     random: Random,
+    /// Ways that are cut, by sender and receiver.
     cut: BTreeSet<(usize, usize)>,
     under_way: BinaryHeap<Reverse<Arrival>>,
     number: u64,
+    /// When the last of the frames so far arrives.
+    latest: Instant,
+    pub counts: FrameCounts,
 }
 
 impl Ether {
@@ -65,16 +82,17 @@ impl Ether {
             cut: BTreeSet::new(),
             under_way: BinaryHeap::new(),
             number: 0,
+            latest: Instant::ZERO,
+            counts: FrameCounts::default(),
         }
     }
 
-    /// Whether frames between two nodes get through from now on.
-    pub fn connect(&mut self, one: usize, other: usize, connected: bool) {
-        let pair = (one.min(other), one.max(other));
+    /// Whether frames from one node to another get through from now on.
+    pub fn connect(&mut self, from: usize, to: usize, connected: bool) {
         if connected {
-            self.cut.remove(&pair);
+            self.cut.remove(&(from, to));
         } else {
-            self.cut.insert(pair);
+            self.cut.insert((from, to));
         }
     }
 
@@ -82,19 +100,24 @@ impl Ether {
     pub fn send(&mut self, from: usize, frame: &[u8], positions: impl Iterator<Item = usize>, now: Instant) {
         self.trace.sent(now, from, frame);
         for to in positions.filter(|to| *to != from && is_for(frame, *to)) {
-            let is_cut = self.cut.contains(&(from.min(to), from.max(to)));
-            if is_cut || self.random.happens(self.conditions.lost_per_million) {
-                continue;
-            }
-            self.carry(to, frame, now);
-            if self.random.happens(self.conditions.duplicated_per_million) {
+            if self.cut.contains(&(from, to)) {
+                self.counts.cut += 1;
+            } else if self.random.happens(self.conditions.lost_per_million) {
+                self.counts.lost += 1;
+            } else {
                 self.carry(to, frame, now);
+                if self.random.happens(self.conditions.duplicated_per_million) {
+                    self.counts.duplicated += 1;
+                    self.carry(to, frame, now);
+                }
             }
         }
     }
 
     fn carry(&mut self, to: usize, frame: &[u8], now: Instant) {
         let at = now + self.conditions.latency + self.random.up_to(self.conditions.jitter);
+        self.counts.overtaken += u64::from(at < self.latest);
+        self.latest = self.latest.max(at);
         self.under_way.push(Reverse(Arrival { at, number: self.number, to, frame: frame.to_vec() }));
         self.number += 1;
     }

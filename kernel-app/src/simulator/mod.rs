@@ -1,6 +1,10 @@
 //! Nodes on a simulated wire under a virtual clock: the same services, runtime and TCP stack as in a
 //! guest, with one seed that decides everything that is left to chance.
 //!
+//! What can go wrong: frames are lost, late, reordered, doubled, or cut off on one way or both
+//! ([`Conditions`], [`Simulation::connect_one_way`]); nodes crash and start; their clocks are wrong; their
+//! disks are slow, full, failing, and torn by crashes ([`disk`]).
+//!
 //! Two simulations that are built and driven alike with the same seed put the same frames on the wire
 //! at the same times, which [`Simulation::trace_hash`] shows. Simulates no processor: a turn takes
 //! [`node::TURN_TIME`], however much is done in it.
@@ -14,7 +18,9 @@
 //! ```
 
 pub mod client;
+mod clock;
 pub mod device;
+pub mod disk;
 mod ether;
 pub mod node;
 pub mod random;
@@ -29,15 +35,18 @@ use core::fmt;
 use core::net::Ipv4Addr;
 use core::time::Duration;
 
+use crate::connections::Connections;
 use crate::service::Service;
 use client::{Client, RequestId};
+use disk::SimulatedDisk;
 use ether::Ether;
-use node::Node;
+use node::{Boot, Node};
 use random::Random;
 use station::Stations;
 use wire::Instant;
 
-pub use ether::Conditions;
+pub use clock::DRIFT_PPM_MAX;
+pub use ether::{Conditions, FrameCounts};
 pub use node::NodeError;
 pub use trace::RECORDING_BYTES_MAX;
 
@@ -73,6 +82,7 @@ pub struct Simulation {
     nodes: Vec<Node>,
     stations: Stations,
     ether: Ether,
+    steps: u64,
 }
 
 impl Simulation {
@@ -80,7 +90,7 @@ impl Simulation {
     pub fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
         let ether = Ether::new(random.fork());
-        Self { now: Instant::ZERO, random, nodes: Vec::new(), stations: Stations::default(), ether }
+        Self { now: Instant::ZERO, random, nodes: Vec::new(), stations: Stations::default(), ether, steps: 0 }
     }
 
     /// Adds a node and starts it; `boot` makes its services now and after every crash.
@@ -93,12 +103,41 @@ impl Simulation {
         address: Ipv4Addr,
         boot: impl FnMut() -> Vec<Box<dyn Service>> + 'static,
     ) -> Result<NodeId, NodeError> {
+        self.add(name, address, None, Box::new(boot))
+    }
+
+    /// The same, with a disk whose content stays across crashes.
+    ///
+    /// # Errors
+    /// When the services cannot be started.
+    pub fn add_node_with_disk(
+        &mut self,
+        name: &str,
+        address: Ipv4Addr,
+        disk: &SimulatedDisk,
+        boot: impl FnMut() -> Vec<Box<dyn Service>> + 'static,
+    ) -> Result<NodeId, NodeError> {
+        self.add(name, address, Some(disk.clone()), Box::new(boot))
+    }
+
+    fn add(
+        &mut self,
+        name: &str,
+        address: Ipv4Addr,
+        disk: Option<SimulatedDisk>,
+        boot: Boot,
+    ) -> Result<NodeId, NodeError> {
         let index = self.nodes.len();
         let hardware_address = ether::hardware_address(index);
-        let mut node = Node::new(name, address, hardware_address, Box::new(boot), self.random.fork());
-        node.start(self.now, self.unix_time())?;
+        let mut node = Node::new(name, address, hardware_address, disk, boot, self.random.fork());
+        node.start(self.now)?;
         self.nodes.push(node);
         Ok(NodeId(index))
+    }
+
+    /// An empty disk of so many sectors.
+    pub fn new_disk(&mut self, sectors: u64) -> SimulatedDisk {
+        SimulatedDisk::new(sectors, self.random.fork())
     }
 
     /// Adds a node that sends HTTP requests to `server`, over as many connections as are given.
@@ -121,6 +160,12 @@ impl Simulation {
     pub fn send(&mut self, client: &Client, request: &[u8]) -> RequestId {
         self.nodes[client.node.0].wake(self.now);
         client.requests.borrow_mut().push(request)
+    }
+
+    /// Gives a request up: one that was sent loses its connection, as when a browser's tab is closed.
+    pub fn abandon(&mut self, client: &Client, request: RequestId) {
+        self.nodes[client.node.0].wake(self.now);
+        client.requests.borrow_mut().abandon(request);
     }
 
     /// Simulated time since the start.
@@ -153,23 +198,58 @@ impl Simulation {
         self.ether.conditions = conditions;
     }
 
+    /// What has happened to frames so far.
+    pub fn frame_counts(&self) -> FrameCounts {
+        self.ether.counts
+    }
+
     /// Cuts or mends the wire between two nodes.
     pub fn connect(&mut self, one: NodeId, other: NodeId, connected: bool) {
-        self.ether.connect(one.0, other.0, connected);
+        self.connect_one_way(one, other, connected);
+        self.connect_one_way(other, one, connected);
+    }
+
+    /// Cuts or mends one way of the wire between two nodes.
+    pub fn connect_one_way(&mut self, from: NodeId, to: NodeId, connected: bool) {
+        self.ether.connect(from.0, to.0, connected);
+    }
+
+    /// Makes a node's monotonic clock fast or slow, by at most [`DRIFT_PPM_MAX`] millionths.
+    pub fn set_clock_drift(&mut self, node: NodeId, drift_ppm: i32) {
+        self.nodes[node.0].set_drift(self.now, drift_ppm);
+    }
+
+    /// Makes a node's wall clock wrong by this much.
+    pub fn set_wall_clock_offset(&mut self, node: NodeId, offset_ms: i64) {
+        self.nodes[node.0].clock.set_wall_offset_ms(offset_ms);
     }
 
     /// Stops a node as a power cut does.
     pub fn crash(&mut self, node: NodeId) {
-        self.nodes[node.0].crash();
+        self.nodes[node.0].crash(self.now);
     }
 
     /// Starts a node anew, also one that is up.
     ///
     /// # Errors
-    /// When its services cannot be started.
+    /// When its services cannot be started; the node is down then.
     pub fn restart(&mut self, node: NodeId) -> Result<(), NodeError> {
-        let unix_time = self.unix_time();
-        self.nodes[node.0].start(self.now, unix_time)
+        self.nodes[node.0].start(self.now)
+    }
+
+    /// A node's connection table, while it is up.
+    pub fn connections(&self, node: NodeId) -> Option<&Connections> {
+        self.nodes[node.0].connections()
+    }
+
+    /// How many times something has happened so far.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// Gives a node a turn soon, because something outside of the simulation has changed for it.
+    pub fn wake(&mut self, node: NodeId) {
+        self.nodes[node.0].wake(self.now);
     }
 
     /// Whether a node is up.
@@ -186,6 +266,7 @@ impl Simulation {
     pub fn step(&mut self) -> bool {
         let Some(at) = self.next_event() else { return false };
         self.now = self.now.max(at);
+        self.steps += 1;
         while let Some(arrival) = self.ether.take_arrived(self.now) {
             if !self.stations.receive(arrival.to, &arrival.frame) {
                 self.nodes[arrival.to].receive(arrival.frame, self.now);
@@ -231,18 +312,14 @@ impl Simulation {
         self.now = end;
     }
 
-    fn unix_time(&self) -> Duration {
-        UNIX_TIME_START + Duration::from_micros(self.now.as_micros())
-    }
-
-    fn next_event(&self) -> Option<Instant> {
+    /// When the next thing happens, unless nothing is left to happen.
+    pub fn next_event(&self) -> Option<Instant> {
         let turns = self.nodes.iter().filter_map(Node::due).min();
         [turns, self.ether.next_arrival()].into_iter().flatten().min()
     }
 
     fn turn(&mut self, index: usize) {
-        let unix_time = self.unix_time();
-        for frame in self.nodes[index].turn(self.now, unix_time) {
+        for frame in self.nodes[index].turn(self.now) {
             self.carry(index, &frame);
         }
     }

@@ -1,6 +1,6 @@
 //! A simulated node: the runtime and the stack of a guest, on a simulated card.
 //!
-//! Has no clock of its own; the simulation says when its turn is.
+//! Has clocks that may be wrong; the simulation says when its turn is.
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -10,8 +10,11 @@ use core::fmt;
 use core::net::Ipv4Addr;
 use core::time::Duration;
 
+use super::clock::Clock;
 use super::device::SimulatedDevice;
+use super::disk::SimulatedDisk;
 use super::random::Random;
+use crate::connections::Connections;
 use crate::runtime::{Runtime, StartError};
 use crate::service::Service;
 use crate::stack::{Address, AddressError, SOCKETS_MAX, SmoltcpNetwork, StackConfig};
@@ -50,6 +53,8 @@ pub(super) struct Node {
     hardware_address: [u8; 6],
     boot: Boot,
     random: Random,
+    pub clock: Clock,
+    disk: Option<SimulatedDisk>,
     /// None while the node is down.
     runtime: Option<Runtime<SmoltcpNetwork<SimulatedDevice>>>,
     /// When the next turn is due.
@@ -60,14 +65,33 @@ pub(super) struct Node {
 
 impl Node {
     /// A node that is down.
-    pub fn new(name: &str, address: Ipv4Addr, hardware_address: [u8; 6], boot: Boot, random: Random) -> Self {
-        let name = name.into();
-        let busy_until = Instant::ZERO;
-        Self { name, address, hardware_address, boot, random, runtime: None, due: None, busy_until }
+    pub fn new(
+        name: &str,
+        address: Ipv4Addr,
+        hardware_address: [u8; 6],
+        disk: Option<SimulatedDisk>,
+        boot: Boot,
+        random: Random,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            address,
+            hardware_address,
+            boot,
+            random,
+            clock: Clock::default(),
+            disk,
+            runtime: None,
+            due: None,
+            busy_until: Instant::ZERO,
+        }
     }
 
     /// Starts with new services and an empty network, as after a power cut.
-    pub fn start(&mut self, now: Instant, unix_time: Duration) -> Result<(), NodeError> {
+    pub fn start(&mut self, now: Instant) -> Result<(), NodeError> {
+        self.crash(now);
+        self.clock.reset(now);
+        let local = self.clock.local(now);
         let cidr = format!("{}/24", self.address);
         let config = StackConfig {
             hardware_address: self.hardware_address,
@@ -76,18 +100,38 @@ impl Node {
             seed: self.random.next(),
         };
         let network =
-            SmoltcpNetwork::new(SimulatedDevice::default(), &config, now).map_err(NodeError::Address)?;
+            SmoltcpNetwork::new(SimulatedDevice::default(), &config, local).map_err(NodeError::Address)?;
         let mut runtime = Runtime::new(network, (self.boot)()).map_err(NodeError::Start)?;
-        runtime.start(now, unix_time, &mut self.random).map_err(NodeError::Start)?;
+        if let Some(disk) = &self.disk {
+            runtime = runtime.with_disk(Box::new(disk.clone()));
+        }
+        runtime.start(local, self.clock.unix_time(now), &mut self.random).map_err(NodeError::Start)?;
         self.runtime = Some(runtime);
         self.wake(now);
         Ok(())
     }
 
-    /// Stops at once: nothing is sent any more, nothing is kept.
-    pub fn crash(&mut self) {
-        self.runtime = None;
+    /// Stops at once: nothing is sent any more, nothing is kept but what the disk has.
+    pub fn crash(&mut self, now: Instant) {
+        if self.runtime.take().is_some()
+            && let Some(disk) = &self.disk
+        {
+            disk.cut_power(self.clock.local(now));
+        }
         self.due = None;
+    }
+
+    /// The connection table, while the node is up.
+    pub fn connections(&self) -> Option<&Connections> {
+        self.runtime.as_ref().map(Runtime::connections)
+    }
+
+    /// Makes the monotonic clock run at another rate; deadlines are looked at anew.
+    pub fn set_drift(&mut self, now: Instant, drift_ppm: i32) {
+        self.clock.set_drift(now, drift_ppm);
+        if self.is_up() {
+            self.wake(now);
+        }
     }
 
     pub fn is_up(&self) -> bool {
@@ -114,11 +158,11 @@ impl Node {
     }
 
     /// One turn of the event loop; gives the frames that it sent.
-    pub fn turn(&mut self, now: Instant, unix_time: Duration) -> Vec<Vec<u8>> {
+    pub fn turn(&mut self, now: Instant) -> Vec<Vec<u8>> {
         let Some(runtime) = &mut self.runtime else { return Vec::new() };
-        let due = runtime.turn(now, unix_time, &mut self.random);
+        let due = runtime.turn(self.clock.local(now), self.clock.unix_time(now), &mut self.random);
         self.busy_until = now + TURN_TIME;
-        self.due = due.map(|due| due.max(self.busy_until));
+        self.due = due.map(|due| self.clock.simulated(due).max(self.busy_until));
         runtime.network_mut().device_mut().take_sent()
     }
 }

@@ -29,6 +29,21 @@ impl Random {
         Self(self.next())
     }
 
+    /// A number below `limit`, which is not zero.
+    pub const fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
+    }
+
+    /// One of some things, of which there is at least one.
+    pub fn pick<T: Copy>(&mut self, all: &[T]) -> T {
+        all[self.below(all.len() as u64) as usize]
+    }
+
+    /// A duration from `least` to `most`.
+    pub fn between(&mut self, least: Duration, most: Duration) -> Duration {
+        least + self.up_to(most.saturating_sub(least))
+    }
+
     /// True `count` times in a million.
     pub const fn happens(&mut self, count_per_million: u32) -> bool {
         count_per_million > 0 && self.next() % 1_000_000 < count_per_million as u64

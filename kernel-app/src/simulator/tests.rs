@@ -115,6 +115,123 @@ fn nothing_passes_a_cut_wire_until_it_is_mended() {
 }
 
 #[test]
+fn a_wire_that_is_cut_one_way_carries_the_other() {
+    let (mut simulation, server, client) = simulation(4, 0);
+    simulation.send(&client, &get("/"));
+    simulation.connect_one_way(server, client.node, false);
+    simulation.run_for(Duration::from_secs(1));
+    let cut = simulation.frame_counts().cut;
+    assert!(cut > 0, "the server hears the client and answers");
+    simulation.connect_one_way(server, client.node, true);
+    simulation.connect_one_way(client.node, server, false);
+    simulation.run_for(Duration::from_millis(20));
+    simulation.connect_one_way(client.node, server, true);
+    let request = simulation.send(&client, &get("/"));
+    simulation.run_until(|_| client.response(request).is_some(), LIMIT).expect("mended");
+}
+
+#[test]
+fn a_request_that_is_given_up_loses_its_connection_or_is_never_sent() {
+    let (mut simulation, server, client) = simulation(10, 0);
+    simulation.run_for(Duration::from_secs(1));
+    simulation.connect(server, client.node, false);
+    let requests: Vec<_> = (0..3).map(|_| simulation.send(&client, &get("/"))).collect();
+    simulation.run_for(Duration::from_millis(10));
+    requests.iter().for_each(|id| simulation.abandon(&client, *id));
+    simulation.run_for(Duration::from_millis(10));
+    let lost = requests.iter().filter(|id| client.is_lost(**id)).count();
+    let unsent = requests.iter().filter(|id| client.is_unsent(**id)).count();
+    assert_eq!((lost, unsent, client.unanswered()), (2, 1, 0), "there are two connections");
+    assert_eq!(client.take_settled().len(), 3);
+    simulation.connect(server, client.node, true);
+    let request = simulation.send(&client, &get("/"));
+    simulation.run_until(|_| client.response(request).is_some(), LIMIT).expect("dialled again");
+    assert_eq!(client.take_settled(), [request]);
+}
+
+#[test]
+fn a_clock_that_is_slow_makes_everything_late() {
+    let took = |drift_ppm| {
+        let (mut simulation, server, client) = simulation(11, 0);
+        simulation.connect_one_way(client.node, server, false);
+        simulation.set_clock_drift(client.node, drift_ppm);
+        simulation.run_for(Duration::from_secs(5));
+        let before = simulation.now();
+        simulation.connect_one_way(client.node, server, true);
+        let request = simulation.send(&client, &get("/"));
+        simulation.run_until(|_| client.response(request).is_some(), LIMIT).expect("mended");
+        simulation.now() - before
+    };
+    assert_ne!(took(-DRIFT_PPM_MAX), took(DRIFT_PPM_MAX), "dialling again waits by the node's clock");
+}
+
+/// Writes a number to its disk for each request, and answers with the first number it found there.
+#[derive(Default)]
+struct Keeper {
+    counter: Counter,
+}
+
+impl Service for Keeper {
+    fn name(&self) -> &'static str {
+        "keeper"
+    }
+
+    fn endpoints(&self) -> Endpoints {
+        self.counter.endpoints()
+    }
+
+    fn start(&mut self, context: &mut Context<'_>) -> Result<(), alloc::string::String> {
+        let mut sector = [0; crate::disk::SECTOR_BYTES];
+        context.disk.as_mut().expect("a disk").read(0, &mut sector).map_err(|error| format!("{error}"))?;
+        self.counter.seen = usize::from(sector[0]);
+        Ok(())
+    }
+
+    fn opened(&mut self, _: ConnectionId, _: Origin, _: &mut Context<'_>) {}
+
+    fn ready(&mut self, id: ConnectionId, context: &mut Context<'_>) {
+        self.counter.ready(id, context);
+        let disk = context.disk.as_mut().expect("a disk");
+        let byte = u8::try_from(self.counter.seen).expect("few requests");
+        disk.write(0, &[byte; crate::disk::SECTOR_BYTES], context.now);
+    }
+
+    fn closed(&mut self, _: ConnectionId, _: &mut Context<'_>) {}
+
+    fn turn(&mut self, context: &mut Context<'_>) {
+        context.disk.as_mut().expect("a disk").outcome(context.now).transpose().expect("written");
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        None
+    }
+}
+
+#[test]
+fn a_disk_outlives_the_crashes_of_its_node() {
+    let mut simulation = Simulation::new(12);
+    let disk = simulation.new_disk(8);
+    let boot = || vec![Box::new(Keeper::default()) as Box<dyn Service>];
+    let server = simulation.add_node_with_disk("keeper", SERVER, &disk, boot).expect("starts");
+    let client = simulation.add_client("client", CLIENT, (SERVER, 80), 1).expect("starts");
+    for expected in ["1", "2", "3"] {
+        // The first request after a crash may find its connection gone.
+        let answer = loop {
+            let request = simulation.send(&client, &get("/"));
+            simulation.run_until(|_| client.unanswered() == 0, LIMIT).expect("answers");
+            if let Some(response) = client.response(request) {
+                break response.text();
+            }
+        };
+        assert_eq!(answer, expected);
+        simulation.run_for(Duration::from_millis(10));
+        simulation.crash(server);
+        simulation.restart(server).expect("starts");
+    }
+    assert_eq!((disk.counts().writes, disk.counts().torn), (3, 0));
+}
+
+#[test]
 fn a_crashed_node_starts_with_nothing() {
     let (mut simulation, server, client) = simulation(5, 0);
     for expected in ["1", "2"] {

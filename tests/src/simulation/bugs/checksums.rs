@@ -1,0 +1,67 @@
+//! The journal's format as far as a bug needs it: superblocks, and records made to look whole.
+//!
+//! Knows nothing of what records hold. The format is described in `docs/durability.md`.
+
+use kernel_app::disk::{Disk, SECTOR_BYTES};
+
+/// The first sector of the first half.
+pub const HALVES_START: u64 = 8;
+
+const SUPERBLOCK_MAGIC: &[u8] = b"votelog\n";
+const RECORD_MAGIC: &[u8] = b"vrec";
+const HEADER_BYTES: usize = 32;
+const CHECKSUM_AT: usize = 28;
+
+/// The first sector of the half that a superblock at `sector` names, and the half's sectors.
+pub fn half(sector: u64, data: &[u8]) -> Option<(u64, u64)> {
+    let start = if sector > 1 { None } else { newest(data) }?;
+    let sectors = u64_at(start, 32)?;
+    Some((HALVES_START + u64::from(u32_at(start, 12)?) * sectors, sectors))
+}
+
+/// The superblock with the largest generation.
+fn newest(data: &[u8]) -> Option<&[u8]> {
+    let slots = data.chunks(SECTOR_BYTES).take(2).filter(|slot| slot.starts_with(SUPERBLOCK_MAGIC));
+    slots.max_by_key(|slot| u64_at(slot, 16))
+}
+
+/// A copy of the disk on which every record of the log has the checksum that belongs there.
+pub fn believe(disk: &mut dyn Disk) -> Vec<u8> {
+    let mut copy = vec![0; disk.sectors() as usize * SECTOR_BYTES];
+    if disk.read(0, &mut copy).is_ok() && correct(&mut copy).is_some() { copy } else { Vec::new() }
+}
+
+fn correct(copy: &mut [u8]) -> Option<()> {
+    let superblock = newest(copy)?;
+    let (start, sectors) = half(0, copy)?;
+    let mut checksum = crc32c(&[&superblock[16..24], &superblock[24..32]]);
+    let mut sequence = u64_at(superblock, 40)?;
+    let half = copy.get_mut(start as usize * SECTOR_BYTES..(start + sectors) as usize * SECTOR_BYTES)?;
+    let mut at = 0;
+    while half[at..].starts_with(RECORD_MAGIC) && u64_at(&half[at..], 8) == Some(sequence) {
+        let bytes = HEADER_BYTES + u32_at(&half[at..], 4)? as usize;
+        let record = half.get_mut(at..at + bytes)?;
+        let (header, payload) = record.split_at(HEADER_BYTES);
+        checksum = crc32c(&[&checksum.to_le_bytes(), &header[..CHECKSUM_AT], payload]);
+        record[CHECKSUM_AT..HEADER_BYTES].copy_from_slice(&checksum.to_le_bytes());
+        at += bytes.next_multiple_of(SECTOR_BYTES);
+        sequence += 1;
+    }
+    Some(())
+}
+
+/// CRC32C (RFC 3720 appendix B.4), bit by bit.
+fn crc32c(parts: &[&[u8]]) -> u32 {
+    const POLYNOMIAL: u32 = 0x82f6_3b78;
+    !parts.iter().copied().flatten().fold(!0, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (POLYNOMIAL * (crc & 1)))
+    })
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..)?.first_chunk().map(|bytes| u32::from_le_bytes(*bytes))
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+    bytes.get(at..)?.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
+}

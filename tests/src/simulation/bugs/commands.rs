@@ -1,0 +1,219 @@
+//! Bugs of services that talk to the store: what each makes of their commands.
+//!
+//! Keys and fields are those of `worker` and `vote-service`; a bug that no longer meets the commands it
+//! changes is no longer caught, and its test fails.
+
+use std::collections::VecDeque;
+
+use super::relay::{Action, Tamper, Words};
+
+const PROCESSING: &[u8] = b"votes:processing:";
+const TICKETS: &[u8] = b"votes:ticket";
+const WORKERS: &[u8] = b"votes:workers";
+const DECOY: &[u8] = b"bug:decoy";
+
+/// Changes commands one by one.
+pub struct Each<F>(pub F);
+
+impl<F: FnMut(Words) -> Action> Tamper for Each<F> {
+    fn commands(&mut self, commands: Vec<Words>) -> Vec<Action> {
+        commands.into_iter().map(&mut self.0).collect()
+    }
+}
+
+fn is(words: &Words, name: &[u8]) -> bool {
+    words.first().is_some_and(|word| word == name)
+}
+
+fn has(words: &Words, at: usize, prefix: &[u8]) -> bool {
+    words.get(at).is_some_and(|word| word.starts_with(prefix))
+}
+
+/// A command that changes nothing of interest and is answered with 1.
+fn decoy(number: &mut u64) -> Action {
+    *number += 1;
+    let words: [&[u8]; 4] = [b"HSET", b"bug:counted", &number.to_be_bytes(), b""];
+    Action::Send(words.map(<[u8]>::to_vec).to_vec())
+}
+
+/// The processing list of a worker's earlier life is not known to the next.
+pub fn pop_without_processing_list(life: u64) -> impl Tamper {
+    Each(move |mut words: Words| {
+        for word in words.iter_mut().filter(|word| word.starts_with(PROCESSING)) {
+            *word = format!("bug:popped:{life}:{}", String::from_utf8_lossy(word)).into_bytes();
+        }
+        Action::Send(words)
+    })
+}
+
+/// Votes stay on the processing list.
+pub fn forget_removal(life: u64) -> impl Tamper {
+    let mut number = life << 32;
+    Each(move |words| if is(&words, b"LREM") { decoy(&mut number) } else { Action::Send(words) })
+}
+
+/// Who changes sides stays on the old one too.
+pub fn forget_other_option() -> impl Tamper {
+    Each(|mut words: Words| {
+        if is(&words, b"HDEL") && has(&words, 1, b"results:") {
+            words[1] = DECOY.to_vec();
+        }
+        Action::Send(words)
+    })
+}
+
+/// A counter would go up with every vote; so does a hash whose fields are votes.
+pub fn count_votes_not_voters(life: u64) -> impl Tamper {
+    let mut number = life << 32;
+    Each(move |mut words: Words| {
+        if is(&words, b"HSET") && has(&words, 1, b"results:") {
+            for voter in words[2..].iter_mut().step_by(2) {
+                number += 1;
+                voter.extend(format!(":{number}").bytes());
+            }
+        }
+        Action::Send(words)
+    })
+}
+
+/// A worker sees no others.
+pub fn abandon_orphans() -> impl Tamper {
+    Each(|mut words: Words| {
+        if is(&words, b"HGETALL") && has(&words, 1, WORKERS) {
+            words[1] = DECOY.to_vec();
+        }
+        Action::Send(words)
+    })
+}
+
+/// Nobody hears that another worker has changed what was read.
+pub fn without_watch() -> impl Tamper {
+    Each(|words| if is(&words, b"WATCH") { Action::Say(b"+OK\r\n".to_vec()) } else { Action::Send(words) })
+}
+
+/// Votes leave the processing list before they are counted.
+pub fn remove_before_counting(life: u64) -> impl Tamper {
+    RemoveFirst { number: life << 32 }
+}
+
+struct RemoveFirst {
+    number: u64,
+}
+
+impl Tamper for RemoveFirst {
+    fn commands(&mut self, commands: Vec<Words>) -> Vec<Action> {
+        let removals = commands.iter().filter(|words| is(words, b"LREM")).cloned();
+        let mut actions: Vec<_> = removals.map(Action::SendUnheard).collect();
+        if !actions.is_empty() {
+            actions.push(Action::Await);
+        }
+        for mut words in commands {
+            if is(&words, b"WATCH") {
+                words.retain(|word| !word.starts_with(PROCESSING));
+            }
+            let is_removal = is(&words, b"LREM");
+            actions.push(if is_removal { decoy(&mut self.number) } else { Action::Send(words) });
+        }
+        actions
+    }
+}
+
+/// The voter is told that the vote is kept before it is.
+pub fn acknowledge_early() -> impl Tamper {
+    AcknowledgeEarly
+}
+
+struct AcknowledgeEarly;
+
+impl Tamper for AcknowledgeEarly {
+    fn commands(&mut self, commands: Vec<Words>) -> Vec<Action> {
+        let early = |words: Words| {
+            if is(&words, b"RPUSH") {
+                vec![Action::Say(b":1\r\n".to_vec()), Action::SendUnheard(words)]
+            } else {
+                vec![Action::Send(words)]
+            }
+        };
+        commands.into_iter().flat_map(early).collect()
+    }
+}
+
+/// Each vote instance numbers its votes by itself.
+pub fn own_tickets(life: u64) -> impl Tamper {
+    let mut number = life;
+    Each(move |words: Words| {
+        if is(&words, b"INCR") && has(&words, 1, TICKETS) {
+            number += 1;
+            return Action::Say(format!(":{number}\r\n").into_bytes());
+        }
+        Action::Send(words)
+    })
+}
+
+/// Votes carry no sequence: what comes last counts, however old it is.
+pub fn without_sequence() -> impl Tamper {
+    Each(|mut words: Words| {
+        if is(&words, b"RPUSH") {
+            set_sequence(&mut words, |_| 0);
+        }
+        Action::Send(words)
+    })
+}
+
+/// What was not answered before the connection was lost is queued again, as if it were new.
+pub fn retry_as_new_vote() -> impl Tamper {
+    Retry { pending: VecDeque::new(), latest: 0 }
+}
+
+/// How far ahead of the latest sequence a retry's is: 50 tickets, as if others had voted in the meantime.
+const SEQUENCES_AHEAD: u64 = 50 << 16;
+
+struct Retry {
+    /// The commands that are not answered yet.
+    pending: VecDeque<Words>,
+    latest: u64,
+}
+
+impl Tamper for Retry {
+    fn commands(&mut self, commands: Vec<Words>) -> Vec<Action> {
+        for words in &commands {
+            self.latest = self.latest.max(sequence(words).unwrap_or(0));
+            self.pending.push_back(words.clone());
+        }
+        commands.into_iter().map(Action::Send).collect()
+    }
+
+    fn connected(&mut self) -> Vec<Action> {
+        let latest = self.latest;
+        let lost = self.pending.drain(..).filter(|words| is(words, b"RPUSH"));
+        lost.map(|mut words| {
+            set_sequence(&mut words, |_| latest + SEQUENCES_AHEAD);
+            Action::SendUnheard(words)
+        })
+        .collect()
+    }
+
+    fn replied(&mut self) {
+        self.pending.pop_front();
+    }
+}
+
+const SEQUENCE: &[u8] = br#""seq":""#;
+
+/// Where the digits of a vote's sequence are.
+fn digits(words: &Words) -> Option<core::ops::Range<usize>> {
+    let entry = words.get(2)?;
+    let start = entry.windows(SEQUENCE.len()).position(|window| window == SEQUENCE)? + SEQUENCE.len();
+    let length = entry[start..].iter().position(|byte| *byte == b'"')?;
+    Some(start..start + length)
+}
+
+fn sequence(words: &Words) -> Option<u64> {
+    core::str::from_utf8(words.get(2)?.get(digits(words)?)?).ok()?.parse().ok()
+}
+
+fn set_sequence(words: &mut Words, change: impl Fn(u64) -> u64) {
+    let (Some(digits), Some(sequence)) = (digits(words), sequence(words)) else { return };
+    let changed = format!("{:0width$}", change(sequence), width = digits.len());
+    words[2].splice(digits, changed.into_bytes());
+}

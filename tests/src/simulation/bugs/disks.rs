@@ -1,0 +1,231 @@
+//! Bugs of the store's dealings with its disk: what each makes of writes and reads.
+//!
+//! Around the store, not in it: the store is handed another disk. The format is `store-service`'s journal.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use kernel_app::disk::{Disk, DiskError, SECTOR_BYTES};
+use kernel_app::{ConnectionId, Context, Endpoints, Instant, Origin, Service};
+
+use super::checksums;
+
+/// How a store deals with its disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dealing {
+    /// Takes writes for durable at once; they follow after this time, one by one.
+    Cached(Duration),
+    /// Takes failed writes for good.
+    FailuresIgnored,
+    /// Leaves out the last sector of a write that has several.
+    CutShort,
+    /// Takes a compaction's records for durable at once; they follow after the superblock that needs them.
+    SuperblockFirst,
+    /// Believes records whatever their checksum says.
+    ChecksumsIgnored,
+}
+
+/// The store, with a disk that is not what it seems.
+pub struct Misled {
+    inner: Box<dyn Service>,
+    state: State,
+}
+
+impl Misled {
+    /// This store, which deals with its disk like this.
+    pub fn new(inner: Box<dyn Service>, dealing: Dealing) -> Self {
+        let (queue, copy) = (VecDeque::new(), Vec::new());
+        let state = State { dealing, queue, under_way: None, outcome: None, half: None, copy };
+        Self { inner, state }
+    }
+
+    fn call<R>(
+        &mut self,
+        context: &mut Context<'_>,
+        act: impl FnOnce(&mut dyn Service, &mut Context<'_>) -> R,
+    ) -> R {
+        let Context { now, unix_time, .. } = *context;
+        let Some(disk) = context.disk.as_mut() else { return act(&mut *self.inner, context) };
+        self.state.settle(&mut **disk, now);
+        let mut disk = MisleadingDisk { state: &mut self.state, disk: &mut **disk };
+        let Context { entropy, connections, .. } = context;
+        act(
+            &mut *self.inner,
+            &mut Context { now, unix_time, entropy: &mut **entropy, connections, disk: Some(&mut disk) },
+        )
+    }
+}
+
+impl Service for Misled {
+    fn name(&self) -> &'static str {
+        self.inner.name()
+    }
+
+    fn endpoints(&self) -> Endpoints {
+        self.inner.endpoints()
+    }
+
+    fn start(&mut self, context: &mut Context<'_>) -> Result<(), String> {
+        if self.state.dealing == Dealing::ChecksumsIgnored
+            && let Some(disk) = context.disk.as_mut()
+        {
+            self.state.copy = checksums::believe(&mut **disk);
+        }
+        self.call(context, |inner, context| inner.start(context))
+    }
+
+    fn opened(&mut self, id: ConnectionId, origin: Origin, context: &mut Context<'_>) {
+        self.call(context, |inner, context| inner.opened(id, origin, context));
+    }
+
+    fn ready(&mut self, id: ConnectionId, context: &mut Context<'_>) {
+        self.call(context, |inner, context| inner.ready(id, context));
+    }
+
+    fn closed(&mut self, id: ConnectionId, context: &mut Context<'_>) {
+        self.call(context, |inner, context| inner.closed(id, context));
+    }
+
+    fn turn(&mut self, context: &mut Context<'_>) {
+        self.call(context, |inner, context| inner.turn(context));
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        // While a write is under way, its end wakes the loop; the store asks for the outcome in its turn.
+        let write =
+            self.state.queue.front().filter(|_| self.state.under_way.is_none()).map(|write| write.due);
+        let outcome = self.state.outcome.map(|_| Instant::ZERO);
+        [self.inner.next_deadline(), write, outcome].into_iter().flatten().min()
+    }
+}
+
+/// What outlives a turn.
+struct State {
+    dealing: Dealing,
+    /// Writes that the disk does not have yet.
+    queue: VecDeque<Write>,
+    /// The one that it is busy with, and whether the store waits for that.
+    under_way: Option<bool>,
+    /// What the store is told.
+    outcome: Option<Result<(), DiskError>>,
+    /// First sector of the half that the last superblock names, and the half's sectors.
+    half: Option<(u64, u64)>,
+    /// The disk as it is read at the start; empty when it is read itself.
+    copy: Vec<u8>,
+}
+
+struct Write {
+    sector: u64,
+    data: Vec<u8>,
+    due: Instant,
+    /// Whether the store waits for its end.
+    is_waited_for: bool,
+}
+
+impl State {
+    /// Hears of the write under way, and hands the disk the next one when it is time.
+    fn settle(&mut self, disk: &mut dyn Disk, now: Instant) {
+        if let Some(is_waited_for) = self.under_way
+            && let Some(outcome) = disk.outcome(now)
+        {
+            self.under_way = None;
+            if is_waited_for {
+                let is_ignored = self.dealing == Dealing::FailuresIgnored;
+                self.outcome = Some(if is_ignored { Ok(()) } else { outcome });
+            }
+        }
+        if self.under_way.is_none()
+            && let Some(write) = self.queue.pop_front_if(|write| write.due <= now)
+        {
+            self.under_way = Some(write.is_waited_for);
+            disk.write(write.sector, &write.data, now);
+        }
+    }
+
+    fn write(&mut self, sector: u64, data: &[u8], now: Instant) {
+        let write = |length: usize, due, is_waited_for| Write {
+            sector,
+            data: data[..length].to_vec(),
+            due,
+            is_waited_for,
+        };
+        let length = data.len();
+        match self.dealing {
+            Dealing::Cached(time) => self.queue.push_back(write(length, now + time, false)),
+            Dealing::SuperblockFirst if self.is_snapshot(sector) => {
+                self.queue.push_back(write(length, now + SNAPSHOT_LATE, false));
+            }
+            Dealing::CutShort if length > SECTOR_BYTES => {
+                self.queue.push_front(write(length - SECTOR_BYTES, now, true));
+            }
+            _ => self.queue.push_front(write(length, now, true)),
+        }
+        if self.queue.iter().all(|write| !write.is_waited_for) {
+            self.outcome = Some(Ok(()));
+        }
+        if let Some(half) = checksums::half(sector, data) {
+            self.half = Some(half);
+        }
+    }
+
+    /// Whether it is a record of the half that is not in use.
+    fn is_snapshot(&self, sector: u64) -> bool {
+        let Some((start, sectors)) = self.half else { return false };
+        sector >= checksums::HALVES_START && !(start..start + sectors).contains(&sector)
+    }
+}
+
+/// How much later than taken for durable a compaction's records are written.
+const SNAPSHOT_LATE: Duration = Duration::from_millis(300);
+
+/// What the store takes for its disk.
+struct MisleadingDisk<'a> {
+    state: &'a mut State,
+    disk: &'a mut dyn Disk,
+}
+
+impl Disk for MisleadingDisk<'_> {
+    fn sectors(&self) -> u64 {
+        self.disk.sectors()
+    }
+
+    fn read(&mut self, sector: u64, into: &mut [u8]) -> Result<(), DiskError> {
+        if !self.state.copy.is_empty() {
+            let start = sector as usize * SECTOR_BYTES;
+            into.copy_from_slice(
+                self.state.copy.get(start..start + into.len()).ok_or(DiskError::OutOfRange)?,
+            );
+            return Ok(());
+        }
+        self.disk.read(sector, into)?;
+        // What the store takes for durable, it also finds.
+        for write in &self.state.queue {
+            for (number, bytes) in (write.sector..).zip(write.data.chunks_exact(SECTOR_BYTES)) {
+                let at = number.checked_sub(sector).map(|sectors| sectors as usize * SECTOR_BYTES);
+                if let Some(place) = at.and_then(|at| into.get_mut(at..at + SECTOR_BYTES)) {
+                    place.copy_from_slice(bytes);
+                }
+            }
+        }
+        if let Some(half) = checksums::half(sector, into) {
+            self.state.half = Some(half);
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, sector: u64, data: &[u8], now: Instant) {
+        self.state.copy.clear();
+        self.state.write(sector, data, now);
+        self.state.settle(self.disk, now);
+    }
+
+    fn outcome(&mut self, now: Instant) -> Option<Result<(), DiskError>> {
+        self.state.settle(self.disk, now);
+        self.state.outcome.take()
+    }
+
+    fn is_busy(&self) -> bool {
+        let is_waited_for = self.state.queue.iter().any(|write| write.is_waited_for);
+        self.state.outcome.is_some() || self.state.under_way == Some(true) || is_waited_for
+    }
+}

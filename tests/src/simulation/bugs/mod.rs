@@ -1,0 +1,113 @@
+//! Deliberate bugs, each of which the simulation must catch: the proof that it can fail.
+//!
+//! None is in the services: each is put in from outside, by a man in the middle between a service and the
+//! store ([`relay`]) or by a disk that is not what the store takes it for ([`disks`]).
+
+mod checksums;
+mod commands;
+mod disks;
+mod relay;
+
+use std::time::Duration;
+
+use kernel_app::Service;
+
+use super::cluster::Role;
+use disks::{Dealing, Misled};
+use relay::{Relay, Tamper};
+
+macro_rules! bugs {
+    ($($bug:ident $name:literal $role:ident $seeds:literal $what:literal;)*) => {
+        /// A deliberate bug.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Bug { $(#[doc = $what] $bug),* }
+
+        impl Bug {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$bug),*];
+
+            /// What it is called.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$bug => $name),* }
+            }
+
+            /// What is wrong.
+            pub const fn what(self) -> &'static str {
+                match self { $(Self::$bug => $what),* }
+            }
+
+            /// Within how many seeds, from 0 on, it is caught.
+            pub const fn seeds_max(self) -> u64 {
+                match self { $(Self::$bug => $seeds),* }
+            }
+
+            /// The nodes that have it.
+            const fn role(self) -> Role {
+                match self { $(Self::$bug => Role::$role),* }
+            }
+        }
+    };
+}
+
+bugs! {
+    DropFlush "drop-flush" Store 100 "The store takes writes for durable that the disk has only cached.";
+    FlushEverySecond "flush-every-second" Store 20 "The store flushes once a second, as Redis does by default.";
+    IgnoreWriteErrors "ignore-write-errors" Store 50 "The store takes a failed write for a good one.";
+    CutWritesShort "cut-writes-short" Store 20 "The store leaves out a write's last sector.";
+    FlipBeforeCopy "flip-before-copy" Store 200 "A compaction's superblock is durable before its records.";
+    SkipChecksums "skip-checksums" Store 200 "Recovery believes torn records.";
+    PopWithoutProcessingList "pop-without-processing-list" Worker 20 "A popped vote is only in the worker's memory.";
+    ForgetRemoval "forget-removal" Worker 20 "A counted vote stays on the processing list.";
+    ForgetOtherOption "forget-other-option" Worker 20 "Who changes sides stays on the old one too.";
+    RemoveBeforeCounting "remove-before-counting" Worker 50 "A vote leaves the processing list before it is counted.";
+    CountVotes "count-votes" Worker 20 "Votes are counted instead of voters.";
+    AbandonOrphans "abandon-orphans" Worker 50
+        "What a worker had taken that never comes back is left where it is.";
+    WithoutWatch "without-watch" Worker 200 "Two workers count by what the other one has changed since.";
+    AcknowledgeEarly "acknowledge-early" Vote 20 "The voter is told that the vote is kept before the store says so.";
+    OwnTickets "own-tickets" Vote 20 "Each vote instance numbers its votes by itself.";
+    WithoutSequence "without-sequence" Vote 50 "A vote that comes late overrides a newer one.";
+    RetryAsNewVote "retry-as-new-vote" Vote 50 "A refused vote is queued again later, as a new one.";
+}
+
+impl Bug {
+    /// The bug of this name.
+    pub fn find(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|bug| bug.name() == name)
+    }
+
+    /// Puts the bug into a node's services, if it is a node that has it. `life` tells a node's starts apart.
+    pub fn afflict(self, role: Role, life: u64, services: Vec<Box<dyn Service>>) -> Vec<Box<dyn Service>> {
+        if role != self.role() {
+            return services;
+        }
+        services.into_iter().map(|service| self.spoil(service, life)).collect()
+    }
+
+    fn spoil(self, service: Box<dyn Service>, life: u64) -> Box<dyn Service> {
+        let misled = |service, dealing| Box::new(Misled::new(service, dealing)) as _;
+        match self {
+            Self::DropFlush => misled(service, Dealing::Cached(Duration::ZERO)),
+            Self::FlushEverySecond => misled(service, Dealing::Cached(Duration::from_secs(1))),
+            Self::IgnoreWriteErrors => misled(service, Dealing::FailuresIgnored),
+            Self::CutWritesShort => misled(service, Dealing::CutShort),
+            Self::FlipBeforeCopy => misled(service, Dealing::SuperblockFirst),
+            Self::SkipChecksums => misled(service, Dealing::ChecksumsIgnored),
+            Self::PopWithoutProcessingList => relayed(service, commands::pop_without_processing_list(life)),
+            Self::ForgetRemoval => relayed(service, commands::forget_removal(life)),
+            Self::ForgetOtherOption => relayed(service, commands::forget_other_option()),
+            Self::RemoveBeforeCounting => relayed(service, commands::remove_before_counting(life)),
+            Self::CountVotes => relayed(service, commands::count_votes_not_voters(life)),
+            Self::AbandonOrphans => relayed(service, commands::abandon_orphans()),
+            Self::WithoutWatch => relayed(service, commands::without_watch()),
+            Self::AcknowledgeEarly => relayed(service, commands::acknowledge_early()),
+            Self::OwnTickets => relayed(service, commands::own_tickets(life)),
+            Self::WithoutSequence => relayed(service, commands::without_sequence()),
+            Self::RetryAsNewVote => relayed(service, commands::retry_as_new_vote()),
+        }
+    }
+}
+
+fn relayed(service: Box<dyn Service>, tamper: impl Tamper + 'static) -> Box<dyn Service> {
+    Box::new(Relay::new(service, tamper))
+}

@@ -1,0 +1,110 @@
+//! What must hold at any moment of a run, and what must hold once everything has healed.
+//!
+//! Lets no time pass. A broken invariant is a text that names what was found and what was expected.
+
+use std::collections::BTreeMap;
+
+use kernel_app::connections::{CONNECTIONS_MAX, INPUT_BYTES_MAX, OUTPUT_BYTES_MAX};
+use kernel_app::simulator::{NodeId, Simulation};
+
+use super::auditor::Look;
+use super::cluster::voter_name;
+use super::ledger::{Choice, Ledger};
+
+/// The voters' names and numbers.
+pub type Register = BTreeMap<String, usize>;
+
+/// The register of so many voters.
+pub fn register(voters: usize) -> Register {
+    (0..voters).map(|voter| (voter_name(voter), voter)).collect()
+}
+
+/// Nothing is counted that was not cast, and nobody for both options.
+///
+/// # Errors
+/// What is counted and must not be.
+pub fn check_look(look: &Look, ledger: &Ledger, register: &Register) -> Result<(), String> {
+    let mut seen = BTreeMap::new();
+    for (name, choice) in &look.counted {
+        let Some(voter) = register.get(name) else {
+            return Err(format!("{name:?} is counted and is nobody"));
+        };
+        if let Some(other) = seen.insert(*voter, *choice) {
+            return Err(format!("voter {voter} is counted for {} and {}", other.as_str(), choice.as_str()));
+        }
+        if !ledger.has_cast(*voter, *choice) {
+            return Err(format!("voter {voter} is counted for {}, which was never cast", choice.as_str()));
+        }
+    }
+    Ok(())
+}
+
+/// Who was counted stays counted.
+///
+/// # Errors
+/// Who is not counted any longer.
+pub fn check_progress(before: &Look, after: &Look) -> Result<(), String> {
+    let after = after.by_voter();
+    let is_gone = |voter: &&&str| !after.contains_key(**voter);
+    match before.by_voter().keys().find(is_gone) {
+        None => Ok(()),
+        Some(voter) => Err(format!("{voter} was counted and is not any longer")),
+    }
+}
+
+/// The scores that people see are never more than have voted.
+///
+/// # Errors
+/// Which option has too many votes, or the total.
+pub fn check_scores([a, b]: [u64; 2], ledger: &Ledger) -> Result<(), String> {
+    let cast = |choice| (0..ledger.voters()).filter(|voter| ledger.has_cast(*voter, choice)).count() as u64;
+    let anything = |voter: &usize| Choice::ALL.iter().any(|choice| ledger.has_cast(*voter, *choice));
+    let voters = (0..ledger.voters()).filter(anything).count() as u64;
+    if a > cast(Choice::A) || b > cast(Choice::B) || a + b > voters {
+        return Err(format!("the scores are {a} and {b}, and {voters} have voted"));
+    }
+    Ok(())
+}
+
+/// Every voter is counted for the last accepted choice, and no vote waits.
+///
+/// # Errors
+/// What is not so.
+pub fn check_settled(look: &Look, ledger: &Ledger) -> Result<(), String> {
+    if !look.is_drained() {
+        return Err(format!("{} votes wait, {} are being processed", look.queue, look.processing));
+    }
+    let counted = look.by_voter();
+    for voter in 0..ledger.voters() {
+        let (choice, permitted) = (counted.get(voter_name(voter).as_str()).copied(), ledger.permitted(voter));
+        if !permitted.allows(choice) {
+            return Err(format!("voter {voter} is counted for {choice:?} instead of {permitted:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// No connection table and no buffer is larger than it may be.
+///
+/// # Errors
+/// What is too large, and at which node.
+pub fn check_limits(simulation: &Simulation, nodes: &[NodeId]) -> Result<(), String> {
+    for node in nodes {
+        let Some(connections) = simulation.connections(*node) else { continue };
+        let fault = |what: &str, length| {
+            Err(format!("{length} {what} at {} are more than allowed", simulation.name(*node)))
+        };
+        if connections.len() > CONNECTIONS_MAX {
+            return fault("connections", connections.len());
+        }
+        for (_, connection) in connections.iter() {
+            if connection.input.len() > INPUT_BYTES_MAX {
+                return fault("bytes of input", connection.input.len());
+            }
+            if connection.output.len() > OUTPUT_BYTES_MAX {
+                return fault("bytes of output", connection.output.len());
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,178 @@
+//! The voters: when they vote, for what and where, and how they take it when there is no answer.
+//!
+//! Sends nothing itself and judges nothing; what it decides, the seed decides.
+
+use std::time::Duration;
+
+use kernel_app::Instant;
+use kernel_app::simulator::client::{Client, RequestId, post_form};
+use kernel_app::simulator::random::Random;
+
+use super::chronicle::Event;
+use super::cluster::{Cluster, VOTE_INSTANCES, voter_name};
+use super::ledger::{Answer, Choice};
+use super::scenario::Books;
+
+/// Most choices of a voter.
+const CHOICES_MAX: u64 = 5;
+/// Longest time until a voter votes for the first time.
+const FIRST_MAX: Duration = Duration::from_secs(16);
+/// Longest time between an accepted vote and the next choice.
+const PAUSE_MAX: Duration = Duration::from_secs(4);
+/// Longest time between a failure and the next attempt.
+const RETRY_MAX: Duration = Duration::from_millis(1_500);
+/// How long a voter waits for an answer.
+const PATIENCE: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(4)];
+/// How often a voter who has failed makes up their mind anew, of a million.
+const OTHER_CHOICE_PER_MILLION: u32 = 250_000;
+/// How often one gives up for good.
+const GIVES_UP_PER_MILLION: u32 = 20_000;
+
+/// All voters.
+pub struct Voters {
+    voters: Vec<Voter>,
+    random: Random,
+}
+
+struct Voter {
+    /// Choices that are still to be made, the present one included.
+    left: u64,
+    choice: Choice,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy)]
+enum Stage {
+    /// Votes at this time.
+    Thinking(Instant),
+    /// Waits for the answer from an instance, until it is too long.
+    Waiting {
+        instance: usize,
+        request: RequestId,
+        until: Instant,
+    },
+    Done,
+}
+
+impl Voters {
+    /// So many voters.
+    pub fn new(count: usize, mut random: Random) -> Self {
+        let voter = |_| Voter {
+            left: 1 + random.below(CHOICES_MAX),
+            choice: random.pick(&Choice::ALL),
+            stage: Stage::Thinking(Instant::ZERO + random.up_to(FIRST_MAX)),
+        };
+        Self { voters: (0..count).map(voter).collect(), random }
+    }
+
+    /// When somebody does something next.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let deadline = |voter: &Voter| match voter.stage {
+            Stage::Thinking(until) | Stage::Waiting { until, .. } => Some(until),
+            Stage::Done => None,
+        };
+        self.voters.iter().filter_map(deadline).min()
+    }
+
+    /// Whether all have voted as often as they wanted.
+    pub fn are_done(&self) -> bool {
+        self.voters.iter().all(|voter| matches!(voter.stage, Stage::Done))
+    }
+
+    /// Some voters want to vote once more, soon.
+    pub fn encore(&mut self, per_million: u32, now: Instant) {
+        for voter in &mut self.voters {
+            if self.random.happens(per_million) {
+                voter.left = 1;
+                voter.choice = voter.choice.other();
+                voter.stage = Stage::Thinking(now + self.random.up_to(RETRY_MAX));
+            }
+        }
+    }
+
+    /// Lets those act whose time has come.
+    pub fn act(&mut self, cluster: &mut Cluster, books: &mut Books) {
+        let now = cluster.simulation.now();
+        for index in 0..self.voters.len() {
+            match self.voters[index].stage {
+                Stage::Thinking(at) if at <= now => self.vote(index, cluster, books),
+                Stage::Waiting { instance, request, until } if until <= now => {
+                    cluster.simulation.abandon(&cluster.browsers[instance], request);
+                    // Whether it was sent is known once the browser had its turn.
+                    self.voters[index].stage = Stage::Waiting { instance, request, until: END };
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn vote(&mut self, index: usize, cluster: &mut Cluster, books: &mut Books) {
+        let now = cluster.simulation.now();
+        let instance = self.random.below(VOTE_INSTANCES as u64) as usize;
+        let voter = &mut self.voters[index];
+        let form = format!("vote={}", voter.choice.as_str());
+        let request = post_form("/", &form, &format!("voter_id={}", voter_name(index)));
+        let request = cluster.simulation.send(&cluster.browsers[instance], &request);
+        let until = now + self.random.between(PATIENCE[0], PATIENCE[1]);
+        voter.stage = Stage::Waiting { instance, request, until };
+        books.ledger.cast(index, voter.choice, now);
+        books.chronicle.add(now, Event::Cast { voter: index, choice: voter.choice, instance });
+    }
+
+    /// Takes what has become of requests.
+    ///
+    /// # Errors
+    /// An answer that a vote must never have.
+    pub fn hear(&mut self, cluster: &Cluster, books: &mut Books) -> Result<(), String> {
+        for (at, browser) in cluster.browsers.iter().enumerate() {
+            for settled in browser.take_settled() {
+                let waits = |voter: &Voter| {
+                    matches!(voter.stage, Stage::Waiting { instance, request, .. }
+                        if instance == at && request == settled)
+                };
+                if let Some(index) = self.voters.iter().position(waits) {
+                    let answer = answer(browser, settled)?;
+                    self.settle(index, answer, cluster.simulation.now(), books);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self, index: usize, answer: Answer, now: Instant, books: &mut Books) {
+        books.ledger.settle(index, answer, now);
+        books.chronicle.add(now, Event::Answered { voter: index, answer });
+        books.counts.answer(answer);
+        let Self { voters, random } = self;
+        let voter = &mut voters[index];
+        if answer == Answer::Accepted {
+            voter.left -= 1;
+            voter.choice = random.pick(&Choice::ALL);
+            voter.stage = Stage::Thinking(now + random.up_to(PAUSE_MAX));
+        } else {
+            if random.happens(OTHER_CHOICE_PER_MILLION) {
+                voter.choice = voter.choice.other();
+            }
+            if random.happens(GIVES_UP_PER_MILLION) {
+                voter.left = 0;
+            }
+            voter.stage = Stage::Thinking(now + random.up_to(RETRY_MAX));
+        }
+        if voter.left == 0 {
+            voter.stage = Stage::Done;
+        }
+    }
+}
+
+/// Never comes.
+const END: Instant = Instant::from_micros(u64::MAX);
+
+fn answer(browser: &Client, request: RequestId) -> Result<Answer, String> {
+    match browser.response(request) {
+        Some(response) if response.status == 200 => Ok(Answer::Accepted),
+        Some(response) if response.status == 503 => Ok(Answer::Refused),
+        Some(response) => Err(format!("a vote was answered with {}", response.status)),
+        None if browser.is_unsent(request) => Ok(Answer::Unsent),
+        None => Ok(Answer::Lost),
+    }
+}
