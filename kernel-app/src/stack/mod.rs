@@ -66,6 +66,8 @@ pub const TIMERS_ASKED_AFTER: Duration = Duration::from_millis(10);
 pub const LINGER: Duration = Duration::from_secs(2);
 /// How long a handshake may take (RFC 4987).
 pub const HALF_OPEN_MAX: Duration = Duration::from_secs(5);
+/// The part of the sockets that unfinished handshakes may take before others stop making room for them.
+pub const HALF_OPEN_DIVISOR: usize = 4;
 /// How long it may take, at least, when others want its place.
 pub const HALF_OPEN_FRESH: Duration = Duration::from_millis(250);
 /// How long the other side of an open connection may be silent, probes and all, before it counts as lost.

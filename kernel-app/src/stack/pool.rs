@@ -12,8 +12,8 @@ use smoltcp::socket::{Socket, tcp};
 
 use super::flow::{Flow, Flows};
 use super::{
-    DIAL_SOCKETS, HALF_OPEN_FRESH, HALF_OPEN_MAX, IDLE_KEEP_ALIVE, RECEIVE_BYTES, RESPONSE_TIMEOUT,
-    ROOM_WANTED, SEND_BYTES, SPARE_SOCKETS_KEPT, TRIM_INTERVAL, stack_duration,
+    DIAL_SOCKETS, HALF_OPEN_DIVISOR, HALF_OPEN_FRESH, HALF_OPEN_MAX, IDLE_KEEP_ALIVE, RECEIVE_BYTES,
+    RESPONSE_TIMEOUT, ROOM_WANTED, SEND_BYTES, SPARE_SOCKETS_KEPT, TRIM_INTERVAL, stack_duration,
 };
 use crate::connections::{CONNECTIONS_MAX, ConnectionId};
 use crate::network::ListenError;
@@ -287,8 +287,9 @@ impl Pool {
         if self.ports.is_empty() || free >= ROOM_WANTED {
             return 0;
         }
-        // A handshake that is never finished makes room by itself.
-        ROOM_WANTED.saturating_sub(free + self.half_open().count())
+        // Where handshakes take more than their part, it is they that must make room.
+        let allowed = self.sockets_max / HALF_OPEN_DIVISOR;
+        ROOM_WANTED.saturating_sub(free + self.half_open().count().saturating_sub(allowed))
     }
 
     /// Handshakes that the other side has begun, with their deadlines.
