@@ -10,3 +10,4 @@ pub mod command;
 pub mod http;
 pub mod running;
 pub mod soak;
+pub mod sockets;
