@@ -7,6 +7,7 @@
 pub mod application;
 pub mod client;
 pub mod command;
+pub mod crash;
 pub mod http;
 pub mod running;
 pub mod soak;
