@@ -8,8 +8,10 @@
 pub mod application;
 pub mod client;
 pub mod command;
+pub mod crash;
 pub mod fuzzed;
 pub mod http;
 pub mod running;
 pub mod simulation;
 pub mod soak;
+pub mod sockets;

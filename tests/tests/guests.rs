@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tests::application::Application;
 use tests::client::{ab, curl, vote, wait_for};
 use tests::command::{cargo, free_port, run};
+use tests::sockets::{self, Socket};
 
 /// Votes are counted within this time of the last answer.
 const COUNTED_WITHIN: Duration = Duration::from_secs(5);
@@ -196,6 +197,107 @@ fn three_instances_and_two_workers_count_as_one_of_each() {
         voters.join().expect("voters")
     });
     expect(killed, TAKEN_OVER_WITHIN);
+}
+
+/// A voter's choice, and that of another one.
+const VOTERS: [(&str, &str); 3] = [
+    ("a", "voter_id=0000000000000000000000000000000a"),
+    ("a", "voter_id=0000000000000000000000000000000b"),
+    ("b", "voter_id=0000000000000000000000000000000c"),
+];
+
+#[test]
+fn votes_are_kept_across_down_and_up_and_the_end_of_a_machine() {
+    let folder = std::env::temp_dir().join(format!("voting-app-data-{}", std::process::id()));
+    let options = ["--data", folder.to_str().expect("a path in UTF-8")];
+    let application = up("test-data", &options);
+    for (choice, cookie) in VOTERS {
+        assert_eq!(vote(&application.vote_url(), choice, Some(cookie)).status, 200);
+    }
+    let counted = |application: &Application, scores| {
+        let seen = wait_for(COUNTED_WITHIN, || application.scores().filter(|seen| *seen == scores));
+        assert!(seen.is_some(), "scores are {:?}", application.scores());
+    };
+    counted(&application, (2, 1));
+    let other = run(cargo(&["up", "--detach", "--publish", &format!("vote={}", free_port())])
+        .args(["--publish", &format!("result={}", free_port())])
+        .args(options)
+        .env("VOTING_APP_PROJECT", "test-data-too"));
+    let refusal = "store-1.img is in use by another process: stop that (`cargo down`)";
+    assert!(!other.success && other.stderr.contains(refusal), "{other:?}");
+    drop(application);
+
+    let application = up("test-data", &[&options[..], &["--machine", "microvm"]].concat());
+    counted(&application, (2, 1));
+    assert_eq!(vote(&application.vote_url(), "b", Some(VOTERS[0].1)).status, 200);
+    let store = application.instances().into_iter().find(|instance| instance["service"] == "store");
+    signal("KILL", pid(&store.expect("a store")));
+    drop(application);
+
+    let application = up("test-data", &options);
+    counted(&application, (1, 2));
+    drop(application);
+    std::fs::remove_dir_all(&folder).expect("the folder is ours");
+}
+
+/// What of the store and the worker can be reached on the user network, and by whom.
+#[test]
+fn nothing_but_the_services_own_ports_leads_to_the_store_and_the_worker() {
+    let application = up("test-isolation", &[]);
+    assert_eq!(vote(&application.vote_url(), "a", None).status, 200);
+    let counted = || application.scores().filter(|scores| *scores == (1, 0));
+    assert!(wait_for(COUNTED_WITHIN, counted).is_some());
+    let sockets: Vec<(String, String, Vec<Socket>)> = application
+        .instances()
+        .iter()
+        .map(|instance| {
+            let command =
+                std::fs::read_to_string(format!("/proc/{}/cmdline", pid(instance))).expect("it runs");
+            let service = instance["service"].as_str().expect("a name").to_owned();
+            (service, command, sockets::of_process(pid(instance)))
+        })
+        .collect();
+    let port_behind = |service: &str, guest_port: u16| -> u16 {
+        let (_, command, _) = sockets.iter().find(|(name, ..)| name == service).expect("it runs");
+        let forward = command.split(',').find_map(|word| {
+            word.split('\0')
+                .next()?
+                .strip_prefix("hostfwd=tcp:127.0.0.1:")?
+                .strip_suffix(&format!("-:{guest_port}"))
+        });
+        forward.expect("a forwarded port").parse().expect("a port")
+    };
+    let (resp, health, worker) =
+        (port_behind("store", 6379), port_behind("store", 8083), port_behind("worker", 8082));
+    for (service, command, sockets) in &sockets {
+        let open: Vec<&Socket> = sockets.iter().filter(|socket| socket.remote_port == 0).collect();
+        assert!(open.iter().all(|socket| socket.protocol == "tcp" && socket.is_local), "{service}: {open:?}");
+        let mut listening: Vec<u16> = open.iter().map(|socket| socket.port).collect();
+        let mut expected = match service.as_str() {
+            "store" => vec![resp, health],
+            "worker" => vec![worker],
+            "vote" => vec![application.vote_port],
+            _ => vec![application.result_port],
+        };
+        listening.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(listening, expected, "{service}");
+        // What it has connected to: the store's Redis port, and the store to nothing.
+        let outgoing: Vec<u16> = sockets
+            .iter()
+            .filter(|socket| socket.remote_port != 0 && !expected.contains(&socket.port))
+            .map(|socket| socket.remote_port)
+            .collect();
+        let is_store = service == "store";
+        assert!(outgoing.iter().all(|port| *port == resp), "{service} reaches {outgoing:?}");
+        assert_eq!(outgoing.is_empty(), is_store, "{service} reaches {outgoing:?}");
+        // And what it has been told.
+        assert_eq!(command.contains(&format!("10.0.2.2:{resp}")), !is_store, "{command}");
+        for secret in [health, worker] {
+            assert!(!command.contains(&format!("10.0.2.2:{secret}")), "{command}");
+        }
+        assert_eq!(command.contains("restrict=on"), is_store, "{command}");
+    }
 }
 
 #[test]

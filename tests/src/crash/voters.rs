@@ -1,0 +1,193 @@
+//! Voters who vote until they are acknowledged, on a few connections at once.
+//!
+//! Each voter belongs to one connection, so that no voter has two votes under way. Knows no machines.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{SocketAddrV4, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+use super::Dice;
+
+/// Connections, each with its own voters.
+const CONNECTIONS: usize = 8;
+/// Voters that come to each connection in a round; they stay, and change their minds later.
+const NEW_VOTERS: usize = 12;
+/// Votes on each connection in a round.
+const VOTES: usize = 120;
+/// How long a voter waits for an answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
+/// Pause before a vote is tried again.
+const PAUSE: Duration = Duration::from_millis(20);
+/// Pause between votes, so that a round lasts longer than the machines' pauses.
+const THOUGHT_MAX_MICROS: u64 = 30_000;
+/// How long one vote may take until it is acknowledged.
+const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(60);
+/// Longest body that is read.
+const BODY_BYTES_MAX: u64 = 64 * 1024;
+
+/// See the module.
+pub struct Voters {
+    desks: Vec<Desk>,
+    /// Votes that were acknowledged.
+    pub acknowledged: u64,
+    /// Votes that were cast again.
+    pub repeated: u64,
+}
+
+/// One connection's voters.
+struct Desk {
+    number: usize,
+    dice: Dice,
+    /// The last acknowledged choice of each, once there is one.
+    choices: Vec<Option<char>>,
+    acknowledged: u64,
+    repeated: u64,
+}
+
+impl Voters {
+    /// Nobody yet.
+    pub fn new(seed: u64) -> Self {
+        let desk = |number| Desk {
+            number,
+            dice: Dice::new(seed ^ (number as u64 + 1) << 32),
+            choices: Vec::new(),
+            acknowledged: 0,
+            repeated: 0,
+        };
+        Self { desks: (0..CONNECTIONS).map(desk).collect(), acknowledged: 0, repeated: 0 }
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.desks.iter().map(|desk| desk.choices.len()).sum()
+    }
+
+    /// The votes for a and for b that have been acknowledged last.
+    pub fn expected(&self) -> (u64, u64) {
+        let count = |choice| {
+            let last = self.desks.iter().flat_map(|desk| &desk.choices);
+            last.filter(|last| **last == Some(choice)).count() as u64
+        };
+        (count('a'), count('b'))
+    }
+
+    /// One round: new voters come, and all cast and change votes. Returns when each is acknowledged.
+    ///
+    /// # Errors
+    /// When one is not, or `is_over` ends it before.
+    pub fn vote(&mut self, address: SocketAddrV4, is_over: &AtomicBool) -> Result<()> {
+        let outcomes: Vec<Result<()>> = thread::scope(|scope| {
+            let desk = |desk| scope.spawn(move || Desk::vote(desk, address, is_over));
+            let threads: Vec<_> = self.desks.iter_mut().map(desk).collect();
+            let join = |thread: thread::ScopedJoinHandle<'_, _>| thread.join();
+            threads
+                .into_iter()
+                .map(|thread| join(thread).unwrap_or_else(|_| bail!("a voter panicked")))
+                .collect()
+        });
+        self.acknowledged = self.desks.iter().map(|desk| desk.acknowledged).sum();
+        self.repeated = self.desks.iter().map(|desk| desk.repeated).sum();
+        outcomes.into_iter().collect()
+    }
+}
+
+impl Desk {
+    fn vote(&mut self, address: SocketAddrV4, is_over: &AtomicBool) -> Result<()> {
+        self.choices.extend([None; NEW_VOTERS]);
+        let mut connection = None;
+        let newest = self.choices.len() - NEW_VOTERS;
+        for turn in 0..VOTES {
+            // The new ones first, so that nobody is left without a vote.
+            let voter = match newest + turn {
+                voter if turn < NEW_VOTERS => voter,
+                _ => self.dice.below(self.choices.len() as u64) as usize,
+            };
+            let choice = if self.dice.below(2) == 0 { 'a' } else { 'b' };
+            self.cast(voter, choice, address, &mut connection, is_over)?;
+            thread::sleep(Duration::from_micros(self.dice.below(THOUGHT_MAX_MICROS)));
+        }
+        Ok(())
+    }
+
+    /// Casts one vote until it is acknowledged.
+    fn cast(
+        &mut self,
+        voter: usize,
+        choice: char,
+        address: SocketAddrV4,
+        connection: &mut Option<Connection>,
+        is_over: &AtomicBool,
+    ) -> Result<()> {
+        let begun = Instant::now();
+        let id = (self.number as u128) << 64 | (voter as u128 + 1);
+        loop {
+            match try_once(connection, address, id, choice) {
+                Ok(200) => break,
+                Ok(_) => {}
+                // What the other end still does with the request is unknown; it gets no second one there.
+                Err(_) => *connection = None,
+            }
+            self.repeated += 1;
+            if is_over.load(Ordering::Relaxed) || begun.elapsed() >= ACKNOWLEDGED_WITHIN {
+                bail!("voter {id:032x} is not acknowledged after {:?}", begun.elapsed());
+            }
+            thread::sleep(PAUSE);
+        }
+        self.acknowledged += 1;
+        self.choices[voter] = Some(choice);
+        Ok(())
+    }
+}
+
+type Connection = BufReader<TcpStream>;
+
+/// One request; the status of its answer.
+fn try_once(
+    connection: &mut Option<Connection>,
+    address: SocketAddrV4,
+    id: u128,
+    choice: char,
+) -> io::Result<u16> {
+    let stream = match connection {
+        Some(stream) => stream,
+        None => {
+            let stream = TcpStream::connect_timeout(&address.into(), ANSWER_TIMEOUT)?;
+            stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+            stream.set_nodelay(true)?;
+            connection.insert(BufReader::new(stream))
+        }
+    };
+    let request = format!(
+        "POST / HTTP/1.1\r\nHost: {address}\r\nCookie: voter_id={id:032x}\r\nContent-Type: \
+         application/x-www-form-urlencoded\r\nContent-Length: 6\r\n\r\nvote={choice}"
+    );
+    stream.get_mut().write_all(request.as_bytes())?;
+    read_answer(stream)
+}
+
+fn read_answer(stream: &mut Connection) -> io::Result<u16> {
+    let broken = || io::Error::from(io::ErrorKind::InvalidData);
+    let mut line = String::new();
+    let (mut status, mut body_bytes) = (None, 0);
+    loop {
+        line.clear();
+        if stream.by_ref().take(BODY_BYTES_MAX).read_line(&mut line)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let head = line.trim_end().to_ascii_lowercase();
+        if head.is_empty() {
+            break;
+        }
+        if status.is_none() {
+            status = Some(head.split(' ').nth(1).and_then(|word| word.parse().ok()).ok_or_else(broken)?);
+        } else if let Some(length) = head.strip_prefix("content-length:") {
+            body_bytes = length.trim().parse::<u64>().map_err(|_| broken())?.min(BODY_BYTES_MAX);
+        }
+    }
+    io::copy(&mut stream.by_ref().take(body_bytes), &mut io::sink())?;
+    status.ok_or_else(broken)
+}
