@@ -1,6 +1,9 @@
 //! Voters who vote until they are acknowledged, on a few connections at once.
 //!
-//! Each voter belongs to one connection, so that no voter has two votes under way. Knows no machines.
+//! Each voter belongs to one connection, so that no voter has two votes under way. One that gave up waiting
+//! for an answer has: QEMU's user network takes connections for a guest that is not up yet, and hands their
+//! requests over seconds later, with nobody at the other end any more. No service can tell such a request
+//! from a new vote, so that voter changes its mind no more. Knows no machines.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddrV4, TcpStream};
@@ -42,10 +45,18 @@ pub struct Voters {
 struct Desk {
     number: usize,
     dice: Dice,
-    /// The last acknowledged choice of each, once there is one.
-    choices: Vec<Option<char>>,
+    voters: Vec<Voter>,
     acknowledged: u64,
     repeated: u64,
+}
+
+/// One voter.
+#[derive(Clone, Copy, Default)]
+struct Voter {
+    /// The choice that was acknowledged last, once there is one.
+    choice: Option<char>,
+    /// It has given up waiting once: that request may arrive at any time.
+    is_decided: bool,
 }
 
 impl Voters {
@@ -54,7 +65,7 @@ impl Voters {
         let desk = |number| Desk {
             number,
             dice: Dice::new(seed ^ (number as u64 + 1) << 32),
-            choices: Vec::new(),
+            voters: Vec::new(),
             acknowledged: 0,
             repeated: 0,
         };
@@ -63,14 +74,14 @@ impl Voters {
 
     /// How many there are.
     pub fn count(&self) -> usize {
-        self.desks.iter().map(|desk| desk.choices.len()).sum()
+        self.desks.iter().map(|desk| desk.voters.len()).sum()
     }
 
     /// The votes for a and for b that have been acknowledged last.
     pub fn expected(&self) -> (u64, u64) {
         let count = |choice| {
-            let last = self.desks.iter().flat_map(|desk| &desk.choices);
-            last.filter(|last| **last == Some(choice)).count() as u64
+            let voters = self.desks.iter().flat_map(|desk| &desk.voters);
+            voters.filter(|voter| voter.choice == Some(choice)).count() as u64
         };
         (count('a'), count('b'))
     }
@@ -97,17 +108,18 @@ impl Voters {
 
 impl Desk {
     fn vote(&mut self, address: SocketAddrV4, is_over: &AtomicBool) -> Result<()> {
-        self.choices.extend([None; NEW_VOTERS]);
+        self.voters.extend([Voter::default(); NEW_VOTERS]);
         let mut connection = None;
-        let newest = self.choices.len() - NEW_VOTERS;
+        let newest = self.voters.len() - NEW_VOTERS;
         for turn in 0..VOTES {
             // The new ones first, so that nobody is left without a vote.
             let voter = match newest + turn {
                 voter if turn < NEW_VOTERS => voter,
-                _ => self.dice.below(self.choices.len() as u64) as usize,
+                _ => self.dice.below(self.voters.len() as u64) as usize,
             };
             let choice = if self.dice.below(2) == 0 { 'a' } else { 'b' };
-            self.cast(voter, choice, address, &mut connection, is_over)?;
+            let decided = self.voters[voter].choice.filter(|_| self.voters[voter].is_decided);
+            self.cast(voter, decided.unwrap_or(choice), address, &mut connection, is_over)?;
             thread::sleep(Duration::from_micros(self.dice.below(THOUGHT_MAX_MICROS)));
         }
         Ok(())
@@ -128,8 +140,10 @@ impl Desk {
             match try_once(connection, address, id, choice) {
                 Ok(200) => break,
                 Ok(_) => {}
-                // What the other end still does with the request is unknown; it gets no second one there.
-                Err(_) => *connection = None,
+                Err(error) => {
+                    *connection = None;
+                    self.voters[voter].is_decided |= is_timeout(&error);
+                }
             }
             self.repeated += 1;
             if is_over.load(Ordering::Relaxed) || begun.elapsed() >= ACKNOWLEDGED_WITHIN {
@@ -138,12 +152,17 @@ impl Desk {
             thread::sleep(PAUSE);
         }
         self.acknowledged += 1;
-        self.choices[voter] = Some(choice);
+        self.voters[voter].choice = Some(choice);
         Ok(())
     }
 }
 
 type Connection = BufReader<TcpStream>;
+
+/// Whether the other end may still have the request. A connection that was closed is gone with it.
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
 
 /// One request; the status of its answer.
 fn try_once(
