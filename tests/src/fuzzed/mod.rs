@@ -6,6 +6,7 @@
 pub mod application;
 pub mod command_line;
 pub mod http_request;
+pub mod log_recovery;
 pub mod multipart;
 mod mutate;
 pub mod resp_command;
@@ -18,10 +19,11 @@ pub use mutate::Mutator;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     ("application", application::check),
     ("command_line", command_line::check),
     ("http_request", http_request::check),
+    ("log_recovery", log_recovery::check),
     ("multipart", multipart::check),
     ("resp_command", resp_command::check),
     ("resp_reply", resp_reply::check),

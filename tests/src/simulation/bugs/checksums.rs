@@ -2,7 +2,11 @@
 //!
 //! Knows nothing of what records hold. The format is described in `docs/durability.md`.
 
+use crc::{CRC_32_ISCSI, Crc};
 use kernel_app::disk::{Disk, SECTOR_BYTES};
+
+/// CRC32C.
+const CRC32C: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
 
 /// The first sector of the first half.
 pub const HALVES_START: u64 = 8;
@@ -50,12 +54,10 @@ fn correct(copy: &mut [u8]) -> Option<()> {
     Some(())
 }
 
-/// CRC32C (RFC 3720 appendix B.4), bit by bit.
 fn crc32c(parts: &[&[u8]]) -> u32 {
-    const POLYNOMIAL: u32 = 0x82f6_3b78;
-    !parts.iter().copied().flatten().fold(!0, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (POLYNOMIAL * (crc & 1)))
-    })
+    let mut digest = CRC32C.digest();
+    parts.iter().for_each(|part| digest.update(part));
+    digest.finalize()
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
