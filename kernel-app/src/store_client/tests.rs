@@ -1,0 +1,224 @@
+//! The store client on a connection that the test plays the store on.
+
+use super::*;
+use crate::connections::{Connections, Ending};
+use crate::entropy::Entropy;
+use crate::service::Origin;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use alloc::{format, vec};
+
+struct NoEntropy;
+impl Entropy for NoEntropy {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        bytes.fill(0);
+    }
+}
+
+/// A client whose connection's both ends are in the test's hands.
+struct Bench {
+    client: StoreClient<u32>,
+    connections: Connections,
+    id: ConnectionId,
+    now: Instant,
+    outcomes: Vec<(u32, String)>,
+}
+
+const WITHIN: Duration = Duration::from_millis(100);
+
+impl Bench {
+    /// Connected, and the first PING answered.
+    fn new() -> Self {
+        let mut connections = Connections::new();
+        let id = connections.open(0, Origin::Peer(0)).expect("room");
+        let now = Instant::from_millis(1_000);
+        let mut bench = Self { client: StoreClient::new(None), connections, id, now, outcomes: vec![] };
+        bench.with(|client, context, _| client.opened(id, context));
+        assert_eq!(bench.client.readiness(), Err(SendError::Away), "no sign of life yet");
+        bench.receive("+PONG\r\n");
+        assert_eq!(bench.sent(), "*1\r\n$4\r\nPING\r\n");
+        bench
+    }
+
+    fn with<R>(
+        &mut self,
+        act: impl FnOnce(&mut StoreClient<u32>, &mut Context<'_>, &mut Vec<(u32, String)>) -> R,
+    ) -> R {
+        let mut context = Context {
+            now: self.now,
+            unix_time: Duration::ZERO,
+            entropy: &mut NoEntropy,
+            connections: &mut self.connections,
+            disk: None,
+        };
+        act(&mut self.client, &mut context, &mut self.outcomes)
+    }
+
+    fn send(&mut self, token: u32) -> Result<(), SendError> {
+        self.with(|client, context, _| client.send(&[b"LLEN", b"votes"], token, WITHIN, context))
+    }
+
+    fn receive(&mut self, replies: &str) {
+        let input = &mut self.connections.get_mut(self.id).expect("open").input;
+        input.write(replies.as_bytes()).expect("fits");
+        self.ready();
+    }
+
+    fn ready(&mut self) {
+        self.with(|client, context, outcomes| client.ready(context, note(outcomes)));
+    }
+
+    fn turn_after(&mut self, millis: u64) {
+        self.now = self.now + Duration::from_millis(millis);
+        self.with(|client, context, outcomes| client.turn(context, note(outcomes)));
+    }
+
+    fn sent(&mut self) -> String {
+        let output = &mut self.connections.get_mut(self.id).expect("open").output;
+        let text = String::from_utf8_lossy(output.as_slice()).to_string();
+        output.clear();
+        text
+    }
+
+    fn outcomes(&mut self) -> String {
+        let texts: Vec<_> = self.outcomes.drain(..).map(|(token, text)| format!("{token}={text}")).collect();
+        texts.join(" ")
+    }
+}
+
+fn note(outcomes: &mut Vec<(u32, String)>) -> impl FnMut(u32, Outcome<'_>, &mut Context<'_>) + '_ {
+    |token, outcome, _| {
+        let text = match outcome {
+            Outcome::Reply(Reply::Integer(number)) => number.to_string(),
+            Outcome::Reply(reply) => format!("{reply:?}"),
+            Outcome::Overdue => "overdue".to_string(),
+            Outcome::Lost => "lost".to_string(),
+        };
+        outcomes.push((token, text));
+    }
+}
+
+#[test]
+fn replies_go_to_their_commands_however_they_are_cut() {
+    let mut bench = Bench::new();
+    for token in 1..=3 {
+        bench.send(token).expect("connected");
+    }
+    for piece in [":1", "0\r", "\n:2", "0\r\n:30\r\n"] {
+        bench.receive(piece);
+    }
+    assert_eq!(bench.outcomes(), "1=10 2=20 3=30");
+    assert_eq!(bench.client.pending(), 0);
+}
+
+#[test]
+fn a_late_reply_is_nobody_elses() {
+    let mut bench = Bench::new();
+    bench.send(1).expect("connected");
+    assert_eq!(bench.client.next_deadline(), Some(bench.now + WITHIN));
+    bench.turn_after(60);
+    bench.send(2).expect("connected");
+    bench.turn_after(40);
+    assert_eq!(bench.outcomes(), "1=overdue");
+    assert_eq!(bench.send(3), Err(SendError::Silent), "nothing more into the silence");
+    bench.receive(":10\r\n");
+    assert_eq!(bench.outcomes(), "", "the late reply is dropped");
+    assert_eq!(bench.client.readiness(), Ok(()));
+    bench.send(4).expect("the store speaks again");
+    bench.receive(":20\r\n:40\r\n");
+    assert_eq!(bench.outcomes(), "2=20 4=40");
+}
+
+#[test]
+fn a_silent_store_is_dialled_anew() {
+    let mut bench = Bench::new();
+    bench.send(1).expect("connected");
+    bench.turn_after(100);
+    let dropped_at = bench.client.next_deadline().expect("has one");
+    assert_eq!(dropped_at, bench.now + OVERDUE_MAX);
+    bench.turn_after(3_000);
+    assert_eq!(bench.outcomes(), "1=overdue", "once, although the connection is lost as well");
+    assert_eq!(bench.connections.get(bench.id).expect("open").ending(), Ending::Abort);
+    assert_eq!(bench.send(2), Err(SendError::Away));
+}
+
+#[test]
+fn what_waits_at_the_end_of_the_connection_is_lost() {
+    let mut bench = Bench::new();
+    bench.send(1).expect("connected");
+    bench.send(2).expect("connected");
+    bench.receive(":10\r\n");
+    let id = bench.id;
+    bench.with(|client, context, outcomes| client.closed(id, context, note(outcomes)));
+    assert_eq!(bench.outcomes(), "1=10 2=lost");
+    assert_eq!(bench.client.readiness(), Err(SendError::Away));
+    assert_eq!(bench.client.next_deadline(), None);
+}
+
+#[test]
+fn replies_before_the_stores_fin_still_count() {
+    let mut bench = Bench::new();
+    bench.send(1).expect("connected");
+    bench.send(2).expect("connected");
+    bench.connections.get_mut(bench.id).expect("open").input_ended = true;
+    bench.receive(":10\r\n");
+    assert_eq!(bench.outcomes(), "1=10 2=lost");
+}
+
+#[test]
+fn answers_that_are_no_replies_end_the_connection() {
+    for wrong in ["HTTP/1.1 400 Bad Request\r\n", ":1\r\n:2\r\n"] {
+        let mut bench = Bench::new();
+        bench.send(1).expect("connected");
+        bench.receive(wrong);
+        assert_eq!(bench.connections.get(bench.id).expect("open").ending(), Ending::Abort, "{wrong}");
+        assert_eq!(bench.send(2), Err(SendError::Away));
+    }
+}
+
+#[test]
+fn a_quiet_connection_is_tried_now_and_then() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.client.next_deadline(), Some(bench.now + PING_AFTER));
+    bench.turn_after(5_000);
+    assert_eq!(bench.sent(), "*1\r\n$4\r\nPING\r\n");
+    bench.turn_after(900);
+    assert_eq!(bench.client.readiness(), Err(SendError::Silent));
+    bench.receive("+PONG\r\n");
+    assert_eq!(bench.client.readiness(), Ok(()));
+}
+
+#[test]
+fn the_password_comes_first_and_its_refusal_is_told() {
+    let mut bench = Bench::new();
+    let id = bench.id;
+    bench.client = StoreClient::new(Secret::new(b"open"));
+    for refusal in ["-WRONGPASS invalid\r\n-NOAUTH Authentication required.\r\n", "+OK\r\n-NOAUTH x\r\n"] {
+        bench.with(|client, context, _| client.opened(id, context));
+        assert_eq!(bench.sent(), "*2\r\n$4\r\nAUTH\r\n$4\r\nopen\r\n*1\r\n$4\r\nPING\r\n");
+        bench.receive(refusal);
+        assert_eq!(bench.client.readiness(), Err(SendError::Refused));
+        assert_eq!(bench.send(1), Err(SendError::Refused));
+    }
+    bench.with(|client, context, _| client.opened(id, context));
+    bench.receive("+OK\r\n+PONG\r\n");
+    assert_eq!(bench.client.readiness(), Ok(()));
+    assert!(!format!("{:?}", bench.client).contains("open"));
+}
+
+#[test]
+fn errors_are_shown_without_what_they_quote() {
+    let error = b"ERR unknown command 'RPUSH', with args beginning with: 'votes' '{\"voter_id\":\"00ff";
+    assert_eq!(without_arguments(error), b"ERR unknown command 'RPUSH'");
+    assert_eq!(without_arguments(b"OOM x"), b"OOM x");
+}
+
+#[test]
+fn the_number_of_waiting_commands_is_bounded() {
+    let mut bench = Bench::new();
+    for token in 0..PENDING_COMMANDS_MAX {
+        bench.send(u32::try_from(token).expect("small")).expect("connected");
+        bench.sent();
+    }
+    assert_eq!(bench.send(9_999), Err(SendError::Busy));
+}
