@@ -27,7 +27,7 @@ pub struct SimulatedDevice {
 
 impl SimulatedDevice {
     /// A frame arrives; false when it is lost because the ring is full.
-    pub(super) fn receive_frame(&mut self, frame: Vec<u8>) -> bool {
+    pub fn receive_frame(&mut self, frame: Vec<u8>) -> bool {
         let fits = self.received.len() < RECEIVE_FRAMES_MAX;
         if fits {
             self.received.push_back(frame);
@@ -36,7 +36,7 @@ impl SimulatedDevice {
     }
 
     /// Takes what was sent since the last call.
-    pub(super) fn take_sent(&mut self) -> Vec<Vec<u8>> {
+    pub fn take_sent(&mut self) -> Vec<Vec<u8>> {
         core::mem::take(&mut self.sent)
     }
 }

@@ -3,7 +3,6 @@
 //!
 //! A piece is sent when all that the one before it caused has happened, so pieces arrive as they were cut.
 
-use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -11,9 +10,9 @@ use kernel_app::program::Program;
 use kernel_app::settings::Settings;
 use kernel_app::simulator::Simulation;
 use kernel_app::simulator::client::get;
+use kernel_app::simulator::device::SimulatedDevice;
 use kernel_app::simulator::station::StationId;
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
-use smoltcp::phy::{self, DeviceCapabilities, Medium};
 use smoltcp::socket::tcp;
 use smoltcp::time::Instant;
 use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
@@ -88,7 +87,7 @@ fn wait_until_ready(simulation: &mut Simulation) {
 struct World {
     simulation: Simulation,
     station: StationId,
-    card: Card,
+    card: SimulatedDevice,
     interface: Interface,
     sockets: SocketSet<'static>,
     /// Aborted, and not yet gone from the wire.
@@ -99,7 +98,7 @@ struct World {
 impl World {
     fn new(mut simulation: Simulation) -> Self {
         let station = simulation.add_station();
-        let mut card = Card::default();
+        let mut card = SimulatedDevice::default();
         let address = EthernetAddress(simulation.station_address(station));
         let mut interface = Interface::new(Config::new(address.into()), &mut card, Instant::ZERO);
         interface.update_ip_addrs(|addresses| {
@@ -134,10 +133,12 @@ impl World {
     }
 
     fn poll(&mut self) {
-        self.card.received.extend(self.simulation.take_frames(self.station));
+        for frame in self.simulation.take_frames(self.station) {
+            assert!(self.card.receive_frame(frame), "the client reads faster than this");
+        }
         let now = Instant::from_micros(i64::try_from(self.simulation.now().as_micros()).expect("no ages"));
         self.interface.poll(now, &mut self.card, &mut self.sockets);
-        for frame in self.card.sent.drain(..) {
+        for frame in self.card.take_sent() {
             self.simulation.send_frame(self.station, &frame);
         }
     }
@@ -179,52 +180,5 @@ impl Client<'_> {
             Action::End => socket.close(),
         }
         self.quiet_rounds < PATIENCE_ROUNDS
-    }
-}
-
-/// The client's network card.
-#[derive(Default)]
-struct Card {
-    received: VecDeque<Vec<u8>>,
-    sent: Vec<Vec<u8>>,
-}
-
-struct RxToken(Vec<u8>);
-
-impl phy::RxToken for RxToken {
-    fn consume<R, F: FnOnce(&[u8]) -> R>(self, read: F) -> R {
-        read(&self.0)
-    }
-}
-
-struct TxToken<'a>(&'a mut Vec<Vec<u8>>);
-
-impl phy::TxToken for TxToken<'_> {
-    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, length: usize, write: F) -> R {
-        let mut frame = vec![0; length];
-        let result = write(&mut frame);
-        self.0.push(frame);
-        result
-    }
-}
-
-impl phy::Device for Card {
-    type RxToken<'a> = RxToken;
-    type TxToken<'a> = TxToken<'a>;
-
-    fn receive(&mut self, _: Instant) -> Option<(RxToken, TxToken<'_>)> {
-        let frame = self.received.pop_front()?;
-        Some((RxToken(frame), TxToken(&mut self.sent)))
-    }
-
-    fn transmit(&mut self, _: Instant) -> Option<TxToken<'_>> {
-        Some(TxToken(&mut self.sent))
-    }
-
-    fn capabilities(&self) -> DeviceCapabilities {
-        let mut capabilities = DeviceCapabilities::default();
-        capabilities.medium = Medium::Ethernet;
-        capabilities.max_transmission_unit = 1_514;
-        capabilities
     }
 }
