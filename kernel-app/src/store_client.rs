@@ -204,6 +204,32 @@ impl<T> StoreClient<T> {
         self.enqueue(args, Some(token), reply_within, context)
     }
 
+    /// Sends commands that the store is to carry out as one, all of them or none; the outcome is that of `EXEC`.
+    ///
+    /// # Errors
+    /// Why nothing was sent; the token is then dropped.
+    pub fn send_transaction<'a>(
+        &mut self,
+        commands: impl IntoIterator<Item = &'a [&'a [u8]]>,
+        token: T,
+        reply_within: Duration,
+        context: &mut Context<'_>,
+    ) -> Result<(), SendError> {
+        self.admits()?;
+        let mark = self.mark(context);
+        let sent = self
+            .enqueue(&[b"MULTI"], None, reply_within, context)
+            .and_then(|()| {
+                commands.into_iter().try_for_each(|args| self.enqueue(args, None, reply_within, context))
+            })
+            .and_then(|()| self.enqueue(&[b"EXEC"], Some(token), reply_within, context));
+        if sent.is_err() {
+            // A part of it would leave the connection inside of a transaction.
+            self.take_back(mark, context);
+        }
+        sent
+    }
+
     /// Takes the replies that have arrived.
     pub fn ready(
         &mut self,
@@ -293,6 +319,20 @@ impl<T> StoreClient<T> {
         write_command(&mut connection.output, args).map_err(|_| SendError::Busy)?;
         self.pending.push_back(Pending { token, deadline: context.now + reply_within });
         Ok(())
+    }
+
+    /// What was sent until now: bytes and commands.
+    fn mark(&self, context: &mut Context<'_>) -> (usize, usize) {
+        let connection = self.connection.and_then(|id| context.connections.get_mut(id));
+        (connection.map_or(0, |connection| connection.output.len()), self.pending.len())
+    }
+
+    /// Takes back what was sent since that mark, all of it in this call and so still in the output.
+    fn take_back(&mut self, (bytes, commands): (usize, usize), context: &mut Context<'_>) {
+        self.pending.truncate(commands);
+        if let Some(connection) = self.connection.and_then(|id| context.connections.get_mut(id)) {
+            connection.output.truncate(bytes);
+        }
     }
 
     fn take_replies(

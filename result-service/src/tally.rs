@@ -22,15 +22,9 @@ const KEYS: [&[u8]; 2] = [b"results:a", b"results:b"];
 /// The store client, and the question that is under way.
 #[derive(Debug)]
 pub struct Tally {
-    store: StoreClient<Part>,
+    /// The token is the question's serial number.
+    store: StoreClient<u64>,
     poll: Poll,
-}
-
-/// Names one of the two commands of a question.
-#[derive(Clone, Copy, Debug)]
-struct Part {
-    serial: u64,
-    option: usize,
 }
 
 #[derive(Debug, Default)]
@@ -38,7 +32,6 @@ struct Poll {
     /// Number of the last question, so that what is left of a failed one is told apart.
     serial: u64,
     under_way: bool,
-    counts: [u64; 2],
     news: Option<News>,
     latest_at: Option<Instant>,
     failed: bool,
@@ -72,19 +65,19 @@ impl Tally {
     /// The store has answered.
     pub fn store_ready(&mut self, context: &mut Context<'_>) {
         let Self { store, poll } = self;
-        store.ready(context, |part, outcome, context| poll.note(part, &outcome, context.now));
+        store.ready(context, |serial, outcome, context| poll.note(serial, &outcome, context.now));
     }
 
     /// The store is gone.
     pub fn store_closed(&mut self, id: ConnectionId, context: &mut Context<'_>) {
         let Self { store, poll } = self;
-        store.closed(id, context, |part, outcome, context| poll.note(part, &outcome, context.now));
+        store.closed(id, context, |serial, outcome, context| poll.note(serial, &outcome, context.now));
     }
 
     /// Gives up on a question that the store has left waiting.
     pub fn turn(&mut self, context: &mut Context<'_>) {
         let Self { store, poll } = self;
-        store.turn(context, |part, outcome, context| poll.note(part, &outcome, context.now));
+        store.turn(context, |serial, outcome, context| poll.note(serial, &outcome, context.now));
     }
 
     /// When [`Tally::turn`] has something to do.
@@ -101,10 +94,9 @@ impl Tally {
             return Ok(());
         }
         self.poll.serial += 1;
-        for (option, key) in KEYS.into_iter().enumerate() {
-            let part = Part { serial: self.poll.serial, option };
-            self.store.send(&[b"HLEN", key], part, STORE_REPLY_WITHIN, context)?;
-        }
+        let questions = KEYS.map(|key| [&b"HLEN"[..], key]);
+        let questions = questions.iter().map(|question| &question[..]);
+        self.store.send_transaction(questions, self.poll.serial, STORE_REPLY_WITHIN, context)?;
         self.poll.under_way = true;
         Ok(())
     }
@@ -135,7 +127,7 @@ impl Tally {
     /// Why not, for operators.
     pub fn readiness(&self) -> Result<(), &'static str> {
         self.store.readiness().map_err(SendError::as_str)?;
-        if self.poll.failed { Err("the store did not answer HLEN results:a with a number") } else { Ok(()) }
+        if self.poll.failed { Err("the store did not answer HLEN results:a and HLEN results:b with numbers") } else { Ok(()) }
     }
 
     /// How many questions were asked.
@@ -150,20 +142,17 @@ impl Tally {
 }
 
 impl Poll {
-    fn note(&mut self, part: Part, outcome: &Outcome<'_>, now: Instant) {
-        if !self.under_way || part.serial != self.serial {
+    fn note(&mut self, serial: u64, outcome: &Outcome<'_>, now: Instant) {
+        if !self.under_way || serial != self.serial {
             return;
         }
-        let Some(count) = count(outcome) else {
+        let Some(scores) = scores(outcome) else {
             log::warn!("no scores: {outcome:?}");
             self.end(News::Failed);
             return;
         };
-        self.counts[part.option] = count;
-        if part.option == KEYS.len() - 1 {
-            self.latest_at = Some(now);
-            self.end(News::Scores(Scores { a: self.counts[0], b: self.counts[1] }));
-        }
+        self.latest_at = Some(now);
+        self.end(News::Scores(scores));
     }
 
     fn end(&mut self, news: News) {
@@ -173,9 +162,11 @@ impl Poll {
     }
 }
 
-fn count(outcome: &Outcome<'_>) -> Option<u64> {
-    match outcome {
-        Outcome::Reply(Reply::Integer(number)) => u64::try_from(*number).ok(),
+fn scores(outcome: &Outcome<'_>) -> Option<Scores> {
+    let &Outcome::Reply(Reply::Array(mut counts)) = outcome else { return None };
+    let mut count = || match counts.next()? {
+        Reply::Integer(number) => u64::try_from(number).ok(),
         _ => None,
-    }
+    };
+    Some(Scores { a: count()?, b: count()? })
 }

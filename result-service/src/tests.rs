@@ -13,7 +13,14 @@ use kernel_app::{ConnectionId, Service, Settings, Target};
 use crate::audience::SUBSCRIBERS_MAX;
 use crate::{ResultService, service};
 
-const QUESTION: &str = "*2\r\n$4\r\nHLEN\r\n$9\r\nresults:a\r\n*2\r\n$4\r\nHLEN\r\n$9\r\nresults:b\r\n";
+/// One transaction: the two numbers are those of one moment.
+const QUESTION: &str = "*1\r\n$5\r\nMULTI\r\n*2\r\n$4\r\nHLEN\r\n$9\r\nresults:a\r\n\
+                        *2\r\n$4\r\nHLEN\r\n$9\r\nresults:b\r\n*1\r\n$4\r\nEXEC\r\n";
+
+/// The store's answer to [`QUESTION`].
+fn answer(a: u32, b: u32) -> String {
+    format!("+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n:{a}\r\n:{b}\r\n")
+}
 
 fn stage() -> Stage<ResultService> {
     Stage::new(service(&Settings::default()).expect("good settings"))
@@ -69,8 +76,11 @@ fn scores_are_asked_for_when_they_are_wanted() {
     let client = ask(&mut stage, "/api/scores");
     assert_eq!(stage.sent(store), QUESTION);
     assert_eq!(stage.sent(client), "", "not before the store's answer");
-    stage.receive(store, ":2\r\n");
-    stage.receive(store, ":1\r\n");
+    let answer = answer(2, 1);
+    let (first, rest) = answer.split_at(answer.len() - 4);
+    stage.receive(store, first);
+    assert_eq!(stage.sent(client), "", "not before both");
+    stage.receive(store, rest);
     let response = stage.sent(client);
     assert_eq!((status(&response), body(&response)), ("200", "{\"a\":2,\"b\":1,\"total\":3}\n"));
 }
@@ -80,7 +90,7 @@ fn one_question_serves_all_who_wait_and_those_right_after() {
     let (mut stage, store) = stage_with_store();
     let clients = [ask(&mut stage, "/api/scores"), ask(&mut stage, "/"), ask(&mut stage, "/api/scores")];
     assert_eq!(stage.sent(store), QUESTION);
-    stage.receive(store, ":2\r\n:1\r\n");
+    stage.receive(store, answer(2, 1));
     for client in clients {
         assert_eq!(status(&stage.sent(client)), "200");
     }
@@ -103,7 +113,7 @@ fn nobody_there_means_no_questions() {
 fn the_page_shows_the_present_scores_without_a_script() {
     let (mut stage, store) = stage_with_store();
     let client = ask(&mut stage, "/");
-    stage.receive(store, ":1\r\n:0\r\n");
+    stage.receive(store, answer(1, 0));
     let page = stage.sent(client);
     for part in ["<title>Cats vs Dogs -- Result</title>", ">100.0%<", ">0.0%<", ">1 vote</p>"] {
         assert!(page.contains(part), "{part} is not in {page}");
@@ -117,15 +127,15 @@ fn those_who_follow_see_the_state_at_once_and_every_change_within_200_ms() {
     let (client, greeting) = follow(&mut stage);
     assert_eq!(greeting, "retry: 1000\n\n");
     assert_eq!(stage.sent(store), QUESTION);
-    stage.receive(store, ":0\r\n:0\r\n");
+    stage.receive(store, answer(0, 0));
     let expected = "event: store\ndata: {\"ready\":true}\n\nevent: scores\ndata: {\"a\":0,\"b\":0}\n\n";
     assert_eq!(chunks(&stage.sent(client)), expected);
     stage.sent(store);
-    stage.receive(store, ":0\r\n:0\r\n");
+    stage.receive(store, answer(0, 0));
     assert_eq!(stage.sent(client), "", "no change, no event");
     stage.pass(Duration::from_millis(150));
     assert_eq!(stage.sent(store), QUESTION);
-    stage.receive(store, ":0\r\n:1\r\n");
+    stage.receive(store, answer(0, 1));
     assert!(chunks(&stage.sent(client)).ends_with("event: scores\ndata: {\"a\":0,\"b\":1}\n\n"));
 }
 
@@ -133,11 +143,11 @@ fn those_who_follow_see_the_state_at_once_and_every_change_within_200_ms() {
 fn old_scores_are_not_shown_to_a_newcomer_as_the_present_ones() {
     let (mut stage, store) = stage_with_store();
     ask(&mut stage, "/api/scores");
-    stage.receive(store, ":1\r\n:1\r\n");
+    stage.receive(store, answer(1, 1));
     stage.pass(Duration::from_secs(3));
     let (client, greeting) = follow(&mut stage);
     assert!(!greeting.contains("scores"), "{greeting}");
-    stage.receive(store, ":5\r\n:5\r\n");
+    stage.receive(store, answer(5, 5));
     assert!(chunks(&stage.sent(client)).contains("{\"a\":5,\"b\":5}"));
 }
 
@@ -151,12 +161,12 @@ fn a_quiet_stream_shows_that_it_lives_and_polling_ends_with_the_last_who_follow(
         if !chunks(&stage.sent(client)).is_empty() {
             heartbeats += 1;
         }
-        stage.receive(store, ":0\r\n:0\r\n");
+        stage.receive(store, answer(0, 0));
         stage.pass(Duration::from_millis(100));
     }
     assert_eq!(heartbeats, 1 + 2, "the state, and a comment every 15 s of the 31");
     stage.close(client);
-    stage.receive(store, ":0\r\n:0\r\n");
+    stage.receive(store, answer(0, 0));
     stage.sent(store);
     stage.pass(Duration::from_secs(2));
     assert_eq!(stage.sent(store), "");
@@ -166,7 +176,7 @@ fn a_quiet_stream_shows_that_it_lives_and_polling_ends_with_the_last_who_follow(
 fn the_number_who_follow_is_bounded() {
     let (mut stage, store) = stage_with_store();
     ask(&mut stage, "/api/scores");
-    stage.receive(store, ":0\r\n:0\r\n");
+    stage.receive(store, answer(0, 0));
     let clients: Vec<_> = (0..SUBSCRIBERS_MAX).map(|_| follow(&mut stage).0).collect();
     let one_more = ask(&mut stage, "/events");
     let response = stage.sent(one_more);
@@ -197,7 +207,7 @@ fn without_the_store_scores_are_refused_and_the_page_says_why() {
 fn a_store_that_falls_silent_is_told_of_within_a_second_and_so_is_its_return() {
     let (mut stage, store) = stage_with_store();
     let (follower, _) = follow(&mut stage);
-    stage.receive(store, ":3\r\n:4\r\n");
+    stage.receive(store, answer(3, 4));
     stage.sent(follower);
     stage.pass(Duration::from_millis(100));
     let client = ask(&mut stage, "/api/scores");
@@ -208,7 +218,7 @@ fn a_store_that_falls_silent_is_told_of_within_a_second_and_so_is_its_return() {
     let store = stage.reach_peer();
     stage.receive(store, "+PONG\r\n");
     stage.pass(Duration::from_millis(100));
-    stage.receive(store, ":3\r\n:5\r\n");
+    stage.receive(store, answer(3, 5));
     let events = chunks(&stage.sent(follower));
     assert!(events.contains("{\"ready\":true}") && events.contains("{\"a\":3,\"b\":5}"), "{events}");
     let client = ask(&mut stage, "/api/scores");
@@ -219,12 +229,12 @@ fn a_store_that_falls_silent_is_told_of_within_a_second_and_so_is_its_return() {
 fn an_error_reply_is_no_score() {
     let (mut stage, store) = stage_with_store();
     let client = ask(&mut stage, "/api/scores");
-    stage.receive(store, "-WRONGTYPE Operation against a key\r\n:1\r\n");
+    stage.receive(store, answer(1, 1).replace(":1\r\n:1", "-WRONGTYPE Operation against a key\r\n:1"));
     assert_eq!(status(&stage.sent(client)), "503");
     let client = ask(&mut stage, "/readyz");
     assert!(stage.sent(client).contains("HLEN results:a"));
     let client = ask(&mut stage, "/api/scores");
-    stage.receive(store, ":1\r\n:1\r\n");
+    stage.receive(store, answer(1, 1));
     assert_eq!(status(&stage.sent(client)), "200");
 }
 
@@ -232,7 +242,7 @@ fn an_error_reply_is_no_score() {
 fn metrics_tell_the_scores() {
     let (mut stage, store) = stage_with_store();
     ask(&mut stage, "/api/scores");
-    stage.receive(store, ":2\r\n:1\r\n");
+    stage.receive(store, answer(2, 1));
     let client = ask(&mut stage, "/metrics");
     let text = stage.sent(client);
     for line in

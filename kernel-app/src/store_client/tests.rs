@@ -222,3 +222,43 @@ fn the_number_of_waiting_commands_is_bounded() {
     }
     assert_eq!(bench.send(9_999), Err(SendError::Busy));
 }
+
+fn transaction(bench: &mut Bench, token: u32, value: &[u8]) -> Result<(), SendError> {
+    bench.with(|client, context, _| {
+        let commands: [&[&[u8]]; 2] = [&[b"SET", b"key", value], &[b"LLEN", b"votes"]];
+        client.send_transaction(commands, token, WITHIN, context)
+    })
+}
+
+#[test]
+fn a_transaction_has_one_outcome() {
+    let mut bench = Bench::new();
+    transaction(&mut bench, 1, b"x").expect("connected");
+    let sent = bench.sent();
+    assert!(sent.starts_with("*1\r\n$5\r\nMULTI\r\n*3\r\n$3\r\nSET\r\n"), "{sent}");
+    assert!(sent.ends_with("LLEN\r\n$5\r\nvotes\r\n*1\r\n$4\r\nEXEC\r\n"), "{sent}");
+    bench.send(2).expect("connected");
+    bench.receive("+OK\r\n+QUEUED\r\n+QUEUED\r\n*-1\r\n:5\r\n");
+    assert_eq!(bench.outcomes(), "1=Null 2=5");
+}
+
+#[test]
+fn a_transaction_that_does_not_fit_leaves_nothing_of_it_behind() {
+    let mut bench = Bench::new();
+    let limit = bench.connections.get_mut(bench.id).expect("open").output.space();
+    bench.send(1).expect("connected");
+    let before = bench.client.pending();
+    // All but `EXEC`, and all but the last command.
+    for value_bytes in [limit - 105, limit - 85] {
+        let value = vec![b'x'; value_bytes];
+        assert_eq!(transaction(&mut bench, 2, &value), Err(SendError::Busy));
+        assert_eq!(bench.client.pending(), before);
+    }
+    assert_eq!(bench.sent(), "*2\r\n$4\r\nLLEN\r\n$5\r\nvotes\r\n");
+    while bench.client.pending() < PENDING_COMMANDS_MAX - 3 {
+        bench.send(3).expect("room");
+    }
+    bench.sent();
+    assert_eq!(transaction(&mut bench, 4, b"x"), Err(SendError::Busy));
+    assert_eq!((bench.sent().as_str(), bench.client.pending()), ("", PENDING_COMMANDS_MAX - 3));
+}
