@@ -33,10 +33,12 @@ pub mod stack;
 pub mod stage;
 pub mod store_backed;
 pub mod store_client;
+pub mod usage;
 
 pub use connections::{ConnectionId, Connections};
 pub use disk::Disk;
 pub use entropy::Entropy;
 pub use service::{Context, Endpoints, Listener, Origin, Peer, Service, Target};
 pub use settings::Settings;
+pub use usage::Usage;
 pub use wire::{Buffer, Instant};

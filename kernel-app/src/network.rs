@@ -9,6 +9,7 @@ use core::fmt;
 
 use crate::connections::{ConnectionId, Connections};
 use crate::service::Origin;
+use crate::usage::Usage;
 use wire::Instant;
 
 /// What happened on the network since it was last polled.
@@ -94,6 +95,9 @@ pub trait Network {
 
     /// When `poll` must be called next even if nothing arrives.
     fn next_deadline(&mut self, now: Instant) -> Option<Instant>;
+
+    /// How much of its sockets and tables is in use; for those who check that limits hold.
+    fn usages(&self, _tell: &mut dyn FnMut(Usage)) {}
 
     /// Sleeps until something arrives or `deadline` passes; without one, until something arrives.
     fn wait(&mut self, now: Instant, deadline: Option<Instant>);

@@ -19,6 +19,7 @@ use crate::disk::Disk;
 use crate::entropy::Entropy;
 use crate::network::{Event, ListenError, Network};
 use crate::service::{Context, Endpoints, Origin, Peer, Service, Target};
+use crate::usage::Usage;
 use peers::{Goal, Peers};
 use pipes::Pipes;
 use wire::Instant;
@@ -173,6 +174,12 @@ impl<N: Network> Runtime<N> {
     /// The connection table as it is between turns.
     pub fn connections(&self) -> &Connections {
         &self.connections
+    }
+
+    /// How much of what the network and the services bound is in use.
+    pub fn usages(&self, tell: &mut dyn FnMut(Usage)) {
+        self.network.usages(tell);
+        self.node.services.iter().for_each(|service| service.usages(tell));
     }
 }
 

@@ -9,6 +9,7 @@ use core::time::Duration;
 use crate::connections::{ConnectionId, Connections};
 use crate::disk::Disk;
 use crate::entropy::Entropy;
+use crate::usage::Usage;
 use wire::Instant;
 
 /// A program of the application: connections and time in, bytes and the next deadline out.
@@ -45,6 +46,9 @@ pub trait Service {
 
     /// When `turn` must be called next even if nothing happens.
     fn next_deadline(&self) -> Option<Instant>;
+
+    /// How much of its queues, tables and buffers is in use; for those who check that limits hold.
+    fn usages(&self, _tell: &mut dyn FnMut(Usage)) {}
 }
 
 /// What a service may use while it is called.

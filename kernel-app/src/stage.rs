@@ -39,10 +39,15 @@ impl Entropy for Dice {
 }
 
 impl<S: Service> Stage<S> {
-    /// A service one second after the clock's start, without connections.
+    /// A service one second after the clock's start, without connections or a disk.
+    ///
+    /// # Panics
+    /// When it does not start.
     pub fn new(service: S) -> Self {
         let now = Instant::from_millis(1_000);
-        Self { service, connections: Connections::new(), now, dice: Dice::default() }
+        let mut stage = Self { service, connections: Connections::new(), now, dice: Dice::default() };
+        stage.call(|service, context| service.start(context)).expect("the service starts");
+        stage
     }
 
     /// A client connects to the first listener.
@@ -125,9 +130,9 @@ impl<S: Service> Stage<S> {
         self.call(|service, context| service.turn(context));
     }
 
-    fn call(&mut self, act: impl FnOnce(&mut S, &mut Context<'_>)) {
+    fn call<R>(&mut self, act: impl FnOnce(&mut S, &mut Context<'_>) -> R) -> R {
         let Self { service, connections, now, dice } = self;
         let unix_time = Duration::from_secs(1_700_000_000);
-        act(service, &mut Context { now: *now, unix_time, entropy: dice, connections, disk: None });
+        act(service, &mut Context { now: *now, unix_time, entropy: dice, connections, disk: None })
     }
 }

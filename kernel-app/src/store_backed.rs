@@ -8,6 +8,7 @@ use alloc::vec;
 use crate::connections::ConnectionId;
 use crate::http::{Exchange, Handler, HttpServer};
 use crate::service::{Context, Endpoints, Listener, Origin, Peer, Service, Target};
+use crate::usage::Usage;
 use wire::Instant;
 
 /// What answers requests out of the store.
@@ -35,6 +36,9 @@ pub trait StoreUser: Handler {
 
     /// When [`StoreUser::turn`] has something to do.
     fn next_deadline(&self) -> Option<Instant>;
+
+    /// [`Service::usages`], beside those of the server.
+    fn usages(&self, tell: &mut dyn FnMut(Usage));
 }
 
 /// The service around a [`StoreUser`].
@@ -96,5 +100,10 @@ impl<U: StoreUser> Service for StoreBacked<U> {
 
     fn next_deadline(&self) -> Option<Instant> {
         self.http.next_deadline().into_iter().chain(self.user.next_deadline()).min()
+    }
+
+    fn usages(&self, tell: &mut dyn FnMut(Usage)) {
+        self.http.usages(tell);
+        self.user.usages(tell);
     }
 }

@@ -13,6 +13,7 @@ use wire::{Buffer, Instant};
 use crate::connections::ConnectionId;
 use crate::secret::Secret;
 use crate::service::Context;
+use crate::usage::Usage;
 
 /// Most commands that wait for their replies; more are refused.
 pub const PENDING_COMMANDS_MAX: usize = 4096;
@@ -154,6 +155,12 @@ impl<T> StoreClient<T> {
     /// Whether this is the connection to the store.
     pub fn is(&self, id: ConnectionId) -> bool {
         self.connection == Some(id)
+    }
+
+    /// How much of what is bounded here is in use.
+    pub fn usages(&self, tell: &mut dyn FnMut(Usage)) {
+        tell(Usage::new("commands that wait for the store", self.pending.len(), PENDING_COMMANDS_MAX));
+        tell(Usage::new("overdue commands", self.overdue, self.pending.len()));
     }
 
     /// How many commands wait for their replies.

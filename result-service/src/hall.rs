@@ -10,9 +10,9 @@ use kernel_app::connections::CONNECTIONS_MAX;
 use kernel_app::http::{Answer, Exchange, Handler, HttpServer, Method, Request, Response, Route};
 use kernel_app::metrics::Exposition;
 use kernel_app::store_backed::StoreUser;
-use kernel_app::{ConnectionId, Context, Instant};
+use kernel_app::{ConnectionId, Context, Instant, Usage};
 
-use crate::audience::Audience;
+use crate::audience::{Audience, SUBSCRIBERS_MAX};
 use crate::board::{Board, ICON, SCRIPT, STYLE};
 use kernel_app::secret::Secret;
 
@@ -165,6 +165,12 @@ impl StoreUser for Hall {
     fn next_deadline(&self) -> Option<Instant> {
         let deadlines = [self.tally.next_deadline(), self.next_poll(), self.audience.next_deadline()];
         deadlines.into_iter().flatten().min()
+    }
+
+    fn usages(&self, tell: &mut dyn FnMut(Usage)) {
+        self.tally.usages(tell);
+        tell(Usage::new("requests that wait for the scores", self.waiting.len(), WAITING_MAX));
+        tell(Usage::new("followers of the scores", self.audience.len(), SUBSCRIBERS_MAX));
     }
 }
 

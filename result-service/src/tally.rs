@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use kernel_app::secret::Secret;
 use kernel_app::store_client::{Outcome, SendError, StoreClient};
-use kernel_app::{ConnectionId, Context, Instant};
+use kernel_app::{ConnectionId, Context, Instant, Usage};
 use wire::resp::Reply;
 
 use crate::scores::Scores;
@@ -127,12 +127,21 @@ impl Tally {
     /// Why not, for operators.
     pub fn readiness(&self) -> Result<(), &'static str> {
         self.store.readiness().map_err(SendError::as_str)?;
-        if self.poll.failed { Err("the store did not answer HLEN results:a and HLEN results:b with numbers") } else { Ok(()) }
+        if self.poll.failed {
+            Err("the store did not answer HLEN results:a and HLEN results:b with numbers")
+        } else {
+            Ok(())
+        }
     }
 
     /// How many questions were asked.
     pub fn asked(&self) -> u64 {
         self.poll.serial
+    }
+
+    /// How much of what is bounded here is in use.
+    pub fn usages(&self, tell: &mut dyn FnMut(Usage)) {
+        self.store.usages(tell);
     }
 
     /// How many commands wait for their replies.

@@ -1,7 +1,8 @@
 //! The store: lists, hashes and strings in memory, for everything that speaks to Redis.
 //!
 //! Answers as Redis 7 does, byte for byte, on the commands it has (`command.rs` lists them). Data live as
-//! long as the process: nothing is written to a disk, and no key expires.
+//! long as the process or, where there is a disk, in a log that is committed before anybody is answered. No key
+//! expires.
 #![no_std]
 #![forbid(unsafe_code)]
 

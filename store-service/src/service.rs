@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use kernel_app::http::HttpServer;
 use kernel_app::settings::SettingError;
-use kernel_app::{ConnectionId, Context, Endpoints, Instant, Listener, Origin, Service, Settings};
+use kernel_app::{ConnectionId, Context, Endpoints, Instant, Listener, Origin, Service, Settings, Usage};
 
 use crate::engine::Engine;
 use crate::limits::{HTTP_BODY_BYTES_MAX, MEMORY_BYTES_DEFAULT, MEMORY_BYTES_MIN};
@@ -96,5 +96,10 @@ impl Service for Store {
 
     fn next_deadline(&self) -> Option<Instant> {
         [self.engine.next_deadline(), self.http.next_deadline()].into_iter().flatten().min()
+    }
+
+    fn usages(&self, tell: &mut dyn FnMut(Usage)) {
+        self.engine.usages(tell);
+        self.http.usages(tell);
     }
 }

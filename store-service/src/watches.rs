@@ -60,6 +60,11 @@ impl Watches {
         Ok(())
     }
 
+    /// What the keys of all clients take in memory.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// `UNWATCH`: a client watches nothing any more.
     pub fn forget(&mut self, id: ConnectionId) {
         let Some(watcher) = self.watchers.remove(&id) else { return };

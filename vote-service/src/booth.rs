@@ -11,7 +11,7 @@ use kernel_app::metrics::{Counter, Exposition};
 use kernel_app::secret::Secret;
 use kernel_app::store_backed::StoreUser;
 use kernel_app::store_client::{Outcome, SendError, StoreClient, without_arguments};
-use kernel_app::{ConnectionId, Context, Instant};
+use kernel_app::{ConnectionId, Context, Instant, Usage};
 use wire::form;
 use wire::resp::Reply;
 
@@ -20,7 +20,7 @@ use crate::journal::Journal;
 use crate::pages::{ICON, Pages, STYLE};
 use crate::rejection::{Rejection, Rejections};
 use crate::voter::{COOKIE, CookieLine, Id};
-use crate::waiting::{Vote, Waiting};
+use crate::waiting::{Vote, WAITING_MAX, Waiting};
 
 /// How long the store may take for a vote: the voter has an answer within a second.
 pub const STORE_REPLY_WITHIN: Duration = Duration::from_millis(900);
@@ -168,6 +168,11 @@ impl StoreUser for Booth {
         let deadlines =
             [self.store.next_deadline(), self.waiting.next_deadline(), self.desk.journal.next_deadline()];
         deadlines.into_iter().flatten().min()
+    }
+
+    fn usages(&self, tell: &mut dyn FnMut(Usage)) {
+        self.store.usages(tell);
+        tell(Usage::new("votes that wait for a ticket", self.waiting.len(), WAITING_MAX));
     }
 }
 

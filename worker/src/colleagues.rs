@@ -59,6 +59,11 @@ impl Colleagues {
         self.shown_at = None;
     }
 
+    /// How many others there are.
+    pub fn len(&self) -> usize {
+        self.others.len()
+    }
+
     /// What is to be done.
     pub fn task(&self, now: Instant) -> Option<Task<'_>> {
         if self.shown_at.is_none_or(|shown_at| shown_at + HEARTBEAT_EVERY <= now) {

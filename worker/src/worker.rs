@@ -12,6 +12,7 @@ use kernel_app::http::HttpServer;
 use kernel_app::settings::{SettingError, without_password};
 use kernel_app::{
     Buffer, ConnectionId, Context, Endpoints, Instant, Listener, Origin, Peer, Service, Settings, Target,
+    Usage,
 };
 
 /// Where a store listens unless told otherwise.
@@ -121,5 +122,10 @@ impl Service for Worker {
 
     fn next_deadline(&self) -> Option<Instant> {
         [self.mover.next_deadline(), self.http.next_deadline()].into_iter().flatten().min()
+    }
+
+    fn usages(&self, tell: &mut dyn FnMut(Usage)) {
+        self.mover.usages(tell);
+        self.http.usages(tell);
     }
 }

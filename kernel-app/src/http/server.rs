@@ -8,8 +8,11 @@ use alloc::vec::Vec;
 use super::builtin::{self, Outcome};
 use super::statistics::Statistics;
 use super::{Answer, Exchange, Handler, Method, PushError, Response};
-use crate::connections::{Connection, ConnectionId, Ending, INPUT_BYTES_MAX, OUTPUT_LOW_WATER_BYTES};
+use crate::connections::{
+    CONNECTIONS_MAX, Connection, ConnectionId, Ending, INPUT_BYTES_MAX, OUTPUT_LOW_WATER_BYTES,
+};
 use crate::service::Context;
+use crate::usage::Usage;
 use wire::http::date::DateLine;
 use wire::http::limits::{CHUNK_OVERHEAD_BYTES_MAX, HEAD_BYTES_MAX, SHORTEST_WAIT};
 use wire::http::session::Expiry;
@@ -29,7 +32,7 @@ pub struct HttpServer {
     /// At each connection's [`ConnectionId::index`].
     sessions: Vec<Option<Tracked>>,
     open: usize,
-    /// Connections whose next request may be waiting in their input already.
+    /// Connections whose next request may be waiting in their input already, each of them once.
     unfinished: VecDeque<ConnectionId>,
     /// When deadlines must be looked at next; never later than the earliest of them.
     check_at: Option<Instant>,
@@ -41,6 +44,8 @@ pub struct HttpServer {
 struct Tracked {
     id: ConnectionId,
     session: Session,
+    /// Whether it is among [`HttpServer::unfinished`].
+    is_unfinished: bool,
 }
 
 /// Whether a connection's input is to be looked at again.
@@ -70,7 +75,8 @@ impl HttpServer {
             self.sessions.resize_with(id.index() + 1, || None);
         }
         let session = Session::new(self.body_bytes_max, context.now);
-        if self.sessions[id.index()].replace(Tracked { id, session }).is_none() {
+        let tracked = Tracked { id, session, is_unfinished: false };
+        if self.sessions[id.index()].replace(tracked).is_none() {
             self.open += 1;
         }
         context.connections.set_idle(id, Some(context.now));
@@ -86,7 +92,15 @@ impl HttpServer {
                 return;
             }
         }
-        self.unfinished.push_back(id);
+        self.go_on_later(id);
+    }
+
+    /// Notes that a connection's input is to be worked through in the next turn.
+    fn go_on_later(&mut self, id: ConnectionId) {
+        if let Some(tracked) = tracked(&mut self.sessions, id).filter(|tracked| !tracked.is_unfinished) {
+            tracked.is_unfinished = true;
+            self.unfinished.push_back(id);
+        }
     }
 
     /// Forgets a connection and names its last exchange, which may still wait for an answer or be streamed.
@@ -101,14 +115,21 @@ impl HttpServer {
     pub fn turn<H: Handler>(&mut self, handler: &mut H, context: &mut Context<'_>) {
         self.statistics.start(context.now);
         for _ in 0..self.unfinished.len() {
-            if let Some(id) = self.unfinished.pop_front() {
-                self.ready(id, handler, context);
-                context.connections.relieve_memory();
-            }
+            let Some(id) = self.unfinished.pop_front() else { break };
+            let Some(tracked) = tracked(&mut self.sessions, id) else { continue };
+            tracked.is_unfinished = false;
+            self.ready(id, handler, context);
+            context.connections.relieve_memory();
         }
         if self.check_at.is_some_and(|at| at <= context.now) {
             self.check_all(context);
         }
+    }
+
+    /// How much of what is bounded here is in use.
+    pub fn usages(&self, tell: &mut dyn FnMut(Usage)) {
+        tell(Usage::new("HTTP connections to go on with", self.unfinished.len(), CONNECTIONS_MAX));
+        tell(Usage::new("HTTP connections", self.open, CONNECTIONS_MAX));
     }
 
     /// When `turn` must be called next.
@@ -328,7 +349,7 @@ impl HttpServer {
     fn go_on(&mut self, id: ConnectionId, context: &mut Context<'_>) {
         self.check_by(context.now + SHORTEST_WAIT);
         if self.after_answer(id, context) == Next::Request {
-            self.unfinished.push_back(id);
+            self.go_on_later(id);
         }
     }
 
@@ -350,7 +371,7 @@ impl HttpServer {
     fn check_all(&mut self, context: &mut Context<'_>) {
         self.check_at = None;
         for index in 0..self.sessions.len() {
-            let Some(Tracked { id, session }) = &mut self.sessions[index] else { continue };
+            let Some(Tracked { id, session, .. }) = &mut self.sessions[index] else { continue };
             let id = *id;
             let output_bytes = context.connections.get(id).map_or(0, |connection| connection.output.len());
             let check = session.check(context.now, output_bytes);
@@ -380,8 +401,11 @@ impl HttpServer {
 }
 
 fn session(sessions: &mut [Option<Tracked>], id: ConnectionId) -> Option<&mut Session> {
-    let tracked = sessions.get_mut(id.index())?.as_mut()?;
-    (tracked.id == id).then_some(&mut tracked.session)
+    tracked(sessions, id).map(|tracked| &mut tracked.session)
+}
+
+fn tracked(sessions: &mut [Option<Tracked>], id: ConnectionId) -> Option<&mut Tracked> {
+    sessions.get_mut(id.index())?.as_mut().filter(|tracked| tracked.id == id)
 }
 
 /// Tells the table whether the connection could make room for another.

@@ -37,6 +37,7 @@ use core::time::Duration;
 
 use crate::connections::Connections;
 use crate::service::Service;
+use crate::usage::Usage;
 use client::{Client, RequestId};
 use disk::SimulatedDisk;
 use ether::Ether;
@@ -240,6 +241,11 @@ impl Simulation {
     /// A node's connection table, while it is up.
     pub fn connections(&self, node: NodeId) -> Option<&Connections> {
         self.nodes[node.0].connections()
+    }
+
+    /// How much of what a node's stack and services bound is in use, while it is up.
+    pub fn usages(&self, node: NodeId, tell: &mut dyn FnMut(Usage)) {
+        self.nodes[node.0].usages(tell);
     }
 
     /// How many times something has happened so far.

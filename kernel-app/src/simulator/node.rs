@@ -18,6 +18,7 @@ use crate::connections::Connections;
 use crate::runtime::{Runtime, StartError};
 use crate::service::Service;
 use crate::stack::{Address, AddressError, SOCKETS_MAX, SmoltcpNetwork, StackConfig};
+use crate::usage::Usage;
 use wire::Instant;
 
 /// What a turn of a node takes. More than nothing, so that a node that is always due lets time pass.
@@ -124,6 +125,13 @@ impl Node {
     /// The connection table, while the node is up.
     pub fn connections(&self) -> Option<&Connections> {
         self.runtime.as_ref().map(Runtime::connections)
+    }
+
+    /// How much of what it bounds is in use, while it is up.
+    pub fn usages(&self, tell: &mut dyn FnMut(Usage)) {
+        if let Some(runtime) = &self.runtime {
+            runtime.usages(tell);
+        }
     }
 
     /// Makes the monotonic clock run at another rate; deadlines are looked at anew.

@@ -77,6 +77,11 @@ impl Flows {
         Self(HashMap::with_hasher(Secret(seed)))
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub fn get(&self, flow: Flow) -> Option<usize> {
         self.0.get(&flow).copied()
     }

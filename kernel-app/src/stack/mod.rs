@@ -24,6 +24,7 @@ use smoltcp::wire::{EthernetAddress, HardwareAddress};
 use crate::connections::Connections;
 use crate::network::{Event, ListenError, Network};
 use crate::service::Origin;
+use crate::usage::Usage;
 use wire::Instant;
 
 pub use address::{Address, AddressError};
@@ -257,6 +258,10 @@ impl<D: FrameDevice> Network for SmoltcpNetwork<D> {
             }
             Timers::Due(due) => due,
         }
+    }
+
+    fn usages(&self, tell: &mut dyn FnMut(Usage)) {
+        self.pool.usages(tell);
     }
 
     /// Nothing to sleep on here: the platform sleeps on its device's interrupt.

@@ -18,6 +18,7 @@ use super::{
 use crate::connections::{CONNECTIONS_MAX, ConnectionId};
 use crate::network::ListenError;
 use crate::service::Origin;
+use crate::usage::Usage;
 use wire::Instant;
 
 /// What a socket of the pool is for right now.
@@ -272,6 +273,13 @@ impl Pool {
             member.rounds = usize::from(member.is_touched);
             member.is_touched
         });
+    }
+
+    /// How much of what is bounded here is in use.
+    pub fn usages(&self, tell: &mut dyn FnMut(Usage)) {
+        tell(Usage::new("sockets", self.members.len(), self.sockets_max));
+        tell(Usage::new("sockets in use", self.in_use.len() + self.spare.len(), self.members.len()));
+        tell(Usage::new("flows", self.flows.len(), self.in_use.len()));
     }
 
     /// How many more connections can be accepted.

@@ -16,14 +16,17 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use kernel_app::secret::Secret;
-use kernel_app::{ConnectionId, Context, Instant};
+use kernel_app::{ConnectionId, Context, Instant, Usage};
 use wire::resp::{Args, write};
 
 use crate::command::Command;
 use crate::failure::Failure;
 use crate::journal::Journal;
 use crate::keyspace::Keyspace;
-use crate::limits::{REPLIES_BYTES_MAX, REPLY_BYTES_MAX, REPLY_BYTES_SCARCE};
+use crate::limits::{
+    CLIENTS_MAX, QUEUE_BYTES_MAX, REPLIES_BYTES_MAX, REPLY_BYTES_MAX, REPLY_BYTES_SCARCE, WAIT_BYTES_MAX,
+    WATCH_BYTES_MAX,
+};
 use crate::session::{Client, arguments_text};
 use crate::subcommand;
 use crate::waiters::Waiters;
@@ -161,6 +164,20 @@ impl Engine {
     /// Bytes of replies that wait for slow clients.
     pub fn replies_bytes(&self) -> usize {
         self.replies_bytes
+    }
+
+    /// How much of what is bounded here is in use.
+    pub fn usages(&self, tell: &mut dyn FnMut(Usage)) {
+        let replies_max = REPLIES_BYTES_MAX + REPLY_BYTES_MAX + CLIENTS_MAX * REPLY_BYTES_SCARCE;
+        tell(Usage::new("clients of the store", self.sessions.len(), CLIENTS_MAX));
+        tell(Usage::new("bytes of replies", self.replies_bytes, replies_max));
+        tell(Usage::new("bytes of transactions", self.queue_bytes, QUEUE_BYTES_MAX));
+        tell(Usage::new("bytes of keys waited for", self.waiters.bytes(), WAIT_BYTES_MAX));
+        tell(Usage::new("bytes of watched keys", self.watches.bytes(), WATCH_BYTES_MAX));
+        self.keyspace.usages(tell);
+        if let Some(journal) = &self.journal {
+            journal.usages(tell);
+        }
     }
 
     /// When it was started.

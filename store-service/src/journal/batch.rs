@@ -13,7 +13,7 @@ use super::record::{HEADER_BYTES, PAYLOAD_BYTES_MAX};
 
 /// Most bytes of a batch. Inputs are held once [`GATHERED_BYTES_MAX`](super::GATHERED_BYTES_MAX) have
 /// gathered; one transaction and those whom it serves may still come on top.
-const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
+pub const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Storage above this is given back.
 const BATCH_BYTES_KEPT: usize = 256 * 1024;
 /// What a record takes on the disk beyond its payload, at most.

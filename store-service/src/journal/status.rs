@@ -2,11 +2,12 @@
 
 use core::time::Duration;
 
-use kernel_app::Instant;
 use kernel_app::disk::{DiskError, SECTOR_BYTES};
 use kernel_app::metrics::Histogram;
+use kernel_app::{Instant, Usage};
 
 use super::Journal;
+use super::batch::BATCH_BYTES_MAX;
 
 /// How long after a failure the disk is tried again, and at most, after many.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
@@ -72,6 +73,14 @@ impl Journal {
     /// Bytes that the log may have.
     pub fn log_bytes_max(&self) -> u64 {
         self.superblock.half_sectors * SECTOR_BYTES as u64
+    }
+
+    /// How much of what is bounded here is in use.
+    pub fn usages(&self, tell: &mut dyn FnMut(Usage)) {
+        tell(Usage::new("bytes gathered for a commit", self.gathering.len(), BATCH_BYTES_MAX));
+        let in_sectors = |sectors: u64| usize::try_from(sectors).unwrap_or(usize::MAX);
+        let (used, limit) = (self.end.sector, self.superblock.half_sectors);
+        tell(Usage::new("sectors of the log", in_sectors(used), in_sectors(limit)));
     }
 
     /// Bytes of the log as the last compaction left it.

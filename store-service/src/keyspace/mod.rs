@@ -12,9 +12,10 @@ mod value;
 use alloc::boxed::Box;
 
 use indexmap::IndexMap;
+use kernel_app::Usage;
 use siphasher::sip::SipHasher13;
 use wire::Buffer;
-use wire::resp::{Args, write};
+use wire::resp::{Args, COMMAND_BYTES_MAX, write};
 
 use crate::command::Command;
 use crate::failure::Failure;
@@ -73,6 +74,14 @@ impl Keyspace {
     /// The limit of [`Keyspace::bytes`], beyond which pushes are refused.
     pub fn bytes_max(&self) -> usize {
         self.bytes_max
+    }
+
+    /// How much of the memory is in use. The last command that was let in may take it beyond its limit by what it
+    /// brings and by a table that has doubled.
+    pub fn usages(&self, tell: &mut dyn FnMut(Usage)) {
+        let reserve = self.bytes_max / MEMORY_RESERVE_DIVISOR;
+        let last = COMMAND_BYTES_MAX + self.bytes_max / 2;
+        tell(Usage::new("bytes of keys and values", self.bytes, self.bytes_max + reserve + last));
     }
 
     /// Whether there is such a key.
@@ -149,8 +158,9 @@ impl Keyspace {
         }
     }
 
-    /// Whether memory allows the command; to be asked before [`Keyspace::execute`]. `LMOVE` takes no more than it gives, and hashes and counters
-    /// have a reserve, so that a queue that has filled the memory can still be worked off.
+    /// Whether memory allows the command; to be asked before [`Keyspace::execute`]. `LMOVE` takes no more than it
+    /// gives, and hashes and counters have a reserve, so that a queue that has filled the memory can still be
+    /// worked off.
     ///
     /// # Errors
     /// [`Failure::OutOfMemory`].

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use kernel_app::Usage;
 use kernel_app::connections::{CONNECTIONS_MAX, INPUT_BYTES_MAX, OUTPUT_BYTES_MAX};
 use kernel_app::simulator::{NodeId, Simulation};
 
@@ -84,7 +85,7 @@ pub fn check_settled(look: &Look, ledger: &Ledger) -> Result<(), String> {
     Ok(())
 }
 
-/// No connection table and no buffer is larger than it may be.
+/// No connection table, no buffer, no queue and no pool is larger than it may be.
 ///
 /// # Errors
 /// What is too large, and at which node.
@@ -105,6 +106,56 @@ pub fn check_limits(simulation: &Simulation, nodes: &[NodeId]) -> Result<(), Str
                 return fault("bytes of output", connection.output.len());
             }
         }
+        let mut excess = None;
+        simulation.usages(*node, &mut |usage| excess = excess.or(usage.is_excessive().then_some(usage)));
+        if let Some(Usage { what, used, limit }) = excess {
+            let name = simulation.name(*node);
+            return Err(format!("{used} {what} at {name} are more than the {limit} that may be"));
+        }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    use kernel_app::{ConnectionId, Context, Endpoints, Instant, Origin, Service};
+
+    /// Keeps more than it may.
+    struct Hoarder;
+
+    impl Service for Hoarder {
+        fn name(&self) -> &'static str {
+            "hoarder"
+        }
+
+        fn endpoints(&self) -> Endpoints {
+            Endpoints::default()
+        }
+
+        fn opened(&mut self, _: ConnectionId, _: Origin, _: &mut Context<'_>) {}
+        fn ready(&mut self, _: ConnectionId, _: &mut Context<'_>) {}
+        fn closed(&mut self, _: ConnectionId, _: &mut Context<'_>) {}
+        fn turn(&mut self, _: &mut Context<'_>) {}
+
+        fn next_deadline(&self) -> Option<Instant> {
+            None
+        }
+
+        fn usages(&self, tell: &mut dyn FnMut(Usage)) {
+            tell(Usage::new("crumbs", 2, 2));
+            tell(Usage::new("cheeses", 3, 2));
+        }
+    }
+
+    #[test]
+    fn whoever_keeps_too_much_is_named() {
+        let mut simulation = Simulation::new(1);
+        let boot = || vec![Box::new(Hoarder) as Box<dyn Service>];
+        let node = simulation.add_node("mouse", Ipv4Addr::new(10, 0, 0, 2), boot).expect("starts");
+        let complaint = check_limits(&simulation, &[node]).expect_err("too many");
+        assert_eq!(complaint, "3 cheeses at mouse are more than the 2 that may be");
+    }
 }

@@ -38,11 +38,12 @@ use crate::batch::Batch;
 use crate::colleagues::Colleagues;
 use crate::condition::Condition;
 use crate::jitter::Jitter;
-use crate::limits::{BACKOFF_MAX, BACKOFF_MIN, REPLY_TIMEOUT};
+use crate::limits::{BACKOFF_MAX, BACKOFF_MIN, BATCH_MAX, COLLEAGUES_MAX, REPLY_TIMEOUT};
 use crate::part::Part;
 use crate::payload::Choice;
 use crate::received::{Fault, Receiver};
 use crate::stats::Stats;
+use kernel_app::Usage;
 use kernel_app::secret::Secret;
 use wire::{Buffer, Instant};
 
@@ -190,6 +191,12 @@ impl Mover {
     /// What was done so far.
     pub fn stats(&self) -> &Stats {
         &self.stats
+    }
+
+    /// How much of what is bounded here is in use.
+    pub fn usages(&self, tell: &mut dyn FnMut(Usage)) {
+        tell(Usage::new("votes in a worker's hands", self.batch.unsettled(), 2 * BATCH_MAX));
+        tell(Usage::new("other workers", self.colleagues.len(), COLLEAGUES_MAX));
     }
 
     /// Elements on the queue when it was last asked.

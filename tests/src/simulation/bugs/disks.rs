@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use kernel_app::disk::{Disk, DiskError, SECTOR_BYTES};
-use kernel_app::{ConnectionId, Context, Endpoints, Instant, Origin, Service};
+use kernel_app::{ConnectionId, Context, Endpoints, Instant, Origin, Service, Usage};
 
 use super::checksums;
 
@@ -96,6 +96,10 @@ impl Service for Misled {
             self.state.queue.front().filter(|_| self.state.under_way.is_none()).map(|write| write.due);
         let outcome = self.state.outcome.map(|_| Instant::ZERO);
         [self.inner.next_deadline(), write, outcome].into_iter().flatten().min()
+    }
+
+    fn usages(&self, tell: &mut dyn FnMut(Usage)) {
+        self.inner.usages(tell);
     }
 }
 
