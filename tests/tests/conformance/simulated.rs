@@ -29,7 +29,7 @@ const AT_ONCE_MAX: usize = 64;
 /// What one piece causes has happened within this time.
 const ROUND: Duration = Duration::from_millis(2);
 /// Rounds in which a client waits for what should come.
-const PATIENCE_ROUNDS: usize = 4_000;
+const PATIENCE_ROUNDS: usize = 8_000;
 const START_LIMIT: Duration = Duration::from_secs(30);
 /// Larger than any case, so that a piece is always sent at once.
 const BUFFER_BYTES: usize = 64 * 1024;

@@ -10,8 +10,8 @@ use super::play::{Action, End, Play};
 
 /// Connections at the same time.
 const AT_ONCE_MAX: usize = 96;
-/// How long a client waits for what should come.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a client waits for what should come, the end of the least wait of a request that stays unfinished too.
+const PATIENCE: Duration = Duration::from_secs(15);
 /// A round takes at least this long: pieces that follow each other at once would arrive together.
 const ROUND: Duration = Duration::from_millis(1);
 /// A server without room for connections is asked again for this long.
