@@ -104,6 +104,11 @@ impl Command {
         self.spec().flags.contains(&"write")
     }
 
+    /// Whether it needs no data.
+    pub fn is_for_loading(self) -> bool {
+        self.spec().flags.contains(&"loading")
+    }
+
     /// Whether it stands in the log as itself: it changes data and does not wait.
     pub fn is_logged(self) -> bool {
         self.is_write() && !self.spec().flags.contains(&"blocking")

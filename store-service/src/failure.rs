@@ -35,6 +35,8 @@ pub enum Failure {
     OutOfMemory,
     /// The disk does not work, or has no room.
     Disk(DiskError),
+    /// The data are not in memory: they could not be read from the disk again.
+    Loading,
     /// The blocked clients' keys have reached their limit.
     TooManyWaiters,
     /// The reply is longer than allowed.
@@ -96,6 +98,7 @@ impl Failure {
                 "MISCONF Errors writing to the AOF file: No space left on device"
             }
             Self::Disk(_) => "MISCONF Errors writing to the AOF file: Input/output error",
+            Self::Loading => "LOADING Redis is loading the dataset in memory",
             Self::TooManyWaiters => "ERR too many clients wait for keys: try again later",
             Self::ReplyTooLong => "ERR the reply would be too long: ask for fewer elements",
             Self::Arguments => "ERR wrong number of arguments",

@@ -229,16 +229,19 @@ impl Engine {
             client.error(&[text]);
             return None;
         }
-        if connection::is_locked(client, command, self.password.as_ref()) {
-            let reason = Failure::Locked.text();
-            if command == Command::Exec {
-                client.error(&["EXECABORT Transaction discarded because of: ", reason]);
-            } else {
-                client.error(&[reason]);
-            }
-            return None;
+        let reason = if connection::is_locked(client, command, self.password.as_ref()) {
+            Failure::Locked.text()
+        } else if !command.is_for_loading() && self.journal.as_ref().is_some_and(Journal::lacks_data) {
+            Failure::Loading.text()
+        } else {
+            return Some(command);
+        };
+        if command == Command::Exec {
+            client.error(&["EXECABORT Transaction discarded because of: ", reason]);
+        } else {
+            client.error(&[reason]);
         }
-        Some(command)
+        None
     }
 
     /// Tells a client that there is no such command, in Redis's words.

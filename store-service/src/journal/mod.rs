@@ -233,8 +233,8 @@ impl Journal {
         }
         progress.all_committing = self.gathering.is_empty();
         let undurable =
-            self.memory != Memory::Sound || !self.gathering.is_empty() || !self.committing.is_empty();
-        progress.all_durable = self.verified && !undurable;
+            self.memory == Memory::Astray || !self.gathering.is_empty() || !self.committing.is_empty();
+        progress.all_durable = (self.verified || self.lacks_data()) && !undurable;
         progress
     }
 

@@ -100,10 +100,15 @@ impl Journal {
     /// Whether inputs are held, whatever the next request is.
     pub fn is_holding(&self) -> bool {
         let compacting = self.compaction.is_some() && self.trouble().is_none();
-        self.memory != Memory::Sound
+        self.memory == Memory::Astray
             || compacting
             || self.compaction_wanted
             || self.gathering.len() >= GATHERED_BYTES_MAX
+    }
+
+    /// Whether the data are not in memory, so that nothing can be said of them.
+    pub fn lacks_data(&self) -> bool {
+        self.memory == Memory::Missing
     }
 
     /// Wants a compaction when the log has become long beside the data.

@@ -59,7 +59,7 @@ fn a_write_that_fails_is_undone_and_tried_no_more_and_reads_go_on() {
 }
 
 #[test]
-fn while_the_disk_cannot_even_be_read_nothing_is_answered() {
+fn while_the_disk_cannot_even_be_read_whoever_wants_data_is_told() {
     let mut bench = Bench::durable();
     let writer = bench.connect();
     bench.ask_durably(writer, "SET k old");
@@ -69,10 +69,17 @@ fn while_the_disk_cannot_even_be_read_nothing_is_answered() {
     bench.turn();
     assert_eq!(bench.received(writer), "<EOF>");
     let client = bench.connect();
-    assert_eq!(bench.ask(client, "GET k"), "");
+    const LOADING: &str = r"-LOADING Redis is loading the dataset in memory\r\n";
+    for command in ["GET k", "SET k newer", "BLPOP q 0", "DBSIZE"] {
+        assert_eq!(bench.ask(client, command), LOADING, "{command}");
+    }
+    assert_eq!(bench.ask(client, "ECHO x"), r"$1\r\nx\r\n");
+    let exec = bench.ask(client, "MULTI\r\nINCR n\r\nEXEC");
+    assert!(exec.ends_with(r"-EXECABORT Transaction discarded because of previous errors.\r\n"), "{exec}");
+    assert!(readiness(&mut bench).starts_with("HTTP/1.1 503 "));
     bench.disk().read_error = None;
     bench.wait(1_000);
-    assert_eq!(bench.received(client), r"$3\r\nold\r\n");
+    assert_eq!(bench.ask(client, "GET k"), r"$3\r\nold\r\n");
     bench.disk().error = None;
     bench.wait(5_000);
     bench.settle();
