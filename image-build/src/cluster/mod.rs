@@ -30,6 +30,7 @@ mod style;
 mod summary;
 mod supervise;
 mod supervisor;
+mod targets;
 mod template;
 mod up;
 

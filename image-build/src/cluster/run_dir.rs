@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::identity::Identity;
 use super::plan::Plan;
+use super::targets;
 
 /// Version of the state file; another one is not understood.
 const STATE_VERSION: u32 = 2;
@@ -139,19 +140,13 @@ impl RunDir {
         Ok(Some(state))
     }
 
-    /// Writes the state, whole or not at all.
+    /// Writes the state, and who can be asked for metrics, each whole or not at all.
     ///
     /// # Errors
     /// When the disk does not take it.
     pub fn write_state(&self, state: &State) -> Result<()> {
-        let next = self.path.join("state.json.next");
-        let write = || -> std::io::Result<()> {
-            let mut file = File::create(&next)?;
-            serde_json::to_writer_pretty(&mut file, state)?;
-            file.flush()?;
-            fs::rename(&next, self.state_path())
-        };
-        write().with_context(|| format!("cannot write {}", self.state_path().display()))
+        write_json(&self.state_path(), state)?;
+        write_json(&self.targets_path(), &targets::of(state))
     }
 
     /// Forgets the state.
@@ -159,7 +154,8 @@ impl RunDir {
     /// # Errors
     /// When the file is there and cannot be removed.
     pub fn remove_state(&self) -> Result<()> {
-        for path in [self.state_path(), self.path.join("state.json.next")] {
+        let paths = [self.state_path(), self.targets_path()];
+        for path in paths.into_iter().flat_map(|path| [next_of(&path), path]) {
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                     return Err(error).with_context(|| format!("cannot remove {}", path.display()));
@@ -199,6 +195,29 @@ impl RunDir {
     fn state_path(&self) -> PathBuf {
         self.path.join("state.json")
     }
+
+    /// Beside the folder: Prometheus takes a pattern for the last part of a path only.
+    fn targets_path(&self) -> PathBuf {
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        self.path.with_file_name(format!("targets-{name}.json"))
+    }
+}
+
+/// The name under which a file is written before it takes the place of the old one.
+fn next_of(path: &Path) -> PathBuf {
+    path.with_added_extension("next")
+}
+
+/// Writes a file whole or not at all.
+fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let next = next_of(path);
+    let write = || -> std::io::Result<()> {
+        let mut file = File::create(&next)?;
+        serde_json::to_writer_pretty(&mut file, value)?;
+        file.flush()?;
+        fs::rename(&next, path)
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
 }
 
 #[cfg(test)]
@@ -243,6 +262,34 @@ pub(crate) mod tests {
         run_dir.remove_state().expect("removed");
         run_dir.remove_state().expect("twice does no harm");
         assert!(run_dir.read_state().expect("none").is_none());
+    }
+
+    #[test]
+    fn who_runs_can_be_scraped_and_who_has_ended_cannot() {
+        let (_folder, run_dir) = temporary();
+        let mut state = state();
+        let instance = |name: &str, port: u16, ended: Option<&str>| InstanceState {
+            service: "vote".to_owned(),
+            instance: name.to_owned(),
+            process: state.supervisor.clone(),
+            endpoint: String::new(),
+            published: true,
+            health: HealthAddress {
+                address: std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, port),
+                path: "/readyz".to_owned(),
+            },
+            started_ms: 0,
+            healthy_after_ms: None,
+            ended: ended.map(str::to_owned),
+        };
+        state.instances = vec![instance("vote-1", 7, None), instance("vote-2", 8, Some("killed"))];
+        run_dir.write_state(&state).expect("room");
+        let read = || fs::read_to_string(run_dir.targets_path());
+        let found: serde_json::Value = serde_json::from_str(&read().expect("a file")).expect("JSON");
+        let labels = serde_json::json!({"application": "x", "instance": "vote-1", "service": "vote"});
+        assert_eq!(found, serde_json::json!([{"targets": ["127.0.0.1:7"], "labels": labels}]));
+        run_dir.remove_state().expect("removed");
+        assert!(read().is_err());
     }
 
     #[test]

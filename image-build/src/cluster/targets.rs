@@ -1,0 +1,30 @@
+//! What runs, as Prometheus finds it: the file that `deploy/prometheus.yml` reads (file-based service discovery).
+//!
+//! Scrapes nothing: every service answers `/metrics` on the port of its health check.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::run_dir::{InstanceState, State};
+
+/// One instance, with the labels that all of its metrics get.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TargetGroup {
+    targets: [String; 1],
+    labels: BTreeMap<&'static str, String>,
+}
+
+/// The instances that have not ended.
+pub fn of(state: &State) -> Vec<TargetGroup> {
+    let running = state.instances.iter().filter(|instance| instance.ended.is_none());
+    let group = |instance: &InstanceState| TargetGroup {
+        targets: [instance.health.address.to_string()],
+        labels: BTreeMap::from([
+            ("application", state.plan.application.clone()),
+            ("service", instance.service.clone()),
+            ("instance", instance.instance.clone()),
+        ]),
+    };
+    running.map(group).collect()
+}
