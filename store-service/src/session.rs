@@ -249,3 +249,9 @@ impl Client {
 pub fn arguments_text(name: &str) -> alloc::string::String {
     alloc::format!("wrong number of arguments for '{name}' command")
 }
+
+/// The start of `bytes`, as far as a C string goes that begins there: so Redis quotes requests.
+pub fn text_of(bytes: &[u8], bytes_max: usize) -> &[u8] {
+    let end = bytes.iter().take(bytes_max).position(|byte| *byte == 0);
+    &bytes[..end.unwrap_or(bytes.len().min(bytes_max))]
+}

@@ -145,7 +145,7 @@ impl Drop for Running {
 }
 
 /// Starts a program that ends when the calling thread does, however that ends.
-fn start(command: &Command) -> Child {
+pub(crate) fn start(command: &Command) -> Child {
     let tool = linux_programs(&["image-build"]).remove(0);
     let mut bound = Command::new(tool);
     bound.arg(BOUND_COMMAND).arg(std::process::id().to_string()).arg("--");

@@ -7,7 +7,7 @@ use wire::resp::{Args, Digits, parse_integer, write};
 use crate::command::Command;
 use crate::failure::Failure;
 use crate::info::REDIS_VERSION;
-use crate::session::Client;
+use crate::session::{Client, text_of};
 
 /// `PING`.
 pub fn ping(client: &mut Client, args: Args<'_>) -> Result<(), Failure> {
@@ -76,7 +76,7 @@ pub fn hello(client: &mut Client, args: Args<'_>, password: Option<&Secret>) -> 
             None => return Err(Failure::ProtocolNotANumber),
         }
     }
-    let (mut at, mut name) = (2, None);
+    let mut at = 2;
     while at < args.len() {
         let option = &args[at];
         let left = args.len() - at - 1;
@@ -84,18 +84,19 @@ pub fn hello(client: &mut Client, args: Args<'_>, password: Option<&Secret>) -> 
             log_in(client, &args[at + 1], &args[at + 2], password)?;
             at += 3;
         } else if left >= 1 && option.eq_ignore_ascii_case(b"SETNAME") {
-            name = Some(&args[at + 1]);
+            // At once, also when an option that follows is refused.
+            if !client.rename(&args[at + 1]) {
+                return Err(Failure::ClientName);
+            }
             at += 2;
         } else {
+            let option = text_of(option, option.len());
             client.error(&[b"ERR Syntax error in HELLO option '", option, b"'"]);
             return Ok(());
         }
     }
     if password.is_some() && !client.logged_in {
         return Err(Failure::HelloWithoutPassword);
-    }
-    if name.is_some_and(|name| !client.rename(name)) {
-        return Err(Failure::ClientName);
     }
     describe_server(client)
 }
