@@ -42,7 +42,19 @@ pub type Settings<'a> = [(&'a str, String)];
 /// # Panics
 /// When they cannot be built.
 pub fn linux_programs(packages: &[&str]) -> Vec<PathBuf> {
-    let mut arguments = vec!["build", "--quiet", "--message-format", "json"];
+    built_programs(packages, &[])
+}
+
+/// The same, as they are released.
+///
+/// # Panics
+/// When they cannot be built.
+pub fn release_programs(packages: &[&str]) -> Vec<PathBuf> {
+    built_programs(packages, &["--release"])
+}
+
+fn built_programs(packages: &[&str], options: &[&str]) -> Vec<PathBuf> {
+    let mut arguments = [&["build", "--quiet", "--message-format", "json"], options].concat();
     arguments.extend(packages.iter().flat_map(|package| ["--package", package]));
     let built = run(&mut cargo(&arguments));
     assert!(built.success, "{}", built.stderr);
@@ -151,6 +163,9 @@ pub(crate) fn start(command: &Command) -> Child {
     bound.arg(BOUND_COMMAND).arg(std::process::id().to_string()).arg("--");
     bound.arg(command.get_program()).args(command.get_args());
     bound.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    if let Some(dir) = command.get_current_dir() {
+        bound.current_dir(dir);
+    }
     bound.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     bound.spawn().expect("it starts")
 }

@@ -4,6 +4,7 @@
 //! length. Leaves out what would wait for ever.
 
 use kernel_app::simulator::random::Random;
+use store_service::limits::NAME_BYTES_MAX;
 
 use super::normal::is_own;
 use super::values::{Kind, any_case, field, key, number, timeout, value, word};
@@ -183,6 +184,10 @@ fn step(random: &mut Random, connection: usize, in_transaction: &mut bool, mix: 
         args.truncate(10);
         args.iter_mut().for_each(|argument| argument.truncate(16 * 1024));
     }
+    if matches!(name, "CLIENT" | "HELLO") {
+        // The store takes no longer name of a client.
+        args.iter_mut().for_each(|argument| argument.truncate(NAME_BYTES_MAX));
+    }
     // In doubt it counts as open.
     *in_transaction = match name {
         "MULTI" => true,
@@ -230,12 +235,14 @@ fn spoil(random: &mut Random, args: &mut Vec<Vec<u8>>) {
     }
 }
 
-/// Whether the last argument is a timeout that a test must not wait for.
+/// Whether the last argument is a timeout that a test must not wait for, or a hexadecimal one, which the store
+/// does not take.
 fn waits_long(args: &[Vec<u8>]) -> bool {
     const LONGEST: f64 = 0.01;
     let blocks = [&b"BLPOP"[..], b"BRPOP", b"BLMOVE"].iter().any(|name| args[0].eq_ignore_ascii_case(name));
-    let timeout = args.last().and_then(|timeout| std::str::from_utf8(timeout).ok()?.parse::<f64>().ok());
+    let timeout = args.last().map(|timeout| String::from_utf8_lossy(timeout).to_ascii_lowercase());
+    let timeout = timeout.unwrap_or_default();
     // What is slightly below zero counts as zero. Beyond any clock the timeout is refused.
     let is_long = |timeout| (-0.01..=0.0).contains(&timeout) || (LONGEST..9.3e15).contains(&timeout);
-    blocks && timeout.is_some_and(is_long)
+    blocks && (timeout.contains("0x") || timeout.parse().is_ok_and(is_long))
 }

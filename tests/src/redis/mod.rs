@@ -6,4 +6,4 @@ mod connection;
 mod server;
 
 pub use connection::{Connection, reply_bytes, request};
-pub use server::{Server, redis, store};
+pub use server::{Server, redis, store, store_of};

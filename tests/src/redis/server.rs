@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::Duration;
 
@@ -45,9 +45,17 @@ pub fn redis(options: &[&str]) -> Server {
 /// # Panics
 /// When it cannot be built, or does not answer in time.
 pub fn store(settings: &[(&str, &str)]) -> Server {
-    let program = linux_programs(&["store-service"]).remove(0);
+    store_of(&linux_programs(&["store-service"]).remove(0), settings)
+}
+
+/// Starts a store that is built already. `DATA=data` is a file in its own folder.
+///
+/// # Panics
+/// When it does not answer in time.
+pub fn store_of(program: &Path, settings: &[(&str, &str)]) -> Server {
     let (dir, port) = (new_dir(), free_port());
     let mut command = Command::new(program);
+    command.current_dir(&dir);
     command.env("IP", "127.0.0.1").env("PORT", port.to_string()).env("LOG", "warn");
     command.env("HEALTH_PORT", free_port().to_string()).envs(settings.iter().copied());
     Server::start("store", command, port, dir)
@@ -92,7 +100,7 @@ impl Server {
     }
 
     /// A folder of its own.
-    pub fn dir(&self) -> &std::path::Path {
+    pub fn dir(&self) -> &Path {
         &self.dir
     }
 
