@@ -14,8 +14,8 @@ use super::{CONNECTIONS, Step};
 /// into what a server takes while it is not read from.
 const RUN_COMMANDS_MAX: u64 = 120;
 const RUN_BYTES_MAX: usize = 40_000;
-/// Redis ends the connection of a stranger to whom it owes more than some 16 KiB.
-const STRANGERS_RUN_MAX: u64 = 50;
+/// Redis ends the connection of a stranger to whom it owes more than a kilobyte.
+const STRANGERS_RUN_MAX: u64 = 3;
 /// Longest line of words, which takes four times that on the wire; Redis refuses 64 KiB.
 const INLINE_BYTES_MAX: usize = 4_000;
 /// How often a run is of one command only, so that connections meet, per million.
