@@ -451,12 +451,16 @@ impl<T> StoreClient<T> {
         context: &mut Context<'_>,
         deliver: &mut impl FnMut(T, Outcome<'_>, &mut Context<'_>),
     ) {
-        // Once, while it happens again and again.
-        if self.answered || self.absence != Absence::Broken(broken) {
+        // Once, while it happens again and again; and that it ended says less than why it was of no use.
+        let is_news = match self.absence {
+            Absence::Broken(before) if !self.answered => broken != before && broken != Broken::Ended,
+            _ => true,
+        };
+        if is_news {
             let (setting, unanswered) = (self.login.setting, self.pending.len());
             log::warn!("{setting}: connection lost: {}; {unanswered} unanswered", broken.as_str());
+            self.absence = Absence::Broken(broken);
         }
-        self.absence = Absence::Broken(broken);
         self.answered = false;
         self.connection = None;
         self.overdue = 0;

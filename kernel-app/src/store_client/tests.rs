@@ -180,6 +180,21 @@ fn answers_that_are_no_replies_end_the_connection() {
 }
 
 #[test]
+fn what_answers_wrongly_is_told_better_than_that_it_is_gone() {
+    let mut bench = Bench::new();
+    for wrong in ["HTTP/1.1 400 Bad Request\r\n", ""] {
+        bench.receive(wrong);
+        let id = bench.id;
+        bench.with(|client, context, outcomes| client.closed(id, context, note(outcomes)));
+        assert_eq!(bench.client.readiness(), Err(SendError::Broken(Broken::NotResp)));
+        bench.connections.get_mut(id).expect("open").input.clear();
+        bench.with(|client, context, _| client.opened(id, context));
+    }
+    bench.receive("+PONG\r\n");
+    assert_eq!(bench.client.readiness(), Ok(()));
+}
+
+#[test]
 fn a_quiet_connection_is_tried_now_and_then() {
     let mut bench = Bench::new();
     assert_eq!(bench.client.next_deadline(), Some(bench.now + PING_AFTER));

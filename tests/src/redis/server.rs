@@ -6,15 +6,20 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::connection::Connection;
 use crate::client::wait_for;
-use crate::command::free_port;
+use crate::command::{free_port, run};
 use crate::running::{linux_programs, start};
 
 /// A server answers within this time, on a busy machine.
 const START_LIMIT: Duration = Duration::from_secs(60);
+/// The file of what a server says, in its folder.
+const LOG: &str = "log";
+/// The same of redis-server's own log.
+const REDIS_LOG: &str = "redis.log";
 
 /// A running server.
 pub struct Server {
@@ -34,7 +39,9 @@ pub struct Server {
 pub fn redis(options: &[&str]) -> Server {
     let (dir, port) = (new_dir(), free_port());
     let mut command = Command::new("redis-server");
-    command.args(["--bind", "127.0.0.1", "--save", "", "--logfile", "redis.log", "--databases", "16"]);
+    // Fails with the reason when it is not installed.
+    run(Command::new("redis-server").arg("--version"));
+    command.args(["--bind", "127.0.0.1", "--save", "", "--logfile", REDIS_LOG]);
     command.args(["--port", &port.to_string()]).arg("--dir").arg(&dir);
     command.args(options);
     Server::start("redis-server", command, port, dir)
@@ -45,7 +52,8 @@ pub fn redis(options: &[&str]) -> Server {
 /// # Panics
 /// When it cannot be built, or does not answer in time.
 pub fn store(settings: &[(&str, &str)]) -> Server {
-    store_of(&linux_programs(&["store-service"]).remove(0), settings)
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    store_of(PROGRAM.get_or_init(|| linux_programs(&["store-service"]).remove(0)), settings)
 }
 
 /// Starts a store that is built already. `DATA=data` is a file in its own folder.
@@ -64,7 +72,7 @@ pub fn store_of(program: &Path, settings: &[(&str, &str)]) -> Server {
 impl Server {
     fn start(name: &'static str, command: Command, port: u16, dir: PathBuf) -> Self {
         let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
-        let server = Self { name, address, child: start(&command), dir, command };
+        let server = Self { name, address, child: start(&command, Some(&dir.join(LOG))), dir, command };
         server.wait();
         server
     }
@@ -90,8 +98,17 @@ impl Server {
     /// # Panics
     /// When it does not answer in time.
     pub fn restart(&mut self) {
-        self.child = start(&self.command);
+        self.child = start(&self.command, Some(&self.dir.join(LOG)));
         self.wait();
+    }
+
+    /// The same, with further arguments from now on.
+    ///
+    /// # Panics
+    /// When it does not answer in time.
+    pub fn restart_with(&mut self, arguments: &[&str]) {
+        self.command.args(arguments);
+        self.restart();
     }
 
     /// Its process.
@@ -104,9 +121,9 @@ impl Server {
         &self.dir
     }
 
-    /// What redis-server has logged.
+    /// What it has said.
     pub fn log(&self) -> String {
-        fs::read_to_string(self.dir.join("redis.log")).unwrap_or_default()
+        [REDIS_LOG, LOG].map(|name| fs::read_to_string(self.dir.join(name)).unwrap_or_default()).concat()
     }
 
     /// A connection to it.
