@@ -1,6 +1,4 @@
-//! The store against a real redis-server: the same commands, the same replies.
-//!
-//! `cargo run -p tests --bin differential` plays any number of streams.
+//! Random streams of commands, errors and transactions among them.
 
 use tests::differential::{Coverage, Mix, Pair, STREAM_COMMANDS};
 
