@@ -160,8 +160,7 @@ impl Engine {
         while let Some(id) = self.waiters.due(context.now) {
             let Some(mut session) = self.sessions.take(id) else { return };
             self.stop_waiting(&mut session.client);
-            // Always fits: a client with many replies is paused.
-            let _ = write::null_array(&mut session.client.replies);
+            session.client.null_array();
             self.resume(&mut session.client);
             self.sessions.put_back(session);
         }

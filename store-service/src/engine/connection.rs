@@ -67,15 +67,15 @@ pub fn time(client: &mut Client, context: &Context<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// `HELLO`: RESP2 is the only protocol.
+/// `HELLO`: what follows is RESP2 or RESP3.
 pub fn hello(client: &mut Client, args: Args<'_>, password: Option<&Secret>) -> Result<(), Failure> {
-    if let Some(version) = args.get(1) {
-        match parse_integer(version) {
-            Some(2) => {}
-            Some(_) => return Err(Failure::NoProtocol),
-            None => return Err(Failure::ProtocolNotANumber),
-        }
-    }
+    let is_resp3 = match args.get(1).map(parse_integer) {
+        None => client.is_resp3,
+        Some(Some(2)) => false,
+        Some(Some(3)) => true,
+        Some(Some(_)) => return Err(Failure::NoProtocol),
+        Some(None) => return Err(Failure::ProtocolNotANumber),
+    };
     let mut at = 2;
     while at < args.len() {
         let option = &args[at];
@@ -98,18 +98,20 @@ pub fn hello(client: &mut Client, args: Args<'_>, password: Option<&Secret>) -> 
     if password.is_some() && !client.logged_in {
         return Err(Failure::HelloWithoutPassword);
     }
+    client.is_resp3 = is_resp3;
     describe_server(client)
 }
 
 fn describe_server(client: &mut Client) -> Result<(), Failure> {
     let number = i64::try_from(client.number).unwrap_or(i64::MAX);
+    let protocol = if client.is_resp3 { 3 } else { 2 };
     let out = &mut client.replies;
     write::array(out, 14)?;
     for (name, value) in [("server", "redis"), ("version", REDIS_VERSION)] {
         write::bulk(out, name.as_bytes())?;
         write::bulk(out, value.as_bytes())?;
     }
-    for (name, value) in [("proto", 2), ("id", number)] {
+    for (name, value) in [("proto", protocol), ("id", number)] {
         write::bulk(out, name.as_bytes())?;
         write::integer(out, value)?;
     }

@@ -55,6 +55,7 @@ const RECIPES: &[Recipe] = &[
     ("BLPOP", 12, |r| [many(r, 3, |r| key(r, Kind::List)), vec![timeout(r)]].concat()),
     ("BRPOP", 12, |r| [many(r, 3, |r| key(r, Kind::List)), vec![timeout(r)]].concat()),
     ("HSET", 40, |r| keyed(r, Kind::Hash, |r| many(r, 3, |r| vec![field(r), value(r)]).concat())),
+    ("HMSET", 10, |r| keyed(r, Kind::Hash, |r| many(r, 3, |r| vec![field(r), value(r)]).concat())),
     ("HGET", 20, |r| keyed(r, Kind::Hash, |r| vec![field(r)])),
     ("HMGET", 20, |r| keyed(r, Kind::Hash, |r| many(r, 4, field))),
     ("HGETALL", 15, |r| keyed(r, Kind::Hash, |_| Vec::new())),
@@ -64,6 +65,7 @@ const RECIPES: &[Recipe] = &[
     ("SET", 30, |r| keyed(r, Kind::String, |r| [vec![value(r)], set_options(r)].concat())),
     ("GET", 20, |r| keyed(r, Kind::String, |_| Vec::new())),
     ("INCR", 20, |r| keyed(r, Kind::String, |_| Vec::new())),
+    ("INCRBY", 15, |r| keyed(r, Kind::String, |r| vec![number(r)])),
     ("DEL", 10, |r| many(r, 3, |r| key(r, Kind::Any))),
     ("EXISTS", 10, |r| many(r, 3, |r| key(r, Kind::Any))),
     ("TYPE", 10, |r| keyed(r, Kind::Any, |_| Vec::new())),
@@ -120,14 +122,15 @@ fn password(random: &mut Random) -> Vec<u8> {
     if random.below(3) == 0 { value(random) } else { b"secret".to_vec() }
 }
 
-/// `HELLO` without protocol 3, which the store does not have.
+/// `HELLO` for both protocols, with and without what else it takes.
 fn hello(random: &mut Random) -> Vec<Vec<u8>> {
+    let version = random.pick(&[&b"2"[..], b"3"]).to_vec();
     match random.below(5) {
         0 => Vec::new(),
         1 => vec![random.pick(&[&b"4"[..], b"1", b"x", b"", b"99999999999999999999"]).to_vec()],
-        2 => vec![b"2".to_vec(), b"SETNAME".to_vec(), name(random)],
-        3 => vec![b"2".to_vec(), word(random, &["AUTH", "SETNAME"]), b"default".to_vec(), password(random)],
-        _ => vec![b"2".to_vec()],
+        2 => vec![version, b"SETNAME".to_vec(), name(random)],
+        3 => vec![version, word(random, &["AUTH", "SETNAME"]), b"default".to_vec(), password(random)],
+        _ => vec![version],
     }
 }
 
@@ -230,7 +233,7 @@ fn spoil(random: &mut Random, args: &mut Vec<Vec<u8>>) {
         }
         _ => {}
     }
-    if waits_long(args) || *args == [b"HELLO".to_vec(), b"3".to_vec()] {
+    if waits_long(args) {
         *args = vec![b"PING".to_vec()];
     }
 }

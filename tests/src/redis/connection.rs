@@ -1,6 +1,6 @@
 //! A connection that shows a server's replies as they came, byte by byte.
 //!
-//! Understands of RESP2 only where a reply ends.
+//! Understands of RESP2 and RESP3 only where a reply ends.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddrV4, TcpStream};
@@ -122,7 +122,7 @@ pub fn request<T: AsRef<[u8]>>(args: &[T]) -> Vec<u8> {
 /// Length of the reply at the start of `input`; none while it is incomplete.
 ///
 /// # Panics
-/// When it is no RESP2.
+/// When it is neither RESP2 nor RESP3.
 pub fn reply_bytes(input: &[u8]) -> Option<usize> {
     let mut at = 0;
     let mut left = 1_u64;
@@ -136,9 +136,10 @@ pub fn reply_bytes(input: &[u8]) -> Option<usize> {
             text.parse().unwrap_or_else(|_| panic!("{text:?} is no length"))
         };
         match rest[0] {
-            b'+' | b'-' | b':' => {}
-            b'$' => at += usize::try_from(number()).map_or(0, |length| length + 2),
-            b'*' => left += u64::try_from(number()).unwrap_or(0),
+            b'+' | b'-' | b':' | b'_' => {}
+            b'$' | b'=' => at += usize::try_from(number()).map_or(0, |length| length + 2),
+            b'*' | b'~' => left += u64::try_from(number()).unwrap_or(0),
+            b'%' => left += 2 * u64::try_from(number()).unwrap_or(0),
             other => panic!("{} begins no reply", other.escape_ascii()),
         }
         if at > input.len() {
@@ -154,7 +155,10 @@ mod tests {
 
     #[test]
     fn a_reply_ends_where_its_last_part_does() {
-        let whole: [&[u8]; 7] = [
+        let whole: [&[u8]; 10] = [
+            b"_\r\n",
+            b"=5\r\ntxt:x\r\n",
+            b"%2\r\n+a\r\n*1\r\n:1\r\n+b\r\n~1\r\n+c\r\n",
             b"+OK\r\n",
             b"-ERR no\r\n",
             b":-1\r\n",
