@@ -33,6 +33,7 @@ pub mod stack;
 pub mod stage;
 pub mod store_backed;
 pub mod store_client;
+pub mod store_login;
 pub mod usage;
 
 pub use connections::{ConnectionId, Connections};

@@ -47,15 +47,22 @@ pub enum Unreachable {
     NoRoom,
 }
 
-impl fmt::Display for Unreachable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Unreachable {
+    /// The same as [`Display`](fmt::Display) says.
+    pub const fn as_str(self) -> &'static str {
+        match self {
             Self::Refused => "connection refused: is it running there?",
-            Self::TimedOut => "no answer",
-            Self::NameNotFound => "the name has no address",
+            Self::TimedOut => "no answer: is the address right?",
+            Self::NameNotFound => "the name has no address: is it spelt right?",
             Self::NoAddress => "this node has no address yet",
             Self::NoRoom => "too many connections are open",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Unreachable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

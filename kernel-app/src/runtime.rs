@@ -103,7 +103,7 @@ impl<N: Network> Runtime<N> {
             }
             for (number, peer) in wanted.iter().enumerate() {
                 let goal = goal_of(service.name(), peer, &services, &endpoints)?;
-                peers.add(index, number, (service.name(), peer.name), goal);
+                peers.add((index, number), service.name(), peer, goal);
             }
         }
         let node = Node { services, peers, pipes: Pipes::default() };
@@ -189,7 +189,12 @@ impl Node {
             Event::Opened(id) => self.opened(id, context),
             Event::Ready(id) => self.ready(id, context),
             Event::Closed(id) => self.closed(id, context),
-            Event::Unreachable { service, peer, reason } => self.peers.failed(service, peer, reason, context),
+            Event::Unreachable { service, peer, reason } => {
+                self.peers.failed(service, peer, reason, context);
+                if let Some(service) = self.services.get_mut(service) {
+                    service.unreachable(peer, reason);
+                }
+            }
         }
     }
 

@@ -9,6 +9,7 @@ use core::time::Duration;
 use crate::connections::{ConnectionId, Connections};
 use crate::disk::Disk;
 use crate::entropy::Entropy;
+use crate::network::Unreachable;
 use crate::usage::Usage;
 use wire::Instant;
 
@@ -39,6 +40,9 @@ pub trait Service {
 
     /// The connection is gone; its id is dead. A lost peer is dialled again by the runtime.
     fn closed(&mut self, connection: ConnectionId, context: &mut Context<'_>);
+
+    /// A peer could not be reached, by its index in [`Endpoints::peers`]; the runtime tries again.
+    fn unreachable(&mut self, _peer: usize, _reason: Unreachable) {}
 
     /// Called once at the end of each loop turn, after all events of that turn: the place for work
     /// that is done once for many commands (group commit), and for what a deadline asked for.
@@ -88,6 +92,8 @@ pub struct Listener {
 pub struct Peer {
     /// What it is to the service, such as `store`; for logs.
     pub name: &'static str,
+    /// The setting that says where it is, such as `REDIS_URL`; for logs.
+    pub setting: &'static str,
     /// Where it is.
     pub target: Target,
 }

@@ -10,13 +10,18 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::secret::Secret;
-use crate::service::Target;
+use crate::service::{Peer, Target};
+use crate::store_login::StoreLogin;
 
 /// Longest value that is accepted.
 pub const VALUE_BYTES_MAX: usize = 1024;
 
 /// The port of a store's address that names none.
 const STORE_PORT_DEFAULT: u16 = 6379;
+
+/// What an address of a store looks like.
+const STORE_EXPECTED: &str = "redis://host:port, with :password@ or user:password@ before the host and /number of a database behind the port \
+     if need be";
 
 /// The environment of a program.
 #[derive(Clone, Debug, Default)]
@@ -29,8 +34,15 @@ pub struct Settings {
 pub struct StoreAddress {
     /// Where it is.
     pub target: Target,
-    /// Its password, if it has one.
-    pub password: Option<Secret>,
+    /// Who asks, and for which database.
+    pub login: StoreLogin,
+}
+
+impl StoreAddress {
+    /// It as a server to stay connected to.
+    pub fn peer(&self) -> Peer {
+        Peer { name: "store", setting: self.login.setting, target: self.target.clone() }
+    }
 }
 
 /// A setting that cannot be used: which, what it says, and how to mend it.
@@ -110,16 +122,16 @@ impl Settings {
         parse_bytes(value).filter(|bytes| *bytes >= least).ok_or_else(|| error(name, value, expected))
     }
 
-    /// A store as `redis://[:password@]host[:port]`, or as [`Settings::target`] says. In the password, `%` and
-    /// two hexadecimal digits stand for any byte (RFC 3986 section 2.1).
+    /// A store as `redis://[[user]:password@]host[:port][/database]`, or as [`Settings::target`] says. In user and
+    /// password, `%` and two hexadecimal digits stand for any byte (RFC 3986 section 2.1).
     ///
     /// # Errors
     /// When the value has another shape; it is then shown without the password.
     pub fn store(&self, name: &'static str, default: &str) -> Result<StoreAddress, SettingError> {
         let value = self.get(name).unwrap_or(default);
-        parse_store(value).ok_or_else(|| {
-            error(name, &without_password(value), "redis://host:port or redis://:password@host:port")
-        })
+        let (target, login) =
+            parse_store(value).ok_or_else(|| error(name, &without_password(value), STORE_EXPECTED))?;
+        Ok(StoreAddress { target, login: StoreLogin { setting: name, ..login } })
     }
 
     /// A password; an empty one counts as absent.
@@ -175,21 +187,37 @@ fn parse_bytes(value: &str) -> Option<usize> {
     digits.parse::<usize>().ok()?.checked_mul(unit)
 }
 
-fn parse_store(value: &str) -> Option<StoreAddress> {
-    let Some((credentials, host)) = value.rsplit_once('@') else {
-        return Some(StoreAddress {
-            target: parse_target(value, "redis", STORE_PORT_DEFAULT, "resp")?,
-            password: None,
-        });
+fn parse_store(value: &str) -> Option<(Target, StoreLogin)> {
+    let target = |server: &str| parse_target(server, "redis", STORE_PORT_DEFAULT, "resp");
+    let Some(rest) = value.strip_prefix("redis://") else {
+        return Some((target(value)?, StoreLogin::default()));
     };
-    // The one user that there is may be named.
-    let (user, password) = credentials.strip_prefix("redis://")?.split_once(':')?;
-    if !matches!(user, "" | "default") {
-        return None;
+    let (credentials, server) = match rest.rsplit_once('@') {
+        Some((credentials, server)) => (Some(credentials), server),
+        None => (None, rest),
+    };
+    let (host, database) = server.split_once('/').unwrap_or((server, ""));
+    let (user, password) = credentials.map_or(Some((None, None)), parse_credentials)?;
+    let login = StoreLogin { user, password, database: parse_database(database)?, ..StoreLogin::default() };
+    Some((target(&["redis://", host].concat())?, login))
+}
+
+/// `[user]:password`. The user `default` is the one that needs no naming.
+fn parse_credentials(text: &str) -> Option<(Option<String>, Option<Secret>)> {
+    let (user, password) = text.split_once(':')?;
+    let user = String::from_utf8(percent_decoded(user)?).ok()?;
+    let password = Secret::new(&percent_decoded(password)?)?;
+    Some((Some(user).filter(|user| !matches!(user.as_str(), "" | "default")), Some(password)))
+}
+
+/// The number of a database; none is the first.
+fn parse_database(text: &str) -> Option<u32> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    match text {
+        "" => Some(0),
+        number if is_number => number.parse().ok(),
+        _ => None,
     }
-    let password = Some(Secret::new(&percent_decoded(password)?)?);
-    let target = parse_target(&["redis://", host].concat(), "redis", STORE_PORT_DEFAULT, "resp")?;
-    Some(StoreAddress { target, password })
 }
 
 fn percent_decoded(text: &str) -> Option<Vec<u8>> {
@@ -232,25 +260,47 @@ mod tests {
         one("REDIS_URL", value).target("REDIS_URL", "redis://store", "redis", 6379, "resp")
     }
 
+    fn store(value: &str) -> Result<StoreAddress, SettingError> {
+        one("REDIS_URL", value).store("REDIS_URL", "redis://store")
+    }
+
     #[test]
-    fn a_store_can_have_a_password_which_errors_do_not_show() {
-        let store = |value| one("REDIS_URL", value).store("REDIS_URL", "redis://store");
-        let address = |password: Option<&[u8]>| StoreAddress {
+    fn a_store_can_have_a_password_a_user_and_a_database() {
+        let address = |user: Option<&str>, password: Option<&[u8]>, database| StoreAddress {
             target: Target::Host { host: "db".to_owned(), port: 7000 },
-            password: password.and_then(Secret::new),
+            login: StoreLogin {
+                setting: "REDIS_URL",
+                user: user.map(str::to_owned),
+                password: password.and_then(Secret::new),
+                database,
+            },
         };
-        assert_eq!(store("redis://db:7000"), Ok(address(None)));
-        assert_eq!(store("redis://:a:b@c@db:7000"), Ok(address(Some(b"a:b@c"))));
-        assert_eq!(store("redis://default:%70%40%25/@db:7000"), Ok(address(Some(b"p@%/"))));
+        assert_eq!(store("redis://db:7000"), Ok(address(None, None, 0)));
+        assert_eq!(store("redis://db:7000/"), Ok(address(None, None, 0)));
+        assert_eq!(store("redis://db:7000/15"), Ok(address(None, None, 15)));
+        assert_eq!(store("redis://:a:b@c@db:7000"), Ok(address(None, Some(b"a:b@c"), 0)));
+        assert_eq!(store("redis://:a/b@db:7000/2"), Ok(address(None, Some(b"a/b"), 2)));
+        assert_eq!(store("redis://default:%70%40%25/@db:7000"), Ok(address(None, Some(b"p@%/"), 0)));
+        assert_eq!(store("redis://m%65:secret@db:7000/3"), Ok(address(Some("me"), Some(b"secret"), 3)));
+    }
+
+    #[test]
+    fn a_wrong_address_is_shown_without_its_password() {
         for wrong in [
             "redis://secret@db",
             "redis://:@db",
             "redis://:secret@",
-            "redis://me:secret@db",
             "redis://:secret%4@db",
+            "redis://%ff:secret@db",
+            "redis://:secret@db/votes",
+            "redis://:secret@db/-1",
+            "redis://:secret@db/+1",
+            "redis://:secret@db/0/1",
+            "redis://:secret@db/4294967296",
+            "rediss://:secret@db",
         ] {
             let error = store(wrong).expect_err(wrong);
-            assert!(!error.value.contains("secret"), "{error}");
+            assert!(error.name == "REDIS_URL" && !error.value.contains("secret"), "{error}");
         }
     }
 

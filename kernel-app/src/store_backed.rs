@@ -7,7 +7,8 @@ use alloc::vec;
 
 use crate::connections::ConnectionId;
 use crate::http::{Exchange, Handler, HttpServer};
-use crate::service::{Context, Endpoints, Listener, Origin, Peer, Service, Target};
+use crate::network::Unreachable;
+use crate::service::{Context, Endpoints, Listener, Origin, Peer, Service};
 use crate::usage::Usage;
 use wire::Instant;
 
@@ -21,6 +22,9 @@ pub trait StoreUser: Handler {
 
     /// The store was reached.
     fn store_opened(&mut self, id: ConnectionId, context: &mut Context<'_>);
+
+    /// The store could not be reached.
+    fn store_unreachable(&mut self, reason: Unreachable);
 
     /// The store has answered.
     fn store_ready(&mut self, http: &mut HttpServer, context: &mut Context<'_>);
@@ -45,7 +49,7 @@ pub trait StoreUser: Handler {
 #[derive(Debug)]
 pub struct StoreBacked<U> {
     port: u16,
-    store: Target,
+    store: Peer,
     http: HttpServer,
     user: U,
 }
@@ -53,7 +57,7 @@ pub struct StoreBacked<U> {
 impl<U: StoreUser> StoreBacked<U> {
     /// A service that listens on `port`, takes request bodies of up to `body_bytes_max` bytes, and stays
     /// connected to `store`.
-    pub fn new(port: u16, store: Target, body_bytes_max: usize, user: U) -> Self {
+    pub fn new(port: u16, store: Peer, body_bytes_max: usize, user: U) -> Self {
         Self { port, store, http: HttpServer::new(body_bytes_max), user }
     }
 }
@@ -66,7 +70,7 @@ impl<U: StoreUser> Service for StoreBacked<U> {
     fn endpoints(&self) -> Endpoints {
         Endpoints {
             listeners: vec![Listener { name: "http", port: self.port }],
-            peers: vec![Peer { name: "store", target: self.store.clone() }],
+            peers: vec![self.store.clone()],
         }
     }
 
@@ -91,6 +95,10 @@ impl<U: StoreUser> Service for StoreBacked<U> {
         } else if let Some(exchange) = self.http.closed(connection) {
             self.user.forget(exchange);
         }
+    }
+
+    fn unreachable(&mut self, _: usize, reason: Unreachable) {
+        self.user.store_unreachable(reason);
     }
 
     fn turn(&mut self, context: &mut Context<'_>) {

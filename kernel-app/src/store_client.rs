@@ -3,17 +3,25 @@
 //! Matches replies to commands by their order, and gives up on commands whose reply is late without
 //! losing that order. Does not dial (the runtime does) and knows nothing of what a command means.
 
+mod error;
+mod trouble;
+
+use alloc::borrow::Cow;
 use alloc::collections::VecDeque;
-use core::fmt;
+use alloc::format;
 use core::time::Duration;
 
 use wire::resp::{Reply, parse_reply, write_command};
 use wire::{Buffer, Instant};
 
 use crate::connections::ConnectionId;
-use crate::secret::Secret;
+use crate::network::Unreachable;
 use crate::service::Context;
+use crate::store_login::StoreLogin;
 use crate::usage::Usage;
+pub use error::{Broken, Refusal, SendError};
+use trouble::Trouble;
+pub use trouble::{RETRY_MAX, RETRY_MIN};
 
 /// Most commands that wait for their replies; more are refused.
 pub const PENDING_COMMANDS_MAX: usize = 4096;
@@ -35,52 +43,20 @@ pub enum Outcome<'a> {
     Lost,
 }
 
-/// Why a command was not sent. It has had no effect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SendError {
-    /// There is no connection to the store.
-    Away,
-    /// The store wants another password, or one at all.
-    Refused,
-    /// The store owes replies that are overdue.
-    Silent,
-    /// Too many commands, or too many bytes, wait already.
-    Busy,
-}
-
-impl SendError {
-    /// The same as [`Display`](fmt::Display) says.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Away => "the store is away: no connection; is it running, and is REDIS_URL right?",
-            Self::Refused => {
-                "the store refuses the password: is it that of REQUIREPASS in redis://:password@host of \
-                 REDIS_URL?"
-            }
-            Self::Silent => "the store is silent: connected, but its replies are overdue",
-            Self::Busy => "the store is busy: too many commands wait for it",
-        }
-    }
-}
-
-impl fmt::Display for SendError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl core::error::Error for SendError {}
-
 /// One pipelined connection; `T` tells the owner which of its commands an [`Outcome`] belongs to.
 ///
 /// Every token that `send` accepts comes back exactly once, through the `deliver` argument of
 /// [`ready`](Self::ready), [`closed`](Self::closed) or [`turn`](Self::turn).
 #[derive(Debug)]
 pub struct StoreClient<T> {
-    password: Option<Secret>,
+    login: StoreLogin,
+    /// What the store must be able to do, tried when a connection is new or something was refused.
+    trial: &'static [&'static [u8]],
     connection: Option<ConnectionId>,
-    /// The store wants another password, or one at all.
-    refused: bool,
+    absence: Absence,
+    trouble: Trouble,
+    /// Commands of the login that have not succeeded yet.
+    logins_left: usize,
     /// The store has answered on this connection: an accepted connection alone may be a proxy's.
     answered: bool,
     last_reply: Instant,
@@ -93,44 +69,46 @@ pub struct StoreClient<T> {
 struct Pending<T> {
     /// None when nobody waits (any longer).
     token: Option<T>,
+    purpose: Purpose,
     deadline: Instant,
 }
 
-/// Why a connection that was open is of no more use.
-#[derive(Clone, Copy, Debug)]
-enum Broken {
-    Ended,
-    NotResp,
-    TooLarge,
-    Unasked,
-    Overdue,
+/// What a command is sent for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    /// The owner's business.
+    Owner,
+    /// To be let in.
+    Login,
+    /// A sign of life.
+    Sign,
 }
 
-impl Broken {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ended => "the store closed the connection",
-            Self::NotResp => "what answers is not RESP: is REDIS_URL a Redis port?",
-            Self::TooLarge => "a reply is larger than the input may be",
-            Self::Unasked => "a reply came that nobody asked for",
-            Self::Overdue => "no replies",
-        }
-    }
+/// Why there is no connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Absence {
+    /// Nothing is known yet.
+    New,
+    Unreachable(Unreachable),
+    Broken(Broken),
 }
 
 impl<T> Default for StoreClient<T> {
     fn default() -> Self {
-        Self::new(None)
+        Self::new(StoreLogin::default())
     }
 }
 
 impl<T> StoreClient<T> {
-    /// A client without a connection, of a store with this password.
-    pub const fn new(password: Option<Secret>) -> Self {
+    /// A client without a connection.
+    pub const fn new(login: StoreLogin) -> Self {
         Self {
-            password,
+            login,
+            trial: &[b"PING"],
             connection: None,
-            refused: false,
+            absence: Absence::New,
+            trouble: Trouble::new(),
+            logins_left: 0,
             answered: false,
             last_reply: Instant::ZERO,
             pending: VecDeque::new(),
@@ -138,18 +116,45 @@ impl<T> StoreClient<T> {
         }
     }
 
-    /// The runtime reached the store; tells it the password, and asks it for a first sign of life.
+    /// The same, which tries this command instead of `PING`: one that tells whether the store is of use.
+    #[must_use]
+    pub fn with_trial(self, trial: &'static [&'static [u8]]) -> Self {
+        Self { trial, ..self }
+    }
+
+    /// The runtime reached the store; logs in, and tries it.
     pub fn opened(&mut self, id: ConnectionId, context: &mut Context<'_>) {
         self.connection = Some(id);
         self.answered = false;
-        self.refused = false;
         self.last_reply = context.now;
-        if let Some(password) = self.password.take() {
-            // Always fits: nothing else was sent yet.
-            let _ = self.enqueue(&[b"AUTH", password.as_bytes()], None, PING_REPLY_WITHIN, context);
-            self.password = Some(password);
+        self.log_in(context);
+    }
+
+    /// The runtime could not reach the store.
+    pub fn unreachable(&mut self, reason: Unreachable) {
+        self.absence = Absence::Unreachable(reason);
+    }
+
+    /// Logs in, once more if need be. Nothing else is sent before that has succeeded: it might be done in
+    /// another database than the one that is meant.
+    fn log_in(&mut self, context: &mut Context<'_>) {
+        self.trouble.begin_round();
+        self.logins_left = 0;
+        let login = core::mem::take(&mut self.login);
+        // Always fits: nothing waits.
+        let _ = login.commands(|args| {
+            self.logins_left += 1;
+            self.enqueue(args, None, Purpose::Login, PING_REPLY_WITHIN, context)
+        });
+        self.login = login;
+        if self.logins_left == 0 {
+            self.try_store(context);
         }
-        self.ping(context);
+    }
+
+    fn try_store(&mut self, context: &mut Context<'_>) {
+        // Always fits: nothing waits.
+        let _ = self.enqueue(self.trial, None, Purpose::Sign, PING_REPLY_WITHIN, context);
     }
 
     /// Whether this is the connection to the store.
@@ -168,17 +173,29 @@ impl<T> StoreClient<T> {
         self.pending.len()
     }
 
-    /// Whether the store has answered on this connection and owes nothing that is overdue.
+    /// Whether the store has answered on this connection, refuses nothing, and owes nothing that is overdue.
     ///
     /// # Errors
     /// Why a command sent now would fail or be in doubt.
     pub fn readiness(&self) -> Result<(), SendError> {
-        match self.connection {
-            Some(_) if self.refused => Err(SendError::Refused),
-            Some(_) if self.overdue > 0 => Err(SendError::Silent),
-            Some(_) if self.answered => Ok(()),
-            _ => Err(SendError::Away),
+        match (self.connection, self.trouble.refusal()) {
+            (None, Some(refusal)) if self.absence == Absence::Broken(Broken::Ended) => {
+                Err(SendError::Refused(refusal))
+            }
+            (None, _) => Err(self.away()),
+            (Some(_), Some(refusal)) => Err(SendError::Refused(refusal)),
+            (Some(_), None) if self.overdue > 0 => Err(SendError::Silent),
+            (Some(_), None) if self.answered => Ok(()),
+            (Some(_), None) => Err(self.away()),
         }
+    }
+
+    /// The same in words for operators, with the setting that they can mend.
+    ///
+    /// # Errors
+    /// Why a command sent now would fail or be in doubt.
+    pub fn explained_readiness(&self) -> Result<(), Cow<'static, str>> {
+        self.readiness().map_err(|error| format!("{}: {error}", self.login.setting).into())
     }
 
     /// Whether a command can be sent.
@@ -186,11 +203,20 @@ impl<T> StoreClient<T> {
     /// # Errors
     /// Why not.
     pub fn admits(&self) -> Result<(), SendError> {
-        match self.connection {
-            None => Err(SendError::Away),
-            Some(_) if self.refused => Err(SendError::Refused),
-            Some(_) if self.overdue > 0 => Err(SendError::Silent),
-            Some(_) => Ok(()),
+        match (self.connection, self.trouble.refusal()) {
+            (None, _) => Err(self.away()),
+            (Some(_), Some(refusal)) if refusal.is_final() => Err(SendError::Refused(refusal)),
+            (Some(_), _) if self.overdue > 0 => Err(SendError::Silent),
+            (Some(_), _) if self.logins_left > 0 => Err(SendError::Away),
+            (Some(_), _) => Ok(()),
+        }
+    }
+
+    fn away(&self) -> SendError {
+        match self.absence {
+            Absence::New => SendError::Away,
+            Absence::Unreachable(reason) => SendError::Unreachable(reason),
+            Absence::Broken(broken) => SendError::Broken(broken),
         }
     }
 
@@ -208,7 +234,7 @@ impl<T> StoreClient<T> {
         context: &mut Context<'_>,
     ) -> Result<(), SendError> {
         self.admits()?;
-        self.enqueue(args, Some(token), reply_within, context)
+        self.enqueue(args, Some(token), Purpose::Owner, reply_within, context)
     }
 
     /// Sends commands that the store is to carry out as one, all of them or none; the outcome is that of `EXEC`.
@@ -225,11 +251,13 @@ impl<T> StoreClient<T> {
         self.admits()?;
         let mark = self.mark(context);
         let sent = self
-            .enqueue(&[b"MULTI"], None, reply_within, context)
+            .enqueue(&[b"MULTI"], None, Purpose::Owner, reply_within, context)
             .and_then(|()| {
-                commands.into_iter().try_for_each(|args| self.enqueue(args, None, reply_within, context))
+                commands
+                    .into_iter()
+                    .try_for_each(|args| self.enqueue(args, None, Purpose::Owner, reply_within, context))
             })
-            .and_then(|()| self.enqueue(&[b"EXEC"], Some(token), reply_within, context));
+            .and_then(|()| self.enqueue(&[b"EXEC"], Some(token), Purpose::Owner, reply_within, context));
         if sent.is_err() {
             // A part of it would leave the connection inside of a transaction.
             self.take_back(mark, context);
@@ -286,6 +314,8 @@ impl<T> StoreClient<T> {
         }
         if self.drop_at().is_some_and(|at| at <= context.now) {
             self.drop_connection(Broken::Overdue, context, &mut deliver);
+        } else if self.retry_at().is_some_and(|at| at <= context.now) {
+            self.log_in(context);
         } else if self.ping_at().is_some_and(|at| at <= context.now) {
             self.ping(context);
         }
@@ -294,7 +324,7 @@ impl<T> StoreClient<T> {
     /// When `turn` has something to do.
     pub fn next_deadline(&self) -> Option<Instant> {
         let reply = self.pending.get(self.overdue).map(|pending| pending.deadline);
-        [reply, self.drop_at(), self.ping_at()].into_iter().flatten().min()
+        [reply, self.drop_at(), self.retry_at(), self.ping_at()].into_iter().flatten().min()
     }
 
     fn drop_at(&self) -> Option<Instant> {
@@ -303,18 +333,24 @@ impl<T> StoreClient<T> {
     }
 
     fn ping_at(&self) -> Option<Instant> {
-        (self.connection.is_some() && self.pending.is_empty()).then(|| self.last_reply + PING_AFTER)
+        (self.connection.is_some() && self.pending.is_empty() && self.trouble.retry_at().is_none())
+            .then(|| self.last_reply + PING_AFTER)
+    }
+
+    fn retry_at(&self) -> Option<Instant> {
+        self.trouble.retry_at().filter(|_| self.connection.is_some() && self.pending.is_empty())
     }
 
     fn ping(&mut self, context: &mut Context<'_>) {
         // A connection that cannot take a PING has commands waiting, whose deadlines do its work.
-        let _ = self.enqueue(&[b"PING"], None, PING_REPLY_WITHIN, context);
+        let _ = self.enqueue(&[b"PING"], None, Purpose::Sign, PING_REPLY_WITHIN, context);
     }
 
     fn enqueue(
         &mut self,
         args: &[&[u8]],
         token: Option<T>,
+        purpose: Purpose,
         reply_within: Duration,
         context: &mut Context<'_>,
     ) -> Result<(), SendError> {
@@ -324,7 +360,7 @@ impl<T> StoreClient<T> {
         }
         let connection = context.connections.get_mut(id).ok_or(SendError::Away)?;
         write_command(&mut connection.output, args).map_err(|_| SendError::Busy)?;
-        self.pending.push_back(Pending { token, deadline: context.now + reply_within });
+        self.pending.push_back(Pending { token, purpose, deadline: context.now + reply_within });
         Ok(())
     }
 
@@ -356,34 +392,44 @@ impl<T> StoreClient<T> {
                 Err(_) => return Err(Broken::NotResp),
             };
             let pending = self.pending.pop_front().ok_or(Broken::Unasked)?;
-            self.note_reply(context.now);
-            match (pending.token, reply) {
-                (Some(token), reply) => deliver(token, Outcome::Reply(reply), context),
-                (None, Reply::Error(message)) => self.note_refusal(message),
-                (None, _) => {}
+            self.overdue = self.overdue.saturating_sub(1);
+            self.last_reply = context.now;
+            match &reply {
+                Reply::Error(message) => self.note_refusal(pending.purpose, message, context),
+                _ => self.note_success(&pending, context),
+            }
+            if let Some(token) = pending.token {
+                deliver(token, Outcome::Reply(reply), context);
             }
             input.consume(length);
         }
         Ok(())
     }
 
-    fn note_reply(&mut self, now: Instant) {
-        self.overdue = self.overdue.saturating_sub(1);
-        self.last_reply = now;
-        if !self.answered {
+    fn note_success(&mut self, pending: &Pending<T>, context: &mut Context<'_>) {
+        match pending.purpose {
+            Purpose::Owner if pending.token.is_some() => self.trouble.succeeded(),
+            Purpose::Owner => return,
+            Purpose::Login => {
+                self.logins_left -= 1;
+                return if self.logins_left == 0 {
+                    self.try_store(context)
+                };
+            }
+            Purpose::Sign => self.trouble.end_round(),
+        }
+        if !self.answered && self.trouble.refusal().is_none() {
             self.answered = true;
-            log::info!("the store answers");
+            log::info!("{}: the store answers", self.login.setting);
         }
     }
 
-    /// A command of this client's own was refused: for want of the right password, or for a reason that will
-    /// pass.
-    fn note_refusal(&mut self, message: &[u8]) {
-        let is_final =
-            [&b"NOAUTH"[..], b"WRONGPASS", b"ERR AUTH"].iter().any(|code| message.starts_with(code));
-        if is_final && !self.refused {
-            self.refused = true;
-            log::warn!("{}: {}", SendError::Refused, without_arguments(message).escape_ascii());
+    fn note_refusal(&mut self, purpose: Purpose, message: &[u8], context: &mut Context<'_>) {
+        let refusal = Refusal::of(message, purpose == Purpose::Login);
+        // `EXECABORT` follows the error that says why.
+        if !message.starts_with(b"EXECABORT") && self.trouble.note(refusal, context.now, context.entropy) {
+            let message = without_arguments(message).escape_ascii();
+            log::warn!("{}: {}; it says: {message}", self.login.setting, refusal.as_str());
         }
     }
 
@@ -405,7 +451,17 @@ impl<T> StoreClient<T> {
         context: &mut Context<'_>,
         deliver: &mut impl FnMut(T, Outcome<'_>, &mut Context<'_>),
     ) {
-        log::warn!("store connection lost: {}; {} unanswered", broken.as_str(), self.pending.len());
+        // Once, while it happens again and again; and that it ended says less than why it was of no use.
+        let is_news = match self.absence {
+            Absence::Broken(before) if !self.answered => broken != before && broken != Broken::Ended,
+            _ => true,
+        };
+        if is_news {
+            let (setting, unanswered) = (self.login.setting, self.pending.len());
+            log::warn!("{setting}: connection lost: {}; {unanswered} unanswered", broken.as_str());
+            self.absence = Absence::Broken(broken);
+        }
+        self.answered = false;
         self.connection = None;
         self.overdue = 0;
         while let Some(pending) = self.pending.pop_front() {

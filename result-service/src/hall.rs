@@ -9,12 +9,13 @@ use core::time::Duration;
 use kernel_app::connections::CONNECTIONS_MAX;
 use kernel_app::http::{Answer, Exchange, Handler, HttpServer, Method, Request, Response, Route};
 use kernel_app::metrics::Exposition;
+use kernel_app::network::Unreachable;
 use kernel_app::store_backed::StoreUser;
+use kernel_app::store_login::StoreLogin;
 use kernel_app::{ConnectionId, Context, Instant, Usage};
 
 use crate::audience::{Audience, SUBSCRIBERS_MAX};
 use crate::board::{Board, ICON, SCRIPT, STYLE};
-use kernel_app::secret::Secret;
 
 use crate::tally::{News, Tally};
 
@@ -63,9 +64,9 @@ enum Want {
 
 impl Hall {
     /// A hall that is not connected to the store yet.
-    pub fn new(board: Board, password: Option<Secret>) -> Self {
+    pub fn new(board: Board, login: StoreLogin) -> Self {
         Self {
-            tally: Tally::new(password),
+            tally: Tally::new(login),
             board,
             audience: Audience::default(),
             waiting: Vec::new(),
@@ -135,6 +136,10 @@ impl StoreUser for Hall {
         self.tally.store_opened(id, context);
     }
 
+    fn store_unreachable(&mut self, reason: Unreachable) {
+        self.tally.store_unreachable(reason);
+    }
+
     fn store_ready(&mut self, http: &mut HttpServer, context: &mut Context<'_>) {
         self.tally.store_ready(context);
         self.settle(http, context);
@@ -191,7 +196,7 @@ impl Handler for Hall {
     }
 
     fn readiness(&self) -> Result<(), Cow<'_, str>> {
-        self.tally.readiness().map_err(Cow::Borrowed)
+        self.tally.readiness()
     }
 
     fn metrics(&self, exposition: &mut Exposition) {

@@ -56,8 +56,8 @@ pub fn service(settings: &Settings) -> Result<ResultService, SettingError> {
     let option_b = settings.text("OPTION_B", "Dogs", TEXT_BYTES_MAX)?;
     let port = settings.port("PORT", PORT_DEFAULT)?;
     let store = results_store(settings)?;
-    let hall = Hall::new(Board::new(&option_a, &option_b), store.password);
-    Ok(StoreBacked::new(port, store.target, BODY_BYTES_MAX, hall))
+    let hall = Hall::new(Board::new(&option_a, &option_b), store.login.clone());
+    Ok(StoreBacked::new(port, store.peer(), BODY_BYTES_MAX, hall))
 }
 
 /// The results are where `RESULTS_URL` says, or beside the queue.

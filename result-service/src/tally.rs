@@ -2,10 +2,12 @@
 //!
 //! Knows no HTTP: who waits for an answer is the hall's business.
 
+use alloc::borrow::Cow;
 use core::time::Duration;
 
-use kernel_app::secret::Secret;
+use kernel_app::network::Unreachable;
 use kernel_app::store_client::{Outcome, SendError, StoreClient};
+use kernel_app::store_login::StoreLogin;
 use kernel_app::{ConnectionId, Context, Instant, Usage};
 use wire::resp::Reply;
 
@@ -47,9 +49,9 @@ pub enum News {
 }
 
 impl Tally {
-    /// A tally of nothing yet, from a store that may have a password.
-    pub fn new(password: Option<Secret>) -> Self {
-        Self { store: StoreClient::new(password), poll: Poll::default() }
+    /// A tally of nothing yet, from a store that it logs in to like this.
+    pub fn new(login: StoreLogin) -> Self {
+        Self { store: StoreClient::new(login), poll: Poll::default() }
     }
 
     /// Whether this is the connection to the store.
@@ -60,6 +62,11 @@ impl Tally {
     /// The store was reached.
     pub fn store_opened(&mut self, id: ConnectionId, context: &mut Context<'_>) {
         self.store.opened(id, context);
+    }
+
+    /// The store could not be reached.
+    pub fn store_unreachable(&mut self, reason: Unreachable) {
+        self.store.unreachable(reason);
     }
 
     /// The store has answered.
@@ -125,10 +132,10 @@ impl Tally {
     ///
     /// # Errors
     /// Why not, for operators.
-    pub fn readiness(&self) -> Result<(), &'static str> {
-        self.store.readiness().map_err(SendError::as_str)?;
+    pub fn readiness(&self) -> Result<(), Cow<'static, str>> {
+        self.store.explained_readiness()?;
         if self.poll.failed {
-            Err("the store did not answer HLEN results:a and HLEN results:b with numbers")
+            Err("the store did not answer HLEN results:a and HLEN results:b with numbers".into())
         } else {
             Ok(())
         }

@@ -67,6 +67,7 @@ commands! {
     BLPop "blpop" b"BLPOP" -3 ["write" "noscript" "blocking"] (1, -2, 1);
     BRPop "brpop" b"BRPOP" -3 ["write" "noscript" "blocking"] (1, -2, 1);
     HSet "hset" b"HSET" -4 ["write" "denyoom" "fast"] (1, 1, 1);
+    HMSet "hmset" b"HMSET" -4 ["write" "denyoom" "fast"] (1, 1, 1);
     HGet "hget" b"HGET" 3 ["readonly" "fast"] (1, 1, 1);
     HMGet "hmget" b"HMGET" -3 ["readonly" "fast"] (1, 1, 1);
     HGetAll "hgetall" b"HGETALL" 2 ["readonly"] (1, 1, 1);
@@ -76,6 +77,7 @@ commands! {
     Set "set" b"SET" -3 ["write" "denyoom"] (1, 1, 1);
     Get "get" b"GET" 2 ["readonly" "fast"] (1, 1, 1);
     Incr "incr" b"INCR" 2 ["write" "denyoom" "fast"] (1, 1, 1);
+    IncrBy "incrby" b"INCRBY" 3 ["write" "denyoom" "fast"] (1, 1, 1);
     Del "del" b"DEL" -2 ["write"] (1, -1, 1);
     Exists "exists" b"EXISTS" -2 ["readonly" "fast"] (1, -1, 1);
     Type "type" b"TYPE" 2 ["readonly" "fast"] (1, 1, 1);

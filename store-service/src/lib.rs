@@ -18,6 +18,7 @@ mod info;
 pub mod journal;
 pub mod keyspace;
 pub mod limits;
+mod resp3;
 mod service;
 mod session;
 mod subcommand;

@@ -29,7 +29,7 @@ pub const QUEUE_BYTES_KEPT: usize = 16 * 1024;
 pub const WAIT_BYTES_MAX: usize = 1024 * 1024;
 /// Most bytes of keys that clients watch, of all of them together.
 pub const WATCH_BYTES_MAX: usize = 256 * 1024;
-/// Longest time a client may ask to be blocked; beyond, it is "out of range".
+/// A longer wait has no end.
 pub const WAIT_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// Longest reply to one request.

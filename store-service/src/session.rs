@@ -13,6 +13,7 @@ use crate::journal::Progress;
 use crate::limits::{
     NAME_BYTES_MAX, QUEUE_BYTES_KEPT, REPLY_BYTES_ERRORS, REPLY_BYTES_KEPT, REPLY_BYTES_MAX,
 };
+use crate::resp3;
 use crate::waiters::Wait;
 
 /// A client and its framer, apart so that a request can borrow the framer while it is carried out.
@@ -33,6 +34,8 @@ pub struct Client {
     pub number: u64,
     /// It has given the password, if there is one.
     pub logged_in: bool,
+    /// It has asked for RESP3.
+    pub is_resp3: bool,
     /// What it calls itself.
     pub name: Vec<u8>,
     /// The commands since `MULTI`.
@@ -142,6 +145,7 @@ impl Session {
             id,
             number,
             logged_in: false,
+            is_resp3: false,
             name: Vec::new(),
             transaction: Transaction::default(),
             wait: None,
@@ -178,8 +182,19 @@ impl Client {
         if let Err(failure) = result {
             self.replies.truncate(start);
             self.fail(command, failure);
+        } else if self.is_resp3 {
+            resp3::rewrite(&mut self.replies, start, command);
         }
         result
+    }
+
+    /// Writes that there is nothing where an array could be.
+    pub fn null_array(&mut self) {
+        if self.is_resp3 {
+            return resp3::null(&mut self.replies);
+        }
+        // Always fits: a client with many replies is paused.
+        let _ = write::null_array(&mut self.replies);
     }
 
     /// Writes a failure's error.
@@ -248,4 +263,10 @@ impl Client {
 /// Redis's words for a wrong number of arguments.
 pub fn arguments_text(name: &str) -> alloc::string::String {
     alloc::format!("wrong number of arguments for '{name}' command")
+}
+
+/// The start of `bytes`, as far as a C string goes that begins there: so Redis quotes requests.
+pub fn text_of(bytes: &[u8], bytes_max: usize) -> &[u8] {
+    let end = bytes.iter().take(bytes_max).position(|byte| *byte == 0);
+    &bytes[..end.unwrap_or(bytes.len().min(bytes_max))]
 }

@@ -13,13 +13,13 @@ use crate::command::Command;
 use crate::engine::Engine;
 use crate::failure::Failure;
 use crate::limits::CLIENTS_MAX;
-use crate::session::{Client, arguments_text};
+use crate::session::{Client, arguments_text, text_of};
 
 /// Subcommands with their number of arguments, the command's name included; negative: at least as many.
 fn known(command: Command) -> &'static [(&'static str, i8)] {
     match command {
         Command::Client => &[("id", 2), ("getname", 2), ("setname", 3), ("setinfo", 4)],
-        Command::Command => &[("count", 2), ("docs", -2), ("info", -2), ("list", 2)],
+        Command::Command => &[("count", 2), ("docs", -2), ("info", -2), ("list", -2)],
         Command::Config => &[("get", -3)],
         _ => &[],
     }
@@ -29,20 +29,20 @@ fn known(command: Command) -> &'static [(&'static str, i8)] {
 ///
 /// # Errors
 /// The error reply, in Redis's words.
-pub fn check(command: Command, args: Args<'_>) -> Result<(), String> {
+pub fn check(command: Command, args: Args<'_>) -> Result<(), Vec<u8>> {
     let known = known(command);
     let Some(name) = args.get(1).filter(|_| !known.is_empty()) else { return Ok(()) };
     let parent = command.spec().name;
     let Some((name, arity)) = known.iter().find(|(known, _)| name.eq_ignore_ascii_case(known.as_bytes()))
     else {
-        let name = String::from_utf8_lossy(&name[..name.len().min(128)]);
-        return Err(format!("ERR unknown subcommand '{name}'. Try {} HELP.", parent.to_uppercase()));
+        let hint = format!("'. Try {} HELP.", parent.to_uppercase());
+        return Err([b"ERR unknown subcommand '", text_of(name, 128), hint.as_bytes()].concat());
     };
     let count = usize::from(arity.unsigned_abs());
     if if *arity < 0 { args.len() >= count } else { args.len() == count } {
         Ok(())
     } else {
-        Err(format!("ERR {}", arguments_text(&format!("{parent}|{name}"))))
+        Err(format!("ERR {}", arguments_text(&format!("{parent}|{name}"))).into_bytes())
     }
 }
 
@@ -83,6 +83,10 @@ pub fn command(client: &mut Client, args: Args<'_>) -> Result<(), Failure> {
         return Ok(write::array(out, 0)?);
     }
     if is(args, "list") {
+        if args.len() > 2 {
+            // There are no filters.
+            return Err(Failure::Syntax);
+        }
         write::array(out, all.len())?;
         return all.iter().try_for_each(|command| Ok(write::bulk(out, command.spec().name.as_bytes())?));
     }

@@ -95,23 +95,28 @@ impl Watches {
         }
     }
 
-    /// What a command of which nothing else tells the keys that it changes is about to change: to be asked
-    /// before it is carried out.
-    pub fn touch_doomed(&mut self, command: Command, args: Args<'_>, keyspace: &Keyspace) {
-        if self.watchers.is_empty() {
-            return;
-        }
+    /// Who watches what a command is about to remove, of which nothing tells once it is carried out. To be
+    /// given to [`Watches::spoil`] when the command has changed something.
+    pub fn doomed(&self, command: Command, args: Args<'_>, keyspace: &Keyspace) -> Vec<ConnectionId> {
+        let mut ids = Vec::new();
         match command {
-            Command::Del => {
-                args.iter().skip(1).filter(|key| keyspace.contains(key)).for_each(|key| self.touch(key));
+            Command::Del if !self.watchers.is_empty() => {
+                let removed = args.iter().skip(1).filter(|key| keyspace.contains(key));
+                ids.extend(removed.filter_map(|key| self.keys.get(key)).flatten());
             }
             Command::FlushAll => {
-                let watched = self.keys.iter().filter(|(key, _)| keyspace.contains(key));
-                for id in watched.flat_map(|(_, ids)| ids) {
-                    self.watchers.entry(*id).and_modify(|watcher| watcher.stale = true);
-                }
+                let removed = self.keys.iter().filter(|(key, _)| keyspace.contains(key));
+                ids.extend(removed.flat_map(|(_, ids)| ids));
             }
             _ => {}
+        }
+        ids
+    }
+
+    /// Something that these clients watch has changed.
+    pub fn spoil(&mut self, ids: Vec<ConnectionId>) {
+        for id in ids {
+            self.watchers.entry(id).and_modify(|watcher| watcher.stale = true);
         }
     }
 }

@@ -23,7 +23,7 @@ pub struct Outcome {
 pub fn run(command: &mut Command) -> Outcome {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = command.output().unwrap_or_else(|error| {
-        panic!("{program} cannot be run ({error}); README.md lists the packages that tests need")
+        panic!("{program} cannot be run ({error}): what tests need is in README.md, \"What you need\"")
     });
     let Output { status, stdout, stderr } = output;
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();

@@ -3,9 +3,11 @@
 //! For the whole application, see [`crate::application`].
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use image_build::accelerator::{self, Choice};
@@ -30,8 +32,9 @@ pub struct Running {
     /// Where its ports are reached, in the order they were asked for.
     pub addresses: Vec<SocketAddrV4>,
     child: Child,
-    /// What a guest says; none of a Linux process.
-    log: Option<PathBuf>,
+    /// What it says.
+    log: PathBuf,
+    is_guest: bool,
 }
 
 /// What a service is started with.
@@ -42,7 +45,19 @@ pub type Settings<'a> = [(&'a str, String)];
 /// # Panics
 /// When they cannot be built.
 pub fn linux_programs(packages: &[&str]) -> Vec<PathBuf> {
-    let mut arguments = vec!["build", "--quiet", "--message-format", "json"];
+    built_programs(packages, &[])
+}
+
+/// The same, as they are released.
+///
+/// # Panics
+/// When they cannot be built.
+pub fn release_programs(packages: &[&str]) -> Vec<PathBuf> {
+    built_programs(packages, &["--release"])
+}
+
+fn built_programs(packages: &[&str], options: &[&str]) -> Vec<PathBuf> {
+    let mut arguments = [&["build", "--quiet", "--message-format", "json"], options].concat();
     arguments.extend(packages.iter().flat_map(|package| ["--package", package]));
     let built = run(&mut cargo(&arguments));
     assert!(built.success, "{}", built.stderr);
@@ -78,7 +93,8 @@ impl Running {
         let mut command = Command::new(program);
         command.env("IP", Ipv4Addr::LOCALHOST.to_string()).envs(settings.iter().cloned());
         command.envs(port_settings.iter().zip(&addresses).map(|(name, at)| (name, at.port().to_string())));
-        let running = Self { addresses, child: start(&command), log: None };
+        let log = log_file(program, &addresses);
+        let running = Self { addresses, child: start(&command, Some(&log)), log, is_guest: false };
         for address in &running.addresses {
             wait_for(START_LIMIT, || TcpStream::connect(address).ok()).expect("it listens");
         }
@@ -94,7 +110,7 @@ impl Running {
         let accelerator = accelerator::choose(&workspace, Choice::Auto).expect("an accelerator");
         let name = image.file_stem().and_then(|name| name.to_str()).expect("a name").to_owned();
         let addresses: Vec<_> = guest_ports.iter().map(|_| free_address()).collect();
-        let log = std::env::temp_dir().join(format!("{name}-{}.log", addresses[0].port()));
+        let log = log_file(image, &addresses);
         let forward = |(host, port): (&SocketAddrV4, &u16)| Forward { host: *host, guest_port: *port };
         let mut launch = Launch::new(&name, image.to_path_buf(), Machine::Q35, accelerator);
         launch.memory_mib = MEMORY_MIB;
@@ -105,7 +121,7 @@ impl Running {
         let all = address.iter().chain(settings).map(|(name, value)| ((*name).to_owned(), value.clone()));
         launch.command_line.environment = all.collect::<BTreeMap<_, _>>();
         let command = launch.command().expect("a launch that can be made");
-        Self { addresses, child: start(&command), log: Some(log) }
+        Self { addresses, child: start(&command, None), log, is_guest: true }
     }
 
     /// Waits until the service at its first address answers `path` with 200.
@@ -116,15 +132,26 @@ impl Running {
         let url = format!("http://{}{path}", self.addresses[0]);
         let answer = wait_for(START_LIMIT, || Some(curl(&url, &[])).filter(|answer| answer.status == 200));
         assert!(answer.is_some(), "{url} is not answered\n{}", self.log());
-        if self.log.is_some() {
+        if self.is_guest {
             let pid = self.child.id().cast_signed();
             backlog::deepen(pid).expect("QEMU's listeners are ours to change");
         }
     }
 
-    /// What the guest has said so far; nothing of a Linux process.
+    /// What it has said so far.
     pub fn log(&self) -> String {
-        self.log.as_ref().and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default()
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Processor time that it has used (proc(5), fields 14 and 15 of stat; 100 ticks a second).
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub fn cpu_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("it runs");
+        let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
+        let ticks = |at: usize| fields[at].parse::<u64>().expect("a number");
+        Duration::from_millis(10 * (ticks(11) + ticks(12)))
     }
 
     /// Whether it has ended by itself.
@@ -138,20 +165,31 @@ impl Drop for Running {
         // Both fail only when it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        if let Some(log) = &self.log {
-            let _ = std::fs::remove_file(log);
-        }
+        let _ = std::fs::remove_file(&self.log);
     }
 }
 
-/// Starts a program that ends when the calling thread does, however that ends.
-fn start(command: &Command) -> Child {
-    let tool = linux_programs(&["image-build"]).remove(0);
+/// A file for what a program says, which no other has.
+fn log_file(program: &Path, addresses: &[SocketAddrV4]) -> PathBuf {
+    let name = program.file_stem().and_then(|name| name.to_str()).unwrap_or("program");
+    std::env::temp_dir().join(format!("{name}-{}.log", addresses[0].port()))
+}
+
+/// Starts a program that ends when the calling thread does, however that ends. What it says on standard error
+/// goes to `log`.
+pub(crate) fn start(command: &Command, log: Option<&Path>) -> Child {
+    // Asking cargo takes as long as the rest of a start.
+    static TOOL: OnceLock<PathBuf> = OnceLock::new();
+    let tool = TOOL.get_or_init(|| linux_programs(&["image-build"]).remove(0));
     let mut bound = Command::new(tool);
     bound.arg(BOUND_COMMAND).arg(std::process::id().to_string()).arg("--");
     bound.arg(command.get_program()).args(command.get_args());
     bound.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    bound.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    if let Some(dir) = command.get_current_dir() {
+        bound.current_dir(dir);
+    }
+    let said = log.map_or_else(Stdio::null, |path| File::create(path).expect("a new file").into());
+    bound.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said);
     bound.spawn().expect("it starts")
 }
 

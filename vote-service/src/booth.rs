@@ -8,9 +8,10 @@ use core::time::Duration;
 
 use kernel_app::http::{Answer, Exchange, Handler, HttpServer, Method, Request, Response, Route};
 use kernel_app::metrics::{Counter, Exposition};
-use kernel_app::secret::Secret;
+use kernel_app::network::Unreachable;
 use kernel_app::store_backed::StoreUser;
 use kernel_app::store_client::{Outcome, SendError, StoreClient, without_arguments};
+use kernel_app::store_login::StoreLogin;
 use kernel_app::{ConnectionId, Context, Instant, Usage};
 use wire::form;
 use wire::resp::Reply;
@@ -24,6 +25,10 @@ use crate::waiting::{Vote, WAITING_MAX, Waiting};
 
 /// How long the store may take for a vote: the voter has an answer within a second.
 pub const STORE_REPLY_WITHIN: Duration = Duration::from_millis(900);
+
+/// What tells at once whether a store takes votes: one that is read-only or full refuses it. The ticket that
+/// it gives is nobody's.
+const TRIAL: &[&[u8]] = &[b"INCR", ballot::TICKETS];
 
 const STYLE_PATH: &str = "/static/style.css";
 const ICON_PATH: &str = "/static/icon.svg";
@@ -61,11 +66,11 @@ struct Desk {
 }
 
 impl Booth {
-    /// A booth that is not connected yet to the store, which may have a password.
-    pub fn new(pages: Pages, password: Option<Secret>) -> Self {
+    /// A booth that is not connected yet to the store, which it logs in to like this.
+    pub fn new(pages: Pages, login: StoreLogin) -> Self {
         let (accepted, journal, rejected) = Default::default();
         let desk = Desk { pages, cookie: CookieLine::new(), accepted, journal, rejected };
-        Self { store: StoreClient::new(password), waiting: Waiting::default(), desk }
+        Self { store: StoreClient::new(login).with_trial(TRIAL), waiting: Waiting::default(), desk }
     }
 
     fn vote(&mut self, request: &Request<'_>, exchange: Exchange, context: &mut Context<'_>) -> Answer<'_> {
@@ -131,6 +136,10 @@ impl StoreUser for Booth {
         self.store.opened(id, context);
     }
 
+    fn store_unreachable(&mut self, reason: Unreachable) {
+        self.store.unreachable(reason);
+    }
+
     fn store_ready(&mut self, http: &mut HttpServer, context: &mut Context<'_>) {
         let Self { store, waiting, desk } = self;
         store.ready(context, |asked, outcome, context| {
@@ -191,7 +200,7 @@ impl Handler for Booth {
     }
 
     fn readiness(&self) -> Result<(), Cow<'_, str>> {
-        self.store.readiness().map_err(|error| Cow::Borrowed(error.as_str()))
+        self.store.explained_readiness()
     }
 
     fn metrics(&self, exposition: &mut Exposition) {

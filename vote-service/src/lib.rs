@@ -56,5 +56,5 @@ pub fn service(settings: &Settings) -> Result<VoteService, SettingError> {
         Pages::new(&text("OPTION_A", "Cats")?, &text("OPTION_B", "Dogs")?, &text("INSTANCE", "vote")?);
     let port = settings.port("PORT", PORT_DEFAULT)?;
     let store = settings.store("REDIS_URL", "redis://store:6379")?;
-    Ok(StoreBacked::new(port, store.target, BODY_BYTES_MAX, Booth::new(pages, store.password)))
+    Ok(StoreBacked::new(port, store.peer(), BODY_BYTES_MAX, Booth::new(pages, store.login)))
 }

@@ -63,7 +63,9 @@ impl Rejection {
 impl From<SendError> for Rejection {
     fn from(error: SendError) -> Self {
         match error {
-            SendError::Away | SendError::Refused => Self::StoreAway,
+            SendError::Away | SendError::Unreachable(_) | SendError::Broken(_) | SendError::Refused(_) => {
+                Self::StoreAway
+            }
             SendError::Silent => Self::StoreSilent,
             SendError::Busy => Self::StoreBusy,
         }

@@ -3,9 +3,15 @@
 //! Decides nothing.
 
 use alloc::borrow::Cow;
+use alloc::format;
 use alloc::string::String;
+use core::fmt;
 
 use crate::received::Fault;
+use kernel_app::network::Unreachable;
+
+/// The setting that leads to the store, for operators.
+const SETTING: &str = "REDIS_URL";
 
 /// Whether votes are being counted, and if not, why.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,6 +19,8 @@ pub enum Condition {
     /// There is no connection to the store.
     #[default]
     Away,
+    /// The store could not be reached.
+    Unreachable(Unreachable),
     /// There is a connection, on which nothing was done yet.
     Starting,
     /// Votes are counted as they come.
@@ -30,10 +38,13 @@ impl Condition {
             return;
         }
         match &to {
-            Self::Failing(message) => log::warn!("the store takes no votes, they are kept: {message}"),
-            Self::Broken(fault) => log::warn!("the store takes no votes, they are kept: {fault}"),
+            Self::Failing(message) => {
+                log::warn!("{SETTING}: the store takes no votes, they are kept: {message}")
+            }
+            Self::Broken(fault) => log::warn!("{SETTING}: the store takes no votes, they are kept: {fault}"),
             Self::Well => log::info!("counting votes"),
-            Self::Away | Self::Starting => {}
+            // The runtime tells of these.
+            Self::Away | Self::Unreachable(_) | Self::Starting => {}
         }
         *self = to;
     }
@@ -43,12 +54,14 @@ impl Condition {
     /// # Errors
     /// Why not.
     pub fn readiness(&self) -> Result<(), Cow<'_, str>> {
-        Err(match self {
+        let reason: &dyn fmt::Display = match self {
             Self::Well => return Ok(()),
-            Self::Away => "the store is away: no connection; is it running, and is REDIS_URL right?".into(),
-            Self::Starting => "the store has not answered yet".into(),
-            Self::Failing(message) => message.into(),
-            Self::Broken(fault) => fault.as_str().into(),
-        })
+            Self::Away => &"the store is away: no connection yet",
+            Self::Unreachable(reason) => reason,
+            Self::Starting => &"the store has not answered yet",
+            Self::Failing(message) => message,
+            Self::Broken(fault) => fault,
+        };
+        Err(format!("{SETTING}: {reason}").into())
     }
 }

@@ -26,11 +26,21 @@ impl Jitter {
     pub fn next_pause(&mut self) -> Duration {
         let longest = YIELD_MIN * (1 << self.pauses.min(YIELD_DOUBLINGS_MAX));
         self.pauses += 1;
+        Duration::from_micros(self.next() % (longest.as_micros() as u64))
+    }
+
+    /// Half to all of `longest`.
+    pub fn part_of(&mut self, longest: Duration) -> Duration {
+        let half = longest / 2;
+        half + Duration::from_micros(self.next() % (half.as_micros() as u64 + 1))
+    }
+
+    fn next(&mut self) -> u64 {
         // Xorshift, by G. Marsaglia.
         self.state ^= self.state << 13;
         self.state ^= self.state >> 7;
         self.state ^= self.state << 17;
-        Duration::from_micros((self.state >> 11) % (longest.as_micros() as u64))
+        self.state >> 11
     }
 
     /// It went well: the next pause is a short one.
@@ -56,5 +66,6 @@ mod tests {
         assert!(apart > 50, "{apart}");
         one.reset();
         assert!(one.next_pause() < YIELD_MIN);
+        assert!((0..100).all(|_| (YIELD_MIN / 2..=YIELD_MIN).contains(&one.part_of(YIELD_MIN))));
     }
 }

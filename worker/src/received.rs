@@ -40,8 +40,8 @@ impl Fault {
     /// The same as [`Display`](fmt::Display) says.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::NotResp => "what answers is not RESP: is REDIS_URL the port of a store?",
-            Self::Unexpected => "a reply does not belong to its command: is REDIS_URL a store?",
+            Self::NotResp => "what answers is not RESP: is it the port of a Redis?",
+            Self::Unexpected => "a reply does not belong to its command: is it a Redis?",
             Self::Silent => "the store is silent: connected, but its replies are overdue",
             Self::OutputFull => "the output has no room for one batch",
         }

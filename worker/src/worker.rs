@@ -9,10 +9,10 @@ use crate::limits::INSTANCE_BYTES_MAX;
 use crate::mover::Mover;
 use crate::received::Fault;
 use kernel_app::http::HttpServer;
+use kernel_app::network::Unreachable;
 use kernel_app::settings::{SettingError, without_password};
 use kernel_app::{
-    Buffer, ConnectionId, Context, Endpoints, Instant, Listener, Origin, Peer, Service, Settings, Target,
-    Usage,
+    Buffer, ConnectionId, Context, Endpoints, Instant, Listener, Origin, Peer, Service, Settings, Usage,
 };
 
 /// Where a store listens unless told otherwise.
@@ -26,7 +26,7 @@ const BODY_BYTES_MAX: usize = 0;
 #[derive(Debug)]
 pub struct Worker {
     port: u16,
-    target: Target,
+    peer: Peer,
     http: HttpServer,
     mover: Mover,
     store: Option<ConnectionId>,
@@ -48,9 +48,9 @@ impl Worker {
         let name: String = settings.text("INSTANCE", "worker", INSTANCE_BYTES_MAX)?;
         Ok(Self {
             port,
-            target: store.target,
+            peer: store.peer(),
             http: HttpServer::new(BODY_BYTES_MAX),
-            mover: Mover::new(&name).with_password(store.password),
+            mover: Mover::new(&name).with_login(store.login),
             store: None,
         })
     }
@@ -80,7 +80,7 @@ impl Service for Worker {
     fn endpoints(&self) -> Endpoints {
         Endpoints {
             listeners: vec![Listener { name: "http", port: self.port }],
-            peers: vec![Peer { name: "store", target: self.target.clone() }],
+            peers: vec![self.peer.clone()],
         }
     }
 
@@ -110,6 +110,10 @@ impl Service for Worker {
         } else {
             self.http.closed(id);
         }
+    }
+
+    fn unreachable(&mut self, _: usize, reason: Unreachable) {
+        self.mover.unreachable(reason);
     }
 
     fn turn(&mut self, context: &mut Context<'_>) {

@@ -14,10 +14,10 @@ const RESULTS_SETTING: &str = "RESULTS_URL";
 /// When one does not fit the application.
 pub fn apply(application: &mut Application, choices: &Choices) -> Result<(), PlanError> {
     if let Some(url) = &choices.redis {
-        let url = url_for_guests(url, "redis").ok_or_else(|| PlanError::Url {
+        let url = redis_for_guests(url).ok_or_else(|| PlanError::Url {
             option: "--redis",
-            value: url.clone(),
-            expected: "redis://127.0.0.1:6379",
+            value: without_password(url),
+            expected: "redis://:password@127.0.0.1:6379/0, of which password and database may be left out",
         })?;
         replace_stores(application)?;
         set(application, "--redis", REDIS_SETTING, &url)?;
@@ -109,6 +109,22 @@ fn publish(application: &mut Application, choices: &Choices) -> Result<(), PlanE
     Ok(())
 }
 
+/// A Redis's URL as guests have to write it; its path is the number of a database.
+fn redis_for_guests(url: &str) -> Option<String> {
+    let behind_host = url.rsplit('@').next()?;
+    let path = behind_host.trim_start_matches("redis://").split_once('/').map_or("", |(_, path)| path);
+    let is_database = path.is_empty() || (path.parse::<u32>().is_ok() && !path.starts_with('+'));
+    url_for_guests(url, "redis").filter(|_| is_database)
+}
+
+/// A URL as it may be shown.
+pub(super) fn without_password(url: &str) -> String {
+    match (url.find("://"), url.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme < at => format!("{}://***{}", &url[..scheme], &url[at..]),
+        _ => url.to_owned(),
+    }
+}
+
 /// The URL as guests have to write it: the host's loopback is another address to them. `None` when it is
 /// no URL of this scheme with a host. Braces are refused: they would read as references.
 fn url_for_guests(url: &str, scheme: &str) -> Option<String> {
@@ -134,10 +150,15 @@ mod tests {
 
     #[test]
     fn the_hosts_loopback_is_another_address_to_guests() {
-        let redis = |url| url_for_guests(url, "redis");
+        let redis = redis_for_guests;
         assert_eq!(redis("redis://127.0.0.1:6379").as_deref(), Some("redis://10.0.2.2:6379"));
         assert_eq!(redis("redis://localhost").as_deref(), Some("redis://10.0.2.2"));
         assert_eq!(redis("redis://db.example:1/2").as_deref(), Some("redis://db.example:1/2"));
+        assert_eq!(redis("redis://:a%2fb@localhost:1/2").as_deref(), Some("redis://:a%2fb@10.0.2.2:1/2"));
+        for wrong in ["redis://x/votes", "redis://x/-1", "redis://x/+1", "redis://:p@x/0/1"] {
+            assert_eq!(redis(wrong), None, "{wrong}");
+        }
+        assert_eq!(without_password("redis://:secret@x/votes"), "redis://***@x/votes");
         let results = url_for_guests("postgres://u:p@localhost:5432/votes", "postgres");
         assert_eq!(results.as_deref(), Some("postgres://u:p@10.0.2.2:5432/votes"));
         for wrong in

@@ -19,6 +19,7 @@ use super::disks;
 use super::interrupt::Interrupts;
 use super::machine::Platform;
 use super::options::UpOptions;
+use super::overrides::without_password;
 use super::plan::{Draft, Image, Plan};
 use super::ports::Ports;
 use super::run_dir::RunDir;
@@ -108,6 +109,7 @@ fn check_redis(url: &str) -> Result<()> {
     }
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.parse()?));
     TcpStream::connect_timeout(&address, REDIS_TIMEOUT).map(drop).with_context(|| {
+        let url = without_password(url);
         format!("--redis {url}: nothing listens there: start it, or leave the option out to use the store")
     })
 }

@@ -17,8 +17,9 @@ use super::socket::tune_peer;
 use crate::network::{Event, Unreachable};
 use wire::Instant;
 
-/// How long a dial may take, the name's resolution and all addresses together.
-pub(super) const DIAL_MAX: Duration = Duration::from_secs(5);
+/// How long a dial may take, the name's resolution and all addresses together: operators are to hear of a server
+/// that does not answer within 2 s.
+pub(super) const DIAL_MAX: Duration = Duration::from_millis(1_800);
 /// The first token of dials; a dial's own is this plus its index.
 pub(super) const FIRST_TOKEN: usize = 1 << 16;
 

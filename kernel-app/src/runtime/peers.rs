@@ -9,7 +9,7 @@ use core::time::Duration;
 
 use crate::entropy::Entropy;
 use crate::network::Unreachable;
-use crate::service::Context;
+use crate::service::{Context, Peer};
 use wire::Instant;
 
 /// Longest wait before the first attempt after a failure; half to all of it, by chance.
@@ -57,8 +57,8 @@ pub(super) struct Peers {
 struct PeerState {
     service: usize,
     peer: usize,
-    /// The service's name and what the peer is to it.
-    names: (&'static str, &'static str),
+    /// The service's name, the setting that names the peer, and what the peer is to the service.
+    names: [&'static str; 3],
     goal: Goal,
     stage: Stage,
     /// Failures in a row.
@@ -73,7 +73,8 @@ enum Stage {
     UpSince(Instant),
 }
 
-/// What the log said last, so that it says each change once.
+/// What the log said last, so that it says each change once. A connection that is lost as soon as it is made,
+/// again and again, is lost all the time.
 #[derive(Debug, PartialEq, Eq)]
 enum Logged {
     Nothing,
@@ -83,15 +84,14 @@ enum Logged {
 }
 
 impl Peers {
-    /// Adds a peer that is due at once.
-    pub fn add(&mut self, service: usize, peer: usize, names: (&'static str, &'static str), goal: Goal) {
-        let stage = Stage::DueAt(Instant::ZERO);
+    /// Adds a peer, by the indices of its service and of itself there, that is due at once.
+    pub fn add(&mut self, (service, index): (usize, usize), name: &'static str, peer: &Peer, goal: Goal) {
         self.peers.push(PeerState {
             service,
-            peer,
-            names,
+            peer: index,
+            names: [name, peer.setting, peer.name],
             goal,
-            stage,
+            stage: Stage::DueAt(Instant::ZERO),
             failures: 0,
             logged: Logged::Nothing,
         });
@@ -115,23 +115,27 @@ impl Peers {
     pub fn reached(&mut self, service: usize, peer: usize, now: Instant) {
         let Some(peer) = self.find(service, peer) else { return };
         peer.stage = Stage::UpSince(now);
-        if peer.logged != Logged::Reachable {
+        if matches!(peer.logged, Logged::Nothing | Logged::Unreachable(_)) {
             peer.logged = Logged::Reachable;
-            let (service, name) = peer.names;
-            log::info!("{service}: {name} at {} is reachable", peer.goal);
+            let [service, setting, name] = peer.names;
+            log::info!("{service}: {setting}: {name} at {} is reachable", peer.goal);
         }
     }
 
     /// A connection that was made is gone.
     pub fn lost(&mut self, service: usize, peer: usize, context: &mut Context<'_>) {
         let Some(peer) = self.find(service, peer) else { return };
-        if matches!(peer.stage, Stage::UpSince(since) if context.now - since >= GOOD_AFTER) {
+        let was_good = matches!(peer.stage, Stage::UpSince(since) if context.now - since >= GOOD_AFTER);
+        if was_good {
             peer.failures = 0;
         }
-        if peer.logged != Logged::Lost {
+        if was_good || peer.logged != Logged::Lost {
             peer.logged = Logged::Lost;
-            let (service, name) = peer.names;
-            log::warn!("{service}: the connection to {name} at {} is lost; dialling again", peer.goal);
+            let [service, setting, name] = peer.names;
+            log::warn!(
+                "{service}: {setting}: the connection to {name} at {} is lost; dialling again",
+                peer.goal
+            );
         }
         peer.back_off(context.now, context.entropy);
     }
@@ -164,7 +168,7 @@ impl PeerState {
             return;
         }
         self.logged = Logged::Unreachable(reason);
-        let (service, name) = self.names;
-        log::warn!("{service}: {name} at {} is unreachable: {reason}; trying again", self.goal);
+        let [service, setting, name] = self.names;
+        log::warn!("{service}: {setting}: {name} at {} is unreachable: {reason}; trying again", self.goal);
     }
 }

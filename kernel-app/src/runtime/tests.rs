@@ -152,7 +152,7 @@ fn listening(name: &'static str, port: u16) -> Endpoints {
 }
 
 fn with_peer(target: Target) -> Endpoints {
-    Endpoints { listeners: Vec::new(), peers: vec![Peer { name: "store", target }] }
+    Endpoints { listeners: Vec::new(), peers: vec![Peer { name: "store", setting: "REDIS_URL", target }] }
 }
 
 fn in_memory(listener: &'static str) -> Endpoints {

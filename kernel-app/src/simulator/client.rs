@@ -218,7 +218,7 @@ impl Service for HttpClient {
     }
 
     fn endpoints(&self) -> Endpoints {
-        let server = Peer { name: "server", target: self.server.clone() };
+        let server = Peer { name: "server", setting: "SERVER", target: self.server.clone() };
         Endpoints { listeners: Vec::new(), peers: vec![server] }
     }
 

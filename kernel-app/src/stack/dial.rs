@@ -19,8 +19,9 @@ use crate::network::{Event, Unreachable};
 use crate::service::Origin;
 use wire::Instant;
 
-/// How long resolving and connecting may take together.
-pub const DIAL_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long resolving and connecting may take together: operators are to hear of a server that does not answer
+/// within 2 s. A SYN that is lost is sent again after 1 s.
+pub const DIAL_TIMEOUT: Duration = Duration::from_millis(1_800);
 /// First local port of outgoing connections (RFC 6335 section 6).
 const PORT_FIRST: u16 = 49_152;
 /// How many there are.

@@ -3,6 +3,7 @@
 use super::*;
 use crate::connections::{Connections, Ending};
 use crate::entropy::Entropy;
+use crate::secret::Secret;
 use crate::service::Origin;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -32,7 +33,7 @@ impl Bench {
         let mut connections = Connections::new();
         let id = connections.open(0, Origin::Peer(0)).expect("room");
         let now = Instant::from_millis(1_000);
-        let mut bench = Self { client: StoreClient::new(None), connections, id, now, outcomes: vec![] };
+        let mut bench = Self { client: StoreClient::default(), connections, id, now, outcomes: vec![] };
         bench.with(|client, context, _| client.opened(id, context));
         assert_eq!(bench.client.readiness(), Err(SendError::Away), "no sign of life yet");
         bench.receive("+PONG\r\n");
@@ -139,7 +140,7 @@ fn a_silent_store_is_dialled_anew() {
     bench.turn_after(3_000);
     assert_eq!(bench.outcomes(), "1=overdue", "once, although the connection is lost as well");
     assert_eq!(bench.connections.get(bench.id).expect("open").ending(), Ending::Abort);
-    assert_eq!(bench.send(2), Err(SendError::Away));
+    assert_eq!(bench.send(2), Err(SendError::Broken(Broken::Overdue)));
 }
 
 #[test]
@@ -151,7 +152,7 @@ fn what_waits_at_the_end_of_the_connection_is_lost() {
     let id = bench.id;
     bench.with(|client, context, outcomes| client.closed(id, context, note(outcomes)));
     assert_eq!(bench.outcomes(), "1=10 2=lost");
-    assert_eq!(bench.client.readiness(), Err(SendError::Away));
+    assert_eq!(bench.client.readiness(), Err(SendError::Broken(Broken::Ended)));
     assert_eq!(bench.client.next_deadline(), None);
 }
 
@@ -167,13 +168,30 @@ fn replies_before_the_stores_fin_still_count() {
 
 #[test]
 fn answers_that_are_no_replies_end_the_connection() {
-    for wrong in ["HTTP/1.1 400 Bad Request\r\n", ":1\r\n:2\r\n"] {
+    for (wrong, broken) in
+        [("HTTP/1.1 400 Bad Request\r\n", Broken::NotResp), (":1\r\n:2\r\n", Broken::Unasked)]
+    {
         let mut bench = Bench::new();
         bench.send(1).expect("connected");
         bench.receive(wrong);
         assert_eq!(bench.connections.get(bench.id).expect("open").ending(), Ending::Abort, "{wrong}");
-        assert_eq!(bench.send(2), Err(SendError::Away));
+        assert_eq!(bench.send(2), Err(SendError::Broken(broken)));
     }
+}
+
+#[test]
+fn what_answers_wrongly_is_told_better_than_that_it_is_gone() {
+    let mut bench = Bench::new();
+    for wrong in ["HTTP/1.1 400 Bad Request\r\n", ""] {
+        bench.receive(wrong);
+        let id = bench.id;
+        bench.with(|client, context, outcomes| client.closed(id, context, note(outcomes)));
+        assert_eq!(bench.client.readiness(), Err(SendError::Broken(Broken::NotResp)));
+        bench.connections.get_mut(id).expect("open").input.clear();
+        bench.with(|client, context, _| client.opened(id, context));
+    }
+    bench.receive("+PONG\r\n");
+    assert_eq!(bench.client.readiness(), Ok(()));
 }
 
 #[test]
@@ -188,22 +206,98 @@ fn a_quiet_connection_is_tried_now_and_then() {
     assert_eq!(bench.client.readiness(), Ok(()));
 }
 
-#[test]
-fn the_password_comes_first_and_its_refusal_is_told() {
+/// A client that says this first, on its connection.
+fn logging_in(user: Option<&str>, password: &[u8], database: u32) -> Bench {
     let mut bench = Bench::new();
     let id = bench.id;
-    bench.client = StoreClient::new(Secret::new(b"open"));
-    for refusal in ["-WRONGPASS invalid\r\n-NOAUTH Authentication required.\r\n", "+OK\r\n-NOAUTH x\r\n"] {
-        bench.with(|client, context, _| client.opened(id, context));
-        assert_eq!(bench.sent(), "*2\r\n$4\r\nAUTH\r\n$4\r\nopen\r\n*1\r\n$4\r\nPING\r\n");
-        bench.receive(refusal);
-        assert_eq!(bench.client.readiness(), Err(SendError::Refused));
-        assert_eq!(bench.send(1), Err(SendError::Refused));
-    }
+    let (user, password) = (user.map(str::to_string), Secret::new(password));
+    bench.client = StoreClient::new(StoreLogin { setting: "REDIS_URL", user, password, database });
     bench.with(|client, context, _| client.opened(id, context));
-    bench.receive("+OK\r\n+PONG\r\n");
-    assert_eq!(bench.client.readiness(), Ok(()));
+    bench
+}
+
+const AUTH: &str = "*2\r\n$4\r\nAUTH\r\n$4\r\nopen\r\n";
+const PING: &str = "*1\r\n$4\r\nPING\r\n";
+
+#[test]
+fn nothing_is_sent_before_the_login_has_succeeded() {
+    let mut bench = logging_in(Some("me"), b"open", 3);
+    assert_eq!(
+        bench.sent(),
+        "*3\r\n$4\r\nAUTH\r\n$2\r\nme\r\n$4\r\nopen\r\n*2\r\n$6\r\nSELECT\r\n$1\r\n3\r\n"
+    );
+    assert_eq!(bench.send(1), Err(SendError::Away));
+    bench.receive("+OK\r\n");
+    assert_eq!(bench.send(1), Err(SendError::Away), "it would be done in another database");
+    bench.receive("+OK\r\n");
+    assert_eq!(bench.sent(), PING);
+    assert_eq!(bench.send(1), Ok(()));
+    bench.receive("+PONG\r\n:1\r\n");
+    assert_eq!((bench.client.readiness(), bench.outcomes().as_str()), (Ok(()), "1=1"));
     assert!(!format!("{:?}", bench.client).contains("open"));
+}
+
+#[test]
+fn a_refused_login_is_told_and_tried_again_with_patience() {
+    let mut bench = logging_in(None, b"open", 0);
+    let refused = Err(SendError::Refused(Refusal::Password));
+    let mut wait = RETRY_MIN;
+    for _ in 0..6 {
+        assert_eq!(bench.sent(), AUTH);
+        bench.receive("-WRONGPASS invalid\r\n");
+        assert_eq!((bench.client.readiness(), bench.send(1)), (refused, refused));
+        assert_eq!(bench.client.next_deadline(), Some(bench.now + wait / 2));
+        bench.turn_after(u64::try_from((wait / 2).as_millis()).expect("short"));
+        wait = (wait * 2).min(RETRY_MAX);
+    }
+    bench.receive("+OK\r\n");
+    assert_eq!(bench.sent(), [AUTH, PING].concat());
+    bench.receive("+PONG\r\n");
+    assert_eq!(bench.client.readiness(), Ok(()));
+    let reason = bench.client.explained_readiness();
+    assert_eq!(reason, Ok(()));
+}
+
+#[test]
+fn what_a_store_refuses_for_is_told_with_the_setting_until_it_is_over() {
+    for (error, refusal, words) in [
+        ("NOAUTH Authentication required.", Refusal::PasswordWanted, "wants a password"),
+        ("LOADING Redis is loading", Refusal::Loading, "not ready yet"),
+        ("READONLY You can't write", Refusal::ReadOnly, "read-only"),
+        ("OOM command not allowed", Refusal::OutOfMemory, "memory is full"),
+        ("MISCONF Errors writing", Refusal::Disk, "disk"),
+        ("NOPERM no permissions", Refusal::Permission, "permit"),
+        ("ERR max number of clients reached", Refusal::Clients, "too many clients"),
+        ("ERR nonsense", Refusal::Other, "error"),
+    ] {
+        let mut bench = Bench::new();
+        bench.send(1).expect("connected");
+        bench.receive(&format!("-{error}\r\n"));
+        assert_eq!(bench.client.readiness(), Err(SendError::Refused(refusal)));
+        let reason = bench.client.explained_readiness().expect_err("refused");
+        assert!(reason.starts_with("REDIS_URL: ") && reason.contains(words), "{reason}");
+        bench.sent();
+        bench.turn_after(250);
+        assert_eq!(bench.sent(), PING, "it is tried again");
+        bench.receive("+PONG\r\n");
+        assert_eq!(bench.client.readiness(), Ok(()));
+    }
+}
+
+#[test]
+fn a_database_that_is_not_there_is_told() {
+    let mut bench = logging_in(None, b"", 3);
+    bench.receive("-ERR DB index is out of range\r\n");
+    assert_eq!(bench.client.readiness(), Err(SendError::Refused(Refusal::Database)));
+    assert_eq!(bench.send(1), Err(SendError::Refused(Refusal::Database)));
+}
+
+#[test]
+fn a_store_that_cannot_be_reached_is_told_with_the_reason() {
+    let mut client = StoreClient::<()>::default();
+    client.unreachable(Unreachable::NameNotFound);
+    let reason = client.explained_readiness().expect_err("away");
+    assert_eq!(reason, "REDIS_URL: the name has no address: is it spelt right?");
 }
 
 #[test]

@@ -152,7 +152,7 @@ impl Service for Caller {
 
     fn endpoints(&self) -> Endpoints {
         let target = Target::Host { host: self.host.to_string(), port: self.port };
-        Endpoints { listeners: Vec::new(), peers: vec![Peer { name: "echo", target }] }
+        Endpoints { listeners: Vec::new(), peers: vec![Peer { name: "echo", setting: "ECHO_URL", target }] }
     }
 
     fn opened(&mut self, id: ConnectionId, _: Origin, context: &mut Context<'_>) {

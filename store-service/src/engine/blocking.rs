@@ -30,7 +30,7 @@ impl Engine {
     ) -> Result<(), Failure> {
         let end = if command == Command::BLPop { End::Left } else { End::Right };
         let keys = args.len() - 2;
-        let timeout = timeout::parse(&args[args.len() - 1])?;
+        let timeout = timeout::parse(&args[args.len() - 1], context.unix_time)?;
         for key in args.iter().skip(1).take(keys) {
             if pop_with_key(&mut self.keyspace, key, end, &mut client.replies)? {
                 self.took(key, end);
@@ -59,7 +59,7 @@ impl Engine {
         context: &Context<'_>,
     ) -> Result<(), Failure> {
         let ends = (End::parse(&args[3])?, End::parse(&args[4])?);
-        let timeout = timeout::parse(&args[5])?;
+        let timeout = timeout::parse(&args[5], context.unix_time)?;
         let (source, destination) = (&args[1], &args[2]);
         if self.keyspace.move_one(source, destination, ends, &mut client.replies)? {
             self.moved(source, destination, ends);
@@ -160,8 +160,7 @@ impl Engine {
         while let Some(id) = self.waiters.due(context.now) {
             let Some(mut session) = self.sessions.take(id) else { return };
             self.stop_waiting(&mut session.client);
-            // Always fits: a client with many replies is paused.
-            let _ = write::null_array(&mut session.client.replies);
+            session.client.null_array();
             self.resume(&mut session.client);
             self.sessions.put_back(session);
         }

@@ -7,7 +7,7 @@ use wire::resp::{Args, Digits, parse_integer, write};
 use crate::command::Command;
 use crate::failure::Failure;
 use crate::info::REDIS_VERSION;
-use crate::session::Client;
+use crate::session::{Client, text_of};
 
 /// `PING`.
 pub fn ping(client: &mut Client, args: Args<'_>) -> Result<(), Failure> {
@@ -67,16 +67,16 @@ pub fn time(client: &mut Client, context: &Context<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// `HELLO`: RESP2 is the only protocol.
+/// `HELLO`: what follows is RESP2 or RESP3.
 pub fn hello(client: &mut Client, args: Args<'_>, password: Option<&Secret>) -> Result<(), Failure> {
-    if let Some(version) = args.get(1) {
-        match parse_integer(version) {
-            Some(2) => {}
-            Some(_) => return Err(Failure::NoProtocol),
-            None => return Err(Failure::ProtocolNotANumber),
-        }
-    }
-    let (mut at, mut name) = (2, None);
+    let is_resp3 = match args.get(1).map(parse_integer) {
+        None => client.is_resp3,
+        Some(Some(2)) => false,
+        Some(Some(3)) => true,
+        Some(Some(_)) => return Err(Failure::NoProtocol),
+        Some(None) => return Err(Failure::ProtocolNotANumber),
+    };
+    let mut at = 2;
     while at < args.len() {
         let option = &args[at];
         let left = args.len() - at - 1;
@@ -84,9 +84,13 @@ pub fn hello(client: &mut Client, args: Args<'_>, password: Option<&Secret>) -> 
             log_in(client, &args[at + 1], &args[at + 2], password)?;
             at += 3;
         } else if left >= 1 && option.eq_ignore_ascii_case(b"SETNAME") {
-            name = Some(&args[at + 1]);
+            // At once, also when an option that follows is refused.
+            if !client.rename(&args[at + 1]) {
+                return Err(Failure::ClientName);
+            }
             at += 2;
         } else {
+            let option = text_of(option, option.len());
             client.error(&[b"ERR Syntax error in HELLO option '", option, b"'"]);
             return Ok(());
         }
@@ -94,21 +98,20 @@ pub fn hello(client: &mut Client, args: Args<'_>, password: Option<&Secret>) -> 
     if password.is_some() && !client.logged_in {
         return Err(Failure::HelloWithoutPassword);
     }
-    if name.is_some_and(|name| !client.rename(name)) {
-        return Err(Failure::ClientName);
-    }
+    client.is_resp3 = is_resp3;
     describe_server(client)
 }
 
 fn describe_server(client: &mut Client) -> Result<(), Failure> {
     let number = i64::try_from(client.number).unwrap_or(i64::MAX);
+    let protocol = if client.is_resp3 { 3 } else { 2 };
     let out = &mut client.replies;
     write::array(out, 14)?;
     for (name, value) in [("server", "redis"), ("version", REDIS_VERSION)] {
         write::bulk(out, name.as_bytes())?;
         write::bulk(out, value.as_bytes())?;
     }
-    for (name, value) in [("proto", 2), ("id", number)] {
+    for (name, value) in [("proto", protocol), ("id", number)] {
         write::bulk(out, name.as_bytes())?;
         write::integer(out, value)?;
     }

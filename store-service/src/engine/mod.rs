@@ -27,7 +27,7 @@ use crate::limits::{
     CLIENTS_MAX, QUEUE_BYTES_MAX, REPLIES_BYTES_MAX, REPLY_BYTES_MAX, REPLY_BYTES_SCARCE, WAIT_BYTES_MAX,
     WATCH_BYTES_MAX,
 };
-use crate::session::{Client, arguments_text};
+use crate::session::{Client, arguments_text, text_of};
 use crate::subcommand;
 use crate::waiters::Waiters;
 use crate::watches::Watches;
@@ -323,11 +323,12 @@ impl Engine {
     /// Carries a data command out; what it changes is logged and told to those who watch.
     fn execute(&mut self, client: &mut Client, command: Command, args: Args<'_>) -> Result<(), Failure> {
         let before = self.keyspace.changes();
-        self.watches.touch_doomed(command, args, &self.keyspace);
+        let doomed = self.watches.doomed(command, args, &self.keyspace);
         let result = self.keyspace.execute(command, args, &mut client.replies);
         if self.keyspace.changes() != before {
             self.log_whole(args);
             command.changed_keys(args).for_each(|key| self.watches.touch(key));
+            self.watches.spoil(doomed);
         }
         result
     }
@@ -354,10 +355,4 @@ impl Engine {
     fn reply_bytes_max(&self) -> usize {
         if self.replies_bytes < REPLIES_BYTES_MAX { REPLY_BYTES_MAX } else { REPLY_BYTES_SCARCE }
     }
-}
-
-/// The start of `bytes`, as far as a C string goes that begins there.
-fn text_of(bytes: &[u8], bytes_max: usize) -> &[u8] {
-    let end = bytes.iter().take(bytes_max).position(|byte| *byte == 0);
-    &bytes[..end.unwrap_or(bytes.len().min(bytes_max))]
 }

@@ -60,10 +60,7 @@ impl Engine {
             self.watches.forget(client.id);
         }
         match self.check_transaction(&transaction) {
-            // Always fits: a client with many replies is paused.
-            Ok(()) if stale => {
-                let _ = write::null_array(&mut client.replies);
-            }
+            Ok(()) if stale => client.null_array(),
             Ok(()) => self.exec_queue(client, &transaction, bytes_max, context),
             Err(failure) => {
                 self.refused(failure);
@@ -135,7 +132,7 @@ impl Engine {
     pub(super) fn reset(&mut self, client: &mut Client) -> Result<(), Failure> {
         self.forget_transaction(client);
         client.name.clear();
-        client.logged_in = false;
+        (client.logged_in, client.is_resp3) = (false, false);
         Ok(write::simple(&mut client.replies, b"RESET")?)
     }
 

@@ -71,7 +71,9 @@ impl Journal {
         }
         let sixteenths = match command {
             Command::RPush | Command::LPush | Command::Set => PUSH_SIXTEENTHS,
-            Command::HSet | Command::HIncrBy | Command::Incr => RESULT_SIXTEENTHS,
+            Command::HSet | Command::HMSet | Command::HIncrBy | Command::Incr | Command::IncrBy => {
+                RESULT_SIXTEENTHS
+            }
             Command::LMove | Command::BLMove => MOVE_SIXTEENTHS,
             _ => 16,
         };

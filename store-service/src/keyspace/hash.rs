@@ -13,6 +13,18 @@ const ORDERED_FIELDS_MAX: usize = 128;
 
 impl Keyspace {
     pub(super) fn hset(&mut self, args: Args<'_>, out: &mut Buffer) -> Result<(), Failure> {
+        let added = self.set_fields(args)?;
+        Ok(write::length(out, added)?)
+    }
+
+    /// `HSET` of before Redis 4, which many clients still send.
+    pub(super) fn hmset(&mut self, args: Args<'_>, out: &mut Buffer) -> Result<(), Failure> {
+        self.set_fields(args)?;
+        Ok(write::simple(out, b"OK")?)
+    }
+
+    /// Sets all fields; how many are new.
+    fn set_fields(&mut self, args: Args<'_>) -> Result<usize, Failure> {
         if !args.len().is_multiple_of(2) {
             return Err(Failure::Arguments);
         }
@@ -22,7 +34,7 @@ impl Keyspace {
             added += usize::from(put(hash, bytes, &args[at], &args[at + 1]));
         }
         self.changes += 1;
-        Ok(write::length(out, added)?)
+        Ok(added)
     }
 
     pub(super) fn hget(&self, args: Args<'_>, out: &mut Buffer) -> Result<(), Failure> {

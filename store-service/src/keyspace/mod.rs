@@ -140,6 +140,7 @@ impl Keyspace {
             Command::LRem => self.lrem(args, out),
             Command::LMove => self.lmove(args, out),
             Command::HSet => self.hset(args, out),
+            Command::HMSet => self.hmset(args, out),
             Command::HGet => self.hget(args, out),
             Command::HMGet => self.hmget(args, out),
             Command::HGetAll => self.hgetall(args, out),
@@ -149,6 +150,7 @@ impl Keyspace {
             Command::Set => self.set(args, out),
             Command::Get => self.get(args, out),
             Command::Incr => self.incr(args, out),
+            Command::IncrBy => self.incr_by(args, out),
             Command::Del => self.del(args, out),
             Command::Exists => self.exists(args, out),
             Command::Type => Ok(write::simple(out, self.type_of(&args[1]))?),
@@ -167,7 +169,7 @@ impl Keyspace {
     pub fn admit(&self, command: Command) -> Result<(), Failure> {
         let limit = match command {
             Command::RPush | Command::LPush | Command::Set => self.bytes_max,
-            Command::HSet | Command::HIncrBy | Command::Incr => {
+            Command::HSet | Command::HMSet | Command::HIncrBy | Command::Incr | Command::IncrBy => {
                 self.bytes_max + self.bytes_max / MEMORY_RESERVE_DIVISOR
             }
             _ => return Ok(()),

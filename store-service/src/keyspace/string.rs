@@ -62,13 +62,21 @@ impl Keyspace {
     }
 
     pub(super) fn incr(&mut self, args: Args<'_>, out: &mut Buffer) -> Result<(), Failure> {
-        let key = &args[1];
+        self.add_to(&args[1], 1, out)
+    }
+
+    pub(super) fn incr_by(&mut self, args: Args<'_>, out: &mut Buffer) -> Result<(), Failure> {
+        let increment = parse_integer(&args[2]).ok_or(Failure::NotAnInteger)?;
+        self.add_to(&args[1], increment, out)
+    }
+
+    fn add_to(&mut self, key: &[u8], increment: i64, out: &mut Buffer) -> Result<(), Failure> {
         let value = match self.entries.get(key) {
             None => 0,
             Some(Value::String(value)) => parse_integer(value).ok_or(Failure::NotAnInteger)?,
             Some(_) => return Err(Failure::WrongType),
         };
-        let sum = value.checked_add(1).ok_or(Failure::Overflow)?;
+        let sum = value.checked_add(increment).ok_or(Failure::Overflow)?;
         self.replace_string(key, Digits::new(sum).as_bytes());
         self.changes += 1;
         Ok(write::integer(out, sum)?)

@@ -100,14 +100,13 @@ fn a_pipeline_cut_at_any_byte_is_answered_alike() {
 fn what_redis_cannot_be_asked_for_is_the_stores_own() {
     let mut bench = Bench::new();
     let client = bench.connect();
-    assert_eq!(bench.ask(client, "HELLO 3"), r"-NOPROTO unsupported protocol version\r\n");
+    assert_eq!(bench.ask(client, "HELLO 4"), r"-NOPROTO unsupported protocol version\r\n");
     assert_eq!(bench.ask(client, "CLIENT SETINFO lib-name redis-py"), r"+OK\r\n");
     assert_eq!(bench.ask(client, "CLIENT ID"), r":1\r\n");
     assert_eq!(bench.ask(client, "TIME"), r"*2\r\n$10\r\n1700000000\r\n$2\r\n42\r\n");
     assert_eq!(bench.ask(client, "CONFIG GET maxmemory"), r"*2\r\n$9\r\nmaxmemory\r\n$8\r\n33554432\r\n");
     let reply = bench.ask(client, "SET k v EX 10");
     assert!(reply.starts_with("-ERR this store keeps no expiry times"), "{reply}");
-    assert_eq!(bench.ask(client, "BLPOP k 1e3"), r"-ERR timeout is not a float or out of range\r\n");
     let get =
         r"*10\r\n$3\r\nget\r\n:2\r\n*2\r\n+readonly\r\n+fast\r\n:1\r\n:1\r\n:1\r\n*0\r\n*0\r\n*0\r\n*0\r\n";
     assert_eq!(bench.ask(client, "COMMAND INFO nosuch GET"), format!(r"*2\r\n$-1\r\n{get}"));
@@ -141,4 +140,36 @@ fn info_has_the_sections_that_are_asked_for() {
     let memory = bench.ask(client, "INFO keyspace MEMORY");
     assert!(memory.contains(r"# Memory\r\nused_memory:") && memory.contains(r"\r\n\r\n# Keyspace\r\n"));
     assert!(!memory.contains("# Server"), "{memory}");
+}
+
+#[test]
+fn hello_3_changes_the_kinds_of_replies_until_another_hello_or_reset() {
+    let mut bench = Bench::new();
+    let [client, other] = core::array::from_fn(|_| bench.connect());
+    assert_eq!(bench.ask(client, "HELLO 3 NONSENSE"), "-ERR Syntax error in HELLO option 'NONSENSE'\\r\\n");
+    assert_eq!(bench.ask(client, "GET k"), r"$-1\r\n");
+    assert!(bench.ask(client, "HELLO 3").starts_with(r"%7\r\n$6\r\nserver\r\n"));
+    for (request, reply) in [
+        ("GET k", r"_\r\n"),
+        ("HSET h f 1", r":1\r\n"),
+        ("HGETALL h", r"%1\r\n$1\r\nf\r\n$1\r\n1\r\n"),
+        ("HMGET h none", r"*1\r\n_\r\n"),
+        (
+            "MULTI\r\nHGETALL h\r\nLPOP l\r\nEXEC",
+            r"+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n%1\r\n$1\r\nf\r\n$1\r\n1\r\n_\r\n",
+        ),
+        ("BLPOP l 0.001", ""),
+    ] {
+        assert_eq!(bench.ask(client, request), reply, "{request}");
+    }
+    bench.wait(10);
+    assert_eq!(bench.received(client), r"_\r\n");
+    bench.ask(client, "WATCH h");
+    bench.ask(other, "HSET h f 2");
+    assert!(bench.ask(client, "MULTI\r\nEXEC").ends_with(r"_\r\n"));
+    bench.ask(client, "BLPOP l 0");
+    bench.ask(other, "RPUSH l x");
+    assert_eq!(bench.received(client), r"*2\r\n$1\r\nl\r\n$1\r\nx\r\n");
+    assert_eq!(bench.ask(client, "RESET"), r"+RESET\r\n");
+    assert_eq!(bench.ask(client, "GET k"), r"$-1\r\n");
 }

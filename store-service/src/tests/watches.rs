@@ -28,6 +28,7 @@ fn every_change_by_others_is_a_conflict_and_nothing_else_is() {
         ("SET other 2", DONE),
         ("GET k", DONE),
         ("DEL other", DONE),
+        ("FLUSHALL nonsense", DONE),
         ("MULTI\r\nSET k 1\r\nDISCARD", DONE),
         ("WATCH k", DONE),
     ] {

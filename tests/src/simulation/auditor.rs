@@ -72,7 +72,7 @@ impl Auditor {
         Self {
             store: Target::Host { host: host.to_owned(), port },
             lists,
-            client: StoreClient::new(None),
+            client: StoreClient::default(),
             is_looking: false,
             look_at: Instant::ZERO,
             findings,
@@ -102,7 +102,10 @@ impl Service for Auditor {
     }
 
     fn endpoints(&self) -> Endpoints {
-        Endpoints { listeners: Vec::new(), peers: vec![Peer { name: "store", target: self.store.clone() }] }
+        Endpoints {
+            listeners: Vec::new(),
+            peers: vec![Peer { name: "store", setting: "REDIS_URL", target: self.store.clone() }],
+        }
     }
 
     fn opened(&mut self, id: ConnectionId, _: Origin, context: &mut Context<'_>) {

@@ -28,7 +28,7 @@ impl Neighbour {
     pub fn new(host: &str, port: u16) -> Self {
         let store = Target::Host { host: host.to_owned(), port };
         let value = vec![b'x'; VALUE_BYTES];
-        Self { store, value, client: StoreClient::new(None), write_at: Instant::ZERO }
+        Self { store, value, client: StoreClient::default(), write_at: Instant::ZERO }
     }
 }
 
@@ -38,7 +38,10 @@ impl Service for Neighbour {
     }
 
     fn endpoints(&self) -> Endpoints {
-        Endpoints { listeners: Vec::new(), peers: vec![Peer { name: "store", target: self.store.clone() }] }
+        Endpoints {
+            listeners: Vec::new(),
+            peers: vec![Peer { name: "store", setting: "REDIS_URL", target: self.store.clone() }],
+        }
     }
 
     fn opened(&mut self, id: ConnectionId, _: Origin, context: &mut Context<'_>) {

@@ -19,13 +19,16 @@ pub(super) const VOTE_COMMANDS: usize = 1;
 pub(super) const REJECT_COMMANDS: usize = 2;
 
 impl Mover {
-    /// Tells the store the password, if there is one.
+    /// Tells the store who asks, and for which database.
     pub(super) fn log_in(&mut self, output: &mut Buffer) -> Result<(), Fault> {
-        if let Some(password) = &self.password {
-            command(output, &[b"AUTH", password.as_bytes()])?;
+        let login = core::mem::take(&mut self.login);
+        let sent = login.commands(|args| {
+            command(output, args)?;
             self.awaits(Awaited::Acknowledged, 1);
-        }
-        Ok(())
+            Ok(())
+        });
+        self.login = login;
+        sent
     }
 
     /// Forgets what an earlier cycle watched.

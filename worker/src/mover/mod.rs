@@ -44,7 +44,8 @@ use crate::payload::Choice;
 use crate::received::{Fault, Receiver};
 use crate::stats::Stats;
 use kernel_app::Usage;
-use kernel_app::secret::Secret;
+use kernel_app::network::Unreachable;
+use kernel_app::store_login::StoreLogin;
 use wire::{Buffer, Instant};
 
 /// The list that votes arrive on.
@@ -63,7 +64,7 @@ enum Awaited {
     Replayed,
     /// `LMOVE` or `BLMOVE` to the processing list.
     Fetched,
-    /// `AUTH`, `WATCH`, `UNWATCH`, `MULTI`, or a command that the transaction takes up.
+    /// `AUTH`, `SELECT`, `WATCH`, `UNWATCH`, `MULTI`, or a command that the transaction takes up.
     Acknowledged,
     /// `HMGET` of one option's results.
     Held(Choice),
@@ -101,6 +102,8 @@ enum Phase {
     Away,
     /// The store answered with an error; nothing is sent until this time.
     Paused(Instant),
+    /// Being let in: nothing is to be done in another database than the one that is meant.
+    LoggingIn,
     /// Moving the processing list back to the queue.
     Replaying,
     /// Counting votes.
@@ -113,7 +116,7 @@ enum Phase {
 #[derive(Debug)]
 pub struct Mover {
     name: String,
-    password: Option<Secret>,
+    login: StoreLogin,
     /// Key of the processing list.
     processing: Vec<u8>,
     phase: Phase,
@@ -163,7 +166,7 @@ impl Mover {
     pub fn new(name: &str) -> Self {
         Self {
             name: name.into(),
-            password: None,
+            login: StoreLogin::default(),
             processing: [PROCESSING_PREFIX, name.as_bytes()].concat(),
             phase: Phase::Away,
             condition: Condition::Away,
@@ -182,10 +185,10 @@ impl Mover {
         }
     }
 
-    /// The same, with a store that has this password.
+    /// The same, with a store that is to be told this first.
     #[must_use]
-    pub fn with_password(self, password: Option<Secret>) -> Self {
-        Self { password, ..self }
+    pub fn with_login(self, login: StoreLogin) -> Self {
+        Self { login, ..self }
     }
 
     /// What was done so far.
@@ -217,6 +220,11 @@ impl Mover {
         self.condition.readiness()
     }
 
+    /// There is no connection, for this reason.
+    pub fn unreachable(&mut self, reason: Unreachable) {
+        self.condition.change(Condition::Unreachable(reason));
+    }
+
     /// A connection is there: replays what an earlier one left, then works.
     ///
     /// # Errors
@@ -224,17 +232,18 @@ impl Mover {
     pub fn connected(&mut self, output: &mut Buffer, now: Instant) -> Result<(), Fault> {
         self.receiver = Receiver::default();
         self.colleagues.clear();
-        if self.condition == Condition::Away {
+        if matches!(self.condition, Condition::Away | Condition::Unreachable(_)) {
             self.condition.change(Condition::Starting);
         }
-        self.start_replay(output, now)
+        self.start(output, now)
     }
 
     /// The connection is gone. What was not counted is on the processing list.
     pub fn lost(&mut self) {
         self.forget();
         self.phase = Phase::Away;
-        if !matches!(self.condition, Condition::Broken(_)) {
+        // Why it was of no use is worth more than that it is gone.
+        if matches!(self.condition, Condition::Well | Condition::Starting) {
             self.condition.change(Condition::Away);
         }
     }
@@ -270,7 +279,7 @@ impl Mover {
             return Ok(());
         }
         match self.phase {
-            Phase::Paused(_) => self.start_replay(output, now),
+            Phase::Paused(_) => self.start(output, now),
             Phase::Yielding(_) => {
                 self.heard_at = now;
                 self.phase = Phase::Working;
@@ -285,15 +294,22 @@ impl Mover {
         match self.phase {
             Phase::Away => None,
             Phase::Paused(until) | Phase::Yielding(until) => Some(until),
-            Phase::Replaying | Phase::Working => Some(self.heard_at + REPLY_TIMEOUT),
+            Phase::LoggingIn | Phase::Replaying | Phase::Working => Some(self.heard_at + REPLY_TIMEOUT),
         }
     }
 
-    fn start_replay(&mut self, output: &mut Buffer, now: Instant) -> Result<(), Fault> {
+    /// Begins the conversation, or begins it anew.
+    fn start(&mut self, output: &mut Buffer, now: Instant) -> Result<(), Fault> {
         self.forget();
         self.heard_at = now;
-        self.phase = Phase::Replaying;
+        self.phase = Phase::LoggingIn;
         self.log_in(output)?;
+        if self.awaited.is_empty() { self.start_replay(output) } else { Ok(()) }
+    }
+
+    fn start_replay(&mut self, output: &mut Buffer) -> Result<(), Fault> {
+        self.forget();
+        self.phase = Phase::Replaying;
         self.unwatch(output)?;
         self.replay(output)
     }
@@ -309,6 +325,7 @@ impl Mover {
         }
         match self.phase {
             Phase::Away | Phase::Paused(_) | Phase::Yielding(_) => Ok(()),
+            Phase::LoggingIn => self.start_replay(output),
             Phase::Replaying if !self.found.drained => self.replay(output),
             Phase::Replaying => {
                 self.phase = Phase::Working;
@@ -319,7 +336,7 @@ impl Mover {
             }
             Phase::Working if self.found.disturbed => {
                 log::warn!("the processing list was not as left: replaying it (is INSTANCE unique?)");
-                self.start_replay(output, now)
+                self.start_replay(output)
             }
             Phase::Working if core::mem::take(&mut self.found.conflict) => {
                 self.phase = Phase::Yielding(now + self.jitter.next_pause());
@@ -355,7 +372,7 @@ impl Mover {
 
     fn pause(&mut self, message: String, now: Instant) {
         self.forget();
-        self.phase = Phase::Paused(now + self.backoff);
+        self.phase = Phase::Paused(now + self.jitter.part_of(self.backoff));
         self.backoff = (self.backoff * 2).min(BACKOFF_MAX);
         self.stats.store_errors.increment();
         self.condition.change(Condition::Failing(message));

@@ -401,9 +401,11 @@ fn the_pauses_after_errors_grow_and_the_reason_is_told() {
         bench.now = until;
         bench.mover.tick(&mut bench.to_store, bench.now).expect("no fault");
     }
-    assert_eq!(paused, [100, 200, 400, 800, 1600, 3200, 5000, 5000, 5000]);
+    for (pause, longest) in paused.into_iter().zip([100, 200, 400, 800, 1600, 3200, 5000, 5000, 5000]) {
+        assert!((longest / 2..=longest).contains(&pause), "{pause} of {longest} ms");
+    }
     let reason = bench.mover.readiness().expect_err("failing").into_owned();
-    assert!(reason.starts_with("OOM command not allowed"), "{reason}");
+    assert!(reason.starts_with("REDIS_URL: OOM command not allowed"), "{reason}");
     bench.store.refuses = 0..0;
     bench.settle();
     assert_eq!(bench.mover.readiness(), Ok(()));
@@ -425,7 +427,7 @@ fn a_wrong_type_within_a_transaction_loses_no_vote() {
                 bench.mover.tick(&mut bench.to_store, bench.now).expect("no fault");
             }
         }
-        assert!(bench.mover.readiness().expect_err("failing").starts_with("WRONGTYPE"));
+        assert!(bench.mover.readiness().expect_err("failing").contains("WRONGTYPE"));
         bench.store.wrong_type = None;
         bench.settle();
         assert_eq!(bench.mover.readiness(), Ok(()), "while the next BLMOVE is held");

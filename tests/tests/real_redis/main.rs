@@ -1,0 +1,8 @@
+//! The application on a real redis-server instead of its own store: Linux processes, and guests once.
+//!
+//! What the servers answer command by command is compared in `differential.rs`.
+
+mod faults;
+mod servers;
+mod trio;
+mod voting;
