@@ -18,10 +18,11 @@
 //! ```
 
 pub mod client;
+pub mod capture;
 mod clock;
 pub mod device;
 pub mod disk;
-mod ether;
+pub mod ether;
 pub mod node;
 pub mod random;
 pub mod station;
@@ -49,7 +50,7 @@ use wire::Instant;
 pub use clock::DRIFT_PPM_MAX;
 pub use ether::{Conditions, FrameCounts};
 pub use node::NodeError;
-pub use trace::RECORDING_BYTES_MAX;
+pub use capture::CAPTURE_BYTES_MAX;
 
 /// Wall clock at the start of every simulation: 2026-01-01T00:00:00Z.
 pub const UNIX_TIME_START: Duration = Duration::from_secs(1_767_225_600);
@@ -184,7 +185,7 @@ impl Simulation {
         self.ether.trace.frames()
     }
 
-    /// Keeps frames from now on, up to [`RECORDING_BYTES_MAX`].
+    /// Keeps frames from now on, up to [`CAPTURE_BYTES_MAX`].
     pub fn record(&mut self) {
         self.ether.trace.record();
     }
