@@ -60,7 +60,9 @@ pub struct FrameCounts {
 pub struct Arrival {
     at: Instant,
     number: u64,
-    /// Position of the node.
+    /// Position of the sender.
+    pub from: usize,
+    /// Position of the receiver.
     pub to: usize,
     /// The whole frame, without its check sequence.
     pub frame: Vec<u8>,
@@ -120,6 +122,11 @@ impl Ether {
         };
     }
 
+    /// What is left to chance begins anew.
+    pub fn reseed(&mut self, random: Random) {
+        self.random = random;
+    }
+
     /// A frame leaves one of these positions for another, or for all others.
     pub fn send(&mut self, from: usize, frame: &[u8], positions: impl Iterator<Item = usize>, now: Instant) {
         self.trace.sent(now, from, frame);
@@ -136,15 +143,15 @@ impl Ether {
         } else if self.random.happens(conditions.lost_per_million) {
             self.counts.lost += 1;
         } else {
-            self.carry(to, frame, &conditions, now);
+            self.carry((from, to), frame, &conditions, now);
             if self.random.happens(conditions.duplicated_per_million) {
                 self.counts.duplicated += 1;
-                self.carry(to, frame, &conditions, now);
+                self.carry((from, to), frame, &conditions, now);
             }
         }
     }
 
-    fn carry(&mut self, to: usize, frame: &[u8], conditions: &Conditions, now: Instant) {
+    fn carry(&mut self, (from, to): (usize, usize), frame: &[u8], conditions: &Conditions, now: Instant) {
         if self.under_way_bytes + frame.len() > UNDER_WAY_BYTES_MAX {
             self.counts.overflowed += 1;
             return;
@@ -153,7 +160,7 @@ impl Ether {
         self.under_way_bytes += frame.len();
         self.counts.overtaken += u64::from(at < self.latest);
         self.latest = self.latest.max(at);
-        self.under_way.push(Reverse(Arrival { at, number: self.number, to, frame: frame.to_vec() }));
+        self.under_way.push(Reverse(Arrival { at, number: self.number, from, to, frame: frame.to_vec() }));
         self.number += 1;
     }
 

@@ -17,8 +17,8 @@
 //! simulation.run_until(|_| client.response(answer).is_some(), Duration::from_secs(5))?;
 //! ```
 
-pub mod client;
 pub mod capture;
+pub mod client;
 mod clock;
 pub mod device;
 pub mod disk;
@@ -47,10 +47,10 @@ use random::Random;
 use station::Stations;
 use wire::Instant;
 
+pub use capture::CAPTURE_BYTES_MAX;
 pub use clock::DRIFT_PPM_MAX;
 pub use ether::{Conditions, FrameCounts};
 pub use node::NodeError;
-pub use capture::CAPTURE_BYTES_MAX;
 
 /// Wall clock at the start of every simulation: 2026-01-01T00:00:00Z.
 pub const UNIX_TIME_START: Duration = Duration::from_secs(1_767_225_600);
