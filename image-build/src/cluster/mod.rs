@@ -8,6 +8,7 @@
 //! Architecture invariant: no machine outlives its supervisor, and no supervisor its starter, unless the
 //! starter has said so after everything was healthy.
 
+mod access;
 pub mod application;
 mod disks;
 mod down;
@@ -18,6 +19,7 @@ mod log_file;
 mod log_view;
 mod logs;
 pub mod machine;
+pub mod network;
 pub mod options;
 mod overrides;
 pub mod plan;
@@ -42,6 +44,7 @@ use anyhow::{Result, ensure};
 use crate::workspace::Workspace;
 use run_dir::RunDir;
 
+pub use access::Access;
 pub use supervise::supervise;
 
 /// `cargo up`.

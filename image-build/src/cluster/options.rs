@@ -4,21 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use clap::{Args, ValueEnum};
+use clap::Args;
 
+use super::network::{Net, NetworkPlan};
 use super::plan::Choices;
 use crate::accelerator::Choice;
 use crate::qemu::Machine;
-
-/// How machines are connected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, ValueEnum)]
-pub enum Net {
-    /// QEMU's own network for each machine, joined through the host's loopback; needs no rights
-    #[default]
-    User,
-    /// A bridge of the host; not available yet
-    Tap,
-}
 
 /// `up`: boots the whole application.
 #[derive(Args, Clone, Debug, Default)]
@@ -50,6 +41,9 @@ pub struct UpOptions {
     /// Keep the store's data in this folder [default: in its memory, with which they go]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
+    /// Capture everything on the application's own network in this file, for Wireshark; with --net switch
+    #[arg(long, value_name = "FILE")]
+    pub pcap: Option<PathBuf>,
     /// The description of the application [default: voting-app.toml of this workspace]
     #[arg(long, value_name = "TOML")]
     pub file: Option<PathBuf>,
@@ -93,6 +87,7 @@ impl UpOptions {
         if self.net == Net::Tap {
             bail!("--net tap is not available yet: leave it out, and the user network is used");
         }
+        self.network()?;
         if let Some(url) = &self.results {
             bail!("--results {url} is not available yet, results are kept in the store: leave it out");
         }
@@ -103,6 +98,23 @@ impl UpOptions {
             results: self.results.clone(),
             data: self.data.as_deref().map(absolute).transpose()?,
         })
+    }
+}
+
+impl UpOptions {
+    /// The network.
+    ///
+    /// # Errors
+    /// When it has no frames that could be captured.
+    pub fn network(&self) -> Result<NetworkPlan> {
+        if let Some(path) = self.pcap.as_ref().filter(|_| self.net != Net::Switch) {
+            bail!(
+                "--pcap {} captures the application's own network: add --net switch (each machine of the user network has one of its own)",
+                path.display()
+            );
+        }
+        let capture = self.pcap.as_deref().map(std::path::absolute).transpose();
+        Ok(NetworkPlan { net: self.net, capture: capture.context("--pcap: name a file")? })
     }
 }
 
@@ -131,6 +143,8 @@ mod tests {
         assert!(refusal(UpOptions { net: Net::Tap, ..UpOptions::default() }).contains("leave it out"));
         let data = Some(PathBuf::new());
         assert!(refusal(UpOptions { data, ..UpOptions::default() }).contains("name a folder"));
+        let pcap = Some(PathBuf::from("x"));
+        assert!(refusal(UpOptions { pcap, ..UpOptions::default() }).contains("add --net switch"));
         let results = Some("postgres://h/d".to_owned());
         assert!(refusal(UpOptions { results, ..UpOptions::default() }).contains("not available yet"));
         let twice = vec![("vote".to_owned(), 2), ("vote".to_owned(), 3)];
