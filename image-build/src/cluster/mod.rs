@@ -13,6 +13,7 @@ pub mod application;
 mod disks;
 mod down;
 pub mod event;
+mod faults;
 pub mod identity;
 mod interrupt;
 mod log_file;
@@ -77,6 +78,14 @@ pub fn ps(workspace: &Workspace, options: options::PsOptions) -> Result<()> {
 /// When there are no logs of what was asked for.
 pub fn logs(workspace: &Workspace, options: &options::LogsOptions) -> Result<()> {
     logs::logs(&run_dir(workspace)?, options)
+}
+
+/// `cargo fault`.
+///
+/// # Errors
+/// When no application runs on a network of its own, or the order is wrong.
+pub fn fault(workspace: &Workspace, options: &options::FaultOptions) -> Result<()> {
+    faults::fault(&run_dir(workspace)?, options)
 }
 
 /// The variable that tells applications of one clone apart, as compose's project name does.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -57,6 +58,41 @@ pub struct PsOptions {
     pub json: bool,
 }
 
+/// `fault`: what goes wrong on the network.
+#[derive(Args, Clone, Debug, Default)]
+pub struct FaultOptions {
+    /// Where: two services, instances, or `host`
+    #[arg(long, value_name = "ONE,OTHER", value_parser = pair, required_unless_present_any = ["list", "clear"])]
+    pub between: Option<(String, String)>,
+    /// Lose this share of the frames
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    pub drop: Option<f64>,
+    /// Make every frame this late
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub delay: Option<Duration>,
+    /// Make frames later by chance, at most by this; so some overtake others
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub jitter: Option<Duration>,
+    /// Let nothing pass
+    #[arg(long)]
+    pub partition: bool,
+    /// Only on the way from ONE to OTHER
+    #[arg(long)]
+    pub one_way: bool,
+    /// End it after this time [default: it goes on until --clear]
+    #[arg(long = "for", value_name = "TIME", value_parser = time)]
+    pub time: Option<Duration>,
+    /// Decides which frames are concerned, as far as they are the same [default: chance]
+    #[arg(long, value_name = "NUMBER")]
+    pub seed: Option<u64>,
+    /// Say which faults there are
+    #[arg(long, conflicts_with_all = ["clear", "between"])]
+    pub list: bool,
+    /// End all faults
+    #[arg(long, conflicts_with = "between")]
+    pub clear: bool,
+}
+
 /// `logs`: what the services say.
 #[derive(Args, Clone, Debug, Default)]
 pub struct LogsOptions {
@@ -68,6 +104,26 @@ pub struct LogsOptions {
     /// Begin with this many of each instance's last lines [default: all]
     #[arg(short = 'n', long, value_name = "LINES")]
     pub tail: Option<usize>,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split(',').collect::<Vec<_>>()[..] {
+        [one, other] if !one.is_empty() && !other.is_empty() => Ok((one.to_owned(), other.to_owned())),
+        _ => Err("give two names with a comma between, such as worker,store".to_owned()),
+    }
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('%').unwrap_or(text).parse();
+    number.map_err(|_| "give a number from 0 to 100, such as 5".to_owned())
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    let units = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
+    let ms =
+        units.iter().find_map(|(unit, ms)| text.strip_suffix(unit)?.parse::<u64>().ok()?.checked_mul(*ms));
+    ms.map(Duration::from_millis)
+        .ok_or_else(|| "give a time with its unit, such as 50ms, 10s or 2m".to_owned())
 }
 
 fn service_and_number(text: &str) -> Result<(String, u16), String> {

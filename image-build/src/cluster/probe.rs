@@ -31,7 +31,9 @@ pub fn ask(health: &HealthAddress, timeout: Duration) -> Answer {
             Answer::None("no answer yet".to_owned())
         }
         // On a segment the host's end sends those away whose machine is not there yet.
-        Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset) => {
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset) =>
+        {
             Answer::None("nobody listens yet".to_owned())
         }
         Err(error) => Answer::None(error.to_string()),

@@ -277,7 +277,7 @@ pub(crate) mod tests {
             endpoint: String::new(),
             published: true,
             health: HealthAddress {
-                address: std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, port),
+                address: Access::Tcp(std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, port)),
                 path: "/readyz".to_owned(),
             },
             started_ms: 0,

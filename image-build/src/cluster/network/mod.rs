@@ -98,10 +98,8 @@ pub fn check_size(net: Net, instances: usize) -> Result<()> {
 /// path is short there. `None` when the instance is not of the plan.
 pub fn card(plan: &Plan, instance: &Instance, private: &Path) -> Option<(qemu::Network, PathBuf)> {
     let station = plan.instances.iter().position(|other| other.name == instance.name)?;
-    let network = qemu::Network::Link {
-        socket: link_name(&instance.name).into(),
-        mac: hardware_address(station),
-    };
+    let network =
+        qemu::Network::Link { socket: link_name(&instance.name).into(), mac: hardware_address(station) };
     Some((network, private.to_owned()))
 }
 
@@ -130,7 +128,12 @@ fn layout(instances: &[Instance], outgoing: &Outgoing) -> Layout {
         name: instance.name.clone(),
         service: instance.service.clone(),
         networks: instance.networks.clone(),
-        exposes: instance.ports.iter().filter(|port| port.host == HostPort::Any).map(|port| port.guest).collect(),
+        exposes: instance
+            .ports
+            .iter()
+            .filter(|port| port.host == HostPort::Any)
+            .map(|port| port.guest)
+            .collect(),
         told_of: told_of(instance),
         outgoing: outgoing.ports_of(instance),
     };
@@ -161,8 +164,8 @@ fn doors(instances: &[Instance], ports: &mut Ports) -> Vec<Door> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::plan::tests::voting;
     use crate::cluster::plan::Choices;
+    use crate::cluster::plan::tests::voting;
 
     fn plan(choices: &Choices) -> Plan {
         let platform = crate::cluster::machine::tests::platform();
@@ -187,7 +190,8 @@ mod tests {
         let plan = plan(&Choices::default());
         let vote = plan.instances.iter().find(|instance| instance.service == "vote").expect("vote");
         let settings = environment(&plan, vote).expect("settings");
-        let value = |name: &str| settings.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+        let value =
+            |name: &str| settings.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
         assert_eq!(value("REDIS_URL"), Some("redis://store:6379"));
         assert_eq!((value("IP"), value("GATEWAY"), value("INSTANCE")), (None, None, Some("vote-1")));
     }

@@ -85,7 +85,8 @@ impl Outgoing {
         let resolve = |server: &Server| {
             let Server { own_port, host, port, setting } = server;
             let found = (host.as_str(), *port).to_socket_addrs().ok().and_then(|mut found| found.next());
-            let found = found.with_context(|| format!("{setting}: {host} has no address: is the name right?"))?;
+            let found =
+                found.with_context(|| format!("{setting}: {host} has no address: is the name right?"))?;
             Ok((*own_port, found))
         };
         self.servers.iter().map(resolve).collect()
@@ -97,7 +98,8 @@ impl Outgoing {
 
     /// The server's own number where it can be had.
     fn free_port(&self, port: u16) -> u16 {
-        let is_free = |port: &u16| !is_relay_port(*port) && self.servers.iter().all(|it| it.own_port != *port);
+        let is_free =
+            |port: &u16| !is_relay_port(*port) && self.servers.iter().all(|it| it.own_port != *port);
         // There are more numbers than servers.
         std::iter::once(port).chain(PORT_FIRST..).find(is_free).unwrap_or(PORT_FIRST)
     }
@@ -134,7 +136,8 @@ mod tests {
 
     fn rewritten(values: &[&str]) -> Vec<Option<String>> {
         let mut instance = one_service(1, 1).instances.remove(0);
-        instance.environment = (0..).zip(values).map(|(n, value)| (format!("S{n}"), (*value).to_owned())).collect();
+        instance.environment =
+            (0..).zip(values).map(|(n, value)| (format!("S{n}"), (*value).to_owned())).collect();
         let outgoing = Outgoing::of(&[instance]).expect("few");
         values.iter().map(|value| outgoing.rewrite(value)).collect()
     }
