@@ -6,7 +6,7 @@
 //! doing at that moment it does not give.
 
 mod machines;
-mod voters;
+pub mod voters;
 
 use std::fmt;
 use std::fs;
