@@ -64,7 +64,7 @@ impl<S: Stream> Hub<S> {
                 self.relay(Segment { from, station_port, own_port, opens, frame }, connect);
             }
             Way::Answer(question) => {
-                if let Some(answer) = respond::answer(&self.layout, from, question) {
+                for answer in respond::answer(&self.layout, from, question) {
                     self.fabric.note_sent(&answer);
                     self.fabric.deliver(from, &answer);
                 }

@@ -22,10 +22,25 @@ const HOP_LIMIT: u8 = 64;
 /// Largest payload of UDP in one frame.
 const PAYLOAD_BYTES_MAX: usize = FRAME_BYTES_MAX - ETHERNET_BYTES - IPV4_BYTES - UDP_BYTES;
 
-/// The frame that answers a station's question; none where it is better not to answer.
-pub fn answer(layout: &Layout, from: usize, question: Question<'_>) -> Option<Vec<u8>> {
+/// The frames that answer a station's question; none where it is better not to answer.
+///
+/// Who asks for one hardware address is told of all neighbours. smoltcp asks for one in a second at most, so
+/// a machine that needs the name server's and then another's would be late by that.
+pub fn answer(layout: &Layout, from: usize, question: Question<'_>) -> Vec<Vec<u8>> {
     match question {
-        Question::Arp(target) => Some(arp(layout, from, target)),
+        Question::Arp(target) => {
+            let others =
+                (0..layout.stations().len()).filter(|to| layout.share_network(from, *to)).map(address);
+            let others = std::iter::once(GATEWAY).chain(others).filter(|other| *other != target);
+            std::iter::once(target).chain(others).map(|address| arp(layout, from, address)).collect()
+        }
+        other => reply(layout, from, other).into_iter().collect(),
+    }
+}
+
+fn reply(layout: &Layout, from: usize, question: Question<'_>) -> Option<Vec<u8>> {
+    match question {
+        Question::Arp(_) => None,
         Question::Dhcp(message) => {
             let reply = dhcp::answer(message, hardware_address(from), address(from))?;
             udp(from, (67, 68), reply.to, &reply.message)
