@@ -28,3 +28,4 @@ pub mod queue;
 pub mod respond;
 pub mod sample;
 pub mod switch;
+pub mod tap;

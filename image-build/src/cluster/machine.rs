@@ -51,9 +51,9 @@ pub fn command(plan: &Plan, instance: &Instance, ports: &Ports) -> Result<Comman
     let mut launch = Launch::new(&instance.name, image.path.clone(), machine, accelerator);
     launch.memory_mib = instance.memory_mib;
     launch.sandbox = sandbox;
-    let card = ports.private().and_then(|private| network::card(plan, instance, private));
+    let card = ports.private().zip(network::card(plan, instance));
     let (environment, folder) = match card {
-        Some((card, folder)) => {
+        Some((folder, card)) => {
             launch.network = card;
             (network::environment(plan, instance)?, Some(folder))
         }
@@ -66,11 +66,11 @@ pub fn command(plan: &Plan, instance: &Instance, ports: &Ports) -> Result<Comman
     if let Data::OnDisk(image) = &instance.data {
         launch.disks = vec![image.path.clone()];
     }
-    let mut command = launch.command()?;
-    if let Some(folder) = folder {
-        command.current_dir(folder);
-    }
-    Ok(command)
+    let command = launch.command()?;
+    Ok(match folder {
+        Some(folder) => network::plugged_in(command, plan.network.net, folder),
+        None => command,
+    })
 }
 
 fn user_network(instance: &Instance, ports: &Ports) -> Network {

@@ -140,9 +140,6 @@ impl UpOptions {
     /// # Errors
     /// When one is not possible yet, or two contradict each other.
     pub fn choices(&self) -> Result<Choices> {
-        if self.net == Net::Tap {
-            bail!("--net tap is not available yet: leave it out, and the user network is used");
-        }
         self.network()?;
         if let Some(url) = &self.results {
             bail!("--results {url} is not available yet, results are kept in the store: leave it out");
@@ -196,7 +193,6 @@ mod tests {
     #[test]
     fn what_is_not_possible_yet_is_refused_with_the_way_out() {
         let refusal = |options: UpOptions| options.choices().expect_err("refused").to_string();
-        assert!(refusal(UpOptions { net: Net::Tap, ..UpOptions::default() }).contains("leave it out"));
         let data = Some(PathBuf::new());
         assert!(refusal(UpOptions { data, ..UpOptions::default() }).contains("name a folder"));
         let pcap = Some(PathBuf::from("x"));

@@ -67,7 +67,7 @@ struct Supervisor<'a> {
     state: State,
     ports: Ports,
     /// The application's own network, if it has one; it ends after the machines.
-    network: Option<segment::host::Running>,
+    network: Option<network::OwnNetwork>,
     running: Vec<Option<Running>>,
     connections: Connections<'a>,
     begun: Instant,

@@ -41,7 +41,7 @@ const REDIS_TIMEOUT: Duration = Duration::from_secs(2);
 pub fn up(workspace: &Workspace, run_dir: &RunDir, options: &UpOptions) -> Result<ExitCode> {
     let interrupts = Interrupts::catch()?;
     let draft = Draft::new(read_application(workspace, options)?, &options.choices()?)?;
-    network::check_size(options.net, draft.instances.len())?;
+    network::check(options.net, draft.instances.len())?;
     // A port or a disk that is taken is found before minutes go into a build. Ours may be taken by what
     // is up.
     if run_dir.try_lock()?.is_some() {

@@ -24,7 +24,7 @@ use crate::capture::Capture;
 use crate::hub::Hub;
 use crate::layout::Layout;
 pub use control::{Answer, Request, Status, ask};
-pub use door::Door;
+pub use door::{BACKLOG, Door};
 use event_loop::EventLoop;
 
 /// The folder of a segment's sockets, inside that of its application. Only its owner may look into it.
@@ -132,12 +132,13 @@ pub fn connect(path: &Path) -> std::io::Result<std::os::unix::net::UnixStream> {
 
 /// A listener as it is to be: with a deep backlog, never blocking.
 fn ready(listener: TcpListener) -> std::io::Result<mio::net::TcpListener> {
-    rustix::net::listen(&listener, door::BACKLOG)?;
+    rustix::net::listen(&listener, BACKLOG)?;
     listener.set_nonblocking(true)?;
     Ok(mio::net::TcpListener::from_std(listener))
 }
 
-fn make_folder(path: &Path) -> Result<()> {
+/// Makes the folder of a network's sockets anew.
+pub(crate) fn make_folder(path: &Path) -> Result<()> {
     // What an earlier run left behind: sockets that nobody listens at.
     let _ = std::fs::remove_dir_all(path);
     std::fs::DirBuilder::new()

@@ -1,5 +1,5 @@
 //! How an application's machines are connected: each by QEMU's user network, or all of them by a segment of
-//! their own (`switch`), which this module starts from a plan.
+//! their own (`switch`) or the kernel's bridge (`tap`), which this module starts from a plan.
 //!
 //! The segment itself is the package `segment`'s; QEMU's arguments are `machine`'s.
 
@@ -7,10 +7,11 @@ mod outgoing;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
-use segment::host::{Door, Running, Setup, link_name};
+use segment::host::{Door, Setup, link_name};
 use segment::layout::{Layout, STATIONS_MAX, Station, hardware_address};
 use serde::{Deserialize, Serialize};
 
@@ -18,8 +19,11 @@ use super::plan::{HostPort, Instance, Plan};
 use super::ports::Ports;
 use super::run_dir::RunDir;
 use super::template::Template;
-use crate::qemu;
+use crate::{process, qemu};
 pub use outgoing::Outgoing;
+
+/// What making namespaces and interfaces takes, by the numbers of capabilities(7).
+const CAPABILITIES: [(u32, &str); 2] = [(12, "CAP_NET_ADMIN"), (21, "CAP_SYS_ADMIN")];
 
 /// How machines are connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, ValueEnum, Serialize, Deserialize)]
@@ -30,7 +34,7 @@ pub enum Net {
     User,
     /// An Ethernet segment inside this tool, with the description's networks as rules; needs no rights
     Switch,
-    /// A bridge of the host; not available yet
+    /// The kernel's bridge in a network namespace of its own; for speed, needs root
     Tap,
 }
 
@@ -53,17 +57,24 @@ pub fn folder(run_dir: &Path) -> PathBuf {
 /// # Errors
 /// When one is taken.
 pub fn reserve_ports(net: Net, instances: &[Instance], run_dir: &Path) -> Result<Ports> {
-    let private = (net == Net::Switch).then(|| folder(run_dir));
+    let private = (net != Net::User).then(|| folder(run_dir));
     Ok(Ports::reserve(instances, private)?)
 }
 
-/// Starts the segment of a plan that has one. The ports that were held for published services are its own
+/// A network of an application's own, while it runs.
+#[derive(Debug)]
+pub struct OwnNetwork {
+    _switch: Option<segment::host::Running>,
+    _bridge: Option<segment::tap::Running>,
+}
+
+/// Starts the network of a plan that has one of its own. The ports that were held for published services are its own
 /// from then on.
 ///
 /// # Errors
 /// When it cannot be started.
-pub fn start(run_dir: &RunDir, plan: &Plan, ports: &mut Ports) -> Result<Option<Running>> {
-    if plan.network.net != Net::Switch {
+pub fn start(run_dir: &RunDir, plan: &Plan, ports: &mut Ports) -> Result<Option<OwnNetwork>> {
+    if plan.network.net == Net::User {
         return Ok(None);
     }
     let outgoing = Outgoing::of(&plan.instances)?;
@@ -71,7 +82,13 @@ pub fn start(run_dir: &RunDir, plan: &Plan, ports: &mut Ports) -> Result<Option<
     let capture = plan.network.capture.as_deref().map(create).transpose()?;
     let (layout, doors) = (layout(&plan.instances, &outgoing), doors(&plan.instances, ports));
     let setup = Setup { layout, doors, outgoing: outgoing.resolve()?, folder, capture };
-    Ok(Some(Running::start(setup).context("the application's network cannot be started")?))
+    let start = || -> Result<OwnNetwork> {
+        Ok(match plan.network.net {
+            Net::Tap => OwnNetwork { _switch: None, _bridge: Some(segment::tap::Running::start(setup)?) },
+            _ => OwnNetwork { _switch: Some(segment::host::Running::start(setup)?), _bridge: None },
+        })
+    };
+    start().map(Some).context("the application's network cannot be started")
 }
 
 /// Makes a capture file.
@@ -82,25 +99,70 @@ pub fn create(path: &Path) -> Result<File> {
     File::create(path).with_context(|| format!("--pcap {}: the file cannot be written", path.display()))
 }
 
-/// Whether a segment has room for so many instances.
+/// Whether a network can connect so many instances, and may be made.
 ///
 /// # Errors
-/// When it has not.
-pub fn check_size(net: Net, instances: usize) -> Result<()> {
-    anyhow::ensure!(
-        net != Net::Switch || instances <= STATIONS_MAX,
-        "--net switch connects at most {STATIONS_MAX} instances, not {instances}: scale down, or use --net user"
+/// When it cannot.
+pub fn check(net: Net, instances: usize) -> Result<()> {
+    ensure!(
+        net == Net::User || instances <= STATIONS_MAX,
+        "a network of its own connects at most {STATIONS_MAX} instances, not {instances}: scale down, or use --net user"
+    );
+    let obstacle = (net == Net::Tap).then(tap_obstacle).flatten();
+    ensure!(
+        obstacle.is_none(),
+        "--net tap {}: use --net switch, which needs no rights",
+        obstacle.unwrap_or_default()
     );
     Ok(())
 }
 
-/// The card of an instance on the segment, and the folder in which its QEMU is to be started: a socket's
-/// path is short there. `None` when the instance is not of the plan.
-pub fn card(plan: &Plan, instance: &Instance, private: &Path) -> Option<(qemu::Network, PathBuf)> {
+/// What keeps this user from making tap interfaces and namespaces, if anything does.
+pub fn tap_obstacle() -> Option<String> {
+    if let Err(error) = File::options().read(true).write(true).open("/dev/net/tun") {
+        return Some(format!("does not work, /dev/net/tun does not open ({error})"));
+    }
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let lacks = CAPABILITIES.iter().find(|(number, _)| !has_capability(&status, *number));
+    if let Some((_, name)) = lacks {
+        return Some(format!("needs {name} (root)"));
+    }
+    let program = ["ip", "unshare", "nsenter"].into_iter().find(|program| !process::is_installed(program))?;
+    Some(format!("needs the program {program}, which is not installed"))
+}
+
+/// Whether the effective capabilities in `/proc/self/status` have this one.
+fn has_capability(status: &str, number: u32) -> bool {
+    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let bits = line.and_then(|text| u64::from_str_radix(text.trim(), 16).ok());
+    bits.is_some_and(|bits| bits & (1 << number) != 0)
+}
+
+/// The card of an instance, for a QEMU that is started in the network's folder: a socket's path is short
+/// there. `None` when the instance is not of the plan.
+pub fn card(plan: &Plan, instance: &Instance) -> Option<qemu::Network> {
     let station = plan.instances.iter().position(|other| other.name == instance.name)?;
-    let network =
-        qemu::Network::Link { socket: link_name(&instance.name).into(), mac: hardware_address(station) };
-    Some((network, private.to_owned()))
+    let mac = hardware_address(station);
+    let network = match plan.network.net {
+        Net::Tap => qemu::Network::Tap { interface: segment::tap::interface(station), mac },
+        _ => qemu::Network::Link { socket: link_name(&instance.name).into(), mac },
+    };
+    Some(network)
+}
+
+/// A machine's command as it is started on a network of its own: where that network's sockets are.
+pub fn plugged_in(command: Command, net: Net, folder: &Path) -> Command {
+    let mut plugged = match net {
+        Net::Tap => {
+            let mut inside = Command::new("nsenter");
+            inside.arg(format!("--net={}", segment::tap::NAMESPACE)).arg("--").arg(command.get_program());
+            inside.args(command.get_args());
+            inside
+        }
+        _ => command,
+    };
+    plugged.current_dir(folder);
+    plugged
 }
 
 /// The settings of an instance on the segment: services are found by their names, addresses by DHCP, and
@@ -170,6 +232,13 @@ mod tests {
     fn plan(choices: &Choices) -> Plan {
         let platform = crate::cluster::machine::tests::platform();
         voting(choices).expect("a plan").complete(platform, std::collections::BTreeMap::new())
+    }
+
+    #[test]
+    fn capabilities_are_read_from_the_status() {
+        assert!(has_capability("Name:\tx\nCapEff:\t000001ffffffffff\n", 12));
+        assert!(!has_capability("CapPrm:\t000001ffffffffff\nCapEff:\t0000000000000400\n", 12));
+        assert!(!has_capability("", 12));
     }
 
     #[test]
