@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
-use crate::cluster::options::{LogsOptions, PsOptions, UpOptions};
+use crate::cluster::options::{FaultOptions, LogsOptions, PsOptions, UpOptions};
 use crate::workspace::Workspace;
 use crate::{cluster, doctor, image, manifest, packages, process, run, setup};
 
@@ -39,6 +39,8 @@ enum Command {
     Ps(PsOptions),
     /// Prints what the services say
     Logs(LogsOptions),
+    /// Makes the running application's network lose, delay or cut off frames
+    Fault(FaultOptions),
     /// Holds a running application together (for `up`)
     #[command(hide = true)]
     Supervise,
@@ -82,6 +84,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Down => cluster::down(&workspace)?,
         Command::Ps(options) => cluster::ps(&workspace, options)?,
         Command::Logs(options) => cluster::logs(&workspace, &options)?,
+        Command::Fault(options) => cluster::fault(&workspace, &options)?,
         Command::ExecBound { .. } | Command::Supervise => {}
     }
     Ok(ExitCode::SUCCESS)

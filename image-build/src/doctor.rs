@@ -3,13 +3,13 @@
 //! It looks and tries; it changes nothing but its own caches.
 
 use std::fmt;
-use std::fs::OpenOptions;
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Command, ExitCode};
 
 use anyhow::Result;
 
 use crate::accelerator;
+use crate::cluster::network;
 use crate::packages;
 use crate::process;
 use crate::qemu;
@@ -154,25 +154,13 @@ fn docker() -> Finding {
     }
 }
 
-/// Making a tap interface takes the device and, in the end, CAP_NET_ADMIN.
 fn tap() -> Finding {
-    let device = OpenOptions::new().read(true).write(true).open("/dev/net/tun");
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    match device {
-        Ok(_) if has_net_admin(&status) => Finding::good("tap", "interfaces can be made"),
-        Ok(_) => Finding::optional("tap", "needs CAP_NET_ADMIN (root); user networking does without"),
-        Err(error) => Finding::optional(
-            "tap",
-            format!("/dev/net/tun does not open ({error}); user networking does without"),
-        ),
+    match network::tap_obstacle() {
+        None => Finding::good("tap", "`cargo up --net tap` can make its bridge"),
+        Some(obstacle) => {
+            Finding::optional("tap", format!("--net tap {obstacle}; the other networks do without"))
+        }
     }
-}
-
-/// Whether the effective capabilities in `/proc/self/status` have CAP_NET_ADMIN, number 12.
-fn has_net_admin(status: &str) -> bool {
-    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    let bits = line.and_then(|text| u64::from_str_radix(text.trim(), 16).ok());
-    bits.is_some_and(|bits| bits & (1 << 12) != 0)
 }
 
 fn port(port: u16) -> Finding {
@@ -188,13 +176,6 @@ fn port(port: u16) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn capabilities_are_read_from_the_status() {
-        assert!(has_net_admin("Name:\tx\nCapEff:\t000001ffffffffff\n"));
-        assert!(!has_net_admin("CapPrm:\t000001ffffffffff\nCapEff:\t0000000000000400\n"));
-        assert!(!has_net_admin(""));
-    }
 
     #[test]
     fn a_taken_port_is_named_with_the_way_out() {

@@ -69,6 +69,13 @@ pub enum Network {
         /// Hardware address of the guest's card.
         mac: [u8; 6],
     },
+    /// A switch on this host, through a unix socket on which frames follow each other, each after its length.
+    Link {
+        /// Path of the socket, at most 107 bytes long.
+        socket: PathBuf,
+        /// Hardware address of the guest's card.
+        mac: [u8; 6],
+    },
     /// Another program on this host, one frame in each UDP datagram.
     Datagrams {
         /// Where QEMU reads.
@@ -176,7 +183,7 @@ impl Launch {
         if let Some(kernel) = &self.other_kernel {
             command.arg("-initrd").arg(&kernel.initramfs);
         }
-        command.args(self.network.arguments(self.machine));
+        command.args(self.network.arguments(self.machine)?);
         for (index, disk) in self.disks.iter().enumerate() {
             command.args(disk_arguments(self.machine, index, disk)?);
         }
@@ -214,9 +221,9 @@ impl Machine {
 }
 
 impl Network {
-    fn arguments(&self, machine: Machine) -> Vec<String> {
+    fn arguments(&self, machine: Machine) -> Result<Vec<String>> {
         let (backend, mac) = match self {
-            Self::None => return vec!["-nic".to_owned(), "none".to_owned()],
+            Self::None => return Ok(vec!["-nic".to_owned(), "none".to_owned()]),
             Self::User { forwards, outgoing } => {
                 let mut backend = "user,id=net0".to_owned();
                 backend += if *outgoing { "" } else { ",restrict=on" };
@@ -228,13 +235,17 @@ impl Network {
             Self::Tap { interface, mac } => {
                 (format!("tap,id=net0,ifname={interface},script=no,downscript=no"), Some(mac))
             }
+            Self::Link { socket, mac } => {
+                let path = option_value(socket)?;
+                (format!("stream,id=net0,server=off,addr.type=unix,addr.path={path}"), Some(mac))
+            }
             Self::Datagrams { own, peer } => (format!("socket,id=net0,udp={peer},localaddr={own}"), None),
         };
         let mut device = format!("{},netdev=net0", machine.virtio("net"));
         if let Some([a, b, c, d, e, f]) = mac {
             device += &format!(",mac={a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}");
         }
-        vec!["-netdev".to_owned(), backend, "-device".to_owned(), device]
+        Ok(vec!["-netdev".to_owned(), backend, "-device".to_owned(), device])
     }
 }
 
@@ -313,6 +324,16 @@ mod tests {
         assert_eq!(value(&words, "-netdev"), "tap,id=net0,ifname=tap3,script=no,downscript=no");
         assert_eq!(value(&words, "-global"), "virtio-mmio.force-legacy=false");
         let device = "virtio-net-device,netdev=net0,mac=52:54:00:00:00:03";
+        assert!(words.contains(&device.to_owned()), "{words:?}");
+    }
+
+    #[test]
+    fn a_machine_is_plugged_into_a_switch_by_a_socket() {
+        let network = Network::Link { socket: "vote-1.link".into(), mac: [2, 0, 0, 0, 0, 9] };
+        let words = words(&Launch { network, ..launch(Machine::Q35) });
+        let backend = "stream,id=net0,server=off,addr.type=unix,addr.path=vote-1.link";
+        assert_eq!(value(&words, "-netdev"), backend);
+        let device = "virtio-net-pci,disable-legacy=on,romfile=,netdev=net0,mac=02:00:00:00:00:09";
         assert!(words.contains(&device.to_owned()), "{words:?}");
     }
 

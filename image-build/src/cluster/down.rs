@@ -115,7 +115,7 @@ mod tests {
     fn state(supervisor: &Child, machine: &Child) -> State {
         let identity = |child: &Child| Identity::of(child.id()).expect("it runs");
         let mut state = State::new(identity(supervisor), one_service(1, 1));
-        let address = "127.0.0.1:1".parse().expect("an address");
+        let address = crate::cluster::Access::Tcp("127.0.0.1:1".parse().expect("an address"));
         state.instances.push(InstanceState {
             service: "web".to_owned(),
             instance: "web-1".to_owned(),

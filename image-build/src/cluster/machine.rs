@@ -5,6 +5,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
+use super::network;
 use super::plan::{Data, HOST_SEEN_BY_GUESTS, Instance, Plan};
 use super::ports::Ports;
 use super::template::Template;
@@ -46,22 +47,39 @@ pub fn command(plan: &Plan, instance: &Instance, ports: &Ports) -> Result<Comman
         .images
         .get(&instance.image)
         .with_context(|| format!("there is no image of {}", instance.image))?;
-    let environment = environment(plan, instance, ports)?;
+    let Platform { machine, accelerator, sandbox } = plan.platform;
+    let mut launch = Launch::new(&instance.name, image.path.clone(), machine, accelerator);
+    launch.memory_mib = instance.memory_mib;
+    launch.sandbox = sandbox;
+    let card = ports.private().zip(network::card(plan, instance));
+    let (environment, folder) = match card {
+        Some((folder, card)) => {
+            launch.network = card;
+            (network::environment(plan, instance)?, Some(folder))
+        }
+        None => {
+            launch.network = user_network(instance, ports);
+            (environment(plan, instance, ports)?, None)
+        }
+    };
+    launch.command_line = CommandLine::from_environment(environment);
+    if let Data::OnDisk(image) = &instance.data {
+        launch.disks = vec![image.path.clone()];
+    }
+    let command = launch.command()?;
+    Ok(match folder {
+        Some(folder) => network::plugged_in(command, plan.network.net, folder),
+        None => command,
+    })
+}
+
+fn user_network(instance: &Instance, ports: &Ports) -> Network {
     let forwards = instance.ports.iter().filter_map(|port| {
         let host = ports.address(&instance.name, port.guest)?;
         Some(Forward { host, guest_port: port.guest })
     });
-    let Platform { machine, accelerator, sandbox } = plan.platform;
-    let mut launch = Launch::new(&instance.name, image.path.clone(), machine, accelerator);
-    launch.memory_mib = instance.memory_mib;
-    launch.command_line = CommandLine::from_environment(environment);
-    launch.sandbox = sandbox;
     let outgoing = instance.environment.values().any(|value| names_a_server(value));
-    launch.network = Network::User { forwards: forwards.collect(), outgoing };
-    if let Data::OnDisk(image) = &instance.data {
-        launch.disks = vec![image.path.clone()];
-    }
-    launch.command()
+    Network::User { forwards: forwards.collect(), outgoing }
 }
 
 /// Whether a setting names something to connect to: another service, or a URL. A service without any
@@ -123,7 +141,7 @@ pub(crate) mod tests {
         let application = Application::parse("t.toml", text, &["img"]).expect("a description");
         let draft = Draft::new(application, &Choices::default()).expect("a plan");
         let mut plan = draft.complete(platform(), BTreeMap::new());
-        let ports = Ports::reserve(&plan.instances).expect("free ports");
+        let ports = Ports::reserve(&plan.instances, None).expect("free ports");
         assert!(command(&plan, &plan.instances[1], &ports).is_err(), "no image yet");
         let image = Image { path: "/i/img".into(), bytes: 1, written_ns: 1 };
         plan.images.insert("img".to_owned(), image);

@@ -8,16 +8,19 @@
 //! Architecture invariant: no machine outlives its supervisor, and no supervisor its starter, unless the
 //! starter has said so after everything was healthy.
 
+mod access;
 pub mod application;
 mod disks;
 mod down;
 pub mod event;
+mod faults;
 pub mod identity;
 mod interrupt;
 mod log_file;
 mod log_view;
 mod logs;
 pub mod machine;
+pub mod network;
 pub mod options;
 mod overrides;
 pub mod plan;
@@ -42,6 +45,7 @@ use anyhow::{Result, ensure};
 use crate::workspace::Workspace;
 use run_dir::RunDir;
 
+pub use access::Access;
 pub use supervise::supervise;
 
 /// `cargo up`.
@@ -74,6 +78,14 @@ pub fn ps(workspace: &Workspace, options: options::PsOptions) -> Result<()> {
 /// When there are no logs of what was asked for.
 pub fn logs(workspace: &Workspace, options: &options::LogsOptions) -> Result<()> {
     logs::logs(&run_dir(workspace)?, options)
+}
+
+/// `cargo fault`.
+///
+/// # Errors
+/// When no application runs on a network of its own, or the order is wrong.
+pub fn fault(workspace: &Workspace, options: &options::FaultOptions) -> Result<()> {
+    faults::fault(&run_dir(workspace)?, options)
 }
 
 /// The variable that tells applications of one clone apart, as compose's project name does.

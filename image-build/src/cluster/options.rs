@@ -2,23 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use clap::{Args, ValueEnum};
+use clap::Args;
 
+use super::network::{Net, NetworkPlan};
 use super::plan::Choices;
 use crate::accelerator::Choice;
 use crate::qemu::Machine;
-
-/// How machines are connected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, ValueEnum)]
-pub enum Net {
-    /// QEMU's own network for each machine, joined through the host's loopback; needs no rights
-    #[default]
-    User,
-    /// A bridge of the host; not available yet
-    Tap,
-}
 
 /// `up`: boots the whole application.
 #[derive(Args, Clone, Debug, Default)]
@@ -50,6 +42,9 @@ pub struct UpOptions {
     /// Keep the store's data in this folder [default: in its memory, with which they go]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
+    /// Capture everything on the application's own network in this file, for Wireshark; with --net switch
+    #[arg(long, value_name = "FILE")]
+    pub pcap: Option<PathBuf>,
     /// The description of the application [default: voting-app.toml of this workspace]
     #[arg(long, value_name = "TOML")]
     pub file: Option<PathBuf>,
@@ -63,6 +58,41 @@ pub struct PsOptions {
     pub json: bool,
 }
 
+/// `fault`: what goes wrong on the network.
+#[derive(Args, Clone, Debug, Default)]
+pub struct FaultOptions {
+    /// Where: two services, instances, or `host`
+    #[arg(long, value_name = "ONE,OTHER", value_parser = pair, required_unless_present_any = ["list", "clear"])]
+    pub between: Option<(String, String)>,
+    /// Lose this share of the frames
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    pub drop: Option<f64>,
+    /// Make every frame this late
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub delay: Option<Duration>,
+    /// Make frames later by chance, at most by this; so some overtake others
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub jitter: Option<Duration>,
+    /// Let nothing pass
+    #[arg(long)]
+    pub partition: bool,
+    /// Only on the way from ONE to OTHER
+    #[arg(long)]
+    pub one_way: bool,
+    /// End it after this time [default: it goes on until --clear]
+    #[arg(long = "for", value_name = "TIME", value_parser = time)]
+    pub time: Option<Duration>,
+    /// Decides which frames are concerned, as far as they are the same [default: chance]
+    #[arg(long, value_name = "NUMBER")]
+    pub seed: Option<u64>,
+    /// Say which faults there are
+    #[arg(long, conflicts_with_all = ["clear", "between"])]
+    pub list: bool,
+    /// End all faults
+    #[arg(long, conflicts_with = "between")]
+    pub clear: bool,
+}
+
 /// `logs`: what the services say.
 #[derive(Args, Clone, Debug, Default)]
 pub struct LogsOptions {
@@ -74,6 +104,26 @@ pub struct LogsOptions {
     /// Begin with this many of each instance's last lines [default: all]
     #[arg(short = 'n', long, value_name = "LINES")]
     pub tail: Option<usize>,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split(',').collect::<Vec<_>>()[..] {
+        [one, other] if !one.is_empty() && !other.is_empty() => Ok((one.to_owned(), other.to_owned())),
+        _ => Err("give two names with a comma between, such as worker,store".to_owned()),
+    }
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('%').unwrap_or(text).parse();
+    number.map_err(|_| "give a number from 0 to 100, such as 5".to_owned())
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    let units = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
+    let ms =
+        units.iter().find_map(|(unit, ms)| text.strip_suffix(unit)?.parse::<u64>().ok()?.checked_mul(*ms));
+    ms.map(Duration::from_millis)
+        .ok_or_else(|| "give a time with its unit, such as 50ms, 10s or 2m".to_owned())
 }
 
 fn service_and_number(text: &str) -> Result<(String, u16), String> {
@@ -90,9 +140,7 @@ impl UpOptions {
     /// # Errors
     /// When one is not possible yet, or two contradict each other.
     pub fn choices(&self) -> Result<Choices> {
-        if self.net == Net::Tap {
-            bail!("--net tap is not available yet: leave it out, and the user network is used");
-        }
+        self.network()?;
         if let Some(url) = &self.results {
             bail!("--results {url} is not available yet, results are kept in the store: leave it out");
         }
@@ -103,6 +151,23 @@ impl UpOptions {
             results: self.results.clone(),
             data: self.data.as_deref().map(absolute).transpose()?,
         })
+    }
+}
+
+impl UpOptions {
+    /// The network.
+    ///
+    /// # Errors
+    /// When it has no frames that could be captured.
+    pub fn network(&self) -> Result<NetworkPlan> {
+        if let Some(path) = self.pcap.as_ref().filter(|_| self.net != Net::Switch) {
+            bail!(
+                "--pcap {} captures the application's own network: add --net switch (each machine of the user network has one of its own)",
+                path.display()
+            );
+        }
+        let capture = self.pcap.as_deref().map(std::path::absolute).transpose();
+        Ok(NetworkPlan { net: self.net, capture: capture.context("--pcap: name a file")? })
     }
 }
 
@@ -128,9 +193,10 @@ mod tests {
     #[test]
     fn what_is_not_possible_yet_is_refused_with_the_way_out() {
         let refusal = |options: UpOptions| options.choices().expect_err("refused").to_string();
-        assert!(refusal(UpOptions { net: Net::Tap, ..UpOptions::default() }).contains("leave it out"));
         let data = Some(PathBuf::new());
         assert!(refusal(UpOptions { data, ..UpOptions::default() }).contains("name a folder"));
+        let pcap = Some(PathBuf::from("x"));
+        assert!(refusal(UpOptions { pcap, ..UpOptions::default() }).contains("add --net switch"));
         let results = Some("postgres://h/d".to_owned());
         assert!(refusal(UpOptions { results, ..UpOptions::default() }).contains("not available yet"));
         let twice = vec![("vote".to_owned(), 2), ("vote".to_owned(), 3)];

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::application::{Application, Condition, Service};
 use super::machine::Platform;
+use super::network::NetworkPlan;
 use crate::disk_image::DiskImage;
 
 /// Where guests find the host in QEMU's user network.
@@ -43,6 +44,9 @@ pub struct Plan {
     pub instances: Vec<Instance>,
     /// The image of each package that is booted.
     pub images: BTreeMap<String, Image>,
+    /// How they are connected.
+    #[serde(default)]
+    pub network: NetworkPlan,
 }
 
 /// A bootable file and what tells it from a later one.
@@ -73,6 +77,9 @@ pub struct Instance {
     pub data: Data,
     /// Its settings, with references to services still in them.
     pub environment: BTreeMap<String, String>,
+    /// The networks it is on.
+    #[serde(default)]
+    pub networks: Vec<String>,
     /// Its ports.
     pub ports: Vec<Port>,
     /// How its health is asked for.
@@ -259,7 +266,8 @@ impl Draft {
 
     /// The plan, now that it is known on what it runs.
     pub fn complete(self, platform: Platform, images: BTreeMap<String, Image>) -> Plan {
-        Plan { application: self.application, platform, instances: self.instances, images }
+        let network = NetworkPlan::default();
+        Plan { application: self.application, platform, instances: self.instances, images, network }
     }
 }
 
@@ -320,6 +328,7 @@ fn instance(service_name: &str, service: &Service, index: u16) -> Instance {
         memory_mib: service.memory.mib,
         data: Data::None,
         environment,
+        networks: service.networks.clone(),
         ports,
         health: HealthCheck {
             port: service.health.port,
@@ -370,7 +379,8 @@ pub(crate) mod tests {
 
     const TEXT: &str = include_str!("../../../voting-app.toml");
 
-    fn plan(choices: &Choices) -> Result<Draft, PlanError> {
+    /// The voting application.
+    pub fn voting(choices: &Choices) -> Result<Draft, PlanError> {
         let images = ["store-service", "worker", "vote-service", "result-service"];
         let application =
             Application::parse("voting-app.toml", TEXT, &images).expect("the project's own description");
@@ -383,7 +393,7 @@ pub(crate) mod tests {
 
     #[test]
     fn the_store_comes_before_those_that_need_it() {
-        let plan = plan(&Choices::default()).expect("a plan");
+        let plan = voting(&Choices::default()).expect("a plan");
         assert_eq!(names(&plan), ["store-1", "worker-1", "vote-1", "result-1"]);
         let vote = plan.instances.iter().find(|instance| instance.service == "vote").expect("vote");
         assert_eq!(vote.environment["INSTANCE"], "vote-1");
@@ -400,7 +410,7 @@ pub(crate) mod tests {
             publish: BTreeMap::from([("vote".to_owned(), 9000)]),
             ..Choices::default()
         };
-        let plan = plan(&choices).expect("a plan");
+        let plan = voting(&choices).expect("a plan");
         let ports: Vec<HostPort> =
             plan.instances.iter().filter(|i| i.service == "vote").map(|i| i.ports[0].host).collect();
         assert_eq!(ports, [HostPort::Exactly(9000), HostPort::From(9001)]);
@@ -410,7 +420,7 @@ pub(crate) mod tests {
     #[test]
     fn a_redis_of_the_host_takes_the_stores_place() {
         let redis = Some("redis://localhost:7000".to_owned());
-        let plan = plan(&Choices { redis, ..Choices::default() }).expect("a plan");
+        let plan = voting(&Choices { redis, ..Choices::default() }).expect("a plan");
         assert!(!names(&plan).contains(&"store-1"));
         for instance in &plan.instances {
             assert_eq!(instance.environment["REDIS_URL"], "redis://10.0.2.2:7000");
@@ -423,21 +433,21 @@ pub(crate) mod tests {
         let data = |plan: &Draft, name: &str| {
             plan.instances.iter().find(|instance| instance.name == name).expect(name).data.clone()
         };
-        let volatile = plan(&Choices::default()).expect("a plan");
+        let volatile = voting(&Choices::default()).expect("a plan");
         assert_eq!((data(&volatile, "store-1"), data(&volatile, "vote-1")), (Data::InMemory, Data::None));
         let folder = Some(PathBuf::from("/d"));
-        let kept = plan(&Choices { data: folder.clone(), ..Choices::default() }).expect("a plan");
+        let kept = voting(&Choices { data: folder.clone(), ..Choices::default() }).expect("a plan");
         let image = DiskImage { path: "/d/store-1.img".into(), size_mib: 128 };
         assert_eq!((data(&kept, "store-1"), data(&kept, "worker-1")), (Data::OnDisk(image), Data::None));
         let redis = Some("redis://localhost:7000".to_owned());
-        let error = plan(&Choices { data: folder, redis, ..Choices::default() }).expect_err("no store");
+        let error = voting(&Choices { data: folder, redis, ..Choices::default() }).expect_err("no store");
         assert!(error.to_string().contains("which --redis replaces: leave one of them out"), "{error}");
     }
 
     #[test]
     fn results_go_to_those_who_take_them() {
         let results = Some("postgres://u:p@db.example/votes".to_owned());
-        let plan = plan(&Choices { results, ..Choices::default() }).expect("a plan");
+        let plan = voting(&Choices { results, ..Choices::default() }).expect("a plan");
         let takers: Vec<&str> = plan
             .instances
             .iter()
@@ -452,7 +462,7 @@ pub(crate) mod tests {
     #[test]
     fn choices_that_do_not_fit_are_refused() {
         let one = |service: &str, number| BTreeMap::from([(service.to_owned(), number)]);
-        let message = |choices: Choices| plan(&choices).expect_err("refused").to_string();
+        let message = |choices: Choices| voting(&choices).expect_err("refused").to_string();
         assert_eq!(
             message(Choices { scale: one("vot", 2), ..Choices::default() }),
             "--scale: there is no service \"vot\": there are result, store, vote, worker"

@@ -1,11 +1,13 @@
 //! Ports of the host for the guests of a plan: found, and held until the guest takes them over. They are
-//! forwarded by QEMU, not here.
+//! forwarded by QEMU or by the application's own network, not here.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
+use std::path::{Path, PathBuf};
 
+use super::access::Access;
 use super::plan::{HostPort, Instance, Port};
 
 /// How many ports after a published one are tried for a further instance.
@@ -15,7 +17,9 @@ const TRIES_MAX: u16 = 100;
 #[derive(Debug)]
 pub struct Ports {
     addresses: BTreeMap<(String, u16), SocketAddrV4>,
-    held: Vec<(String, TcpListener)>,
+    held: Vec<(String, u16, TcpListener)>,
+    /// The folder of the sockets that stand for ports that nobody is told of; without, they have addresses.
+    private: Option<PathBuf>,
 }
 
 /// A port of the host that cannot be had.
@@ -51,12 +55,13 @@ impl fmt::Display for PortError {
 impl std::error::Error for PortError {}
 
 impl Ports {
-    /// Finds a port for every port of these instances, and holds them all.
+    /// Finds a port for every port of these instances, and holds them all. Those that nobody is told of need
+    /// none when they have sockets in a `private` folder.
     ///
     /// # Errors
     /// When one is taken.
-    pub fn reserve(instances: &[Instance]) -> Result<Self, PortError> {
-        let mut ports = Self { addresses: BTreeMap::new(), held: Vec::new() };
+    pub fn reserve(instances: &[Instance], private: Option<PathBuf>) -> Result<Self, PortError> {
+        let mut ports = Self { addresses: BTreeMap::new(), held: Vec::new(), private };
         // Those that users know come first, so that no other instance is given one of them.
         let ranks: [fn(HostPort) -> bool; 3] = [
             |wanted| matches!(wanted, HostPort::Exactly(_)),
@@ -65,7 +70,9 @@ impl Ports {
         ];
         for rank in ranks {
             for instance in instances {
-                for port in instance.ports.iter().filter(|port| rank(port.host)) {
+                let is_private = |port: &Port| ports.private.is_some() && port.host == HostPort::Any;
+                let wanted = instance.ports.iter().filter(|port| rank(port.host) && !is_private(port));
+                for port in wanted.collect::<Vec<_>>() {
                     ports.hold(instance, port)?;
                 }
             }
@@ -84,7 +91,7 @@ impl Ports {
         let host = listener.local_addr().map_err(error)?.port();
         let address = SocketAddrV4::new(port.address, host);
         self.addresses.insert((instance.name.clone(), port.guest), address);
-        self.held.push((instance.name.clone(), listener));
+        self.held.push((instance.name.clone(), port.guest, listener));
         Ok(())
     }
 
@@ -93,9 +100,27 @@ impl Ports {
         self.addresses.get(&(instance.to_owned(), guest)).copied()
     }
 
+    /// How the host reaches a port of an instance.
+    pub fn access(&self, instance: &str, guest: u16) -> Option<Access> {
+        let address = self.address(instance, guest).map(|address| Access::Tcp(reachable(address)));
+        let socket = |folder: &PathBuf| Access::Unix(folder.join(segment::host::port_name(instance, guest)));
+        address.or_else(|| self.private.as_ref().map(socket))
+    }
+
+    /// The folder of private sockets.
+    pub fn private(&self) -> Option<&Path> {
+        self.private.as_deref()
+    }
+
+    /// Hands over the listener that holds a port.
+    pub fn take(&mut self, instance: &str, guest: u16) -> Option<TcpListener> {
+        let place = self.held.iter().position(|(holder, port, _)| holder == instance && *port == guest)?;
+        Some(self.held.swap_remove(place).2)
+    }
+
     /// Lets go of an instance's ports, for its QEMU to take them at once.
     pub fn release(&mut self, instance: &str) {
-        self.held.retain(|(holder, _)| holder != instance);
+        self.held.retain(|(holder, ..)| holder != instance);
     }
 }
 
@@ -132,11 +157,11 @@ mod tests {
     fn instances_get_the_port_wanted_and_the_next_free_ones() {
         let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
         let first = taken.local_addr().expect("an address").port();
-        let error = Ports::reserve(&one_service(1, first).instances).expect_err("taken").to_string();
+        let error = Ports::reserve(&one_service(1, first).instances, None).expect_err("taken").to_string();
         assert!(error.contains(&format!("port {first} of 127.0.0.1 is taken")), "{error}");
         assert!(error.contains("--publish web=PORT"), "{error}");
         drop(taken);
-        let ports = Ports::reserve(&one_service(2, first).instances).expect("free");
+        let ports = Ports::reserve(&one_service(2, first).instances, None).expect("free");
         assert_eq!(ports.address("web-1", 80).expect("one").port(), first);
         assert!(ports.address("web-2", 80).expect("another").port() > first);
         assert_eq!(ports.address("web-2", 81), None);
@@ -144,7 +169,7 @@ mod tests {
 
     #[test]
     fn ports_are_held_until_they_are_released() {
-        let mut ports = Ports::reserve(&one_service(1, 0).instances).expect("any port");
+        let mut ports = Ports::reserve(&one_service(1, 0).instances, None).expect("any port");
         let address = ports.address("web-1", 80).expect("one");
         assert!(TcpListener::bind(address).is_err());
         ports.release("web-1");

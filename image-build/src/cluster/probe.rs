@@ -2,7 +2,6 @@
 //! it reads a status and the beginning of a body.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::run_dir::HealthAddress;
@@ -31,7 +30,10 @@ pub fn ask(health: &HealthAddress, timeout: Duration) -> Answer {
         Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
             Answer::None("no answer yet".to_owned())
         }
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+        // On a segment the host's end sends those away whose machine is not there yet.
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset) =>
+        {
             Answer::None("nobody listens yet".to_owned())
         }
         Err(error) => Answer::None(error.to_string()),
@@ -44,15 +46,15 @@ fn exchange(health: &HealthAddress, timeout: Duration) -> io::Result<Vec<u8>> {
         let left = end.saturating_duration_since(Instant::now());
         if left.is_zero() { Err(io::Error::from(io::ErrorKind::TimedOut)) } else { Ok(left) }
     };
-    let mut stream = TcpStream::connect_timeout(&SocketAddr::V4(health.address), timeout)?;
-    stream.set_write_timeout(Some(left()?))?;
+    let mut stream = health.address.connect(timeout)?;
+    stream.set_write_timeout(left()?)?;
     let HealthAddress { address, path } = health;
     let question = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(question.as_bytes())?;
     let mut answer = Vec::new();
     let mut part = [0; 1024];
     while (answer.len() as u64) < ANSWER_BYTES_MAX && !is_complete(&answer) {
-        stream.set_read_timeout(Some(left()?))?;
+        stream.set_read_timeout(left()?)?;
         match stream.read(&mut part) {
             Ok(0) => break,
             Ok(length) => answer.extend_from_slice(&part[..length]),
@@ -103,10 +105,11 @@ fn judge(answer: &[u8]) -> Answer {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{SocketAddrV4, TcpListener};
+    use std::net::{SocketAddr, SocketAddrV4, TcpListener};
     use std::thread;
 
     use super::*;
+    use crate::cluster::Access;
 
     /// Asks a server that reads the question and answers `answer`, keeping the connection when `keep`.
     fn ask_server(answer: &'static str, keep: bool) -> Answer {
@@ -120,7 +123,7 @@ mod tests {
             stream.write_all(answer.as_bytes()).expect("it listens");
             keep.then_some((stream, listener))
         });
-        let health = HealthAddress { address, path: "/readyz".to_owned() };
+        let health = HealthAddress { address: Access::Tcp(address), path: "/readyz".to_owned() };
         let got = ask(&health, Duration::from_secs(if keep { 1 } else { 10 }));
         drop(server.join());
         got
@@ -150,7 +153,7 @@ mod tests {
         let port = listener.local_addr().expect("an address").port();
         drop(listener);
         let address = SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, port);
-        let health = HealthAddress { address, path: "/".to_owned() };
+        let health = HealthAddress { address: Access::Tcp(address), path: "/".to_owned() };
         assert!(matches!(ask(&health, Duration::from_secs(5)), Answer::None(why) if why.contains("nobody")));
     }
 }

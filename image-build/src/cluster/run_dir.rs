@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
+use super::access::Access;
 use super::identity::Identity;
 use super::plan::Plan;
 use super::targets;
@@ -68,8 +69,8 @@ pub struct InstanceState {
 /// A health check as the host reaches it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HealthAddress {
-    /// Address of the host.
-    pub address: std::net::SocketAddrV4,
+    /// Where on the host.
+    pub address: Access,
     /// Path with its leading slash.
     pub path: String,
 }
@@ -237,6 +238,7 @@ pub(crate) mod tests {
             platform: crate::cluster::machine::tests::platform(),
             instances: Vec::new(),
             images: std::collections::BTreeMap::new(),
+            network: crate::cluster::network::NetworkPlan::default(),
         };
         State::new(Identity::of(std::process::id()).expect("this process runs"), plan)
     }
@@ -275,7 +277,7 @@ pub(crate) mod tests {
             endpoint: String::new(),
             published: true,
             health: HealthAddress {
-                address: std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, port),
+                address: Access::Tcp(std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, port)),
                 path: "/readyz".to_owned(),
             },
             started_ms: 0,

@@ -66,7 +66,10 @@ mod tests {
             process,
             endpoint: "http://127.0.0.1:8080".to_owned(),
             published: true,
-            health: HealthAddress { address: "127.0.0.1:8080".parse().expect("one"), path: "/".to_owned() },
+            health: HealthAddress {
+                address: crate::cluster::Access::Tcp("127.0.0.1:8080".parse().expect("one")),
+                path: "/".to_owned(),
+            },
             started_ms: 0,
             healthy_after_ms: Some(1_256),
             ended: None,

@@ -16,6 +16,7 @@ use super::application::Condition;
 use super::event::Event;
 use super::identity::Identity;
 use super::log_file::last_lines;
+use super::network;
 use super::plan::{Instance, Plan};
 use super::ports::Ports;
 use super::run_dir::{RunDir, State};
@@ -65,6 +66,8 @@ struct Supervisor<'a> {
     run_dir: &'a RunDir,
     state: State,
     ports: Ports,
+    /// The application's own network, if it has one; it ends after the machines.
+    network: Option<network::OwnNetwork>,
     running: Vec<Option<Running>>,
     connections: Connections<'a>,
     begun: Instant,
@@ -112,16 +115,18 @@ impl<'a> Supervisor<'a> {
         plan: Plan,
         connections: Connections<'a>,
     ) -> Result<Self, (anyhow::Error, Connections<'a>)> {
-        let ready = || -> Result<(Identity, Ports)> {
-            Ok((Identity::of(std::process::id())?, Ports::reserve(&plan.instances)?))
+        let ready = || -> Result<_> {
+            let mut ports = network::reserve_ports(plan.network.net, &plan.instances, run_dir.path())?;
+            let network = network::start(run_dir, &plan, &mut ports)?;
+            Ok((Identity::of(std::process::id())?, ports, network))
         };
-        let (identity, ports) = match ready() {
+        let (identity, ports, network) = match ready() {
             Ok(ready) => ready,
             Err(error) => return Err((error, connections)),
         };
         let running = plan.instances.iter().map(|_| None).collect();
         let state = State::new(identity, plan);
-        Ok(Self { run_dir, state, ports, running, connections, begun: Instant::now() })
+        Ok(Self { run_dir, state, ports, network, running, connections, begun: Instant::now() })
     }
 
     /// Starts everything and waits until all of it is healthy.
@@ -283,6 +288,7 @@ impl<'a> Supervisor<'a> {
         for running in self.running.iter_mut().flatten() {
             running.finish();
         }
+        self.network = None;
     }
 
     /// The event for a failure. Everything is stopped by now, so the log is complete.

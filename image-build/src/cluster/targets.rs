@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::access::Access;
 use super::run_dir::{InstanceState, State};
 
 /// One instance, with the labels that all of its metrics get.
@@ -15,9 +16,13 @@ pub struct TargetGroup {
     labels: BTreeMap<&'static str, String>,
 }
 
-/// The instances that have not ended.
+/// The instances that have not ended, and that the host's network reaches: on a network of the application's own
+/// those are the published ones.
 pub fn of(state: &State) -> Vec<TargetGroup> {
-    let running = state.instances.iter().filter(|instance| instance.ended.is_none());
+    let running = state
+        .instances
+        .iter()
+        .filter(|instance| instance.ended.is_none() && matches!(instance.health.address, Access::Tcp(_)));
     let group = |instance: &InstanceState| TargetGroup {
         targets: [instance.health.address.to_string()],
         labels: BTreeMap::from([

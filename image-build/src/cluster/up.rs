@@ -18,10 +18,10 @@ use super::application::{Application, FILE_BYTES_MAX};
 use super::disks;
 use super::interrupt::Interrupts;
 use super::machine::Platform;
+use super::network;
 use super::options::UpOptions;
 use super::overrides::without_password;
 use super::plan::{Draft, Image, Plan};
-use super::ports::Ports;
 use super::run_dir::RunDir;
 use super::style::Style;
 use super::summary::summary;
@@ -42,10 +42,12 @@ const REDIS_TIMEOUT: Duration = Duration::from_secs(2);
 pub fn up(workspace: &Workspace, run_dir: &RunDir, options: &UpOptions) -> Result<ExitCode> {
     let interrupts = Interrupts::catch()?;
     let draft = Draft::new(read_application(workspace, options)?, &options.choices()?)?;
+    network::check(options.net, draft.instances.len())?;
     // A port or a disk that is taken is found before minutes go into a build. Ours may be taken by what
     // is up.
     if run_dir.try_lock()?.is_some() {
-        Ports::reserve(&draft.instances)?;
+        network::reserve_ports(options.net, &draft.instances, run_dir.path())?;
+        options.pcap.as_deref().map(network::create).transpose()?;
         disks::claim(&draft.instances)?;
     }
     if let Some(url) = &options.redis {
@@ -71,6 +73,7 @@ pub fn up(workspace: &Workspace, run_dir: &RunDir, options: &UpOptions) -> Resul
 fn difference(running: &Plan, asked: &Plan) -> &'static str {
     match () {
         () if running.instances != asked.instances => "with other instances or settings",
+        () if running.network != asked.network => "on another network",
         () if running.platform != asked.platform => "on another machine or accelerator",
         () if running.images != asked.images => "with images that have been built anew since",
         () => "and is still starting",
@@ -127,5 +130,7 @@ fn prepare(workspace: &Workspace, options: &UpOptions, draft: Draft) -> Result<P
         let written_ns = u64::try_from(written_ns).unwrap_or(u64::MAX);
         images.insert(built.name, Image { path: built.path, bytes: built.bytes, written_ns });
     }
-    Ok(draft.complete(Platform { machine: options.machine, accelerator, sandbox }, images))
+    let mut plan = draft.complete(Platform { machine: options.machine, accelerator, sandbox }, images);
+    plan.network = options.network()?;
+    Ok(plan)
 }

@@ -17,11 +17,12 @@
 //! simulation.run_until(|_| client.response(answer).is_some(), Duration::from_secs(5))?;
 //! ```
 
+pub mod capture;
 pub mod client;
 mod clock;
 pub mod device;
 pub mod disk;
-mod ether;
+pub mod ether;
 pub mod node;
 pub mod random;
 pub mod station;
@@ -46,10 +47,10 @@ use random::Random;
 use station::Stations;
 use wire::Instant;
 
+pub use capture::CAPTURE_BYTES_MAX;
 pub use clock::DRIFT_PPM_MAX;
 pub use ether::{Conditions, FrameCounts};
 pub use node::NodeError;
-pub use trace::RECORDING_BYTES_MAX;
 
 /// Wall clock at the start of every simulation: 2026-01-01T00:00:00Z.
 pub const UNIX_TIME_START: Duration = Duration::from_secs(1_767_225_600);
@@ -184,7 +185,7 @@ impl Simulation {
         self.ether.trace.frames()
     }
 
-    /// Keeps frames from now on, up to [`RECORDING_BYTES_MAX`].
+    /// Keeps frames from now on, up to [`CAPTURE_BYTES_MAX`].
     pub fn record(&mut self) {
         self.ether.trace.record();
     }

@@ -1,20 +1,15 @@
 //! What was on the wire: a hash of every frame with its time, and on request the frames themselves.
 //!
-//! The recording is a capture file (libpcap's classic format) that Wireshark and tcpdump read.
+//! The recording is a capture file; see `capture`.
 
 use alloc::vec::Vec;
 
+use super::capture::{self, CAPTURE_BYTES_MAX};
 use wire::Instant;
-
-/// Most bytes of a recording; later frames are left out of it.
-pub const RECORDING_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// FNV-1a, 64 bits (RFC 9923).
 const HASH_START: u64 = 0xcbf2_9ce4_8422_2325;
 const HASH_PRIME: u64 = 0x0000_0100_0000_01b3;
-
-/// Global header: microsecond timestamps, version 2.4, whole frames, Ethernet.
-const CAPTURE_HEADER: [u32; 6] = [0xa1b2_c3d4, 0x0004_0002, 0, 0, 0x0004_0000, 1];
 
 /// The hash and the recording of a simulation.
 #[derive(Debug)]
@@ -43,7 +38,7 @@ impl Trace {
 
     /// Records frames from now on.
     pub fn record(&mut self) {
-        self.recording = Some(CAPTURE_HEADER.iter().flat_map(|word| word.to_le_bytes()).collect());
+        self.recording = Some(capture::file_header().to_vec());
     }
 
     /// The capture file so far; empty when nothing is recorded.
@@ -57,14 +52,10 @@ impl Trace {
         self.add(&(from as u64).to_le_bytes());
         self.add(frame);
         let Some(recording) = &mut self.recording else { return };
-        if recording.len() + frame.len() > RECORDING_BYTES_MAX {
+        if recording.len() + frame.len() > CAPTURE_BYTES_MAX {
             return;
         }
-        let (seconds, micros) = (at.as_micros() / 1_000_000, at.as_micros() % 1_000_000);
-        let length = frame.len() as u32;
-        for word in [seconds as u32, micros as u32, length, length] {
-            recording.extend(word.to_le_bytes());
-        }
+        recording.extend(capture::record_header(core::time::Duration::from_micros(at.as_micros()), frame));
         recording.extend(frame);
     }
 

@@ -11,6 +11,7 @@ pub mod multipart;
 mod mutate;
 pub mod resp_command;
 pub mod resp_reply;
+pub mod segment;
 pub mod settings;
 
 pub use mutate::Mutator;
@@ -19,7 +20,7 @@ pub use mutate::Mutator;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     ("application", application::check),
     ("command_line", command_line::check),
     ("http_request", http_request::check),
@@ -27,5 +28,6 @@ pub const TARGETS: [Target; 8] = [
     ("multipart", multipart::check),
     ("resp_command", resp_command::check),
     ("resp_reply", resp_reply::check),
+    ("segment", segment::check),
     ("settings", settings::check),
 ];

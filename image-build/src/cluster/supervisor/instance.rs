@@ -2,7 +2,6 @@
 //! end, one asks for its health until it is healthy. What follows from that is the supervisor's to say.
 
 use std::io;
-use std::net::SocketAddrV4;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -16,7 +15,7 @@ use super::{Message, elapsed_ms};
 use crate::cluster::identity::{Handle, Identity};
 use crate::cluster::log_file::{LOG_BYTES_MAX, LogWriter, now_ms};
 use crate::cluster::plan::Instance;
-use crate::cluster::ports::{Ports, reachable};
+use crate::cluster::ports::Ports;
 use crate::cluster::probe::{self, Answer};
 use crate::cluster::run_dir::{HealthAddress, InstanceState, RunDir};
 use crate::fault::Watch;
@@ -102,22 +101,18 @@ impl Starting<'_> {
     }
 
     fn health(&self) -> Option<HealthAddress> {
-        let address = self.host_address(self.instance.health.port)?;
+        let address = self.ports.access(&self.instance.name, self.instance.health.port)?;
         Some(HealthAddress { address, path: self.instance.health.path.clone() })
-    }
-
-    fn host_address(&self, guest_port: u16) -> Option<SocketAddrV4> {
-        self.ports.address(&self.instance.name, guest_port).map(reachable)
     }
 
     fn state(&self, process: Identity, health: HealthAddress) -> InstanceState {
         let Instance { endpoint: (scheme, port), .. } = self.instance;
-        let address = self.host_address(*port).unwrap_or(health.address);
+        let access = self.ports.access(&self.instance.name, *port);
         InstanceState {
             service: self.instance.service.clone(),
             instance: self.instance.name.clone(),
             process,
-            endpoint: format!("{scheme}://{address}"),
+            endpoint: access.as_ref().unwrap_or(&health.address).url(scheme),
             published: self.instance.is_published(),
             health,
             started_ms: now_ms(),

@@ -1,0 +1,73 @@
+//! Where the host lets clients in: a listening socket that stands for a port of a station.
+
+use std::io;
+use std::net::TcpListener;
+
+use mio::event::Source;
+use mio::net::UnixListener;
+use mio::{Interest, Registry, Token};
+
+use super::stream::HostStream;
+use super::{Folder, port_name, ready};
+
+/// Connections that may wait to be accepted; the kernel may allow less (`somaxconn`).
+pub const BACKLOG: i32 = 1024;
+
+/// A way in.
+#[derive(Debug)]
+pub struct Door {
+    /// Number of the station.
+    pub station: usize,
+    /// Its port.
+    pub port: u16,
+    /// The listener of a published port; without one, the way in is a unix socket of the segment's folder.
+    pub listener: Option<TcpListener>,
+}
+
+/// A door that is open.
+#[derive(Debug)]
+pub struct OpenDoor {
+    pub station: usize,
+    pub port: u16,
+    /// Clients may be waiting.
+    pub is_knocked: bool,
+    listener: Listener,
+}
+
+#[derive(Debug)]
+enum Listener {
+    Tcp(mio::net::TcpListener),
+    Unix(UnixListener),
+}
+
+impl OpenDoor {
+    /// Opens it; `name` is the station's.
+    pub fn new(door: Door, name: &str, folder: &Folder) -> io::Result<Self> {
+        let Door { station, port, listener } = door;
+        let listener = match listener {
+            Some(listener) => Listener::Tcp(ready(listener)?),
+            None => Listener::Unix(UnixListener::bind(folder.socket(&port_name(name, port)))?),
+        };
+        Ok(Self { station, port, is_knocked: false, listener })
+    }
+
+    pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        match &mut self.listener {
+            Listener::Tcp(listener) => listener.register(registry, token, Interest::READABLE),
+            Listener::Unix(listener) => listener.register(registry, token, Interest::READABLE),
+        }
+    }
+
+    /// The next client that waits.
+    pub fn accept(&self) -> io::Result<HostStream> {
+        match &self.listener {
+            Listener::Tcp(listener) => {
+                let (stream, _) = listener.accept()?;
+                // Answers go out as they come; without it they merely wait for each other.
+                let _ = stream.set_nodelay(true);
+                Ok(HostStream::Tcp(stream))
+            }
+            Listener::Unix(listener) => Ok(HostStream::Unix(listener.accept()?.0)),
+        }
+    }
+}

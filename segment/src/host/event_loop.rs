@@ -1,0 +1,201 @@
+//! One turn after the other: what has come is read, what follows from it is done, what waits is sent, and
+//! then the thread sleeps until there is news or a timer.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::time;
+
+use anyhow::{Context, Result};
+use mio::net::TcpStream;
+use mio::{Events, Poll, Registry, Token};
+use wire::Instant;
+
+use super::Folder;
+use super::control::Control;
+use super::door::{Door, OpenDoor};
+use super::link::{Link, Read};
+use super::stream::HostStream;
+use crate::gateway::Stream;
+use crate::hub::Hub;
+
+pub const WAKER: Token = Token(0);
+const CONTROL: Token = Token(1);
+const LISTENERS: usize = 1 << 10;
+const LINKS: usize = 1 << 11;
+const DOORS: usize = 1 << 12;
+const CONTROLS: usize = 1 << 13;
+const RELAYS: usize = 1 << 16;
+/// Sockets with news that are looked at in one turn.
+const EVENTS_PER_TURN_MAX: usize = 1024;
+
+/// See the module.
+pub struct EventLoop {
+    poll: Poll,
+    hub: Hub<HostStream>,
+    links: Vec<Link>,
+    doors: Vec<OpenDoor>,
+    outgoing: Vec<(u16, SocketAddr)>,
+    control: Control,
+    started: time::Instant,
+    must_end: bool,
+}
+
+impl EventLoop {
+    pub fn new(
+        poll: Poll,
+        hub: Hub<HostStream>,
+        folder: &Folder,
+        doors: Vec<Door>,
+        outgoing: Vec<(u16, SocketAddr)>,
+    ) -> Result<Self> {
+        let registry = poll.registry();
+        let names: Vec<&str> = hub.layout.stations().iter().map(|station| station.name.as_str()).collect();
+        let mut links = Vec::new();
+        for (index, name) in names.iter().enumerate() {
+            let mut link = Link::new(name, folder).with_context(|| format!("no socket for {name}"))?;
+            link.register(registry, Token(LISTENERS + index))?;
+            links.push(link);
+        }
+        let mut open = Vec::new();
+        for (index, door) in doors.into_iter().enumerate() {
+            let name = names.get(door.station).context("a port of nobody")?;
+            let mut door =
+                OpenDoor::new(door, name, folder).with_context(|| format!("no port for {name}"))?;
+            door.register(registry, Token(DOORS + index))?;
+            open.push(door);
+        }
+        let control = Control::new(folder, registry, CONTROL).context("no socket for orders")?;
+        let started = time::Instant::now();
+        Ok(Self { poll, hub, links, doors: open, outgoing, control, started, must_end: false })
+    }
+
+    /// Goes on until it is woken to end.
+    pub fn run(&mut self) {
+        let mut events = Events::with_capacity(EVENTS_PER_TURN_MAX);
+        while !self.must_end {
+            match self.poll.poll(&mut events, self.time_to_sleep()) {
+                Err(error) if error.kind() != ErrorKind::Interrupted => panic!("epoll fails: {error}"),
+                _ => {}
+            }
+            self.hub.begin(self.now());
+            for event in &events {
+                self.note(event.token().0, event.is_readable() || event.is_read_closed(), event);
+            }
+            events.clear();
+            self.turn();
+        }
+    }
+
+    fn now(&self) -> Instant {
+        Instant::from_micros(u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX))
+    }
+
+    fn time_to_sleep(&self) -> Option<time::Duration> {
+        let has_work = self.links.iter().any(|link| link.readable)
+            || (self.hub.gateway.has_room() && self.doors.iter().any(|door| door.is_knocked));
+        if has_work {
+            return Some(time::Duration::ZERO);
+        }
+        let now = self.now();
+        self.hub
+            .next_deadline()
+            .map(|deadline| if deadline > now { deadline - now } else { time::Duration::ZERO })
+    }
+
+    fn note(&mut self, token: usize, readable: bool, event: &mio::event::Event) {
+        match token {
+            RELAYS.. => {
+                self.hub.gateway.note(token - RELAYS, readable || event.is_error(), event.is_writable())
+            }
+            CONTROLS.. => self.control.note(token - CONTROLS),
+            DOORS.. => self.doors[token - DOORS].is_knocked = true,
+            LINKS.. => {
+                let station = token - LINKS;
+                self.links[station].readable |= readable;
+                if event.is_writable() {
+                    self.flush(station);
+                }
+            }
+            LISTENERS.. => self.plug(token - LISTENERS),
+            _ if token == CONTROL.0 => self.control.accept(self.poll.registry(), CONTROLS),
+            _ => self.must_end = true,
+        }
+    }
+
+    fn plug(&mut self, station: usize) {
+        if self.links[station].accept(self.poll.registry(), Token(LINKS + station)) {
+            self.hub.plug(station, false);
+            self.hub.plug(station, true);
+        }
+    }
+
+    fn turn(&mut self) {
+        self.read();
+        self.let_in();
+        let (registry, outgoing) = (self.poll.registry(), &self.outgoing);
+        self.hub.turn(&mut |port, index| connect(registry, outgoing, port, index));
+        self.control.serve(&mut self.hub);
+        while let Some(station) = self.hub.fabric.take_dirty() {
+            self.flush(station);
+        }
+        if let Some(capture) = &mut self.hub.fabric.capture {
+            capture.flush();
+        }
+    }
+
+    fn read(&mut self) {
+        let Self { hub, links, outgoing, poll, .. } = self;
+        let mut gone = Vec::new();
+        for (station, link) in links.iter_mut().enumerate().filter(|(_, link)| link.readable) {
+            let take = |frame: &[u8]| {
+                hub.receive(station, frame, &mut |port, index| {
+                    connect(poll.registry(), outgoing, port, index)
+                });
+            };
+            if link.read(take) == Read::Gone {
+                gone.push(station);
+            }
+        }
+        gone.into_iter().for_each(|station| self.hub.plug(station, false));
+    }
+
+    /// Lets the clients in that have knocked, as long as there is room.
+    fn let_in(&mut self) {
+        let Self { hub, doors, poll, .. } = self;
+        for door in doors.iter_mut().filter(|door| door.is_knocked) {
+            while hub.gateway.has_room() {
+                let Ok(mut stream) = door.accept() else {
+                    door.is_knocked = false;
+                    break;
+                };
+                let token = Token(RELAYS + hub.gateway.next_index());
+                if hub.fabric.is_plugged(door.station) && stream.register(poll.registry(), token).is_ok() {
+                    hub.gateway.dial(door.station, door.port, stream);
+                } else {
+                    stream.reset_on_close();
+                }
+            }
+        }
+    }
+
+    fn flush(&mut self, station: usize) {
+        if self.links[station].flush(self.hub.fabric.queue(station)) == Read::Gone {
+            self.hub.plug(station, false);
+        }
+    }
+}
+
+/// The stream to the server outside that a port stands for.
+fn connect(
+    registry: &Registry,
+    outgoing: &[(u16, SocketAddr)],
+    port: u16,
+    index: usize,
+) -> Option<HostStream> {
+    let (_, server) = outgoing.iter().find(|(own, _)| *own == port)?;
+    let stream = TcpStream::connect(*server).ok()?;
+    let _ = stream.set_nodelay(true);
+    let mut stream = HostStream::Tcp(stream);
+    stream.register(registry, Token(RELAYS + index)).ok()?;
+    Some(stream)
+}

@@ -1,0 +1,179 @@
+//! The application on a network of its own, `--net switch`, with real machines and real clients: who reaches
+//! whom, what is captured, and that votes survive faults on the way.
+//!
+//! The rules themselves are tested in `segment`, without machines.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddrV4, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use image_build::cluster::Access;
+use image_build::workspace::Workspace;
+use tests::application::Application;
+use tests::client::{curl, wait_for};
+use tests::command::{Outcome, run};
+use tests::crash::voters::Voters;
+
+/// How long something may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn up(project: &str, options: &[&str]) -> Application {
+    let all: Vec<&str> = ["--net", "switch"].iter().chain(options).copied().collect();
+    Application::up(project, &all).unwrap_or_else(|outcome| panic!("{}{}", outcome.stdout, outcome.stderr))
+}
+
+fn folder(project: &str) -> PathBuf {
+    Workspace::find().expect("a workspace").state().expect("a folder").join(project)
+}
+
+/// Everybody votes, some change their minds; in the end the scores are what was acknowledged last.
+fn vote(application: &Application, voters: &mut Voters) {
+    let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, application.vote_port);
+    voters.vote(address, &AtomicBool::new(false)).expect("all are acknowledged");
+}
+
+fn counted(application: &Application, voters: &Voters) {
+    let expected = Some(voters.expected());
+    wait_for(PATIENCE, || (application.scores() == expected).then_some(()));
+    assert_eq!(
+        application.scores(),
+        expected,
+        "{} acknowledged, {} repeated",
+        voters.acknowledged,
+        voters.repeated
+    );
+}
+
+fn fault(application: &Application, options: &str) -> Outcome {
+    let words: Vec<&str> = ["fault"].into_iter().chain(options.split(' ')).collect();
+    application.command(&words)
+}
+
+#[test]
+fn votes_are_counted_once_under_faults_and_everything_is_captured() {
+    let project = "test-network-faults";
+    let capture = std::env::temp_dir().join(format!("{project}-{}.pcap", std::process::id()));
+    let application = up(project, &["--pcap", capture.to_str().expect("UTF-8")]);
+    let mut voters = Voters::new(7);
+    vote(&application, &mut voters);
+    counted(&application, &voters);
+    for order in [
+        "--drop 5 --delay 5ms --jitter 5ms --between worker,store --seed 7 --for 6s",
+        "--drop 2 --between vote,store --seed 8 --for 6s",
+        "--partition --one-way --between store,worker --for 2s",
+    ] {
+        let outcome = fault(&application, order);
+        assert!(outcome.success, "{order}: {}", outcome.stderr);
+    }
+    let listed = fault(&application, "--list").stdout;
+    assert!(listed.contains("worker <-> store: 5% lost, 5 to 10 ms late, for another"), "{listed}");
+    assert!(listed.contains("store -> worker: nothing passes, for another"), "{listed}");
+    vote(&application, &mut voters);
+    assert!(fault(&application, "--partition --between vote,host").success);
+    assert!(fault(&application, "--clear").stdout.contains("no faults"));
+    counted(&application, &voters);
+    vote(&application, &mut voters);
+    counted(&application, &voters);
+    let refusal = fault(&application, "--drop 5 --between worker,nobody");
+    assert!(!refusal.success && refusal.stderr.contains("\"nobody\""), "{}", refusal.stderr);
+    drop(application);
+    assert!(!folder(project).join("net").exists(), "sockets are left behind");
+    let bytes = fs::read(&capture).expect("a capture");
+    fs::remove_file(&capture).expect("removed");
+    let frames = records(&bytes);
+    assert!(frames.len() > 1000, "{} frames", frames.len());
+    let has = |text: &[u8]| frames.iter().any(|frame| frame.windows(text.len()).any(|part| part == text));
+    assert!(has(b"RPUSH") && has(b"vote=b"), "what the services say to each other");
+}
+
+/// The frames of a capture file, read to its end.
+fn records(mut bytes: &[u8]) -> Vec<&[u8]> {
+    let word = |bytes: &[u8], at: usize| u32::from_le_bytes(*bytes[at..].first_chunk().expect("four bytes"));
+    assert_eq!((word(bytes, 0), word(bytes, 20)), (0xa1b2_c3d4, 1));
+    bytes = &bytes[24..];
+    let mut frames = Vec::new();
+    while !bytes.is_empty() {
+        let length = word(bytes, 8) as usize;
+        frames.push(&bytes[16..16 + length]);
+        bytes = &bytes[16 + length..];
+    }
+    frames
+}
+
+#[test]
+fn only_what_the_description_allows_is_reached() {
+    let project = "test-network-isolation";
+    let application = up(project, &["--scale", "vote=2"]);
+    let run_dir = folder(project);
+    let net = run_dir.join("net");
+    assert_eq!(fs::metadata(&net).expect("a folder").permissions().mode() & 0o777, 0o700);
+    // The store listens at no address of the host; its owner reaches it through a socket.
+    let instances = application.instances();
+    let endpoint = |name: &str| -> String {
+        let found = instances.iter().find(|instance| instance["instance"] == name).expect(name);
+        assert_eq!(found["health"], "healthy", "{found}");
+        found["endpoint"].as_str().expect("text").to_owned()
+    };
+    let socket = net.join("store-1-6379.sock");
+    assert_eq!(endpoint("store-1"), format!("redis+unix://{}", socket.display()));
+    assert_eq!(endpoint("vote-1"), application.vote_url().trim_end_matches('/'));
+    assert_eq!(ping(&socket), "+PONG\r\n");
+    for pid in instances.iter().filter_map(|instance| instance["pid"].as_i64()) {
+        assert_eq!(listening(pid), 0, "QEMU listens at no address");
+    }
+    both_instances_serve(&endpoint("vote-1"), &endpoint("vote-2"));
+    half_close_is_carried(application.vote_port);
+    drop(application);
+}
+
+fn ping(socket: &Path) -> String {
+    let access = Access::Unix(socket.to_owned());
+    let mut stream = access.connect(PATIENCE).expect("the store");
+    stream.write_all(b"PING\r\n").expect("sent");
+    let mut answer = [0; 64];
+    let count = stream.read(&mut answer).expect("an answer");
+    String::from_utf8_lossy(&answer[..count]).into_owned()
+}
+
+/// Sockets on which a process listens.
+fn listening(pid: i64) -> usize {
+    let text = fs::read_to_string(format!("/proc/{pid}/net/tcp")).expect("a process");
+    let is_listening = |line: &&str| line.split_whitespace().nth(3) == Some("0A");
+    let inode = |line: &str| line.split_whitespace().nth(9).map(str::to_owned);
+    let inodes: Vec<String> = text.lines().filter(is_listening).filter_map(inode).collect();
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).expect("a process").flatten();
+    let targets = descriptors.filter_map(|entry| fs::read_link(entry.path()).ok());
+    targets
+        .filter(|target| inodes.iter().any(|inode| target.to_string_lossy() == format!("socket:[{inode}]")))
+        .count()
+}
+
+fn both_instances_serve(one: &str, other: &str) {
+    for (url, name) in [(one, "vote-1"), (other, "vote-2")] {
+        let page = curl(url, &[]);
+        assert_eq!(page.status, 200);
+        assert!(page.body.contains(name), "{url} is {name}'s page");
+    }
+}
+
+/// A client that ends its side after the question gets its answer.
+fn half_close_is_carried(port: u16) {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a time");
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("sent");
+    stream.shutdown(Shutdown::Write).expect("open");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer and its end");
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("</html>\n"), "{answer}");
+}
+
+#[test]
+fn faults_need_an_application_on_a_network_of_its_own() {
+    let outcome =
+        run(tests::command::cargo(&["fault", "--list"]).env("VOTING_APP_PROJECT", "test-network-none"));
+    assert!(!outcome.success && outcome.stderr.contains("nothing runs: start it with"), "{}", outcome.stderr);
+}
