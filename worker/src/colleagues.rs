@@ -64,6 +64,11 @@ impl Colleagues {
         self.others.len()
     }
 
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.others.is_empty()
+    }
+
     /// What is to be done.
     pub fn task(&self, now: Instant) -> Option<Task<'_>> {
         if self.shown_at.is_none_or(|shown_at| shown_at + HEARTBEAT_EVERY <= now) {

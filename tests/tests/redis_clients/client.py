@@ -52,7 +52,14 @@ with r.pipeline() as pipe:
         raise AssertionError("the other's change was not noticed")
     except redis.WatchError:
         pass
-assert r.transaction(lambda pipe: pipe.incr("count"), "count") == [1]
+
+
+def add_one(pipe):
+    pipe.multi()
+    pipe.incr("count")
+
+
+assert r.transaction(add_one, "count") == [1]
 
 # Blocking: until something comes, and until the time is up.
 threading.Timer(0.2, lambda: redis.Redis(port=port).rpush("late", "element")).start()
