@@ -40,6 +40,7 @@ fn redis_py_makes_its_ordinary_calls() {
     };
     let server = store(&[]);
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/redis_clients/client.py");
-    let outcome = run(Command::new("timeout").arg("60").arg(python).args([script, &server.address.port().to_string()]));
+    let outcome =
+        run(Command::new("timeout").arg("60").arg(python).args([script, &server.address.port().to_string()]));
     assert!(outcome.success && outcome.stdout.starts_with("well"), "{}{}", outcome.stdout, outcome.stderr);
 }

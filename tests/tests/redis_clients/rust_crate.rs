@@ -24,7 +24,7 @@ fn the_redis_crate_makes_its_ordinary_calls() -> RedisResult<()> {
     assert_eq!(client.incr::<_, _, i64>("m", 2)?, 2);
     client.set::<_, _, ()>("n", 41)?;
     assert_eq!(redis::cmd("INCR").arg("n").query::<i64>(&mut client)?, 42);
-    assert_eq!(client.exists::<_, bool>("n")?, true);
+    assert!(client.exists::<_, bool>("n")?);
     assert_eq!(client.del::<_, u32>(&["n", "none"])?, 1);
     Ok(())
 }
