@@ -27,8 +27,11 @@ pub struct FrameReader {
 /// What a read has brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Filled {
-    /// Bytes; there may be more.
-    Some,
+    /// Bytes.
+    Some {
+        /// There was room for more of them.
+        is_drained: bool,
+    },
     /// Nothing for now.
     Nothing,
     /// The end of the stream.
@@ -57,10 +60,10 @@ impl FrameReader {
             Ok(0) => Ok(Filled::End),
             Ok(count) => {
                 self.end += count;
-                Ok(Filled::Some)
+                Ok(Filled::Some { is_drained: self.end < self.bytes.len() })
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(Filled::Nothing),
-            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(Filled::Some),
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(Filled::Some { is_drained: false }),
             Err(error) => Err(error),
         }
     }
@@ -179,7 +182,7 @@ mod tests {
         for piece in [1, 3, 1000, stream.len()] {
             let (mut reader, mut found) = (FrameReader::default(), Vec::new());
             for mut part in stream.chunks(piece) {
-                assert_eq!(reader.fill(&mut part).expect("readable"), Filled::Some);
+                assert!(matches!(reader.fill(&mut part).expect("readable"), Filled::Some { .. }));
                 while let Some(frame) = reader.next().expect("frames") {
                     found.push(frame.to_vec());
                 }
