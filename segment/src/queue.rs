@@ -72,7 +72,7 @@ impl FrameReader {
     ///
     /// # Errors
     /// When a length is beyond all frames.
-    pub fn next(&mut self) -> Result<Option<&[u8]>, NoFrame> {
+    pub fn next_frame(&mut self) -> Result<Option<&[u8]>, NoFrame> {
         loop {
             let Some((length, rest)) = self.bytes[self.start..self.end].split_first_chunk::<LENGTH_BYTES>()
             else {
@@ -183,7 +183,7 @@ mod tests {
             let (mut reader, mut found) = (FrameReader::default(), Vec::new());
             for mut part in stream.chunks(piece) {
                 assert!(matches!(reader.fill(&mut part).expect("readable"), Filled::Some { .. }));
-                while let Some(frame) = reader.next().expect("frames") {
+                while let Some(frame) = reader.next_frame().expect("frames") {
                     found.push(frame.to_vec());
                 }
             }
@@ -200,8 +200,8 @@ mod tests {
         stream.extend_from_slice(&[0xff; 4]);
         let mut reader = FrameReader::default();
         reader.fill(&mut stream.as_slice()).expect("readable");
-        assert_eq!(reader.next(), Ok(Some(b"next".as_slice())));
-        assert_eq!(reader.next(), Err(NoFrame));
+        assert_eq!(reader.next_frame(), Ok(Some(b"next".as_slice())));
+        assert_eq!(reader.next_frame(), Err(NoFrame));
     }
 
     #[test]

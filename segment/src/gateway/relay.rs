@@ -158,14 +158,14 @@ impl<S: Stream> Relay<S> {
         if !self.established {
             return;
         }
-        let moved = self.to_station().and_then(|()| self.to_stream());
+        let moved = self.feed_station().and_then(|()| self.feed_stream());
         if moved.is_err() {
             self.is_lost = true;
             self::socket(&mut self.set).abort();
         }
     }
 
-    fn to_station(&mut self) -> io::Result<()> {
+    fn feed_station(&mut self) -> io::Result<()> {
         let socket = self.set.get_mut::<tcp::Socket<'_>>(SocketHandle::default());
         while self.readable && !self.stream_ended && socket.can_send() {
             let stream = &mut self.stream;
@@ -188,7 +188,7 @@ impl<S: Stream> Relay<S> {
         Ok(())
     }
 
-    fn to_stream(&mut self) -> io::Result<()> {
+    fn feed_stream(&mut self) -> io::Result<()> {
         let socket = self.set.get_mut::<tcp::Socket<'_>>(SocketHandle::default());
         while self.writable && socket.can_recv() {
             let stream = &mut self.stream;

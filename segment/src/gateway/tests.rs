@@ -143,7 +143,7 @@ impl Bench {
             let mut bytes = bytes.as_slice();
             while !bytes.is_empty() {
                 reader.fill(&mut bytes).expect("readable");
-                while let Some(frame) = reader.next().expect("frames") {
+                while let Some(frame) = reader.next_frame().expect("frames") {
                     assert!(self.device.receive_frame(frame.to_vec()), "the card has room");
                 }
             }

@@ -81,7 +81,7 @@ impl Link {
                 Ok(Filled::End) | Err(_) => return self.unplug(),
             }
             loop {
-                match self.reader.next() {
+                match self.reader.next_frame() {
                     Ok(Some(frame)) => take(frame),
                     Ok(None) => break,
                     // Only a QEMU that is out of its guest's hands could say this.
