@@ -27,8 +27,11 @@ pub struct FrameReader {
 /// What a read has brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Filled {
-    /// Bytes; there may be more.
-    Some,
+    /// Bytes.
+    Some {
+        /// There was room for more of them.
+        is_drained: bool,
+    },
     /// Nothing for now.
     Nothing,
     /// The end of the stream.
@@ -57,10 +60,10 @@ impl FrameReader {
             Ok(0) => Ok(Filled::End),
             Ok(count) => {
                 self.end += count;
-                Ok(Filled::Some)
+                Ok(Filled::Some { is_drained: self.end < self.bytes.len() })
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(Filled::Nothing),
-            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(Filled::Some),
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(Filled::Some { is_drained: false }),
             Err(error) => Err(error),
         }
     }
@@ -69,7 +72,7 @@ impl FrameReader {
     ///
     /// # Errors
     /// When a length is beyond all frames.
-    pub fn next(&mut self) -> Result<Option<&[u8]>, NoFrame> {
+    pub fn next_frame(&mut self) -> Result<Option<&[u8]>, NoFrame> {
         loop {
             let Some((length, rest)) = self.bytes[self.start..self.end].split_first_chunk::<LENGTH_BYTES>()
             else {
@@ -179,8 +182,8 @@ mod tests {
         for piece in [1, 3, 1000, stream.len()] {
             let (mut reader, mut found) = (FrameReader::default(), Vec::new());
             for mut part in stream.chunks(piece) {
-                assert_eq!(reader.fill(&mut part).expect("readable"), Filled::Some);
-                while let Some(frame) = reader.next().expect("frames") {
+                assert!(matches!(reader.fill(&mut part).expect("readable"), Filled::Some { .. }));
+                while let Some(frame) = reader.next_frame().expect("frames") {
                     found.push(frame.to_vec());
                 }
             }
@@ -197,8 +200,8 @@ mod tests {
         stream.extend_from_slice(&[0xff; 4]);
         let mut reader = FrameReader::default();
         reader.fill(&mut stream.as_slice()).expect("readable");
-        assert_eq!(reader.next(), Ok(Some(b"next".as_slice())));
-        assert_eq!(reader.next(), Err(NoFrame));
+        assert_eq!(reader.next_frame(), Ok(Some(b"next".as_slice())));
+        assert_eq!(reader.next_frame(), Err(NoFrame));
     }
 
     #[test]

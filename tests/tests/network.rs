@@ -8,14 +8,15 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddrV4, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use image_build::cluster::Access;
+use image_build::cluster::{Access, network};
 use image_build::workspace::Workspace;
 use tests::application::Application;
 use tests::client::{curl, wait_for};
-use tests::command::{Outcome, run};
+use tests::command::{Outcome, free_port, run};
 use tests::crash::voters::Voters;
 
 /// How long something may take on a busy machine.
@@ -176,4 +177,50 @@ fn faults_need_an_application_on_a_network_of_its_own() {
     let outcome =
         run(tests::command::cargo(&["fault", "--list"]).env("VOTING_APP_PROJECT", "test-network-none"));
     assert!(!outcome.success && outcome.stderr.contains("nothing runs: start it with"), "{}", outcome.stderr);
+}
+
+/// The kernel's bridge takes rights that not every machine gives.
+#[test]
+fn the_bridge_carries_votes_and_leaves_nothing_or_says_what_it_lacks() {
+    let (project, published) = ("test-network-tap", free_port().to_string());
+    let publish = format!("result={published}");
+    if let Some(obstacle) = network::tap_obstacle() {
+        let vote = format!("vote={}", free_port());
+        let arguments = ["up", "--detach", "--net", "tap", "--publish", &publish, "--publish", &vote];
+        let outcome = run(tests::command::cargo(&arguments).env("VOTING_APP_PROJECT", project));
+        assert!(!outcome.success && outcome.stderr.contains(&obstacle), "{}", outcome.stderr);
+        println!("skipped: --net tap {obstacle}");
+        return;
+    }
+    let application =
+        Application::up(project, &["--net", "tap"]).unwrap_or_else(|outcome| panic!("{outcome:?}"));
+    let mut voters = Voters::new(8);
+    vote(&application, &mut voters);
+    counted(&application, &voters);
+    assert_eq!(ping(&folder(project).join("net/store-1-6379.sock")), "+PONG\r\n");
+    let interfaces = fs::read_to_string("/proc/net/dev").expect("interfaces");
+    assert!(!interfaces.contains("station0"), "the host's own network is as it was: {interfaces}");
+    let refusal = fault(&application, "--list");
+    assert!(!refusal.success && refusal.stderr.contains("cargo up --net switch"), "{}", refusal.stderr);
+    drop(application);
+    assert!(!folder(project).join("net").exists(), "sockets are left behind");
+}
+
+/// A Redis of the host takes the store's place: it is reached, and nothing else of the host is.
+#[test]
+fn a_redis_of_the_host_is_the_only_thing_outside_that_is_reached() {
+    let port = free_port();
+    let mut redis = Command::new("redis-server")
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("redis-server runs; README.md lists the packages that tests need");
+    let up_at = wait_for(PATIENCE, || TcpStream::connect(("127.0.0.1", port)).ok());
+    assert!(up_at.is_some(), "redis-server listens");
+    let application = up("test-network-redis", &["--redis", &format!("redis://127.0.0.1:{port}")]);
+    let mut voters = Voters::new(9);
+    vote(&application, &mut voters);
+    counted(&application, &voters);
+    drop(application);
+    redis.kill().and_then(|()| redis.wait()).expect("it ends");
 }

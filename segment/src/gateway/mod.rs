@@ -52,6 +52,17 @@ pub trait Stream: io::Read + io::Write {
     fn reset_on_close(&mut self);
 }
 
+/// What is new of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct News {
+    /// There is something to read.
+    pub readable: bool,
+    /// There is room to write.
+    pub writable: bool,
+    /// The other side has ended what it sends, or the stream is lost.
+    pub closing: bool,
+}
+
 /// A segment from a station for the host's end.
 #[derive(Clone, Copy, Debug)]
 pub struct Segment<'a> {
@@ -182,10 +193,10 @@ impl<S: Stream> Gateway<S> {
         self.ingest(None, segment, fabric);
     }
 
-    /// The stream of a relay can be read or written, as far as its caller knows.
-    pub fn note(&mut self, index: usize, readable: bool, writable: bool) {
+    /// There is news of a relay's stream.
+    pub fn note(&mut self, index: usize, news: News) {
         if let Some(Some(relay)) = self.relays.get_mut(index) {
-            relay.note(readable, writable);
+            relay.note(news);
             self.touch(index);
         }
     }

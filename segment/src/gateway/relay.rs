@@ -10,7 +10,7 @@ use std::time::Duration;
 use smoltcp::iface::{SocketHandle, SocketSet};
 use smoltcp::socket::tcp;
 
-use super::Stream;
+use super::{News, Stream};
 
 /// Receive window towards a station.
 const RECEIVE_BYTES: usize = 32 * 1024;
@@ -34,6 +34,8 @@ pub struct Relay<S> {
     stream: S,
     readable: bool,
     writable: bool,
+    /// The end of what comes is in sight: it takes another read, however short the last one was.
+    closing: bool,
     /// The SYN of a station, until the server outside has taken the connection.
     knock: Option<Vec<u8>>,
     /// The station has answered.
@@ -96,6 +98,7 @@ impl<S: Stream> Relay<S> {
             stream,
             readable: true,
             writable: true,
+            closing: false,
             knock,
             established: false,
             stream_ended: false,
@@ -110,9 +113,10 @@ impl<S: Stream> Relay<S> {
     }
 
     /// What is known of the stream.
-    pub fn note(&mut self, readable: bool, writable: bool) {
-        self.readable |= readable;
-        self.writable |= writable;
+    pub fn note(&mut self, news: News) {
+        self.readable |= news.readable;
+        self.writable |= news.writable;
+        self.closing |= news.closing;
     }
 
     /// The station is gone.
@@ -154,27 +158,28 @@ impl<S: Stream> Relay<S> {
         if !self.established {
             return;
         }
-        let moved = self.to_station().and_then(|()| self.to_stream());
+        let moved = self.feed_station().and_then(|()| self.feed_stream());
         if moved.is_err() {
             self.is_lost = true;
             self::socket(&mut self.set).abort();
         }
     }
 
-    fn to_station(&mut self) -> io::Result<()> {
+    fn feed_station(&mut self) -> io::Result<()> {
         let socket = self.set.get_mut::<tcp::Socket<'_>>(SocketHandle::default());
         while self.readable && !self.stream_ended && socket.can_send() {
             let stream = &mut self.stream;
             let read = socket.send(|room| match stream.read(room) {
-                Ok(count) => (count, Ok(count)),
+                Ok(count) => (count, Ok((count, count < room.len()))),
                 Err(error) => (0, Err(error)),
             });
-            match read.unwrap_or(Ok(0)) {
-                Ok(0) => {
+            match read.unwrap_or(Ok((0, false))) {
+                Ok((0, _)) => {
                     self.stream_ended = true;
                     socket.close();
                 }
-                Ok(_) => {}
+                // epoll(7): a stream that gave less than it was asked for has no more, and tells when it has.
+                Ok((_, is_drained)) => self.readable = self.closing || !is_drained,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.readable = false,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
@@ -183,7 +188,7 @@ impl<S: Stream> Relay<S> {
         Ok(())
     }
 
-    fn to_stream(&mut self) -> io::Result<()> {
+    fn feed_stream(&mut self) -> io::Result<()> {
         let socket = self.set.get_mut::<tcp::Socket<'_>>(SocketHandle::default());
         while self.writable && socket.can_recv() {
             let stream = &mut self.stream;

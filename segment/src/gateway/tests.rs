@@ -12,7 +12,7 @@ use smoltcp::socket::tcp;
 use smoltcp::wire::{EthernetAddress, HardwareAddress, IpAddress, IpCidr};
 use wire::Instant;
 
-use super::{Stream, stack_time};
+use super::{News, Stream, stack_time};
 use crate::hub::Hub;
 use crate::layout::tests::voting;
 use crate::layout::{GATEWAY, Layout, PREFIX_BITS, address, hardware_address};
@@ -21,6 +21,7 @@ use crate::queue::FrameReader;
 const STORE: usize = 0;
 const PORT: u16 = 6379;
 const OUTSIDE_PORT: u16 = 5432;
+const NEWS: News = News { readable: true, writable: true, closing: true };
 
 /// The host's side of a relay.
 #[derive(Clone, Default)]
@@ -142,7 +143,7 @@ impl Bench {
             let mut bytes = bytes.as_slice();
             while !bytes.is_empty() {
                 reader.fill(&mut bytes).expect("readable");
-                while let Some(frame) = reader.next().expect("frames") {
+                while let Some(frame) = reader.next_frame().expect("frames") {
                     assert!(self.device.receive_frame(frame.to_vec()), "the card has room");
                 }
             }
@@ -165,6 +166,7 @@ fn bytes_go_both_ways_and_one_end_leaves_the_other_open() {
     let client = bench.dial();
     client.0.borrow_mut().to_station.extend(b"question");
     client.0.borrow_mut().to_station_ended = true;
+    bench.hub.gateway.note(0, NEWS);
     bench.settle();
     assert_eq!(bench.received(), b"question");
     assert!(!bench.socket().may_recv() && bench.socket().may_send(), "half open");
@@ -220,7 +222,7 @@ fn a_client_that_does_not_read_holds_the_station_back() {
     assert!(sent < 64 * 1024, "{sent} bytes were taken for a client that reads 1,000");
     client.0.borrow_mut().takes = None;
     let index = 0;
-    bench.hub.gateway.note(index, true, true);
+    bench.hub.gateway.note(index, NEWS);
     for _ in 0..10 {
         bench.settle();
     }
@@ -276,7 +278,7 @@ fn losses_on_the_way_from_the_host_lose_no_bytes() {
     for _ in 0..100 {
         bench.settle();
         received.extend(bench.received());
-        bench.hub.gateway.note(0, true, true);
+        bench.hub.gateway.note(0, NEWS);
     }
     assert!(received == sent, "{} of {} bytes", received.len(), sent.len());
 }

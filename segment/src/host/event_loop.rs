@@ -15,7 +15,7 @@ use super::control::Control;
 use super::door::{Door, OpenDoor};
 use super::link::{Link, Read};
 use super::stream::HostStream;
-use crate::gateway::Stream;
+use crate::gateway::{News, Stream};
 use crate::hub::Hub;
 
 pub const WAKER: Token = Token(0);
@@ -105,13 +105,15 @@ impl EventLoop {
     fn note(&mut self, token: usize, readable: bool, event: &mio::event::Event) {
         match token {
             RELAYS.. => {
-                self.hub.gateway.note(token - RELAYS, readable || event.is_error(), event.is_writable())
+                let closing = event.is_read_closed() || event.is_error();
+                let news = News { readable: readable || closing, writable: event.is_writable(), closing };
+                self.hub.gateway.note(token - RELAYS, news);
             }
             CONTROLS.. => self.control.note(token - CONTROLS),
             DOORS.. => self.doors[token - DOORS].is_knocked = true,
             LINKS.. => {
                 let station = token - LINKS;
-                self.links[station].readable |= readable;
+                self.links[station].note(readable, event.is_read_closed());
                 if event.is_writable() {
                     self.flush(station);
                 }

@@ -20,6 +20,8 @@ pub struct Link {
     reader: FrameReader,
     /// There may be more to read.
     pub readable: bool,
+    /// The machine's end is in sight: it takes another read, however short the last one was.
+    closing: bool,
 }
 
 /// What there is to say of a link after it was read.
@@ -34,7 +36,7 @@ pub enum Read {
 impl Link {
     pub fn new(station: &str, folder: &Folder) -> io::Result<Self> {
         let listener = UnixListener::bind(folder.socket(&link_name(station)))?;
-        Ok(Self { listener, stream: None, reader: FrameReader::default(), readable: false })
+        Ok(Self { listener, stream: None, reader: FrameReader::default(), readable: false, closing: false })
     }
 
     pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
@@ -49,11 +51,17 @@ impl Link {
             if registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE).is_ok() {
                 self.reader = FrameReader::default();
                 self.stream = Some(stream);
-                self.readable = true;
+                (self.readable, self.closing) = (true, false);
                 is_new = true;
             }
         }
         is_new
+    }
+
+    /// What is known of the stream.
+    pub fn note(&mut self, readable: bool, closing: bool) {
+        self.readable |= readable;
+        self.closing |= closing;
     }
 
     /// Reads frames and hands them on.
@@ -68,16 +76,20 @@ impl Link {
                     self.readable = false;
                     return Read::Open;
                 }
-                Ok(Filled::Some) => {}
+                // epoll(7): a stream that gave less than it was asked for has no more, and tells when it has.
+                Ok(Filled::Some { is_drained }) => self.readable = self.closing || !is_drained,
                 Ok(Filled::End) | Err(_) => return self.unplug(),
             }
             loop {
-                match self.reader.next() {
+                match self.reader.next_frame() {
                     Ok(Some(frame)) => take(frame),
                     Ok(None) => break,
                     // Only a QEMU that is out of its guest's hands could say this.
                     Err(_) => return self.unplug(),
                 }
+            }
+            if !self.readable {
+                break;
             }
         }
         Read::Open

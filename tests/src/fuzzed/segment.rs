@@ -75,8 +75,8 @@ pub fn check(bytes: &[u8]) {
     let mut hub = Hub::new(layout, 7, None);
     (0..hub.layout.stations().len()).for_each(|station| hub.plug(station, true));
     let (mut reader, mut rest) = (FrameReader::default(), input);
-    while matches!(reader.fill(&mut rest), Ok(Filled::Some)) {
-        while let Ok(Some(frame)) = reader.next() {
+    while matches!(reader.fill(&mut rest), Ok(Filled::Some { .. })) {
+        while let Ok(Some(frame)) = reader.next_frame() {
             passes_only_if_allowed(&hub.layout, from, frame);
             hub.receive(from, frame, &mut |port, _| {
                 assert_eq!((from, port), (1, OUTSIDE_PORT), "only who is told of a server reaches it");
@@ -113,8 +113,8 @@ fn arrives_at_its_station(hub: &mut Hub<Silence>, from: usize, station: usize) {
     let (mut stream, mut reader) = (Vec::new(), FrameReader::default());
     hub.fabric.queue(station).flush(&mut stream).expect("memory takes all");
     let mut stream = stream.as_slice();
-    while matches!(reader.fill(&mut stream), Ok(Filled::Some)) {
-        while let Ok(Some(bytes)) = reader.next() {
+    while matches!(reader.fill(&mut stream), Ok(Filled::Some { .. })) {
+        while let Ok(Some(bytes)) = reader.next_frame() {
             let frame = Frame::parse(bytes).expect("a frame");
             assert_eq!(frame.destination, hardware_address(station));
             assert!(
