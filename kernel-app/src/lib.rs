@@ -11,6 +11,7 @@ extern crate std;
 
 pub mod assets;
 pub mod connections;
+pub mod database_client;
 pub mod disk;
 pub mod entropy;
 #[cfg(target_os = "hermit")]
@@ -22,6 +23,7 @@ pub mod log_line;
 pub mod memory_disk;
 pub mod metrics;
 pub mod network;
+pub mod pipeline;
 pub mod program;
 pub mod runtime;
 pub mod secret;

@@ -88,7 +88,7 @@ pub struct Listener {
 }
 
 /// A server that the runtime keeps the service connected to, with backoff and jitter.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// What it is to the service, such as `store`; for logs.
     pub name: &'static str,

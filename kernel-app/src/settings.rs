@@ -9,6 +9,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::database_client::DatabaseLogin;
 use crate::secret::Secret;
 use crate::service::{Peer, Target};
 use crate::store_login::StoreLogin;
@@ -16,12 +17,16 @@ use crate::store_login::StoreLogin;
 /// Longest value that is accepted.
 pub const VALUE_BYTES_MAX: usize = 1024;
 
+/// The port of a database's address that names none.
+const DATABASE_PORT_DEFAULT: u16 = 5432;
 /// The port of a store's address that names none.
 const STORE_PORT_DEFAULT: u16 = 6379;
 
 /// What an address of a store looks like.
 const STORE_EXPECTED: &str = "redis://host:port, with :password@ or user:password@ before the host and /number of a database behind the port \
      if need be";
+/// What an address of a database begins with.
+const DATABASE_SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 
 /// The environment of a program.
 #[derive(Clone, Debug, Default)]
@@ -43,6 +48,15 @@ impl StoreAddress {
     pub fn peer(&self) -> Peer {
         Peer { name: "store", setting: self.login.setting, target: self.target.clone() }
     }
+}
+
+/// Where a database is, and who logs in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatabaseAddress {
+    /// Where it is, and which setting says so.
+    pub peer: Peer,
+    /// Who logs in.
+    pub login: DatabaseLogin,
 }
 
 /// A setting that cannot be used: which, what it says, and how to mend it.
@@ -134,6 +148,17 @@ impl Settings {
         Ok(StoreAddress { target, login: StoreLogin { setting: name, ..login } })
     }
 
+    /// A PostgreSQL database as `postgres://user[:password]@host[:port]/database`. In user, password and database,
+    /// `%` and two hexadecimal digits stand for any byte.
+    ///
+    /// # Errors
+    /// When the value has another shape; it is then shown without the password.
+    pub fn database(&self, name: &'static str) -> Result<DatabaseAddress, SettingError> {
+        let value = self.get(name).unwrap_or_default();
+        let expected = "postgres://user:password@host:port/database";
+        parse_database_url(value, name).ok_or_else(|| error(name, &without_password(value), expected))
+    }
+
     /// A password; an empty one counts as absent.
     ///
     /// # Errors
@@ -165,10 +190,18 @@ impl Settings {
 
 /// An address as it may be shown.
 pub fn without_password(url: &str) -> String {
-    match url.rsplit_once('@') {
-        Some((_, host)) => ["redis://:***@", host].concat(),
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    match rest.rsplit_once('@') {
+        Some((_, host)) => [scheme, "://***@", host].concat(),
+        // Whoever has forgotten the host has written the password in its place.
+        None if is_database(url) => [scheme, "://***"].concat(),
         None => url.to_owned(),
     }
+}
+
+/// Whether an address is that of a database, and not of a store.
+pub fn is_database(url: &str) -> bool {
+    DATABASE_SCHEMES.iter().any(|scheme| url.starts_with(scheme))
 }
 
 fn error(name: &'static str, value: &str, expected: &'static str) -> SettingError {
@@ -218,6 +251,25 @@ fn parse_database(text: &str) -> Option<u32> {
         number if is_number => number.parse().ok(),
         _ => None,
     }
+}
+
+fn parse_database_url(value: &str, setting: &'static str) -> Option<DatabaseAddress> {
+    let rest = DATABASE_SCHEMES.iter().find_map(|scheme| value.strip_prefix(scheme))?;
+    let (credentials, place) = rest.rsplit_once('@')?;
+    let (host, database) = place.split_once('/')?;
+    let (user, password) = match credentials.split_once(':') {
+        Some((user, password)) => (user, Some(Secret::new(&percent_decoded(password)?)?)),
+        None => (credentials, None),
+    };
+    let text = |text: &str| {
+        let text = String::from_utf8(percent_decoded(text)?).ok()?;
+        // Options behind the name, such as `?sslmode=require`, there are none of.
+        (!text.is_empty() && !text.contains(['\0', '?'])).then_some(text)
+    };
+    let login = DatabaseLogin { user: text(user)?, password, database: text(database)? };
+    let target =
+        parse_target(&["postgres://", host].concat(), "postgres", DATABASE_PORT_DEFAULT, "postgres")?;
+    Some(DatabaseAddress { peer: Peer { name: "database", setting, target }, login })
 }
 
 fn percent_decoded(text: &str) -> Option<Vec<u8>> {
@@ -302,6 +354,45 @@ mod tests {
             let error = store(wrong).expect_err(wrong);
             assert!(error.name == "REDIS_URL" && !error.value.contains("secret"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_database_is_named_with_who_logs_in() {
+        let of = |value| one("RESULTS_URL", value).database("RESULTS_URL");
+        let address = |user: &str, password: Option<&[u8]>, port, database: &str| DatabaseAddress {
+            peer: Peer {
+                name: "database",
+                setting: "RESULTS_URL",
+                target: Target::Host { host: "db".to_owned(), port },
+            },
+            login: DatabaseLogin {
+                user: user.to_owned(),
+                password: password.and_then(Secret::new),
+                database: database.to_owned(),
+            },
+        };
+        assert_eq!(of("postgres://me@db/votes"), Ok(address("me", None, 5432, "votes")));
+        assert_eq!(of("postgresql://me:a:b@db:7/votes"), Ok(address("me", Some(b"a:b"), 7, "votes")));
+        let coded = "postgres://m%65:%70%40%2F@db/v%20s";
+        assert_eq!(of(coded), Ok(address("me", Some(b"p@/"), 5432, "v s")));
+        for wrong in [
+            "postgres://db/votes",
+            "postgres://me:secret",
+            "postgres://me:secret@db/votes?sslmode=require",
+            "postgres://me:secret@db",
+            "postgres://me:secret@db/",
+            "postgres://:secret@db/votes",
+            "postgres://me:@db/votes",
+            "postgres://me:secret@/votes",
+            "postgres://me:secret@db:0/votes",
+            "postgres://me:secret%@db/votes",
+            "postgres://me%00:secret@db/votes",
+            "mysql://me:secret@db/votes",
+        ] {
+            let error = of(wrong).expect_err(wrong);
+            assert!(!error.value.contains("secret"), "{error}");
+        }
+        assert!(is_database("postgresql://x") && !is_database("redis://x"));
     }
 
     #[test]

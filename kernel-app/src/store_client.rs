@@ -7,7 +7,6 @@ mod error;
 mod trouble;
 
 use alloc::borrow::Cow;
-use alloc::collections::VecDeque;
 use alloc::format;
 use core::time::Duration;
 
@@ -16,6 +15,7 @@ use wire::{Buffer, Instant};
 
 use crate::connections::ConnectionId;
 use crate::network::Unreachable;
+use crate::pipeline::{PENDING_MAX, Pipeline};
 use crate::service::Context;
 use crate::store_login::StoreLogin;
 use crate::usage::Usage;
@@ -23,14 +23,10 @@ pub use error::{Broken, Refusal, SendError};
 use trouble::Trouble;
 pub use trouble::{RETRY_MAX, RETRY_MIN};
 
-/// Most commands that wait for their replies; more are refused.
-pub const PENDING_COMMANDS_MAX: usize = 4096;
 /// A connection on which nothing is under way is tried with a `PING` this long after the last reply.
 pub const PING_AFTER: Duration = Duration::from_secs(5);
 /// How long the reply to a `PING` may take.
 pub const PING_REPLY_WITHIN: Duration = Duration::from_millis(900);
-/// A connection whose oldest reply is overdue for this long is dropped, so that it is dialled anew.
-pub const OVERDUE_MAX: Duration = Duration::from_secs(3);
 
 /// What became of a command.
 #[derive(Debug)]
@@ -60,17 +56,14 @@ pub struct StoreClient<T> {
     /// The store has answered on this connection: an accepted connection alone may be a proxy's.
     answered: bool,
     last_reply: Instant,
-    pending: VecDeque<Pending<T>>,
-    /// How many at the front of `pending` were given up; their replies are still to come.
-    overdue: usize,
+    pipeline: Pipeline<Sent<T>>,
 }
 
 #[derive(Debug)]
-struct Pending<T> {
+struct Sent<T> {
     /// None when nobody waits (any longer).
     token: Option<T>,
     purpose: Purpose,
-    deadline: Instant,
 }
 
 /// What a command is sent for.
@@ -111,8 +104,7 @@ impl<T> StoreClient<T> {
             logins_left: 0,
             answered: false,
             last_reply: Instant::ZERO,
-            pending: VecDeque::new(),
-            overdue: 0,
+            pipeline: Pipeline::new(),
         }
     }
 
@@ -164,13 +156,13 @@ impl<T> StoreClient<T> {
 
     /// How much of what is bounded here is in use.
     pub fn usages(&self, tell: &mut dyn FnMut(Usage)) {
-        tell(Usage::new("commands that wait for the store", self.pending.len(), PENDING_COMMANDS_MAX));
-        tell(Usage::new("overdue commands", self.overdue, self.pending.len()));
+        tell(Usage::new("commands that wait for the store", self.pipeline.len(), PENDING_MAX));
+        tell(Usage::new("overdue commands", self.pipeline.overdue(), self.pipeline.len()));
     }
 
     /// How many commands wait for their replies.
     pub fn pending(&self) -> usize {
-        self.pending.len()
+        self.pipeline.len()
     }
 
     /// Whether the store has answered on this connection, refuses nothing, and owes nothing that is overdue.
@@ -184,7 +176,7 @@ impl<T> StoreClient<T> {
             }
             (None, _) => Err(self.away()),
             (Some(_), Some(refusal)) => Err(SendError::Refused(refusal)),
-            (Some(_), None) if self.overdue > 0 => Err(SendError::Silent),
+            (Some(_), None) if self.pipeline.overdue() > 0 => Err(SendError::Silent),
             (Some(_), None) if self.answered => Ok(()),
             (Some(_), None) => Err(self.away()),
         }
@@ -206,7 +198,7 @@ impl<T> StoreClient<T> {
         match (self.connection, self.trouble.refusal()) {
             (None, _) => Err(self.away()),
             (Some(_), Some(refusal)) if refusal.is_final() => Err(SendError::Refused(refusal)),
-            (Some(_), _) if self.overdue > 0 => Err(SendError::Silent),
+            (Some(_), _) if self.pipeline.overdue() > 0 => Err(SendError::Silent),
             (Some(_), _) if self.logins_left > 0 => Err(SendError::Away),
             (Some(_), _) => Ok(()),
         }
@@ -304,15 +296,12 @@ impl<T> StoreClient<T> {
         context: &mut Context<'_>,
         mut deliver: impl FnMut(T, Outcome<'_>, &mut Context<'_>),
     ) {
-        while let Some(pending) = self.pending.get_mut(self.overdue)
-            && pending.deadline <= context.now
-        {
-            self.overdue += 1;
-            if let Some(token) = pending.token.take() {
+        while let Some(sent) = self.pipeline.give_up(context.now) {
+            if let Some(token) = sent.token.take() {
                 deliver(token, Outcome::Overdue, context);
             }
         }
-        if self.drop_at().is_some_and(|at| at <= context.now) {
+        if self.pipeline.drop_at().is_some_and(|at| at <= context.now) {
             self.drop_connection(Broken::Overdue, context, &mut deliver);
         } else if self.retry_at().is_some_and(|at| at <= context.now) {
             self.log_in(context);
@@ -323,22 +312,17 @@ impl<T> StoreClient<T> {
 
     /// When `turn` has something to do.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let reply = self.pending.get(self.overdue).map(|pending| pending.deadline);
-        [reply, self.drop_at(), self.retry_at(), self.ping_at()].into_iter().flatten().min()
-    }
-
-    fn drop_at(&self) -> Option<Instant> {
-        let oldest = self.pending.front().filter(|_| self.overdue > 0)?;
-        Some(oldest.deadline + OVERDUE_MAX)
+        let of_pipeline = [self.pipeline.reply_deadline(), self.pipeline.drop_at()];
+        of_pipeline.into_iter().chain([self.retry_at(), self.ping_at()]).flatten().min()
     }
 
     fn ping_at(&self) -> Option<Instant> {
-        (self.connection.is_some() && self.pending.is_empty() && self.trouble.retry_at().is_none())
+        (self.connection.is_some() && self.pipeline.is_empty() && self.trouble.retry_at().is_none())
             .then(|| self.last_reply + PING_AFTER)
     }
 
     fn retry_at(&self) -> Option<Instant> {
-        self.trouble.retry_at().filter(|_| self.connection.is_some() && self.pending.is_empty())
+        self.trouble.retry_at().filter(|_| self.connection.is_some() && self.pipeline.is_empty())
     }
 
     fn ping(&mut self, context: &mut Context<'_>) {
@@ -355,24 +339,24 @@ impl<T> StoreClient<T> {
         context: &mut Context<'_>,
     ) -> Result<(), SendError> {
         let id = self.connection.ok_or(SendError::Away)?;
-        if self.pending.len() >= PENDING_COMMANDS_MAX {
+        if self.pipeline.is_full() {
             return Err(SendError::Busy);
         }
         let connection = context.connections.get_mut(id).ok_or(SendError::Away)?;
         write_command(&mut connection.output, args).map_err(|_| SendError::Busy)?;
-        self.pending.push_back(Pending { token, purpose, deadline: context.now + reply_within });
+        self.pipeline.push(Sent { token, purpose }, context.now + reply_within);
         Ok(())
     }
 
     /// What was sent until now: bytes and commands.
     fn mark(&self, context: &mut Context<'_>) -> (usize, usize) {
         let connection = self.connection.and_then(|id| context.connections.get_mut(id));
-        (connection.map_or(0, |connection| connection.output.len()), self.pending.len())
+        (connection.map_or(0, |connection| connection.output.len()), self.pipeline.len())
     }
 
     /// Takes back what was sent since that mark, all of it in this call and so still in the output.
     fn take_back(&mut self, (bytes, commands): (usize, usize), context: &mut Context<'_>) {
-        self.pending.truncate(commands);
+        self.pipeline.truncate(commands);
         if let Some(connection) = self.connection.and_then(|id| context.connections.get_mut(id)) {
             connection.output.truncate(bytes);
         }
@@ -391,14 +375,13 @@ impl<T> StoreClient<T> {
                 Ok(None) => return Ok(()),
                 Err(_) => return Err(Broken::NotResp),
             };
-            let pending = self.pending.pop_front().ok_or(Broken::Unasked)?;
-            self.overdue = self.overdue.saturating_sub(1);
+            let sent = self.pipeline.answered().ok_or(Broken::Unasked)?;
             self.last_reply = context.now;
             match &reply {
-                Reply::Error(message) => self.note_refusal(pending.purpose, message, context),
-                _ => self.note_success(&pending, context),
+                Reply::Error(message) => self.note_refusal(sent.purpose, message, context),
+                _ => self.note_success(&sent, context),
             }
-            if let Some(token) = pending.token {
+            if let Some(token) = sent.token {
                 deliver(token, Outcome::Reply(reply), context);
             }
             input.consume(length);
@@ -406,9 +389,9 @@ impl<T> StoreClient<T> {
         Ok(())
     }
 
-    fn note_success(&mut self, pending: &Pending<T>, context: &mut Context<'_>) {
-        match pending.purpose {
-            Purpose::Owner if pending.token.is_some() => self.trouble.succeeded(),
+    fn note_success(&mut self, sent: &Sent<T>, context: &mut Context<'_>) {
+        match sent.purpose {
+            Purpose::Owner if sent.token.is_some() => self.trouble.succeeded(),
             Purpose::Owner => return,
             Purpose::Login => {
                 self.logins_left -= 1;
@@ -457,15 +440,14 @@ impl<T> StoreClient<T> {
             _ => true,
         };
         if is_news {
-            let (setting, unanswered) = (self.login.setting, self.pending.len());
+            let (setting, unanswered) = (self.login.setting, self.pipeline.len());
             log::warn!("{setting}: connection lost: {}; {unanswered} unanswered", broken.as_str());
             self.absence = Absence::Broken(broken);
         }
         self.answered = false;
         self.connection = None;
-        self.overdue = 0;
-        while let Some(pending) = self.pending.pop_front() {
-            if let Some(token) = pending.token {
+        while let Some(sent) = self.pipeline.lose() {
+            if let Some(token) = sent.token {
                 deliver(token, Outcome::Lost, context);
             }
         }

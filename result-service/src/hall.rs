@@ -4,23 +4,19 @@
 
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
-use core::time::Duration;
 
 use kernel_app::connections::CONNECTIONS_MAX;
 use kernel_app::http::{Answer, Exchange, Handler, HttpServer, Method, Request, Response, Route};
 use kernel_app::metrics::Exposition;
 use kernel_app::network::Unreachable;
 use kernel_app::store_backed::StoreUser;
-use kernel_app::store_login::StoreLogin;
 use kernel_app::{ConnectionId, Context, Instant, Usage};
 
 use crate::audience::{Audience, SUBSCRIBERS_MAX};
 use crate::board::{Board, ICON, SCRIPT, STYLE};
-
+use crate::source::Source;
 use crate::tally::{News, Tally};
 
-/// While somebody follows, the store is asked this often: a change shows within 200 ms.
-pub const POLL_EVERY: Duration = Duration::from_millis(100);
 /// Most requests that wait for the store's answer: one for each connection.
 pub const WAITING_MAX: usize = CONNECTIONS_MAX;
 
@@ -63,10 +59,10 @@ enum Want {
 }
 
 impl Hall {
-    /// A hall that is not connected to the store yet.
-    pub fn new(board: Board, login: StoreLogin) -> Self {
+    /// A hall that is not connected to the source of the scores yet.
+    pub fn new(board: Board, source: Source) -> Self {
         Self {
-            tally: Tally::new(login),
+            tally: Tally::new(source),
             board,
             audience: Audience::default(),
             waiting: Vec::new(),
@@ -97,7 +93,7 @@ impl Hall {
     /// Answers from the board when it is fresh or cannot become so, and after the store's answer otherwise.
     fn answer(&mut self, want: Want, exchange: Exchange, context: &mut Context<'_>) -> Answer<'_> {
         if !self.tally.is_fresh(context.now) && self.waiting.len() < WAITING_MAX {
-            if self.tally.ask(context).is_ok() {
+            if self.tally.ask(context) {
                 self.waiting.push(Waiting { exchange, want });
                 return Answer::Later;
             }
@@ -107,7 +103,7 @@ impl Hall {
     }
 
     fn subscribe(&mut self, exchange: Exchange, context: &mut Context<'_>) -> Answer<'_> {
-        let waits = !self.tally.is_fresh(context.now) && self.tally.ask(context).is_ok();
+        let waits = !self.tally.is_fresh(context.now) && self.tally.ask(context);
         if !self.audience.join(exchange, waits, context.now) {
             let full = Response::text(503, "Too many follow the scores already. Try again later.\n");
             return Answer::Now(full.with_headers(RETRY));
@@ -129,24 +125,24 @@ impl StoreUser for Hall {
     const NAME: &'static str = "result";
 
     fn is_store(&self, id: ConnectionId) -> bool {
-        self.tally.is_store(id)
+        self.tally.is_source(id)
     }
 
     fn store_opened(&mut self, id: ConnectionId, context: &mut Context<'_>) {
-        self.tally.store_opened(id, context);
+        self.tally.opened(id, context);
     }
 
     fn store_unreachable(&mut self, reason: Unreachable) {
-        self.tally.store_unreachable(reason);
+        self.tally.unreachable(reason);
     }
 
     fn store_ready(&mut self, http: &mut HttpServer, context: &mut Context<'_>) {
-        self.tally.store_ready(context);
+        self.tally.ready(context);
         self.settle(http, context);
     }
 
     fn store_closed(&mut self, id: ConnectionId, http: &mut HttpServer, context: &mut Context<'_>) {
-        self.tally.store_closed(id, context);
+        self.tally.closed(id, context);
         self.settle(http, context);
     }
 
@@ -160,9 +156,9 @@ impl StoreUser for Hall {
         self.tally.turn(context);
         self.settle(http, context);
         if self.next_poll().is_some_and(|at| at <= context.now) {
-            self.poll_at = context.now + POLL_EVERY;
+            self.poll_at = context.now + self.tally.interval();
             // A question that cannot be asked is one that the board's state already tells of.
-            let _ = self.tally.ask(context);
+            self.tally.ask(context);
         }
         self.audience.turn(&self.board, http, context);
     }

@@ -1,6 +1,6 @@
 //! The result service: live scores as a page, as server-sent events and as JSON.
 //!
-//! Does not count: it asks the store how long the two hashes are that the worker keeps. Names no
+//! Does not count: it asks the store how long the two hashes are that the worker keeps, or PostgreSQL. Names no
 //! socket, clock or operating system.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -11,6 +11,7 @@ mod audience;
 mod board;
 mod hall;
 mod scores;
+mod source;
 mod tally;
 
 #[cfg(test)]
@@ -20,12 +21,15 @@ use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use kernel_app::settings::{SettingError, StoreAddress};
+use kernel_app::database_client::DatabaseClient;
+use kernel_app::settings::{DatabaseAddress, SettingError, is_database};
 use kernel_app::store_backed::StoreBacked;
-use kernel_app::{Service, Settings};
+use kernel_app::store_client::StoreClient;
+use kernel_app::{Peer, Service, Settings};
 
 use board::Board;
 pub use hall::Hall;
+use source::Source;
 
 /// Port of the result page unless `PORT` says otherwise.
 pub const PORT_DEFAULT: u16 = 8081;
@@ -55,13 +59,19 @@ pub fn service(settings: &Settings) -> Result<ResultService, SettingError> {
     let option_a = settings.text("OPTION_A", "Cats", TEXT_BYTES_MAX)?;
     let option_b = settings.text("OPTION_B", "Dogs", TEXT_BYTES_MAX)?;
     let port = settings.port("PORT", PORT_DEFAULT)?;
-    let store = results_store(settings)?;
-    let hall = Hall::new(Board::new(&option_a, &option_b), store.login.clone());
-    Ok(StoreBacked::new(port, store.peer(), BODY_BYTES_MAX, hall))
+    let (peer, source) = results(settings)?;
+    let hall = Hall::new(Board::new(&option_a, &option_b), source);
+    Ok(StoreBacked::new(port, peer, BODY_BYTES_MAX, hall))
 }
 
 /// The results are where `RESULTS_URL` says, or beside the queue.
-fn results_store(settings: &Settings) -> Result<StoreAddress, SettingError> {
-    let name = if settings.get("RESULTS_URL").is_some() { "RESULTS_URL" } else { "REDIS_URL" };
-    settings.store(name, STORE_DEFAULT)
+fn results(settings: &Settings) -> Result<(Peer, Source), SettingError> {
+    let url = settings.get("RESULTS_URL");
+    if url.is_some_and(is_database) {
+        let DatabaseAddress { peer, login } = settings.database("RESULTS_URL")?;
+        return Ok((peer, Source::Database(DatabaseClient::new(login))));
+    }
+    let name = if url.is_some() { "RESULTS_URL" } else { "REDIS_URL" };
+    let store = settings.store(name, STORE_DEFAULT)?;
+    Ok((store.peer(), Source::Store(StoreClient::new(store.login))))
 }

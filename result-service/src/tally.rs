@@ -1,31 +1,26 @@
-//! Asks the store for the scores, one question at a time.
+//! Asks for the scores, one question at a time.
 //!
-//! Knows no HTTP: who waits for an answer is the hall's business.
+//! Knows no HTTP: who waits for an answer is the hall's business. Where they are asked for is the source's.
 
 use alloc::borrow::Cow;
+use alloc::string::String;
 use core::time::Duration;
 
 use kernel_app::network::Unreachable;
-use kernel_app::store_client::{Outcome, SendError, StoreClient};
-use kernel_app::store_login::StoreLogin;
 use kernel_app::{ConnectionId, Context, Instant, Usage};
-use wire::resp::Reply;
 
 use crate::scores::Scores;
+use crate::source::{Answer, Source};
 
-/// How long the store may take: whoever waits has an answer within a second.
-pub const STORE_REPLY_WITHIN: Duration = Duration::from_millis(900);
 /// Scores that are not older than this are given out without asking again.
 pub const FRESH_FOR: Duration = Duration::from_millis(50);
+/// While somebody follows, the source is asked this often: a change shows within 200 ms.
+pub const POLL_EVERY: Duration = Duration::from_millis(100);
 
-/// Hashes that the worker keeps: one field for each voter of the option.
-const KEYS: [&[u8]; 2] = [b"results:a", b"results:b"];
-
-/// The store client, and the question that is under way.
+/// The source, and the question that is under way.
 #[derive(Debug)]
 pub struct Tally {
-    /// The token is the question's serial number.
-    store: StoreClient<u64>,
+    source: Source,
     poll: Poll,
 }
 
@@ -33,84 +28,90 @@ pub struct Tally {
 struct Poll {
     /// Number of the last question, so that what is left of a failed one is told apart.
     serial: u64,
-    under_way: bool,
+    /// Since when a question is under way.
+    asked_at: Option<Instant>,
+    /// How long the last answer took.
+    took: Duration,
     news: Option<News>,
     latest_at: Option<Instant>,
-    failed: bool,
+    /// Why the last question was not answered.
+    fault: Option<String>,
 }
 
 /// What became of a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum News {
-    /// The store's answer.
+    /// The answer.
     Scores(Scores),
     /// No answer in time, or an error.
     Failed,
 }
 
 impl Tally {
-    /// A tally of nothing yet, from a store that it logs in to like this.
-    pub fn new(login: StoreLogin) -> Self {
-        Self { store: StoreClient::new(login), poll: Poll::default() }
+    /// A tally of nothing yet.
+    pub fn new(source: Source) -> Self {
+        Self { source, poll: Poll::default() }
     }
 
-    /// Whether this is the connection to the store.
-    pub fn is_store(&self, id: ConnectionId) -> bool {
-        self.store.is(id)
+    /// Whether this is the connection to the source.
+    pub fn is_source(&self, id: ConnectionId) -> bool {
+        self.source.is(id)
     }
 
-    /// The store was reached.
-    pub fn store_opened(&mut self, id: ConnectionId, context: &mut Context<'_>) {
-        self.store.opened(id, context);
+    /// The source was reached.
+    pub fn opened(&mut self, id: ConnectionId, context: &mut Context<'_>) {
+        self.source.opened(id, context);
     }
 
-    /// The store could not be reached.
-    pub fn store_unreachable(&mut self, reason: Unreachable) {
-        self.store.unreachable(reason);
+    /// The source could not be reached.
+    pub fn unreachable(&mut self, reason: Unreachable) {
+        self.source.unreachable(reason);
     }
 
-    /// The store has answered.
-    pub fn store_ready(&mut self, context: &mut Context<'_>) {
-        let Self { store, poll } = self;
-        store.ready(context, |serial, outcome, context| poll.note(serial, &outcome, context.now));
+    /// The source has answered.
+    pub fn ready(&mut self, context: &mut Context<'_>) {
+        let (Self { source, poll }, now) = (self, context.now);
+        source.ready(context, |serial, answer| poll.note(serial, answer, now));
     }
 
-    /// The store is gone.
-    pub fn store_closed(&mut self, id: ConnectionId, context: &mut Context<'_>) {
-        let Self { store, poll } = self;
-        store.closed(id, context, |serial, outcome, context| poll.note(serial, &outcome, context.now));
+    /// The source is gone.
+    pub fn closed(&mut self, id: ConnectionId, context: &mut Context<'_>) {
+        let (Self { source, poll }, now) = (self, context.now);
+        source.closed(id, context, |serial, answer| poll.note(serial, answer, now));
     }
 
-    /// Gives up on a question that the store has left waiting.
+    /// Gives up on a question that was left waiting.
     pub fn turn(&mut self, context: &mut Context<'_>) {
-        let Self { store, poll } = self;
-        store.turn(context, |serial, outcome, context| poll.note(serial, &outcome, context.now));
+        let (Self { source, poll }, now) = (self, context.now);
+        source.turn(context, |serial, answer| poll.note(serial, answer, now));
     }
 
     /// When [`Tally::turn`] has something to do.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.store.next_deadline()
+        self.source.next_deadline()
     }
 
-    /// Asks for the scores, unless a question is under way already.
-    ///
-    /// # Errors
-    /// Why there will be no news.
-    pub fn ask(&mut self, context: &mut Context<'_>) -> Result<(), SendError> {
-        if self.poll.under_way {
-            return Ok(());
+    /// Asks for the scores, unless a question is under way already; says whether there will be news.
+    pub fn ask(&mut self, context: &mut Context<'_>) -> bool {
+        if self.poll.asked_at.is_some() {
+            return true;
         }
         self.poll.serial += 1;
-        let questions = KEYS.map(|key| [&b"HLEN"[..], key]);
-        let questions = questions.iter().map(|question| &question[..]);
-        self.store.send_transaction(questions, self.poll.serial, STORE_REPLY_WITHIN, context)?;
-        self.poll.under_way = true;
-        Ok(())
+        let asked = self.source.ask(self.poll.serial, context);
+        self.poll.asked_at = asked.then_some(context.now);
+        asked
     }
 
-    /// Whether the store is there and no question is under way.
+    /// Whether the source is there and no question is under way.
     pub fn can_ask(&self) -> bool {
-        !self.poll.under_way && self.store.readiness().is_ok()
+        self.poll.asked_at.is_none() && self.source.readiness().is_ok()
+    }
+
+    /// How long after a question the next one may be asked for those who follow.
+    ///
+    /// A source that takes long, because it counts many rows, is left alone for as long again.
+    pub fn interval(&self) -> Duration {
+        if self.poll.took > POLL_EVERY { self.poll.took * 2 } else { POLL_EVERY }
     }
 
     /// What became of a question, once.
@@ -125,20 +126,16 @@ impl Tally {
 
     /// Whether a question asked now would probably fail.
     pub fn is_in_trouble(&self) -> bool {
-        self.poll.failed || self.store.readiness().is_err()
+        self.poll.fault.is_some() || self.source.readiness().is_err()
     }
 
     /// Whether the scores can be had.
     ///
     /// # Errors
     /// Why not, for operators.
-    pub fn readiness(&self) -> Result<(), Cow<'static, str>> {
-        self.store.explained_readiness()?;
-        if self.poll.failed {
-            Err("the store did not answer HLEN results:a and HLEN results:b with numbers".into())
-        } else {
-            Ok(())
-        }
+    pub fn readiness(&self) -> Result<(), Cow<'_, str>> {
+        self.source.readiness()?;
+        self.poll.fault.as_deref().map_or(Ok(()), |fault| Err(Cow::Borrowed(fault)))
     }
 
     /// How many questions were asked.
@@ -148,41 +145,31 @@ impl Tally {
 
     /// How much of what is bounded here is in use.
     pub fn usages(&self, tell: &mut dyn FnMut(Usage)) {
-        self.store.usages(tell);
+        self.source.usages(tell);
     }
 
     /// How many commands wait for their replies.
     pub fn pending(&self) -> usize {
-        self.store.pending()
+        self.source.pending()
     }
 }
 
 impl Poll {
-    fn note(&mut self, serial: u64, outcome: &Outcome<'_>, now: Instant) {
-        if !self.under_way || serial != self.serial {
-            return;
+    fn note(&mut self, serial: u64, answer: Answer, now: Instant) {
+        let Some(asked_at) = self.asked_at.take_if(|_| serial == self.serial) else { return };
+        self.took = now.since(asked_at);
+        match answer {
+            Ok(scores) => {
+                (self.latest_at, self.fault) = (Some(now), None);
+                self.news = Some(News::Scores(scores));
+            }
+            Err(fault) => {
+                if self.fault.as_ref() != Some(&fault) {
+                    log::warn!("no scores: {fault}");
+                }
+                self.fault = Some(fault);
+                self.news = Some(News::Failed);
+            }
         }
-        let Some(scores) = scores(outcome) else {
-            log::warn!("no scores: {outcome:?}");
-            self.end(News::Failed);
-            return;
-        };
-        self.latest_at = Some(now);
-        self.end(News::Scores(scores));
     }
-
-    fn end(&mut self, news: News) {
-        self.under_way = false;
-        self.failed = news == News::Failed;
-        self.news = Some(news);
-    }
-}
-
-fn scores(outcome: &Outcome<'_>) -> Option<Scores> {
-    let &Outcome::Reply(Reply::Array(mut counts)) = outcome else { return None };
-    let mut count = || match counts.next()? {
-        Reply::Integer(number) => u64::try_from(number).ok(),
-        _ => None,
-    };
-    Some(Scores { a: count()?, b: count()? })
 }

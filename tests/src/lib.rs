@@ -12,6 +12,7 @@ pub mod crash;
 pub mod differential;
 pub mod fuzzed;
 pub mod http;
+pub mod postgres;
 pub mod redis;
 pub mod running;
 pub mod simulation;

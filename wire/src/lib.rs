@@ -9,6 +9,7 @@ extern crate alloc;
 pub mod buffer;
 pub mod form;
 pub mod http;
+pub mod postgres;
 pub mod resp;
 pub mod time;
 

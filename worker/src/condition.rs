@@ -27,6 +27,8 @@ pub enum Condition {
     Well,
     /// The store answers with this error.
     Failing(String),
+    /// The results are kept elsewhere, and do not take the votes; the reason names its setting.
+    Unrecorded(String),
     /// The last connection was given up because of this.
     Broken(Fault),
 }
@@ -42,6 +44,7 @@ impl Condition {
                 log::warn!("{SETTING}: the store takes no votes, they are kept: {message}")
             }
             Self::Broken(fault) => log::warn!("{SETTING}: the store takes no votes, they are kept: {fault}"),
+            Self::Unrecorded(reason) => log::warn!("no votes are counted, they are kept: {reason}"),
             Self::Well => log::info!("counting votes"),
             // The runtime tells of these.
             Self::Away | Self::Unreachable(_) | Self::Starting => {}
@@ -60,6 +63,7 @@ impl Condition {
             Self::Unreachable(reason) => reason,
             Self::Starting => &"the store has not answered yet",
             Self::Failing(message) => message,
+            Self::Unrecorded(reason) => return Err(reason.into()),
             Self::Broken(fault) => fault,
         };
         Err(format!("{SETTING}: {reason}").into())

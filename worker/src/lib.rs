@@ -1,6 +1,6 @@
 //! The worker: moves votes from the queue to the results.
 //!
-//! Serves no votes and no results: vote-service and result-service do. See [`mover`] for how a vote
+//! Results are in the store, or in PostgreSQL. Serves no votes and no results: vote-service and result-service do. See [`mover`] for how a vote
 //! is never lost and counted once.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -12,13 +12,14 @@ extern crate std;
 pub mod batch;
 pub mod colleagues;
 pub mod condition;
-mod health;
+mod desk;
 pub mod jitter;
 pub mod limits;
 pub mod mover;
 pub mod part;
 pub mod payload;
 pub mod received;
+pub mod recorder;
 pub mod stats;
 mod worker;
 

@@ -1,7 +1,8 @@
 //! The elements that one transaction settles, and what it makes of them.
 //!
-//! Talks to no store. It is told what the results hold for each voter, and says which votes count: those
-//! with a larger sequence than what is held, and those without one.
+//! Talks to no store. It says which votes count: those with a larger sequence than what the results hold for
+//! their voter, and those without one. Either it is told what the results hold, or who keeps them decides and
+//! it is told of whom.
 
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -31,6 +32,8 @@ pub struct Effect<'a> {
     pub sequence: u64,
     /// The other option's results hold the voter.
     pub moves: bool,
+    /// The vote has a sequence of its own, and counts only if that is larger than what is held.
+    pub is_ordered: bool,
 }
 
 /// The first elements of a batch.
@@ -47,7 +50,9 @@ pub struct Part {
 struct Entry {
     verdict: Verdict,
     voter: Range<usize>,
+    /// Of the vote, and once it is judged the largest known for its voter.
     sequence: u64,
+    is_ordered: bool,
     /// What the hashes hold for the voter; zero for a value that is no sequence.
     held: [Option<u64>; 2],
     /// No later element of the part changes what this one does.
@@ -55,11 +60,12 @@ struct Entry {
 }
 
 impl Part {
-    /// Takes the first elements of a batch: an oversized one alone, or those before it, as many as fit.
-    pub fn take(&mut self, batch: &Batch) {
+    /// Takes the first elements of a batch: an oversized one alone, or those before it, as many as fit and not
+    /// more than `limit`.
+    pub fn take(&mut self, batch: &Batch, limit: usize) {
         self.clear();
         let mut bytes = 0;
-        while self.entries.len() < BATCH_MAX && bytes < PART_BYTES_MAX {
+        while self.entries.len() < limit.min(BATCH_MAX) && bytes < PART_BYTES_MAX {
             match batch.get(self.entries.len()) {
                 Some(Element::Payload(payload)) => {
                     bytes += payload.len();
@@ -81,14 +87,18 @@ impl Part {
             Ok(vote) => {
                 self.voters.extend_from_slice(vote.voter_id.as_bytes());
                 self.add(Verdict::Counts(vote.choice), start);
-                self.entries.last_mut().into_iter().for_each(|entry| entry.sequence = vote.sequence);
+                if let Some(entry) = self.entries.last_mut() {
+                    entry.sequence = vote.sequence;
+                    entry.is_ordered = vote.sequence > 0;
+                }
             }
         }
     }
 
     fn add(&mut self, verdict: Verdict, voter_start: usize) {
         let voter = voter_start..self.voters.len();
-        self.entries.push(Entry { verdict, voter, sequence: 0, held: [None; 2], decides: false });
+        let (sequence, is_ordered, held, decides) = (0, false, [None; 2], false);
+        self.entries.push(Entry { verdict, voter, sequence, is_ordered, held, decides });
     }
 
     /// Forgets all elements.
@@ -142,9 +152,47 @@ impl Part {
         }
         self.unread = self.unread.checked_sub(1)?;
         if self.unread == 0 {
-            (0..self.entries.len()).for_each(|index| self.judge(index));
+            self.judge_all();
         }
         Some(())
+    }
+
+    /// Decides as far as that can be done without knowing what the results hold: who keeps them decides the rest,
+    /// see [`Part::confirm`].
+    ///
+    /// The part ends before a vote with a sequence that follows one without of the same voter: whether it overrides
+    /// that one depends on what the results hold.
+    pub fn judge_unread(&mut self) {
+        self.unread = 0;
+        let follows = |(index, entry): (usize, &Entry)| {
+            let same = |other: &&Entry| self.voters[other.voter.clone()] == self.voters[entry.voter.clone()];
+            entry.is_ordered && self.entries[..index].iter().filter(same).any(|other| !other.is_ordered)
+        };
+        let end = self.entries.iter().enumerate().position(|(index, entry)| follows((index, entry)));
+        self.entries.truncate(end.unwrap_or(self.entries.len()));
+        self.judge_all();
+    }
+
+    /// The results have changed for those voters for whom this says so; the others' votes were too old.
+    pub fn confirm(&mut self, has_changed: impl Fn(&[u8]) -> bool) {
+        for entry in &mut self.entries {
+            if matches!(entry.verdict, Verdict::Counts(_)) && !has_changed(&self.voters[entry.voter.clone()])
+            {
+                entry.verdict = Verdict::Superseded;
+            }
+        }
+    }
+
+    /// The results do not take what there is: a part of one vote.
+    pub fn refuse(&mut self) {
+        for entry in &mut self.entries {
+            entry.verdict = Verdict::Rejected(Rejection::Refused);
+            entry.decides = false;
+        }
+    }
+
+    fn judge_all(&mut self) {
+        (0..self.entries.len()).for_each(|index| self.judge(index));
     }
 
     /// Decides on one vote after those before it. Each keeps the largest sequence known for its voter.
@@ -159,7 +207,7 @@ impl Part {
             Some(other) => other.sequence,
             None => entry.held.into_iter().flatten().max().unwrap_or(0),
         };
-        if entry.sequence == 0 || entry.sequence > standing {
+        if !entry.is_ordered || entry.sequence > standing {
             before
                 .iter_mut()
                 .filter(|other| self.voters[other.voter.clone()] == *voter)
@@ -178,6 +226,7 @@ impl Part {
             voter: &self.voters[entry.voter.clone()],
             sequence: entry.sequence,
             moves: entry.held[choice.other() as usize].is_some(),
+            is_ordered: entry.is_ordered,
         })
     }
 }
@@ -196,7 +245,7 @@ mod tests {
             batch.push(payload.as_bytes());
         }
         let mut part = Part::default();
-        part.take(&batch);
+        part.take(&batch, BATCH_MAX);
         part
     }
 
@@ -251,15 +300,15 @@ mod tests {
         batch.push(b"no vote");
         batch.push_oversized();
         let mut part = Part::default();
-        part.take(&batch);
+        part.take(&batch, BATCH_MAX);
         assert_eq!((part.len(), part.is_judged(), part.is_oversized()), (1, true, false));
         batch.settle(1);
-        part.take(&batch);
+        part.take(&batch, BATCH_MAX);
         assert!(part.is_oversized() && part.is_judged());
 
         batch.clear();
         (0..BATCH_MAX).for_each(|_| batch.push(&[b' '; PART_BYTES_MAX / 16]));
-        part.take(&batch);
+        part.take(&batch, BATCH_MAX);
         assert_eq!(part.len(), 16);
     }
 

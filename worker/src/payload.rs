@@ -53,7 +53,7 @@ pub enum Rejection {
     Malformed,
     /// For something else than the two options.
     UnknownVote,
-    /// `voter_id` is empty or too long.
+    /// `voter_id` is empty, too long, or has a zero byte, which no column of text can hold.
     VoterId,
     /// `id` is too long.
     Id,
@@ -61,6 +61,8 @@ pub enum Rejection {
     Sequence,
     /// Too long to be looked into.
     Oversized,
+    /// The database of the results refuses what is in it.
+    Refused,
 }
 
 impl fmt::Display for Rejection {
@@ -68,10 +70,13 @@ impl fmt::Display for Rejection {
         match self {
             Self::Malformed => f.write_str("not a JSON object with voter_id and vote"),
             Self::UnknownVote => f.write_str("vote is neither \"a\" nor \"b\""),
-            Self::VoterId => write!(f, "voter_id has not 1 to {TEXT_CHARS_MAX} characters"),
+            Self::VoterId => {
+                write!(f, "voter_id has not 1 to {TEXT_CHARS_MAX} characters, none of them zero")
+            }
             Self::Id => write!(f, "id has more than {TEXT_CHARS_MAX} characters"),
             Self::Sequence => f.write_str("seq is not a decimal number below 2^64 in a string"),
             Self::Oversized => write!(f, "longer than {PAYLOAD_BYTES_MAX} bytes"),
+            Self::Refused => f.write_str("the database refuses what is in it"),
         }
     }
 }
@@ -130,7 +135,7 @@ impl<'a> Vote<'a> {
             sequence: sequence.ok_or(Rejection::Sequence)?,
         };
         match vote {
-            Vote { ref voter_id, .. } if voter_id.is_empty() || is_long(voter_id) => Err(Rejection::VoterId),
+            Vote { ref voter_id, .. } if !is_name(voter_id) => Err(Rejection::VoterId),
             Vote { ref id, .. } if is_long(id) => Err(Rejection::Id),
             vote => Ok(vote),
         }
@@ -147,6 +152,10 @@ pub fn parse_sequence(text: &[u8]) -> Option<u64> {
         let digit = byte.is_ascii_digit().then_some(u64::from(byte.wrapping_sub(b'0')))?;
         value.checked_mul(10)?.checked_add(digit)
     })
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && !is_long(text) && !text.contains('\0')
 }
 
 fn is_long(text: &str) -> bool {
@@ -204,6 +213,7 @@ mod tests {
         assert_eq!(rejection(&of(&"\\ud83d\\ude00".repeat(255), "")), None, "all escaped still fits");
         assert_eq!(rejection(&of(&over, "")), Some(Rejection::VoterId));
         assert_eq!(rejection(&of("", "")), Some(Rejection::VoterId));
+        assert_eq!(rejection(&of("a\\u0000", "")), Some(Rejection::VoterId));
         assert_eq!(rejection(&of("x", &over)), Some(Rejection::Id));
         assert_eq!(rejection(&of("x", &"y".repeat(PAYLOAD_BYTES_MAX))), Some(Rejection::Oversized));
     }

@@ -22,6 +22,8 @@ pub struct Stats {
     pub replayed: Counter,
     /// Elements of workers that are gone, moved back to the queue.
     pub rescued: Counter,
+    /// Times that votes had to wait because the results, which are kept elsewhere, did not take them.
+    pub results_errors: Counter,
     /// Times that votes had to wait because the store answered with an error.
     pub store_errors: Counter,
 }

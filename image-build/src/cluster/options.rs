@@ -36,7 +36,7 @@ pub struct UpOptions {
     /// Use this Redis instead of the store, such as redis://127.0.0.1:6379
     #[arg(long, value_name = "URL")]
     pub redis: Option<String>,
-    /// Keep results there instead of in the store; not available yet
+    /// Keep results in this PostgreSQL, such as postgres://user:password@127.0.0.1/votes
     #[arg(long, value_name = "URL")]
     pub results: Option<String>,
     /// Keep the store's data in this folder [default: in its memory, with which they go]
@@ -141,9 +141,6 @@ impl UpOptions {
     /// When one is not possible yet, or two contradict each other.
     pub fn choices(&self) -> Result<Choices> {
         self.network()?;
-        if let Some(url) = &self.results {
-            bail!("--results {url} is not available yet, results are kept in the store: leave it out");
-        }
         Ok(Choices {
             scale: distinct("--scale", &self.scale)?,
             publish: distinct("--publish", &self.publish)?,
@@ -197,8 +194,6 @@ mod tests {
         assert!(refusal(UpOptions { data, ..UpOptions::default() }).contains("name a folder"));
         let pcap = Some(PathBuf::from("x"));
         assert!(refusal(UpOptions { pcap, ..UpOptions::default() }).contains("add --net switch"));
-        let results = Some("postgres://h/d".to_owned());
-        assert!(refusal(UpOptions { results, ..UpOptions::default() }).contains("not available yet"));
         let twice = vec![("vote".to_owned(), 2), ("vote".to_owned(), 3)];
         assert!(refusal(UpOptions { scale: twice, ..UpOptions::default() }).contains("given twice for vote"));
     }

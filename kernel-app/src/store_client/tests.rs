@@ -3,6 +3,7 @@
 use super::*;
 use crate::connections::{Connections, Ending};
 use crate::entropy::Entropy;
+use crate::pipeline::OVERDUE_MAX;
 use crate::secret::Secret;
 use crate::service::Origin;
 use alloc::string::{String, ToString};
@@ -310,7 +311,7 @@ fn errors_are_shown_without_what_they_quote() {
 #[test]
 fn the_number_of_waiting_commands_is_bounded() {
     let mut bench = Bench::new();
-    for token in 0..PENDING_COMMANDS_MAX {
+    for token in 0..PENDING_MAX {
         bench.send(u32::try_from(token).expect("small")).expect("connected");
         bench.sent();
     }
@@ -349,10 +350,10 @@ fn a_transaction_that_does_not_fit_leaves_nothing_of_it_behind() {
         assert_eq!(bench.client.pending(), before);
     }
     assert_eq!(bench.sent(), "*2\r\n$4\r\nLLEN\r\n$5\r\nvotes\r\n");
-    while bench.client.pending() < PENDING_COMMANDS_MAX - 3 {
+    while bench.client.pending() < PENDING_MAX - 3 {
         bench.send(3).expect("room");
     }
     bench.sent();
     assert_eq!(transaction(&mut bench, 4, b"x"), Err(SendError::Busy));
-    assert_eq!((bench.sent().as_str(), bench.client.pending()), ("", PENDING_COMMANDS_MAX - 3));
+    assert_eq!((bench.sent().as_str(), bench.client.pending()), ("", PENDING_MAX - 3));
 }

@@ -85,10 +85,17 @@ impl Mover {
     /// Asks what the batch's first elements depend on, and to be told of changes.
     pub(super) fn read(&mut self, output: &mut Buffer) -> Result<(), Fault> {
         let [a, b] = Choice::ALL.map(Choice::results_key);
-        command(output, &[b"WATCH", a, b, &self.processing])?;
+        let watched = [b"WATCH", &self.processing[..], a, b];
+        command(output, &watched[..if self.results_elsewhere { 2 } else { 4 }])?;
         self.awaits(Awaited::Acknowledged, 1);
         self.measure_processing(output)?;
-        self.part.take(&self.batch);
+        self.part.take(&self.batch, if self.singly > 0 { 1 } else { BATCH_MAX });
+        self.singly = self.singly.saturating_sub(1);
+        if self.results_elsewhere {
+            self.part.judge_unread();
+            self.recorded = false;
+            return Ok(());
+        }
         let voters = self.part.voters().count();
         if voters == 0 {
             return Ok(());
@@ -118,7 +125,8 @@ impl Mover {
     fn transaction(&mut self, output: &mut Buffer) -> Result<(), Fault> {
         command(output, &[b"MULTI"])?;
         self.effects = 0;
-        for choice in Choice::ALL {
+        let in_store = Choice::ALL.into_iter().filter(|_| !self.results_elsewhere);
+        for choice in in_store {
             self.effects += change(output, &self.part, choice)?;
         }
         let mut queued = 1 + self.effects;

@@ -18,7 +18,13 @@
 //! voter the one with the larger sequence stays, in whatever order workers come to them and however often.
 //!
 //! A replay moves the processing list back to the head of the queue, newest first, so its elements are
-//! found again in their order. Every few seconds a worker shows itself in `votes:workers`, looks for those
+//! found again in their order.
+//!
+//! Results may be kept elsewhere, in a database. Then the store is not asked what they hold: between the two
+//! cycles the batch's votes are handed out ([`Mover::to_record`]), and are taken off the list once the database
+//! has them. It keeps sequences too, so a vote that comes to it twice changes nothing.
+//!
+//! Every few seconds a worker shows itself in `votes:workers`, looks for those
 //! who no longer do, and moves their lists back in the same way.
 
 mod commands;
@@ -110,6 +116,17 @@ enum Phase {
     Working,
     /// Another worker got in the way; nothing is sent until this time.
     Yielding(Instant),
+    /// The part is being written to the results, which are kept elsewhere; the store is asked nothing.
+    Recording,
+}
+
+/// Why votes could not be written to results that are kept elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RecordFault {
+    /// Something in one of the votes is refused, and will be again.
+    Content,
+    /// It may work later; why it did not now.
+    Trouble(String),
 }
 
 /// One worker's conversation with the store.
@@ -130,6 +147,14 @@ pub struct Mover {
     part: Part,
     /// Commands of the running transaction that change the results.
     effects: usize,
+    /// Results are not in the store.
+    results_elsewhere: bool,
+    /// Numbers what is handed out to be recorded, so that a late outcome is told from the present one.
+    serial: u64,
+    /// The part has been recorded.
+    recorded: bool,
+    /// So many elements are taken one by one: one of them was refused for what is in it.
+    singly: usize,
     colleagues: Colleagues,
     jitter: Jitter,
     backoff: Duration,
@@ -176,6 +201,10 @@ impl Mover {
             batch: Batch::default(),
             part: Part::default(),
             effects: 0,
+            results_elsewhere: false,
+            serial: 0,
+            recorded: false,
+            singly: 0,
             colleagues: Colleagues::default(),
             jitter: Jitter::new(name.as_bytes()),
             backoff: BACKOFF_MIN,
@@ -189,6 +218,12 @@ impl Mover {
     #[must_use]
     pub fn with_login(self, login: StoreLogin) -> Self {
         Self { login, ..self }
+    }
+
+    /// The same, with results that are not in the store: see [`Mover::to_record`].
+    #[must_use]
+    pub fn with_results_elsewhere(self) -> Self {
+        Self { results_elsewhere: true, ..self }
     }
 
     /// What was done so far.
@@ -270,6 +305,50 @@ impl Mover {
         result
     }
 
+    /// The votes that are to be written to the results now, and their number for [`Mover::recorded`].
+    pub fn to_record(&self) -> Option<(u64, &Part)> {
+        (self.phase == Phase::Recording).then_some((self.serial, &self.part))
+    }
+
+    /// The votes with that number are in the results, which have changed for the voters for whom this says so; or
+    /// they are not.
+    ///
+    /// # Errors
+    /// When the output has no room.
+    pub fn recorded(
+        &mut self,
+        serial: u64,
+        outcome: Result<impl Fn(&[u8]) -> bool, RecordFault>,
+        output: &mut Buffer,
+        now: Instant,
+    ) -> Result<(), Fault> {
+        if self.phase != Phase::Recording || serial != self.serial {
+            return Ok(());
+        }
+        match outcome {
+            Err(RecordFault::Trouble(message)) => {
+                self.stats.results_errors.increment();
+                self.pause(Condition::Unrecorded(message), now);
+                return Ok(());
+            }
+            Err(RecordFault::Content) if self.part.len() > 1 => {
+                self.singly = self.part.len();
+                self.part.clear();
+            }
+            Err(RecordFault::Content) => {
+                self.part.refuse();
+                self.recorded = true;
+            }
+            Ok(has_changed) => {
+                self.part.confirm(has_changed);
+                self.recorded = true;
+            }
+        }
+        self.heard_at = now;
+        self.phase = Phase::Working;
+        self.work(output, now)
+    }
+
     /// Acts on a deadline that has passed.
     ///
     /// # Errors
@@ -292,7 +371,7 @@ impl Mover {
     /// When `tick` has something to do.
     pub fn next_deadline(&self) -> Option<Instant> {
         match self.phase {
-            Phase::Away => None,
+            Phase::Away | Phase::Recording => None,
             Phase::Paused(until) | Phase::Yielding(until) => Some(until),
             Phase::LoggingIn | Phase::Replaying | Phase::Working => Some(self.heard_at + REPLY_TIMEOUT),
         }
@@ -320,11 +399,12 @@ impl Mover {
             return self.restore(output);
         }
         if let Some(message) = self.found.trouble.take() {
-            self.pause(message, now);
+            self.stats.store_errors.increment();
+            self.pause(Condition::Failing(message), now);
             return Ok(());
         }
         match self.phase {
-            Phase::Away | Phase::Paused(_) | Phase::Yielding(_) => Ok(()),
+            Phase::Away | Phase::Paused(_) | Phase::Yielding(_) | Phase::Recording => Ok(()),
             Phase::LoggingIn => self.start_replay(output),
             Phase::Replaying if !self.found.drained => self.replay(output),
             Phase::Replaying => {
@@ -352,7 +432,11 @@ impl Mover {
             self.prosper();
         }
         self.trim(output)?;
-        if self.part.is_judged() {
+        if self.part.is_judged() && self.must_record() {
+            self.serial += 1;
+            self.phase = Phase::Recording;
+            Ok(())
+        } else if self.part.is_judged() {
             self.settle(output, now)
         } else if self.batch.unsettled() > 0 {
             self.read(output)
@@ -363,6 +447,11 @@ impl Mover {
         }
     }
 
+    /// Whether the part has votes that results elsewhere do not have yet.
+    fn must_record(&self) -> bool {
+        self.results_elsewhere && !self.recorded && self.part.voters().next().is_some()
+    }
+
     /// Something was counted, or nothing is left to be: nothing stands in the way of votes.
     fn prosper(&mut self) {
         self.backoff = BACKOFF_MIN;
@@ -370,12 +459,11 @@ impl Mover {
         self.condition.change(Condition::Well);
     }
 
-    fn pause(&mut self, message: String, now: Instant) {
+    fn pause(&mut self, condition: Condition, now: Instant) {
         self.forget();
         self.phase = Phase::Paused(now + self.jitter.part_of(self.backoff));
         self.backoff = (self.backoff * 2).min(BACKOFF_MAX);
-        self.stats.store_errors.increment();
-        self.condition.change(Condition::Failing(message));
+        self.condition.change(condition);
     }
 
     /// Drops what is known of the store's lists; the batch is still on the processing list.
@@ -383,6 +471,7 @@ impl Mover {
         self.awaited.clear();
         self.batch.clear();
         self.part.clear();
+        self.singly = 0;
         self.found = Findings::default();
     }
 }

@@ -6,6 +6,8 @@ use alloc::vec::Vec;
 use alloc::{format, vec};
 use core::time::Duration;
 
+mod elsewhere;
+
 use super::*;
 use crate::limits::{BATCH_MAX, BLOCK_S, PAYLOAD_BYTES_MAX, REJECTED_MAX};
 use wire::resp::{Reply, parse_reply, write};

@@ -6,11 +6,21 @@ use alloc::borrow::Cow;
 
 use crate::mover::Mover;
 use crate::payload::Choice;
+use crate::recorder::Recorder;
 use kernel_app::Context;
 use kernel_app::http::{Answer, Exchange, Handler, Request, Response, Route};
 use kernel_app::metrics::Exposition;
 
-impl Handler for Mover {
+/// The two whose state operators see.
+#[derive(Debug)]
+pub struct Desk {
+    /// Takes votes from the queue.
+    pub mover: Mover,
+    /// Writes them to the database of the results, if that is where they are kept.
+    pub recorder: Option<Recorder>,
+}
+
+impl Handler for Desk {
     fn routes(&self) -> &'static [Route] {
         &[]
     }
@@ -26,11 +36,14 @@ impl Handler for Mover {
     }
 
     fn readiness(&self) -> Result<(), Cow<'_, str>> {
-        Mover::readiness(self)
+        if let Some(recorder) = &self.recorder {
+            recorder.readiness()?;
+        }
+        self.mover.readiness()
     }
 
     fn metrics(&self, exposition: &mut Exposition) {
-        let stats = self.stats();
+        let stats = self.mover.stats();
         let [a, b] = Choice::ALL.map(|choice| [("option", choice.as_str())]);
         let counted = stats.counted.map(|counter| counter.value());
         let samples = [(&a[..], counted[0]), (&b[..], counted[1])];
@@ -46,9 +59,15 @@ impl Handler for Mover {
         ] {
             exposition.counter(name, help, counter.value());
         }
-        let depth = i64::try_from(self.depth()).unwrap_or(i64::MAX);
+        if let Some(recorder) = &self.recorder {
+            let errors = stats.results_errors.value();
+            exposition.counter("results_errors_total", "Times that the database took no votes.", errors);
+            let ready = i64::from(recorder.readiness().is_ok());
+            exposition.gauge("results_ready", "1 while the database of the results answers.", ready);
+        }
+        let depth = i64::try_from(self.mover.depth()).unwrap_or(i64::MAX);
         exposition.gauge("votes_queue_depth", "Elements on the queue when it was last asked.", depth);
-        let connected = i64::from(self.is_connected());
+        let connected = i64::from(self.mover.is_connected());
         exposition.gauge("store_connected", "Whether there is a connection to the store.", connected);
     }
 }

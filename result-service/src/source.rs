@@ -1,0 +1,210 @@
+//! Where the scores are asked for: a store that has two hashes, or the original's table in PostgreSQL.
+//!
+//! Asks when it is told to, and remembers nothing.
+
+use alloc::borrow::Cow;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use core::time::Duration;
+
+use kernel_app::database_client::{self, DatabaseClient, Row, Statement};
+use kernel_app::network::Unreachable;
+use kernel_app::store_client::{self, StoreClient};
+use kernel_app::{ConnectionId, Context, Instant, Usage};
+use wire::resp::Reply;
+
+use crate::scores::Scores;
+
+/// How long an answer may take: whoever waits has one within a second.
+pub const REPLY_WITHIN: Duration = Duration::from_millis(900);
+/// How long a database may take, which counts rows: whoever waits for millions of them waits longer.
+pub const COUNT_WITHIN: Duration = Duration::from_secs(5);
+
+/// Hashes that the worker keeps: one field for each voter of the option.
+const KEYS: [&[u8]; 2] = [b"results:a", b"results:b"];
+/// The original's own question, about the options that there are: anybody may write others.
+const COUNT: Statement = Statement {
+    name: "count",
+    sql: "SELECT vote, COUNT(id) AS count FROM votes WHERE vote IN ('a', 'b') GROUP BY vote",
+};
+/// There is no such table: no worker has made it yet, because nobody has voted.
+const NO_TABLE: &[u8; 5] = b"42P01";
+/// What becomes of a question that nobody answers.
+const UNANSWERED: &str = "no answer in time";
+
+/// The client of one of the two; the token is the question's number.
+#[derive(Debug)]
+pub enum Source {
+    /// The hashes' lengths are the scores.
+    Store(StoreClient<u64>),
+    /// The rows are counted.
+    Database(DatabaseClient<u64>),
+}
+
+/// The scores, or why there are none.
+pub type Answer = Result<Scores, String>;
+
+impl Source {
+    /// Whether this is the connection to it.
+    pub fn is(&self, id: ConnectionId) -> bool {
+        match self {
+            Self::Store(client) => client.is(id),
+            Self::Database(client) => client.is(id),
+        }
+    }
+
+    /// It was reached.
+    pub fn opened(&mut self, id: ConnectionId, context: &mut Context<'_>) {
+        match self {
+            Self::Store(client) => client.opened(id, context),
+            Self::Database(client) => client.opened(id, context),
+        }
+    }
+
+    /// It could not be reached.
+    pub fn unreachable(&mut self, reason: Unreachable) {
+        match self {
+            Self::Store(client) => client.unreachable(reason),
+            Self::Database(client) => client.unreachable(reason),
+        }
+    }
+
+    /// It has answered.
+    pub fn ready(&mut self, context: &mut Context<'_>, mut deliver: impl FnMut(u64, Answer)) {
+        match self {
+            Self::Store(client) => {
+                client.ready(context, |serial, outcome, _| deliver(serial, of_store(&outcome)))
+            }
+            Self::Database(client) => {
+                client.ready(context, |serial, outcome, _| deliver(serial, of_database(outcome)))
+            }
+        }
+    }
+
+    /// It is gone.
+    pub fn closed(
+        &mut self,
+        id: ConnectionId,
+        context: &mut Context<'_>,
+        mut deliver: impl FnMut(u64, Answer),
+    ) {
+        match self {
+            Self::Store(client) => {
+                client.closed(id, context, |serial, outcome, _| deliver(serial, of_store(&outcome)))
+            }
+            Self::Database(client) => {
+                client.closed(id, context, |serial, outcome, _| deliver(serial, of_database(outcome)))
+            }
+        }
+    }
+
+    /// Gives up on a question that was left waiting.
+    pub fn turn(&mut self, context: &mut Context<'_>, mut deliver: impl FnMut(u64, Answer)) {
+        match self {
+            Self::Store(client) => {
+                client.turn(context, |serial, outcome, _| deliver(serial, of_store(&outcome)))
+            }
+            Self::Database(client) => {
+                client.turn(context, |serial, outcome, _| deliver(serial, of_database(outcome)))
+            }
+        }
+    }
+
+    /// When [`Source::turn`] has something to do.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        match self {
+            Self::Store(client) => client.next_deadline(),
+            Self::Database(client) => client.next_deadline(),
+        }
+    }
+
+    /// Whether a question would be answered.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn readiness(&self) -> Result<(), Cow<'_, str>> {
+        match self {
+            Self::Store(client) => client.explained_readiness(),
+            Self::Database(client) => {
+                client.readiness().map_err(|reason| format!("RESULTS_URL: {reason}").into())
+            }
+        }
+    }
+
+    /// Asks for the scores; says whether that can be answered.
+    pub fn ask(&mut self, serial: u64, context: &mut Context<'_>) -> bool {
+        match self {
+            Self::Store(client) => {
+                let questions = KEYS.map(|key| [&b"HLEN"[..], key]);
+                let questions = questions.iter().map(|question| &question[..]);
+                client.send_transaction(questions, serial, REPLY_WITHIN, context).is_ok()
+            }
+            Self::Database(client) => client.send(&COUNT, &[], serial, COUNT_WITHIN, context).is_ok(),
+        }
+    }
+
+    /// How many commands wait for their replies.
+    pub fn pending(&self) -> usize {
+        match self {
+            Self::Store(client) => client.pending(),
+            Self::Database(client) => client.pending(),
+        }
+    }
+
+    /// How much of what is bounded here is in use.
+    pub fn usages(&self, tell: &mut dyn FnMut(Usage)) {
+        match self {
+            Self::Store(client) => client.usages(tell),
+            Self::Database(client) => client.usages(tell),
+        }
+    }
+}
+
+fn of_store(outcome: &store_client::Outcome<'_>) -> Answer {
+    let &store_client::Outcome::Reply(Reply::Array(mut counts)) = outcome else {
+        return Err(match outcome {
+            store_client::Outcome::Reply(Reply::Error(message)) => {
+                format!("the store answers {}", store_client::without_arguments(message).escape_ascii())
+            }
+            store_client::Outcome::Reply(_) => "the store did not answer HLEN with numbers".to_owned(),
+            _ => UNANSWERED.to_owned(),
+        });
+    };
+    let mut count = || match counts.next()? {
+        Reply::Integer(number) => u64::try_from(number).ok(),
+        _ => None,
+    };
+    let mut scores = || Some(Scores { a: count()?, b: count()? });
+    scores()
+        .ok_or_else(|| "the store did not answer HLEN results:a and HLEN results:b with numbers".to_owned())
+}
+
+fn of_database(outcome: database_client::Outcome<'_>) -> Answer {
+    match outcome {
+        database_client::Outcome::Done(rows) => {
+            let mut scores = Scores::default();
+            for row in rows {
+                add(&mut scores, &row)
+                    .ok_or_else(|| "the database did not answer with numbers".to_owned())?;
+            }
+            Ok(scores)
+        }
+        database_client::Outcome::Refused(error) if error.sqlstate == *NO_TABLE => Ok(Scores::default()),
+        database_client::Outcome::Refused(error) => {
+            Err(format!("RESULTS_URL: the database refuses: {error}"))
+        }
+        _ => Err(UNANSWERED.to_owned()),
+    }
+}
+
+/// A row: an option, and how many have it. Votes for anything else are nobody's.
+fn add(scores: &mut Scores, row: &Row<'_>) -> Option<()> {
+    let count = || core::str::from_utf8(row.column(1)?).ok()?.parse().ok();
+    match row.column(0)? {
+        b"a" => scores.a = count()?,
+        b"b" => scores.b = count()?,
+        _ => {}
+    }
+    Some(())
+}
