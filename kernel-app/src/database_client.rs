@@ -98,6 +98,8 @@ struct Gathered {
     rows: Vec<u8>,
     /// The ErrorResponse's code and message.
     error: Option<([u8; 5], Vec<u8>)>,
+    /// The server has said that the statement was carried out.
+    is_complete: bool,
 }
 
 /// Why a connection is of no more use.
@@ -119,7 +121,9 @@ impl Broken {
             Self::Ended => "the database closed the connection".to_owned(),
             Self::NotPostgres(what) => format!("what answers is not PostgreSQL: {what}"),
             Self::TooLarge => "a result of the database is larger than is taken".to_owned(),
-            Self::Unasked => "the database sent a result that nobody asked for".to_owned(),
+            Self::Unasked => {
+                "the database sent a result that does not belong to what was asked for".to_owned()
+            }
             Self::Overdue => "the database is silent: connected, but its answers are overdue".to_owned(),
             Self::Login(error) => format!("the database cannot be logged in to: {error}"),
             Self::Fatal(reason) => format!("the database refuses: {reason}"),
@@ -138,7 +142,7 @@ impl<T> DatabaseClient<T> {
             last_answer: Instant::ZERO,
             pipeline: Pipeline::new(),
             prepared: Vec::new(),
-            result: Gathered { rows: Vec::new(), error: None },
+            result: Gathered { rows: Vec::new(), error: None, is_complete: false },
         }
     }
 
@@ -343,7 +347,11 @@ impl<T> DatabaseClient<T> {
                 Ok(())
             }
             Message::Ready => self.take_result(context, deliver),
-            Message::Parsed | Message::Complete | Message::Other | Message::Authentication(_) => Ok(()),
+            Message::Complete => {
+                self.result.is_complete = true;
+                Ok(())
+            }
+            Message::Other | Message::Authentication(_) => Ok(()),
         }
     }
 
@@ -353,9 +361,13 @@ impl<T> DatabaseClient<T> {
         context: &mut Context<'_>,
         deliver: &mut impl FnMut(T, Outcome<'_>, &mut Context<'_>),
     ) -> Result<(), Broken> {
-        let waiting = self.pipeline.answered().ok_or(Broken::Unasked)?;
+        let mut waiting = self.pipeline.answered().ok_or(Broken::Unasked)?;
         self.last_answer = context.now;
-        let Gathered { mut rows, error } = core::mem::take(&mut self.result);
+        let Gathered { mut rows, error, is_complete } = core::mem::take(&mut self.result);
+        if let Some((_, token)) = waiting.take_if(|_| error.is_none() && !is_complete) {
+            deliver(token, Outcome::Lost, context);
+            return Err(Broken::Unasked);
+        }
         if let Some((name, token)) = waiting {
             let outcome = match &error {
                 Some((sqlstate, message)) => {

@@ -299,7 +299,11 @@ fn a_login_that_is_refused_or_slow_or_unsafe_is_given_up() {
 fn results_nobody_asked_for_or_too_large_end_the_connection() {
     let mut bench = Bench::new();
     bench.receive(&ready());
-    assert!(bench.is_dropped() && bench.reason().contains("nobody asked for"), "{}", bench.reason());
+    assert!(bench.is_dropped() && bench.reason().contains("does not belong"), "{}", bench.reason());
+    let mut bench = Bench::new();
+    bench.send(&ONE, 1).expect("connected");
+    bench.receive(&[row("7"), ready()].concat());
+    assert!(bench.is_dropped() && bench.outcomes() == "1=lost", "nobody has said that it was carried out");
     let mut bench = Bench::new();
     bench.send(&ONE, 1).expect("connected");
     let large = "x".repeat(50_000);

@@ -9,6 +9,7 @@ pub mod http_request;
 pub mod log_recovery;
 pub mod multipart;
 mod mutate;
+pub mod postgres_reply;
 pub mod resp_command;
 pub mod resp_reply;
 pub mod segment;
@@ -20,12 +21,13 @@ pub use mutate::Mutator;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     ("application", application::check),
     ("command_line", command_line::check),
     ("http_request", http_request::check),
     ("log_recovery", log_recovery::check),
     ("multipart", multipart::check),
+    ("postgres_reply", postgres_reply::check),
     ("resp_command", resp_command::check),
     ("resp_reply", resp_reply::check),
     ("segment", segment::check),

@@ -18,8 +18,6 @@ const LENGTH_BYTES: usize = 4;
 pub enum Message<'a> {
     /// `R`
     Authentication(Authentication<'a>),
-    /// `1`: ParseComplete.
-    Parsed,
     /// `D`: DataRow.
     Row(Row<'a>),
     /// `C` CommandComplete, or `I` EmptyQueryResponse.
@@ -101,7 +99,6 @@ pub fn parse_message(input: &[u8]) -> Result<Option<(Message<'_>, usize)>, Messa
 fn parse_body(kind: u8, body: &[u8]) -> Option<Message<'_>> {
     Some(match kind {
         b'R' => Message::Authentication(parse_authentication(body)?),
-        b'1' => Message::Parsed,
         b'D' => Message::Row(Row::parse(body, COLUMNS_MAX)?),
         b'C' | b'I' => Message::Complete,
         b'E' => Message::Error(ServerError::parse(body)?),
