@@ -475,6 +475,9 @@ pub(crate) mod tests {
             message(Choices { publish: one("store", 2), ..Choices::default() }).contains("publishes no port")
         );
         let redis = Some("http://x".to_owned());
-        assert!(message(Choices { redis, ..Choices::default() }).contains("such as redis://127.0.0.1:6379"));
+        assert!(
+            message(Choices { redis, ..Choices::default() })
+                .contains("such as redis://:password@127.0.0.1:6379/0")
+        );
     }
 }
