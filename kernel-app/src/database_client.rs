@@ -8,7 +8,6 @@ mod login;
 #[cfg(test)]
 mod tests;
 
-use alloc::borrow::Cow;
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -182,13 +181,14 @@ impl<T> DatabaseClient<T> {
     ///
     /// # Errors
     /// Why not, with the setting to look at.
-    pub fn readiness(&self) -> Result<(), Cow<'_, str>> {
-        match (&self.stage, &self.trouble) {
-            (Stage::Open, _) if self.pipeline.overdue() > 0 => Err(Broken::Overdue.reason().into()),
-            (Stage::Open, _) => Ok(()),
-            (_, Some(trouble)) => Err(Cow::Borrowed(trouble)),
-            (_, None) => Err("the database is away: no connection yet".into()),
-        }
+    pub fn readiness(&self) -> Result<(), String> {
+        let reason = match (&self.stage, &self.trouble) {
+            (Stage::Open, _) if self.pipeline.overdue() > 0 => &Broken::Overdue.reason(),
+            (Stage::Open, _) => return Ok(()),
+            (_, Some(trouble)) => trouble.as_str(),
+            (_, None) => "the database is away: no connection yet",
+        };
+        Err(format!("{}: {reason}", self.login.setting))
     }
 
     /// Sends a statement whose result is wanted within `reply_within`, whole or not at all.
@@ -203,7 +203,8 @@ impl<T> DatabaseClient<T> {
         reply_within: Duration,
         context: &mut Context<'_>,
     ) -> Result<(), NotSent> {
-        if self.readiness().is_err() || self.pipeline.is_full() {
+        let is_usable = matches!(self.stage, Stage::Open) && self.pipeline.overdue() == 0;
+        if !is_usable || self.pipeline.is_full() {
             return Err(NotSent);
         }
         let connection = self.connection.and_then(|id| context.connections.get_mut(id)).ok_or(NotSent)?;
@@ -235,15 +236,14 @@ impl<T> DatabaseClient<T> {
         mut deliver: impl FnMut(T, Outcome<'_>, &mut Context<'_>),
     ) {
         let Some(id) = self.connection else { return };
-        let Some(connection) = context.connections.get_mut(id) else { return };
-        let mut input = core::mem::take(&mut connection.input);
-        let mut result = self.take_messages(id, &mut input, context, &mut deliver);
-        if let Some(connection) = context.connections.get_mut(id) {
-            connection.input = input;
-            if result.is_ok() && connection.input_ended {
-                result = Err(Broken::Ended);
-            }
-        }
+        let taken =
+            context.with_input(id, |input, context| self.take_messages(id, input, context, &mut deliver));
+        let has_ended = context.connections.get(id).is_some_and(|connection| connection.input_ended);
+        let result = match taken {
+            Some(Ok(())) if has_ended => Err(Broken::Ended),
+            Some(result) => result,
+            None => return,
+        };
         if let Err(broken) = result {
             self.drop_connection(broken, context, &mut deliver);
         }
@@ -324,7 +324,7 @@ impl<T> DatabaseClient<T> {
 
     fn note_open(&mut self, now: Instant) {
         (self.stage, self.trouble, self.last_answer) = (Stage::Open, None, now);
-        log::info!("the database answers");
+        log::info!("{}: the database answers", self.login.setting);
     }
 
     fn take_message(
@@ -409,7 +409,8 @@ impl<T> DatabaseClient<T> {
         });
         let reason = said.unwrap_or(broken).reason();
         if self.trouble.as_ref() != Some(&reason) {
-            log::warn!("database connection lost, {} statements unanswered: {reason}", self.pipeline.len());
+            let (setting, unanswered) = (self.login.setting, self.pipeline.len());
+            log::warn!("{setting}: connection lost: {reason}; {unanswered} unanswered");
         }
         (self.connection, self.stage, self.trouble) = (None, Stage::Away, Some(reason));
         self.result = Gathered::default();

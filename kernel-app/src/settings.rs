@@ -266,7 +266,7 @@ fn parse_database_url(value: &str, setting: &'static str) -> Option<DatabaseAddr
         // Options behind the name, such as `?sslmode=require`, there are none of.
         (!text.is_empty() && !text.contains(['\0', '?'])).then_some(text)
     };
-    let login = DatabaseLogin { user: text(user)?, password, database: text(database)? };
+    let login = DatabaseLogin { setting, user: text(user)?, password, database: text(database)? };
     let target =
         parse_target(&["postgres://", host].concat(), "postgres", DATABASE_PORT_DEFAULT, "postgres")?;
     Some(DatabaseAddress { peer: Peer { name: "database", setting, target }, login })
@@ -366,6 +366,7 @@ mod tests {
                 target: Target::Host { host: "db".to_owned(), port },
             },
             login: DatabaseLogin {
+                setting: "RESULTS_URL",
                 user: user.to_owned(),
                 password: password.and_then(Secret::new),
                 database: database.to_owned(),

@@ -264,15 +264,13 @@ impl<T> StoreClient<T> {
         mut deliver: impl FnMut(T, Outcome<'_>, &mut Context<'_>),
     ) {
         let Some(id) = self.connection else { return };
-        let Some(connection) = context.connections.get_mut(id) else { return };
-        let mut input = core::mem::take(&mut connection.input);
-        let mut result = self.take_replies(&mut input, context, &mut deliver);
-        if let Some(connection) = context.connections.get_mut(id) {
-            connection.input = input;
-            if result.is_ok() && connection.input_ended {
-                result = Err(Broken::Ended);
-            }
-        }
+        let taken = context.with_input(id, |input, context| self.take_replies(input, context, &mut deliver));
+        let has_ended = context.connections.get(id).is_some_and(|connection| connection.input_ended);
+        let result = match taken {
+            Some(Ok(())) if has_ended => Err(Broken::Ended),
+            Some(result) => result,
+            None => return,
+        };
         if let Err(broken) = result {
             self.drop_connection(broken, context, &mut deliver);
         }

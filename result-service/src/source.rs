@@ -126,9 +126,7 @@ impl Source {
     pub fn readiness(&self) -> Result<(), Cow<'_, str>> {
         match self {
             Self::Store(client) => client.explained_readiness(),
-            Self::Database(client) => {
-                client.readiness().map_err(|reason| format!("RESULTS_URL: {reason}").into())
-            }
+            Self::Database(client) => client.readiness().map_err(Cow::Owned),
         }
     }
 

@@ -69,18 +69,13 @@ impl Postgres {
 
     /// Its address, for `RESULTS_URL`.
     pub fn url(&self) -> String {
-        self.url_of("127.0.0.1", PASSWORD, DATABASE)
+        self.url_of(PASSWORD, DATABASE)
     }
 
-    /// An address of it with another name of the host, password or database.
-    pub fn url_of(&self, host: &str, password: &str, database: &str) -> String {
+    /// The same with another password or database.
+    pub fn url_of(&self, password: &str, database: &str) -> String {
         let encoded: String = password.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        format!("postgres://{USER}:{encoded}@{host}:{}/{database}", self.port)
-    }
-
-    /// Its port.
-    pub fn port(&self) -> u16 {
-        self.port
+        format!("postgres://{USER}:{encoded}@127.0.0.1:{}/{database}", self.port)
     }
 
     /// What `psql` prints for a statement, values alone.

@@ -1,14 +1,29 @@
-//! The TCP and UDP sockets of a process, from `/proc` (proc_net_tcp.rst).
+//! Streams that do not wait for ever; and the TCP and UDP sockets of a process, from `/proc` (proc_net_tcp.rst).
 //!
 //! Looks at this host's own network only, as the tests do.
 
 use std::collections::HashSet;
 use std::fs;
+use std::io;
+use std::net::{SocketAddrV4, TcpStream};
+use std::time::Duration;
 
 /// The state of a listening TCP socket.
 const LISTEN: &str = "0A";
 /// 127.0.0.1, as the kernel writes it.
 const LOOPBACK: &str = "0100007F";
+
+/// Connects, with a stream that sends at once and waits for nothing longer than this.
+///
+/// # Errors
+/// When nobody listens.
+pub fn connect(address: SocketAddrV4, timeout: Duration) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&address.into(), timeout)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(timeout))?;
+    stream.set_write_timeout(Some(timeout))?;
+    Ok(stream)
+}
 
 /// One socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +46,7 @@ pub struct Socket {
 /// When the process is not there, or is somebody else's.
 pub fn of_process(pid: u64) -> Vec<Socket> {
     let folder = fs::read_dir(format!("/proc/{pid}/fd")).expect("a process of ours");
-    let link = |entry: std::io::Result<fs::DirEntry>| fs::read_link(entry.ok()?.path()).ok();
+    let link = |entry: io::Result<fs::DirEntry>| fs::read_link(entry.ok()?.path()).ok();
     let inode = |link: std::path::PathBuf| {
         Some(link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned())
     };

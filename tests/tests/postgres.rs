@@ -192,9 +192,9 @@ fn a_database_that_is_killed_under_load_loses_and_doubles_nothing() {
 #[test]
 fn whatever_is_wrong_with_the_database_is_named_and_is_over_when_it_is_mended() {
     let mut postgres = Postgres::start(true);
-    let wrong_password = postgres.url_of("127.0.0.1", "wrong", DATABASE);
+    let wrong_password = postgres.url_of("wrong", DATABASE);
     Services::start(&wrong_password).wait_for_reason("28P01 password authentication failed");
-    let missing = postgres.url_of("127.0.0.1", PASSWORD, "nothing");
+    let missing = postgres.url_of(PASSWORD, "nothing");
     Services::start(&missing).wait_for_reason("3D000 database \"nothing\" does not exist");
     let nobody = format!("postgres://voter:x@127.0.0.1:{}/votes", free_port());
     Services::start(&nobody)

@@ -3,7 +3,6 @@
 //! Knows nothing of the queue. The table is the original's, `votes (id, vote)`, with one column more, which its
 //! readers and writers need not know: the sequence of the vote that counts.
 
-use alloc::borrow::Cow;
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeSet;
 use alloc::format;
@@ -137,8 +136,8 @@ impl Recorder {
     ///
     /// # Errors
     /// Why not.
-    pub fn readiness(&self) -> Result<(), Cow<'_, str>> {
-        self.client.readiness().map_err(|reason| format!("{SETTING}: {reason}").into())
+    pub fn readiness(&self) -> Result<(), String> {
+        self.client.readiness()
     }
 
     /// How much of what is bounded here is in use.
@@ -173,7 +172,7 @@ impl Recorder {
 
     /// Why nothing could be sent.
     fn reason(&self) -> String {
-        self.readiness().map_or_else(Cow::into_owned, |()| BUSY.to_owned())
+        self.readiness().err().unwrap_or_else(|| BUSY.to_owned())
     }
 
     /// Makes the table what it must be.

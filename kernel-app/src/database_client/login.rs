@@ -15,6 +15,8 @@ use crate::secret::Secret;
 /// Who logs in where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DatabaseLogin {
+    /// The setting that says so; for logs and reasons.
+    pub setting: &'static str,
     /// The role.
     pub user: String,
     /// Its password, if it has one.

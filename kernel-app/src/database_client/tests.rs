@@ -2,18 +2,11 @@
 
 use super::*;
 use crate::connections::{Connections, Ending};
-use crate::entropy::Entropy;
 use crate::pipeline::OVERDUE_MAX;
 use crate::secret::Secret;
 use crate::service::Origin;
+use crate::stage::NoEntropy;
 use alloc::vec;
-
-struct NoEntropy;
-impl Entropy for NoEntropy {
-    fn fill(&mut self, bytes: &mut [u8]) {
-        bytes.fill(0);
-    }
-}
 
 const ONE: Statement = Statement { name: "one", sql: "SELECT 1" };
 const OTHER: Statement = Statement { name: "other", sql: "SELECT $1" };
@@ -69,6 +62,7 @@ struct Bench {
 impl Bench {
     fn logging_in(password: Option<&str>) -> Self {
         let login = DatabaseLogin {
+            setting: "RESULTS_URL",
             user: "me".to_owned(),
             password: password.and_then(|password| Secret::new(password.as_bytes())),
             database: "db".to_owned(),
@@ -145,7 +139,7 @@ impl Bench {
     }
 
     fn reason(&self) -> String {
-        self.client.readiness().expect_err("not ready").into_owned()
+        self.client.readiness().expect_err("not ready")
     }
 }
 

@@ -8,16 +8,10 @@ use core::time::Duration;
 
 use super::*;
 use crate::connections::{Connections, Ending, HeapUsage, OUTPUT_LOW_WATER_BYTES};
-use crate::entropy::Entropy;
 use crate::service::Origin;
+use crate::stage::NoEntropy;
 use wire::Instant;
 use wire::http::limits::{ANSWER_TIMEOUT, HEAD_PACE, IDLE_TIMEOUT, SHORTEST_WAIT, WRITE_STALL_TIMEOUT};
-
-struct NoEntropy;
-
-impl Entropy for NoEntropy {
-    fn fill(&mut self, _bytes: &mut [u8]) {}
-}
 
 const ROUTES: &[Route] = &[
     Route { path: "/", methods: &[Method::Get, Method::Post] },

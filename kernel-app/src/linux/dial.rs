@@ -105,7 +105,7 @@ impl Dials {
     pub fn progress(&mut self, index: usize, registry: &Registry) -> Option<Made> {
         let dial = self.dials.get_mut(index)?;
         let Stage::Connecting(stream) = core::mem::replace(&mut dial.stage, Stage::Idle) else { return None };
-        match outcome(&stream) {
+        match is_connected(&stream) {
             Ok(true) => return Some(Made { stream, service: dial.service, peer: dial.peer }),
             Ok(false) => dial.stage = Stage::Connecting(stream),
             Err(error) => dial.stage = dial.next_attempt(index, registry, reason_of(&error)),
@@ -180,8 +180,11 @@ fn connect(address: SocketAddr, index: usize, registry: &Registry) -> io::Result
     Ok(stream)
 }
 
-/// Whether a connection is made, not yet, or will never be.
-fn outcome(stream: &TcpStream) -> io::Result<bool> {
+/// Whether a connection is made by now.
+///
+/// # Errors
+/// Why it will never be.
+pub fn is_connected(stream: &TcpStream) -> io::Result<bool> {
     if let Some(error) = stream.take_error()? {
         return Err(error);
     }

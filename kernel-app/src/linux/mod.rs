@@ -15,6 +15,7 @@ mod signals;
 mod socket;
 mod transfer;
 
+pub use dial::is_connected;
 pub use entropy::LinuxEntropy;
 pub use network::LinuxNetwork;
 pub use platform::{LinuxClock, run};

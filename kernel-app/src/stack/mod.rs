@@ -274,6 +274,6 @@ fn stack_duration(duration: Duration) -> smoltcp::time::Duration {
 }
 
 /// smoltcp's clock for ours.
-fn stack_time(now: Instant) -> smoltcp::time::Instant {
+pub fn stack_time(now: Instant) -> smoltcp::time::Instant {
     smoltcp::time::Instant::from_micros(i64::try_from(now.as_micros()).unwrap_or(i64::MAX))
 }

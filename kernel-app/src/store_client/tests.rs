@@ -2,20 +2,13 @@
 
 use super::*;
 use crate::connections::{Connections, Ending};
-use crate::entropy::Entropy;
 use crate::pipeline::OVERDUE_MAX;
 use crate::secret::Secret;
 use crate::service::Origin;
+use crate::stage::NoEntropy;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use alloc::{format, vec};
-
-struct NoEntropy;
-impl Entropy for NoEntropy {
-    fn fill(&mut self, bytes: &mut [u8]) {
-        bytes.fill(0);
-    }
-}
 
 /// A client whose connection's both ends are in the test's hands.
 struct Bench {

@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use std::io;
 use std::time::Duration;
 
+use kernel_app::stack::stack_time;
 use smoltcp::iface::{Config, Interface, SocketSet};
 use smoltcp::wire::{EthernetAddress, HardwareAddress, IpAddress, IpCidr};
 use wire::Instant;
@@ -134,7 +135,7 @@ impl<S: Stream> Gateway<S> {
 
     /// Whether another connection can be relayed.
     pub fn has_room(&self) -> bool {
-        self.relays.len() - self.free.len() < RELAYS_MAX
+        self.len() < RELAYS_MAX
     }
 
     /// How many connections are relayed.
@@ -364,9 +365,4 @@ impl<S: Stream> Gateway<S> {
             }
         }
     }
-}
-
-/// smoltcp's clock for ours.
-fn stack_time(now: Instant) -> smoltcp::time::Instant {
-    smoltcp::time::Instant::from_micros(i64::try_from(now.as_micros()).unwrap_or(i64::MAX))
 }

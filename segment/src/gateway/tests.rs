@@ -7,12 +7,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use kernel_app::simulator::device::SimulatedDevice;
+use kernel_app::stack::stack_time;
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
 use smoltcp::socket::tcp;
 use smoltcp::wire::{EthernetAddress, HardwareAddress, IpAddress, IpCidr};
 use wire::Instant;
 
-use super::{News, Stream, stack_time};
+use super::{News, Stream};
 use crate::hub::Hub;
 use crate::layout::tests::voting;
 use crate::layout::{GATEWAY, Layout, PREFIX_BITS, address, hardware_address};

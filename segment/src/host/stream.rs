@@ -5,6 +5,7 @@ use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
+use kernel_app::linux::is_connected;
 use mio::event::Source;
 use mio::net::{TcpStream, UnixStream};
 use mio::{Interest, Registry, Token};
@@ -55,14 +56,9 @@ impl Write for HostStream {
 
 impl Stream for HostStream {
     fn is_connected(&mut self) -> io::Result<bool> {
-        let Self::Tcp(stream) = self else { return Ok(true) };
-        if let Some(error) = stream.take_error()? {
-            return Err(error);
-        }
-        match stream.peer_addr() {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == ErrorKind::NotConnected => Ok(false),
-            Err(error) => Err(error),
+        match self {
+            Self::Tcp(stream) => is_connected(stream),
+            Self::Unix(_) => Ok(true),
         }
     }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 use kernel_app::connections::INPUT_BYTES_MAX;
 use kernel_app::database_client::{DatabaseClient, DatabaseLogin, LOGIN_WITHIN, Outcome, Statement};
 use kernel_app::secret::Secret;
-use kernel_app::{Connections, Context, Entropy, Instant, Origin};
+use kernel_app::stage::NoEntropy;
+use kernel_app::{Connections, Context, Instant, Origin};
 use wire::postgres::{COLUMNS_MAX, parse_message};
 
 const STATEMENT: Statement = Statement { name: "fuzzed", sql: "select $1" };
@@ -14,14 +15,6 @@ const STATEMENT: Statement = Statement { name: "fuzzed", sql: "select $1" };
 const STATEMENTS: u32 = 3;
 /// A login without a password, so that an input is about statements as well: `AuthenticationOk`, readiness.
 const ACCEPTED: &[u8] = b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I";
-
-struct NoEntropy;
-
-impl Entropy for NoEntropy {
-    fn fill(&mut self, bytes: &mut [u8]) {
-        bytes.fill(0);
-    }
-}
 
 /// See the module.
 pub fn check(bytes: &[u8]) {
@@ -46,6 +39,7 @@ fn converse(bytes: &[u8], cut: usize) -> u32 {
     let mut connections = Connections::new();
     let id = connections.open(0, Origin::Peer(0)).expect("room");
     let mut client = DatabaseClient::new(DatabaseLogin {
+        setting: "RESULTS_URL",
         user: "me".to_owned(),
         password: Secret::new(b"pencil"),
         database: "votes".to_owned(),

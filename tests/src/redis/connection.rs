@@ -6,6 +6,8 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddrV4, TcpStream};
 use std::time::Duration;
 
+use crate::sockets::connect;
+
 /// How long a server may take for one step, on a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes of one read.
@@ -25,10 +27,7 @@ impl Connection {
     /// # Errors
     /// When nobody listens.
     pub fn open(address: SocketAddrV4) -> io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&address.into(), TIMEOUT)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(TIMEOUT))?;
-        stream.set_write_timeout(Some(TIMEOUT))?;
+        let stream = connect(address, TIMEOUT)?;
         Ok(Self { stream, received: Vec::new(), taken: 0 })
     }
 

@@ -61,11 +61,13 @@ pub fn reserve_ports(net: Net, instances: &[Instance], run_dir: &Path) -> Result
     Ok(Ports::reserve(instances, private)?)
 }
 
-/// A network of an application's own, while it runs.
+/// A network of an application's own, while it runs: until this is dropped.
 #[derive(Debug)]
-pub struct OwnNetwork {
-    _switch: Option<segment::host::Running>,
-    _bridge: Option<segment::tap::Running>,
+pub enum OwnNetwork {
+    /// The segment.
+    Switch(segment::host::Running),
+    /// The kernel's bridge.
+    Bridge(segment::tap::Running),
 }
 
 /// Starts the network of a plan that has one of its own. The ports that were held for published services are its own
@@ -84,8 +86,8 @@ pub fn start(run_dir: &RunDir, plan: &Plan, ports: &mut Ports) -> Result<Option<
     let setup = Setup { layout, doors, outgoing: outgoing.resolve()?, folder, capture };
     let start = || -> Result<OwnNetwork> {
         Ok(match plan.network.net {
-            Net::Tap => OwnNetwork { _switch: None, _bridge: Some(segment::tap::Running::start(setup)?) },
-            _ => OwnNetwork { _switch: Some(segment::host::Running::start(setup)?), _bridge: None },
+            Net::Tap => OwnNetwork::Bridge(segment::tap::Running::start(setup)?),
+            _ => OwnNetwork::Switch(segment::host::Running::start(setup)?),
         })
     };
     start().map(Some).context("the application's network cannot be started")
