@@ -71,7 +71,8 @@ pub struct NotSent;
 pub struct DatabaseClient<T> {
     login: DatabaseLogin,
     connection: Option<ConnectionId>,
-    stage: Stage,
+    /// Logging in, which must have ended by then.
+    logging_in: Option<(Login, Instant)>,
     /// Why there is no connection that can be used, since the last one that could.
     trouble: Option<String>,
     last_answer: Instant,
@@ -79,15 +80,6 @@ pub struct DatabaseClient<T> {
     pipeline: Pipeline<Option<(&'static str, T)>>,
     prepared: Vec<&'static str>,
     result: Gathered,
-}
-
-#[derive(Debug, Default)]
-enum Stage {
-    #[default]
-    Away,
-    /// Until then.
-    LoggingIn(Login, Instant),
-    Open,
 }
 
 /// The result that is being received.
@@ -136,7 +128,7 @@ impl<T> DatabaseClient<T> {
         Self {
             login,
             connection: None,
-            stage: Stage::Away,
+            logging_in: None,
             trouble: None,
             last_answer: Instant::ZERO,
             pipeline: Pipeline::new(),
@@ -154,7 +146,7 @@ impl<T> DatabaseClient<T> {
     pub fn opened(&mut self, id: ConnectionId, context: &mut Context<'_>) {
         self.connection = Some(id);
         self.prepared.clear();
-        self.stage = Stage::LoggingIn(Login::new(context.entropy), context.now + LOGIN_WITHIN);
+        self.logging_in = Some((Login::new(context.entropy), context.now + LOGIN_WITHIN));
         if let Some(connection) = context.connections.get_mut(id) {
             // Always fits: nothing else was sent yet.
             let _ = write::startup(&mut connection.output, &self.login.user, &self.login.database);
@@ -182,11 +174,11 @@ impl<T> DatabaseClient<T> {
     /// # Errors
     /// Why not, with the setting to look at.
     pub fn readiness(&self) -> Result<(), String> {
-        let reason = match (&self.stage, &self.trouble) {
-            (Stage::Open, _) if self.pipeline.overdue() > 0 => &Broken::Overdue.reason(),
-            (Stage::Open, _) => return Ok(()),
-            (_, Some(trouble)) => trouble.as_str(),
-            (_, None) => "the database is away: no connection yet",
+        let reason = match &self.trouble {
+            _ if self.is_open() && self.pipeline.overdue() > 0 => &Broken::Overdue.reason(),
+            _ if self.is_open() => return Ok(()),
+            Some(trouble) => trouble.as_str(),
+            None => "the database is away: no connection yet",
         };
         Err(format!("{}: {reason}", self.login.setting))
     }
@@ -203,8 +195,7 @@ impl<T> DatabaseClient<T> {
         reply_within: Duration,
         context: &mut Context<'_>,
     ) -> Result<(), NotSent> {
-        let is_usable = matches!(self.stage, Stage::Open) && self.pipeline.overdue() == 0;
-        if !is_usable || self.pipeline.is_full() {
+        if !self.is_open() || self.pipeline.overdue() > 0 || self.pipeline.is_full() {
             return Err(NotSent);
         }
         let connection = self.connection.and_then(|id| context.connections.get_mut(id)).ok_or(NotSent)?;
@@ -287,15 +278,17 @@ impl<T> DatabaseClient<T> {
         [self.pipeline.reply_deadline(), self.drop_at(), self.sync_at()].into_iter().flatten().min()
     }
 
+    /// Whether statements can be sent, as far as the connection goes.
+    fn is_open(&self) -> bool {
+        self.connection.is_some() && self.logging_in.is_none()
+    }
+
     fn drop_at(&self) -> Option<Instant> {
-        match self.stage {
-            Stage::LoggingIn(_, deadline) => Some(deadline),
-            _ => self.pipeline.drop_at(),
-        }
+        self.logging_in.as_ref().map(|(_, deadline)| *deadline).or_else(|| self.pipeline.drop_at())
     }
 
     fn sync_at(&self) -> Option<Instant> {
-        (matches!(self.stage, Stage::Open) && self.pipeline.is_empty()).then(|| self.last_answer + SYNC_AFTER)
+        (self.is_open() && self.pipeline.is_empty()).then(|| self.last_answer + SYNC_AFTER)
     }
 
     fn take_messages(
@@ -309,7 +302,7 @@ impl<T> DatabaseClient<T> {
             let parsed =
                 parse_message(input.as_slice()).map_err(|error| Broken::NotPostgres(error.to_string()))?;
             let Some((message, length)) = parsed else { return Ok(()) };
-            if let Stage::LoggingIn(login, _) = &mut self.stage {
+            if let Some((login, _)) = &mut self.logging_in {
                 let output = context.connections.get_mut(id).map(|connection| &mut connection.output);
                 let output = output.ok_or(Broken::Ended)?;
                 if login.take(message, &self.login, output).map_err(Broken::Login)? {
@@ -323,7 +316,7 @@ impl<T> DatabaseClient<T> {
     }
 
     fn note_open(&mut self, now: Instant) {
-        (self.stage, self.trouble, self.last_answer) = (Stage::Open, None, now);
+        (self.logging_in, self.trouble, self.last_answer) = (None, None, now);
         log::info!("{}: the database answers", self.login.setting);
     }
 
@@ -412,7 +405,7 @@ impl<T> DatabaseClient<T> {
             let (setting, unanswered) = (self.login.setting, self.pipeline.len());
             log::warn!("{setting}: connection lost: {reason}; {unanswered} unanswered");
         }
-        (self.connection, self.stage, self.trouble) = (None, Stage::Away, Some(reason));
+        (self.connection, self.logging_in, self.trouble) = (None, None, Some(reason));
         self.result = Gathered::default();
         while let Some(waiting) = self.pipeline.lose() {
             if let Some((_, token)) = waiting {
