@@ -126,6 +126,8 @@ mod tests {
             started_ms: 0,
             healthy_after_ms: None,
             ended: None,
+            restarts: 0,
+            restarting: false,
         });
         state
     }

@@ -28,6 +28,7 @@ mod ports;
 mod probe;
 mod progress;
 mod ps;
+mod restart;
 pub mod run_dir;
 mod style;
 mod summary;
