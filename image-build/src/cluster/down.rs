@@ -10,7 +10,7 @@ use super::identity::Handle;
 use super::run_dir::{RunDir, State};
 
 /// How long the supervisor is given to stop everything in order.
-const SUPERVISOR_TIMEOUT: Duration = Duration::from_secs(10);
+const SUPERVISOR_TIMEOUT: Duration = Duration::from_secs(25);
 /// How long a machine left behind is given to end.
 const MACHINE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a supervisor that has the lock may take to write its first state.

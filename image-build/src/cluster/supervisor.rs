@@ -4,12 +4,14 @@
 
 mod instance;
 mod recovery;
+mod shutdown;
+mod stop_order;
 #[cfg(test)]
 mod tests;
 
 use std::process::Command;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::Result;
 
@@ -26,8 +28,6 @@ use crate::backlog;
 use instance::Running;
 use recovery::Ending;
 
-/// How long machines are given to end when asked to, before they are ended: QEMU flushes their disks.
-const STOP_GRACE: Duration = Duration::from_secs(5);
 /// What QEMU says when it is asked to end; nothing that explains a failure.
 const TERMINATING: &str = "terminating on signal";
 /// How many of a failed instance's last lines are shown.
@@ -290,23 +290,6 @@ impl<'a> Supervisor<'a> {
         running.problem.clone_from(&problem);
         let instance = self.state.plan.instances[source.index].name.clone();
         (self.connections.tell)(Event::Waiting { instance, problem });
-    }
-
-    /// Stops all machines, those that others depend on last, and waits until their logs are complete.
-    fn stop_all(&mut self) {
-        for running in self.running.iter().rev().flatten() {
-            running.handle.terminate();
-        }
-        let end = Instant::now() + STOP_GRACE;
-        for running in self.running.iter().flatten() {
-            if !running.handle.ended_within(end.saturating_duration_since(Instant::now())) {
-                running.handle.kill();
-            }
-        }
-        for running in self.running.iter_mut().flatten() {
-            running.finish();
-        }
-        self.network = None;
     }
 
     /// The event for a failure. Everything is stopped by now, so the log is complete.

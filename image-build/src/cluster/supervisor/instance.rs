@@ -1,8 +1,8 @@
 //! One running machine and the threads around it: one copies its output to its log, one waits for its
 //! end, one asks for its health until it is healthy. What follows from that is the supervisor's to say.
 
-use std::io;
-use std::process::{Child, Command, Stdio};
+use std::io::{self, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -34,6 +34,9 @@ const FAULT_GRACE: Duration = Duration::from_millis(500);
 /// How long a log may take to end after its machine has.
 const LOG_END_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// The order to stop, on a machine's serial line (`kernel_app::hermit`): End of Transmission.
+const STOP: u8 = 0x04;
+
 /// A machine that has been started.
 #[derive(Debug)]
 pub struct Running {
@@ -41,6 +44,10 @@ pub struct Running {
     pub source: Source,
     /// Its process.
     pub handle: Handle,
+    /// The number of that.
+    pub pid: i32,
+    /// The machine's serial line, on which it is told to stop.
+    orders: Option<ChildStdin>,
     /// When it has to be healthy.
     pub deadline: Instant,
     /// What its health check said last.
@@ -79,12 +86,13 @@ impl Starting<'_> {
         let log = LogWriter::open(self.run_dir.log_path(name), LOG_BYTES_MAX)
             .with_context(|| format!("cannot write the log of {name}"))?;
         let (output, input) = io::pipe()?;
-        command.stdin(Stdio::null()).stdout(input.try_clone()?).stderr(input);
+        command.stdin(Stdio::piped()).stdout(input.try_clone()?).stderr(input);
         let started = Instant::now();
-        let child = command.spawn().with_context(|| format!("{name} cannot be started"))?;
+        let mut child = command.spawn().with_context(|| format!("{name} cannot be started"))?;
         // The command holds the pipe's other end, and the log would never end.
         drop(command);
         let process = Identity::of(child.id())?;
+        let orders = child.stdin.take();
         let handle = Handle::of_child(&child)?;
         let fault = Arc::new(Mutex::new(Watch::default()));
         let log_end = copy_log(log, output, source, Arc::clone(&fault), outbox.clone());
@@ -94,6 +102,8 @@ impl Starting<'_> {
         let running = Running {
             source,
             handle,
+            pid: process.pid,
+            orders,
             deadline: started + Duration::from_secs(instance.health.timeout_s),
             problem: "no answer yet".to_owned(),
             started,
@@ -140,6 +150,12 @@ impl Running {
     /// Whether its process has ended.
     pub fn has_ended(&self) -> bool {
         self.has_ended
+    }
+
+    /// Tells the machine to stop: the first time to announce it, the second time to drain.
+    pub fn order_stop(&mut self) {
+        // The pipe takes some bytes even when the machine reads none, and breaks only when it has ended.
+        let _ = self.orders.as_mut().map(|orders| orders.write_all(&[STOP]));
     }
 
     /// Whether its health is still waited for.

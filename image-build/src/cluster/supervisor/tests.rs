@@ -5,6 +5,7 @@ use std::io;
 use std::net::TcpListener;
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use super::*;
 use crate::cluster::application::Application;
@@ -50,7 +51,7 @@ fn sleeping(answer: &'static str) -> impl Fn(&Plan, &Instance, &Ports) -> Result
                 let _ = io::Write::write_all(&mut stream, answer.as_bytes());
             }
         });
-        Ok(shell("echo hello; exec sleep 600"))
+        Ok(shell("echo hello; exec head -c 2 >/dev/null"))
     }
 }
 
@@ -59,7 +60,7 @@ fn answering_once_bound(answer: &'static str) -> impl Fn(&Plan, &Instance, &Port
     let (known, first) = (std::cell::RefCell::new(Vec::new()), sleeping(answer));
     move |plan, instance, ports| {
         if known.borrow().contains(&instance.name) {
-            return Ok(shell("echo hello; exec sleep 600"));
+            return Ok(shell("echo hello; exec head -c 2 >/dev/null"));
         }
         known.borrow_mut().push(instance.name.clone());
         first(plan, instance, ports)

@@ -22,7 +22,7 @@ use crate::cluster::summary::summary;
 /// How often logs are looked at for new lines.
 const LOG_INTERVAL: Duration = Duration::from_millis(100);
 /// How long the supervisor is given to stop everything.
-const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+const STOP_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// The process that the user started, while its application runs.
 pub struct Front<'a> {
