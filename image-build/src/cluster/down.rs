@@ -140,8 +140,8 @@ mod tests {
         supervisor.kill().expect("it runs");
         supervisor.wait().expect("its status");
         run_dir.write_state(&state).expect("room");
-        let rows = crate::cluster::ps::rows(&run_dir).expect("a state");
-        assert_eq!(rows[0].pid, Some(machine.id().cast_signed()));
+        let pids = crate::cluster::ps::tests::pids(&run_dir);
+        assert_eq!(pids, [Some(machine.id().cast_signed())]);
         down(&run_dir).expect("stopped");
         machine.wait().expect("its status");
         assert!(run_dir.read_state().expect("readable").is_none());

@@ -56,6 +56,9 @@ pub struct PsOptions {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+    /// Print it anew every second, until q or Ctrl-C
+    #[arg(short, long, conflicts_with = "json")]
+    pub watch: bool,
 }
 
 /// `fault`: what goes wrong on the network.
