@@ -16,6 +16,7 @@ pub mod event;
 mod faults;
 pub mod identity;
 mod interrupt;
+mod log_entry;
 mod log_file;
 mod log_view;
 mod logs;

@@ -107,6 +107,9 @@ pub struct LogsOptions {
     /// Begin with this many of each instance's last lines [default: all]
     #[arg(short = 'n', long, value_name = "LINES")]
     pub tail: Option<usize>,
+    /// Print a JSON object for each line: time, instance, service, level, message
+    #[arg(long)]
+    pub json: bool,
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

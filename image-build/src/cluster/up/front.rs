@@ -12,7 +12,7 @@ use anyhow::{Result, anyhow, bail};
 use super::supervisor_process::{Heard, SupervisorProcess};
 use crate::cluster::event::Event;
 use crate::cluster::interrupt::{Interrupt, Interrupts, STATUS_SIGNAL};
-use crate::cluster::log_view::LogView;
+use crate::cluster::log_view::{LogView, Shape};
 use crate::cluster::plan::Plan;
 use crate::cluster::progress::Progress;
 use crate::cluster::run_dir::RunDir;
@@ -102,7 +102,7 @@ impl<'a> Front<'a> {
     /// Streams logs until the application ends or the user has had enough.
     fn watch_logs(mut self) -> Result<ExitCode> {
         println!("\nCtrl-C stops everything.\n");
-        let mut view = LogView::new(self.run_dir, &self.instances, self.style);
+        let mut view = LogView::new(self.run_dir, &self.instances, Shape::Text(self.style));
         let mut ended = BTreeSet::new();
         loop {
             let heard = self.heard.recv_timeout(LOG_INTERVAL);
