@@ -10,7 +10,7 @@ use super::identity::Handle;
 use super::run_dir::{RunDir, State};
 
 /// How long the supervisor is given to stop everything in order.
-const SUPERVISOR_TIMEOUT: Duration = Duration::from_secs(10);
+const SUPERVISOR_TIMEOUT: Duration = Duration::from_secs(25);
 /// How long a machine left behind is given to end.
 const MACHINE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a supervisor that has the lock may take to write its first state.
@@ -126,6 +126,8 @@ mod tests {
             started_ms: 0,
             healthy_after_ms: None,
             ended: None,
+            restarts: 0,
+            restarting: false,
         });
         state
     }
@@ -138,8 +140,8 @@ mod tests {
         supervisor.kill().expect("it runs");
         supervisor.wait().expect("its status");
         run_dir.write_state(&state).expect("room");
-        let rows = crate::cluster::ps::rows(&run_dir).expect("a state");
-        assert_eq!(rows[0].pid, Some(machine.id().cast_signed()));
+        let pids = crate::cluster::ps::tests::pids(&run_dir);
+        assert_eq!(pids, [Some(machine.id().cast_signed())]);
         down(&run_dir).expect("stopped");
         machine.wait().expect("its status");
         assert!(run_dir.read_state().expect("readable").is_none());

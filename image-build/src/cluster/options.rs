@@ -56,6 +56,9 @@ pub struct PsOptions {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+    /// Print it anew every second, until q or Ctrl-C
+    #[arg(short, long, conflicts_with = "json")]
+    pub watch: bool,
 }
 
 /// `fault`: what goes wrong on the network.
@@ -104,6 +107,9 @@ pub struct LogsOptions {
     /// Begin with this many of each instance's last lines [default: all]
     #[arg(short = 'n', long, value_name = "LINES")]
     pub tail: Option<usize>,
+    /// Print a JSON object for each line: time, instance, service, level, message
+    #[arg(long)]
+    pub json: bool,
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::application::{Application, Condition, Service};
 use super::machine::Platform;
 use super::network::NetworkPlan;
+use super::restart::Restart;
 use crate::disk_image::DiskImage;
 
 /// Where guests find the host in QEMU's user network.
@@ -88,6 +89,8 @@ pub struct Instance {
     pub endpoint: (String, u16),
     /// What has to be there before it starts.
     pub depends_on: BTreeMap<String, Condition>,
+    /// Whether it is started again when it has failed.
+    pub restart: Restart,
 }
 
 /// Where an instance has the data that it is to keep.
@@ -337,6 +340,7 @@ fn instance(service_name: &str, service: &Service, index: u16) -> Instance {
         },
         endpoint,
         depends_on: service.depends_on.clone(),
+        restart: service.restart,
     }
 }
 

@@ -13,7 +13,7 @@ use super::plan::Plan;
 use super::targets;
 
 /// Version of the state file; another one is not understood.
-const STATE_VERSION: u32 = 2;
+const STATE_VERSION: u32 = 3;
 /// Longest state file that is read, in bytes.
 const STATE_BYTES_MAX: u64 = 1024 * 1024;
 
@@ -64,6 +64,10 @@ pub struct InstanceState {
     pub healthy_after_ms: Option<u64>,
     /// How it ended, once it has.
     pub ended: Option<String>,
+    /// How often it has been started again.
+    pub restarts: u32,
+    /// Whether it has ended and is going to be started again.
+    pub restarting: bool,
 }
 
 /// A health check as the host reaches it.
@@ -283,6 +287,8 @@ pub(crate) mod tests {
             started_ms: 0,
             healthy_after_ms: None,
             ended: ended.map(str::to_owned),
+            restarts: 0,
+            restarting: false,
         };
         state.instances = vec![instance("vote-1", 7, None), instance("vote-2", 8, Some("killed"))];
         run_dir.write_state(&state).expect("room");

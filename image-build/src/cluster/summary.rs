@@ -73,6 +73,8 @@ mod tests {
             started_ms: 0,
             healthy_after_ms: Some(1_256),
             ended: None,
+            restarts: 0,
+            restarting: false,
         });
         let text = summary(&state, Some(2_040), Style::Plain);
         let headline = "test is up after 2.04 s: 1 unikernel on q35, emulated (TCG)";
