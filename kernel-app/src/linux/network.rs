@@ -123,8 +123,9 @@ impl LinuxNetwork {
     /// Ends a wait, and asks for the loop's end, whenever something comes on `stream`.
     ///
     /// # Errors
-    /// When epoll refuses the stream.
+    /// When the system refuses the stream.
     pub fn stop_on(&mut self, stream: UnixStream) -> io::Result<()> {
+        stream.set_nonblocking(true)?;
         let mut stream = mio::net::UnixStream::from_std(stream);
         self.poll.registry().register(&mut stream, STOP, Interest::READABLE)?;
         self.stop = Some(stream);

@@ -305,7 +305,7 @@ fn a_node_that_is_told_to_stop_ends_once_nobody_is_connected() {
     };
     let mut runtime =
         Runtime::new(FakeNetwork(Rc::clone(&wire)), vec![Box::new(service)]).expect("no port 1");
-    let mut turn = |runtime: &mut Runtime<_>, now| runtime.turn(now, Duration::ZERO, &mut Constant(0));
+    let turn = |runtime: &mut Runtime<_>, now| runtime.turn(now, Duration::ZERO, &mut Constant(0));
     wire.borrow_mut().accept.push((0, Origin::Accepted(0)));
     turn(&mut runtime, Instant::ZERO);
     runtime.stop(Some(NOTICE), Instant::ZERO);
