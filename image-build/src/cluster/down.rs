@@ -105,8 +105,7 @@ mod tests {
     use super::*;
     use crate::cluster::identity::Identity;
     use crate::cluster::plan::tests::one_service;
-    use crate::cluster::run_dir::tests::temporary;
-    use crate::cluster::run_dir::{HealthAddress, InstanceState};
+    use crate::cluster::run_dir::tests::{instance, temporary};
 
     fn sleeper() -> Child {
         Command::new("sleep").arg("600").spawn().expect("sleep runs")
@@ -115,20 +114,7 @@ mod tests {
     fn state(supervisor: &Child, machine: &Child) -> State {
         let identity = |child: &Child| Identity::of(child.id()).expect("it runs");
         let mut state = State::new(identity(supervisor), one_service(1, 1));
-        let address = crate::cluster::Access::Tcp("127.0.0.1:1".parse().expect("an address"));
-        state.instances.push(InstanceState {
-            service: "web".to_owned(),
-            instance: "web-1".to_owned(),
-            process: identity(machine),
-            endpoint: String::new(),
-            published: true,
-            health: HealthAddress { address, path: "/".to_owned() },
-            started_ms: 0,
-            healthy_after_ms: None,
-            ended: None,
-            restarts: 0,
-            restarting: false,
-        });
+        state.instances.push(instance("web", "web-1", identity(machine)));
         state
     }
 

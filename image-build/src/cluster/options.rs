@@ -1,6 +1,7 @@
-//! What `up`, `down`, `ps` and `logs` are told on the command line. Their work is elsewhere.
+//! What the commands for a running application are told on the command line. Their work is elsewhere.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -110,6 +111,19 @@ pub struct LogsOptions {
     /// Print a JSON object for each line: time, instance, service, level, message
     #[arg(long)]
     pub json: bool,
+}
+
+/// `attach`: a debugger for a machine that runs.
+#[derive(Args, Clone, Debug, Default)]
+pub struct AttachOptions {
+    /// A service (vote) that runs once, or one of its instances (vote-2)
+    pub service: String,
+    /// Start gdb; without it, say what any debugger needs to know
+    #[arg(long)]
+    pub gdb: bool,
+    /// What gdb is given besides, such as -ex 'break file.rs:12'
+    #[arg(last = true, requires = "gdb", value_name = "ARGUMENTS")]
+    pub arguments: Vec<OsString>,
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

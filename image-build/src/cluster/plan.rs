@@ -50,15 +50,15 @@ pub struct Plan {
     pub network: NetworkPlan,
 }
 
-/// A bootable file and what tells it from a later one.
+/// A bootable file and what is in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Image {
     /// The file.
     pub path: PathBuf,
     /// Its size.
     pub bytes: u64,
-    /// When it was written, in nanoseconds since 1970.
-    pub written_ns: u64,
+    /// The ELF file of its program, with symbols for debuggers.
+    pub program: PathBuf,
 }
 
 /// One virtual machine to be.

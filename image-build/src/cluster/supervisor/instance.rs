@@ -86,6 +86,10 @@ impl Starting<'_> {
         let log = LogWriter::open(self.run_dir.log_path(name), LOG_BYTES_MAX)
             .with_context(|| format!("cannot write the log of {name}"))?;
         let (output, input) = io::pipe()?;
+        if command.get_current_dir().is_none() {
+            // A socket's path is short there.
+            command.current_dir(self.run_dir.path());
+        }
         command.stdin(Stdio::piped()).stdout(input.try_clone()?).stderr(input);
         let started = Instant::now();
         let mut child = command.spawn().with_context(|| format!("{name} cannot be started"))?;
