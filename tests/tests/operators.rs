@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tests::application::Application;
-use tests::client::wait_for;
+use tests::client::{curl, wait_for};
 use tests::crash::voters::Voters;
 use tests::http::Connection;
 
@@ -136,4 +136,35 @@ fn a_stop_under_load_breaks_no_request_and_loses_no_vote() {
     let expected = (acknowledged.load(Ordering::Relaxed), 0);
     let counted = wait_for(PATIENCE, || application.scores().filter(|scores| *scores == expected));
     assert_eq!(counted, Some(expected), "{:?}", application.scores());
+}
+
+#[test]
+fn a_debugger_stops_where_it_is_told_to_and_lets_the_machine_go_on() {
+    const FUNCTION: &str = "kernel_app::http::builtin::readiness<vote_service::booth::Booth>";
+    let application = up("operators-debugger", &[]);
+    let told = application.command(&["attach", "vote"]);
+    assert!(told.success && told.stdout.contains("at 0x200000"), "{told:?}");
+    let ready = format!("{}readyz", application.vote_url());
+    let stop = format!("tbreak {FUNCTION}");
+    let arguments = ["attach", "vote", "--gdb", "--", "-batch", "-ex", &stop, "-ex", "continue", "-ex", "bt"];
+    let session = thread::scope(|scope| {
+        let session = scope.spawn(|| application.command(&arguments));
+        // Before gdb has come they are answered at once; the one that stops the machine is answered afterwards.
+        let asked = wait_for(PATIENCE, || {
+            let answer = curl(&ready, &[]);
+            session.is_finished().then_some(answer)
+        });
+        if asked.is_none() {
+            application.command(&["down"]);
+        }
+        assert_eq!(asked.map(|answer| answer.status), Some(200));
+        session.join().expect("no panic")
+    });
+    let frames =
+        [FUNCTION, "kernel_app::http::server::", "kernel_app::runtime::", "kernel_app::hermit::boot::"];
+    let frames_from = session.stdout.find("#0").unwrap_or_default();
+    let places = frames.map(|frame| session.stdout[frames_from..].find(frame));
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{session:?}");
+    assert!(session.stdout.contains("kernel-app/src/http/builtin.rs:"), "lines are known: {session:?}");
+    assert_eq!(instance(&application, "vote-1")["restarts"], 0);
 }
