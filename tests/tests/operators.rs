@@ -63,6 +63,13 @@ fn killed_machines_are_started_again_under_load_and_no_vote_is_lost() {
     let logs = application.command(&["logs", "store"]).stdout;
     assert!(logs.contains("starting it again in 0.25 s (attempt 1)"), "{logs}");
     assert_eq!(logs.matches("is up").count(), 2, "both lives are in the log: {logs}");
+    let lines = application.command(&["logs", "--json"]).stdout;
+    let keys = ["time", "instance", "service", "level", "message"];
+    let is_whole = |line: &str| {
+        let object = serde_json::from_str::<Value>(line).ok();
+        object.is_some_and(|object| keys.iter().all(|key| object[key].is_string()))
+    };
+    assert!(!lines.is_empty() && lines.lines().all(is_whole), "{lines}");
 }
 
 /// What came of a request.
