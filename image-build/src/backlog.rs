@@ -8,6 +8,7 @@
 use std::collections::HashSet;
 use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -24,19 +25,29 @@ const LISTEN: &str = "0A";
 /// # Errors
 /// When the system does not let this process at its child's sockets.
 pub fn deepen(pid: i32) -> Result<usize> {
+    let sockets = listeners(pid)?;
+    for socket in &sockets {
+        listen(socket, BACKLOG).context("cannot set the backlog of QEMU's listening socket")?;
+    }
+    Ok(sockets.len())
+}
+
+/// Duplicates of the listening sockets of a process: this one or a child.
+///
+/// # Errors
+/// When the system does not let this process at them.
+pub(crate) fn listeners(pid: i32) -> Result<Vec<OwnedFd>> {
     let listening =
         listening_inodes(&fs::read_to_string("/proc/net/tcp").context("cannot read /proc/net/tcp")?);
     let process = Pid::from_raw(pid).context("0 is no process")?;
     let process = pidfd_open(process, PidfdFlags::empty()).context("the process is gone")?;
     let sockets = sockets(Path::new(&format!("/proc/{pid}/fd"))).context("cannot list QEMU's sockets")?;
-    let mut deepened = 0;
-    for (descriptor, _) in sockets.iter().filter(|(_, inode)| listening.contains(inode)) {
-        let socket = pidfd_getfd(&process, *descriptor, PidfdGetfdFlags::empty())
-            .context("cannot duplicate QEMU's listening socket")?;
-        listen(&socket, BACKLOG).context("cannot set the backlog of QEMU's listening socket")?;
-        deepened += 1;
-    }
-    Ok(deepened)
+    let ours = sockets.iter().filter(|(_, inode)| listening.contains(inode));
+    ours.map(|(descriptor, _)| {
+        pidfd_getfd(&process, *descriptor, PidfdGetfdFlags::empty())
+            .context("cannot duplicate QEMU's listening socket")
+    })
+    .collect()
 }
 
 /// The inodes of all listening sockets in the text of /proc/net/tcp (proc_net_tcp.rst).
@@ -78,7 +89,7 @@ mod tests {
         listen(&listener, 1).expect("a backlog of 1");
         let address = listener.local_addr().expect("an address");
         // The child holds the socket as its input.
-        let input: std::os::fd::OwnedFd = listener.into();
+        let input: OwnedFd = listener.into();
         let mut child =
             Command::new("sleep").arg("60").stdin(Stdio::from(input)).spawn().expect("sleep starts");
         assert!(deepen(child.id().cast_signed()).expect("it is our child") >= 1);

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
-use crate::cluster::options::{FaultOptions, LogsOptions, PsOptions, UpOptions};
+use crate::cluster::options::{AttachOptions, FaultOptions, LogsOptions, PsOptions, UpOptions};
 use crate::workspace::Workspace;
 use crate::{cluster, doctor, image, manifest, packages, process, run, setup};
 
@@ -39,6 +39,8 @@ enum Command {
     Ps(PsOptions),
     /// Prints what the services say
     Logs(LogsOptions),
+    /// Shows where a service's program is, or debugs it
+    Attach(AttachOptions),
     /// Makes the running application's network lose, delay or cut off frames
     Fault(FaultOptions),
     /// Holds a running application together (for `up`)
@@ -84,6 +86,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Down => cluster::down(&workspace)?,
         Command::Ps(options) => cluster::ps(&workspace, options)?,
         Command::Logs(options) => cluster::logs(&workspace, &options)?,
+        Command::Attach(options) => return cluster::attach(&workspace, &options),
         Command::Fault(options) => cluster::fault(&workspace, &options)?,
         Command::ExecBound { .. } | Command::Supervise => {}
     }

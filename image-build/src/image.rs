@@ -27,7 +27,7 @@ pub const PROGRAM_START: u64 = 2 << 20;
 const PROBE_CODE: [u8; 12] = [0xba, 0xf4, 0, 0, 0, 0xb8, 1, 0, 0, 0, 0xef, 0xf4];
 
 /// The profile of images.
-const PROFILE: &str = "release";
+const PROFILE: &str = "image";
 
 /// A bootable file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,9 +38,11 @@ pub struct Image {
     pub path: PathBuf,
     /// Its size.
     pub bytes: u64,
+    /// The ELF file of the program in it, with its symbols.
+    pub program: PathBuf,
 }
 
-/// Builds programs in the release profile and makes an image of each, in the order of `names`.
+/// Builds programs in the profile of images and makes an image of each, in the order of `names`.
 ///
 /// # Errors
 /// When setup, build or linking fails, or an image is larger than `images.toml` allows.
@@ -53,7 +55,7 @@ pub fn build(workspace: &Workspace, names: &[impl AsRef<str>]) -> Result<Vec<Ima
         ensure!(budgets.contains_key(*name), "there is no image {name}: give one of {}", known.join(", "));
     }
     let loader = Loader::parse(&fs::read(loader::ensure(workspace, &toolchain)?)?)?;
-    let programs = compile(workspace, &names, PROFILE)?;
+    let programs = compile(workspace, &names)?;
     let state = workspace.state()?;
     names
         .iter()
@@ -86,13 +88,13 @@ pub fn from_program(workspace: &Workspace, elf: &Path, image: &Path) -> Result<I
     make(&loader, elf, name, image)
 }
 
-/// Builds one program in another profile than that of images; the program's ELF file.
+/// Builds one program as it is in images; its ELF file.
 ///
 /// # Errors
 /// When the set-up or the build fails.
-pub fn program(workspace: &Workspace, name: &str, profile: &str) -> Result<PathBuf> {
+pub fn program(workspace: &Workspace, name: &str) -> Result<PathBuf> {
     setup::ensure(workspace)?;
-    let programs = compile(workspace, &[name], profile)?;
+    let programs = compile(workspace, &[name])?;
     let program = programs.into_iter().find(|(built, _)| built == name);
     Ok(program.with_context(|| format!("the package {name} has no program of its name"))?.1)
 }
@@ -122,7 +124,12 @@ fn make(loader: &Loader, elf: &Path, name: &str, path: &Path) -> Result<Image> {
         .with_context(|| format!("{} cannot be booted", elf.display()))?;
     let image = bootable::assemble(loader, &program);
     write_whole(path, &image)?;
-    Ok(Image { name: name.to_owned(), path: path.to_owned(), bytes: image.len() as u64 })
+    Ok(Image {
+        name: name.to_owned(),
+        path: path.to_owned(),
+        bytes: image.len() as u64,
+        program: elf.to_owned(),
+    })
 }
 
 /// Writes a file that is there as a whole or not at all, and not at all when nothing changes.
@@ -145,13 +152,13 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 /// Runs cargo and returns the executables that it built, by the names of their targets.
-fn compile(workspace: &Workspace, names: &[&str], profile: &str) -> Result<Vec<(String, PathBuf)>> {
+fn compile(workspace: &Workspace, names: &[&str]) -> Result<Vec<(String, PathBuf)>> {
     let step = Step::start(format!("Building {} for Hermit", names.join(", ")));
     let mut cargo = Command::new("cargo");
     cargo.current_dir(&workspace.root).args([
         "build",
         "--profile",
-        profile,
+        PROFILE,
         "--quiet",
         "--target",
         HERMIT_TARGET,

@@ -12,6 +12,7 @@ pub mod command_line;
 mod core_library;
 pub mod disk_image;
 pub mod doctor;
+pub mod doors;
 pub mod fault;
 pub mod guest;
 pub mod image;

@@ -109,10 +109,13 @@ pub fn exec_bound(parent: i32, program: &OsStr, arguments: &[impl AsRef<OsStr>])
         getppid().map(Pid::as_raw_nonzero).is_some_and(|pid| pid.get() == parent),
         "the starter has gone"
     );
-    let mut command = Command::new(program);
-    command.args(arguments);
+    Err(become_program(Command::new(program).args(arguments)))
+}
+
+/// Becomes another program. Returns only when that fails, with the reason.
+pub fn become_program(command: &mut Command) -> Error {
     let error = command.exec();
-    Err(not_started(&command, error))
+    not_started(command, error)
 }
 
 /// Whether a program of this name is in one of the directories of `PATH`.

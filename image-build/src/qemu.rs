@@ -128,6 +128,8 @@ pub struct Launch {
     pub serial: Serial,
     /// Raw disk images, given to the guest as virtio block devices in this order.
     pub disks: Vec<PathBuf>,
+    /// Socket at which QEMU waits for a debugger; the machine runs as long as none has come.
+    pub debugger: Option<PathBuf>,
     /// Whether QEMU filters its own system calls; see `accelerator::choose_sandbox`.
     pub sandbox: bool,
     /// Further arguments, for measuring (`-icount`, plugins).
@@ -148,6 +150,7 @@ impl Launch {
             network: Network::None,
             serial: Serial::Stdout,
             disks: Vec::new(),
+            debugger: None,
             sandbox: false,
             extra: Vec::new(),
         }
@@ -186,6 +189,10 @@ impl Launch {
         command.args(self.network.arguments(self.machine)?);
         for (index, disk) in self.disks.iter().enumerate() {
             command.args(disk_arguments(self.machine, index, disk)?);
+        }
+        if let Some(socket) = &self.debugger {
+            let path = option_value(socket)?;
+            command.args(["-gdb", &format!("unix:{path},server=on,wait=off")]);
         }
         command.args(&self.extra);
         Ok(command)

@@ -8,6 +8,7 @@ mod eviction;
 use alloc::vec::Vec;
 
 use crate::service::Origin;
+use crate::stopping::Stage;
 use eviction::Memory;
 pub use eviction::{FRESH_MAX, HeapUsage};
 use wire::{Buffer, Instant};
@@ -84,6 +85,11 @@ impl Connection {
     pub fn ending(&self) -> Ending {
         self.ending
     }
+
+    /// Whether somebody outside has opened it.
+    pub fn is_client(&self) -> bool {
+        !self.kept
+    }
 }
 
 /// The table itself.
@@ -96,6 +102,7 @@ pub struct Connections {
     memory: Memory,
     /// When this turn began.
     now: Instant,
+    stage: Stage,
 }
 
 #[derive(Debug, Default)]
@@ -121,6 +128,21 @@ impl Connections {
     /// Whether none is open.
     pub fn is_empty(&self) -> bool {
         self.live == 0
+    }
+
+    /// How far the node is from its end.
+    pub fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    /// Tells services how far the node is from its end.
+    pub fn set_stage(&mut self, stage: Stage) {
+        self.stage = stage;
+    }
+
+    /// Whether somebody outside is still connected: peers and ends of memory pipes do not count.
+    pub fn has_clients(&self) -> bool {
+        self.slots.iter().filter_map(|slot| slot.connection.as_ref()).any(Connection::is_client)
     }
 
     /// Adds a connection; none when [`CONNECTIONS_MAX`] are open.

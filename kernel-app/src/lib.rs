@@ -33,6 +33,7 @@ pub mod settings;
 pub mod simulator;
 pub mod stack;
 pub mod stage;
+pub mod stopping;
 pub mod store_backed;
 pub mod store_client;
 pub mod store_login;

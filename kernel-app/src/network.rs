@@ -91,6 +91,9 @@ pub trait Network {
     /// When the port cannot be had.
     fn listen(&mut self, port: u16, service: usize, origin: Origin) -> Result<(), ListenError>;
 
+    /// Closes all ports. Connections whose handshake is done are still reported.
+    fn stop_listening(&mut self);
+
     /// Starts connecting; the outcome is an [`Event::Opened`] or an [`Event::Unreachable`].
     fn connect(&mut self, host: &str, port: u16, service: usize, peer: usize, now: Instant);
 

@@ -19,6 +19,7 @@ use crate::disk::Disk;
 use crate::entropy::Entropy;
 use crate::network::{Event, ListenError, Network};
 use crate::service::{Context, Endpoints, Origin, Peer, Service, Target};
+use crate::stopping::{Stage, Stopping};
 use crate::usage::Usage;
 use peers::{Goal, Peers};
 use pipes::Pipes;
@@ -35,6 +36,7 @@ pub struct Runtime<N> {
     disk: Option<Box<dyn Disk>>,
     events: Vec<Event>,
     node: Node,
+    stopping: Stopping,
 }
 
 /// What events are dispatched to; apart from the table and the network, so that services can be
@@ -107,7 +109,14 @@ impl<N: Network> Runtime<N> {
             }
         }
         let node = Node { services, peers, pipes: Pipes::default() };
-        Ok(Self { network, connections: Connections::new(), disk: None, events: Vec::new(), node })
+        Ok(Self {
+            network,
+            connections: Connections::new(),
+            disk: None,
+            events: Vec::new(),
+            node,
+            stopping: Stopping::default(),
+        })
     }
 
     /// Gives the node its disk.
@@ -139,6 +148,7 @@ impl<N: Network> Runtime<N> {
     /// turn is due even if nothing arrives; `now` when work is left.
     pub fn turn(&mut self, now: Instant, unix_time: Duration, entropy: &mut dyn Entropy) -> Option<Instant> {
         self.connections.begin_turn(now);
+        self.advance_stopping(now);
         self.network.poll(now, &mut self.connections, &mut self.events);
         let disk = self.disk.as_mut().map(|disk| &mut **disk as &mut dyn Disk);
         let mut context = Context { now, unix_time, entropy, connections: &mut self.connections, disk };
@@ -149,11 +159,36 @@ impl<N: Network> Runtime<N> {
         self.node.dial(&mut self.network, &mut context);
         let work_left = self.node.run(&mut context);
         self.network.flush(now, &mut self.connections);
+        if self.connections.stage() == Stage::Draining && !self.connections.has_clients() {
+            self.stopping.note_drained();
+        }
         if work_left {
             return Some(now);
         }
         let disk = self.disk.as_ref().and_then(|disk| disk.next_deadline());
-        [self.network.next_deadline(now), self.node.next_deadline(), disk].into_iter().flatten().min()
+        let stopping = self.stopping.next_deadline();
+        [self.network.next_deadline(now), self.node.next_deadline(), disk, stopping]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Orders the node to stop; see [`Stopping::order`].
+    pub fn stop(&mut self, notice: Option<Duration>, now: Instant) {
+        self.stopping.order(notice, now);
+    }
+
+    /// Whether the node has stopped: no more turns are wanted.
+    pub fn has_stopped(&self) -> bool {
+        self.stopping.is_over()
+    }
+
+    fn advance_stopping(&mut self, now: Instant) {
+        let stage = self.stopping.advance(now);
+        if stage == Stage::Draining && self.connections.stage() != stage {
+            self.network.stop_listening();
+        }
+        self.connections.set_stage(stage);
     }
 
     /// Sleeps until something arrives or `deadline` passes; without one, until something arrives.

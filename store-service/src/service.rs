@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use kernel_app::http::HttpServer;
 use kernel_app::settings::SettingError;
+use kernel_app::stopping::Stage;
 use kernel_app::{ConnectionId, Context, Endpoints, Instant, Listener, Origin, Service, Settings, Usage};
 
 use crate::engine::Engine;
@@ -91,6 +92,9 @@ impl Service for Store {
 
     fn turn(&mut self, context: &mut Context<'_>) {
         self.engine.turn(context);
+        if context.connections.stage() == Stage::Draining {
+            self.engine.dismiss_clients(context);
+        }
         self.http.turn(&mut self.engine, context);
     }
 

@@ -33,11 +33,24 @@ impl Connection {
     /// # Errors
     /// When the connection ends before the response does.
     pub fn ask(&mut self, request: &[u8]) -> io::Result<(u16, String)> {
+        self.exchange(request).map(|(status, body, _)| (status, body))
+    }
+
+    /// The same; the status, and whether the server keeps the connection for another request.
+    ///
+    /// # Errors
+    /// When the connection ends before the response does.
+    pub fn ask_and_keep(&mut self, request: &[u8]) -> io::Result<(u16, bool)> {
+        self.exchange(request).map(|(status, _, head)| (status, !head.contains("Connection: close")))
+    }
+
+    fn exchange(&mut self, request: &[u8]) -> io::Result<(u16, String, String)> {
         self.stream.write_all(request)?;
         loop {
             if let Some((status, body, length)) = parse(&self.received) {
+                let head = String::from_utf8_lossy(&self.received[..length - body.len()]).into_owned();
                 self.received.drain(..length);
-                return Ok((status, body));
+                return Ok((status, body, head));
             }
             let mut bytes = [0; 16 * 1024];
             match self.stream.read(&mut bytes)? {

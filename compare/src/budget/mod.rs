@@ -21,9 +21,6 @@ use crate::substrate::Program;
 use layer::Layer;
 use symbols::{Origin, Symbols};
 
-/// The profile whose programs can say what each instruction is for.
-const PROFILE: &str = "budget";
-
 /// Instructions for one request, by where they are spent.
 struct Budget {
     of: Counted,
@@ -38,7 +35,7 @@ struct Budget {
 pub fn run(functions: usize) -> Result<()> {
     qemu::require()?;
     let context = Context::find(Choice::Tcg, None, false)?;
-    let program = image::program(&context.workspace, Program::Vote.package(), PROFILE)?;
+    let program = image::program(&context.workspace, Program::Vote.package())?;
     let path = context.artifacts("budget")?.join("vote.img");
     image::from_program(&context.workspace, &program, &path)?;
     let symbols = Symbols::open(&program)?;

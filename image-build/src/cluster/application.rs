@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 pub use values::{Condition, DiskSize, Memory, PortMapping};
 
+use super::restart::Restart;
 use locate::Locator;
 
 /// Longest description that is read, in bytes.
@@ -100,6 +101,9 @@ pub struct Service {
     pub depends_on: BTreeMap<String, Condition>,
     /// How its health is asked for.
     pub health: Health,
+    /// Whether an instance that has failed is started again.
+    #[serde(default)]
+    pub restart: Restart,
     /// What people are told as its address.
     pub endpoint: Option<Endpoint>,
     /// The volume that it keeps its data on, if any; a machine has one disk.

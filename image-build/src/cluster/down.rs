@@ -10,7 +10,7 @@ use super::identity::Handle;
 use super::run_dir::{RunDir, State};
 
 /// How long the supervisor is given to stop everything in order.
-const SUPERVISOR_TIMEOUT: Duration = Duration::from_secs(10);
+const SUPERVISOR_TIMEOUT: Duration = Duration::from_secs(25);
 /// How long a machine left behind is given to end.
 const MACHINE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a supervisor that has the lock may take to write its first state.
@@ -105,8 +105,7 @@ mod tests {
     use super::*;
     use crate::cluster::identity::Identity;
     use crate::cluster::plan::tests::one_service;
-    use crate::cluster::run_dir::tests::temporary;
-    use crate::cluster::run_dir::{HealthAddress, InstanceState};
+    use crate::cluster::run_dir::tests::{instance, temporary};
 
     fn sleeper() -> Child {
         Command::new("sleep").arg("600").spawn().expect("sleep runs")
@@ -115,18 +114,7 @@ mod tests {
     fn state(supervisor: &Child, machine: &Child) -> State {
         let identity = |child: &Child| Identity::of(child.id()).expect("it runs");
         let mut state = State::new(identity(supervisor), one_service(1, 1));
-        let address = crate::cluster::Access::Tcp("127.0.0.1:1".parse().expect("an address"));
-        state.instances.push(InstanceState {
-            service: "web".to_owned(),
-            instance: "web-1".to_owned(),
-            process: identity(machine),
-            endpoint: String::new(),
-            published: true,
-            health: HealthAddress { address, path: "/".to_owned() },
-            started_ms: 0,
-            healthy_after_ms: None,
-            ended: None,
-        });
+        state.instances.push(instance("web", "web-1", identity(machine)));
         state
     }
 
@@ -138,8 +126,8 @@ mod tests {
         supervisor.kill().expect("it runs");
         supervisor.wait().expect("its status");
         run_dir.write_state(&state).expect("room");
-        let rows = crate::cluster::ps::rows(&run_dir).expect("a state");
-        assert_eq!(rows[0].pid, Some(machine.id().cast_signed()));
+        let pids = crate::cluster::ps::tests::pids(&run_dir);
+        assert_eq!(pids, [Some(machine.id().cast_signed())]);
         down(&run_dir).expect("stopped");
         machine.wait().expect("its status");
         assert!(run_dir.read_state().expect("readable").is_none());

@@ -51,6 +51,15 @@ pub enum Event {
         /// How.
         how: String,
     },
+    /// An instance that has ended is going to be started again.
+    Restarting {
+        /// The instance.
+        instance: String,
+        /// In how many milliseconds.
+        after_ms: u64,
+        /// Which restart in a row this is, from 1.
+        attempt: u32,
+    },
     /// The supervisor goes on alone.
     Left,
     /// Not everything came up; everything is stopped.

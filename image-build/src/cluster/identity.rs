@@ -51,6 +51,12 @@ impl Identity {
         self.open().is_some()
     }
 
+    /// Time that it has had on processors; none when it has ended.
+    pub fn cpu_time(&self) -> Duration {
+        let ticks = Stat::read(self.pid).map_or(0, |stat| stat.cpu_ticks);
+        Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
+    }
+
     /// Memory of the host that it occupies, in bytes; 0 when it has ended.
     pub fn resident_bytes(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap_or_default();
@@ -110,6 +116,7 @@ impl Handle {
 struct Stat {
     parent: i32,
     start_ticks: u64,
+    cpu_ticks: u64,
     has_ended: bool,
 }
 
@@ -126,6 +133,7 @@ impl Stat {
             has_ended: matches!(*fields.first()?, "Z" | "X"),
             parent: fields.get(1)?.parse().ok()?,
             start_ticks: fields.get(19)?.parse().ok()?,
+            cpu_ticks: fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?,
         })
     }
 }

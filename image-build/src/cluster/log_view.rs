@@ -3,24 +3,34 @@
 
 use std::io::{self, Write};
 
+use super::log_entry::Entry;
 use super::log_file::{Line, LogReader};
 use super::run_dir::RunDir;
 use super::style::Style;
+
+/// How lines are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Behind their instance's name, for people.
+    Text(Style),
+    /// As one JSON object each.
+    Json,
+}
 
 /// Logs that are looked at together.
 #[derive(Debug)]
 pub struct LogView {
     readers: Vec<(String, LogReader)>,
     width: usize,
-    style: Style,
+    shape: Shape,
 }
 
 impl LogView {
     /// The logs of these instances, from their oldest lines on.
-    pub fn new(run_dir: &RunDir, instances: &[String], style: Style) -> Self {
+    pub fn new(run_dir: &RunDir, instances: &[String], shape: Shape) -> Self {
         let reader = |name: &String| (name.clone(), LogReader::from_start(run_dir.log_path(name)));
         let width = instances.iter().map(String::len).max().unwrap_or(0);
-        Self { readers: instances.iter().map(reader).collect(), width, style }
+        Self { readers: instances.iter().map(reader).collect(), width, shape }
     }
 
     /// Writes what has come since the last call; of each instance at most the last `lines_max` lines.
@@ -38,8 +48,13 @@ impl LogView {
         all.sort_by_key(|(_, line)| line.at_ms);
         for (index, line) in &all {
             let name = &self.readers[*index].0;
-            let prefix = self.style.instance(*index, &format!("{name:width$} |", width = self.width));
-            writeln!(output, "{prefix} {}", line.text)?;
+            match self.shape {
+                Shape::Json => writeln!(output, "{}", serde_json::to_string(&Entry::new(name, line))?)?,
+                Shape::Text(style) => {
+                    let prefix = style.instance(*index, &format!("{name:width$} |", width = self.width));
+                    writeln!(output, "{prefix} {}", line.text)?;
+                }
+            }
         }
         output.flush()
     }
@@ -61,7 +76,7 @@ mod tests {
         store.write(&line(10, "listening")).expect("room");
         vote.write(&line(5, "starting")).expect("room");
         vote.write(&line(15, "ready")).expect("room");
-        let mut view = LogView::new(&run_dir, &names, Style::Plain);
+        let mut view = LogView::new(&run_dir, &names, Shape::Text(Style::Plain));
         let mut output = Vec::new();
         view.write_new(&mut output, usize::MAX).expect("readable");
         let expected = "vote-1  | starting\nstore-1 | listening\nvote-1  | ready\n";
@@ -71,5 +86,12 @@ mod tests {
         let mut output = Vec::new();
         view.write_new(&mut output, 1).expect("readable");
         assert_eq!(output, b"store-1 | b\n");
+        let mut output = Vec::new();
+        LogView::new(&run_dir, &names, Shape::Json).write_new(&mut output, 1).expect("readable");
+        let lines = String::from_utf8(output).expect("text");
+        let messages: Vec<serde_json::Value> =
+            lines.lines().map(|line| serde_json::from_str(line).expect("an object")).collect();
+        let message = |index: usize| messages[index]["message"].as_str();
+        assert_eq!((messages.len(), message(0), message(1)), (2, Some("ready"), Some("b")));
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-use super::log_view::LogView;
+use super::log_view::{LogView, Shape};
 use super::options::LogsOptions;
 use super::run_dir::RunDir;
 use super::style::Style;
@@ -20,7 +20,8 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// When there are none, or none of the service asked for.
 pub fn logs(run_dir: &RunDir, options: &LogsOptions) -> Result<()> {
     let instances = chosen(run_dir.logged_instances(), options.service.as_deref())?;
-    let mut view = LogView::new(run_dir, &instances, Style::of_output());
+    let shape = if options.json { Shape::Json } else { Shape::Text(Style::of_output()) };
+    let mut view = LogView::new(run_dir, &instances, shape);
     match print(&mut view, run_dir, options) {
         // Whoever read has had enough: `cargo logs | head`.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),

@@ -5,6 +5,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
+use super::attach;
 use super::network;
 use super::plan::{Data, HOST_SEEN_BY_GUESTS, Instance, Plan};
 use super::ports::Ports;
@@ -51,6 +52,7 @@ pub fn command(plan: &Plan, instance: &Instance, ports: &Ports) -> Result<Comman
     let mut launch = Launch::new(&instance.name, image.path.clone(), machine, accelerator);
     launch.memory_mib = instance.memory_mib;
     launch.sandbox = sandbox;
+    launch.debugger = Some(attach::socket_name(&instance.name).into());
     let card = ports.private().zip(network::card(plan, instance));
     let (environment, folder) = match card {
         Some((folder, card)) => {
@@ -143,7 +145,7 @@ pub(crate) mod tests {
         let mut plan = draft.complete(platform(), BTreeMap::new());
         let ports = Ports::reserve(&plan.instances, None).expect("free ports");
         assert!(command(&plan, &plan.instances[1], &ports).is_err(), "no image yet");
-        let image = Image { path: "/i/img".into(), bytes: 1, written_ns: 1 };
+        let image = Image { path: "/i/img".into(), bytes: 1, program: "/i/elf".into() };
         plan.images.insert("img".to_owned(), image);
         let made = command(&plan, &plan.instances[1], &ports).expect("a command");
         let words = |command: &Command| -> Vec<String> {

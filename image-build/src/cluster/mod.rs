@@ -1,4 +1,4 @@
-//! The whole application as virtual machines of this host: `up`, `down`, `ps` and `logs`.
+//! The whole application as virtual machines of this host: `up`, `down`, `ps`, `logs`, `attach` and `fault`.
 //!
 //! `up` reads the description (`application`), works out what is to run (`plan`), builds it, and starts a
 //! supervisor as a process of its own. The supervisor starts each machine tied to itself, keeps the state
@@ -10,12 +10,14 @@
 
 mod access;
 pub mod application;
+mod attach;
 mod disks;
 mod down;
 pub mod event;
 mod faults;
 pub mod identity;
 mod interrupt;
+mod log_entry;
 mod log_file;
 mod log_view;
 mod logs;
@@ -28,6 +30,7 @@ mod ports;
 mod probe;
 mod progress;
 mod ps;
+mod restart;
 pub mod run_dir;
 mod style;
 mod summary;
@@ -78,6 +81,14 @@ pub fn ps(workspace: &Workspace, options: options::PsOptions) -> Result<()> {
 /// When there are no logs of what was asked for.
 pub fn logs(workspace: &Workspace, options: &options::LogsOptions) -> Result<()> {
     logs::logs(&run_dir(workspace)?, options)
+}
+
+/// `cargo attach`.
+///
+/// # Errors
+/// When there is no such machine, or its symbols are not those of what runs.
+pub fn attach(workspace: &Workspace, options: &options::AttachOptions) -> Result<ExitCode> {
+    attach::attach(&run_dir(workspace)?, options)
 }
 
 /// `cargo fault`.

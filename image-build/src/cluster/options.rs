@@ -1,6 +1,7 @@
-//! What `up`, `down`, `ps` and `logs` are told on the command line. Their work is elsewhere.
+//! What the commands for a running application are told on the command line. Their work is elsewhere.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -56,6 +57,9 @@ pub struct PsOptions {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+    /// Print it anew every second, until q or Ctrl-C
+    #[arg(short, long, conflicts_with = "json")]
+    pub watch: bool,
 }
 
 /// `fault`: what goes wrong on the network.
@@ -104,6 +108,22 @@ pub struct LogsOptions {
     /// Begin with this many of each instance's last lines [default: all]
     #[arg(short = 'n', long, value_name = "LINES")]
     pub tail: Option<usize>,
+    /// Print a JSON object for each line: time, instance, service, level, message
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `attach`: a debugger for a machine that runs.
+#[derive(Args, Clone, Debug, Default)]
+pub struct AttachOptions {
+    /// A service (vote) that runs once, or one of its instances (vote-2)
+    pub service: String,
+    /// Start gdb; without it, say what any debugger needs to know
+    #[arg(long)]
+    pub gdb: bool,
+    /// What gdb is given besides, such as -ex 'break file.rs:12'
+    #[arg(last = true, requires = "gdb", value_name = "ARGUMENTS")]
+    pub arguments: Vec<OsString>,
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::application::{Application, Condition, Service};
 use super::machine::Platform;
 use super::network::NetworkPlan;
+use super::restart::Restart;
 use crate::disk_image::DiskImage;
 
 /// Where guests find the host in QEMU's user network.
@@ -49,15 +50,15 @@ pub struct Plan {
     pub network: NetworkPlan,
 }
 
-/// A bootable file and what tells it from a later one.
+/// A bootable file and what is in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Image {
     /// The file.
     pub path: PathBuf,
     /// Its size.
     pub bytes: u64,
-    /// When it was written, in nanoseconds since 1970.
-    pub written_ns: u64,
+    /// The ELF file of its program, with symbols for debuggers.
+    pub program: PathBuf,
 }
 
 /// One virtual machine to be.
@@ -88,6 +89,8 @@ pub struct Instance {
     pub endpoint: (String, u16),
     /// What has to be there before it starts.
     pub depends_on: BTreeMap<String, Condition>,
+    /// Whether it is started again when it has failed.
+    pub restart: Restart,
 }
 
 /// Where an instance has the data that it is to keep.
@@ -337,6 +340,7 @@ fn instance(service_name: &str, service: &Service, index: u16) -> Instance {
         },
         endpoint,
         depends_on: service.depends_on.clone(),
+        restart: service.restart,
     }
 }
 

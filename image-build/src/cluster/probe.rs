@@ -8,6 +8,10 @@ use super::run_dir::HealthAddress;
 
 /// How much of an answer is looked at, in bytes.
 const ANSWER_BYTES_MAX: u64 = 4096;
+/// Where services have their metrics, beside their health.
+const METRICS_PATH: &str = "/metrics";
+/// How much of them is looked at, in bytes.
+const METRICS_BYTES_MAX: u64 = 64 * 1024;
 /// How much of a body is shown, in characters.
 const REASON_CHARS_MAX: usize = 200;
 
@@ -25,7 +29,7 @@ pub enum Answer {
 /// Asks once. QEMU's user network takes connections before the guest is up, so only an answer counts, and
 /// an unanswered question costs the whole `timeout`.
 pub fn ask(health: &HealthAddress, timeout: Duration) -> Answer {
-    match exchange(health, timeout) {
+    match exchange(health, &health.path, ANSWER_BYTES_MAX, timeout) {
         Ok(answer) => judge(&answer),
         Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
             Answer::None("no answer yet".to_owned())
@@ -40,7 +44,14 @@ pub fn ask(health: &HealthAddress, timeout: Duration) -> Answer {
     }
 }
 
-fn exchange(health: &HealthAddress, timeout: Duration) -> io::Result<Vec<u8>> {
+/// The instance's metrics, in Prometheus' text format; none without an answer.
+pub fn metrics(health: &HealthAddress, timeout: Duration) -> Option<String> {
+    let answer = exchange(health, METRICS_PATH, METRICS_BYTES_MAX, timeout).ok()?;
+    let (_, body) = split(&answer).filter(|_| status(&answer) == Some(200))?;
+    Some(String::from_utf8_lossy(body).into_owned())
+}
+
+fn exchange(health: &HealthAddress, path: &str, bytes_max: u64, timeout: Duration) -> io::Result<Vec<u8>> {
     let end = Instant::now() + timeout;
     let left = || {
         let left = end.saturating_duration_since(Instant::now());
@@ -48,12 +59,12 @@ fn exchange(health: &HealthAddress, timeout: Duration) -> io::Result<Vec<u8>> {
     };
     let mut stream = health.address.connect(timeout)?;
     stream.set_write_timeout(left()?)?;
-    let HealthAddress { address, path } = health;
+    let address = &health.address;
     let question = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(question.as_bytes())?;
     let mut answer = Vec::new();
     let mut part = [0; 1024];
-    while (answer.len() as u64) < ANSWER_BYTES_MAX && !is_complete(&answer) {
+    while (answer.len() as u64) < bytes_max && !is_complete(&answer) {
         stream.set_read_timeout(left()?)?;
         match stream.read(&mut part) {
             Ok(0) => break,

@@ -1,8 +1,12 @@
 //! `cargo ps`: what runs, how it is, and what it takes. It changes nothing.
 
+mod figures;
+mod table;
+mod watch;
+
 use std::io::{self, Write};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use serde::Serialize;
@@ -11,12 +15,16 @@ use super::log_file::now_ms;
 use super::options::PsOptions;
 use super::probe::{self, Answer};
 use super::run_dir::{InstanceState, RunDir};
+use super::style::Style;
+use figures::{Look, Rates};
 
 /// How long an instance is given to say how it is.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// Time between two looks, from which rates are worked out.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
 
 /// One instance, as `cargo ps --json` gives it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Row {
     /// Name of the service.
     pub service: String,
@@ -34,6 +42,21 @@ pub struct Row {
     pub uptime_s: u64,
     /// Where it is reached on the host.
     pub endpoint: String,
+    /// How often it has been started again.
+    pub restarts: u32,
+    /// Memory that its program has given out; absent when it does not say.
+    pub heap_bytes: Option<u64>,
+    /// Share of one processor of the host that the whole machine has had lately, in percent.
+    pub cpu_percent: Option<f64>,
+    /// Requests that it has answered lately in a second, or commands; absent when it does not say.
+    pub requests_per_s: Option<f64>,
+}
+
+/// One instance, and what its rates are worked out from.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    row: Row,
+    look: Option<Look>,
 }
 
 /// Whether a machine runs.
@@ -42,6 +65,8 @@ pub struct Row {
 pub enum Life {
     /// It runs.
     Running,
+    /// It has ended, and is going to be started again.
+    Restarting,
     /// It has ended.
     Exited,
 }
@@ -60,34 +85,58 @@ pub enum Condition {
     None,
 }
 
-/// Prints what runs.
+/// Prints what runs, once or again and again.
 ///
 /// # Errors
 /// When the state file cannot be read.
 pub fn ps(run_dir: &RunDir, options: PsOptions) -> Result<()> {
-    let rows = rows(run_dir)?;
-    let text =
-        if options.json { format!("{}\n", serde_json::to_string_pretty(&rows)?) } else { table(&rows) };
+    if options.watch {
+        return watch::watch(run_dir);
+    }
+    let before = look(run_dir)?;
+    if !before.is_empty() {
+        thread::sleep(BETWEEN_LOOKS);
+    }
+    let rows = with_rates(&before, look(run_dir)?);
+    let text = if options.json {
+        format!("{}\n", serde_json::to_string_pretty(&rows)?)
+    } else {
+        table::table(&rows, Style::of_output())
+    };
     // Whoever reads may have had enough.
     let _ = io::stdout().write_all(text.as_bytes());
     Ok(())
 }
 
-/// What runs.
+/// What runs, by one look.
 ///
 /// # Errors
 /// When the state file cannot be read.
-pub fn rows(run_dir: &RunDir) -> Result<Vec<Row>> {
+pub fn look(run_dir: &RunDir) -> Result<Vec<Seen>> {
     let Some(state) = run_dir.read_state()? else { return Ok(Vec::new()) };
     // All are asked at once: one that is stuck is not to make the others wait.
-    let rows = thread::scope(|scope| {
-        let asked: Vec<_> = state.instances.iter().map(|state| scope.spawn(|| row(state))).collect();
+    let seen = thread::scope(|scope| {
+        let asked: Vec<_> = state.instances.iter().map(|state| scope.spawn(|| see(state))).collect();
         asked.into_iter().filter_map(|asked| asked.join().ok()).collect()
     });
-    Ok(rows)
+    Ok(seen)
 }
 
-fn row(state: &InstanceState) -> Row {
+/// The rows of the later look, with what has happened since the earlier one.
+fn with_rates(before: &[Seen], now: Vec<Seen>) -> Vec<Row> {
+    let rates = |seen: &Seen| {
+        let earlier = before.iter().find(|earlier| earlier.row.pid == seen.row.pid)?;
+        Some(seen.look?.since(&earlier.look?))
+    };
+    now.into_iter()
+        .map(|seen| {
+            let Rates { cpu_percent, requests_per_s } = rates(&seen).unwrap_or_default();
+            Row { cpu_percent, requests_per_s, ..seen.row }
+        })
+        .collect()
+}
+
+fn see(state: &InstanceState) -> Seen {
     let runs = state.ended.is_none() && state.process.runs();
     let health = match runs.then(|| probe::ask(&state.health, ANSWER_TIMEOUT)) {
         None => Condition::None,
@@ -95,50 +144,44 @@ fn row(state: &InstanceState) -> Row {
         Some(_) if state.healthy_after_ms.is_none() => Condition::Starting,
         Some(_) => Condition::Unhealthy,
     };
-    Row {
+    let look = runs.then(|| {
+        // One that does not say how it is would not tell its metrics either.
+        let metrics = (health == Condition::Healthy).then(|| probe::metrics(&state.health, ANSWER_TIMEOUT));
+        Look::new(Instant::now(), state.process.cpu_time(), metrics.flatten().as_deref())
+    });
+    let row = Row {
         service: state.service.clone(),
         instance: state.instance.clone(),
-        state: if runs { Life::Running } else { Life::Exited },
+        state: match runs {
+            true => Life::Running,
+            false if state.restarting => Life::Restarting,
+            false => Life::Exited,
+        },
         health,
         pid: runs.then_some(state.process.pid),
         memory_bytes: if runs { state.process.resident_bytes() } else { 0 },
         uptime_s: if runs { now_ms().saturating_sub(state.started_ms) / 1000 } else { 0 },
         endpoint: state.endpoint.clone(),
-    }
-}
-
-fn table(rows: &[Row]) -> String {
-    if rows.is_empty() {
-        return "nothing runs: `cargo up` starts the application\n".to_owned();
-    }
-    let mut text = line(["INSTANCE", "STATE", "HEALTH", "PID", "MEMORY", "UPTIME", "ENDPOINT"]);
-    for row in rows {
-        let (state, health) = (word(&row.state), word(&row.health));
-        let pid = row.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
-        let memory = format!("{:.1} MiB", row.memory_bytes as f64 / f64::from(1 << 20));
-        let uptime = format!("{} s", row.uptime_s);
-        text += &line([&row.instance, &state, &health, &pid, &memory, &uptime, &row.endpoint]);
-    }
-    text
-}
-
-/// The word that stands for it in JSON.
-fn word(value: &impl Serialize) -> String {
-    let json = serde_json::to_value(value).unwrap_or_default();
-    json.as_str().unwrap_or("?").to_owned()
-}
-
-fn line([instance, state, health, pid, memory, uptime, endpoint]: [&str; 7]) -> String {
-    format!("{instance:<12} {state:<8} {health:<10} {pid:>8} {memory:>11} {uptime:>8}  {endpoint}\n")
+        restarts: state.restarts,
+        heap_bytes: look.and_then(|look| look.heap_bytes),
+        cpu_percent: None,
+        requests_per_s: None,
+    };
+    Seen { row, look }
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    #[test]
-    fn json_has_exactly_the_agreed_fields() {
-        let row = Row {
+    /// The processes of those that are there.
+    pub fn pids(run_dir: &RunDir) -> Vec<Option<i32>> {
+        look(run_dir).expect("a state").into_iter().map(|seen| seen.row.pid).collect()
+    }
+
+    /// A row of somebody who runs.
+    pub fn row() -> Row {
+        Row {
             service: "vote".to_owned(),
             instance: "vote-1".to_owned(),
             state: Life::Running,
@@ -147,11 +190,26 @@ mod tests {
             memory_bytes: 41_943_040,
             uptime_s: 12,
             endpoint: "http://127.0.0.1:8080".to_owned(),
-        };
-        let expected = r#"[{"service":"vote","instance":"vote-1","state":"running","health":"healthy","pid":7,"memory_bytes":41943040,"uptime_s":12,"endpoint":"http://127.0.0.1:8080"}]"#;
-        assert_eq!(serde_json::to_string(&[&row]).expect("JSON"), expected);
-        let text = table(&[row]);
-        assert!(text.contains("vote-1") && text.contains("40.0 MiB") && text.contains("12 s"), "{text}");
-        assert!(table(&[]).starts_with("nothing runs"));
+            restarts: 2,
+            heap_bytes: Some(524_288),
+            cpu_percent: Some(12.5),
+            requests_per_s: Some(1234.0),
+        }
+    }
+
+    #[test]
+    fn json_begins_with_exactly_the_agreed_fields() {
+        let agreed = r#"[{"service":"vote","instance":"vote-1","state":"running","health":"healthy","pid":7,"memory_bytes":41943040,"uptime_s":12,"endpoint":"http://127.0.0.1:8080","#;
+        let further = r#""restarts":2,"heap_bytes":524288,"cpu_percent":12.5,"requests_per_s":1234.0}]"#;
+        assert_eq!(serde_json::to_string(&[&row()]).expect("JSON"), format!("{agreed}{further}"));
+    }
+
+    #[test]
+    fn an_instance_that_was_started_again_has_no_rates_yet() {
+        let look = |cpu_ms| Some(Look::new(Instant::now(), Duration::from_millis(cpu_ms), None));
+        let before = [Seen { row: row(), look: look(100) }];
+        let another = Row { pid: Some(8), cpu_percent: None, requests_per_s: None, ..row() };
+        let rows = with_rates(&before, vec![Seen { row: another.clone(), look: look(5) }]);
+        assert_eq!(rows, [another]);
     }
 }

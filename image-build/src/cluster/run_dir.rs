@@ -13,7 +13,7 @@ use super::plan::Plan;
 use super::targets;
 
 /// Version of the state file; another one is not understood.
-const STATE_VERSION: u32 = 2;
+const STATE_VERSION: u32 = 3;
 /// Longest state file that is read, in bytes.
 const STATE_BYTES_MAX: u64 = 1024 * 1024;
 
@@ -64,6 +64,10 @@ pub struct InstanceState {
     pub healthy_after_ms: Option<u64>,
     /// How it ended, once it has.
     pub ended: Option<String>,
+    /// How often it has been started again.
+    pub restarts: u32,
+    /// Whether it has ended and is going to be started again.
+    pub restarting: bool,
 }
 
 /// A health check as the host reaches it.
@@ -223,6 +227,8 @@ fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::net::{Ipv4Addr, SocketAddrV4};
+
     use super::*;
 
     /// A folder of its own, removed at the end.
@@ -230,6 +236,24 @@ pub(crate) mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let run_dir = RunDir::open(folder.path().join("run")).expect("a run folder");
         (folder, run_dir)
+    }
+
+    /// An instance that has just been started as this process.
+    pub fn instance(service: &str, name: &str, process: Identity) -> InstanceState {
+        let address = Access::Tcp(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 1));
+        InstanceState {
+            service: service.to_owned(),
+            instance: name.to_owned(),
+            process,
+            endpoint: String::new(),
+            published: true,
+            health: HealthAddress { address, path: "/readyz".to_owned() },
+            started_ms: 0,
+            healthy_after_ms: None,
+            ended: None,
+            restarts: 0,
+            restarting: false,
+        }
     }
 
     fn state() -> State {
@@ -270,19 +294,10 @@ pub(crate) mod tests {
     fn who_runs_can_be_scraped_and_who_has_ended_cannot() {
         let (_folder, run_dir) = temporary();
         let mut state = state();
-        let instance = |name: &str, port: u16, ended: Option<&str>| InstanceState {
-            service: "vote".to_owned(),
-            instance: name.to_owned(),
-            process: state.supervisor.clone(),
-            endpoint: String::new(),
-            published: true,
-            health: HealthAddress {
-                address: Access::Tcp(std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, port)),
-                path: "/readyz".to_owned(),
-            },
-            started_ms: 0,
-            healthy_after_ms: None,
-            ended: ended.map(str::to_owned),
+        let instance = |name: &str, port: u16, ended: Option<&str>| {
+            let mut instance = instance("vote", name, state.supervisor.clone());
+            instance.health.address = Access::Tcp(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port));
+            InstanceState { ended: ended.map(str::to_owned), ..instance }
         };
         state.instances = vec![instance("vote-1", 7, None), instance("vote-2", 8, Some("killed"))];
         run_dir.write_state(&state).expect("room");

@@ -13,6 +13,8 @@ pub enum Style {
 
 /// Colours of instances, as codes of ECMA-48: readable on dark and on light ground.
 const COLOURS: [u8; 6] = [36, 33, 32, 35, 34, 31];
+const GREEN: u8 = 32;
+const RED: u8 = 31;
 const BOLD: u8 = 1;
 const DIM: u8 = 2;
 
@@ -36,6 +38,16 @@ impl Style {
     /// Text that stands back.
     pub fn dim(self, text: &str) -> String {
         self.wrap(DIM, text)
+    }
+
+    /// Text about something that is well.
+    pub fn good(self, text: &str) -> String {
+        self.wrap(GREEN, text)
+    }
+
+    /// Text about something that is not.
+    pub fn bad(self, text: &str) -> String {
+        self.wrap(RED, text)
     }
 
     fn wrap(self, code: u8, text: &str) -> String {

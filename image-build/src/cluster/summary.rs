@@ -53,7 +53,8 @@ mod tests {
     use super::*;
     use crate::cluster::identity::Identity;
     use crate::cluster::plan::tests::one_service;
-    use crate::cluster::run_dir::{HealthAddress, InstanceState};
+    use crate::cluster::run_dir::InstanceState;
+    use crate::cluster::run_dir::tests::instance;
     use crate::disk_image::DiskImage;
 
     #[test]
@@ -61,18 +62,9 @@ mod tests {
         let process = Identity::of(std::process::id()).expect("this process runs");
         let mut state = State::new(process.clone(), one_service(1, 8080));
         state.instances.push(InstanceState {
-            service: "web".to_owned(),
-            instance: "web-1".to_owned(),
-            process,
             endpoint: "http://127.0.0.1:8080".to_owned(),
-            published: true,
-            health: HealthAddress {
-                address: crate::cluster::Access::Tcp("127.0.0.1:8080".parse().expect("one")),
-                path: "/".to_owned(),
-            },
-            started_ms: 0,
             healthy_after_ms: Some(1_256),
-            ended: None,
+            ..instance("web", "web-1", process)
         });
         let text = summary(&state, Some(2_040), Style::Plain);
         let headline = "test is up after 2.04 s: 1 unikernel on q35, emulated (TCG)";

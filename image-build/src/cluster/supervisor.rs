@@ -3,12 +3,15 @@
 //! talks to nobody but its starter; `up` does that.
 
 mod instance;
+mod recovery;
+mod shutdown;
+mod stop_order;
 #[cfg(test)]
 mod tests;
 
 use std::process::Command;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::Result;
 
@@ -19,12 +22,12 @@ use super::log_file::last_lines;
 use super::network;
 use super::plan::{Instance, Plan};
 use super::ports::Ports;
+use super::restart::Restarts;
 use super::run_dir::{RunDir, State};
 use crate::backlog;
 use instance::Running;
+use recovery::Ending;
 
-/// How long machines are given to end when asked to, before they are ended: QEMU flushes their disks.
-const STOP_GRACE: Duration = Duration::from_secs(5);
 /// What QEMU says when it is asked to end; nothing that explains a failure.
 const TERMINATING: &str = "terminating on signal";
 /// How many of a failed instance's last lines are shown.
@@ -34,17 +37,26 @@ const LAST_LINES_MAX: usize = 12;
 #[derive(Debug)]
 pub enum Message {
     /// An instance has answered its health check with something new.
-    Problem(usize, String),
+    Problem(Source, String),
     /// An instance is healthy.
-    Healthy(usize),
+    Healthy(Source),
     /// An instance's process has ended.
-    Ended(usize, String),
+    Ended(Source, Ending),
     /// An instance has reported a fault a while ago.
-    Faulty(usize),
+    Faulty(Source),
     /// Its starter lets it go on alone.
     Leave,
     /// It is to stop everything.
     Stop(&'static str),
+}
+
+/// Which start of which instance a message is about; what an earlier one has left to say counts no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Place of the instance in the plan.
+    index: usize,
+    /// How often it had been started before.
+    start: u32,
 }
 
 /// Makes the command that runs an instance.
@@ -69,6 +81,7 @@ struct Supervisor<'a> {
     /// The application's own network, if it has one; it ends after the machines.
     network: Option<network::OwnNetwork>,
     running: Vec<Option<Running>>,
+    restarts: Vec<Restarts>,
     connections: Connections<'a>,
     begun: Instant,
 }
@@ -125,8 +138,9 @@ impl<'a> Supervisor<'a> {
             Err(error) => return Err((error, connections)),
         };
         let running = plan.instances.iter().map(|_| None).collect();
+        let restarts = plan.instances.iter().map(|instance| Restarts::new(instance.restart)).collect();
         let state = State::new(identity, plan);
-        Ok(Self { run_dir, state, ports, network, running, connections, begun: Instant::now() })
+        Ok(Self { run_dir, state, ports, network, running, restarts, connections, begun: Instant::now() })
     }
 
     /// Starts everything and waits until all of it is healthy.
@@ -136,10 +150,10 @@ impl<'a> Supervisor<'a> {
         while !self.running.iter().all(|running| running.as_ref().is_some_and(Running::is_healthy)) {
             self.start_what_can()?;
             match self.next_message()? {
-                Message::Healthy(index) => self.note_healthy(index)?,
-                Message::Problem(index, problem) => self.note_problem(index, problem),
-                Message::Ended(index, how) => return Err(self.ended_too_soon(index, how)),
-                Message::Faulty(index) => self.kill(index),
+                Message::Healthy(source) => self.note_healthy(source)?,
+                Message::Problem(source, problem) => self.note_problem(source, problem),
+                Message::Ended(source, ending) => return Err(self.ended_too_soon(source.index, ending.how)),
+                Message::Faulty(source) => self.kill(source),
                 Message::Stop(why) => return Err(Failure { message: why.to_owned(), instance: None }),
                 Message::Leave => {}
             }
@@ -150,17 +164,19 @@ impl<'a> Supervisor<'a> {
         Ok(())
     }
 
-    /// Waits until it is told to stop, or nothing runs any more.
+    /// Starts again what fails, until it is told to stop, or nothing runs any more.
     fn stay_up(&mut self) -> Result<(), Failure> {
-        while self.running.iter().flatten().any(|running| !running.has_ended()) {
+        while self.is_alive() {
             // The sender that is kept here for the watching threads keeps the inbox open.
-            let Ok(message) = self.connections.inbox.recv() else { break };
+            let Ok(message) = self.next_message_or_time() else { break };
             match message {
-                Message::Stop(_) => break,
-                Message::Leave => (self.connections.tell)(Event::Left),
-                Message::Ended(index, how) => self.note_ended(index, how)?,
-                Message::Faulty(index) => self.kill(index),
-                Message::Healthy(_) | Message::Problem(..) => {}
+                Some(Message::Stop(_)) => break,
+                Some(Message::Leave) => (self.connections.tell)(Event::Left),
+                Some(Message::Ended(source, ending)) => self.note_ended(source, ending)?,
+                Some(Message::Faulty(source)) => self.kill(source),
+                Some(Message::Healthy(source)) => self.note_healthy(source)?,
+                Some(Message::Problem(source, problem)) => self.note_problem(source, problem),
+                None => self.act_on_time(Instant::now())?,
             }
         }
         Ok(())
@@ -190,11 +206,18 @@ impl<'a> Supervisor<'a> {
         let instance = &self.state.plan.instances[index];
         let command = (self.connections.command)(&self.state.plan, instance, &self.ports)?;
         self.ports.release(&instance.name);
-        let starting = instance::Starting { index, instance, ports: &self.ports, run_dir: self.run_dir };
+        let name = instance.name.clone();
+        let earlier = self.state.instances.iter().position(|state| state.instance == name);
+        let restarts = earlier.map_or(0, |earlier| self.state.instances[earlier].restarts + 1);
+        let source = Source { index, start: restarts };
+        let starting = instance::Starting { source, instance, ports: &self.ports, run_dir: self.run_dir };
         let (running, state) = starting.start(command, self.connections.outbox.clone())?;
-        (self.connections.tell)(Event::Started { instance: instance.name.clone() });
+        (self.connections.tell)(Event::Started { instance: name });
         self.running[index] = Some(running);
-        self.state.instances.push(state);
+        match earlier {
+            Some(earlier) => self.state.instances[earlier] = state,
+            None => self.state.instances.push(state),
+        }
         self.run_dir.write_state(&self.state)
     }
 
@@ -235,16 +258,22 @@ impl<'a> Supervisor<'a> {
         Failure { message, instance: Some(index) }
     }
 
-    fn kill(&self, index: usize) {
-        if let Some(running) = &self.running[index] {
+    /// The machine that a message is about, unless that has been followed by another one.
+    fn running(&mut self, source: Source) -> Option<&mut Running> {
+        self.running[source.index].as_mut().filter(|running| running.source == source)
+    }
+
+    fn kill(&mut self, source: Source) {
+        if let Some(running) = self.running(source) {
             running.handle.kill();
         }
     }
 
-    fn note_healthy(&mut self, index: usize) -> Result<()> {
-        let name = self.state.plan.instances[index].name.clone();
-        let Some(running) = &mut self.running[index] else { return Ok(()) };
+    fn note_healthy(&mut self, source: Source) -> Result<()> {
+        let name = self.state.plan.instances[source.index].name.clone();
+        let Some(running) = self.running(source) else { return Ok(()) };
         let after_ms = running.note_healthy();
+        self.restarts[source.index].healthy(Instant::now());
         if let Some(state) = self.state.instances.iter_mut().find(|state| state.instance == name) {
             state.healthy_after_ms = Some(after_ms);
             if let Err(error) = backlog::deepen(state.process.pid) {
@@ -256,39 +285,11 @@ impl<'a> Supervisor<'a> {
         self.run_dir.write_state(&self.state)
     }
 
-    fn note_problem(&mut self, index: usize, problem: String) {
-        let Some(running) = &mut self.running[index] else { return };
+    fn note_problem(&mut self, source: Source, problem: String) {
+        let Some(running) = self.running(source) else { return };
         running.problem.clone_from(&problem);
-        let instance = self.state.plan.instances[index].name.clone();
+        let instance = self.state.plan.instances[source.index].name.clone();
         (self.connections.tell)(Event::Waiting { instance, problem });
-    }
-
-    fn note_ended(&mut self, index: usize, how: String) -> Result<()> {
-        let name = self.state.plan.instances[index].name.clone();
-        let fault = self.running[index].as_mut().and_then(Running::note_ended);
-        let how = fault.unwrap_or(how);
-        if let Some(state) = self.state.instances.iter_mut().find(|state| state.instance == name) {
-            state.ended = Some(how.clone());
-        }
-        (self.connections.tell)(Event::Ended { instance: name, how });
-        self.run_dir.write_state(&self.state)
-    }
-
-    /// Stops all machines, those that others depend on last, and waits until their logs are complete.
-    fn stop_all(&mut self) {
-        for running in self.running.iter().rev().flatten() {
-            running.handle.terminate();
-        }
-        let end = Instant::now() + STOP_GRACE;
-        for running in self.running.iter().flatten() {
-            if !running.handle.ended_within(end.saturating_duration_since(Instant::now())) {
-                running.handle.kill();
-            }
-        }
-        for running in self.running.iter_mut().flatten() {
-            running.finish();
-        }
-        self.network = None;
     }
 
     /// The event for a failure. Everything is stopped by now, so the log is complete.

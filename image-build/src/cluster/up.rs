@@ -10,7 +10,7 @@ use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
@@ -125,10 +125,8 @@ fn prepare(workspace: &Workspace, options: &UpOptions, draft: Draft) -> Result<P
     let sandbox = accelerator::choose_sandbox(workspace)?;
     let mut images = BTreeMap::new();
     for built in image::build(workspace, &draft.packages())? {
-        let metadata = fs::metadata(&built.path)?;
-        let written_ns = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-        let written_ns = u64::try_from(written_ns).unwrap_or(u64::MAX);
-        images.insert(built.name, Image { path: built.path, bytes: built.bytes, written_ns });
+        let image::Image { name, path, bytes, program } = built;
+        images.insert(name, Image { path, bytes, program });
     }
     let mut plan = draft.complete(Platform { machine: options.machine, accelerator, sandbox }, images);
     plan.network = options.network()?;

@@ -16,6 +16,7 @@ use super::console::Console;
 use super::entropy::HermitEntropy;
 use super::idle::Idle;
 use super::net_device::NetDevice;
+use super::orders::Orders;
 use super::transport::DeviceTransport;
 use super::{allocator, exit, fault, logger};
 use crate::entropy::Entropy;
@@ -72,19 +73,26 @@ fn event_loop(
     entropy: &mut dyn Entropy,
 ) -> ! {
     let idle = Idle::new();
-    loop {
+    let mut orders = Orders::new();
+    while !runtime.has_stopped() {
         let now = clock.now();
+        if orders.stop_has_come(now) {
+            runtime.stop(None, now);
+        }
         let deadline = runtime.turn(now, clock.unix_time(), entropy);
         let device = runtime.network_mut().device_mut();
         device.kick();
         if deadline.is_some_and(|deadline| deadline <= now) {
             continue;
         }
-        let duration = deadline.map(|deadline| deadline.since(clock.now()));
+        let deadline = deadline.map_or(orders.look_at(), |deadline| deadline.min(orders.look_at()));
+        let duration = Some(deadline.since(clock.now()));
         // Both are armed, whichever has work already.
         idle.sleep(duration, || device.arm() | disk.is_some_and(SharedBlockDevice::arm));
         device.disarm();
     }
+    log::info!("stopped as told");
+    exit::succeed()
 }
 
 /// The network card, and the disk if it is wanted and there.

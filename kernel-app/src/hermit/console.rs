@@ -8,8 +8,12 @@ use super::machine::{read_port_u8, write_port_u8};
 
 /// First serial port of a PC (16550 UART).
 const COM1: u16 = 0x3f8;
+/// Receive buffer register, when it is read.
+pub(super) const RECEIVE: u16 = COM1;
+/// Interrupt enable register.
+pub(super) const INTERRUPT_ENABLE: u16 = COM1 + 1;
 /// Line status register.
-const LINE_STATUS: u16 = COM1 + 5;
+pub(super) const LINE_STATUS: u16 = COM1 + 5;
 /// Line status: the transmit FIFO is empty.
 const TRANSMIT_EMPTY: u8 = 1 << 5;
 /// Bytes that the transmit FIFO takes at once.

@@ -19,6 +19,7 @@ mod logger;
 mod machine;
 mod mmio;
 mod net_device;
+mod orders;
 mod packet_ring;
 mod pci;
 mod transport;

@@ -12,6 +12,7 @@ use crate::connections::{
     CONNECTIONS_MAX, Connection, ConnectionId, Ending, INPUT_BYTES_MAX, OUTPUT_LOW_WATER_BYTES,
 };
 use crate::service::Context;
+use crate::stopping::Stage;
 use crate::usage::Usage;
 use wire::http::date::DateLine;
 use wire::http::limits::{CHUNK_OVERHEAD_BYTES_MAX, HEAD_BYTES_MAX, SHORTEST_WAIT};
@@ -38,6 +39,8 @@ pub struct HttpServer {
     check_at: Option<Instant>,
     date: DateLine,
     statistics: Statistics,
+    /// What connections have been told of the node's end.
+    stage: Stage,
 }
 
 #[derive(Debug)]
@@ -66,6 +69,7 @@ impl HttpServer {
             check_at: None,
             date: DateLine::default(),
             statistics: Statistics::default(),
+            stage: Stage::Open,
         }
     }
 
@@ -74,7 +78,10 @@ impl HttpServer {
         if self.sessions.len() <= id.index() {
             self.sessions.resize_with(id.index() + 1, || None);
         }
-        let session = Session::new(self.body_bytes_max, context.now);
+        let mut session = Session::new(self.body_bytes_max, context.now);
+        if self.stage != Stage::Open {
+            session.dismiss();
+        }
         let tracked = Tracked { id, session, is_unfinished: false };
         if self.sessions[id.index()].replace(tracked).is_none() {
             self.open += 1;
@@ -114,6 +121,10 @@ impl HttpServer {
     /// Acts on deadlines and goes on with connections that have more to do. Call it in `Service::turn`.
     pub fn turn<H: Handler>(&mut self, handler: &mut H, context: &mut Context<'_>) {
         self.statistics.start(context.now);
+        if self.stage != context.connections.stage() {
+            self.stage = context.connections.stage();
+            self.dismiss_all(context);
+        }
         for _ in 0..self.unfinished.len() {
             let Some(id) = self.unfinished.pop_front() else { break };
             let Some(tracked) = tracked(&mut self.sessions, id) else { continue };
@@ -361,6 +372,26 @@ impl HttpServer {
         let session = session(&mut self.sessions, exchange.connection)?;
         let connection = context.connections.get_mut(exchange.connection)?;
         session.is_streaming(exchange.serial).then_some((session, connection))
+    }
+
+    /// Makes the next answer of each connection its last one; once no more are taken, ends streams and what is
+    /// idle.
+    fn dismiss_all(&mut self, context: &mut Context<'_>) {
+        for index in 0..self.sessions.len() {
+            let Some(Tracked { id, session, .. }) = &mut self.sessions[index] else { continue };
+            let id = *id;
+            session.dismiss();
+            if self.stage != Stage::Draining {
+                continue;
+            }
+            let (serial, is_idle) = (session.serial(), session.is_idle());
+            if session.is_streaming(serial) {
+                self.finish(Exchange { connection: id, serial }, context);
+            } else if is_idle && context.connections.get(id).is_some_and(|it| it.input.is_empty()) {
+                session.end();
+                context.connections.close(id);
+            }
+        }
     }
 
     fn check_by(&mut self, deadline: Instant) {

@@ -10,6 +10,7 @@ use super::*;
 use crate::connections::{Connections, Ending, HeapUsage, OUTPUT_LOW_WATER_BYTES};
 use crate::service::Origin;
 use crate::stage::NoEntropy;
+use crate::stopping::Stage;
 use wire::Instant;
 use wire::http::limits::{ANSWER_TIMEOUT, HEAD_PACE, IDLE_TIMEOUT, SHORTEST_WAIT, WRITE_STALL_TIMEOUT};
 
@@ -423,4 +424,39 @@ fn a_service_that_never_answers_is_answered_for() {
     assert_eq!(node.output(id), "");
     node.send(id, GET);
     assert_eq!(node.output(id), EMPTY, "the connection goes on");
+}
+
+#[test]
+fn a_node_that_is_going_to_stop_says_so_and_keeps_no_connection() {
+    let mut node = Node::new();
+    let (before, streams, waits, idle) = (node.open(), node.open(), node.open(), node.open());
+    node.send(streams, "GET /stream HTTP/1.1\r\nHost: a\r\n\r\n");
+    node.send(waits, post("/later", ""));
+    for id in [streams, waits, idle] {
+        node.output(id);
+    }
+    node.connections.set_stage(Stage::Announced);
+    node.turn();
+    assert_eq!(node.ask("GET /healthz").lines().next(), Some("HTTP/1.1 200 OK"));
+    assert!(node.ask("GET /readyz").starts_with("HTTP/1.1 503 "));
+    node.send(before, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let last = node.output(before);
+    assert!(last.starts_with("HTTP/1.1 200 ") && last.contains("Connection: close\r\n"), "{last}");
+    let ending = |node: &Node, id| node.connections.get(id).expect("live").ending();
+    assert_ne!(ending(&node, before), Ending::Open, "that was its last answer");
+    for id in [streams, waits, idle] {
+        assert_eq!(ending(&node, id), Ending::Open, "it may go on for now");
+    }
+
+    node.connections.set_stage(Stage::Draining);
+    node.turn();
+    assert_ne!(ending(&node, idle), Ending::Open);
+    assert_ne!(ending(&node, streams), Ending::Open);
+    assert_eq!(node.output(streams), "0\r\n\r\n", "a stream ends whole");
+    assert_eq!(ending(&node, waits), Ending::Open, "an answer is under way");
+    let exchange = *node.handler.waiting.last().expect("it waits");
+    node.respond(exchange, &Response::new(200, "", b"counted"));
+    let answer = node.output(waits);
+    assert!(answer.contains("Connection: close\r\n") && answer.ends_with("counted"), "{answer}");
+    assert_ne!(ending(&node, waits), Ending::Open);
 }

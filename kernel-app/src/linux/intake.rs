@@ -32,8 +32,12 @@ impl LinuxNetwork {
         for event in &news {
             match event.token() {
                 WAKER => self.dials.take_answers(self.poll.registry()),
-                STOP => self.must_stop = true,
-                Token(token) if token >= FIRST_LISTENER => self.ports[token - FIRST_LISTENER].waiting = true,
+                STOP => self.note_stop(),
+                Token(token) if token >= FIRST_LISTENER => {
+                    if let Some(port) = self.ports.get_mut(token - FIRST_LISTENER) {
+                        port.waiting = true;
+                    }
+                }
                 Token(token) if token >= dial::FIRST_TOKEN => {
                     self.dial_news(token - dial::FIRST_TOKEN, connections, events);
                 }
@@ -105,6 +109,9 @@ impl LinuxNetwork {
             }
             self.accept_at = Some(now + ACCEPT_RETRY);
             make_room(connections);
+        }
+        if self.is_closing && self.held.is_none() && self.ports.iter().all(|port| !port.waiting) {
+            self.ports.clear();
         }
     }
 

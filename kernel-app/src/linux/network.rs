@@ -14,7 +14,7 @@ use std::vec::Vec;
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
-use socket2::{Domain, Protocol, SockRef, Type};
+use socket2::{Domain, Protocol, SockFilter, SockRef, Type};
 
 use super::dial::Dials;
 use super::socket::{READ_BYTES, Socket, tune};
@@ -35,6 +35,9 @@ pub const DRAIN_MAX: Duration = Duration::from_secs(1);
 pub const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 /// How often the log says so.
 pub const ACCEPT_LOG_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The instruction of a socket filter that keeps so many bytes of a packet; with 0, it is dropped.
+const BPF_RETURN: u16 = 0x06;
 
 /// Tokens of sockets are their connections' indices, below `dial::FIRST_TOKEN`.
 pub(super) const FIRST_LISTENER: usize = 1 << 17;
@@ -80,6 +83,8 @@ pub struct LinuxNetwork {
     /// When the first of the draining sockets may have taken too long.
     pub(super) drain_check_at: Option<Instant>,
     pub(super) scratch: Box<[u8]>,
+    /// No more connections are wanted but those that wait already.
+    pub(super) is_closing: bool,
     stop: Option<mio::net::UnixStream>,
     pub(super) must_stop: bool,
 }
@@ -109,25 +114,35 @@ impl LinuxNetwork {
             accept_due: false,
             drain_check_at: None,
             scratch: std::vec![0; READ_BYTES].into_boxed_slice(),
+            is_closing: false,
             stop: None,
             must_stop: false,
         })
     }
 
-    /// Ends a wait, and asks for the loop's end, when `stream` becomes readable.
+    /// Ends a wait, and asks for the loop's end, whenever something comes on `stream`.
     ///
     /// # Errors
-    /// When epoll refuses the stream.
+    /// When the system refuses the stream.
     pub fn stop_on(&mut self, stream: UnixStream) -> io::Result<()> {
+        stream.set_nonblocking(true)?;
         let mut stream = mio::net::UnixStream::from_std(stream);
         self.poll.registry().register(&mut stream, STOP, Interest::READABLE)?;
         self.stop = Some(stream);
         Ok(())
     }
 
-    /// Whether the loop has been asked to end.
-    pub fn must_stop(&self) -> bool {
-        self.must_stop
+    /// Whether the loop has been asked to end since this was last called.
+    pub fn take_stop(&mut self) -> bool {
+        core::mem::take(&mut self.must_stop)
+    }
+
+    /// Empties the stream of orders, or nothing later would be news.
+    pub(super) fn note_stop(&mut self) {
+        self.must_stop = true;
+        let Some(stop) = &mut self.stop else { return };
+        let mut orders = [0; 16];
+        while io::Read::read(stop, &mut orders).is_ok_and(|length| length > 0) {}
     }
 
     /// The address of each listener, in the order of the calls to `listen`: for tests with free ports.
@@ -187,6 +202,19 @@ impl Network for LinuxNetwork {
         self.poll.registry().register(&mut listener, token, Interest::READABLE).map_err(failed)?;
         self.ports.push(Port { listener, service, origin, waiting: false });
         Ok(())
+    }
+
+    fn stop_listening(&mut self) {
+        // What asks from now on is not answered until the ports are closed, and then refused. So none is lost
+        // between the last accept and the close.
+        let nothing = [SockFilter::new(BPF_RETURN, 0, 0, 0)];
+        for port in &mut self.ports {
+            if let Err(error) = SockRef::from(&port.listener).attach_filter(&nothing) {
+                log::warn!("connections that come now may be reset: {error}");
+            }
+            port.waiting = true;
+        }
+        self.is_closing = true;
     }
 
     fn connect(&mut self, host: &str, port: u16, service: usize, peer: usize, now: Instant) {

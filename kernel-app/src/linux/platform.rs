@@ -19,6 +19,7 @@ use crate::connections::CONNECTIONS_MAX;
 use crate::program::Program;
 use crate::runtime::{Runtime, StartError};
 use crate::settings::{SettingError, Settings};
+use crate::stopping::NOTICE;
 use wire::Instant;
 
 /// Exit status after SIGTERM or SIGINT.
@@ -32,7 +33,7 @@ const VALUE_CHARS_MAX: usize = 80;
 /// Files that are open besides connections: listeners, epoll, pipes, logs, data.
 const OTHER_FILES_MAX: u64 = 128;
 
-/// Runs a program until SIGTERM or SIGINT, with the disk that `DATA` names if it is one that keeps data;
+/// Runs a program until SIGTERM or SIGINT has stopped it (`stopping` says how), with the disk that `DATA` names if it is one that keeps data;
 /// returns the exit status.
 pub fn run(name: &'static str, program: Program, has_disk: bool) -> i32 {
     match start(name, program, has_disk) {
@@ -101,9 +102,16 @@ fn serve(mut runtime: Runtime<LinuxNetwork>) -> i32 {
         log::error!("{error}");
         return STATUS_CANNOT_START;
     }
-    while !runtime.network_mut().must_stop() {
+    loop {
         let due = runtime.turn(clock.now(), clock.unix_time(), &mut entropy);
+        if runtime.has_stopped() {
+            break;
+        }
         runtime.wait(clock.now(), due);
+        if runtime.network_mut().take_stop() {
+            log::info!("told to stop: no more connections in {} ms", NOTICE.as_millis());
+            runtime.stop(Some(NOTICE), clock.now());
+        }
     }
     log::info!("stopped by a signal");
     STATUS_STOPPED

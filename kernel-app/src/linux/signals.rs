@@ -16,7 +16,6 @@ use signal_hook::low_level::pipe;
 /// When the process may not have more files or signal handlers.
 pub(super) fn stop_stream() -> io::Result<UnixStream> {
     let (read, write) = UnixStream::pair()?;
-    read.set_nonblocking(true)?;
     pipe::register(SIGTERM, write.try_clone()?)?;
     pipe::register(SIGINT, write)?;
     // `no_main` skips what std does for this: a reader of our log that goes away must not end us.

@@ -36,6 +36,10 @@ impl Network for FakeNetwork {
         Ok(())
     }
 
+    fn stop_listening(&mut self) {
+        self.0.borrow_mut().listened.clear();
+    }
+
     fn connect(&mut self, host: &str, port: u16, _: usize, _: usize, now: Instant) {
         self.0.borrow_mut().dialled.push((host.to_string(), port, now));
     }
@@ -284,4 +288,34 @@ fn the_earliest_deadline_is_given() {
     assert_eq!(turn(&mut runtime, 0), Some(Instant::from_millis(70)));
     bench.wire.borrow_mut().arriving.push(Event::Unreachable { service: 0, peer: 0, reason });
     assert_eq!(turn(&mut runtime, 0), Some(Instant::from_millis(25)));
+}
+
+#[test]
+fn a_node_that_is_told_to_stop_ends_once_nobody_is_connected() {
+    use crate::stopping::{NOTICE, Stage};
+    let (wire, seen, ids) = (Shared::<Wire>::default(), Shared::default(), Shared::default());
+    let endpoints = Endpoints { listeners: vec![Listener { name: "x", port: 80 }], peers: vec![] };
+    let service = Recorder {
+        name: "x",
+        endpoints,
+        seen: Rc::clone(&seen),
+        greeting: vec![],
+        echoes: false,
+        ids: Rc::clone(&ids),
+    };
+    let mut runtime =
+        Runtime::new(FakeNetwork(Rc::clone(&wire)), vec![Box::new(service)]).expect("no port 1");
+    let turn = |runtime: &mut Runtime<_>, now| runtime.turn(now, Duration::ZERO, &mut Constant(0));
+    wire.borrow_mut().accept.push((0, Origin::Accepted(0)));
+    turn(&mut runtime, Instant::ZERO);
+    runtime.stop(Some(NOTICE), Instant::ZERO);
+    assert_eq!(turn(&mut runtime, Instant::ZERO), Some(Instant::ZERO + NOTICE));
+    assert_eq!((runtime.connections().stage(), wire.borrow().listened.len()), (Stage::Announced, 1));
+    let drains = Instant::ZERO + NOTICE;
+    turn(&mut runtime, drains);
+    assert_eq!((runtime.connections().stage(), wire.borrow().listened.len()), (Stage::Draining, 0));
+    assert!(!runtime.has_stopped(), "somebody is connected");
+    wire.borrow_mut().arriving.push(Event::Closed(ids.borrow()[0]));
+    turn(&mut runtime, drains);
+    assert!(runtime.has_stopped());
 }

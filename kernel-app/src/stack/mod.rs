@@ -209,6 +209,10 @@ impl<D: FrameDevice> Network for SmoltcpNetwork<D> {
         self.pool.listen(port, service, origin)
     }
 
+    fn stop_listening(&mut self) {
+        self.pool.close_ports();
+    }
+
     fn connect(&mut self, host: &str, port: u16, service: usize, peer: usize, now: Instant) {
         self.dials.start(host, port, service, peer, now);
         self.all_due = true;

@@ -159,6 +159,11 @@ impl Pool {
         Ok(())
     }
 
+    /// Closes all ports: who asks for a connection is refused.
+    pub fn close_ports(&mut self) {
+        self.ports.clear();
+    }
+
     /// The port with this number, if it is open.
     pub fn port_index(&self, number: u16) -> Option<usize> {
         self.ports.iter().position(|port| port.number == number)

@@ -105,7 +105,7 @@ impl Drop for Node {
 fn run(mut runtime: Runtime<LinuxNetwork>) {
     let (clock, mut entropy) = (LinuxClock::new(), LinuxEntropy::default());
     let counts = COUNTS.with(Arc::clone);
-    while !runtime.network_mut().must_stop() {
+    while !runtime.network_mut().take_stop() {
         let due = runtime.turn(clock.now(), clock.unix_time(), &mut entropy);
         counts.open.store(runtime.connections().len(), SeqCst);
         counts.turns.fetch_add(1, SeqCst);

@@ -112,6 +112,17 @@ impl Engine {
         }
     }
 
+    /// Disconnects the clients who have asked for nothing that they are still owed. Those who wait for an element
+    /// are promised none.
+    pub fn dismiss_clients(&mut self, context: &mut Context<'_>) {
+        for client in self.sessions.clients().filter(|client| client.replies.is_empty()) {
+            let connection = context.connections.get(client.id);
+            if connection.is_some_and(|connection| connection.is_client() && connection.input.is_empty()) {
+                context.connections.close(client.id);
+            }
+        }
+    }
+
     /// When `turn` must be called next.
     pub fn next_deadline(&self) -> Option<Instant> {
         let stall = self.stall_since.map(|since| since + REPLY_STALL_MAX);

@@ -1,8 +1,8 @@
 //! One running machine and the threads around it: one copies its output to its log, one waits for its
 //! end, one asks for its health until it is healthy. What follows from that is the supervisor's to say.
 
-use std::io;
-use std::process::{Child, Command, Stdio};
+use std::io::{self, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use super::{Message, elapsed_ms};
+use super::recovery::Ending;
+use super::{Message, Source, elapsed_ms};
 use crate::cluster::identity::{Handle, Identity};
 use crate::cluster::log_file::{LOG_BYTES_MAX, LogWriter, now_ms};
 use crate::cluster::plan::Instance;
@@ -33,11 +34,20 @@ const FAULT_GRACE: Duration = Duration::from_millis(500);
 /// How long a log may take to end after its machine has.
 const LOG_END_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// The order to stop, on a machine's serial line (`kernel_app::hermit`): End of Transmission.
+const STOP: u8 = 0x04;
+
 /// A machine that has been started.
 #[derive(Debug)]
 pub struct Running {
+    /// Which start of which instance it is.
+    pub source: Source,
     /// Its process.
     pub handle: Handle,
+    /// The number of that.
+    pub pid: i32,
+    /// The machine's serial line, on which it is told to stop.
+    orders: Option<ChildStdin>,
     /// When it has to be healthy.
     pub deadline: Instant,
     /// What its health check said last.
@@ -45,6 +55,8 @@ pub struct Running {
     started: Instant,
     is_healthy: bool,
     has_ended: bool,
+    /// Why it was ended for want of health, if it was.
+    overdue: Option<String>,
     /// Ends the questions for health.
     enough: Arc<AtomicBool>,
     /// The first line of its output that says it cannot go on.
@@ -55,8 +67,8 @@ pub struct Running {
 
 /// What is needed to start a machine.
 pub struct Starting<'a> {
-    /// Place in the plan.
-    pub index: usize,
+    /// Which start of which instance it is.
+    pub source: Source,
     /// What it is to be.
     pub instance: &'a Instance,
     /// The host's ports.
@@ -68,31 +80,40 @@ pub struct Starting<'a> {
 impl Starting<'_> {
     /// Starts the machine and the threads around it.
     pub fn start(&self, mut command: Command, outbox: Sender<Message>) -> Result<(Running, InstanceState)> {
-        let Self { index, instance, .. } = *self;
+        let Self { source, instance, .. } = *self;
         let name = &instance.name;
         let health = self.health().with_context(|| format!("{name} has no port for its health check"))?;
         let log = LogWriter::open(self.run_dir.log_path(name), LOG_BYTES_MAX)
             .with_context(|| format!("cannot write the log of {name}"))?;
         let (output, input) = io::pipe()?;
-        command.stdin(Stdio::null()).stdout(input.try_clone()?).stderr(input);
+        if command.get_current_dir().is_none() {
+            // A socket's path is short there.
+            command.current_dir(self.run_dir.path());
+        }
+        command.stdin(Stdio::piped()).stdout(input.try_clone()?).stderr(input);
         let started = Instant::now();
-        let child = command.spawn().with_context(|| format!("{name} cannot be started"))?;
+        let mut child = command.spawn().with_context(|| format!("{name} cannot be started"))?;
         // The command holds the pipe's other end, and the log would never end.
         drop(command);
         let process = Identity::of(child.id())?;
+        let orders = child.stdin.take();
         let handle = Handle::of_child(&child)?;
         let fault = Arc::new(Mutex::new(Watch::default()));
-        let log_end = copy_log(log, output, index, Arc::clone(&fault), outbox.clone());
-        wait_for_end(child, index, outbox.clone());
+        let log_end = copy_log(log, output, source, Arc::clone(&fault), outbox.clone());
+        wait_for_end(child, source, outbox.clone());
         let enough = Arc::new(AtomicBool::new(false));
-        ask_for_health(index, health.clone(), Arc::clone(&enough), outbox);
+        ask_for_health(source, health.clone(), Arc::clone(&enough), outbox);
         let running = Running {
+            source,
             handle,
+            pid: process.pid,
+            orders,
             deadline: started + Duration::from_secs(instance.health.timeout_s),
             problem: "no answer yet".to_owned(),
             started,
             is_healthy: false,
             has_ended: false,
+            overdue: None,
             enough,
             fault,
             log_end,
@@ -118,6 +139,8 @@ impl Starting<'_> {
             started_ms: now_ms(),
             healthy_after_ms: None,
             ended: None,
+            restarts: self.source.start,
+            restarting: false,
         }
     }
 }
@@ -131,6 +154,24 @@ impl Running {
     /// Whether its process has ended.
     pub fn has_ended(&self) -> bool {
         self.has_ended
+    }
+
+    /// Tells the machine to stop: the first time to announce it, the second time to drain.
+    pub fn order_stop(&mut self) {
+        // The pipe takes some bytes even when the machine reads none, and breaks only when it has ended.
+        let _ = self.orders.as_mut().map(|orders| orders.write_all(&[STOP]));
+    }
+
+    /// Whether its health is still waited for.
+    pub fn is_awaited(&self) -> bool {
+        !self.is_healthy && !self.has_ended && !self.enough.load(Ordering::Relaxed)
+    }
+
+    /// Notes that it has not become healthy in time, as its fault. It is about to be ended.
+    pub fn give_up(&mut self, now: Instant) {
+        self.enough.store(true, Ordering::Relaxed);
+        let seconds = (now - self.started).as_secs();
+        self.overdue = Some(format!("it was not healthy within {seconds} s ({})", self.problem));
     }
 
     /// Notes that it is healthy; gives the time since its start, in milliseconds.
@@ -148,7 +189,7 @@ impl Running {
     /// The fault that it has reported, if any.
     pub fn fault(&self) -> Option<String> {
         let watch = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
-        watch.first_fault().map(str::to_owned)
+        watch.first_fault().map(str::to_owned).or_else(|| self.overdue.clone())
     }
 
     /// Waits, a little, until the log of the ended process is complete.
@@ -163,7 +204,7 @@ impl Running {
 fn copy_log(
     mut log: LogWriter,
     output: io::PipeReader,
-    index: usize,
+    source: Source,
     fault: Arc<Mutex<Watch>>,
     outbox: Sender<Message>,
 ) -> Receiver<()> {
@@ -173,7 +214,7 @@ fn copy_log(
             let mut watch = fault.lock().unwrap_or_else(PoisonError::into_inner);
             let is_first = watch.first_fault().is_none();
             if watch.line(line.as_bytes()) && is_first {
-                end_soon(index, outbox.clone());
+                end_soon(source, outbox.clone());
             }
         };
         // A log that cannot be copied any further ends here; the machine goes on.
@@ -184,25 +225,25 @@ fn copy_log(
 }
 
 /// Some faults leave a machine idling for ever. Others end it by themselves, after some more words.
-fn end_soon(index: usize, outbox: Sender<Message>) {
+fn end_soon(source: Source, outbox: Sender<Message>) {
     thread::spawn(move || {
         thread::sleep(FAULT_GRACE);
-        let _ = outbox.send(Message::Faulty(index));
+        let _ = outbox.send(Message::Faulty(source));
     });
 }
 
-fn wait_for_end(mut child: Child, index: usize, outbox: Sender<Message>) {
+fn wait_for_end(mut child: Child, source: Source, outbox: Sender<Message>) {
     thread::spawn(move || {
-        let how = match child.wait() {
-            Ok(status) => Verdict::of(status).to_string(),
-            Err(error) => format!("its end is not known: {error}"),
+        let ending = match child.wait().map(Verdict::of) {
+            Ok(verdict) => Ending { how: verdict.to_string(), has_failed: verdict != Verdict::Success },
+            Err(error) => Ending { how: format!("its end is not known: {error}"), has_failed: true },
         };
         // Nobody listens any more when everything is being stopped.
-        let _ = outbox.send(Message::Ended(index, how));
+        let _ = outbox.send(Message::Ended(source, ending));
     });
 }
 
-fn ask_for_health(index: usize, health: HealthAddress, enough: Arc<AtomicBool>, outbox: Sender<Message>) {
+fn ask_for_health(source: Source, health: HealthAddress, enough: Arc<AtomicBool>, outbox: Sender<Message>) {
     thread::spawn(move || {
         let started = Instant::now();
         let mut last = String::new();
@@ -211,14 +252,14 @@ fn ask_for_health(index: usize, health: HealthAddress, enough: Arc<AtomicBool>, 
             let timeout = (started.elapsed() / 4).clamp(ANSWER_TIMEOUT_MIN, ANSWER_TIMEOUT_MAX);
             let problem = match probe::ask(&health, timeout) {
                 Answer::Healthy => {
-                    let _ = outbox.send(Message::Healthy(index));
+                    let _ = outbox.send(Message::Healthy(source));
                     return;
                 }
                 Answer::Not(problem) | Answer::None(problem) => problem,
             };
             if problem != last {
                 last.clone_from(&problem);
-                let _ = outbox.send(Message::Problem(index, problem));
+                let _ = outbox.send(Message::Problem(source, problem));
             }
             thread::sleep(QUESTION_INTERVAL.saturating_sub(asked.elapsed()));
         }

@@ -5,6 +5,7 @@ use std::io;
 use std::net::TcpListener;
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use super::*;
 use crate::cluster::application::Application;
@@ -50,7 +51,19 @@ fn sleeping(answer: &'static str) -> impl Fn(&Plan, &Instance, &Ports) -> Result
                 let _ = io::Write::write_all(&mut stream, answer.as_bytes());
             }
         });
-        Ok(shell("echo hello; exec sleep 600"))
+        Ok(shell("echo hello; exec head -c 2 >/dev/null"))
+    }
+}
+
+/// The same, with a server that goes on when the machine is started again.
+fn answering_once_bound(answer: &'static str) -> impl Fn(&Plan, &Instance, &Ports) -> Result<Command> {
+    let (known, first) = (std::cell::RefCell::new(Vec::new()), sleeping(answer));
+    move |plan, instance, ports| {
+        if known.borrow().contains(&instance.name) {
+            return Ok(shell("echo hello; exec head -c 2 >/dev/null"));
+        }
+        known.borrow_mut().push(instance.name.clone());
+        first(plan, instance, ports)
     }
 }
 
@@ -64,9 +77,19 @@ fn shell(script: &str) -> Command {
 fn run_with(
     run_dir: &RunDir,
     command: MakeCommand<'_>,
+    react: impl FnMut(&Event, &Sender<Message>),
+) -> Vec<Event> {
+    run_as(TWO, run_dir, command, react)
+}
+
+/// The same of another description.
+fn run_as(
+    description: &str,
+    run_dir: &RunDir,
+    command: MakeCommand<'_>,
     mut react: impl FnMut(&Event, &Sender<Message>),
 ) -> Vec<Event> {
-    let application = Application::parse("t.toml", TWO, &["store", "web"]).expect("a description");
+    let application = Application::parse("t.toml", description, &["store", "web"]).expect("a description");
     let draft = Draft::new(application, &Choices::default()).expect("a plan");
     let plan = draft.complete(platform(), BTreeMap::new());
     let (outbox, inbox) = mpsc::channel();
@@ -185,4 +208,72 @@ fn a_machine_that_ends_later_is_noted_and_the_others_go_on() {
         _ => {}
     });
     assert_eq!(events.last(), Some(&Event::Stopped));
+}
+
+/// The store is started again when it fails, twice in a row at most.
+fn with_restarts() -> String {
+    TWO.replace("timeout_s = 1 }", "timeout_s = 20 }\n    restart = \"on-failure:2\"")
+}
+
+#[test]
+fn a_machine_that_fails_is_started_again_as_it_was() {
+    let (_folder, run_dir) = temporary();
+    let mut first = None;
+    let answering = answering_once_bound("HTTP/1.1 200 OK\r\n\r\n");
+    let events = run_as(&with_restarts(), &run_dir, &answering, |event, outbox| match event {
+        Event::Up { .. } => {
+            let store = instances(&run_dir).remove(0);
+            store.process.open().expect("it runs").kill();
+            first = Some(store);
+        }
+        Event::Restarting { instance, after_ms, attempt } => {
+            assert_eq!((instance.as_str(), *after_ms, *attempt), ("store-1", 250, 1));
+        }
+        Event::Healthy { instance, .. } if instance == "store-1" && first.is_some() => {
+            outbox.send(Message::Stop("enough")).expect("it listens");
+        }
+        Event::Ended { .. } => assert_eq!(instances(&run_dir).len(), 2),
+        _ => {}
+    });
+    assert_eq!(events.last(), Some(&Event::Stopped));
+    let starts = events.iter().filter(|event| matches!(event, Event::Started { .. })).count();
+    assert_eq!(starts, 3, "{events:?}");
+    let log: Vec<String> =
+        last_lines(&run_dir.log_path("store-1"), 9).into_iter().map(|line| line.text).collect();
+    let note = "WARN  supervisor: QEMU was killed by signal 9; starting it again in 0.25 s (attempt 1)";
+    assert_eq!(log, ["hello", note, "hello"]);
+}
+
+#[test]
+fn a_machine_that_keeps_failing_is_given_up_and_the_others_go_on() {
+    let (_folder, run_dir) = temporary();
+    let is_up = std::cell::Cell::new(false);
+    let first = answering_once_bound("HTTP/1.1 200 OK\r\n\r\n");
+    let command = |plan: &Plan, instance: &Instance, ports: &Ports| {
+        if is_up.get() { Ok(shell("echo 'PANIC: again'; exit 1")) } else { first(plan, instance, ports) }
+    };
+    let mut ended = 0;
+    let events = run_as(&with_restarts(), &run_dir, &command, |event, outbox| match event {
+        Event::Up { .. } => {
+            is_up.set(true);
+            instances(&run_dir)[0].process.open().expect("it runs").kill();
+        }
+        Event::Ended { .. } => {
+            ended += 1;
+            if ended == 3 {
+                outbox.send(Message::Stop("enough")).expect("it listens");
+            }
+        }
+        _ => {}
+    });
+    let told: Vec<&str> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Ended { how, .. } => Some(how.as_str()),
+            Event::Restarting { .. } => Some("restarting"),
+            _ => None,
+        })
+        .collect();
+    let again = "PANIC: again";
+    assert_eq!(told, ["QEMU was killed by signal 9", "restarting", again, "restarting", again]);
 }

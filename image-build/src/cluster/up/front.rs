@@ -1,6 +1,7 @@
 //! What people see of a starting and running application, and what their Ctrl-C does. It decides nothing
 //! about machines.
 
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -11,7 +12,7 @@ use anyhow::{Result, anyhow, bail};
 use super::supervisor_process::{Heard, SupervisorProcess};
 use crate::cluster::event::Event;
 use crate::cluster::interrupt::{Interrupt, Interrupts, STATUS_SIGNAL};
-use crate::cluster::log_view::LogView;
+use crate::cluster::log_view::{LogView, Shape};
 use crate::cluster::plan::Plan;
 use crate::cluster::progress::Progress;
 use crate::cluster::run_dir::RunDir;
@@ -21,7 +22,7 @@ use crate::cluster::summary::summary;
 /// How often logs are looked at for new lines.
 const LOG_INTERVAL: Duration = Duration::from_millis(100);
 /// How long the supervisor is given to stop everything.
-const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+const STOP_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// The process that the user started, while its application runs.
 pub struct Front<'a> {
@@ -101,18 +102,18 @@ impl<'a> Front<'a> {
     /// Streams logs until the application ends or the user has had enough.
     fn watch_logs(mut self) -> Result<ExitCode> {
         println!("\nCtrl-C stops everything.\n");
-        let mut view = LogView::new(self.run_dir, &self.instances, self.style);
-        let mut left = self.instances.len();
+        let mut view = LogView::new(self.run_dir, &self.instances, Shape::Text(self.style));
+        let mut ended = BTreeSet::new();
         loop {
             let heard = self.heard.recv_timeout(LOG_INTERVAL);
             // A closed output is no reason to stop the application.
             let _ = view.write_new(&mut io::stdout(), usize::MAX);
             match heard {
                 Ok(Heard::Event(Event::Ended { instance, how })) => {
-                    left = left.saturating_sub(1);
                     eprintln!("{instance} has ended: {how}");
+                    ended.insert(instance);
                 }
-                Ok(Heard::Event(Event::Stopped)) if left == 0 => {
+                Ok(Heard::Event(Event::Stopped)) if ended.len() == self.instances.len() => {
                     bail!("all instances have ended: see `cargo logs`")
                 }
                 Ok(Heard::Event(Event::Stopped)) => {
@@ -126,7 +127,15 @@ impl<'a> Front<'a> {
                     println!("\neverything is stopped");
                     return Ok(ExitCode::SUCCESS);
                 }
-                Ok(Heard::Event(_)) | Err(RecvTimeoutError::Timeout) => {}
+                Ok(Heard::Event(event)) => {
+                    if let Event::Started { instance } = &event {
+                        ended.remove(instance);
+                    }
+                    if let Some(news) = news(&event) {
+                        eprintln!("{news}");
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Err(self.supervisor_crashed()),
             }
         }
@@ -158,6 +167,20 @@ impl<'a> Front<'a> {
             "the supervisor has ended unexpectedly, and all machines with it: see {}; `cargo down` clears up",
             path.display()
         )
+    }
+}
+
+/// What is told of an event beside the logs: how a restart goes.
+fn news(event: &Event) -> Option<String> {
+    match event {
+        Event::Restarting { instance, after_ms, attempt } => {
+            let seconds = *after_ms as f64 / 1000.0;
+            Some(format!("{instance} is started again in {seconds:.2} s (attempt {attempt})"))
+        }
+        Event::Healthy { instance, after_ms } => {
+            Some(format!("{instance} is healthy after {:.2} s", *after_ms as f64 / 1000.0))
+        }
+        _ => None,
     }
 }
 

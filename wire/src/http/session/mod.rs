@@ -33,6 +33,8 @@ pub struct Session {
     method: Method,
     version: Version,
     persists: bool,
+    /// The next answer is the last one.
+    is_dismissed: bool,
     chunked: Option<Box<ChunkedBody>>,
     stall: timers::Stall,
 }
@@ -94,6 +96,7 @@ impl Session {
             method: Method::Other,
             version: Version::One,
             persists: true,
+            is_dismissed: false,
             chunked: None,
             stall: timers::Stall::default(),
         }
@@ -149,6 +152,13 @@ impl Session {
     /// Whether the answer to the request with this [`Session::serial`] is being streamed.
     pub fn is_streaming(&self, serial: u32) -> bool {
         self.phase == Phase::Streaming && self.serial == serial
+    }
+
+    /// Makes the answer that is under way, or else the next one, the last: it says so, and no more requests are
+    /// read.
+    pub fn dismiss(&mut self) {
+        self.is_dismissed = true;
+        self.persists = false;
     }
 
     /// Number of the request that was received last.
@@ -263,7 +273,7 @@ impl Session {
         self.serial = self.serial.wrapping_add(1);
         self.method = head.method;
         self.version = head.version;
-        self.persists = head.persists;
+        self.persists = head.persists && !self.is_dismissed;
         let body = match &self.chunked {
             Some(chunked) => chunked.body.as_slice(),
             None => &input[head.bytes..bytes],

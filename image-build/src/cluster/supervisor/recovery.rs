@@ -1,0 +1,103 @@
+//! What the supervisor does about instances that end after everything was up: it starts those again that
+//! are to be (`restart` says which and when), at the ports and with the disk that they had.
+
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Instant;
+
+use anyhow::Result;
+
+use super::{Message, Running, Source, Supervisor};
+use crate::cluster::event::Event;
+use crate::cluster::log_file::{LOG_BYTES_MAX, Line, LogWriter, now_ms};
+use crate::cluster::restart::Decision;
+
+/// How a machine ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// In words.
+    pub how: String,
+    /// Whether it has failed.
+    pub has_failed: bool,
+}
+
+impl Supervisor<'_> {
+    /// Whether something runs, or is going to.
+    pub(super) fn is_alive(&self) -> bool {
+        let runs = |running: &Running| !running.has_ended();
+        self.running.iter().flatten().any(runs) || self.restarts.iter().any(|it| it.due().is_some())
+    }
+
+    /// The next message; none when a time has come first.
+    pub(super) fn next_message_or_time(&self) -> Result<Option<Message>, RecvTimeoutError> {
+        let deadlines = self.running.iter().flatten().filter(|running| running.is_awaited());
+        let deadlines = deadlines.map(|running| running.deadline);
+        let times = self.restarts.iter().filter_map(|restarts| restarts.due()).chain(deadlines);
+        let inbox = &self.connections.inbox;
+        let Some(time) = times.min() else { return Ok(Some(inbox.recv()?)) };
+        match inbox.recv_timeout(time.saturating_duration_since(Instant::now())) {
+            Err(RecvTimeoutError::Timeout) => Ok(None),
+            message => message.map(Some),
+        }
+    }
+
+    /// Starts what is due, and ends what was started again but has not become healthy.
+    pub(super) fn act_on_time(&mut self, now: Instant) -> Result<()> {
+        for index in 0..self.running.len() {
+            if self.restarts[index].take_due(now) {
+                self.start_again(index, now)?;
+            }
+            let overdue = |running: &&mut Running| running.is_awaited() && running.deadline <= now;
+            if let Some(running) = self.running[index].as_mut().filter(overdue) {
+                // Its end is a failure, like any other.
+                running.give_up(now);
+                running.handle.kill();
+            }
+        }
+        Ok(())
+    }
+
+    fn start_again(&mut self, index: usize, now: Instant) -> Result<()> {
+        if let Err(error) = self.start(index) {
+            let how = format!("{error:#}");
+            return self.recover(index, &Ending { how, has_failed: true }, now);
+        }
+        Ok(())
+    }
+
+    /// Notes an end, and when it is to be followed by a new start.
+    pub(super) fn note_ended(&mut self, source: Source, ending: Ending) -> Result<()> {
+        let Source { index, .. } = source;
+        let fault = self.running[index].as_mut().and_then(Running::note_ended);
+        let how = fault.unwrap_or(ending.how);
+        self.recover(index, &Ending { how, ..ending }, Instant::now())
+    }
+
+    fn recover(&mut self, index: usize, ending: &Ending, now: Instant) -> Result<()> {
+        let instance = self.state.plan.instances[index].name.clone();
+        let how = ending.how.clone();
+        let decision = self.restarts[index].ended(ending.has_failed, now);
+        if let Some(state) = self.state.instances.iter_mut().find(|state| state.instance == instance) {
+            state.ended = Some(how.clone());
+            state.restarting = decision != Decision::Over;
+        }
+        (self.connections.tell)(Event::Ended { instance: instance.clone(), how: how.clone() });
+        let next = match decision {
+            Decision::Again { pause, attempt } => {
+                let after_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+                (self.connections.tell)(Event::Restarting { instance: instance.clone(), after_ms, attempt });
+                format!("starting it again in {:.2} s (attempt {attempt})", pause.as_secs_f64())
+            }
+            Decision::Over => "it is not started again".to_owned(),
+        };
+        self.write_log(&instance, &format!("WARN  supervisor: {how}; {next}"));
+        self.run_dir.write_state(&self.state)
+    }
+
+    /// Adds a line to an instance's log, for those who wonder why it begins anew.
+    fn write_log(&self, instance: &str, text: &str) {
+        let line = Line { at_ms: now_ms(), text: text.to_owned() };
+        let log = LogWriter::open(self.run_dir.log_path(instance), LOG_BYTES_MAX);
+        // A full disk loses lines, as it does for the instance itself.
+        let _ = log.and_then(|mut log| log.write(&line));
+    }
+}
