@@ -148,7 +148,9 @@ impl<N: Network> Runtime<N> {
     /// turn is due even if nothing arrives; `now` when work is left.
     pub fn turn(&mut self, now: Instant, unix_time: Duration, entropy: &mut dyn Entropy) -> Option<Instant> {
         self.connections.begin_turn(now);
-        self.advance_stopping(now);
+        if self.stopping.is_under_way() {
+            self.advance_stopping(now);
+        }
         self.network.poll(now, &mut self.connections, &mut self.events);
         let disk = self.disk.as_mut().map(|disk| &mut **disk as &mut dyn Disk);
         let mut context = Context { now, unix_time, entropy, connections: &mut self.connections, disk };
@@ -159,18 +161,13 @@ impl<N: Network> Runtime<N> {
         self.node.dial(&mut self.network, &mut context);
         let work_left = self.node.run(&mut context);
         self.network.flush(now, &mut self.connections);
-        if self.connections.stage() == Stage::Draining && !self.connections.has_clients() {
-            self.stopping.note_drained();
-        }
         if work_left {
             return Some(now);
         }
         let disk = self.disk.as_ref().and_then(|disk| disk.next_deadline());
-        let stopping = self.stopping.next_deadline();
-        [self.network.next_deadline(now), self.node.next_deadline(), disk, stopping]
-            .into_iter()
-            .flatten()
-            .min()
+        let deadlines = [self.network.next_deadline(now), self.node.next_deadline(), disk];
+        let deadline = deadlines.into_iter().flatten().min();
+        if self.stopping.is_under_way() { self.stop_by(deadline) } else { deadline }
     }
 
     /// Orders the node to stop; see [`Stopping::order`].
@@ -183,12 +180,23 @@ impl<N: Network> Runtime<N> {
         self.stopping.is_over()
     }
 
+    /// Before a turn of a node that is told to stop.
+    #[cold]
     fn advance_stopping(&mut self, now: Instant) {
         let stage = self.stopping.advance(now);
         if stage == Stage::Draining && self.connections.stage() != stage {
             self.network.stop_listening();
         }
         self.connections.set_stage(stage);
+    }
+
+    /// After such a turn: when the next one is due, if its services have this deadline.
+    #[cold]
+    fn stop_by(&mut self, deadline: Option<Instant>) -> Option<Instant> {
+        if !self.connections.has_clients() {
+            self.stopping.note_drained();
+        }
+        [deadline, self.stopping.next_deadline()].into_iter().flatten().min()
     }
 
     /// Sleeps until something arrives or `deadline` passes; without one, until something arrives.

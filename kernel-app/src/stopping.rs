@@ -65,6 +65,11 @@ impl Stopping {
         self.is_over |= self.stage == Stage::Draining;
     }
 
+    /// Whether the order has come.
+    pub fn is_under_way(&self) -> bool {
+        self.stage != Stage::Open
+    }
+
     /// Whether the node is to end now.
     pub fn is_over(&self) -> bool {
         self.is_over
