@@ -4,7 +4,7 @@
 
 use wire::resp::Digits;
 
-use crate::voter::Id;
+use crate::voter::{DIGITS, Id};
 
 /// List in the store where votes wait for the worker.
 pub const QUEUE: &[u8] = b"votes";
@@ -12,15 +12,16 @@ pub const QUEUE: &[u8] = b"votes";
 /// Counter in the store that tickets come from.
 pub const TICKETS: &[u8] = b"votes:ticket";
 
-const ENTRY: &[u8] = concat!(
+const HEAD: &[u8] = br#"{"voter_id":""#;
+const TEMPLATE: &[u8] = concat!(
     r#"{"voter_id":"00000000000000000000000000000000","vote":"a","#,
     r#""id":"00000000000000000000000000000000","seq":"00000000000000000000"}"#
 )
 .as_bytes();
-const VOTER_AT: usize = br#"{"voter_id":""#.len();
-const VOTE_AT: usize = VOTER_AT + 32 + br#"","vote":""#.len();
+const VOTER_END: usize = HEAD.len() + DIGITS;
+const VOTE_AT: usize = VOTER_END + br#"","vote":""#.len();
 const ID_AT: usize = VOTE_AT + 1 + br#"","id":""#.len();
-const SEQUENCE_END: usize = ENTRY.len() - br#""}"#.len();
+const SEQUENCE_END: usize = TEMPLATE.len() - br#""}"#.len();
 
 /// One of the two options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,19 +59,37 @@ impl Choice {
     }
 }
 
-/// The queue's JSON for a vote. `id` names the vote, and of two votes of a voter the one with the larger
-/// `sequence` counts, so the worker counts it once however often it sees it. The sequence is a string: as a
-/// number it would lose digits in JavaScript's hands.
-pub fn entry(voter: Id, choice: Choice, id: Id, sequence: u64) -> [u8; ENTRY.len()] {
-    let mut json = [0; ENTRY.len()];
-    json.copy_from_slice(ENTRY);
-    json[VOTER_AT..VOTER_AT + 32].copy_from_slice(&voter.0);
-    json[VOTE_AT] = choice.as_str().as_bytes()[0];
-    json[ID_AT..ID_AT + 32].copy_from_slice(&id.0);
-    let digits = Digits::of_u64(sequence);
-    let digits = digits.as_bytes();
-    json[SEQUENCE_END - digits.len()..SEQUENCE_END].copy_from_slice(digits);
-    json
+/// The queue's JSON for a vote.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    json: [u8; TEMPLATE.len()],
+    /// Where it begins: further back when the voter's id is short.
+    start: usize,
+}
+
+impl Entry {
+    /// `id` names the vote, and of two votes of a voter the one with the larger `sequence` counts, so the worker
+    /// counts it once however often it sees it. The sequence is a string: as a number it would lose digits in
+    /// JavaScript's hands.
+    pub fn new(voter: Id, choice: Choice, id: Id, sequence: u64) -> Self {
+        let mut json = [0; TEMPLATE.len()];
+        json.copy_from_slice(TEMPLATE);
+        let (voter, id) = (voter.as_bytes(), id.as_bytes());
+        let (start, voter_at) = (DIGITS - voter.len(), VOTER_END - voter.len());
+        json[start..voter_at].copy_from_slice(HEAD);
+        json[voter_at..VOTER_END].copy_from_slice(voter);
+        json[VOTE_AT] = choice.as_str().as_bytes()[0];
+        json[ID_AT..ID_AT + id.len()].copy_from_slice(id);
+        let digits = Digits::of_u64(sequence);
+        let digits = digits.as_bytes();
+        json[SEQUENCE_END - digits.len()..SEQUENCE_END].copy_from_slice(digits);
+        Self { json, start }
+    }
+
+    /// The JSON.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.json[self.start..]
+    }
 }
 
 #[cfg(test)]
@@ -79,14 +98,15 @@ mod tests {
 
     #[test]
     fn an_entry_is_the_json_that_the_worker_expects() {
-        let voter = Id(*b"0123456789abcdef0123456789abcdef");
-        let vote = Id(*b"fedcba9876543210fedcba9876543210");
-        for (sequence, digits) in [(65_537, "00000000000000065537"), (u64::MAX, "18446744073709551615")] {
-            let expected = alloc::format!(
-                r#"{{"voter_id":"0123456789abcdef0123456789abcdef","vote":"b","id":"{}","seq":"{digits}"}}"#,
-                "fedcba9876543210fedcba9876543210"
-            );
-            assert_eq!(core::str::from_utf8(&entry(voter, Choice::B, vote, sequence)), Ok(&*expected));
+        const ID: &str = "fedcba9876543210fedcba9876543210";
+        let made = |text| Id::parse(text).expect("an id");
+        for voter in ["0123456789abcdef0123456789abcdef", "1f2e3d4c5b6a798", "0"] {
+            for (sequence, digits) in [(65_537, "00000000000000065537"), (u64::MAX, "18446744073709551615")] {
+                let expected =
+                    alloc::format!(r#"{{"voter_id":"{voter}","vote":"b","id":"{ID}","seq":"{digits}"}}"#);
+                let entry = Entry::new(made(voter), Choice::B, made(ID), sequence);
+                assert_eq!(core::str::from_utf8(entry.as_bytes()), Ok(&*expected));
+            }
         }
     }
 

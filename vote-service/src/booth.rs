@@ -16,7 +16,7 @@ use kernel_app::{ConnectionId, Context, Instant, Usage};
 use wire::form;
 use wire::resp::Reply;
 
-use crate::ballot::{self, Choice};
+use crate::ballot::{self, Choice, Entry};
 use crate::journal::Journal;
 use crate::pages::{ICON, Pages, STYLE};
 use crate::rejection::{Rejection, Rejections};
@@ -111,8 +111,8 @@ impl Booth {
 
     fn queue(&mut self, vote: Vote, context: &mut Context<'_>) -> Result<(), SendError> {
         let sequence = vote.sequence.unwrap_or_default();
-        let entry = ballot::entry(vote.voter, vote.choice, vote.id, sequence);
-        let command: [&[u8]; 3] = [b"RPUSH", ballot::QUEUE, &entry];
+        let entry = Entry::new(vote.voter, vote.choice, vote.id, sequence);
+        let command: [&[u8]; 3] = [b"RPUSH", ballot::QUEUE, entry.as_bytes()];
         self.store.send(&command, Asked::Queue(vote), vote.deadline.since(context.now), context)
     }
 

@@ -131,6 +131,20 @@ fn a_known_voter_keeps_the_cookie_and_a_forged_one_is_replaced() {
 }
 
 #[test]
+fn a_voter_of_the_original_s_stays_the_same_voter() {
+    let (mut stage, store) = stage_with_store();
+    let known = "voter_id=1f2e3d4c5b6a798";
+    let client = stage.accept();
+    stage.receive(client, post("vote=a").replacen("\r\n", &format!("\r\nCookie: {known}\r\n"), 1));
+    let command = ticket(&mut stage, store, 7);
+    assert!(command.contains("{\"voter_id\":\"1f2e3d4c5b6a798\",\"vote\":\"a\","), "{command}");
+    stage.receive(store, ":1\r\n");
+    let page = stage.sent(client);
+    let cookie = format!("{known}; Path=/; HttpOnly; SameSite=Lax");
+    assert_eq!(header(&page, "set-cookie"), Some(&*cookie), "{page}");
+}
+
+#[test]
 fn a_vote_is_acknowledged_once_the_store_has_it() {
     let (mut stage, store) = stage_with_store();
     let client = cast(&mut stage, "vote=b");
