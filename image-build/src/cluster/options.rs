@@ -28,11 +28,11 @@ pub struct UpOptions {
     /// How the machines are connected
     #[arg(long, value_enum, default_value_t)]
     pub net: Net,
-    /// Run this many instances of a service
+    /// Run this many instances of a service; 0 leaves it out
     #[arg(long, value_name = "SERVICE=NUMBER", value_parser = service_and_number)]
     pub scale: Vec<(String, u16)>,
-    /// Publish a service at another port of the host
-    #[arg(long, value_name = "SERVICE=PORT", value_parser = service_and_number)]
+    /// Publish a service at another port of the host; the store too, for Redis's clients
+    #[arg(long, value_name = "SERVICE=PORT", value_parser = service_and_port)]
     pub publish: Vec<(String, u16)>,
     /// Use this Redis instead of the store, such as redis://127.0.0.1:6379
     #[arg(long, value_name = "URL")]
@@ -147,11 +147,16 @@ fn time(text: &str) -> Result<Duration, String> {
 }
 
 fn service_and_number(text: &str) -> Result<(String, u16), String> {
-    let parts = text.split_once('=').and_then(|(name, number)| Some((name, number.parse::<u16>().ok()?)));
-    match parts {
-        Some((name, number)) if !name.is_empty() && number != 0 => Ok((name.to_owned(), number)),
-        _ => Err("give a service and a number from 1 to 65535, such as vote=2".to_owned()),
+    let (name, number) = text.split_once('=').unwrap_or_default();
+    match number.parse() {
+        Ok(number) if !name.is_empty() => Ok((name.to_owned(), number)),
+        _ => Err("give a service and a number up to 65535, such as vote=2".to_owned()),
     }
+}
+
+fn service_and_port(text: &str) -> Result<(String, u16), String> {
+    let given = service_and_number(text).ok().filter(|(_, port)| *port != 0);
+    given.ok_or_else(|| "give a service and a port, such as vote=8000".to_owned())
 }
 
 impl UpOptions {
@@ -220,9 +225,13 @@ mod tests {
 
     #[test]
     fn a_service_and_a_number_are_told_apart() {
-        assert_eq!(service_and_number("vote=2"), Ok(("vote".to_owned(), 2)));
-        for wrong in ["", "vote", "=2", "vote=", "vote=0", "vote=x", "vote=-1", "vote=65536"] {
-            assert!(service_and_number(wrong).is_err(), "{wrong}");
+        for parse in [service_and_number, service_and_port] {
+            assert_eq!(parse("vote=2"), Ok(("vote".to_owned(), 2)));
+            for wrong in ["", "vote", "=2", "vote=", "vote=x", "vote=-1", "vote=65536"] {
+                assert!(parse(wrong).is_err(), "{wrong}");
+            }
         }
+        assert_eq!(service_and_number("vote=0"), Ok(("vote".to_owned(), 0)));
+        assert!(service_and_port("vote=0").is_err(), "no port");
     }
 }

@@ -1,7 +1,9 @@
 //! The command line's changes to an application: how many instances, which ports, which servers outside
 //! take the place of described services. It changes the description only.
 
-use super::application::Application;
+use std::net::Ipv4Addr;
+
+use super::application::{Application, PortMapping, Service};
 use super::plan::{Choices, HOST_SEEN_BY_GUESTS, PlanError};
 use super::template::Template;
 
@@ -19,8 +21,9 @@ pub fn apply(application: &mut Application, choices: &Choices) -> Result<(), Pla
             value: without_password(url),
             expected: "redis://:password@127.0.0.1:6379/0, of which password and database may be left out",
         })?;
-        replace_stores(application)?;
+        let stores = stores(application);
         set(application, "--redis", REDIS_SETTING, &url)?;
+        remove(application, "--redis", &stores)?;
     }
     if let Some(url) = &choices.results {
         let scheme = if url.starts_with("postgresql:") { "postgresql" } else { "postgres" };
@@ -35,27 +38,25 @@ pub fn apply(application: &mut Application, choices: &Choices) -> Result<(), Pla
     publish(application, choices)
 }
 
-/// Takes the services out that `REDIS_URL` settings refer to.
-fn replace_stores(application: &mut Application) -> Result<(), PlanError> {
-    let stores: Vec<String> = application
-        .services
-        .values()
-        .filter_map(|service| service.environment.get(REDIS_SETTING))
-        .flat_map(|value| referred(value))
-        .collect();
-    for service in application.services.values_mut() {
-        service.depends_on.retain(|other, _| !stores.contains(other));
-    }
-    application.services.retain(|name, _| !stores.contains(name));
-    for (name, service) in &application.services {
-        for (setting, value) in service.environment.iter().filter(|(setting, _)| *setting != REDIS_SETTING) {
-            if let Some(store) = referred(value).into_iter().find(|name| stores.contains(name)) {
+/// The services that `REDIS_URL` settings refer to.
+fn stores(application: &Application) -> Vec<String> {
+    let urls = application.services.values().filter_map(|service| service.environment.get(REDIS_SETTING));
+    urls.flat_map(|value| referred(value)).collect()
+}
+
+/// Takes services out, which nobody needs then.
+fn remove(application: &mut Application, option: &'static str, names: &[String]) -> Result<(), PlanError> {
+    application.services.retain(|name, _| !names.contains(name));
+    for (name, service) in &mut application.services {
+        service.depends_on.retain(|other, _| !names.contains(other));
+        for (setting, value) in &service.environment {
+            if let Some(service) = referred(value).into_iter().find(|name| names.contains(name)) {
                 let (by, setting) = (name.clone(), setting.clone());
-                return Err(PlanError::StillNeeded { service: store, by, setting });
+                return Err(PlanError::StillNeeded { option, service, by, setting });
             }
         }
     }
-    Ok(())
+    if application.services.is_empty() { Err(PlanError::NothingLeft { option }) } else { Ok(()) }
 }
 
 fn referred(value: &str) -> Vec<String> {
@@ -86,13 +87,15 @@ fn scale(application: &mut Application, choices: &Choices) -> Result<(), PlanErr
         let Some(service) = application.services.get_mut(name) else {
             return Err(PlanError::NoSuchService { option: "--scale", service: name.clone(), known });
         };
-        if replicas == 0 || replicas > service.replicas_max {
+        if replicas > service.replicas_max {
             let max = service.replicas_max;
             return Err(PlanError::Scale { service: name.clone(), given: replicas, max });
         }
         service.replicas = replicas;
     }
-    Ok(())
+    let left_out = choices.scale.iter().filter(|(_, replicas)| **replicas == 0);
+    let left_out: Vec<String> = left_out.map(|(name, _)| name.clone()).collect();
+    remove(application, "--scale", &left_out)
 }
 
 fn publish(application: &mut Application, choices: &Choices) -> Result<(), PlanError> {
@@ -101,12 +104,23 @@ fn publish(application: &mut Application, choices: &Choices) -> Result<(), PlanE
         let Some(service) = application.services.get_mut(name) else {
             return Err(PlanError::NoSuchService { option: "--publish", service: name.clone(), known });
         };
+        if service.ports.is_empty() {
+            service.ports.extend(exposed(service));
+            service.expose.retain(|port| service.ports[0].guest != *port);
+        }
         let Some(mapping) = service.ports.first_mut() else {
             return Err(PlanError::NotPublished { service: name.clone() });
         };
         mapping.host = port;
     }
     Ok(())
+}
+
+/// The port that a service has for the others, to be published: that of its endpoint, or the first.
+fn exposed(service: &Service) -> Option<PortMapping> {
+    let endpoint = service.endpoint.as_ref().map(|endpoint| endpoint.port);
+    let guest = endpoint.or_else(|| service.expose.first().copied())?;
+    Some(PortMapping { address: Ipv4Addr::LOCALHOST, host: guest, guest })
 }
 
 /// A Redis's URL as guests have to write it; its path is the number of a database.

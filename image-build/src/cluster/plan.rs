@@ -158,7 +158,7 @@ pub enum PlanError {
         /// The most it allows.
         max: u16,
     },
-    /// `--publish` for a service that publishes nothing.
+    /// `--publish` for a service without ports.
     NotPublished {
         /// The service.
         service: String,
@@ -184,14 +184,21 @@ pub enum PlanError {
         /// Whether `--redis` has taken the store out.
         is_replaced: bool,
     },
-    /// A service that `--redis` replaces is still needed for something else.
+    /// A service that an option takes out is still needed.
     StillNeeded {
-        /// The service to be replaced.
+        /// The option.
+        option: &'static str,
+        /// The service to be taken out.
         service: String,
         /// The service that needs it.
         by: String,
         /// The setting that names it.
         setting: String,
+    },
+    /// An option takes all services out.
+    NothingLeft {
+        /// The option.
+        option: &'static str,
     },
 }
 
@@ -202,10 +209,10 @@ impl fmt::Display for PlanError {
                 write!(f, "{option}: there is no service {service:?}: there are {}", known.join(", "))
             }
             Self::Scale { service, given, max } => {
-                write!(f, "--scale {service}={given} cannot be used: give 1 to {max}")
+                write!(f, "--scale {service}={given} cannot be used: give 0 to {max}")
             }
             Self::NotPublished { service } => {
-                write!(f, "--publish {service}: the service publishes no port: give it `ports` in the file")
+                write!(f, "--publish {service}: the service has no port: give it `ports` in the file")
             }
             Self::Url { option, value, expected } => {
                 write!(f, "{option} {value} is no address: give one such as {expected}")
@@ -219,9 +226,10 @@ impl fmt::Display for PlanError {
             Self::NothingToKeep { is_replaced: false } => {
                 f.write_str("--data: no service has a volume: give one `volumes` in the file")
             }
-            Self::StillNeeded { service, by, setting } => {
-                write!(f, "--redis would replace {service}, but {setting} of {by} needs it: change it too")
+            Self::StillNeeded { option, service, by, setting } => {
+                write!(f, "{option} would take {service} out, but {setting} of {by} needs it: change it too")
             }
+            Self::NothingLeft { option } => write!(f, "{option} would leave nothing to run: keep a service"),
         }
     }
 }
@@ -422,6 +430,32 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_service_that_something_else_replaces_is_left_out() {
+        let scale = ["vote", "result"].map(|service| (service.to_owned(), 0)).into();
+        let plan = voting(&Choices { scale, ..Choices::default() }).expect("a plan");
+        assert_eq!(names(&plan), ["store-1", "worker-1"]);
+        let scale = ["store", "vote", "result", "worker"].map(|service| (service.to_owned(), 0));
+        let refused = |scale| voting(&Choices { scale, ..Choices::default() }).expect_err("refused");
+        assert_eq!(
+            refused(scale.clone().into()).to_string(),
+            "--scale would leave nothing to run: keep a service"
+        );
+        assert_eq!(
+            refused(scale[..3].iter().cloned().collect()).to_string(),
+            "--scale would take store out, but REDIS_URL of worker needs it: change it too"
+        );
+    }
+
+    #[test]
+    fn the_store_is_published_for_those_outside() {
+        let publish = BTreeMap::from([("store".to_owned(), 7000)]);
+        let plan = voting(&Choices { publish, ..Choices::default() }).expect("a plan");
+        let ports: Vec<_> = plan.instances[0].ports.iter().map(|port| (port.guest, port.host)).collect();
+        assert_eq!(ports, [(6379, HostPort::Exactly(7000)), (8083, HostPort::Any)]);
+        assert!(plan.instances[0].is_published());
+    }
+
+    #[test]
     fn a_redis_of_the_host_takes_the_stores_place() {
         let redis = Some("redis://localhost:7000".to_owned());
         let plan = voting(&Choices { redis, ..Choices::default() }).expect("a plan");
@@ -473,10 +507,7 @@ pub(crate) mod tests {
         );
         assert_eq!(
             message(Choices { scale: one("store", 2), ..Choices::default() }),
-            "--scale store=2 cannot be used: give 1 to 1"
-        );
-        assert!(
-            message(Choices { publish: one("store", 2), ..Choices::default() }).contains("publishes no port")
+            "--scale store=2 cannot be used: give 0 to 1"
         );
         let redis = Some("http://x".to_owned());
         assert!(
