@@ -49,6 +49,18 @@ impl Postgres {
     /// # Panics
     /// When it cannot be started.
     pub fn start_in(folder: TempDir, wants_password: bool) -> Self {
+        Self::new(folder, free_port(), wants_password)
+    }
+
+    /// The same on this port, for those who look for it there; logged in to by password.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start_on(port: u16) -> Self {
+        Self::new(tempfile::tempdir().expect("a folder"), port, true)
+    }
+
+    fn new(folder: TempDir, port: u16, wants_password: bool) -> Self {
         let data = folder.path().join("data");
         let password = folder.path().join("password");
         fs::write(&password, PASSWORD).expect("room");
@@ -62,7 +74,7 @@ impl Postgres {
         initdb.args(["--auth", if wants_password { "scram-sha-256" } else { "trust" }]);
         let made = run(&mut initdb);
         assert!(made.success, "{made:?}");
-        let mut postgres = Self { folder, port: free_port(), server: None };
+        let mut postgres = Self { folder, port, server: None };
         postgres.restart();
         postgres
     }

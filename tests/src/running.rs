@@ -93,10 +93,19 @@ impl Running {
         let mut command = Command::new(program);
         command.env("IP", Ipv4Addr::LOCALHOST.to_string()).envs(settings.iter().cloned());
         command.envs(port_settings.iter().zip(&addresses).map(|(name, at)| (name, at.port().to_string())));
-        let log = log_file(program, &addresses);
-        let running = Self { addresses, child: start(&command, Some(&log)), log, is_guest: false };
+        Self::program(&command, addresses)
+    }
+
+    /// Starts any program that comes to listen at these addresses.
+    ///
+    /// # Panics
+    /// When it does not in time; with what it said.
+    pub fn program(command: &Command, addresses: Vec<SocketAddrV4>) -> Self {
+        let log = log_file(Path::new(command.get_program()), &addresses);
+        let running = Self { child: start(command, Some(&log)), addresses, log, is_guest: false };
         for address in &running.addresses {
-            wait_for(START_LIMIT, || TcpStream::connect(address).ok()).expect("it listens");
+            let listens = wait_for(START_LIMIT, || TcpStream::connect(address).ok());
+            assert!(listens.is_some(), "{command:?} does not listen\n{}", running.log());
         }
         running
     }
@@ -193,6 +202,7 @@ pub(crate) fn start(command: &Command, log: Option<&Path>) -> Child {
     bound.spawn().expect("it starts")
 }
 
-fn free_address() -> SocketAddrV4 {
+/// An address that nothing listens at right now.
+pub fn free_address() -> SocketAddrV4 {
     SocketAddrV4::new(Ipv4Addr::LOCALHOST, free_port())
 }

@@ -34,8 +34,8 @@ pub fn apply(application: &mut Application, choices: &Choices) -> Result<(), Pla
         })?;
         set(application, "--results", RESULTS_SETTING, &url)?;
     }
-    scale(application, choices)?;
-    publish(application, choices)
+    publish(application, choices)?;
+    scale(application, choices)
 }
 
 /// The services that `REDIS_URL` settings refer to.

@@ -6,4 +6,4 @@ mod connection;
 mod server;
 
 pub use connection::{Connection, reply_bytes, request};
-pub use server::{Server, redis, store, store_of};
+pub use server::{Server, redis, redis_on, store, store_of};

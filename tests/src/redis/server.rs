@@ -37,7 +37,15 @@ pub struct Server {
 /// # Panics
 /// When redis-server is not installed, or does not answer in time.
 pub fn redis(options: &[&str]) -> Server {
-    let (dir, port) = (new_dir(), free_port());
+    redis_on(free_port(), options)
+}
+
+/// The same on this port, for those who look for it there.
+///
+/// # Panics
+/// When redis-server is not installed, or does not answer in time.
+pub fn redis_on(port: u16, options: &[&str]) -> Server {
+    let dir = new_dir();
     let mut command = Command::new("redis-server");
     // Fails with the reason when it is not installed.
     run(Command::new("redis-server").arg("--version"));
