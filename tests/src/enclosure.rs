@@ -1,8 +1,8 @@
 //! A network and host names of a test's own, for programs that look for their servers at fixed names and ports. The
 //! test runs once more, in namespaces where the loopback is nobody else's, every port is free, and `/etc/hosts` has
-//! the names; they end with it.
+//! the names. They end with it, and so does whatever it has started.
 //!
-//! Changes nothing on the system, and keeps nobody in: processes, files and rights are the same inside.
+//! Changes nothing on the system, and is no protection: files and rights are the same inside.
 
 use std::env;
 use std::fs;
@@ -17,8 +17,10 @@ use crate::command::run;
 /// Tells the inner run which test it is.
 const VARIABLE: &str = "VOTING_APP_TEST_ENCLOSED";
 const HOSTS: &str = "/etc/hosts";
-/// Puts the file `$0` in the place of the system's own and becomes the program.
-const ENTER: &str = "ip link set lo up && mount --bind \"$0\" /etc/hosts && exec \"$@\"";
+/// Puts the file `$0` in the place of the system's own and runs the program. The shell stays: it is the namespace's
+/// first process, which has to collect those whose parents have ended.
+const ENTER: &str = "ip link set lo up && mount --bind \"$0\" /etc/hosts && \"$@\"; exit $?";
+const NAMESPACES: [&str; 6] = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"];
 
 /// Whether this is the inner run of the test with this name. Otherwise it has been run, and has passed; then the
 /// caller has nothing left to do.
@@ -34,7 +36,7 @@ pub fn is_inside(test: &str, names: &[&str]) -> bool {
     let mut command = Command::new("unshare");
     let is_root = geteuid().is_root();
     command.args((!is_root).then_some("--map-root-user"));
-    command.args(["--mount", "--net", "--", "sh", "-c", ENTER]).arg(hosts.path());
+    command.args(NAMESPACES).args(["--", "sh", "-c", ENTER]).arg(hosts.path());
     if !is_root {
         // Who made the mounts had to be root there, which servers refuse to run as.
         command.args(["unshare", "--user"]);

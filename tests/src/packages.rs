@@ -3,7 +3,7 @@
 //!
 //! Installs nothing on the system.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -16,6 +16,8 @@ const PYTHON: [&str; 3] = ["Flask==3.1.3", "gunicorn==27.0.1", "redis==8.1.0"];
 const NODE: [&str; 2] = ["pg@8.23.1", "socket.io-client@4.8.4"];
 /// The file that says what a folder has, written last.
 const STAMP: &str = "packages";
+/// The file that who makes a folder holds.
+const LOCK: &str = "lock";
 
 /// The folder of programs, such as `python`, of an environment that has the Python packages.
 ///
@@ -51,16 +53,23 @@ pub fn node() -> Command {
     command
 }
 
-/// A folder under `target/interop` that `make` has filled when it says that it has `content`.
+/// A folder under `target/interop` that `make` has filled when it says that it has `content`. One is made at a time.
+///
+/// # Panics
+/// When there is no room for it.
 pub fn folder(name: &str, content: &str, make: impl FnOnce(&Path)) -> PathBuf {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/interop").join(name);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/interop");
+    fs::create_dir_all(&root).expect("a folder under target/");
+    let lock = File::create(root.join(LOCK)).expect("a file under target/");
+    lock.lock().expect("it is let go of");
+    let folder = root.join(name);
     let stamp = folder.join(STAMP);
     if fs::read_to_string(&stamp).is_ok_and(|made| made == content) {
         return folder;
     }
     // Fails only when there is nothing to be removed.
     let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder).expect("a folder under target/");
+    fs::create_dir_all(&folder).expect("it is gone");
     make(&folder);
     fs::write(stamp, content).expect("room for a line");
     folder

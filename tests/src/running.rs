@@ -181,7 +181,8 @@ impl Drop for Running {
 /// A file for what a program says, which no other has.
 fn log_file(program: &Path, addresses: &[SocketAddrV4]) -> PathBuf {
     let name = program.file_stem().and_then(|name| name.to_str()).unwrap_or("program");
-    std::env::temp_dir().join(format!("{name}-{}.log", addresses[0].port()))
+    let port = addresses.first().map_or_else(free_port, |address| address.port());
+    std::env::temp_dir().join(format!("{name}-{port}.log"))
 }
 
 /// Starts a program that ends when the calling thread does, however that ends. What it says on standard error
