@@ -6,7 +6,7 @@
 use std::thread;
 
 use tests::application::Application;
-use tests::client::{vote, wait_for};
+use tests::client::{ab, vote, wait_for};
 use tests::enclosure;
 use tests::postgres::Postgres;
 use tests::redis::redis_on;
@@ -55,6 +55,19 @@ fn vote_at(pages: &[&str]) -> (u64, u64) {
     (count("a"), count("b"))
 }
 
+/// The original's seed data: 1,000 votes each for a, b and a, 50 at a time, each of a voter of its own.
+fn seed(page: &str) {
+    let folder = tempfile::tempdir().expect("a folder");
+    for choice in ["a", "b", "a"] {
+        let form = folder.path().join(choice);
+        std::fs::write(&form, format!("vote={choice}")).expect("room for a word");
+        let form = form.to_str().expect("a path of text");
+        let kind = "application/x-www-form-urlencoded";
+        let report = ab(&["-n", "1000", "-c", "50", "-p", form, "-T", kind, page]);
+        assert!(report.is_ok(), "{report:?}");
+    }
+}
+
 /// Waits until our result service says this.
 fn wait_for_scores(application: &Application, scores: (u64, u64)) {
     let said = wait_for(COUNTED_WITHIN, || application.scores().filter(|said| *said == scores));
@@ -99,8 +112,11 @@ fn their_vote_and_result_around_our_store_and_worker() {
         let outside = ["--publish", "store=6379", "--results", RESULTS];
         let _application = up("interop-both", &[scale, outside].concat());
         let (vote, results) = (vote.start(), results.start());
-        let scores = vote_at(&[&original::wait_for_page(&vote)]);
-        original::wait_for_scores(&results, scores);
+        let page = original::wait_for_page(&vote);
+        let (a, b) = vote_at(&[&page]);
+        original::wait_for_scores(&results, (a, b));
+        seed(&page);
+        original::wait_for_scores(&results, (a + 2000, b + 1000));
     }
 }
 

@@ -4,6 +4,7 @@
 //! Needs no checkout of the original, and shows of it only what is written down here.
 
 use std::process::Command;
+use std::thread;
 
 use redis::Commands;
 use serde_json::Value;
@@ -139,6 +140,16 @@ fn the_original_s_worker_and_ours_take_turns_on_one_table() {
     votes_at_ours("2", "b");
     queue(&server, &[("4", "b")]);
     both_say(2, 3);
+
+    // Both at once: whoever takes a vote counts it.
+    let crowd: Vec<String> = (100..140).map(|number| number.to_string()).collect();
+    thread::scope(|scope| {
+        let voting = scope.spawn(|| crowd.iter().for_each(|voter| votes_at_ours(voter, "a")));
+        while !voting.is_finished() {
+            theirs.work();
+        }
+    });
+    both_say(42, 3);
 }
 
 /// What StackExchange.Redis of the original's worker says on its two connections before it asks for votes, from its
