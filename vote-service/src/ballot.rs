@@ -4,7 +4,7 @@
 
 use wire::resp::Digits;
 
-use crate::voter::{DIGITS, Id};
+use crate::voter::{DIGITS, Id, Voter};
 
 /// List in the store where votes wait for the worker.
 pub const QUEUE: &[u8] = b"votes";
@@ -12,7 +12,7 @@ pub const QUEUE: &[u8] = b"votes";
 /// Counter in the store that tickets come from.
 pub const TICKETS: &[u8] = b"votes:ticket";
 
-const HEAD: &[u8] = br#"{"voter_id":""#;
+const HEAD: &[u8; 13] = br#"{"voter_id":""#;
 const TEMPLATE: &[u8] = concat!(
     r#"{"voter_id":"00000000000000000000000000000000","vote":"a","#,
     r#""id":"00000000000000000000000000000000","seq":"00000000000000000000"}"#
@@ -71,15 +71,12 @@ impl Entry {
     /// `id` names the vote, and of two votes of a voter the one with the larger `sequence` counts, so the worker
     /// counts it once however often it sees it. The sequence is a string: as a number it would lose digits in
     /// JavaScript's hands.
-    pub fn new(voter: Id, choice: Choice, id: Id, sequence: u64) -> Self {
+    pub fn new(voter: Voter, choice: Choice, id: Id, sequence: u64) -> Self {
         let mut json = [0; TEMPLATE.len()];
         json.copy_from_slice(TEMPLATE);
-        let (voter, id) = (voter.as_bytes(), id.as_bytes());
-        let (start, voter_at) = (DIGITS - voter.len(), VOTER_END - voter.len());
-        json[start..voter_at].copy_from_slice(HEAD);
-        json[voter_at..VOTER_END].copy_from_slice(voter);
+        let start = voter.write_behind(HEAD, &mut json, VOTER_END);
         json[VOTE_AT] = choice.as_str().as_bytes()[0];
-        json[ID_AT..ID_AT + id.len()].copy_from_slice(id);
+        json[ID_AT..ID_AT + DIGITS].copy_from_slice(&id.0);
         let digits = Digits::of_u64(sequence);
         let digits = digits.as_bytes();
         json[SEQUENCE_END - digits.len()..SEQUENCE_END].copy_from_slice(digits);
@@ -98,13 +95,14 @@ mod tests {
 
     #[test]
     fn an_entry_is_the_json_that_the_worker_expects() {
-        const ID: &str = "fedcba9876543210fedcba9876543210";
-        let made = |text| Id::parse(text).expect("an id");
+        let id = Id(*b"fedcba9876543210fedcba9876543210");
         for voter in ["0123456789abcdef0123456789abcdef", "1f2e3d4c5b6a798", "0"] {
             for (sequence, digits) in [(65_537, "00000000000000065537"), (u64::MAX, "18446744073709551615")] {
-                let expected =
-                    alloc::format!(r#"{{"voter_id":"{voter}","vote":"b","id":"{ID}","seq":"{digits}"}}"#);
-                let entry = Entry::new(made(voter), Choice::B, made(ID), sequence);
+                let expected = alloc::format!(
+                    r#"{{"voter_id":"{voter}","vote":"b","id":"{}","seq":"{digits}"}}"#,
+                    "fedcba9876543210fedcba9876543210"
+                );
+                let entry = Entry::new(Voter::parse(voter).expect("a voter"), Choice::B, id, sequence);
                 assert_eq!(core::str::from_utf8(entry.as_bytes()), Ok(&*expected));
             }
         }

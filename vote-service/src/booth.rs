@@ -20,7 +20,7 @@ use crate::ballot::{self, Choice, Entry};
 use crate::journal::Journal;
 use crate::pages::{ICON, Pages, STYLE};
 use crate::rejection::{Rejection, Rejections};
-use crate::voter::{COOKIE, CookieLine, Id};
+use crate::voter::{COOKIE, CookieLine, Id, Voter};
 use crate::waiting::{Vote, WAITING_MAX, Waiting};
 
 /// How long the store may take for a vote: the voter has an answer within a second.
@@ -223,17 +223,17 @@ impl Handler for Booth {
 }
 
 impl Desk {
-    fn show(&mut self, voter: Id) -> Response<'_> {
+    fn show(&mut self, voter: Voter) -> Response<'_> {
         self.pages.fresh().with_cookie(Some(self.cookie.of(voter)))
     }
 
-    fn accept(&mut self, choice: Choice, voter: Id) -> Response<'_> {
+    fn accept(&mut self, choice: Choice, voter: Voter) -> Response<'_> {
         self.journal.note(choice);
         self.accepted[choice.index()].increment();
         self.pages.voted(choice).with_cookie(Some(self.cookie.of(voter)))
     }
 
-    fn reject(&mut self, rejection: Rejection, voter: Id) -> Response<'_> {
+    fn reject(&mut self, rejection: Rejection, voter: Voter) -> Response<'_> {
         log::debug!("vote rejected: {}", rejection.label());
         self.rejected.count(rejection);
         match rejection.fault() {
@@ -304,8 +304,8 @@ fn shown(reply: Reply<'_>) -> impl core::fmt::Display {
 }
 
 /// The voter whom the cookie names, or a new one.
-fn voter(request: &Request<'_>, context: &mut Context<'_>) -> Id {
-    request.cookie(COOKIE).and_then(Id::parse).unwrap_or_else(|| Id::random(context.entropy))
+fn voter(request: &Request<'_>, context: &mut Context<'_>) -> Voter {
+    request.cookie(COOKIE).and_then(Voter::parse).unwrap_or_else(|| Voter::random(context.entropy))
 }
 
 fn read_choice(request: &Request<'_>) -> Result<Choice, Rejection> {

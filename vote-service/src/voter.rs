@@ -6,36 +6,18 @@ use kernel_app::Entropy;
 
 /// Name of the cookie.
 pub const COOKIE: &str = "voter_id";
-/// Digits of an id that is made here.
+/// Digits of an id that is made here, and most of any voter.
 pub const DIGITS: usize = 32;
 
-const NAME: &[u8] = b"voter_id=";
-const ATTRIBUTES: &[u8] = b"; Path=/; HttpOnly; SameSite=Lax";
+const NAME: &[u8; 9] = b"voter_id=";
+const LINE: &[u8] = b"voter_id=00000000000000000000000000000000; Path=/; HttpOnly; SameSite=Lax";
+const DIGITS_END: usize = NAME.len() + DIGITS;
 
-/// Lower-case hexadecimal digits that name a voter or one vote: 32 of them, or fewer when the original has made them.
+/// 128 bits as 32 lower-case hexadecimal digits: a voter, or one vote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Id {
-    digits: [u8; DIGITS],
-    /// How many of the digits count; at least one.
-    length: u8,
-}
+pub struct Id(pub [u8; DIGITS]);
 
 impl Id {
-    /// The id in a cookie's value; none unless [`Id::random`] or the original could have made it. Browsers do not
-    /// tell ports apart, so whoever changes from the original's page to this one brings its cookie and stays the
-    /// same voter.
-    pub fn parse(text: &str) -> Option<Self> {
-        let text = text.as_bytes();
-        let is_digit = |digit: &u8| matches!(digit, b'0'..=b'9' | b'a'..=b'f');
-        if text.is_empty() || text.len() > DIGITS || !text.iter().all(is_digit) {
-            return None;
-        }
-        let mut digits = [0; DIGITS];
-        digits[..text.len()].copy_from_slice(text);
-        // Not more than DIGITS.
-        Some(Self { digits, length: text.len() as u8 })
-    }
-
     /// A new id.
     pub fn random(entropy: &mut dyn Entropy) -> Self {
         let mut bytes = [0; DIGITS / 2];
@@ -45,12 +27,7 @@ impl Id {
             pair[0] = digit(byte >> 4);
             pair[1] = digit(byte & 15);
         }
-        Self { digits, length: DIGITS as u8 }
-    }
-
-    /// Its digits.
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.digits[..usize::from(self.length)]
+        Self(digits)
     }
 }
 
@@ -58,25 +35,59 @@ const fn digit(value: u8) -> u8 {
     if value < 10 { b'0' + value } else { b'a' + value - 10 }
 }
 
+/// Who votes: an [`Id`], or fewer digits when the original has made them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Voter {
+    /// The last of them count. So they are copied all at once, and what stands before them begins later.
+    digits: [u8; DIGITS],
+    /// How many do not count.
+    unused: u8,
+}
+
+impl Voter {
+    /// The voter in a cookie's value; none unless [`Voter::random`] or the original could have made it. Browsers do
+    /// not tell ports apart, so whoever changes from the original's page to this one brings its cookie, and stays
+    /// the same voter.
+    pub fn parse(text: &str) -> Option<Self> {
+        let unused = DIGITS.checked_sub(text.len()).filter(|unused| *unused < DIGITS)?;
+        let mut digits = [b'0'; DIGITS];
+        digits[unused..].copy_from_slice(text.as_bytes());
+        let is_digit = |digit: &u8| matches!(digit, b'0'..=b'9' | b'a'..=b'f');
+        // Fewer than DIGITS.
+        digits.iter().all(is_digit).then_some(Self { digits, unused: unused as u8 })
+    }
+
+    /// A new voter.
+    pub fn random(entropy: &mut dyn Entropy) -> Self {
+        Self { digits: Id::random(entropy).0, unused: 0 }
+    }
+
+    /// Puts the voter before `end` and `head` before the voter; where that begins.
+    #[inline]
+    pub fn write_behind<const HEAD: usize>(&self, head: &[u8; HEAD], buffer: &mut [u8], end: usize) -> usize {
+        let start = end - DIGITS - HEAD + usize::from(self.unused);
+        buffer[end - DIGITS..end].copy_from_slice(&self.digits);
+        buffer[start..start + HEAD].copy_from_slice(head);
+        start
+    }
+}
+
 /// The value of a `Set-Cookie` line, written in place.
 #[derive(Clone, Debug)]
-pub struct CookieLine([u8; NAME.len() + DIGITS + ATTRIBUTES.len()]);
+pub struct CookieLine([u8; LINE.len()]);
 
 impl CookieLine {
     /// A line for nobody yet.
     pub fn new() -> Self {
-        let mut line = Self([0; NAME.len() + DIGITS + ATTRIBUTES.len()]);
-        line.0[..NAME.len()].copy_from_slice(NAME);
-        line
+        let mut line = [0; LINE.len()];
+        line.copy_from_slice(LINE);
+        Self(line)
     }
 
     /// The line that gives `voter` back to the browser.
-    pub fn of(&mut self, voter: Id) -> &[u8] {
-        let attributes_at = NAME.len() + voter.as_bytes().len();
-        let end = attributes_at + ATTRIBUTES.len();
-        self.0[NAME.len()..attributes_at].copy_from_slice(voter.as_bytes());
-        self.0[attributes_at..end].copy_from_slice(ATTRIBUTES);
-        &self.0[..end]
+    pub fn of(&mut self, voter: Voter) -> &[u8] {
+        let start = voter.write_behind(NAME, &mut self.0, DIGITS_END);
+        &self.0[start..]
     }
 }
 
@@ -94,21 +105,23 @@ mod tests {
     }
 
     #[test]
-    fn a_random_id_keeps_all_its_digits_and_is_accepted_back() {
-        let id = Id::random(&mut Counting);
-        assert_eq!(id.as_bytes(), b"00112233445566778899aabbccddeeff");
-        assert_eq!(Id::parse("00112233445566778899aabbccddeeff"), Some(id));
+    fn a_random_voter_keeps_all_its_digits_and_is_accepted_back() {
+        assert_eq!(&Id::random(&mut Counting).0, b"00112233445566778899aabbccddeeff");
+        let voter = Voter::random(&mut Counting);
+        assert_eq!(Voter::parse("00112233445566778899aabbccddeeff"), Some(voter));
     }
 
     #[test]
-    fn only_what_could_have_been_made_by_a_vote_service_is_an_id() {
+    fn only_what_could_have_been_made_by_a_vote_service_is_a_voter() {
         for right in ["0", "1f2e3d4c5b6a798", "ffffffffffffffffffffffffffffffff"] {
-            assert_eq!(Id::parse(right).as_ref().map(Id::as_bytes), Some(right.as_bytes()));
+            let voter = Voter::parse(right).expect("a voter");
+            let expected = alloc::format!("voter_id={right}; Path=/; HttpOnly; SameSite=Lax");
+            assert_eq!(CookieLine::new().of(voter), expected.as_bytes());
         }
         for wrong in
             ["", "001122334455AABB", "00112233445566778899aabbccddeef\"", "é", &"0".repeat(DIGITS + 1)]
         {
-            assert_eq!(Id::parse(wrong), None, "{wrong}");
+            assert_eq!(Voter::parse(wrong), None, "{wrong}");
         }
     }
 
@@ -116,9 +129,8 @@ mod tests {
     fn the_cookie_is_for_this_site_and_out_of_scripts_reach() {
         let expected = b"voter_id=00112233445566778899aabbccddeeff; Path=/; HttpOnly; SameSite=Lax";
         let mut line = CookieLine::new();
-        assert_eq!(line.of(Id::random(&mut Counting)), expected);
-        let original = Id::parse("1f2e3d4c5b6a798").expect("an id");
-        assert_eq!(line.of(original), b"voter_id=1f2e3d4c5b6a798; Path=/; HttpOnly; SameSite=Lax");
-        assert_eq!(line.of(Id::random(&mut Counting)), expected);
+        assert_eq!(line.of(Voter::random(&mut Counting)), expected);
+        line.of(Voter::parse("1f2e3d4c5b6a798").expect("a voter"));
+        assert_eq!(line.of(Voter::random(&mut Counting)), expected, "nothing stays of others");
     }
 }

@@ -9,7 +9,7 @@ use kernel_app::Instant;
 use kernel_app::http::Exchange;
 
 use crate::ballot::Choice;
-use crate::voter::Id;
+use crate::voter::{Id, Voter};
 
 /// Most votes that wait; more are refused.
 pub const WAITING_MAX: usize = 4096;
@@ -26,7 +26,7 @@ pub struct Vote {
     /// The request to be answered.
     pub exchange: Exchange,
     /// Who votes.
-    pub voter: Id,
+    pub voter: Voter,
     /// For what.
     pub choice: Choice,
     /// Names the vote, also when it is sent again.
