@@ -2,6 +2,17 @@
 //!
 //! Does not read floats, signs with a plus, or leading zeros: Redis takes none of them as an integer.
 
+/// The digits of 0 to 99: by pairs, a number takes half as many divisions.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[b'0'; 2]; 100];
+    let mut value = 0;
+    while value < 100 {
+        pairs[value] = [b'0' + value as u8 / 10, b'0' + value as u8 % 10];
+        value += 1;
+    }
+    pairs
+};
+
 /// An integer's decimal digits.
 #[derive(Clone, Copy, Debug)]
 pub struct Digits {
@@ -31,14 +42,21 @@ impl Digits {
     /// The digits of `rest`.
     pub fn of_u64(mut rest: u64) -> Self {
         let mut digits = Self { bytes: [b'0'; Self::LEN_MAX], start: Self::LEN_MAX };
-        loop {
-            digits.start -= 1;
-            digits.bytes[digits.start] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-            if rest == 0 {
-                return digits;
-            }
+        while rest >= 10 {
+            digits.start -= 2;
+            digits.bytes[digits.start..digits.start + 2].copy_from_slice(&PAIRS[(rest % 100) as usize]);
+            rest /= 100;
         }
+        if rest > 0 || digits.start == Self::LEN_MAX {
+            digits.start -= 1;
+            digits.bytes[digits.start] = b'0' + rest as u8;
+        }
+        digits
+    }
+
+    /// How many digits a length or count has.
+    pub fn count(value: usize) -> usize {
+        value.checked_ilog10().map_or(1, |power| power as usize + 1)
     }
 
     /// The digits as text.
@@ -76,12 +94,21 @@ fn parse_magnitude(digits: &[u8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::ToString;
+
     use super::*;
 
     #[test]
     fn every_integer_is_read_back_from_its_digits() {
         for value in [0, 1, -1, 9, 10, 99, 100, -1234, i64::MAX, i64::MIN, i64::MIN + 1] {
             assert_eq!(parse_integer(Digits::new(value).as_bytes()), Some(value));
+        }
+        for value in
+            [0, 1, 9, 10, 11, 99, 100, 101, 999, 1_000, 123_456, u64::MAX / 10, u64::MAX - 1, u64::MAX]
+        {
+            let digits = Digits::of_u64(value);
+            assert_eq!(core::str::from_utf8(digits.as_bytes()), Ok(value.to_string().as_str()));
+            assert_eq!(Digits::count(value as usize), digits.as_bytes().len(), "{value}");
         }
         assert_eq!(Digits::new(i64::MIN).as_bytes(), b"-9223372036854775808");
     }

@@ -90,7 +90,7 @@ pub fn array(out: &mut Buffer, count: usize) -> Result<(), Full> {
 
 /// How many bytes [`bulk`] writes for a string of `len` bytes.
 pub fn bulk_bytes(len: usize) -> usize {
-    Digits::of_len(len).as_bytes().len() + len + 5
+    Digits::count(len) + len + 5
 }
 
 /// A request: all of it, or nothing.
@@ -98,7 +98,7 @@ pub fn bulk_bytes(len: usize) -> usize {
 /// # Errors
 /// When it does not fit; wait for the output to drain, nothing was written.
 pub fn write_command(out: &mut Buffer, args: &[&[u8]]) -> Result<(), Full> {
-    let header = Digits::of_len(args.len()).as_bytes().len() + 3;
+    let header = Digits::count(args.len()) + 3;
     let wanted = args.iter().fold(header, |sum, argument| sum + bulk_bytes(argument.len()));
     if wanted > out.space() {
         return Err(Full { wanted, space: out.space() });
