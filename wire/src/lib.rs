@@ -7,6 +7,7 @@
 extern crate alloc;
 
 pub mod buffer;
+pub mod calendar;
 pub mod form;
 pub mod http;
 pub mod postgres;

@@ -2,6 +2,8 @@
 //!
 //! Reads no clock. A clock before [`CLOCK_SET_AFTER`] counts as not set, and then there is no line.
 
+use crate::calendar::date;
+
 /// Seconds since 1970 below which a wall clock cannot be right: 2020-01-01.
 const CLOCK_SET_AFTER: u64 = 1_577_836_800;
 /// The end of year 9999, the last that the format can name.
@@ -38,7 +40,7 @@ impl DateLine {
 
     fn render(&mut self) {
         let days = self.second.min(LAST_SECOND) / 86_400;
-        let (year, month, day) = civil(days);
+        let (year, month, day) = date(days);
         self.line[6..9].copy_from_slice(WEEKDAYS[(days % 7) as usize]);
         self.line[14..17].copy_from_slice(MONTHS[(month - 1) as usize]);
         let rest = self.second % 86_400;
@@ -55,20 +57,6 @@ impl DateLine {
             self.line[at + 1] = b'0' + (value % 10) as u8;
         }
     }
-}
-
-/// Year, month and day of a day since 1970-01-01 in the Gregorian calendar, counting in eras of 400 years that
-/// begin on a 1st of March, so that the leap day is a year's last.
-fn civil(days: u64) -> (u64, u64, u64) {
-    let from_march = days + 719_468;
-    let era = from_march / 146_097;
-    let day_of_era = from_march % 146_097;
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    (year_of_era + era * 400 + u64::from(month <= 2), month, day)
 }
 
 #[cfg(test)]

@@ -2,9 +2,10 @@
 //! are to be (`restart` says which and when), at the ports and with the disk that they had.
 
 use std::sync::mpsc::RecvTimeoutError;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use wire::calendar::Rfc3339;
 
 use super::{Message, Running, Source, Supervisor};
 use crate::cluster::event::Event;
@@ -89,13 +90,15 @@ impl Supervisor<'_> {
             }
             Decision::Over => "it is not started again".to_owned(),
         };
-        self.write_log(&instance, &format!("WARN  supervisor: {how}; {next}"));
+        self.write_log(&instance, &format!("{how}; {next}"));
         self.run_dir.write_state(&self.state)
     }
 
-    /// Adds a line to an instance's log, for those who wonder why it begins anew.
-    fn write_log(&self, instance: &str, text: &str) {
-        let line = Line { at_ms: now_ms(), text: text.to_owned() };
+    /// Adds a line to an instance's log, in the form of its own, for those who wonder why it begins anew.
+    fn write_log(&self, instance: &str, message: &str) {
+        let at_ms = now_ms();
+        let time = Rfc3339(Duration::from_millis(at_ms));
+        let line = Line { at_ms, text: format!("{time} WARN  {instance} supervisor: {message}") };
         let log = LogWriter::open(self.run_dir.log_path(instance), LOG_BYTES_MAX);
         // A full disk loses lines, as it does for the instance itself.
         let _ = log.and_then(|mut log| log.write(&line));
