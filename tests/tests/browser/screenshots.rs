@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tests::http::{Connection, post_vote};
 
-use crate::browser::{Browser, WIDE};
+use crate::browser::Browser;
 use crate::up;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/images");
@@ -38,10 +38,6 @@ fn screenshots_are_taken() {
     keep("result.png", &watcher);
     watcher.resize(NARROW);
     keep("result-narrow.png", &watcher);
-    watcher.resize(WIDE);
-    let dark = serde_json::json!({ "features": [{ "name": "prefers-color-scheme", "value": "dark" }] });
-    watcher.command("Emulation.setEmulatedMedia", &dark);
-    keep("result-dark.png", &watcher);
 }
 
 fn keep(name: &str, browser: &Browser) {
