@@ -105,14 +105,9 @@ impl Machines {
         SocketAddrV4::new(Ipv4Addr::LOCALHOST, self.ports[2])
     }
 
-    /// Where the result page is.
-    pub fn result_address(&self) -> SocketAddrV4 {
-        SocketAddrV4::new(Ipv4Addr::LOCALHOST, self.ports[3])
-    }
-
     /// Votes for a and for b as the result page has them, when it answers.
     pub fn scores(&self) -> Option<(u64, u64)> {
-        let answer = curl(&format!("http://{}/api/scores", self.result_address()), &[]);
+        let answer = curl(&format!("http://127.0.0.1:{}/api/scores", self.ports[3]), &[]);
         let scores: Value = serde_json::from_str(&answer.body).ok().filter(|_| answer.status == 200)?;
         Some((scores["a"].as_u64()?, scores["b"].as_u64()?))
     }

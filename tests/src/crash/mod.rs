@@ -5,7 +5,7 @@
 //! known to the vote. The seed gives who is killed, in which order and with what pauses; what a machine was
 //! doing at that moment it does not give.
 
-pub mod machines;
+mod machines;
 pub mod voters;
 
 use std::fmt;

@@ -2,20 +2,14 @@
 
 use fantoccini::key::Key;
 use serde_json::json;
-use tests::application::Application;
-use tests::client::wait_for;
+use tests::client::vote;
 
 use crate::axe::violations;
 use crate::browser::{Browser, WIDE};
-use crate::{PATIENCE, up};
+use crate::{expect_scores, up};
 
 /// The narrowest screen that pages must fit on without scrolling sideways (WCAG 2.2, 1.4.10).
 const NARROW: (u32, u32) = (320, 640);
-
-fn wait_for_scores(application: &Application, expected: (u64, u64)) {
-    let found = wait_for(PATIENCE, || application.scores().filter(|scores| *scores == expected));
-    assert!(found.is_some(), "{:?} instead of {expected:?}", application.scores());
-}
 
 #[test]
 fn without_javascript_votes_are_cast_and_results_are_seen_after_a_reload() {
@@ -26,16 +20,17 @@ fn without_javascript_votes_are_cast_and_results_are_seen_after_a_reload() {
     assert_eq!(browser.text("#result"), "No votes yet");
     assert_eq!(browser.text("#connection"), "Reload to see newer votes", "no state that nothing would keep");
     browser.visit(&application.vote_url());
-    browser.click("#a");
-    assert_eq!(browser.text("#a"), "Cats ✓");
-    browser.click("#b");
-    assert_eq!((browser.text("#a"), browser.text("#b")), ("Cats".into(), "Dogs ✓".into()));
-    wait_for_scores(&application, (0, 1));
+    browser.vote("#a", "Cats ✓");
+    browser.vote("#b", "Dogs ✓");
+    assert_eq!(browser.text("#a"), "Cats");
+    expect_scores(&application, (0, 1));
     browser.visit(&application.result_url("/"));
     assert_eq!((browser.text("#result"), browser.text("#percent-b")), ("1 vote".into(), "100.0%".into()));
     assert!(browser.text("#chart").contains("Votes over time"), "the chart is the server's");
+    assert_eq!(vote(&application.vote_url(), "a", None).status, 200);
+    expect_scores(&application, (1, 1));
     browser.click("#connection a");
-    assert_eq!(browser.text("#result"), "1 vote");
+    browser.wait_for_text("#result", |text| text == "2 votes");
 }
 
 #[test]
@@ -57,8 +52,8 @@ fn on_a_narrow_screen_nothing_is_cut_off() {
     let rows = "return document.querySelector('#a').getBoundingClientRect().bottom \
                 <= document.querySelector('#b').getBoundingClientRect().top";
     assert_eq!(browser.evaluate(rows), true, "one button below the other");
-    browser.click("#b");
-    wait_for_scores(&application, (0, 1));
+    browser.vote("#b", "Dogs ✓");
+    expect_scores(&application, (0, 1));
     browser.visit(&application.result_url("/"));
     browser.wait_for_text("#percent-b", |text| text == "100.0%");
     assert_eq!(browser.evaluate(sideways), 0, "wide numbers");
@@ -84,7 +79,7 @@ fn the_keyboard_alone_is_enough() {
     assert_eq!(browser.evaluate(focused), "a");
     browser.press(Key::Space);
     browser.wait_for_text("#a", |text| text == "Cats ✓");
-    wait_for_scores(&application, (1, 0));
+    expect_scores(&application, (1, 0));
 }
 
 #[test]
@@ -105,9 +100,9 @@ fn axe_finds_no_violations() {
         check("the result page");
         browser.visit(&application.vote_url());
         check("the vote page");
-        browser.click("#a");
+        browser.vote("#a", "Cats ✓");
         check("the vote page after a vote");
-        wait_for_scores(&application, (1, 0));
+        expect_scores(&application, (1, 0));
     }
     browser.visit(&application.result_url("/"));
     browser.wait_for_text("#percent-a", |text| text == "100.0%");

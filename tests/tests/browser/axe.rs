@@ -27,10 +27,11 @@ pub fn violations(browser: &Browser) -> Vec<String> {
 }
 
 fn shown(violation: &Value) -> String {
+    let text = |value: &Value, name: &str| value[name].as_str().unwrap_or_default().to_owned();
     let nodes = violation["nodes"].as_array().into_iter().flatten();
     let nodes: Vec<String> =
-        nodes.map(|node| format!("{} {}", node["html"], node["failureSummary"])).collect();
-    format!("{}: {} in {}", violation["id"], violation["help"], nodes.join(", "))
+        nodes.map(|node| format!("{}: {}", text(node, "html"), text(node, "failureSummary"))).collect();
+    format!("{}: {} {}", text(violation, "id"), text(violation, "help"), nodes.join(", "))
 }
 
 fn source() -> String {

@@ -12,10 +12,16 @@ mod voting;
 use std::time::Duration;
 
 use tests::application::Application;
+use tests::client::wait_for;
 
 /// The application does what is awaited within this time, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn up(project: &str) -> Application {
     Application::up(project, &[]).unwrap_or_else(|outcome| panic!("cargo up failed: {}", outcome.stderr))
+}
+
+fn expect_scores(application: &Application, expected: (u64, u64)) {
+    let found = wait_for(PATIENCE, || application.scores().filter(|scores| *scores == expected));
+    assert!(found.is_some(), "{:?} instead of {expected:?}", application.scores());
 }

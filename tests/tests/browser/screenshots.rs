@@ -27,7 +27,7 @@ fn screenshots_are_taken() {
     keep("result-no-votes.png", &watcher);
 
     voter.visit(&application.vote_url());
-    voter.click("#b");
+    voter.vote("#b", "Dogs ✓");
     keep("vote.png", &voter);
 
     race(application.vote_port);

@@ -6,7 +6,7 @@ use serde_json::Value;
 use tests::client::wait_for;
 
 use crate::browser::Browser;
-use crate::{PATIENCE, up};
+use crate::{PATIENCE, expect_scores, up};
 
 /// A change is to be seen within this time of the answer to the vote.
 const SHOWN_WITHIN: Duration = Duration::from_millis(500);
@@ -44,18 +44,18 @@ fn a_vote_is_cast_changed_and_kept_over_reloads() {
 
     browser.visit(&application.vote_url());
     assert_eq!(browser.text("h3"), "Cats vs Dogs!");
-    browser.click("#a");
-    assert_eq!((browser.text("#a"), browser.text("#b")), ("Cats ✓".into(), "Dogs".into()));
+    browser.vote("#a", "Cats ✓");
+    assert_eq!(browser.text("#b"), "Dogs");
     expect_scores(&application, (1, 0));
 
-    browser.click("#b");
-    assert_eq!((browser.text("#a"), browser.text("#b")), ("Cats".into(), "Dogs ✓".into()));
+    browser.vote("#b", "Dogs ✓");
+    assert_eq!(browser.text("#a"), "Cats");
     expect_scores(&application, (0, 1));
 
     // The same voter still, by the cookie: what is loaded anew is the page, not the vote.
     browser.visit(&application.vote_url());
     browser.reload();
-    browser.click("#a");
+    browser.vote("#a", "Cats ✓");
     expect_scores(&application, (1, 0));
     // A browser sends a form again that is reloaded; it is the same vote.
     browser.reload();
@@ -67,11 +67,6 @@ fn a_vote_is_cast_changed_and_kept_over_reloads() {
     browser.wait_for_text("#percent-a", |text| text == "100.0%");
     let coloured = browser.evaluate(sides);
     assert!(coloured[0] != neutral[0] && coloured[0] != coloured[1], "{coloured}");
-}
-
-fn expect_scores(application: &tests::application::Application, expected: (u64, u64)) {
-    let found = wait_for(PATIENCE, || application.scores().filter(|scores| *scores == expected));
-    assert!(found.is_some(), "{:?} instead of {expected:?}", application.scores());
 }
 
 #[test]
@@ -87,7 +82,7 @@ fn two_browsers_are_two_voters_and_the_result_moves_without_reload() {
     for number in 1..=MEASUREMENTS {
         voter.visit(&application.vote_url());
         voter.command("Network.clearBrowserCookies", &Value::Object(Default::default()));
-        voter.click("#b");
+        voter.vote("#b", "Dogs ✓");
         let answered = voter.evaluate(ANSWERED).as_f64().expect("a time");
         watcher.wait_for_text("#result", |text| text == votes(number));
         let shown = format!("return window.shown['{}']", votes(number));
@@ -104,7 +99,7 @@ fn two_browsers_are_two_voters_and_the_result_moves_without_reload() {
 
     // The watcher votes too, in a browser that the other one knows nothing of.
     watcher.visit(&application.vote_url());
-    watcher.click("#a");
+    watcher.vote("#a", "Cats ✓");
     expect_scores(&application, (1, MEASUREMENTS as u64));
     assert_eq!(voter.text("#b"), "Dogs ✓");
 }
