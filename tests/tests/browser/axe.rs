@@ -1,19 +1,21 @@
-//! axe-core, which finds what keeps people with disabilities from using a page. Pinned, from PyPI, where a package
-//! has it as one file; kept under `target/`.
+//! axe-core, which finds what keeps people with disabilities from using a page: one file of a package from npm,
+//! pinned by its digest.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
 use serde_json::Value;
 use tests::command::run;
+use tests::packages::{folder, succeed};
 
 use crate::browser::Browser;
 
-/// The package that has axe-core 4.12.1, by its digest.
-const REQUIREMENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser/axe.txt");
-const FILE: &str = "axe_playwright_python/axe.min.js";
+const PACKAGE: &str = "axe-core@4.14.1";
+/// Of the package, as npm has it. npm checks that what it fetches is that.
+const INTEGRITY: &str =
+    "sha512-FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ==";
+const SCRIPT: &str = "package/axe.min.js";
 
 /// What is wrong with the page that the browser shows, and with what in it.
 pub fn violations(browser: &Browser) -> Vec<String> {
@@ -35,29 +37,15 @@ fn shown(violation: &Value) -> String {
 }
 
 fn source() -> String {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/axe-core");
-    let found = file(&dir).unwrap_or_else(|| {
-        let path = dir.to_str().expect("a path in UTF-8");
-        succeed(Command::new("python3").args(["-m", "venv", "--clear", path]));
-        let pip = ["-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--requirement"];
-        succeed(Command::new(dir.join("bin/python")).args(pip).arg(REQUIREMENTS));
-        file(&dir).unwrap_or_else(|| panic!("{FILE} is not in {}", dir.display()))
+    let folder = folder("axe-core", INTEGRITY, |folder| {
+        let packed = run(Command::new("npm").args(["pack", "--json", PACKAGE]).current_dir(folder));
+        assert!(packed.success, "{PACKAGE} cannot be had (Debian: npm): {}", packed.stderr);
+        let packed: Value = serde_json::from_str(&packed.stdout).expect("npm tells what it has packed");
+        assert_eq!(packed[0]["integrity"], INTEGRITY, "{PACKAGE} is another one");
+        let archive = packed[0]["filename"].as_str().expect("a name");
+        succeed(Command::new("tar").args(["-xzf", archive, SCRIPT]).current_dir(folder));
     });
-    fs::read_to_string(found).expect("a text")
-}
-
-fn file(dir: &Path) -> Option<PathBuf> {
-    let versions = fs::read_dir(dir.join("lib")).ok()?;
-    versions.flatten().map(|python| python.path().join("site-packages").join(FILE)).find(|path| path.exists())
-}
-
-fn succeed(command: &mut Command) {
-    let outcome = run(command);
-    assert!(
-        outcome.success,
-        "axe-core cannot be had (Debian: python3-venv): {command:?}: {}",
-        outcome.stderr
-    );
+    fs::read_to_string(folder.join(SCRIPT)).expect("a text")
 }
 
 #[test]
