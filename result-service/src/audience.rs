@@ -12,12 +12,13 @@ use crate::board::Board;
 
 /// Most that follow at once; more are answered 503.
 pub const SUBSCRIBERS_MAX: usize = 256;
-/// A comment is sent this often, so that nothing on the way takes the stream for dead.
+/// An event is sent this often at least, so that nobody takes the stream for dead.
 pub const HEARTBEAT_EVERY: Duration = Duration::from_secs(15);
 
 /// What a stream begins with: how long a browser waits before it connects again.
 const GREETING: &[u8] = b"retry: 1000\n\n";
-const HEARTBEAT: &[u8] = b": still here\n\n";
+/// An event, not a comment: a page must be able to tell a quiet server from one that is gone.
+const HEARTBEAT: &[u8] = b"event: alive\ndata: 1\n\n";
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -33,8 +34,8 @@ struct Subscriber {
     greeted: bool,
     /// Fresh scores were asked for; older ones are not shown first.
     waits: bool,
-    /// Version of the board that was pushed last; 0 for none.
-    seen: u64,
+    /// Versions of the board's parts that were pushed last; 0 for none.
+    seen: [u64; 2],
 }
 
 impl Audience {
@@ -62,7 +63,7 @@ impl Audience {
         if self.is_empty() {
             self.heartbeat_at = now + HEARTBEAT_EVERY;
         }
-        self.subscribers.push(Subscriber { exchange, greeted: false, waits, seen: 0 });
+        self.subscribers.push(Subscriber { exchange, greeted: false, waits, seen: [0; 2] });
         true
     }
 
@@ -100,7 +101,7 @@ impl Audience {
 }
 
 impl Subscriber {
-    /// Sends what is due; whether the board's state was part of it.
+    /// Sends what is due; whether any of the board was part of it.
     fn send(
         &mut self,
         board: &Board,
@@ -115,11 +116,13 @@ impl Subscriber {
         if heartbeat {
             http.push(self.exchange, HEARTBEAT, context)?;
         }
-        if self.waits || self.seen == board.version() {
-            return Ok(false);
+        let before = self.seen;
+        for (seen, part) in self.seen.iter_mut().zip(board.parts()) {
+            if !self.waits && *seen != part.version {
+                http.push(self.exchange, part.events.as_bytes(), context)?;
+                *seen = part.version;
+            }
         }
-        http.push(self.exchange, board.events().as_bytes(), context)?;
-        self.seen = board.version();
-        Ok(true)
+        Ok(self.seen != before)
     }
 }

@@ -1,14 +1,19 @@
-//! The scores as they are shown: page, events and JSON, rendered when they change.
+//! The scores as they are shown: page, chart, events and JSON, rendered when they change.
 //!
 //! Asks nobody and sends nothing.
 
 use alloc::format;
 use alloc::string::String;
+use core::fmt::Write;
+use core::time::Duration;
 
 use kernel_app::asset;
 use kernel_app::assets::{Asset, escape, fill};
 use kernel_app::http::Response;
+use kernel_app::{Instant, Usage};
 
+use crate::chart;
+use crate::history::{History, SAMPLES_MAX, Sample};
 use crate::scores::{Scores, percent, votes};
 
 /// The page's looks.
@@ -17,6 +22,9 @@ pub static STYLE: Asset = asset!("text/css; charset=utf-8", include_bytes!("../a
 pub static SCRIPT: Asset = asset!("text/javascript; charset=utf-8", include_bytes!("../assets/app.js"));
 /// The page's icon.
 pub static ICON: Asset = asset!("image/svg+xml", include_bytes!("../assets/icon.svg"));
+
+/// While scores change, the chart is drawn this often.
+pub const DRAW_EVERY: Duration = Duration::from_secs(1);
 
 const TEMPLATE: &str = include_str!("../assets/page.html");
 const UNKNOWN: &str = "–";
@@ -40,11 +48,34 @@ pub struct Board {
     names: [String; 2],
     scores: Option<Scores>,
     away: bool,
-    /// Grows with every change; 0 is never one's.
-    version: u64,
+    history: History,
+    /// The last count that the chart shows.
+    drawn: Option<Sample>,
+    chart: String,
     page: String,
-    events: String,
     json: String,
+    history_json: String,
+    parts: [Part; 2],
+}
+
+/// Places among the [`Board::parts`]: the scores with the source's state, and the chart.
+const SCORES: usize = 0;
+const CHART: usize = 1;
+
+/// Something on the board that changes by itself, as server-sent events.
+#[derive(Debug, Default)]
+pub struct Part {
+    /// Grows with every change; 0 is that of nothing yet.
+    pub version: u64,
+    /// All of it, not only what has changed.
+    pub events: String,
+}
+
+impl Part {
+    fn show(&mut self, events: String) {
+        self.version += 1;
+        self.events = events;
+    }
 }
 
 impl Board {
@@ -54,12 +85,16 @@ impl Board {
             names: [escape(option_a), escape(option_b)],
             scores: None,
             away: true,
-            version: 0,
+            history: History::default(),
+            drawn: None,
+            chart: String::new(),
             page: String::new(),
-            events: String::new(),
             json: String::new(),
+            history_json: String::new(),
+            parts: Default::default(),
         };
-        board.render();
+        board.show_scores();
+        board.page = board.render_page();
         board
     }
 
@@ -68,11 +103,27 @@ impl Board {
         self.scores
     }
 
-    /// Shows other scores, if they are others.
-    pub fn set_scores(&mut self, scores: Scores) {
-        if self.scores != Some(scores) {
+    /// How often the scores must be set for a chart without gaps.
+    pub fn interval(&self) -> Duration {
+        self.history.interval()
+    }
+
+    /// Shows the scores that were counted at `now`, if they are others, and draws the chart when it is time.
+    pub fn set_scores(&mut self, scores: Scores, now: Instant) {
+        self.history.record(now, scores);
+        let (is_other, draws) = (self.scores != Some(scores), self.draws(scores, now));
+        if is_other {
             self.scores = Some(scores);
-            self.render();
+            self.show_scores();
+        }
+        if draws {
+            self.drawn = Some(Sample { at: now, scores });
+            self.chart = chart::draw(&self.names, self.history.samples());
+            let lines = self.chart.trim_end().replace('\n', "\ndata: ");
+            self.parts[CHART].show(format!("event: chart\ndata: {lines}\n\n"));
+        }
+        if is_other || draws {
+            self.page = self.render_page();
         }
     }
 
@@ -80,18 +131,14 @@ impl Board {
     pub fn set_away(&mut self, away: bool) {
         if self.away != away {
             self.away = away;
-            self.render();
+            self.show_scores();
+            self.page = self.render_page();
         }
     }
 
-    /// Tells states of the board apart.
-    pub fn version(&self) -> u64 {
-        self.version
-    }
-
-    /// The state as server-sent events.
-    pub fn events(&self) -> &str {
-        &self.events
+    /// What those who follow are to see.
+    pub fn parts(&self) -> &[Part; 2] {
+        &self.parts
     }
 
     /// The page; it says itself when its numbers may be old.
@@ -101,21 +148,55 @@ impl Board {
 
     /// The scores as JSON; 503 when the present ones cannot be had.
     pub fn json(&self) -> Response<'_> {
+        self.present_json(&self.json)
+    }
+
+    /// The scores over time as JSON, up to the present ones; 503 when those cannot be had.
+    pub fn history_json(&mut self) -> Response<'_> {
+        self.history_json = self.render_history();
+        self.present_json(&self.history_json)
+    }
+
+    /// How much of what is bounded here is in use.
+    pub fn usages(&self, tell: &mut dyn FnMut(Usage)) {
+        tell(Usage::new("samples of the scores over time", self.history.samples().len(), SAMPLES_MAX));
+    }
+
+    fn present_json<'a>(&self, json: &'a str) -> Response<'a> {
         if self.away || self.scores.is_none() {
             let body = b"{\"error\":\"the store does not answer\"}\n";
             return Response::new(503, JSON, body).with_headers(AWAY_HEADERS);
         }
-        Response::new(200, JSON, self.json.as_bytes()).with_headers(JSON_HEADERS)
+        Response::new(200, JSON, json.as_bytes()).with_headers(JSON_HEADERS)
     }
 
-    fn render(&mut self) {
-        self.version += 1;
-        self.page = self.render_page();
-        self.events = format!("event: store\ndata: {{\"ready\":{}}}\n\n", !self.away);
+    /// Whether the chart is out of date: scores that stay the same move it too, but seldom visibly.
+    fn draws(&self, scores: Scores, now: Instant) -> bool {
+        self.drawn.is_none_or(|drawn| {
+            now >= drawn.at + if drawn.scores == scores { self.interval() } else { DRAW_EVERY }
+        })
+    }
+
+    fn show_scores(&mut self) {
+        let mut events = format!("event: store\ndata: {{\"ready\":{}}}\n\n", !self.away);
         if let Some(scores) = self.scores {
-            self.events += &format!("event: scores\ndata: {}\n\n", scores.event_json());
+            events += &format!("event: scores\ndata: {}\n\n", scores.event_json());
             self.json = scores.api_json();
         }
+        self.parts[SCORES].show(events);
+    }
+
+    fn render_history(&self) -> String {
+        let samples = self.history.samples();
+        let end = samples.last().map_or(Instant::ZERO, |last| last.at);
+        let mut json = String::from("{\"samples\":[");
+        for (index, Sample { at, scores: Scores { a, b } }) in samples.iter().enumerate() {
+            let comma = if index == 0 { "" } else { "," };
+            let age_ms = end.since(*at).as_millis();
+            // Writing to a string cannot fail.
+            let _ = write!(json, "{comma}{{\"age_ms\":{age_ms},\"a\":{a},\"b\":{b}}}");
+        }
+        json + "]}\n"
     }
 
     fn render_page(&self) -> String {
@@ -129,12 +210,14 @@ impl Board {
         let values = [
             ("a", self.names[0].as_str()),
             ("b", &self.names[1]),
+            ("empty", if counted { "" } else { " class=\"empty\"" }),
             ("width_a", &width_a),
             ("width_b", &width_b),
             ("percent_a", &shown(&width_a)),
             ("percent_b", &shown(&width_b)),
             ("count_a", &count(scores.a)),
             ("count_b", &count(scores.b)),
+            ("chart", &self.chart),
             ("result", &result),
             ("notice", if self.away { AWAY } else { "" }),
         ];
@@ -150,10 +233,14 @@ mod tests {
         String::from_utf8(board.page().body.to_vec()).expect("UTF-8")
     }
 
+    fn at(ms: u64) -> Instant {
+        Instant::from_millis(ms)
+    }
+
     fn board(a: u64, b: u64) -> Board {
         let mut board = Board::new("Cats", "Dogs");
         board.set_away(false);
-        board.set_scores(Scores { a, b });
+        board.set_scores(Scores { a, b }, at(0));
         board
     }
 
@@ -178,7 +265,9 @@ mod tests {
 
     #[test]
     fn nobody_has_half_the_votes_when_there_are_none() {
+        assert!(!page(&board(1, 1)).contains("empty"));
         let page = page(&board(0, 0));
+        assert!(page.contains("<div id=\"background-stats\" class=\"empty\""), "{page}");
         assert!(page.contains("<p id=\"result\">No votes yet</p>"), "{page}");
         assert!(page.contains("id=\"percent-a\">–</dd>"), "{page}");
         assert!(page.contains("id=\"background-stats-1\" width=\"50.0%\""), "{page}");
@@ -189,8 +278,9 @@ mod tests {
         let mut board = Board::new("Cats", "Dogs");
         assert!(page(&board).contains(NEVER_KNOWN));
         assert_eq!(board.json().status, 503);
-        assert_eq!(board.events(), "event: store\ndata: {\"ready\":false}\n\n");
-        board.set_scores(Scores { a: 1, b: 0 });
+        assert_eq!(board.parts()[SCORES].events, "event: store\ndata: {\"ready\":false}\n\n");
+        assert_eq!(board.history_json().status, 503);
+        board.set_scores(Scores { a: 1, b: 0 }, at(0));
         board.set_away(true);
         assert!(page(&board).contains("1 vote</p>") && page(&board).contains(AWAY));
         assert_eq!(board.json().status, 503);
@@ -199,14 +289,61 @@ mod tests {
     #[test]
     fn only_a_change_makes_a_new_version() {
         let mut board = board(1, 0);
-        let version = board.version();
-        board.set_scores(Scores { a: 1, b: 0 });
+        let version = board.parts()[SCORES].version;
+        board.set_scores(Scores { a: 1, b: 0 }, at(100));
         board.set_away(false);
-        assert_eq!(board.version(), version);
-        board.set_scores(Scores { a: 0, b: 1 });
-        assert_eq!(board.version(), version + 1);
+        assert_eq!(board.parts()[SCORES].version, version);
+        board.set_scores(Scores { a: 0, b: 1 }, at(200));
+        assert_eq!(board.parts()[SCORES].version, version + 1);
         let expected = "event: store\ndata: {\"ready\":true}\n\nevent: scores\ndata: {\"a\":0,\"b\":1}\n\n";
-        assert_eq!(board.events(), expected);
+        assert_eq!(board.parts()[SCORES].events, expected);
+    }
+
+    #[test]
+    fn the_chart_follows_changes_every_second_and_is_what_the_page_shows() {
+        let mut board = board(1, 0);
+        let drawn = |board: &Board| board.parts()[CHART].version;
+        assert_eq!(drawn(&board), 1);
+        board.set_scores(Scores { a: 1, b: 1 }, at(900));
+        assert_eq!(drawn(&board), 1, "not yet");
+        board.set_scores(Scores { a: 1, b: 1 }, at(1_000));
+        assert_eq!(drawn(&board), 2);
+        assert!(page(&board).contains("In 1 s: Cats from 1 to 1 vote, Dogs from 0 to 1 vote"));
+        let lines = board.parts()[CHART].events.strip_prefix("event: chart\n").expect("an event").trim_end();
+        for line in lines.lines() {
+            let line = line.strip_prefix("data: ").expect("one line of the chart");
+            assert!(page(&board).contains(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_chart_of_hours_is_drawn_seldom_unless_something_changes() {
+        let mut board = board(1, 0);
+        let day = 24 * 60 * 60;
+        let mut second = 0;
+        let mut pass = |board: &mut Board, until: u64, a: u64| {
+            let before = board.parts()[CHART].version;
+            while second < until {
+                second += 1;
+                board.set_scores(Scores { a, b: 0 }, at(second * 1_000));
+            }
+            board.parts()[CHART].version - before
+        };
+        pass(&mut board, day, 1);
+        let interval = board.interval().as_secs();
+        assert!(interval > 600, "{interval}");
+        assert_eq!(pass(&mut board, day + 2 * interval, 1), 2);
+        assert_eq!(pass(&mut board, day + 2 * interval + 1, 2), 1);
+    }
+
+    #[test]
+    fn the_history_ends_with_the_present_scores() {
+        let mut board = board(1, 0);
+        board.set_scores(Scores { a: 1, b: 0 }, at(1_000));
+        board.set_scores(Scores { a: 0, b: 2 }, at(1_500));
+        let expected = "{\"samples\":[{\"age_ms\":1500,\"a\":1,\"b\":0},{\"age_ms\":500,\"a\":1,\"b\":0},\
+                        {\"age_ms\":0,\"a\":0,\"b\":2}]}\n";
+        assert_eq!(board.history_json().body, expected.as_bytes());
     }
 
     #[test]

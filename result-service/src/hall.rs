@@ -1,9 +1,11 @@
 //! The town hall: answers requests from the board, and asks the tally when the board may be out of date.
 //!
-//! Polls the store only while somebody follows; otherwise a question is asked when a request needs it.
+//! Polls the store often while somebody follows, and otherwise as seldom as the chart allows; a request that
+//! needs more asks itself.
 
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use kernel_app::connections::CONNECTIONS_MAX;
 use kernel_app::http::{Answer, Exchange, Handler, HttpServer, Method, Request, Response, Route};
@@ -25,9 +27,11 @@ const SCRIPT_PATH: &str = "/static/app.js";
 const ICON_PATH: &str = "/static/icon.svg";
 const EVENTS_PATH: &str = "/events";
 const SCORES_PATH: &str = "/api/scores";
+const HISTORY_PATH: &str = "/api/history";
 const ROUTES: &[Route] = &[
     Route { path: "/", methods: &[Method::Get] },
     Route { path: SCORES_PATH, methods: &[Method::Get] },
+    Route { path: HISTORY_PATH, methods: &[Method::Get] },
     Route { path: EVENTS_PATH, methods: &[Method::Get] },
     Route { path: STYLE_PATH, methods: &[Method::Get] },
     Route { path: SCRIPT_PATH, methods: &[Method::Get] },
@@ -56,6 +60,7 @@ struct Waiting {
 enum Want {
     Page,
     Json,
+    History,
 }
 
 impl Hall {
@@ -71,14 +76,20 @@ impl Hall {
     }
 
     fn next_poll(&self) -> Option<Instant> {
-        (!self.audience.is_empty() && self.tally.can_ask()).then_some(self.poll_at)
+        self.tally.can_ask().then_some(self.poll_at)
+    }
+
+    /// How long after a question the next one is asked without a request.
+    fn pace(&self) -> Duration {
+        let tally = self.tally.interval();
+        if self.audience.is_empty() { tally.max(self.board.interval()) } else { tally }
     }
 
     /// Puts news on the board and answers those who waited for it.
     fn settle(&mut self, http: &mut HttpServer, context: &mut Context<'_>) {
         let news = self.tally.take_news();
         if let Some(News::Scores(scores)) = news {
-            self.board.set_scores(scores);
+            self.board.set_scores(scores, context.now);
         }
         self.board.set_away(self.tally.is_in_trouble());
         if news.is_none() {
@@ -108,15 +119,17 @@ impl Hall {
             let full = Response::text(503, "Too many follow the scores already. Try again later.\n");
             return Answer::Now(full.with_headers(RETRY));
         }
+        self.poll_at = self.poll_at.min(context.now + self.pace());
         Answer::Stream { content_type: "text/event-stream", headers: NO_STORE }
     }
 }
 
 impl Board {
-    fn show(&self, want: Want) -> Response<'_> {
+    fn show(&mut self, want: Want) -> Response<'_> {
         match want {
             Want::Page => self.page(),
             Want::Json => self.json(),
+            Want::History => self.history_json(),
         }
     }
 }
@@ -151,12 +164,12 @@ impl StoreUser for Hall {
         self.waiting.retain(|waiting| waiting.exchange != exchange);
     }
 
-    /// Polls for those who follow, and sends them what is new.
+    /// Polls, and sends those who follow what is new.
     fn turn(&mut self, http: &mut HttpServer, context: &mut Context<'_>) {
         self.tally.turn(context);
         self.settle(http, context);
         if self.next_poll().is_some_and(|at| at <= context.now) {
-            self.poll_at = context.now + self.tally.interval();
+            self.poll_at = context.now + self.pace();
             // A question that cannot be asked is one that the board's state already tells of.
             self.tally.ask(context);
         }
@@ -170,6 +183,7 @@ impl StoreUser for Hall {
 
     fn usages(&self, tell: &mut dyn FnMut(Usage)) {
         self.tally.usages(tell);
+        self.board.usages(tell);
         tell(Usage::new("requests that wait for the scores", self.waiting.len(), WAITING_MAX));
         tell(Usage::new("followers of the scores", self.audience.len(), SUBSCRIBERS_MAX));
     }
@@ -187,6 +201,7 @@ impl Handler for Hall {
             ICON_PATH => Answer::Now(ICON.respond(request)),
             EVENTS_PATH => self.subscribe(exchange, context),
             SCORES_PATH => self.answer(Want::Json, exchange, context),
+            HISTORY_PATH => self.answer(Want::History, exchange, context),
             _ => self.answer(Want::Page, exchange, context),
         }
     }

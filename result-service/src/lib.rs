@@ -9,7 +9,9 @@ extern crate alloc;
 
 mod audience;
 mod board;
+mod chart;
 mod hall;
+mod history;
 mod scores;
 mod source;
 mod tally;

@@ -103,10 +103,57 @@ fn one_question_serves_all_who_wait_and_those_right_after() {
 }
 
 #[test]
-fn nobody_there_means_no_questions() {
+fn while_nobody_is_there_the_chart_asks_once_a_second_and_later_ever_more_seldom() {
     let (mut stage, store) = stage_with_store();
-    stage.pass(Duration::from_secs(4));
-    assert_eq!(stage.sent(store), "");
+    let mut questions = |seconds: u32| {
+        let mut asked = 0;
+        for _ in 0..seconds {
+            stage.pass(Duration::from_secs(1));
+            if !stage.sent(store).is_empty() {
+                asked += 1;
+                stage.receive(store, answer(0, 0));
+            }
+        }
+        asked
+    };
+    assert!((58..=60).contains(&questions(60)));
+    questions(300);
+    assert!((14..=15).contains(&questions(60)), "four seconds apart");
+}
+
+#[test]
+fn a_store_that_does_not_answer_is_not_asked_in_a_busy_loop() {
+    let (mut stage, store) = stage_with_store();
+    let mut asked = 0;
+    for _ in 0..100 {
+        stage.pass(Duration::from_millis(100));
+        if stage.sent(store).contains("HLEN") {
+            asked += 1;
+            stage.receive(store, answer(1, 1).replace(":1\r\n:1", "-WRONGTYPE no hash\r\n:1"));
+        }
+    }
+    assert!((9..=11).contains(&asked), "{asked} questions in 10 s");
+}
+
+#[test]
+fn votes_that_nobody_watched_are_in_the_chart_and_in_the_history() {
+    let (mut stage, store) = stage_with_store();
+    for votes in 0..5 {
+        assert_eq!(stage.sent(store), QUESTION);
+        stage.receive(store, answer(votes, 1));
+        stage.pass(Duration::from_secs(1));
+    }
+    stage.receive(store, answer(5, 1));
+    let client = ask(&mut stage, "/api/history");
+    let response = stage.sent(client);
+    assert_eq!(status(&response), "200");
+    let samples = body(&response).matches("age_ms").count();
+    assert_eq!(samples, 6, "{response}");
+    assert!(response.contains("{\"samples\":[{\"age_ms\":5000,\"a\":0,\"b\":1},"), "{response}");
+    assert!(response.ends_with("{\"age_ms\":0,\"a\":5,\"b\":1}]}\n"), "{response}");
+    let client = ask(&mut stage, "/");
+    let page = stage.sent(client);
+    assert!(page.contains("In 5 s: Cats from 0 to 5 votes, Dogs from 1 to 1 vote"), "{page}");
 }
 
 #[test]
@@ -129,11 +176,15 @@ fn those_who_follow_see_the_state_at_once_and_every_change_within_200_ms() {
     assert_eq!(stage.sent(store), QUESTION);
     stage.receive(store, answer(0, 0));
     let expected = "event: store\ndata: {\"ready\":true}\n\nevent: scores\ndata: {\"a\":0,\"b\":0}\n\n";
-    assert_eq!(chunks(&stage.sent(client)), expected);
-    stage.sent(store);
+    let events = chunks(&stage.sent(client));
+    let (scores, chart) = events.split_at(expected.len());
+    assert_eq!(scores, expected);
+    assert!(chart.starts_with("event: chart\ndata: <figcaption>"), "{chart}");
+    stage.pass(Duration::from_millis(100));
+    assert_eq!(stage.sent(store), QUESTION);
     stage.receive(store, answer(0, 0));
     assert_eq!(stage.sent(client), "", "no change, no event");
-    stage.pass(Duration::from_millis(150));
+    stage.pass(Duration::from_millis(100));
     assert_eq!(stage.sent(store), QUESTION);
     stage.receive(store, answer(0, 1));
     assert!(chunks(&stage.sent(client)).ends_with("event: scores\ndata: {\"a\":0,\"b\":1}\n\n"));
@@ -144,7 +195,7 @@ fn old_scores_are_not_shown_to_a_newcomer_as_the_present_ones() {
     let (mut stage, store) = stage_with_store();
     ask(&mut stage, "/api/scores");
     stage.receive(store, answer(1, 1));
-    stage.pass(Duration::from_secs(3));
+    stage.pass(Duration::from_millis(900));
     let (client, greeting) = follow(&mut stage);
     assert!(!greeting.contains("scores"), "{greeting}");
     stage.receive(store, answer(5, 5));
@@ -152,24 +203,25 @@ fn old_scores_are_not_shown_to_a_newcomer_as_the_present_ones() {
 }
 
 #[test]
-fn a_quiet_stream_shows_that_it_lives_and_polling_ends_with_the_last_who_follow() {
+fn a_quiet_stream_shows_that_it_lives_and_frequent_polling_ends_with_the_last_who_follow() {
     let (mut stage, store) = stage_with_store();
     let (client, _) = follow(&mut stage);
     let mut heartbeats = 0;
     for _ in 0..310 {
         stage.sent(store);
-        if !chunks(&stage.sent(client)).is_empty() {
-            heartbeats += 1;
-        }
+        heartbeats += chunks(&stage.sent(client)).matches("event: alive\ndata: 1\n\n").count();
         stage.receive(store, answer(0, 0));
         stage.pass(Duration::from_millis(100));
     }
-    assert_eq!(heartbeats, 1 + 2, "the state, and a comment every 15 s of the 31");
+    assert_eq!(heartbeats, 2, "one every 15 s of the 31");
     stage.close(client);
-    stage.receive(store, answer(0, 0));
-    stage.sent(store);
-    stage.pass(Duration::from_secs(2));
-    assert_eq!(stage.sent(store), "");
+    let mut asked = 0;
+    for _ in 0..30 {
+        asked += u32::from(!stage.sent(store).is_empty());
+        stage.receive(store, answer(0, 0));
+        stage.pass(Duration::from_millis(100));
+    }
+    assert!(asked <= 4, "{asked}: only for the chart, once a second");
 }
 
 #[test]

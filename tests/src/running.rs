@@ -187,7 +187,10 @@ fn log_file(program: &Path, addresses: &[SocketAddrV4]) -> PathBuf {
 
 /// Starts a program that ends when the calling thread does, however that ends. What it says on standard error
 /// goes to `log`.
-pub(crate) fn start(command: &Command, log: Option<&Path>) -> Child {
+///
+/// # Panics
+/// When nothing can be started. A program that is not there is one that ends at once.
+pub fn start(command: &Command, log: Option<&Path>) -> Child {
     // Asking cargo takes as long as the rest of a start.
     static TOOL: OnceLock<PathBuf> = OnceLock::new();
     let tool = TOOL.get_or_init(|| linux_programs(&["image-build"]).remove(0));
