@@ -170,11 +170,12 @@ impl Board {
         Response::new(200, JSON, json.as_bytes()).with_headers(JSON_HEADERS)
     }
 
-    /// Whether the chart is out of date: scores that stay the same move it too, but seldom visibly.
+    /// Whether the chart is out of date. There is none before the first vote. Scores that stay the same move it too, but seldom visibly.
     fn draws(&self, scores: Scores, now: Instant) -> bool {
-        self.drawn.is_none_or(|drawn| {
+        let is_old = |drawn: Sample| {
             now >= drawn.at + if drawn.scores == scores { self.interval() } else { DRAW_EVERY }
-        })
+        };
+        !self.history.is_blank() && self.drawn.is_none_or(is_old)
     }
 
     fn show_scores(&mut self) {

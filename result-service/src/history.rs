@@ -1,4 +1,4 @@
-//! The scores over time: the whole time since the start in a bounded number of samples.
+//! The scores over time: the whole time since the first vote in a bounded number of samples.
 //!
 //! Knows no clock and asks nobody: each count is recorded with its time, and how densely is decided here.
 
@@ -48,8 +48,17 @@ impl History {
         self.interval
     }
 
-    /// Takes a count of the moment `at`, which is not before any that was taken.
+    /// Whether nobody has voted yet.
+    pub fn is_blank(&self) -> bool {
+        matches!(self.samples[..], [] | [Sample { scores: Scores { a: 0, b: 0 }, .. }])
+    }
+
+    /// Takes a count of the moment `at`, which is not before any that was taken. The time before the first vote is no
+    /// part of the history, but for its end.
     pub fn record(&mut self, at: Instant, scores: Scores) {
+        if self.is_blank() && scores.total() == 0 {
+            self.samples.clear();
+        }
         if let [.., before, last] = &mut self.samples[..]
             && last.at < before.at + self.interval
         {
@@ -118,6 +127,21 @@ mod tests {
         for pair in samples[..samples.len() - 1].windows(2) {
             assert_eq!(pair[1].0 - pair[0].0, interval_ms, "evenly spread: {samples:?}");
         }
+    }
+
+    #[test]
+    fn it_begins_with_the_last_moment_before_the_first_vote() {
+        let mut history = History::default();
+        assert!(history.is_blank());
+        for at_ms in [0, 1_000, 60_000] {
+            counted(&mut history, at_ms, 0);
+            assert!(history.is_blank());
+        }
+        for (at_ms, a) in [(61_000, 1), (62_000, 0), (63_000, 0)] {
+            counted(&mut history, at_ms, a);
+            assert!(!history.is_blank());
+        }
+        assert_eq!(seen(&history), [(60_000, 0), (61_000, 1), (62_000, 0), (63_000, 0)]);
     }
 
     #[test]

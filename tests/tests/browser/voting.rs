@@ -76,7 +76,7 @@ fn two_browsers_are_two_voters_and_the_result_moves_without_reload() {
     watcher.visit(&application.result_url("/"));
     watcher.wait_for_text("#connection", |text| text == "Live");
     watcher.evaluate(WATCH);
-    let drawn = "return document.querySelector('polyline.b').getAttribute('points')";
+    let drawn = "return document.querySelector('polyline.b')?.getAttribute('points') ?? ''";
     let flat = watcher.evaluate(drawn);
     let mut delays: Vec<Duration> = Vec::new();
     for number in 1..=MEASUREMENTS {
