@@ -125,6 +125,12 @@ impl Connections {
         self.live
     }
 
+    /// How many connections there is room for without more memory. Tables beside this one take theirs for as many,
+    /// since they could not later.
+    pub fn places(&self) -> usize {
+        self.slots.capacity()
+    }
+
     /// Whether none is open.
     pub fn is_empty(&self) -> bool {
         self.live == 0

@@ -76,6 +76,7 @@ impl HttpServer {
     /// Takes a connection on.
     pub fn opened(&mut self, id: ConnectionId, context: &mut Context<'_>) {
         if self.sessions.len() <= id.index() {
+            self.sessions.reserve(context.connections.places().saturating_sub(self.sessions.len()));
             self.sessions.resize_with(id.index() + 1, || None);
         }
         let mut session = Session::new(self.body_bytes_max, context.now);
@@ -452,4 +453,29 @@ fn note_activity(session: &Session, id: ConnectionId, since: Instant, context: &
 fn give_back(id: ConnectionId, input: Buffer, context: &mut Context<'_>) -> Option<()> {
     context.connections.get_mut(id)?.input = input;
     Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connections::{Connections, HeapUsage};
+    use crate::service::Origin;
+    use crate::stage::NoEntropy;
+
+    #[test]
+    fn with_the_first_connection_memory_is_taken_for_all() {
+        let mut connections = Connections::new();
+        connections.watch_memory(1_000, || false, || HeapUsage { used_bytes: 1, free_bytes: 1 });
+        let mut server = HttpServer::new(64);
+        let id = connections.open(0, Origin::Accepted(0)).expect("room");
+        let mut context = Context {
+            now: Instant::ZERO,
+            unix_time: core::time::Duration::ZERO,
+            entropy: &mut NoEntropy,
+            connections: &mut connections,
+            disk: None,
+        };
+        server.opened(id, &mut context);
+        assert!(server.sessions.capacity() >= 1_000, "{}", server.sessions.capacity());
+    }
 }
