@@ -88,17 +88,6 @@ pub fn from_program(workspace: &Workspace, elf: &Path, image: &Path) -> Result<I
     make(&loader, elf, name, image)
 }
 
-/// Builds one program as it is in images; its ELF file.
-///
-/// # Errors
-/// When the set-up or the build fails.
-pub fn program(workspace: &Workspace, name: &str) -> Result<PathBuf> {
-    setup::ensure(workspace)?;
-    let programs = compile(workspace, &[name])?;
-    let program = programs.into_iter().find(|(built, _)| built == name);
-    Ok(program.with_context(|| format!("the package {name} has no program of its name"))?.1)
-}
-
 /// An image that ends QEMU with success as soon as it runs.
 ///
 /// # Errors

@@ -35,11 +35,9 @@ struct Budget {
 pub fn run(functions: usize) -> Result<()> {
     qemu::require()?;
     let context = Context::find(Choice::Tcg, None, false)?;
-    let program = image::program(&context.workspace, Program::Vote.package())?;
-    let path = context.artifacts("budget")?.join("vote.img");
-    image::from_program(&context.workspace, &program, &path)?;
-    let symbols = Symbols::open(&program)?;
-    let mut guest = Guest::boot(&context, path, Machine::Q35)?;
+    let image = image::build(&context.workspace, &[Program::Vote.package()])?.remove(0);
+    let symbols = Symbols::open(&image.program)?;
+    let mut guest = Guest::boot(&context, image.path, Machine::Q35)?;
     let mut origins = HashMap::new();
     let mut budgets = Vec::new();
     for of in counted::ALL {
