@@ -1,7 +1,10 @@
-//! Somebody else who uses the store: writes large values, so that the log is compacted within a run.
+//! Somebody else who uses the store: writes large values, so that the log is compacted within a run, or fills its
+//! memory for a while.
 //!
 //! Wants nothing of the application and looks at no reply.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use kernel_app::store_client::StoreClient;
@@ -14,6 +17,13 @@ const VALUE_BYTES: usize = 24 * 1024;
 /// How long a reply may take.
 const REPLY_WITHIN: Duration = Duration::from_secs(1);
 const KEY: &[u8] = b"neighbour";
+/// How often a glutton adds a value.
+const FILL_INTERVAL: Duration = Duration::from_millis(20);
+/// So many of them are more than a cramped store has room for.
+const FILLED_MAX: usize = 64;
+
+/// Whether the neighbour fills the store; shared with whoever decides that.
+pub type Appetite = Rc<Cell<bool>>;
 
 /// See the module.
 pub struct Neighbour {
@@ -21,15 +31,52 @@ pub struct Neighbour {
     value: Vec<u8>,
     client: StoreClient<()>,
     write_at: Instant,
+    writes: bool,
+    appetite: Appetite,
+    fill_at: Instant,
+    /// Values that were added to fill the store.
+    filled: usize,
 }
 
 impl Neighbour {
-    /// A neighbour of the application whose store is there.
-    pub fn new(host: &str, port: u16) -> Self {
-        let store = Target::Host { host: host.to_owned(), port };
-        let value = vec![b'x'; VALUE_BYTES];
-        Self { store, value, client: StoreClient::default(), write_at: Instant::ZERO }
+    /// A neighbour of the application whose store is there; writes all the time or only when it is hungry.
+    pub fn new(host: &str, port: u16, writes: bool, appetite: Appetite) -> Self {
+        Self {
+            store: Target::Host { host: host.to_owned(), port },
+            value: vec![b'x'; VALUE_BYTES],
+            client: StoreClient::default(),
+            write_at: Instant::ZERO,
+            writes,
+            appetite,
+            fill_at: Instant::ZERO,
+            filled: 0,
+        }
     }
+
+    fn set(&mut self, key: &[u8], context: &mut Context<'_>) {
+        // What does not fit now is of no importance.
+        let _ = self.client.send(&[b"SET", key, &self.value], (), REPLY_WITHIN, context);
+    }
+
+    fn fill(&mut self, context: &mut Context<'_>) {
+        self.fill_at = context.now + FILL_INTERVAL;
+        if self.appetite.get() && self.filled < FILLED_MAX {
+            self.set(&filler(self.filled), context);
+            self.filled += 1;
+        } else if !self.appetite.get() && self.filled > 0 {
+            let key = filler(self.filled - 1);
+            let sent = self.client.send(&[b"DEL", &key], (), REPLY_WITHIN, context);
+            self.filled -= usize::from(sent.is_ok());
+        }
+    }
+
+    fn is_filling(&self) -> bool {
+        if self.appetite.get() { self.filled < FILLED_MAX } else { self.filled > 0 }
+    }
+}
+
+fn filler(number: usize) -> Vec<u8> {
+    format!("neighbour:{number}").into_bytes()
 }
 
 impl Service for Neighbour {
@@ -58,15 +105,19 @@ impl Service for Neighbour {
 
     fn turn(&mut self, context: &mut Context<'_>) {
         self.client.turn(context, |(), _, _| {});
-        if self.write_at <= context.now && self.client.readiness().is_ok() {
+        if self.writes && self.write_at <= context.now && self.client.readiness().is_ok() {
             self.write_at = context.now + WRITE_INTERVAL;
-            // What does not fit now is of no importance.
-            let _ = self.client.send(&[b"SET", KEY, &self.value], (), REPLY_WITHIN, context);
+            self.set(KEY, context);
+        }
+        if self.is_filling() && self.fill_at <= context.now && self.client.readiness().is_ok() {
+            self.fill(context);
         }
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        let write = self.client.readiness().is_ok().then_some(self.write_at);
-        [self.client.next_deadline(), write].into_iter().flatten().min()
+        let is_ready = self.client.readiness().is_ok();
+        let write = (is_ready && self.writes).then_some(self.write_at);
+        let fill = (is_ready && self.is_filling()).then_some(self.fill_at);
+        [self.client.next_deadline(), write, fill].into_iter().flatten().min()
     }
 }

@@ -9,7 +9,7 @@ use kernel_app::simulator::client::{Client, RequestId, post_form};
 use kernel_app::simulator::random::Random;
 
 use super::chronicle::Event;
-use super::cluster::{Cluster, VOTE_INSTANCES, voter_name};
+use super::cluster::{Cluster, voter_name};
 use super::ledger::{Answer, Choice};
 use super::scenario::Books;
 
@@ -108,7 +108,7 @@ impl Voters {
 
     fn vote(&mut self, index: usize, cluster: &mut Cluster, books: &mut Books) {
         let now = cluster.simulation.now();
-        let instance = self.random.below(VOTE_INSTANCES as u64) as usize;
+        let instance = self.random.pick(&cluster.instances_in_service());
         let voter = &mut self.voters[index];
         let form = format!("vote={}", voter.choice.as_str());
         let request = post_form("/", &form, &format!("voter_id={}", voter_name(index)));

@@ -13,6 +13,7 @@ use std::time::Duration;
 use kernel_app::Service;
 
 use super::cluster::Role;
+use super::plan::Plan;
 use disks::{Dealing, Misled};
 use relay::{Relay, Tamper};
 
@@ -53,6 +54,8 @@ bugs! {
     DropFlush "drop-flush" Store 100 "The store takes writes for durable that the disk has only cached.";
     FlushEverySecond "flush-every-second" Store 20 "The store flushes once a second, as Redis does by default.";
     IgnoreWriteErrors "ignore-write-errors" Store 50 "The store takes a failed write for a good one.";
+    TrustCache "trust-cache" Store 200
+        "What is read at the start is what a process before has cached, not what the disk has.";
     CutWritesShort "cut-writes-short" Store 20 "The store leaves out a write's last sector.";
     FlipBeforeCopy "flip-before-copy" Store 200 "A compaction's superblock is durable before its records.";
     SkipChecksums "skip-checksums" Store 200 "Recovery believes torn records.";
@@ -76,6 +79,14 @@ impl Bug {
         Self::ALL.iter().copied().find(|bug| bug.name() == name)
     }
 
+    /// The application in which it can be seen.
+    pub const fn fit(self, plan: Plan) -> Plan {
+        match self {
+            Self::TrustCache => Plan { has_disk: true, ..plan },
+            _ => plan,
+        }
+    }
+
     /// Puts the bug into a node's services, if it is a node that has it. `life` tells a node's starts apart.
     pub fn afflict(self, role: Role, life: u64, services: Vec<Box<dyn Service>>) -> Vec<Box<dyn Service>> {
         if role != self.role() {
@@ -90,6 +101,8 @@ impl Bug {
             Self::DropFlush => misled(service, Dealing::Cached(Duration::ZERO)),
             Self::FlushEverySecond => misled(service, Dealing::Cached(Duration::from_secs(1))),
             Self::IgnoreWriteErrors => misled(service, Dealing::FailuresIgnored),
+            // The disk itself keeps its cache.
+            Self::TrustCache => service,
             Self::CutWritesShort => misled(service, Dealing::CutShort),
             Self::FlipBeforeCopy => misled(service, Dealing::SuperblockFirst),
             Self::SkipChecksums => misled(service, Dealing::ChecksumsIgnored),
