@@ -101,6 +101,7 @@ impl Cluster {
         let shared = Rc::<RefCell<Shared>>::default();
         let disk = simulation.new_disk(DISK_BYTES / disk::SECTOR_BYTES as u64);
         disk.keep_cache(bug == Some(Bug::TrustCache));
+        shared.borrow_mut().flaw = bug.and_then(Bug::flaw);
         let database = plan
             .has_database
             .then(|| add_database(&mut simulation, shared.clone(), findings.clone(), random.fork()));

@@ -7,8 +7,9 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use kernel_app::store_client::StoreClient;
+use kernel_app::store_client::{Outcome, StoreClient};
 use kernel_app::{ConnectionId, Context, Endpoints, Instant, Origin, Peer, Service, Target};
+use wire::resp::Reply;
 
 /// How often a value is written.
 const WRITE_INTERVAL: Duration = Duration::from_millis(150);
@@ -29,13 +30,22 @@ pub type Appetite = Rc<Cell<bool>>;
 pub struct Neighbour {
     store: Target,
     value: Vec<u8>,
-    client: StoreClient<()>,
+    client: StoreClient<Asked>,
     write_at: Instant,
     writes: bool,
     appetite: Appetite,
     fill_at: Instant,
     /// Values that were added to fill the store.
     filled: usize,
+    /// They are being removed.
+    is_clearing: bool,
+}
+
+/// What the store was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    Set,
+    Clear,
 }
 
 impl Neighbour {
@@ -50,12 +60,13 @@ impl Neighbour {
             appetite,
             fill_at: Instant::ZERO,
             filled: 0,
+            is_clearing: false,
         }
     }
 
     fn set(&mut self, key: &[u8], context: &mut Context<'_>) {
         // What does not fit now is of no importance.
-        let _ = self.client.send(&[b"SET", key, &self.value], (), REPLY_WITHIN, context);
+        let _ = self.client.send(&[b"SET", key, &self.value], Asked::Set, REPLY_WITHIN, context);
     }
 
     fn fill(&mut self, context: &mut Context<'_>) {
@@ -63,15 +74,25 @@ impl Neighbour {
         if self.appetite.get() && self.filled < FILLED_MAX {
             self.set(&filler(self.filled), context);
             self.filled += 1;
-        } else if !self.appetite.get() && self.filled > 0 {
-            let key = filler(self.filled - 1);
-            let sent = self.client.send(&[b"DEL", &key], (), REPLY_WITHIN, context);
-            self.filled -= usize::from(sent.is_ok());
+        } else if !self.appetite.get() && !self.is_clearing {
+            let keys: Vec<_> = (0..self.filled).map(filler).collect();
+            let words: Vec<_> = [&b"DEL"[..]].into_iter().chain(keys.iter().map(Vec::as_slice)).collect();
+            self.is_clearing = self.client.send(&words, Asked::Clear, REPLY_WITHIN, context).is_ok();
         }
     }
 
     fn is_filling(&self) -> bool {
-        if self.appetite.get() { self.filled < FILLED_MAX } else { self.filled > 0 }
+        if self.appetite.get() { self.filled < FILLED_MAX } else { self.filled > 0 && !self.is_clearing }
+    }
+}
+
+/// Values are gone once the store says so; otherwise they are removed again.
+fn note(asked: Asked, outcome: &Outcome<'_>, filled: &mut usize, is_clearing: &mut bool) {
+    if asked == Asked::Clear {
+        *is_clearing = false;
+        if matches!(outcome, Outcome::Reply(Reply::Integer(_))) {
+            *filled = 0;
+        }
     }
 }
 
@@ -96,15 +117,18 @@ impl Service for Neighbour {
     }
 
     fn ready(&mut self, _: ConnectionId, context: &mut Context<'_>) {
-        self.client.ready(context, |(), _, _| {});
+        let Self { client, filled, is_clearing, .. } = self;
+        client.ready(context, |asked, outcome, _| note(asked, &outcome, filled, is_clearing));
     }
 
     fn closed(&mut self, id: ConnectionId, context: &mut Context<'_>) {
-        self.client.closed(id, context, |(), _, _| {});
+        let Self { client, filled, is_clearing, .. } = self;
+        client.closed(id, context, |asked, outcome, _| note(asked, &outcome, filled, is_clearing));
     }
 
     fn turn(&mut self, context: &mut Context<'_>) {
-        self.client.turn(context, |(), _, _| {});
+        let Self { client, filled, is_clearing, .. } = self;
+        client.turn(context, |asked, outcome, _| note(asked, &outcome, filled, is_clearing));
         if self.writes && self.write_at <= context.now && self.client.readiness().is_ok() {
             self.write_at = context.now + WRITE_INTERVAL;
             self.set(KEY, context);

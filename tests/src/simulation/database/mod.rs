@@ -11,7 +11,7 @@ mod messages;
 pub mod tables;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -26,6 +26,8 @@ use tables::{Known, Refused, Rows, Tables};
 pub const PORT: u16 = 5432;
 /// DEADLOCK DETECTED.
 const DEADLOCK: &str = "40P01";
+/// So many commits are lost where they are.
+const COMMITS_LOST: usize = 3;
 /// What the model does not know.
 const NOT_SUPPORTED: &str = "0A000";
 
@@ -54,6 +56,19 @@ impl Default for DatabaseConditions {
     }
 }
 
+/// What is wrong on purpose with the database, or with how the services use it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    /// What comes last counts, however old it is.
+    NoGuard,
+    /// A vote that takes the place of another does not leave its sequence.
+    SequenceForgotten,
+    /// Who was refused goes on as if it had been carried out.
+    RefusalsIgnored,
+    /// The last commits are lost when the database ends: nobody has waited for its disk.
+    CommitsLost,
+}
+
 /// What has happened to transactions so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DatabaseCounts {
@@ -76,6 +91,10 @@ pub struct Shared {
     pub conditions: DatabaseConditions,
     /// What has happened.
     pub counts: DatabaseCounts,
+    /// What is wrong with it on purpose.
+    pub flaw: Option<Flaw>,
+    /// The tables before the last commits, for the flaw that loses them.
+    earlier: VecDeque<Tables>,
 }
 
 /// See the module.
@@ -138,6 +157,12 @@ struct Transaction {
 impl Database {
     /// A database over what is committed.
     pub fn new(shared: Rc<RefCell<Shared>>, findings: Rc<RefCell<Findings>>, random: Random) -> Self {
+        let mut locked = shared.borrow_mut();
+        if let Some(earlier) = locked.earlier.pop_front().filter(|_| locked.flaw == Some(Flaw::CommitsLost)) {
+            locked.tables = earlier;
+        }
+        locked.earlier.clear();
+        drop(locked);
         Self { shared, findings, random, sessions: BTreeMap::new(), numbers: 0, transactions: Vec::new() }
     }
 
@@ -253,7 +278,7 @@ impl Database {
         };
         for step in core::mem::take(&mut work.steps) {
             let Ok(said) = &mut answer else { break };
-            match run(step, &mut tables) {
+            match run(step, &mut tables, shared.flaw) {
                 Ok(more) => said.extend(more),
                 Err(code) => answer = Err(code),
             }
@@ -261,21 +286,26 @@ impl Database {
         let answer = match answer {
             Ok(said) => {
                 shared.counts.committed += 1;
-                shared.tables = tables;
+                let before = core::mem::replace(&mut shared.tables, tables);
+                shared.earlier.push_back(before);
+                if shared.earlier.len() > COMMITS_LOST {
+                    shared.earlier.pop_front();
+                }
                 said
             }
+            Err(_) if shared.flaw == Some(Flaw::RefusalsIgnored) => done(&Rows::new()),
             Err(code) => messages::error(code, "refused by the model"),
         };
         self.transactions[at].answer = Some([answer, messages::ready()].concat());
     }
 }
 
-fn run(step: Step, tables: &mut Tables) -> Result<Vec<u8>, Refused> {
+fn run(step: Step, tables: &mut Tables, flaw: Option<Flaw>) -> Result<Vec<u8>, Refused> {
     match step {
         Step::Say(bytes) => Ok(bytes),
         Step::Fail(code) => Err(code),
         Step::Prepare(known) => tables.prepare(known).map(|()| messages::message(b'1', b"")),
-        Step::Run(known, parameters) => tables.execute(known, &parameters).map(|rows| done(&rows)),
+        Step::Run(known, parameters) => tables.execute(known, &parameters, flaw).map(|rows| done(&rows)),
     }
 }
 

@@ -8,6 +8,8 @@
 
 use std::collections::BTreeMap;
 
+use super::Flaw;
+
 /// Codes of PostgreSQL (appendix A) that the model uses.
 pub const UNDEFINED_TABLE: &str = "42P01";
 const UNDEFINED_COLUMN: &str = "42703";
@@ -84,11 +86,16 @@ impl Tables {
         }
     }
 
-    /// Carries a statement out.
+    /// Carries a statement out, with a deliberate bug if there is to be one.
     ///
     /// # Errors
     /// The code; nothing has changed.
-    pub fn execute(&mut self, known: Known, parameters: &[Vec<u8>]) -> Result<Rows, Refused> {
+    pub fn execute(
+        &mut self,
+        known: Known,
+        parameters: &[Vec<u8>],
+        flaw: Option<Flaw>,
+    ) -> Result<Rows, Refused> {
         self.prepare(known)?;
         match known {
             Known::Create => {
@@ -99,12 +106,12 @@ impl Tables {
                 self.has_seq = true;
                 Ok(Rows::new())
             }
-            Known::Record => self.record(parameters),
+            Known::Record => self.record(parameters, flaw),
             Known::Count => Ok(self.count()),
         }
     }
 
-    fn record(&mut self, parameters: &[Vec<u8>]) -> Result<Rows, Refused> {
+    fn record(&mut self, parameters: &[Vec<u8>], flaw: Option<Flaw>) -> Result<Rows, Refused> {
         let columns: Vec<_> =
             parameters.iter().map(|text| array(text)).collect::<Option<_>>().ok_or(INVALID_TEXT)?;
         let [ids, votes, sequences] = &columns[..] else { return Err(INVALID_TEXT) };
@@ -117,8 +124,9 @@ impl Tables {
             let known = old.flatten().map_or(0, i128::abs);
             if old.is_none() {
                 table.insert(id.clone(), Vote { vote: vote.clone(), seq: Some(seq) });
-            } else if seq <= 0 || seq > known {
-                table.insert(id.clone(), Vote { vote: vote.clone(), seq: Some(seq.abs().max(known)) });
+            } else if seq <= 0 || seq > known || flaw == Some(Flaw::NoGuard) {
+                let kept = if flaw == Some(Flaw::SequenceForgotten) { known } else { seq.abs().max(known) };
+                table.insert(id.clone(), Vote { vote: vote.clone(), seq: Some(kept) });
             } else {
                 continue;
             }
@@ -166,21 +174,24 @@ mod tests {
 
     fn record(tables: &mut Tables, voter: &str, vote: &str, seq: &str) -> usize {
         let quoted = |value: &str| format!("{{\"{value}\"}}").into_bytes();
-        tables.execute(Known::Record, &[quoted(voter), quoted(vote), quoted(seq)]).expect("a table").len()
+        tables
+            .execute(Known::Record, &[quoted(voter), quoted(vote), quoted(seq)], None)
+            .expect("a table")
+            .len()
     }
 
     #[test]
     fn the_larger_sequence_counts() {
         let mut tables = Tables::default();
-        assert_eq!(tables.execute(Known::Record, &[]), Err(UNDEFINED_TABLE));
-        tables.execute(Known::Create, &[]).expect("made");
+        assert_eq!(tables.execute(Known::Record, &[], None), Err(UNDEFINED_TABLE));
+        tables.execute(Known::Create, &[], None).expect("made");
         assert_eq!(tables.prepare(Known::Record), Err(UNDEFINED_COLUMN));
-        tables.execute(Known::Extend, &[]).expect("extended");
+        tables.execute(Known::Extend, &[], None).expect("extended");
         assert_eq!(record(&mut tables, "x", "a", "7"), 1);
         assert_eq!(record(&mut tables, "x", "b", "7"), 0);
         assert_eq!(record(&mut tables, "x", "b", "-0"), 1, "without an order, the last counts");
         assert_eq!(record(&mut tables, "x", "a", "7"), 0);
-        assert_eq!(tables.execute(Known::Count, &[]), Ok(vec![vec!["b".to_owned(), "1".to_owned()]]));
+        assert_eq!(tables.execute(Known::Count, &[], None), Ok(vec![vec!["b".to_owned(), "1".to_owned()]]));
     }
 
     #[test]

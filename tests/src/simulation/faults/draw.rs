@@ -25,6 +25,8 @@ const LEAP_MAX: Duration = Duration::from_secs(3_600);
 const WALL_OFFSET_MS_MAX: u64 = 24 * 3_600 * 1_000;
 /// How often the store comes to harm while its disk is bad, of a million.
 const STORE_TOO_PER_MILLION: u32 = 500_000;
+/// How often something goes back where that happens, of a million.
+const GOES_BACK_PER_MILLION: u32 = 120_000;
 
 /// How long this fault is to last.
 pub fn duration(fault: &Fault, random: &mut Random) -> Duration {
@@ -41,7 +43,10 @@ pub fn any(random: &mut Random, cluster: &Cluster, copies: &Copies, active: &[Fa
     if active.iter().any(is_bad) && random.happens(STORE_TOO_PER_MILLION) {
         return Some(stopped(cluster.store, random));
     }
-    Some(match random.below(124) {
+    if cluster.plan.goes_back && random.happens(GOES_BACK_PER_MILLION) {
+        return older(random, cluster, copies);
+    }
+    Some(match random.below(119) {
         0..15 => stopped(random.pick(&cluster.workers), random),
         15..27 => stopped(random.pick(&cluster.votes), random),
         27..41 => stopped(cluster.store, random),
@@ -57,7 +62,7 @@ pub fn any(random: &mut Random, cluster: &Cluster, copies: &Copies, active: &[Fa
         }
         61..64 => Fault::Isolation(random.pick(&cluster.nodes())),
         64..73 => Fault::Network(rough(random)),
-        73..85 if cluster.plan.has_disk => Fault::Disk(bad_disk(random)),
+        73..82 if cluster.plan.has_disk => Fault::Disk(bad_disk(random)),
         85..89 => clock(random, cluster),
         89..93 => Fault::Leap(random.pick(&cluster.nodes()), random.up_to(LEAP_MAX)),
         93..101 => Fault::Pause(random.pick(&cluster.nodes()), random.happens(500_000)),
@@ -69,8 +74,7 @@ pub fn any(random: &mut Random, cluster: &Cluster, copies: &Copies, active: &[Fa
         109..113 if cluster.plan.has_disk => {
             Fault::Damaged(random.pick(&[Damage::Rot, Damage::Rot, Damage::Unreadable]))
         }
-        113..118 if cluster.plan.goes_back => older(random, cluster, copies)?,
-        118..124 => match cluster.database {
+        113..119 => match cluster.database {
             Some(database) if random.happens(300_000) => stopped(database, random),
             Some(_) => Fault::Database(bad_database(random)),
             None => return None,
