@@ -63,6 +63,9 @@ pub struct Connection {
     pub output: Buffer,
     /// The other side has ended its stream: no more input will come.
     pub input_ended: bool,
+    /// The other side has ended its stream, as far as the network knows: behind input that may still be to come, and
+    /// also when the connection is lost and this is the last turn in which the table has it.
+    pub peer_ended: bool,
     ending: Ending,
     activity: Activity,
     /// Whether it stays when memory is short, whatever it holds.
@@ -84,6 +87,11 @@ impl Connection {
     /// Whether and how the service has asked for the end.
     pub fn ending(&self) -> Ending {
         self.ending
+    }
+
+    /// Whether the other side has ended the connection, or its half of it: nobody may be waiting any more.
+    pub fn has_peer_ended(&self) -> bool {
+        self.peer_ended || self.input_ended
     }
 
     /// Whether somebody outside has opened it.
@@ -163,6 +171,7 @@ impl Connections {
             input,
             output,
             input_ended: false,
+            peer_ended: false,
             ending: Ending::Open,
             activity: Activity::Busy,
             kept: matches!(origin, Origin::Peer(_)),

@@ -19,7 +19,7 @@ use wire::resp::Reply;
 use crate::ballot::{self, Choice, Entry};
 use crate::journal::Journal;
 use crate::pages::{ICON, Pages, STYLE};
-use crate::rejection::{Rejection, Rejections};
+use crate::rejection::{Rejection, Rejections, Told};
 use crate::voter::{COOKIE, CookieLine, Id, Voter};
 use crate::waiting::{Vote, WAITING_MAX, Waiting};
 
@@ -76,6 +76,9 @@ impl Booth {
     fn vote(&mut self, request: &Request<'_>, exchange: Exchange, context: &mut Context<'_>) -> Answer<'_> {
         let voter = voter(request, context);
         let joined = read_choice(request).and_then(|choice| {
+            if exchange.is_abandoned(context.connections) {
+                return Err(Rejection::SenderEnded);
+            }
             self.store.admits()?;
             let (id, deadline) = (Id::random(context.entropy), context.now + STORE_REPLY_WITHIN);
             let vote = Vote { exchange, voter, choice, id, deadline, sequence: None };
@@ -103,8 +106,14 @@ impl Booth {
     fn queue_granted(&mut self, http: &mut HttpServer, context: &mut Context<'_>) {
         self.give_up(http, context);
         while let Some(vote) = self.waiting.take_granted() {
-            if let Err(error) = self.queue(vote, context) {
-                self.desk.answer(vote, Err(error.into()), http, context);
+            // Whoever has given up may have voted elsewhere since, and that vote must not be overridden by this one.
+            let queued = if vote.exchange.is_abandoned(context.connections) {
+                Err(Rejection::SenderEnded)
+            } else {
+                self.queue(vote, context).map_err(Rejection::from)
+            };
+            if let Err(rejection) = queued {
+                self.desk.answer(vote, Err(rejection), http, context);
             }
         }
     }
@@ -236,9 +245,9 @@ impl Desk {
     fn reject(&mut self, rejection: Rejection, voter: Voter) -> Response<'_> {
         log::debug!("vote rejected: {}", rejection.label());
         self.rejected.count(rejection);
-        match rejection.fault() {
-            Some(fault) => Response::text(400, fault),
-            None => self.pages.away().with_cookie(Some(self.cookie.of(voter))),
+        match rejection.told() {
+            Told::Fault(fault) => Response::text(400, fault),
+            Told::Page(notice) => self.pages.refused(notice).with_cookie(Some(self.cookie.of(voter))),
         }
     }
 

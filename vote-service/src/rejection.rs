@@ -14,6 +14,8 @@ pub enum Rejection {
     UnknownOption,
     /// The body is no form.
     NoForm,
+    /// Who sent it has ended the connection before the vote was on its way to the store.
+    SenderEnded,
     /// There is no connection to the store, or its end came before the reply.
     StoreAway,
     /// The store's reply is overdue.
@@ -24,12 +26,31 @@ pub enum Rejection {
     StoreError,
 }
 
+/// What the client is told of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// 400 and this text: the request is at fault.
+    Fault(&'static str),
+    /// The page with this notice.
+    Page(Notice),
+}
+
+/// What a page says of a vote that was not counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The store did not take it.
+    Away,
+    /// The connection was ended.
+    Ended,
+}
+
 impl Rejection {
     /// All, in the order of the discriminants.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Missing,
         Self::UnknownOption,
         Self::NoForm,
+        Self::SenderEnded,
         Self::StoreAway,
         Self::StoreSilent,
         Self::StoreBusy,
@@ -42,6 +63,7 @@ impl Rejection {
             Self::Missing => "missing",
             Self::UnknownOption => "unknown_option",
             Self::NoForm => "no_form",
+            Self::SenderEnded => "sender_ended",
             Self::StoreAway => "store_away",
             Self::StoreSilent => "store_silent",
             Self::StoreBusy => "store_busy",
@@ -49,13 +71,40 @@ impl Rejection {
         }
     }
 
-    /// What to tell the client when it is the client's fault; none when it is the store's.
-    pub const fn fault(self) -> Option<&'static str> {
+    /// What to tell the client.
+    pub const fn told(self) -> Told {
         match self {
-            Self::Missing => Some("The field \"vote\" is missing: send vote=a or vote=b.\n"),
-            Self::UnknownOption => Some("There is no such option: send vote=a or vote=b.\n"),
-            Self::NoForm => Some("This is no form: send vote=a or vote=b, urlencoded or as multipart.\n"),
-            Self::StoreAway | Self::StoreSilent | Self::StoreBusy | Self::StoreError => None,
+            Self::Missing => Told::Fault("The field \"vote\" is missing: send vote=a or vote=b.\n"),
+            Self::UnknownOption => Told::Fault("There is no such option: send vote=a or vote=b.\n"),
+            Self::NoForm => {
+                Told::Fault("This is no form: send vote=a or vote=b, urlencoded or as multipart.\n")
+            }
+            Self::SenderEnded => Told::Page(Notice::Ended),
+            Self::StoreAway | Self::StoreSilent | Self::StoreBusy | Self::StoreError => {
+                Told::Page(Notice::Away)
+            }
+        }
+    }
+}
+
+impl Notice {
+    /// All, in the order of the discriminants.
+    pub const ALL: [Self; 2] = [Self::Away, Self::Ended];
+
+    /// The answer's status.
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::Away | Self::Ended => 503,
+        }
+    }
+
+    /// What the page says.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Away => "Your vote was not acknowledged: the store does not answer. Please try again.",
+            Self::Ended => {
+                "Your vote was not acknowledged: the connection was ended before. Please try again."
+            }
         }
     }
 }
@@ -100,5 +149,6 @@ mod tests {
             rejections.count(rejection);
             assert_eq!(rejections.value(rejection), 1);
         }
+        assert!(Notice::ALL.into_iter().enumerate().all(|(index, notice)| notice as usize == index));
     }
 }

@@ -350,6 +350,50 @@ fn a_voter_who_leaves_early_disturbs_nobody() {
 }
 
 #[test]
+fn a_vote_whose_sender_has_ended_the_connection_is_not_queued() {
+    let (mut stage, store) = stage_with_store();
+    let refused = "not acknowledged: the connection was ended before";
+    let at_once = stage.accept();
+    stage.receive_last(at_once, post("vote=a"));
+    let page = stage.sent(at_once);
+    assert!(status(&page) == "503" && page.contains(refused), "who only half-closed reads it: {page}");
+    assert_eq!(stage.sent(store), "", "nothing is asked for it");
+
+    // Meanwhile another waits for its ticket, ends, and has voted elsewhere by the time that the ticket comes.
+    let [waits, stays] = ["vote=a", "vote=b"].map(|body| cast(&mut stage, body));
+    assert_eq!(stage.sent(store), ASKS_TICKET);
+    stage.receive(store, ":1\r\n");
+    assert_eq!(entries(&stage.sent(store)).len(), 1, "the first goes with this ticket, the second waits");
+    stage.receive(store, ":1\r\n");
+    assert_eq!(status(&stage.sent(waits)), "200");
+    stage.receive_last(stays, "");
+    stage.receive(store, ":2\r\n");
+    assert!(!stage.sent(store).contains("RPUSH"));
+    assert!(stage.sent(stays).contains(refused));
+    let metrics = get(&mut stage, "/metrics", "");
+    assert!(metrics.contains("votes_rejected_total{reason=\"sender_ended\"} 2\n"), "{metrics}");
+}
+
+#[test]
+fn a_vote_is_not_queued_behind_more_input_than_fits_when_its_sender_is_gone() {
+    let (mut stage, store) = stage_with_store();
+    let client = stage.accept();
+    // The network knows of the end, and still has input that it could not hand over.
+    stage.connections.get_mut(client).expect("open").peer_ended = true;
+    stage.receive(client, post("vote=a"));
+    assert_eq!(stage.sent(store), "");
+    assert_eq!(status(&stage.sent(client)), "503");
+}
+
+#[test]
+fn a_page_is_still_answered_to_who_has_ended_their_side() {
+    let mut stage = stage();
+    let client = stage.accept();
+    stage.receive_last(client, "GET / HTTP/1.1\r\nHost: vote\r\n\r\n");
+    assert_eq!(status(&stage.sent(client)), "200");
+}
+
+#[test]
 fn votes_on_one_connection_are_answered_in_order() {
     let (mut stage, store) = stage_with_store();
     let client = stage.accept();
