@@ -6,6 +6,7 @@
 mod eviction;
 
 use alloc::vec::Vec;
+use core::net::IpAddr;
 
 use crate::service::Origin;
 use crate::stopping::Stage;
@@ -57,6 +58,8 @@ pub struct Connection {
     pub service: usize,
     /// How it came to be.
     pub origin: Origin,
+    /// Where the other side is, as far as the network says; none for ends of memory pipes.
+    pub peer_address: Option<IpAddr>,
     /// Bytes received and not yet consumed by the service.
     pub input: Buffer,
     /// Bytes that wait to be sent.
@@ -168,6 +171,7 @@ impl Connections {
         slot.connection = Some(Connection {
             service,
             origin,
+            peer_address: None,
             input,
             output,
             input_ended: false,

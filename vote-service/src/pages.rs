@@ -9,7 +9,7 @@ use kernel_app::assets::{Asset, escape, fill};
 use kernel_app::http::Response;
 
 use crate::ballot::Choice;
-use crate::rejection::Notice;
+use crate::rejection::{Notice, Retry};
 
 /// The page's looks.
 pub static STYLE: Asset = asset!("text/css; charset=utf-8", include_bytes!("../assets/style.css"));
@@ -29,7 +29,8 @@ const PAGE_LINES: &str = "\
     Referrer-Policy: same-origin\r\n\
     Cache-Control: no-store\r\n";
 const PAGE_HEADERS: &[&str] = &[PAGE_LINES];
-const RETRY_HEADERS: &[&str] = &["Retry-After: 1\r\n", PAGE_LINES];
+const SOON_HEADERS: &[&str] = &["Retry-After: 1\r\n", PAGE_LINES];
+const LATER_HEADERS: &[&str] = &["Retry-After: 60\r\n", PAGE_LINES];
 
 /// The page in its variants.
 #[derive(Debug)]
@@ -63,7 +64,12 @@ impl Pages {
     /// The page for a vote that was not counted.
     pub fn refused(&self, notice: Notice) -> Response<'_> {
         let page = self.refused[notice as usize].as_bytes();
-        Response::new(notice.status(), HTML, page).with_headers(RETRY_HEADERS)
+        let headers = match notice.retry() {
+            Retry::Never => PAGE_HEADERS,
+            Retry::Soon => SOON_HEADERS,
+            Retry::Later => LATER_HEADERS,
+        };
+        Response::new(notice.status(), HTML, page).with_headers(headers)
     }
 }
 

@@ -14,8 +14,18 @@ pub enum Rejection {
     UnknownOption,
     /// The body is no form.
     NoForm,
+    /// The page of another site has sent it.
+    Foreign,
     /// Who sent it has ended the connection before the vote was on its way to the store.
     SenderEnded,
+    /// Too many new voters came at once.
+    TooFast,
+    /// The store has no room for new voters.
+    Full,
+    /// The same, until votes that wait are counted.
+    StoreBehind,
+    /// The store has no room for anything.
+    StoreFull,
     /// There is no connection to the store, or its end came before the reply.
     StoreAway,
     /// The store's reply is overdue.
@@ -42,15 +52,41 @@ pub enum Notice {
     Away,
     /// The connection was ended.
     Ended,
+    /// It came from elsewhere.
+    Foreign,
+    /// Too many came at once.
+    TooFast,
+    /// There is no room for new voters.
+    Full,
+    /// The same, for a while.
+    Behind,
+    /// There is no room for anybody's vote.
+    Exhausted,
+}
+
+/// When a vote may be sent again as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// It will be refused again.
+    Never,
+    /// In a second.
+    Soon,
+    /// In a minute.
+    Later,
 }
 
 impl Rejection {
     /// All, in the order of the discriminants.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 13] = [
         Self::Missing,
         Self::UnknownOption,
         Self::NoForm,
+        Self::Foreign,
         Self::SenderEnded,
+        Self::TooFast,
+        Self::Full,
+        Self::StoreBehind,
+        Self::StoreFull,
         Self::StoreAway,
         Self::StoreSilent,
         Self::StoreBusy,
@@ -63,7 +99,12 @@ impl Rejection {
             Self::Missing => "missing",
             Self::UnknownOption => "unknown_option",
             Self::NoForm => "no_form",
+            Self::Foreign => "foreign",
             Self::SenderEnded => "sender_ended",
+            Self::TooFast => "too_fast",
+            Self::Full => "full",
+            Self::StoreBehind => "store_behind",
+            Self::StoreFull => "store_full",
             Self::StoreAway => "store_away",
             Self::StoreSilent => "store_silent",
             Self::StoreBusy => "store_busy",
@@ -79,7 +120,12 @@ impl Rejection {
             Self::NoForm => {
                 Told::Fault("This is no form: send vote=a or vote=b, urlencoded or as multipart.\n")
             }
+            Self::Foreign => Told::Page(Notice::Foreign),
             Self::SenderEnded => Told::Page(Notice::Ended),
+            Self::TooFast => Told::Page(Notice::TooFast),
+            Self::Full => Told::Page(Notice::Full),
+            Self::StoreBehind => Told::Page(Notice::Behind),
+            Self::StoreFull => Told::Page(Notice::Exhausted),
             Self::StoreAway | Self::StoreSilent | Self::StoreBusy | Self::StoreError => {
                 Told::Page(Notice::Away)
             }
@@ -89,13 +135,31 @@ impl Rejection {
 
 impl Notice {
     /// All, in the order of the discriminants.
-    pub const ALL: [Self; 2] = [Self::Away, Self::Ended];
+    pub const ALL: [Self; 7] =
+        [Self::Away, Self::Ended, Self::Foreign, Self::TooFast, Self::Full, Self::Behind, Self::Exhausted];
 
     /// The answer's status.
     pub const fn status(self) -> u16 {
         match self {
-            Self::Away | Self::Ended => 503,
+            Self::Foreign => 403,
+            Self::TooFast => 429,
+            Self::Away | Self::Ended | Self::Full | Self::Behind | Self::Exhausted => 503,
         }
+    }
+
+    /// When it is worth another try.
+    pub const fn retry(self) -> Retry {
+        match self {
+            Self::Foreign => Retry::Never,
+            Self::TooFast | Self::Full | Self::Exhausted => Retry::Later,
+            Self::Away | Self::Ended | Self::Behind => Retry::Soon,
+        }
+    }
+
+    /// Whether the browser is to keep who it is: the store may have the vote, and the next try is then another of the
+    /// same voter. Whoever is refused for being new, or does not know what their browser does, is given no name.
+    pub const fn names_voter(self) -> bool {
+        matches!(self, Self::Away | Self::Ended | Self::Exhausted)
     }
 
     /// What the page says.
@@ -105,6 +169,15 @@ impl Notice {
             Self::Ended => {
                 "Your vote was not acknowledged: the connection was ended before. Please try again."
             }
+            Self::Foreign => "Another site sent this vote, so it was not counted. Vote here if you want to.",
+            Self::TooFast => {
+                "Your vote was not counted: too many new voters at once. Please try again in a minute."
+            }
+            Self::Full => {
+                "This poll is full: your vote was not counted. Who has voted can still change their vote."
+            }
+            Self::Behind => "Your vote was not counted: many wait to be counted before it. Please try again.",
+            Self::Exhausted => "Your vote was not counted: this poll is full. What you voted before is kept.",
         }
     }
 }

@@ -88,6 +88,9 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
             socket.abort();
             return self.pool.finish(index);
         };
+        if let Some(connection) = connections.get_untouched(id) {
+            connection.peer_address = socket.remote_endpoint().map(|endpoint| endpoint.addr.into());
+        }
         self.pool.attach(index, id);
         events.push(Event::Opened(id));
         self.scan_open(index, id, connections, events);
