@@ -6,6 +6,7 @@
 mod eviction;
 
 use alloc::vec::Vec;
+use core::net::IpAddr;
 
 use crate::service::Origin;
 use crate::stopping::Stage;
@@ -57,12 +58,17 @@ pub struct Connection {
     pub service: usize,
     /// How it came to be.
     pub origin: Origin,
+    /// Where the other side is, as far as the network says; none for ends of memory pipes.
+    pub peer_address: Option<IpAddr>,
     /// Bytes received and not yet consumed by the service.
     pub input: Buffer,
     /// Bytes that wait to be sent.
     pub output: Buffer,
     /// The other side has ended its stream: no more input will come.
     pub input_ended: bool,
+    /// The other side has ended its stream, as far as the network knows: behind input that may still be to come, and
+    /// also when the connection is lost and this is the last turn in which the table has it.
+    pub peer_ended: bool,
     ending: Ending,
     activity: Activity,
     /// Whether it stays when memory is short, whatever it holds.
@@ -84,6 +90,11 @@ impl Connection {
     /// Whether and how the service has asked for the end.
     pub fn ending(&self) -> Ending {
         self.ending
+    }
+
+    /// Whether the other side has ended the connection, or its half of it: nobody may be waiting any more.
+    pub fn has_peer_ended(&self) -> bool {
+        self.peer_ended || self.input_ended
     }
 
     /// Whether somebody outside has opened it.
@@ -160,9 +171,11 @@ impl Connections {
         slot.connection = Some(Connection {
             service,
             origin,
+            peer_address: None,
             input,
             output,
             input_ended: false,
+            peer_ended: false,
             ending: Ending::Open,
             activity: Activity::Busy,
             kept: matches!(origin, Origin::Peer(_)),

@@ -23,6 +23,7 @@ pub mod log_line;
 pub mod memory_disk;
 pub mod metrics;
 pub mod network;
+pub mod pace;
 pub mod pipeline;
 pub mod program;
 pub mod runtime;

@@ -121,6 +121,21 @@ impl Settings {
         }
     }
 
+    /// A whole number of at most `most`; `expected` says what to give instead.
+    ///
+    /// # Errors
+    /// When the value has another shape or is more.
+    pub fn number(
+        &self,
+        name: &'static str,
+        default: u32,
+        most: u32,
+        expected: &'static str,
+    ) -> Result<u32, SettingError> {
+        let Some(value) = self.get(name) else { return Ok(default) };
+        value.parse().ok().filter(|number| *number <= most).ok_or_else(|| error(name, value, expected))
+    }
+
     /// A number of bytes of at least `least`, or with Redis's suffixes for powers of 1024.
     ///
     /// # Errors

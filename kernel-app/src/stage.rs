@@ -87,6 +87,16 @@ impl<S: Service> Stage<S> {
         self.turn();
     }
 
+    /// The same, and the other side's end behind them, as it is when it came before anybody looked.
+    ///
+    /// # Panics
+    /// When the connection is gone or its input is full.
+    pub fn receive_last(&mut self, id: ConnectionId, bytes: impl AsRef<[u8]>) {
+        let connection = self.connections.get_mut(id).expect("the connection is open");
+        (connection.input_ended, connection.peer_ended) = (true, true);
+        self.receive(id, bytes);
+    }
+
     /// Takes what was sent.
     ///
     /// # Panics

@@ -37,7 +37,9 @@ const ROUTES: &[Route] = &[
     Route { path: SCRIPT_PATH, methods: &[Method::Get] },
     Route { path: ICON_PATH, methods: &[Method::Get] },
 ];
-const NO_STORE: &[&str] = &["Cache-Control: no-store\r\n"];
+/// Proxies hold answers back until a buffer is full, or to compress them; they are asked not to: nginx by a header of
+/// its own.
+const LIVE: &[&str] = &["Cache-Control: no-store, no-transform\r\nX-Accel-Buffering: no\r\n"];
 const RETRY: &[&str] = &["Retry-After: 1\r\n"];
 
 /// See the module.
@@ -120,7 +122,7 @@ impl Hall {
             return Answer::Now(full.with_headers(RETRY));
         }
         self.poll_at = self.poll_at.min(context.now + self.pace());
-        Answer::Stream { content_type: "text/event-stream", headers: NO_STORE }
+        Answer::Stream { content_type: "text/event-stream", headers: LIVE }
     }
 }
 

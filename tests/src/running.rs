@@ -15,6 +15,7 @@ use image_build::process::BOUND_COMMAND;
 use image_build::qemu::{Forward, Launch, Machine, Network, Serial};
 use image_build::workspace::Workspace;
 use image_build::{backlog, image, setup};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::client::{curl, wait_for};
@@ -161,6 +162,14 @@ impl Running {
         let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
         let ticks = |at: usize| fields[at].parse::<u64>().expect("a number");
         Duration::from_millis(10 * (ticks(11) + ticks(12)))
+    }
+
+    /// Sends it a signal, such as those that stop it for a while and let it go on.
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("it runs");
     }
 
     /// Whether it has ended by itself.

@@ -9,6 +9,9 @@ use crate::voter::{DIGITS, Id, Voter};
 /// List in the store where votes wait for the worker.
 pub const QUEUE: &[u8] = b"votes";
 
+/// Hashes in the store where those are who have voted, when results are kept there: in one of them at a time.
+pub const RESULTS: [&[u8]; 2] = [b"results:a", b"results:b"];
+
 /// Counter in the store that tickets come from.
 pub const TICKETS: &[u8] = b"votes:ticket";
 

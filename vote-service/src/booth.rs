@@ -4,22 +4,27 @@
 //! a vote whose connection to the store was lost is queued once more, as the same vote.
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
+use core::net::IpAddr;
 use core::time::Duration;
 
 use kernel_app::http::{Answer, Exchange, Handler, HttpServer, Method, Request, Response, Route};
 use kernel_app::metrics::{Counter, Exposition};
 use kernel_app::network::Unreachable;
+use kernel_app::pace::LogPace;
 use kernel_app::store_backed::StoreUser;
-use kernel_app::store_client::{Outcome, SendError, StoreClient, without_arguments};
+use kernel_app::store_client::{Outcome, Refusal, SendError, StoreClient, without_arguments};
 use kernel_app::store_login::StoreLogin;
 use kernel_app::{ConnectionId, Context, Instant, Usage};
 use wire::form;
 use wire::resp::Reply;
 
 use crate::ballot::{self, Choice, Entry};
+use crate::gate::Gate;
 use crate::journal::Journal;
 use crate::pages::{ICON, Pages, STYLE};
-use crate::rejection::{Rejection, Rejections};
+use crate::rejection::{Rejection, Rejections, Told};
+use crate::sender::is_from_elsewhere;
 use crate::voter::{COOKIE, CookieLine, Id, Voter};
 use crate::waiting::{Vote, WAITING_MAX, Waiting};
 
@@ -38,13 +43,23 @@ const ROUTES: &[Route] = &[
     Route { path: ICON_PATH, methods: &[Method::Get] },
 ];
 
+/// How full the store is, and how much of that waits to be counted.
+const MEMORY: &[&[u8]] = &[b"INFO", b"memory"];
+const QUEUE_LENGTH: &[&[u8]] = &[b"LLEN", ballot::QUEUE];
+
 /// What the store was asked for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 enum Asked {
     /// The next ticket.
     Ticket,
     /// To queue a vote.
     Queue(Vote),
+    /// Whether its voter has voted before.
+    Voter(Box<(Vote, IpAddr)>),
+    /// How full it is.
+    Memory,
+    /// How many votes wait.
+    QueueLength,
 }
 
 /// See the module.
@@ -58,33 +73,94 @@ pub struct Booth {
 /// What answers are made from; beside the store client, whose callbacks need it.
 #[derive(Debug)]
 struct Desk {
+    gate: Gate,
     pages: Pages,
     cookie: CookieLine,
     accepted: [Counter; 2],
     journal: Journal,
     rejected: Rejections,
+    /// For what the log says of tickets and of votes that the store refuses.
+    log_paces: [LogPace; 2],
+    wants_queue_length: bool,
 }
 
 impl Booth {
     /// A booth that is not connected yet to the store, which it logs in to like this.
-    pub fn new(pages: Pages, login: StoreLogin) -> Self {
-        let (accepted, journal, rejected) = Default::default();
-        let desk = Desk { pages, cookie: CookieLine::new(), accepted, journal, rejected };
+    pub fn new(pages: Pages, gate: Gate, login: StoreLogin) -> Self {
+        let (accepted, journal, rejected, log_paces) = Default::default();
+        let cookie = CookieLine::new();
+        let desk =
+            Desk { gate, pages, cookie, accepted, journal, rejected, log_paces, wants_queue_length: false };
         Self { store: StoreClient::new(login).with_trial(TRIAL), waiting: Waiting::default(), desk }
     }
 
     fn vote(&mut self, request: &Request<'_>, exchange: Exchange, context: &mut Context<'_>) -> Answer<'_> {
-        let voter = voter(request, context);
-        let joined = read_choice(request).and_then(|choice| {
-            self.store.admits()?;
+        let known = named_voter(request);
+        let voter = known.unwrap_or_else(|| Voter::random(context.entropy));
+        let taken = self.check(request, exchange, context).and_then(|choice| {
             let (id, deadline) = (Id::random(context.entropy), context.now + STORE_REPLY_WITHIN);
             let vote = Vote { exchange, voter, choice, id, deadline, sequence: None };
-            if self.waiting.join(vote) { Ok(()) } else { Err(Rejection::StoreBusy) }
+            if self.desk.gate.is_open() {
+                return join(vote, &mut self.waiting);
+            }
+            let peer = context.connections.get(exchange.connection()).and_then(|it| it.peer_address);
+            let address = self.desk.gate.address(request, peer);
+            if known.is_some() {
+                return self.look_up(vote, address, context);
+            }
+            self.desk.gate.admit(address, context.now)?;
+            join(vote, &mut self.waiting)
         });
-        match joined {
+        match taken {
             Ok(()) => Answer::Later,
             Err(rejection) => Answer::Now(self.desk.reject(rejection, voter)),
         }
+    }
+
+    /// Whether a request is a vote that can be cast now, and for what.
+    fn check(
+        &self,
+        request: &Request<'_>,
+        exchange: Exchange,
+        context: &Context<'_>,
+    ) -> Result<Choice, Rejection> {
+        if is_from_elsewhere(request) {
+            return Err(Rejection::Foreign);
+        }
+        let choice = read_choice(request)?;
+        if exchange.is_abandoned(context.connections) {
+            return Err(Rejection::SenderEnded);
+        }
+        self.store.admits()?;
+        Ok(choice)
+    }
+
+    /// Asks whether somebody has voted, in both hashes at once: a worker may move the voter in between.
+    fn look_up(&mut self, vote: Vote, address: IpAddr, context: &mut Context<'_>) -> Result<(), Rejection> {
+        let voter = vote.voter;
+        let commands = ballot::RESULTS.map(|hash| [b"HGET", hash, voter.as_bytes()]);
+        let commands = commands.iter().map(|command| &command[..]);
+        let asked = Asked::Voter(Box::new((vote, address)));
+        Ok(self.store.send_transaction(commands, asked, STORE_REPLY_WITHIN, context)?)
+    }
+
+    /// Asks how full the store is, when it is time.
+    fn ask_memory(&mut self, context: &mut Context<'_>) {
+        let fullness = &mut self.desk.gate.fullness;
+        if fullness.due_at().is_some_and(|at| at <= context.now)
+            && self.store.inquire(MEMORY, Asked::Memory, STORE_REPLY_WITHIN, context).is_ok()
+        {
+            fullness.asked(context.now);
+        }
+        if core::mem::take(&mut self.desk.wants_queue_length) {
+            // What is not asked now is asked with the next answer.
+            let _ = self.store.inquire(QUEUE_LENGTH, Asked::QueueLength, STORE_REPLY_WITHIN, context);
+        }
+    }
+
+    /// When the store is to be asked how full it is, while it can be.
+    fn memory_due_at(&self) -> Option<Instant> {
+        self.desk.gate.fullness.due_at().filter(|_| self.store.admits().is_ok())
     }
 
     /// Asks for a ticket for the votes that came since the last was asked for.
@@ -103,8 +179,14 @@ impl Booth {
     fn queue_granted(&mut self, http: &mut HttpServer, context: &mut Context<'_>) {
         self.give_up(http, context);
         while let Some(vote) = self.waiting.take_granted() {
-            if let Err(error) = self.queue(vote, context) {
-                self.desk.answer(vote, Err(error.into()), http, context);
+            // Whoever has given up may have voted elsewhere since, and that vote must not be overridden by this one.
+            let queued = if vote.exchange.is_abandoned(context.connections) {
+                Err(Rejection::SenderEnded)
+            } else {
+                self.queue(vote, context).map_err(Rejection::from)
+            };
+            if let Err(rejection) = queued {
+                self.desk.answer(vote, Err(rejection), http, context);
             }
         }
     }
@@ -170,18 +252,24 @@ impl StoreUser for Booth {
         });
         self.give_up(http, context);
         self.ask_ticket(context);
+        self.ask_memory(context);
         self.desk.journal.turn(context.now);
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        let deadlines =
-            [self.store.next_deadline(), self.waiting.next_deadline(), self.desk.journal.next_deadline()];
+        let deadlines = [
+            self.store.next_deadline(),
+            self.waiting.next_deadline(),
+            self.desk.journal.next_deadline(),
+            self.memory_due_at(),
+        ];
         deadlines.into_iter().flatten().min()
     }
 
     fn usages(&self, tell: &mut dyn FnMut(Usage)) {
         self.store.usages(tell);
         tell(Usage::new("votes that wait for a ticket", self.waiting.len(), WAITING_MAX));
+        self.desk.gate.usages(tell);
     }
 }
 
@@ -195,12 +283,23 @@ impl Handler for Booth {
             (STYLE_PATH, _) => Answer::Now(STYLE.respond(request)),
             (ICON_PATH, _) => Answer::Now(ICON.respond(request)),
             (_, Method::Post) => self.vote(request, exchange, context),
-            _ => Answer::Now(self.desk.show(voter(request, context))),
+            _ => {
+                let voter = named_voter(request).unwrap_or_else(|| Voter::random(context.entropy));
+                Answer::Now(self.desk.show(voter))
+            }
         }
     }
 
     fn readiness(&self) -> Result<(), Cow<'_, str>> {
-        self.store.explained_readiness()
+        self.store.explained_readiness()?;
+        if self.desk.gate.fullness.is_exhausted() {
+            return Err(self.store.explained(Refusal::OutOfMemory.as_str()).into());
+        }
+        Ok(())
+    }
+
+    fn remark(&self) -> Option<&'static str> {
+        self.desk.gate.remark()
     }
 
     fn metrics(&self, exposition: &mut Exposition) {
@@ -215,6 +314,8 @@ impl Handler for Booth {
         exposition.counters("votes_rejected_total", "Votes that were not acknowledged.", &samples);
         let ready = i64::from(self.store.readiness().is_ok());
         exposition.gauge("store_ready", "1 while the store answers in time.", ready);
+        let full = i64::from(self.desk.gate.remark().is_some());
+        exposition.gauge("poll_full", "1 while there is no room for new voters.", full);
         let waiting = i64::try_from(self.waiting.len()).unwrap_or(i64::MAX);
         exposition.gauge("votes_waiting", "Votes that wait for a ticket from the store.", waiting);
         let pending = i64::try_from(self.store.pending()).unwrap_or(i64::MAX);
@@ -229,16 +330,20 @@ impl Desk {
 
     fn accept(&mut self, choice: Choice, voter: Voter) -> Response<'_> {
         self.journal.note(choice);
+        self.gate.fullness.note_vote();
         self.accepted[choice.index()].increment();
         self.pages.voted(choice).with_cookie(Some(self.cookie.of(voter)))
     }
 
     fn reject(&mut self, rejection: Rejection, voter: Voter) -> Response<'_> {
-        log::debug!("vote rejected: {}", rejection.label());
         self.rejected.count(rejection);
-        match rejection.fault() {
-            Some(fault) => Response::text(400, fault),
-            None => self.pages.away().with_cookie(Some(self.cookie.of(voter))),
+        match rejection.told() {
+            Told::Fault(fault) => Response::text(400, fault),
+            Told::Page(notice) => {
+                self.journal.note_refusal(rejection);
+                let cookie = notice.names_voter().then(|| self.cookie.of(voter));
+                self.pages.refused(notice).with_cookie(cookie)
+            }
         }
     }
 
@@ -254,14 +359,80 @@ impl Desk {
         match (asked, outcome) {
             (Asked::Ticket, Outcome::Reply(Reply::Integer(ticket))) if waiting.grant(ticket) => {}
             (Asked::Ticket, Outcome::Reply(reply)) => {
-                log::warn!("the store gives no ticket: {}", shown(reply));
+                if self.log_paces[0].allows(context.now) {
+                    log::warn!("the store gives no ticket: {}", shown(reply));
+                }
+                let rejection = self.refused(reply);
                 while let Some(vote) = waiting.take_refused() {
-                    self.answer(vote, Err(Rejection::StoreError), http, context);
+                    self.answer(vote, Err(rejection), http, context);
                 }
             }
             (Asked::Ticket, Outcome::Overdue | Outcome::Lost) => waiting.missed(),
             (Asked::Queue(vote), Outcome::Lost) if vote.deadline > context.now => waiting.rejoin(vote),
-            (Asked::Queue(vote), outcome) => self.answer(vote, taken(outcome), http, context),
+            (Asked::Queue(vote), outcome) => {
+                let result = self.taken(outcome, context.now);
+                self.answer(vote, result, http, context);
+            }
+            (Asked::Voter(asked), outcome) => {
+                let (vote, address) = *asked;
+                let result = self.let_in(&vote, address, outcome, waiting, context);
+                if let Err(rejection) = result {
+                    self.answer(vote, Err(rejection), http, context);
+                }
+            }
+            (Asked::Memory, Outcome::Reply(reply)) => {
+                self.wants_queue_length = self.gate.fullness.answered(reply);
+            }
+            (Asked::Memory, Outcome::Overdue | Outcome::Lost) => self.gate.fullness.missed(),
+            (Asked::QueueLength, Outcome::Reply(reply)) => self.gate.fullness.queue_is(reply),
+            (Asked::QueueLength, Outcome::Overdue | Outcome::Lost) => {}
+        }
+    }
+
+    /// Lets a vote join those that wait if its voter has voted before, or may as a new one.
+    fn let_in(
+        &mut self,
+        vote: &Vote,
+        address: IpAddr,
+        outcome: Outcome<'_>,
+        waiting: &mut Waiting,
+        context: &Context<'_>,
+    ) -> Result<(), Rejection> {
+        let has_voted = match outcome {
+            Outcome::Reply(Reply::Array(mut items)) => items.any(|item| matches!(item, Reply::Bulk(_))),
+            Outcome::Reply(reply) => return Err(self.refused(reply)),
+            Outcome::Overdue => return Err(Rejection::StoreSilent),
+            Outcome::Lost => return Err(Rejection::StoreAway),
+        };
+        if !has_voted {
+            self.gate.admit(address, context.now)?;
+        }
+        join(*vote, waiting)
+    }
+
+    /// Whether the store has taken a vote.
+    fn taken(&mut self, outcome: Outcome<'_>, now: Instant) -> Result<(), Rejection> {
+        match outcome {
+            Outcome::Reply(Reply::Integer(_)) => Ok(()),
+            Outcome::Reply(reply) => {
+                if self.log_paces[1].allows(now) {
+                    log::warn!("the store did not take a vote: {}", shown(reply));
+                }
+                Err(self.refused(reply))
+            }
+            Outcome::Overdue => Err(Rejection::StoreSilent),
+            Outcome::Lost => Err(Rejection::StoreAway),
+        }
+    }
+
+    /// Why a vote is refused to which the store has replied this.
+    fn refused(&mut self, reply: Reply<'_>) -> Rejection {
+        match reply {
+            Reply::Error(message) if message.starts_with(b"OOM") => {
+                self.gate.fullness.note_exhaustion();
+                Rejection::StoreFull
+            }
+            _ => Rejection::StoreError,
         }
     }
 
@@ -281,17 +452,8 @@ impl Desk {
     }
 }
 
-/// Whether the store has taken a vote.
-fn taken(outcome: Outcome<'_>) -> Result<(), Rejection> {
-    match outcome {
-        Outcome::Reply(Reply::Integer(_)) => Ok(()),
-        Outcome::Reply(reply) => {
-            log::warn!("the store did not take a vote: {}", shown(reply));
-            Err(Rejection::StoreError)
-        }
-        Outcome::Overdue => Err(Rejection::StoreSilent),
-        Outcome::Lost => Err(Rejection::StoreAway),
-    }
+fn join(vote: Vote, waiting: &mut Waiting) -> Result<(), Rejection> {
+    if waiting.join(vote) { Ok(()) } else { Err(Rejection::StoreBusy) }
 }
 
 /// A reply that should be a number, for the log: nothing of it that could be a voter's.
@@ -303,9 +465,9 @@ fn shown(reply: Reply<'_>) -> impl core::fmt::Display {
     .escape_ascii()
 }
 
-/// The voter whom the cookie names, or a new one.
-fn voter(request: &Request<'_>, context: &mut Context<'_>) -> Voter {
-    request.cookie(COOKIE).and_then(Voter::parse).unwrap_or_else(|| Voter::random(context.entropy))
+/// The voter whom the cookie names.
+fn named_voter(request: &Request<'_>) -> Option<Voter> {
+    request.cookie(COOKIE).and_then(Voter::parse)
 }
 
 fn read_choice(request: &Request<'_>) -> Result<Choice, Rejection> {

@@ -1,21 +1,38 @@
-//! What the log says of accepted votes: how many for which option, at most once a second.
+//! What the log says of votes: how many were accepted for which option, and how many refused why, at most once a
+//! second.
 //!
 //! A line for each vote cost more than reading its form, and a serial line takes one byte at a time. Every
 //! single vote is in the log from the level `debug` on.
 
-use core::time::Duration;
+use core::fmt;
 
 use kernel_app::Instant;
+use kernel_app::pace::LOG_EVERY;
 
 use crate::ballot::Choice;
+use crate::rejection::Rejection;
 
-/// Least time between two lines.
-const INTERVAL: Duration = Duration::from_secs(1);
+/// How many were refused for each reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Refused([u64; Rejection::ALL.len()]);
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = Rejection::ALL.iter().zip(self.0).filter(|(_, count)| *count > 0);
+        let mut comma = "";
+        for (rejection, count) in counts {
+            write!(f, "{comma}{} {count}", rejection.label())?;
+            comma = ", ";
+        }
+        Ok(())
+    }
+}
 
 /// Votes that the log has not told of yet.
 #[derive(Debug, Default)]
 pub struct Journal {
     votes: [u64; 2],
+    refused: Refused,
     /// When the next line may be written; in the past after a quiet time, so that a first vote is told at once.
     due_at: Instant,
 }
@@ -27,22 +44,32 @@ impl Journal {
         self.votes[choice.index()] += 1;
     }
 
-    /// Writes the line when it is due.
+    /// Notes that a vote was refused which was one.
+    pub fn note_refusal(&mut self, rejection: Rejection) {
+        log::debug!("vote refused: {}", rejection.label());
+        self.refused.0[rejection as usize] += 1;
+    }
+
+    /// Writes the lines when they are due.
     pub fn turn(&mut self, now: Instant) {
-        if let Some([a, b]) = self.take_due(now) {
+        let Some(([a, b], refused)) = self.take_due(now) else { return };
+        if [a, b] != [0, 0] {
             log::info!("votes accepted: a {a}, b {b}");
+        }
+        if refused != Refused::default() {
+            log::warn!("votes refused: {refused}");
         }
     }
 
     /// When there is a line to write.
     pub fn next_deadline(&self) -> Option<Instant> {
-        (self.votes != [0, 0]).then_some(self.due_at)
+        (self.votes != [0, 0] || self.refused != Refused::default()).then_some(self.due_at)
     }
 
-    fn take_due(&mut self, now: Instant) -> Option<[u64; 2]> {
+    fn take_due(&mut self, now: Instant) -> Option<([u64; 2], Refused)> {
         self.next_deadline().filter(|due_at| *due_at <= now)?;
-        self.due_at = now + INTERVAL;
-        Some(core::mem::take(&mut self.votes))
+        self.due_at = now + LOG_EVERY;
+        Some((core::mem::take(&mut self.votes), core::mem::take(&mut self.refused)))
     }
 }
 
@@ -57,11 +84,16 @@ mod tests {
         assert_eq!((journal.next_deadline(), journal.take_due(start)), (None, None), "nothing to tell");
 
         journal.note(Choice::A);
-        assert_eq!(journal.take_due(start), Some([1, 0]));
+        assert_eq!(journal.take_due(start), Some(([1, 0], Refused::default())));
         [Choice::A, Choice::B, Choice::A].into_iter().for_each(|choice| journal.note(choice));
-        let due = start + INTERVAL;
+        let due = start + LOG_EVERY;
         assert_eq!((journal.next_deadline(), journal.take_due(start)), (Some(due), None));
-        assert_eq!(journal.take_due(due), Some([2, 1]));
+        assert_eq!(journal.take_due(due), Some(([2, 1], Refused::default())));
         assert_eq!(journal.next_deadline(), None, "each vote is told once");
+
+        (0..1_000).for_each(|_| journal.note_refusal(Rejection::Full));
+        journal.note_refusal(Rejection::TooFast);
+        let (votes, refused) = journal.take_due(due + LOG_EVERY).expect("a line");
+        assert_eq!((votes, alloc::format!("{refused}").as_str()), ([0, 0], "too_fast 1, full 1000"));
     }
 }

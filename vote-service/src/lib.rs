@@ -8,9 +8,13 @@ extern crate alloc;
 
 mod ballot;
 mod booth;
+mod fullness;
+mod gate;
 mod journal;
 mod pages;
+mod rate;
 mod rejection;
+mod sender;
 mod voter;
 mod waiting;
 
@@ -26,6 +30,7 @@ use kernel_app::store_backed::StoreBacked;
 use kernel_app::{Service, Settings};
 
 pub use booth::Booth;
+use gate::Gate;
 use pages::Pages;
 
 /// Port of the voters' page unless `PORT` says otherwise.
@@ -38,7 +43,7 @@ pub const BODY_BYTES_MAX: usize = 4 * 1024;
 /// The program: one service.
 ///
 /// # Errors
-/// When `PORT`, `REDIS_URL`, `OPTION_A`, `OPTION_B` or `INSTANCE` cannot be used.
+/// When a setting cannot be used.
 pub fn program(settings: &Settings) -> Result<Vec<Box<dyn Service>>, SettingError> {
     Ok(vec![Box::new(service(settings)?)])
 }
@@ -56,5 +61,10 @@ pub fn service(settings: &Settings) -> Result<VoteService, SettingError> {
         Pages::new(&text("OPTION_A", "Cats")?, &text("OPTION_B", "Dogs")?, &text("INSTANCE", "vote")?);
     let port = settings.port("PORT", PORT_DEFAULT)?;
     let store = settings.store("REDIS_URL", "redis://store:6379")?;
-    Ok(StoreBacked::new(port, store.peer(), BODY_BYTES_MAX, Booth::new(pages, store.login)))
+    Ok(StoreBacked::new(
+        port,
+        store.peer(),
+        BODY_BYTES_MAX,
+        Booth::new(pages, Gate::new(settings)?, store.login),
+    ))
 }

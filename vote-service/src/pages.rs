@@ -9,6 +9,7 @@ use kernel_app::assets::{Asset, escape, fill};
 use kernel_app::http::Response;
 
 use crate::ballot::Choice;
+use crate::rejection::{Notice, Retry};
 
 /// The page's looks.
 pub static STYLE: Asset = asset!("text/css; charset=utf-8", include_bytes!("../assets/style.css"));
@@ -18,7 +19,6 @@ pub static ICON: Asset = asset!("image/svg+xml", include_bytes!("../assets/icon.
 const TEMPLATE: &str = include_str!("../assets/page.html");
 const HTML: &str = "text/html; charset=utf-8";
 const TIP: &str = "(Tip: you can change your vote)";
-const AWAY: &str = "Your vote was not acknowledged: the store does not answer. Please try again.";
 
 /// No script, nothing from elsewhere, no frames: what the page does not need, the browser refuses.
 const PAGE_LINES: &str = "\
@@ -29,14 +29,15 @@ const PAGE_LINES: &str = "\
     Referrer-Policy: same-origin\r\n\
     Cache-Control: no-store\r\n";
 const PAGE_HEADERS: &[&str] = &[PAGE_LINES];
-const AWAY_HEADERS: &[&str] = &["Retry-After: 1\r\n", PAGE_LINES];
+const SOON_HEADERS: &[&str] = &["Retry-After: 1\r\n", PAGE_LINES];
+const LATER_HEADERS: &[&str] = &["Retry-After: 60\r\n", PAGE_LINES];
 
 /// The page in its variants.
 #[derive(Debug)]
 pub struct Pages {
     fresh: String,
     voted: [String; 2],
-    away: String,
+    refused: [String; Notice::ALL.len()],
 }
 
 impl Pages {
@@ -46,7 +47,7 @@ impl Pages {
         Self {
             fresh: render(&names, None, "", TIP),
             voted: Choice::ALL.map(|choice| render(&names, Some(choice), "", TIP)),
-            away: render(&names, None, " role=\"alert\"", AWAY),
+            refused: Notice::ALL.map(|notice| render(&names, None, " role=\"alert\"", notice.words())),
         }
     }
 
@@ -60,9 +61,15 @@ impl Pages {
         Response::new(200, HTML, self.voted[choice.index()].as_bytes()).with_headers(PAGE_HEADERS)
     }
 
-    /// The page for a vote that the store did not take.
-    pub fn away(&self) -> Response<'_> {
-        Response::new(503, HTML, self.away.as_bytes()).with_headers(AWAY_HEADERS)
+    /// The page for a vote that was not counted.
+    pub fn refused(&self, notice: Notice) -> Response<'_> {
+        let page = self.refused[notice as usize].as_bytes();
+        let headers = match notice.retry() {
+            Retry::Never => PAGE_HEADERS,
+            Retry::Soon => SOON_HEADERS,
+            Retry::Later => LATER_HEADERS,
+        };
+        Response::new(notice.status(), HTML, page).with_headers(headers)
     }
 }
 
@@ -134,7 +141,9 @@ mod tests {
     #[test]
     fn pages_stay_within_their_budget() {
         let pages = Pages::new("Cats", "Dogs", "vote-1");
-        for page in [pages.fresh(), pages.voted(Choice::A), pages.voted(Choice::B), pages.away()] {
+        let refused = Notice::ALL.into_iter().map(|notice| pages.refused(notice));
+        for page in [pages.fresh(), pages.voted(Choice::A), pages.voted(Choice::B)].into_iter().chain(refused)
+        {
             assert!(page.body.len() <= PAGE_BYTES_GOAL, "{} bytes", page.body.len());
         }
     }

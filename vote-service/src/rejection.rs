@@ -14,6 +14,18 @@ pub enum Rejection {
     UnknownOption,
     /// The body is no form.
     NoForm,
+    /// The page of another site has sent it.
+    Foreign,
+    /// Who sent it has ended the connection before the vote was on its way to the store.
+    SenderEnded,
+    /// Too many new voters came at once.
+    TooFast,
+    /// The store has no room for new voters.
+    Full,
+    /// The same, until votes that wait are counted.
+    StoreBehind,
+    /// The store has no room for anything.
+    StoreFull,
     /// There is no connection to the store, or its end came before the reply.
     StoreAway,
     /// The store's reply is overdue.
@@ -24,12 +36,57 @@ pub enum Rejection {
     StoreError,
 }
 
+/// What the client is told of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// 400 and this text: the request is at fault.
+    Fault(&'static str),
+    /// The page with this notice.
+    Page(Notice),
+}
+
+/// What a page says of a vote that was not counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The store did not take it.
+    Away,
+    /// The connection was ended.
+    Ended,
+    /// It came from elsewhere.
+    Foreign,
+    /// Too many came at once.
+    TooFast,
+    /// There is no room for new voters.
+    Full,
+    /// The same, for a while.
+    Behind,
+    /// There is no room for anybody's vote.
+    Exhausted,
+}
+
+/// When a vote may be sent again as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// It will be refused again.
+    Never,
+    /// In a second.
+    Soon,
+    /// In a minute.
+    Later,
+}
+
 impl Rejection {
     /// All, in the order of the discriminants.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 13] = [
         Self::Missing,
         Self::UnknownOption,
         Self::NoForm,
+        Self::Foreign,
+        Self::SenderEnded,
+        Self::TooFast,
+        Self::Full,
+        Self::StoreBehind,
+        Self::StoreFull,
         Self::StoreAway,
         Self::StoreSilent,
         Self::StoreBusy,
@@ -42,6 +99,12 @@ impl Rejection {
             Self::Missing => "missing",
             Self::UnknownOption => "unknown_option",
             Self::NoForm => "no_form",
+            Self::Foreign => "foreign",
+            Self::SenderEnded => "sender_ended",
+            Self::TooFast => "too_fast",
+            Self::Full => "full",
+            Self::StoreBehind => "store_behind",
+            Self::StoreFull => "store_full",
             Self::StoreAway => "store_away",
             Self::StoreSilent => "store_silent",
             Self::StoreBusy => "store_busy",
@@ -49,13 +112,72 @@ impl Rejection {
         }
     }
 
-    /// What to tell the client when it is the client's fault; none when it is the store's.
-    pub const fn fault(self) -> Option<&'static str> {
+    /// What to tell the client.
+    pub const fn told(self) -> Told {
         match self {
-            Self::Missing => Some("The field \"vote\" is missing: send vote=a or vote=b.\n"),
-            Self::UnknownOption => Some("There is no such option: send vote=a or vote=b.\n"),
-            Self::NoForm => Some("This is no form: send vote=a or vote=b, urlencoded or as multipart.\n"),
-            Self::StoreAway | Self::StoreSilent | Self::StoreBusy | Self::StoreError => None,
+            Self::Missing => Told::Fault("The field \"vote\" is missing: send vote=a or vote=b.\n"),
+            Self::UnknownOption => Told::Fault("There is no such option: send vote=a or vote=b.\n"),
+            Self::NoForm => {
+                Told::Fault("This is no form: send vote=a or vote=b, urlencoded or as multipart.\n")
+            }
+            Self::Foreign => Told::Page(Notice::Foreign),
+            Self::SenderEnded => Told::Page(Notice::Ended),
+            Self::TooFast => Told::Page(Notice::TooFast),
+            Self::Full => Told::Page(Notice::Full),
+            Self::StoreBehind => Told::Page(Notice::Behind),
+            Self::StoreFull => Told::Page(Notice::Exhausted),
+            Self::StoreAway | Self::StoreSilent | Self::StoreBusy | Self::StoreError => {
+                Told::Page(Notice::Away)
+            }
+        }
+    }
+}
+
+impl Notice {
+    /// All, in the order of the discriminants.
+    pub const ALL: [Self; 7] =
+        [Self::Away, Self::Ended, Self::Foreign, Self::TooFast, Self::Full, Self::Behind, Self::Exhausted];
+
+    /// The answer's status.
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::Foreign => 403,
+            Self::TooFast => 429,
+            Self::Away | Self::Ended | Self::Full | Self::Behind | Self::Exhausted => 503,
+        }
+    }
+
+    /// When it is worth another try.
+    pub const fn retry(self) -> Retry {
+        match self {
+            Self::Foreign => Retry::Never,
+            Self::TooFast | Self::Full | Self::Exhausted => Retry::Later,
+            Self::Away | Self::Ended | Self::Behind => Retry::Soon,
+        }
+    }
+
+    /// Whether the browser is to keep who it is: the store may have the vote, and the next try is then another of the
+    /// same voter. Whoever is refused for being new, or does not know what their browser does, is given no name.
+    pub const fn names_voter(self) -> bool {
+        matches!(self, Self::Away | Self::Ended | Self::Exhausted)
+    }
+
+    /// What the page says.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Away => "Your vote was not acknowledged: the store does not answer. Please try again.",
+            Self::Ended => {
+                "Your vote was not acknowledged: the connection was ended before. Please try again."
+            }
+            Self::Foreign => "Another site sent this vote, so it was not counted. Vote here if you want to.",
+            Self::TooFast => {
+                "Your vote was not counted: too many new voters at once. Please try again in a minute."
+            }
+            Self::Full => {
+                "This poll is full: your vote was not counted. Who has voted can still change their vote."
+            }
+            Self::Behind => "Your vote was not counted: many wait to be counted before it. Please try again.",
+            Self::Exhausted => "Your vote was not counted: this poll is full. What you voted before is kept.",
         }
     }
 }
@@ -100,5 +222,6 @@ mod tests {
             rejections.count(rejection);
             assert_eq!(rejections.value(rejection), 1);
         }
+        assert!(Notice::ALL.into_iter().enumerate().all(|(index, notice)| notice as usize == index));
     }
 }

@@ -10,7 +10,9 @@ pub const COOKIE: &str = "voter_id";
 pub const DIGITS: usize = 32;
 
 const NAME: &[u8; 9] = b"voter_id=";
-const LINE: &[u8] = b"voter_id=00000000000000000000000000000000; Path=/; HttpOnly; SameSite=Lax";
+/// A year: without it a browser forgets its voter when it is closed, and the next vote is another voter's.
+const LINE: &[u8] =
+    b"voter_id=00000000000000000000000000000000; Path=/; Max-Age=31536000; HttpOnly; SameSite=Lax";
 const DIGITS_END: usize = NAME.len() + DIGITS;
 
 /// 128 bits as 32 lower-case hexadecimal digits: a voter, or one vote.
@@ -60,6 +62,11 @@ impl Voter {
     /// A new voter.
     pub fn random(entropy: &mut dyn Entropy) -> Self {
         Self { digits: Id::random(entropy).0, unused: 0 }
+    }
+
+    /// The digits, as they stand in the results.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.digits[usize::from(self.unused)..]
     }
 
     /// Puts the voter before `end` and `head` before the voter; where that begins.
@@ -115,7 +122,8 @@ mod tests {
     fn only_what_could_have_been_made_by_a_vote_service_is_a_voter() {
         for right in ["0", "1f2e3d4c5b6a798", "ffffffffffffffffffffffffffffffff"] {
             let voter = Voter::parse(right).expect("a voter");
-            let expected = alloc::format!("voter_id={right}; Path=/; HttpOnly; SameSite=Lax");
+            let expected =
+                alloc::format!("voter_id={right}; Path=/; Max-Age=31536000; HttpOnly; SameSite=Lax");
             assert_eq!(CookieLine::new().of(voter), expected.as_bytes());
         }
         for wrong in
@@ -127,7 +135,8 @@ mod tests {
 
     #[test]
     fn the_cookie_is_for_this_site_and_out_of_scripts_reach() {
-        let expected = b"voter_id=00112233445566778899aabbccddeeff; Path=/; HttpOnly; SameSite=Lax";
+        let expected =
+            b"voter_id=00112233445566778899aabbccddeeff; Path=/; Max-Age=31536000; HttpOnly; SameSite=Lax";
         let mut line = CookieLine::new();
         assert_eq!(line.of(Voter::random(&mut Counting)), expected);
         line.of(Voter::parse("1f2e3d4c5b6a798").expect("a voter"));

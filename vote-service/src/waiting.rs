@@ -57,11 +57,15 @@ impl Waiting {
         self.votes.len()
     }
 
-    /// Adds a vote that has just come, unless there are too many.
+    /// Adds a vote that has just come, unless there are too many. One whose voter was looked up before comes to stand
+    /// before those that came meanwhile, but not among those that a ticket is on the way for.
     pub fn join(&mut self, vote: Vote) -> bool {
         let room = self.votes.len() < WAITING_MAX;
-        if room {
+        if room && self.votes.back().is_none_or(|last| last.deadline <= vote.deadline) {
             self.votes.push_back(vote);
+        } else if room {
+            let place = self.votes.partition_point(|other| other.deadline <= vote.deadline);
+            self.votes.insert(place.max(self.covered).max(self.granted), vote);
         }
         room
     }

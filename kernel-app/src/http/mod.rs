@@ -10,7 +10,7 @@ mod tests;
 
 use alloc::borrow::Cow;
 
-use crate::connections::ConnectionId;
+use crate::connections::{Connection, ConnectionId, Connections};
 use crate::metrics::Exposition;
 use crate::service::Context;
 pub use server::{HttpServer, REQUESTS_AT_ONCE_MAX};
@@ -28,6 +28,12 @@ impl Exchange {
     /// The connection the request came on.
     pub fn connection(self) -> ConnectionId {
         self.connection
+    }
+
+    /// Whether who sent the request has ended the connection since, or only its half of it, which looks the same: an
+    /// answer may still be read, but what the request asks for may long have been asked for elsewhere.
+    pub fn is_abandoned(self, connections: &Connections) -> bool {
+        connections.get(self.connection).is_none_or(Connection::has_peer_ended)
     }
 }
 
@@ -71,6 +77,11 @@ pub trait Handler {
     /// # Errors
     /// The reason, as a text for operators.
     fn readiness(&self) -> Result<(), Cow<'_, str>>;
+
+    /// What operators should know of a service that can do its work: stands in the body of `/readyz`'s 200.
+    fn remark(&self) -> Option<&'static str> {
+        None
+    }
 
     /// Writes the service's own metrics; the server adds those of HTTP and the process.
     fn metrics(&self, exposition: &mut Exposition);

@@ -76,6 +76,9 @@ impl LinuxNetwork {
         events: &mut Vec<Event>,
     ) -> Option<()> {
         let id = connections.open(service, origin)?;
+        if let Some(connection) = connections.get_untouched(id) {
+            connection.peer_address = stream.peer_addr().ok().map(|address| address.ip().to_canonical());
+        }
         let (token, interest) = (Token(id.index()), Interest::READABLE | Interest::WRITABLE);
         let registry = self.poll.registry();
         let registered = match known {

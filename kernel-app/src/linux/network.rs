@@ -232,7 +232,13 @@ impl Network for LinuxNetwork {
         self.progress_queued(now, connections, events);
         self.end_slow_drains(now);
         self.dials.settle(now, events);
-        events.extend(self.over.drain(..).map(Event::Closed));
+        for id in self.over.drain(..) {
+            // Services hear of it last in this turn, and are not to act for who is gone before that.
+            if let Some(connection) = connections.get_untouched(id) {
+                connection.peer_ended = true;
+            }
+            events.push(Event::Closed(id));
+        }
     }
 
     fn flush(&mut self, now: Instant, connections: &mut Connections) {

@@ -37,6 +37,8 @@ pub(super) struct Socket {
     writable: bool,
     /// The other side's FIN has arrived, behind whatever is still to be read.
     read_closed: bool,
+    /// epoll has told nothing yet: a FIN may be there all the same.
+    is_new: bool,
     /// An output drained to the low-water mark and the service does not know yet.
     space_came_free: bool,
 }
@@ -65,6 +67,7 @@ impl Socket {
             readable: true,
             writable: true,
             read_closed: false,
+            is_new: true,
             space_came_free: false,
         }
     }
@@ -77,12 +80,18 @@ impl Socket {
         self.readable |= event.is_readable() || event.is_read_closed();
         self.writable |= event.is_writable();
         self.read_closed |= event.is_read_closed();
+        self.is_new = false;
         if event.is_error() { Err(Lost) } else { Ok(()) }
     }
 
     /// Whether there may be something to read.
     pub fn is_readable(&self) -> bool {
         self.readable
+    }
+
+    /// Whether the other side's FIN has arrived.
+    pub fn is_read_closed(&self) -> bool {
+        self.read_closed
     }
 
     /// Says once that space in the output came free.
@@ -163,11 +172,12 @@ impl Socket {
     }
 
     /// One read; `None` when nothing is there now. A short one means that nothing is left, except for
-    /// a FIN that was announced.
+    /// a FIN that was announced, or one of which epoll had no time to tell.
     fn read(&mut self, into: &mut [u8]) -> Result<Option<usize>, Lost> {
         match self.stream.read(into) {
             Ok(count) => {
-                self.readable = count == into.len() || (count > 0 && self.read_closed);
+                let may_have_ended = self.read_closed || self.is_new;
+                self.readable = count == into.len() || (count > 0 && may_have_ended);
                 Ok(Some(count))
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {

@@ -110,6 +110,7 @@ fn progress(
         (Phase::Draining(_), _) => drain(socket, scratch),
         (Phase::Open, Ending::Graceful) => close(socket, connection, now),
         (Phase::Open, Ending::Open) => {
+            connection.peer_ended |= socket.is_read_closed();
             let received = socket.receive(&mut connection.input, scratch);
             let sent = socket.send(&mut connection.output);
             let (Ok((count, ended)), Ok(())) = (received, sent) else { return Fate::Over };

@@ -88,6 +88,9 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
             socket.abort();
             return self.pool.finish(index);
         };
+        if let Some(connection) = connections.get_untouched(id) {
+            connection.peer_address = socket.remote_endpoint().map(|endpoint| endpoint.addr.into());
+        }
         self.pool.attach(index, id);
         events.push(Event::Opened(id));
         self.scan_open(index, id, connections, events);
@@ -105,7 +108,11 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
         let ended = !socket.may_recv() && !connection.input_ended && socket.recv_queue() == 0;
         let freed = !connection.output.is_empty() && socket.can_send();
         let over = !socket.is_open();
+        let peer_ended = has_peer_ended(socket.state());
         let input_bytes = connection.input.len();
+        if peer_ended && let Some(connection) = connections.get_untouched(id) {
+            connection.peer_ended = true;
+        }
         if socket.can_recv() || ended || freed {
             connections.relieve_memory();
             connections.allow(id, input_bytes + socket.recv_queue());
@@ -192,6 +199,12 @@ fn is_answered(socket: &tcp::Socket<'_>, connection: Option<&Connection>) -> boo
         && !socket.can_recv()
         && socket.send_queue() == 0
         && connection.is_some_and(|connection| connection.output.is_empty())
+}
+
+/// Whether the other side's FIN or reset has come, also when data before it are still to be taken.
+fn has_peer_ended(state: tcp::State) -> bool {
+    use tcp::State::{CloseWait, Closed, Closing, LastAck, TimeWait};
+    matches!(state, CloseWait | Closing | LastAck | TimeWait | Closed)
 }
 
 /// Moves received bytes into `input` as far as it has room; how many.
