@@ -8,15 +8,16 @@ use core::time::Duration;
 /// Most RESP clients at a time; the rest of the node's connections are left to HTTP.
 pub const CLIENTS_MAX: usize = 512;
 
-/// Keys and values, unless `MAXMEMORY` says otherwise: half of a machine of 64 MiB. Counted as they lie
-/// in memory, allocations and growing tables included; votes in a queue take some 160 bytes and a
-/// voter's result some 210.
+/// Keys and values, unless `MAXMEMORY` says otherwise: half of a machine of 64 MiB. Counted as they are
+/// allocated, in use or not; a vote in a queue takes some 120 bytes, and a voter's result some 60.
 pub const MEMORY_BYTES_DEFAULT: usize = 32 * 1024 * 1024;
 /// The least that `MAXMEMORY` may say.
 pub const MEMORY_BYTES_MIN: usize = 1024 * 1024;
-/// Beyond the limit, what hashes and counters may still take, as a fraction of it: a full queue must be
-/// able to drain into its results.
-pub const MEMORY_RESERVE_DIVISOR: usize = 8;
+/// Beyond the limit, what hashes and counters may still take, in 16ths of it: a full queue must be able to
+/// drain into its results.
+pub const MEMORY_RESULTS_SIXTEENTHS: usize = 1;
+/// The same for moves from list to list, and what nothing exceeds.
+pub const MEMORY_MOVES_SIXTEENTHS: usize = 2;
 
 /// Most commands between `MULTI` and `EXEC`.
 pub const QUEUE_COMMANDS_MAX: usize = 1024;

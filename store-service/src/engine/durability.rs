@@ -40,14 +40,14 @@ impl Engine {
 
     /// Whether memory and disk allow a command; to be asked before it is carried out.
     pub(super) fn admit(&self, command: Command, args: Args<'_>) -> Result<(), Failure> {
-        self.keyspace.admit(command)?;
+        self.keyspace.admit(core::iter::once((command, args)))?;
         let Some(journal) = &self.journal else { return Ok(()) };
         journal.admit(command, Unit::serving(self.waiters.bytes()).with(args), &self.keyspace)
     }
 
     /// The same for all commands of a transaction.
     pub(super) fn admit_all(&self, transaction: &Transaction) -> Result<(), Failure> {
-        transaction.iter().try_for_each(|(command, _)| self.keyspace.admit(command))?;
+        self.keyspace.admit(transaction.iter())?;
         let Some(journal) = &self.journal else { return Ok(()) };
         let unit = Unit::serving(self.waiters.bytes());
         let unit = transaction.iter().fold(unit, |unit, (_, args)| unit.with(args));

@@ -28,6 +28,8 @@ use pace::Pace;
 use record::{Position, sectors_of};
 use recovery::{Contents, inspect, replay};
 pub use recovery::{DISK_BYTES_MIN, Recovered, RecoveryError};
+#[cfg(test)]
+pub(crate) use replay::load;
 pub use space::Unit;
 pub use status::{Counts, Trouble};
 use superblock::Superblock;
