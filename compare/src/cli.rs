@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use image_build::accelerator::Choice;
-use image_build::process;
+use image_build::{output, process};
 
 use crate::{budget, conductor, gate};
 
@@ -90,15 +90,13 @@ enum Command {
 
 /// Does what the command line says.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let result = match cli.command {
-        None => conductor::run(&cli.options),
-        Some(command) => dispatch(command).map(|()| ExitCode::SUCCESS),
-    };
-    result.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
-        ExitCode::FAILURE
-    })
+    match Cli::try_parse() {
+        Ok(Cli { command: None, options }) => output::status(conductor::run(&options)),
+        Ok(Cli { command: Some(command), .. }) => {
+            output::status(dispatch(command).map(|()| ExitCode::SUCCESS))
+        }
+        Err(error) => output::status_of_usage(&error),
+    }
 }
 
 fn dispatch(command: Command) -> Result<()> {

@@ -2,6 +2,7 @@
 //!
 //! Starts nothing that outlives it, and builds no image itself: `image-build` does.
 #![forbid(unsafe_code)]
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 #![cfg(not(target_os = "hermit"))]
 
 mod budget;

@@ -170,7 +170,7 @@ fn try_guest(launch: &Launch, timeout: Duration) -> Result<Option<String>> {
 pub fn choose_sandbox(workspace: &Workspace) -> Result<bool> {
     let obstacle = probe(workspace)?.sandbox_obstacle;
     if let Some(obstacle) = &obstacle {
-        eprintln!("note: QEMU runs without -sandbox, which does not work here: {obstacle}");
+        note!("note: QEMU runs without -sandbox, which does not work here: {obstacle}");
     }
     Ok(obstacle.is_none())
 }

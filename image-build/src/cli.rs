@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 
 use crate::cluster::options::{AttachOptions, FaultOptions, LogsOptions, PsOptions, UpOptions};
 use crate::workspace::Workspace;
-use crate::{cluster, doctor, image, manifest, packages, process, run, setup};
+use crate::{cluster, doctor, image, manifest, output, packages, process, run, setup};
 
 #[derive(Parser)]
 #[command(name = "cargo image", about = "Builds and boots the voting application as Hermit unikernels")]
@@ -58,11 +58,10 @@ enum Command {
 
 /// Does what the command line says.
 pub fn main() -> ExitCode {
-    let result = dispatch(Cli::parse().command);
-    result.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
-        ExitCode::FAILURE
-    })
+    match Cli::try_parse() {
+        Ok(cli) => output::status(dispatch(cli.command)),
+        Err(error) => output::status_of_usage(&error),
+    }
 }
 
 fn dispatch(command: Command) -> Result<ExitCode> {
@@ -77,7 +76,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Setup => {
             packages::ensure_qemu()?;
             setup::ensure(&workspace)?;
-            eprintln!("ready: cargo run --target x86_64-unknown-hermit");
+            note!("ready: cargo run --target x86_64-unknown-hermit");
         }
         Command::Build { packages } => build(&workspace, packages)?,
         Command::Run(options) => return run::run(&workspace, &options),
@@ -100,7 +99,7 @@ fn build(workspace: &Workspace, mut names: Vec<String>) -> Result<()> {
     for image in image::build(workspace, &names)? {
         let path = image.path.strip_prefix(&workspace.root).unwrap_or(&image.path);
         let name = path.to_str().context("the target directory's name is not UTF-8")?;
-        println!("{:>8} bytes  {name}", image.bytes);
+        say!("{:>8} bytes  {name}", image.bytes)?;
     }
     Ok(())
 }

@@ -74,12 +74,12 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
     findings.extend(parts(&toolchain));
     findings.extend([core(&toolchain), docker(), tap()]);
     findings.extend(PORTS.map(port));
-    findings.iter().for_each(|finding| println!("{finding}"));
+    findings.iter().try_for_each(|finding| say!("{finding}"))?;
     let lacking = findings.iter().filter(|finding| finding.state == State::Lacking).count();
     if lacking == 0 {
         return Ok(ExitCode::SUCCESS);
     }
-    println!("{lacking} lacking: `cargo image setup` mends the toolchain, `cargo up` installs QEMU as well");
+    say!("{lacking} lacking: `cargo image setup` mends the toolchain, `cargo up` installs QEMU as well")?;
     Ok(ExitCode::FAILURE)
 }
 

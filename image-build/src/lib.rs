@@ -2,6 +2,10 @@
 //!
 //! It runs on Linux beside cargo. What runs in a guest is in the other packages and in `loader`.
 #![forbid(unsafe_code)]
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
+#[macro_use]
+pub mod output;
 
 pub mod accelerator;
 pub mod backlog;

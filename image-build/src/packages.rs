@@ -109,7 +109,7 @@ pub fn install_now(packaged: &Packaged) -> Result<()> {
     let manager = manager()
         .with_context(|| format!("{} is not installed: {}", packaged.program, advice_for(packaged)))?;
     let words = command_words(manager, install(manager, packaged));
-    eprintln!("{} is missing; installing it: {}", (manager.package)(packaged), words.join(" "));
+    note!("{} is missing; installing it: {}", (manager.package)(packaged), words.join(" "));
     if manager.program == "apt-get" {
         // A fresh system has no lists yet; when this fails the installation says more.
         let _ = run(&command_words(manager, vec!["update"]));

@@ -1,9 +1,11 @@
 //! What the tool says while it works: a spinner on a terminal, plain lines elsewhere.
 
-use std::io::{self, IsTerminal};
+use std::io;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::output;
 
 /// How often the spinner turns.
 const TICK: Duration = Duration::from_millis(100);
@@ -20,9 +22,9 @@ impl Step {
     /// Says what begins.
     pub fn start(what: impl Into<String>) -> Self {
         let what = what.into();
-        let bar = io::stderr().is_terminal().then(|| spinner(&what));
+        let bar = output::is_screen(&io::stderr()).then(|| spinner(&what));
         if bar.is_none() {
-            eprintln!("{what} ...");
+            note!("{what} ...");
         }
         Self { what, started: Instant::now(), bar }
     }
@@ -32,7 +34,7 @@ impl Step {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
-        eprintln!("{}: done in {:.1} s", self.what, self.started.elapsed().as_secs_f32());
+        note!("{}: done in {:.1} s", self.what, self.started.elapsed().as_secs_f32());
     }
 }
 

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::ffi::OsString;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ use crate::guest::{Guest, Verdict};
 use crate::manifest;
 use crate::qemu::{Forward, Launch, Machine, Network};
 use crate::workspace::Workspace;
-use crate::{backlog, image, packages};
+use crate::{backlog, image, output, packages};
 
 /// Settings that programs know, taken from the caller's environment.
 pub const SETTINGS: [&str; 15] = [
@@ -90,9 +90,9 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
     let _lock = disk.as_ref().map(DiskImage::claim).transpose()?;
     launch.disks.extend(disk.map(|disk| disk.path));
     let Launch { machine, accelerator, sandbox, .. } = launch;
-    eprintln!("{} on {}", launch.name, Platform { machine, accelerator, sandbox }.label());
+    note!("{} on {}", launch.name, Platform { machine, accelerator, sandbox }.label());
     for line in addresses(&launch.name, &launch.network, &manifest::read(workspace)?) {
-        eprintln!("{line}");
+        note!("{line}");
     }
     watch(&launch)
 }
@@ -217,7 +217,8 @@ fn watch(launch: &Launch) -> Result<ExitCode> {
                 if !std::mem::replace(&mut speaks, true) {
                     deepen_backlog(&mut guest);
                 }
-                show(&line);
+                // As any program that nobody listens to any more, the guest ends with its output.
+                output::print_bytes(&line)?;
                 if watch.line(&line) && fault_deadline.is_none() {
                     fault_deadline = Some(Instant::now() + FAULT_GRACE);
                 }
@@ -241,7 +242,7 @@ fn watch(launch: &Launch) -> Result<ExitCode> {
 /// Without it the guest serves all the same, only bursts of connections may have to wait.
 fn deepen_backlog(guest: &mut Guest) {
     if let Err(error) = backlog::deepen(guest.process().id().cast_signed()) {
-        eprintln!("note: bursts of connections may have to wait: {error:#}");
+        note!("note: bursts of connections may have to wait: {error:#}");
     }
 }
 
@@ -268,19 +269,13 @@ fn read_lines(mut serial: impl BufRead, events: &Sender<Event>) {
     let _ = events.send(Event::SerialClosed);
 }
 
-/// A closed standard output is no reason to stop the guest.
-fn show(line: &[u8]) {
-    let mut output = std::io::stdout().lock();
-    let _ = output.write_all(line).and_then(|()| output.flush());
-}
-
 fn report(name: &str, verdict: Verdict, watch: &Watch) -> ExitCode {
     if verdict == Verdict::Success {
         return ExitCode::SUCCESS;
     }
     match watch.first_fault() {
-        Some(fault) => eprintln!("error: {name} failed: {fault}"),
-        None => eprintln!("error: {name} failed: {verdict}"),
+        Some(fault) => note!("error: {name} failed: {fault}"),
+        None => note!("error: {name} failed: {verdict}"),
     }
     ExitCode::FAILURE
 }

@@ -47,16 +47,21 @@ impl Capture {
     /// Writes what was gathered. A file that takes no more is left as it is: traffic goes on without.
     pub fn flush(&mut self) {
         if self.file.as_mut().is_some_and(|file| file.flush().is_err()) {
-            eprintln!("the capture cannot be written any further: is the disk full?");
+            tell("the capture cannot be written any further: is the disk full?");
             self.file = None;
         }
     }
 
     fn end(&mut self) {
         if self.file.is_some() {
-            eprintln!("the capture ends here: it has {CAPTURE_BYTES_MAX} bytes");
+            tell(&format!("the capture ends here: it has {CAPTURE_BYTES_MAX} bytes"));
             self.flush();
             self.file = None;
         }
     }
+}
+
+/// Says a line on standard error, which may be on the very disk that is full.
+fn tell(words: &str) {
+    let _ = writeln!(io::stderr(), "{words}");
 }

@@ -14,6 +14,7 @@
 //! Architecture invariant: what no rule allows does not pass, and no frame costs an allocation unless a
 //! fault holds it back.
 #![forbid(unsafe_code)]
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 #![cfg(not(target_os = "hermit"))]
 
 pub mod capture;

@@ -10,8 +10,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use anyhow::Result;
 use image_build::accelerator::Choice;
-use image_build::image;
+use image_build::output::Unwritable;
 use image_build::qemu::{self, Machine};
+use image_build::{image, say};
 
 use crate::context::Context;
 use crate::counted;
@@ -50,9 +51,9 @@ pub fn run(functions: usize) -> Result<()> {
         }
         budgets.push(budget);
     }
-    print_layers(&budgets);
+    print_layers(&budgets)?;
     if functions > 0 {
-        budgets.iter().for_each(|budget| print_functions(budget, functions));
+        budgets.iter().try_for_each(|budget| print_functions(budget, functions))?;
     }
     Ok(())
 }
@@ -79,29 +80,24 @@ impl Budget {
 }
 
 /// A table in Markdown, for a terminal as for a page.
-fn print_layers(budgets: &[Budget]) {
+fn print_layers(budgets: &[Budget]) -> Result<(), Unwritable> {
     let cells = |first: &str, cells: Vec<String>| {
         let cells: String = cells.iter().map(|cell| format!(" {cell:>16} |")).collect();
-        println!("| {first:<24} |{cells}");
+        say!("| {first:<24} |{cells}")
     };
-    cells("instructions per request", budgets.iter().map(|budget| budget.label().to_owned()).collect());
-    cells("---", budgets.iter().map(|_| "---:".to_owned()).collect());
+    cells("instructions per request", budgets.iter().map(|budget| budget.label().to_owned()).collect())?;
+    cells("---", budgets.iter().map(|_| "---:".to_owned()).collect())?;
     let row = |count: f64, all: f64| format!("{count:.0} ({:.0}%)", 100.0 * count / all.max(1.0));
     for layer in layer::ALL {
         let of = |budget: &Budget| row(budget.layer(layer), budget.layers.values().sum());
-        cells(layer.label(), budgets.iter().map(of).collect());
+        cells(layer.label(), budgets.iter().map(of).collect())?;
     }
-    cells(
-        "all",
-        budgets.iter().map(|budget| format!("{:.0}", budget.layers.values().sum::<f64>())).collect(),
-    );
+    cells("all", budgets.iter().map(|budget| format!("{:.0}", budget.layers.values().sum::<f64>())).collect())
 }
 
-fn print_functions(budget: &Budget, most: usize) {
-    println!("\n{}", budget.label());
+fn print_functions(budget: &Budget, most: usize) -> Result<(), Unwritable> {
+    say!("\n{}", budget.label())?;
     let mut functions: Vec<(&String, &f64)> = budget.functions.iter().collect();
     functions.sort_by(|one, other| other.1.total_cmp(one.1));
-    for (name, count) in functions.into_iter().take(most) {
-        println!("{count:>8.0}  {name}");
-    }
+    functions.into_iter().take(most).try_for_each(|(name, count)| say!("{count:>8.0}  {name}"))
 }

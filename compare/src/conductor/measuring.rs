@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use image_build::accelerator::Choice;
+use image_build::note;
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
 use crate::containment;
@@ -118,7 +119,7 @@ impl Progress {
         self.bar.set_message(message.clone());
         // Without a terminal the bar is not drawn; a log still wants to know.
         if self.bar.is_hidden() {
-            eprintln!("{message}");
+            note!("{message}");
         }
     }
 
@@ -142,6 +143,6 @@ impl Progress {
     }
 
     fn say(&self, text: &str) {
-        if self.bar.is_hidden() { eprintln!("{text}") } else { self.bar.println(text) }
+        if self.bar.is_hidden() { note!("{text}") } else { self.bar.println(text) }
     }
 }

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::ValueEnum;
+use image_build::note;
 use image_build::workspace::Workspace;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
@@ -58,12 +59,12 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     substrate::remove_leftovers(&context);
     let results = summarize(&directory)?;
     report::write(&directory, &results, baseline.as_ref())?;
-    report::print(&directory, &results, baseline.as_ref());
+    report::print(&directory, &results, baseline.as_ref())?;
     match end {
         End::Finished => Ok(ExitCode::SUCCESS),
         End::Failed => bail!("the measuring program failed; continue with `cargo compare --resume`"),
         End::Interrupted(signal) => {
-            eprintln!("interrupted: continue with `cargo compare --resume`");
+            note!("interrupted: continue with `cargo compare --resume`");
             Ok(ExitCode::from(STATUS_SIGNAL.saturating_add(signal)))
         }
     }
@@ -81,7 +82,7 @@ pub fn report(directory: Option<PathBuf>, baseline: Option<&Path>) -> Result<()>
     };
     let results = summarize(&directory)?;
     report::write(&directory, &results, baseline.as_ref())?;
-    report::print(&directory, &results, baseline.as_ref());
+    report::print(&directory, &results, baseline.as_ref())?;
     Ok(())
 }
 
@@ -140,8 +141,8 @@ fn chosen(only: &[String]) -> Result<Vec<Candidate>> {
 fn missing(context: &Context, candidate: &Candidate) -> Option<String> {
     let reason = candidate.prepare(context).err().map(|error| format!("{error:#}"));
     match &reason {
-        Some(reason) => eprintln!("{}: not measured: {reason}", candidate.title),
-        None => eprintln!("{}: ready", candidate.title),
+        Some(reason) => note!("{}: not measured: {reason}", candidate.title),
+        None => note!("{}: ready", candidate.title),
     }
     reason
 }

@@ -14,7 +14,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 use image_build::accelerator::Choice;
 use image_build::qemu::{self, Machine};
-use image_build::{image, process};
+use image_build::{image, process, say};
 use serde::{Deserialize, Serialize};
 
 use crate::context::Context;
@@ -63,7 +63,7 @@ pub fn run(update: bool) -> Result<()> {
     let committed: Committed =
         toml::from_str(&fs::read_to_string(&path).with_context(unreadable)?).with_context(unreadable)?;
     let counted = count(&context)?;
-    print(&committed.figures, &counted);
+    print(&committed.figures, &counted)?;
     let faults = faults(&committed.figures, &counted);
     ensure!(
         faults.is_empty(),
@@ -114,18 +114,19 @@ fn count(context: &Context) -> Result<Figures> {
     Ok(figures)
 }
 
-fn print(committed: &Figures, counted: &Figures) {
+fn print(committed: &Figures, counted: &Figures) -> Result<()> {
     for (machine, counts) in counted {
         for (name, now) in counts {
             match committed.get(machine).and_then(|counts| counts.get(name)) {
                 Some(figure) => {
                     let percent = percent(*figure, *now);
-                    println!("{machine:<8} {name:<16} {figure:>12} committed {now:>12} now {percent:>+7.2}%");
+                    say!("{machine:<8} {name:<16} {figure:>12} committed {now:>12} now {percent:>+7.2}%")?;
                 }
-                None => println!("{machine:<8} {name:<16} {:>12} committed {now:>12} now", "not"),
+                None => say!("{machine:<8} {name:<16} {:>12} committed {now:>12} now", "not")?,
             }
         }
     }
+    Ok(())
 }
 
 /// What is wrong with the counts: each that is too far from the committed one, and what is only in one.

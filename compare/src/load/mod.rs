@@ -11,6 +11,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use image_build::note;
 use image_build::{packages, process};
 
 use crate::child::{self, Child};
@@ -85,7 +86,7 @@ impl Outcome {
 pub fn prepare(context: &Context, quick: bool) -> Result<()> {
     packages::ensure(&ab::PACKAGED)?;
     if quick && oha::program(context)?.is_none() {
-        eprintln!("oha is not built yet: this quick run takes latencies from ab alone");
+        note!("oha is not built yet: this quick run takes latencies from ab alone");
         return Ok(());
     }
     oha::ensure(context).map(drop)

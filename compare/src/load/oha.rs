@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
+use image_build::note;
 use image_build::process;
 use serde::Deserialize;
 
@@ -47,7 +48,7 @@ pub fn ensure(context: &Context) -> Result<PathBuf> {
     if let Some(program) = program(context)? {
         return Ok(program);
     }
-    eprintln!("building the load generator oha {VERSION} (once, some minutes)");
+    note!("building the load generator oha {VERSION} (once, some minutes)");
     let mut cargo = Command::new("cargo");
     // There, so that the toolchain that the workspace asks for builds it.
     process::forget_build_settings(&mut cargo).current_dir(&context.workspace.root);

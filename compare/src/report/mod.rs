@@ -21,10 +21,10 @@ mod terminal;
 mod tests;
 
 use std::fs;
-use std::io::{self, Write as _};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use image_build::say;
 
 use self::baseline::Changes;
 use crate::results::Results;
@@ -47,11 +47,13 @@ pub fn write(directory: &Path, results: &Results, baseline: Option<&Results>) ->
 }
 
 /// Says on the terminal the most important of it, and where the report is.
-pub fn print(directory: &Path, results: &Results, baseline: Option<&Results>) {
+///
+/// # Errors
+/// When nobody reads it any more, or not all of it can be written.
+pub fn print(directory: &Path, results: &Results, baseline: Option<&Results>) -> Result<()> {
     let changes = baseline.map(|baseline| Changes::new(baseline, results));
     let text = terminal::text(results, changes.as_ref());
-    // Nobody who reads it any more is no error: the report is written.
-    let _ = writeln!(io::stdout(), "{text}{}", directory.join(PAGE).display());
+    Ok(say!("{text}{}", directory.join(PAGE).display())?)
 }
 
 fn put(directory: &Path, name: &str, text: &str) -> Result<()> {

@@ -15,6 +15,7 @@ use anyhow::{Context, Result, bail, ensure};
 use super::options::AttachOptions;
 use super::run_dir::{InstanceState, RunDir, State};
 use crate::image::PROGRAM_START;
+use crate::output;
 use crate::packages::{self, Packaged};
 use crate::process;
 
@@ -52,7 +53,7 @@ pub fn attach(run_dir: &RunDir, options: &AttachOptions) -> Result<ExitCode> {
     let state = state.context("nothing runs: start it with `cargo up`")?;
     let target = target(&state, &options.service)?;
     if !options.gdb {
-        print!("{target}");
+        output::print(&target.to_string())?;
         return Ok(ExitCode::SUCCESS);
     }
     ensure!(process::is_installed(GDB.program), "gdb is not installed: {}", packages::advice_for(&GDB));

@@ -25,11 +25,11 @@ const POLL: Duration = Duration::from_millis(20);
 pub fn down(run_dir: &RunDir) -> Result<()> {
     match run_dir.read_state() {
         Ok(None) if !starts_right_now(run_dir)? => {
-            println!("nothing runs");
+            say!("nothing runs")?;
             return Ok(());
         }
         Ok(_) => {}
-        Err(error) => eprintln!("{error:#}; removing it"),
+        Err(error) => note!("{error:#}; removing it"),
     }
     let stopped = match run_dir.read_state() {
         Ok(Some(state)) => stop(&state)?,
@@ -37,8 +37,8 @@ pub fn down(run_dir: &RunDir) -> Result<()> {
     };
     run_dir.remove_state()?;
     match stopped.as_slice() {
-        [] => println!("cleared what an earlier run had left; nothing was running"),
-        stopped => println!("stopped {}", stopped.join(", ")),
+        [] => say!("cleared what an earlier run had left; nothing was running")?,
+        stopped => say!("stopped {}", stopped.join(", "))?,
     }
     Ok(())
 }

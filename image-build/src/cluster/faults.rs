@@ -10,6 +10,7 @@ use segment::host::{Answer, Request, Status, ask};
 use super::network::{self, Net};
 use super::options::FaultOptions;
 use super::run_dir::RunDir;
+use crate::output;
 
 /// Gives the order, and prints the faults as they are then.
 ///
@@ -27,7 +28,7 @@ pub fn fault(run_dir: &RunDir, options: &FaultOptions) -> Result<()> {
     }
     match ask(&network::folder(run_dir.path()), &request(options)?)? {
         Answer::Refused(reason) => bail!(reason),
-        Answer::Done(status) => print!("{}", text(&status)),
+        Answer::Done(status) => output::print(&text(&status))?,
     }
     Ok(())
 }

@@ -60,6 +60,6 @@ fn end(Interrupt(signal): Interrupt) {
     for handle in descendants().iter().filter_map(Identity::open) {
         handle.kill();
     }
-    eprintln!("\ninterrupted: nothing was started");
+    note!("\ninterrupted: nothing was started");
     process::exit(STATUS_SIGNAL + signal);
 }

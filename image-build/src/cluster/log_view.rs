@@ -3,10 +3,13 @@
 
 use std::io::{self, Write};
 
+use anyhow::{Context, Result};
+
 use super::log_entry::Entry;
 use super::log_file::{Line, LogReader};
 use super::run_dir::RunDir;
 use super::style::Style;
+use crate::output;
 
 /// How lines are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,11 +36,18 @@ impl LogView {
         Self { readers: instances.iter().map(reader).collect(), width, shape }
     }
 
-    /// Writes what has come since the last call; of each instance at most the last `lines_max` lines.
+    /// Prints what has come since the last call; of each instance at most the last `lines_max` lines.
     ///
     /// # Errors
-    /// When a log cannot be read or the output not be written.
-    pub fn write_new(&mut self, output: &mut impl Write, lines_max: usize) -> io::Result<()> {
+    /// When a log cannot be read or the output not be written, also when there is nothing new.
+    pub fn print_new(&mut self, lines_max: usize) -> Result<()> {
+        let mut lines = Vec::new();
+        self.write_new(&mut lines, lines_max).context("a log cannot be read")?;
+        output::check()?;
+        Ok(output::print_bytes(&lines)?)
+    }
+
+    fn write_new(&mut self, output: &mut impl Write, lines_max: usize) -> io::Result<()> {
         let mut all: Vec<(usize, Line)> = Vec::new();
         for (index, (_, reader)) in self.readers.iter_mut().enumerate() {
             let lines = reader.read()?;
@@ -56,7 +66,7 @@ impl LogView {
                 }
             }
         }
-        output.flush()
+        Ok(())
     }
 }
 

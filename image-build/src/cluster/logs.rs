@@ -1,6 +1,5 @@
 //! `cargo logs`: prints what the services have said, and goes on while they run if asked to.
 
-use std::io::{self, ErrorKind};
 use std::thread;
 use std::time::Duration;
 
@@ -22,19 +21,10 @@ pub fn logs(run_dir: &RunDir, options: &LogsOptions) -> Result<()> {
     let instances = chosen(run_dir.logged_instances(), options.service.as_deref())?;
     let shape = if options.json { Shape::Json } else { Shape::Text(Style::of_output()) };
     let mut view = LogView::new(run_dir, &instances, shape);
-    match print(&mut view, run_dir, options) {
-        // Whoever read has had enough: `cargo logs | head`.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        other => Ok(other?),
-    }
-}
-
-fn print(view: &mut LogView, run_dir: &RunDir, options: &LogsOptions) -> io::Result<()> {
-    let mut output = io::stdout();
-    view.write_new(&mut output, options.tail.unwrap_or(usize::MAX))?;
+    view.print_new(options.tail.unwrap_or(usize::MAX))?;
     while options.follow && is_running(run_dir) {
         thread::sleep(INTERVAL);
-        view.write_new(&mut output, usize::MAX)?;
+        view.print_new(usize::MAX)?;
     }
     Ok(())
 }

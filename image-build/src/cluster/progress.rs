@@ -53,7 +53,7 @@ impl Progress {
             Some(bar) => bar.set_message(words),
             // What a starting guest says meanwhile would only be noise in a file.
             None if matches!(event, Event::Waiting { .. }) => {}
-            None => eprintln!("{instance} {words}"),
+            None => note!("{instance} {words}"),
         }
     }
 }

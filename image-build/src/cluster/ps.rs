@@ -4,7 +4,6 @@ mod figures;
 mod table;
 mod watch;
 
-use std::io::{self, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,6 +15,7 @@ use super::options::PsOptions;
 use super::probe::{self, Answer};
 use super::run_dir::{InstanceState, RunDir};
 use super::style::Style;
+use crate::output;
 use figures::{Look, Rates};
 
 /// How long an instance is given to say how it is.
@@ -103,9 +103,7 @@ pub fn ps(run_dir: &RunDir, options: PsOptions) -> Result<()> {
     } else {
         table::table(&rows, Style::of_output())
     };
-    // Whoever reads may have had enough.
-    let _ = io::stdout().write_all(text.as_bytes());
-    Ok(())
+    Ok(output::print(&text)?)
 }
 
 /// What runs, by one look.

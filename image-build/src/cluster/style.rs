@@ -1,6 +1,6 @@
 //! Colours for a terminal, and none where there is no terminal or the user wants none.
 
-use std::io::IsTerminal;
+use crate::output;
 
 /// Whether text may carry colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,10 +19,9 @@ const BOLD: u8 = 1;
 const DIM: u8 = 2;
 
 impl Style {
-    /// The style for this process' standard output. `NO_COLOR` is honoured: <https://no-color.org>.
+    /// The style for this process' standard output.
     pub fn of_output() -> Self {
-        let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        if std::io::stdout().is_terminal() && !unwanted { Self::Coloured } else { Self::Plain }
+        if output::is_coloured(&std::io::stdout()) { Self::Coloured } else { Self::Plain }
     }
 
     /// Text in the colour of the instance with this place.

@@ -56,8 +56,8 @@ pub fn up(workspace: &Workspace, run_dir: &RunDir, options: &UpOptions) -> Resul
     let plan = prepare(workspace, options, draft)?;
     if let Some(state) = run_dir.read_state()?.filter(|state| state.supervisor.runs()) {
         if state.up && state.plan == plan {
-            print!("{}", summary(&state, None, Style::of_output()));
-            println!("\nIt was up already, with these images and options.");
+            let shown = summary(&state, None, Style::of_output());
+            say!("{shown}\nIt was up already, with these images and options.")?;
             return Ok(ExitCode::SUCCESS);
         }
         bail!(

@@ -10,6 +10,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use image_build::note;
 use image_build::process::is_installed;
 
 use super::engine::{CLIENT, client, point_at};
@@ -56,7 +57,7 @@ pub fn find() -> Result<PathBuf> {
 pub fn remove_leftovers(names: &Names) {
     let Ok(socket) = find() else { return };
     if let Err(error) = remove(&socket, names) {
-        eprintln!("leftovers of an earlier run stay in Docker (label {}): {error:#}", names.label());
+        note!("leftovers of an earlier run stay in Docker (label {}): {error:#}", names.label());
     }
 }
 

@@ -26,6 +26,7 @@ use self::names::Names;
 use super::{DockerNetwork, Endpoint, Instance, Order, Port, Program, Substrate, native};
 use crate::client::free_port;
 use crate::context::Context;
+use image_build::note;
 
 /// The programs that have an image.
 const SERVICES: [Program; 4] = [Program::Vote, Program::Result, Program::Worker, Program::Store];
@@ -59,7 +60,7 @@ pub fn remove_leftovers(context: &Context) {
     let names = Names::of(context);
     foreign::remove_leftovers(&names);
     if let Err(error) = private::remove_leftovers(context, &names) {
-        eprintln!("leftovers of an earlier run's private Docker daemon stay: {error:#}");
+        note!("leftovers of an earlier run's private Docker daemon stay: {error:#}");
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
+use image_build::note;
 use image_build::process;
 
 use super::only_entry;
@@ -61,7 +62,7 @@ pub fn ensure(directory: &Path) -> Result<Packages> {
             "its kernel is a package of Debian, and there is no {tool} here"
         );
     }
-    eprintln!("fetching Debian's cloud kernel and busybox (once, 28 MB)");
+    note!("fetching Debian's cloud kernel and busybox (once, 28 MB)");
     let kernel = match newest_kernel()? {
         Some(kernel) => kernel,
         None => {

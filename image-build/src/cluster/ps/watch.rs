@@ -1,7 +1,7 @@
 //! `cargo ps --watch`: the table again and again, in one place on a terminal and one below the other elsewhere. It
 //! changes nothing but the terminal's manners, and those back again.
 
-use std::io::{self, IsTerminal, Write};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -15,6 +15,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use super::{look, table, with_rates};
 use crate::cluster::run_dir::RunDir;
 use crate::cluster::style::Style;
+use crate::output;
 
 /// Time between two tables.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -32,7 +33,7 @@ pub fn watch(run_dir: &RunDir) -> Result<()> {
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         signal_hook::flag::register(signal, Arc::clone(&is_over)).context("signals cannot be caught")?;
     }
-    let is_screen = io::stdout().is_terminal();
+    let is_screen = output::is_screen(&io::stdout());
     let keyboard = Keyboard::of_terminal();
     let mut before = look(run_dir)?;
     let mut shown_lines = 0;
@@ -42,8 +43,8 @@ pub fn watch(run_dir: &RunDir) -> Result<()> {
         let text = table::table(&with_rates(&before, now.clone()), Style::of_output());
         let text = if is_screen { on_screen(&text, shown_lines) } else { text + "\n" };
         shown_lines = text.lines().count();
-        // Whoever read has had enough, or wanted to know what runs.
-        if io::stdout().write_all(text.as_bytes()).is_err() || (is_empty && !is_screen) {
+        output::print(&text)?;
+        if is_empty && !is_screen {
             break;
         }
         before = now;
@@ -79,6 +80,10 @@ fn cut(line: &str, columns: usize) -> String {
 fn wait(keyboard: Option<&Keyboard>, is_over: &AtomicBool) -> bool {
     let end = Instant::now() + INTERVAL;
     while !is_over.load(Ordering::Relaxed) {
+        // It is written to anyway, and then says why it cannot be.
+        if output::check().is_err() {
+            return false;
+        }
         let left = end.saturating_duration_since(Instant::now()).min(POLL);
         if left.is_zero() {
             return false;

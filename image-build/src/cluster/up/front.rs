@@ -2,7 +2,7 @@
 //! about machines.
 
 use std::collections::BTreeSet;
-use std::io::{self, IsTerminal};
+use std::io;
 use std::process::ExitCode;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -18,11 +18,14 @@ use crate::cluster::progress::Progress;
 use crate::cluster::run_dir::RunDir;
 use crate::cluster::style::Style;
 use crate::cluster::summary::summary;
+use crate::output;
 
 /// How often logs are looked at for new lines.
 const LOG_INTERVAL: Duration = Duration::from_millis(100);
 /// How long the supervisor is given to stop everything.
 const STOP_TIMEOUT: Duration = Duration::from_secs(25);
+/// How long a Ctrl-C may take to be heard here after it has ended the reader of what is printed.
+const INTERRUPT_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// The process that the user started, while its application runs.
 pub struct Front<'a> {
@@ -31,6 +34,17 @@ pub struct Front<'a> {
     supervisor: SupervisorProcess,
     heard: Receiver<Heard>,
     style: Style,
+}
+
+/// How a start went.
+enum Started {
+    /// Everything is healthy.
+    Up {
+        /// Time since the first start, in milliseconds.
+        after_ms: u64,
+    },
+    /// The user wants no more of it.
+    Interrupted(Interrupt),
 }
 
 impl<'a> Front<'a> {
@@ -47,26 +61,33 @@ impl<'a> Front<'a> {
 
     /// Shows how the application comes up, and then what it says; in detached mode it ends in between.
     pub fn watch(mut self, detach: bool) -> Result<ExitCode> {
-        match self.watch_start()? {
-            Some(interrupt) => return self.stop_after(interrupt, "interrupted: everything is stopped"),
-            None if detach => self.leave()?,
-            None => return self.watch_logs(),
+        let after_ms = match self.watch_start()? {
+            Started::Interrupted(interrupt) => {
+                return self.stop_after(interrupt, "interrupted: everything is stopped");
+            }
+            Started::Up { after_ms } => after_ms,
+        };
+        let shown = self.print_summary(after_ms);
+        if !detach {
+            return match shown {
+                Ok(()) => self.watch_logs(),
+                Err(error) => self.leave_unseen(error),
+            };
         }
-        println!("\n`cargo logs -f` shows what it says, `cargo ps` how it is, `cargo down` stops it.");
+        // What runs does not depend on who reads what is said of it.
+        self.leave()?;
+        shown?;
+        say!("\n`cargo logs -f` shows what it says, `cargo ps` how it is, `cargo down` stops it.")?;
         Ok(ExitCode::SUCCESS)
     }
 
     /// Returns when everything is healthy, or the user has interrupted.
-    fn watch_start(&mut self) -> Result<Option<Interrupt>> {
-        let mut progress = Progress::new(&self.instances, io::stderr().is_terminal());
+    fn watch_start(&mut self) -> Result<Started> {
+        let mut progress = Progress::new(&self.instances, output::is_screen(&io::stderr()));
         loop {
             // The sender for signals lives as long as the process, so the channel never closes.
             match self.heard.recv()? {
-                Heard::Event(Event::Up { after_ms }) => {
-                    // Its lines go before anything else is printed.
-                    drop(progress);
-                    return self.print_summary(after_ms).map(|()| None);
-                }
+                Heard::Event(Event::Up { after_ms }) => return Ok(Started::Up { after_ms }),
                 Heard::Event(event) => {
                     if let Event::Failed { message, log } = event {
                         return Err(failure(&message, &log));
@@ -74,14 +95,14 @@ impl<'a> Front<'a> {
                     progress.show(&event);
                 }
                 Heard::Gone => return Err(self.supervisor_crashed()),
-                Heard::Interrupt(interrupt) => return Ok(Some(interrupt)),
+                Heard::Interrupt(interrupt) => return Ok(Started::Interrupted(interrupt)),
             }
         }
     }
 
     fn print_summary(&self, after_ms: u64) -> Result<()> {
         if let Some(state) = self.run_dir.read_state()? {
-            print!("{}", summary(&state, Some(after_ms), self.style));
+            output::print(&summary(&state, Some(after_ms), self.style))?;
         }
         Ok(())
     }
@@ -91,7 +112,7 @@ impl<'a> Front<'a> {
         loop {
             match self.heard.recv()? {
                 Heard::Event(Event::Left) => return Ok(()),
-                Heard::Event(Event::Ended { instance, how }) => eprintln!("{instance} has ended: {how}"),
+                Heard::Event(Event::Ended { instance, how }) => note!("{instance} has ended: {how}"),
                 Heard::Event(Event::Stopped) => bail!("everything was stopped while it came up"),
                 Heard::Gone => return Err(self.supervisor_crashed()),
                 Heard::Event(_) | Heard::Interrupt(_) => {}
@@ -99,51 +120,70 @@ impl<'a> Front<'a> {
         }
     }
 
+    /// Ends this process, whose output nobody takes any more, and leaves the application as it is: unless it was
+    /// Ctrl-C that ended the reader, as in `cargo up | tee FILE`.
+    fn leave_unseen(mut self, error: anyhow::Error) -> Result<ExitCode> {
+        let end = Instant::now() + INTERRUPT_TIMEOUT;
+        while let Ok(heard) = self.heard.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            if matches!(heard, Heard::Interrupt(_)) {
+                return Ok(self.stop_as_asked());
+            }
+        }
+        self.leave()?;
+        Err(error)
+    }
+
     /// Streams logs until the application ends or the user has had enough.
     fn watch_logs(mut self) -> Result<ExitCode> {
-        println!("\nCtrl-C stops everything.\n");
+        if let Err(error) = say!("\nCtrl-C stops everything.\n") {
+            return self.leave_unseen(error.into());
+        }
         let mut view = LogView::new(self.run_dir, &self.instances, Shape::Text(self.style));
         let mut ended = BTreeSet::new();
         loop {
             let heard = self.heard.recv_timeout(LOG_INTERVAL);
-            // A closed output is no reason to stop the application.
-            let _ = view.write_new(&mut io::stdout(), usize::MAX);
+            let shown = view.print_new(usize::MAX);
             match heard {
                 Ok(Heard::Event(Event::Ended { instance, how })) => {
-                    eprintln!("{instance} has ended: {how}");
+                    note!("{instance} has ended: {how}");
                     ended.insert(instance);
                 }
                 Ok(Heard::Event(Event::Stopped)) if ended.len() == self.instances.len() => {
                     bail!("all instances have ended: see `cargo logs`")
                 }
                 Ok(Heard::Event(Event::Stopped)) => {
-                    println!("stopped by `cargo down`");
+                    say!("stopped by `cargo down`")?;
                     return Ok(ExitCode::SUCCESS);
                 }
                 Ok(Heard::Event(Event::Failed { message, log })) => return Err(failure(&message, &log)),
                 Ok(Heard::Gone) => return Err(self.supervisor_crashed()),
-                Ok(Heard::Interrupt(_)) => {
-                    self.stop();
-                    println!("\neverything is stopped");
-                    return Ok(ExitCode::SUCCESS);
-                }
+                Ok(Heard::Interrupt(_)) => return Ok(self.stop_as_asked()),
                 Ok(Heard::Event(event)) => {
                     if let Event::Started { instance } = &event {
                         ended.remove(instance);
                     }
                     if let Some(news) = news(&event) {
-                        eprintln!("{news}");
+                        note!("{news}");
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Err(self.supervisor_crashed()),
             }
+            if let Err(error) = shown {
+                return self.leave_unseen(error);
+            }
         }
+    }
+
+    fn stop_as_asked(&mut self) -> ExitCode {
+        self.stop();
+        note!("\neverything is stopped");
+        ExitCode::SUCCESS
     }
 
     fn stop_after(mut self, Interrupt(signal): Interrupt, message: &str) -> Result<ExitCode> {
         self.stop();
-        eprintln!("\n{message}");
+        note!("\n{message}");
         Ok(ExitCode::from(u8::try_from(STATUS_SIGNAL + signal).unwrap_or(u8::MAX)))
     }
 
