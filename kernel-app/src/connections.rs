@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use crate::service::Origin;
 use crate::stopping::Stage;
 use eviction::Memory;
-pub use eviction::{FRESH_MAX, HeapUsage};
+pub use eviction::{FRESH_MAX, HeapUsage, REQUEST_GRACE};
 use wire::{Buffer, Instant};
 
 /// Most bytes that wait for a service on one connection; more stay in the socket.
@@ -63,6 +63,8 @@ pub struct Connection {
     pub output: Buffer,
     /// The other side has ended its stream: no more input will come.
     pub input_ended: bool,
+    /// Something that was asked on it has been answered.
+    pub has_answered: bool,
     ending: Ending,
     activity: Activity,
     /// Whether it stays when memory is short, whatever it holds.
@@ -163,6 +165,7 @@ impl Connections {
             input,
             output,
             input_ended: false,
+            has_answered: false,
             ending: Ending::Open,
             activity: Activity::Busy,
             kept: matches!(origin, Origin::Peer(_)),
@@ -229,7 +232,7 @@ impl Connections {
     }
 
     /// Says that nothing is under way on a connection since `idle_since`, or, with `None`, that
-    /// something is. See [`Connections::longest_idle`].
+    /// something is. See [`Connections::make_room`].
     pub fn set_idle(&mut self, id: ConnectionId, idle_since: Option<Instant>) {
         self.set_activity(id, idle_since.map_or(Activity::Busy, Activity::Idle));
     }

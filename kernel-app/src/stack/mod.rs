@@ -6,7 +6,7 @@
 //! Sockets live in a pool of at most [`SOCKETS_MAX`] and are used again in place. A table says which socket
 //! a segment is for, so that its cost does not depend on how many there are; a SYN gets a free one. When
 //! there is none, the handshake that is waited for longest is forgotten, and connections that are missed
-//! least make room, see [`Connections::longest_idle`].
+//! least make room, see [`Connections::make_room`].
 
 mod address;
 mod dial;

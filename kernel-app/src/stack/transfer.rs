@@ -63,8 +63,9 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
             }
         }
         for _ in 0..wanted {
-            let Some(id) = connections.longest_idle() else { return };
-            connections.abort(id);
+            if !connections.make_room() {
+                return;
+            }
         }
     }
 
