@@ -11,7 +11,7 @@ use core::net::IpAddr;
 use crate::service::Origin;
 use crate::stopping::Stage;
 use eviction::Memory;
-pub use eviction::{FRESH_MAX, HeapUsage};
+pub use eviction::{FRESH_MAX, HeapUsage, REQUEST_GRACE};
 use wire::{Buffer, Instant};
 
 /// Most bytes that wait for a service on one connection; more stay in the socket.
@@ -69,6 +69,8 @@ pub struct Connection {
     /// The other side has ended its stream, as far as the network knows: behind input that may still be to come, and
     /// also when the connection is lost and this is the last turn in which the table has it.
     pub peer_ended: bool,
+    /// Something that was asked on it has been answered.
+    pub has_answered: bool,
     ending: Ending,
     activity: Activity,
     /// Whether it stays when memory is short, whatever it holds.
@@ -176,6 +178,7 @@ impl Connections {
             output,
             input_ended: false,
             peer_ended: false,
+            has_answered: false,
             ending: Ending::Open,
             activity: Activity::Busy,
             kept: matches!(origin, Origin::Peer(_)),
@@ -242,7 +245,7 @@ impl Connections {
     }
 
     /// Says that nothing is under way on a connection since `idle_since`, or, with `None`, that
-    /// something is. See [`Connections::longest_idle`].
+    /// something is. See [`Connections::make_room`].
     pub fn set_idle(&mut self, id: ConnectionId, idle_since: Option<Instant>) {
         self.set_activity(id, idle_since.map_or(Activity::Busy, Activity::Idle));
     }

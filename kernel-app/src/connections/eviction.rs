@@ -7,9 +7,11 @@ use core::time::Duration;
 use super::{Activity, BUFFER_BYTES_KEPT, Connection, ConnectionId, Connections, Ending};
 use wire::{Buffer, Instant};
 
-/// A connection that has been idle for less than this may have its request on the way: streams make room
-/// before it does.
+/// A connection that has been idle for less than this may have its next request on the way, and stays.
 pub const FRESH_MAX: Duration = Duration::from_millis(250);
+/// How long a connection stays, whoever waits for its place, that has yet to say a whole request. It may have been
+/// made by one of thousands at once, whose request was lost on the way and is sent again.
+pub const REQUEST_GRACE: Duration = Duration::from_secs(1);
 /// A connection that holds no more than this is not worth its end.
 const HOARD_BYTES_MIN: usize = 2 * BUFFER_BYTES_KEPT;
 /// What a connection may hold in each direction when memory is short and nobody's end has helped.
@@ -47,19 +49,32 @@ impl Connections {
         self.now = now;
     }
 
-    /// The connection to end when another needs its place: the one idle for longest, or else the oldest
-    /// stream, or else one that has only just become idle. None when all have work under way.
-    pub fn longest_idle(&self) -> Option<ConnectionId> {
+    /// Ends the connection that is missed least, so that another can have its place: one whose request has not come
+    /// in time, or that has been answered and idle for longest, or else the oldest stream. Those stay whose request
+    /// is under way or may still be: who waits for their place waits. Says whether there was one to end.
+    pub fn make_room(&mut self) -> bool {
+        let Some(id) = self.least_missed() else { return false };
+        if self.get(id).is_some_and(Connection::is_between_requests) {
+            self.close(id);
+        } else {
+            self.abort(id);
+        }
+        true
+    }
+
+    /// See [`Connections::make_room`].
+    fn least_missed(&self) -> Option<ConnectionId> {
         let candidate = |(id, connection): (ConnectionId, &Connection)| {
-            let rank = match connection.activity {
+            let (rank, since, stays) = match connection.activity {
                 Activity::Busy => return None,
-                Activity::Idle(since) if self.now.since(since) >= FRESH_MAX => (0, since),
-                Activity::Streaming(since) => (1, since),
-                Activity::Idle(since) => (2, since),
+                Activity::Idle(since) if connection.is_between_requests() => (0, since, FRESH_MAX),
+                Activity::Idle(since) => (0, since, REQUEST_GRACE),
+                Activity::Streaming(since) => (1, since, Duration::ZERO),
             };
-            (connection.ending == Ending::Open).then_some((rank, id))
+            let may_go = connection.ending == Ending::Open && self.now.since(since) >= stays;
+            may_go.then_some((rank, since, id))
         };
-        self.iter().filter_map(candidate).min().map(|(_, id)| id)
+        self.iter().filter_map(candidate).min().map(|(_, _, id)| id)
     }
 
     /// Bounds the buffers by what there is: while `is_short` says so, those that hold the most go.
@@ -155,6 +170,11 @@ impl Connections {
 }
 
 impl Connection {
+    /// Whether all that was asked on it is answered, as far as is known here.
+    fn is_between_requests(&self) -> bool {
+        self.has_answered && self.input.is_empty() && self.output.is_empty()
+    }
+
     fn storage_bytes(&self) -> usize {
         self.input.storage_bytes() + self.output.storage_bytes()
     }
@@ -182,21 +202,54 @@ mod tests {
         (table, ids)
     }
 
+    /// Ends connections until none may go; which, and whether with a reset.
+    fn made_room(table: &mut Connections, ids: &[ConnectionId]) -> Vec<(usize, Ending)> {
+        let mut ended = Vec::new();
+        while table.make_room() {
+            let is_new = |index: &usize| {
+                table.get(ids[*index]).is_some_and(|connection| connection.ending() != Ending::Open)
+                    && ended.iter().all(|(known, _)| known != index)
+            };
+            let index = (0..ids.len()).find(is_new).expect("one has been ended");
+            ended.push((index, table.get(ids[index]).expect("live").ending()));
+        }
+        ended
+    }
+
     #[test]
-    fn the_idle_go_before_streams_and_streams_before_the_fresh() {
+    fn the_idle_go_before_streams_and_the_fresh_stay() {
         let (mut table, ids) = table(5);
         table.begin_turn(Instant::from_millis(10_000));
-        assert_eq!(table.longest_idle(), None);
+        assert!(!table.make_room(), "all are busy");
+        ids.iter().for_each(|id| table.get_mut(*id).expect("live").has_answered = true);
         table.set_idle(ids[0], Some(Instant::from_millis(9_900)));
         table.set_streaming(ids[1], Instant::from_millis(9_000));
         table.set_streaming(ids[2], Instant::from_millis(8_000));
         table.set_idle(ids[3], Some(Instant::from_millis(9_500)));
         table.set_idle(ids[4], Some(Instant::from_millis(9_400)));
-        for expected in [ids[4], ids[3], ids[2], ids[1], ids[0]] {
-            assert_eq!(table.longest_idle(), Some(expected));
-            table.abort(expected);
-        }
-        assert_eq!(table.longest_idle(), None);
+        let ended = made_room(&mut table, &ids);
+        assert_eq!(ended, [4, 3, 2, 1].map(|index| (index, Ending::Graceful)));
+        table.begin_turn(Instant::from_millis(10_150));
+        assert_eq!(made_room(&mut table, &ids[..1]), [(0, Ending::Graceful)]);
+    }
+
+    #[test]
+    fn who_has_not_been_answered_yet_has_time_to_ask() {
+        let (mut table, ids) = table(4);
+        let since = Instant::from_millis(10_000);
+        ids.iter().for_each(|id| table.set_idle(*id, Some(since)));
+        table.get_mut(ids[1]).expect("live").has_answered = true;
+        table.get_mut(ids[2]).expect("live").has_answered = true;
+        table.get_mut(ids[2]).expect("live").input.write(b"GET / HT").expect("fits");
+        table.get_mut(ids[3]).expect("live").input.write(b"GET / HT").expect("fits");
+        table.begin_turn(since + FRESH_MAX);
+        assert_eq!(made_room(&mut table, &ids), [(1, Ending::Graceful)], "the others may be heard yet");
+        table.begin_turn(since + (REQUEST_GRACE - Duration::from_millis(1)));
+        assert!(!table.make_room());
+        table.begin_turn(since + REQUEST_GRACE);
+        table.remove(ids[1]);
+        let rest = [ids[0], ids[2], ids[3]];
+        assert_eq!(made_room(&mut table, &rest), [0, 1, 2].map(|index| (index, Ending::Abort)));
     }
 
     #[test]

@@ -294,6 +294,7 @@ impl HttpServer {
         let before = connection.output.len();
         let written = session.answer(response, date, context.now, &mut connection.output).is_ok();
         if written {
+            connection.has_answered = true;
             self.statistics.sent_bytes.add((connection.output.len() - before) as u64);
             self.statistics.answered(session.method(), response.status, context.now.since(arrived));
         }
@@ -313,6 +314,7 @@ impl HttpServer {
         let before = connection.output.len();
         match session.start_stream(content_type, headers, date, context.now, &mut connection.output) {
             Ok(()) => {
+                connection.has_answered = true;
                 self.statistics.sent_bytes.add((connection.output.len() - before) as u64);
                 self.statistics.refused(session.method(), 200);
             }

@@ -370,20 +370,22 @@ fn only_connections_without_a_whole_request_make_room() {
     let mut node = Node::new();
     let busy = node.open();
     node.send(busy, post("/later", ""));
-    assert_eq!(node.connections.longest_idle(), None);
-    let older = node.open();
+    let silent = node.open();
     node.now = Instant::from_millis(10);
-    let newer = node.open();
-    assert_eq!(node.connections.longest_idle(), Some(older));
-    node.send(older, "GE");
+    let answered = node.open();
+    node.send(silent, "GE");
     node.now = Instant::from_millis(20);
-    node.send(newer, GET);
-    assert_eq!(node.connections.longest_idle(), Some(older), "it has sent nothing of use yet");
-    let exchange = node.handler.waiting[0];
-    node.now = Instant::from_millis(30);
-    node.respond(exchange, &Response::new(200, "", b""));
-    node.send(older, "T / HTTP/1.1\r\nHost: a\r\n\r\n");
-    assert_eq!(node.connections.longest_idle(), Some(newer));
+    node.send(answered, GET);
+    let endings = |node: &mut Node, at_ms| {
+        node.connections.begin_turn(Instant::from_millis(at_ms));
+        while node.connections.make_room() {}
+        [busy, silent, answered].map(|id| node.connections.get(id).expect("live").ending())
+    };
+    assert_eq!(endings(&mut node, 200), [Ending::Open; 3], "all is fresh");
+    let output_bytes = node.connections.get(answered).expect("live").output.len();
+    node.connections.get_mut(answered).expect("live").output.consume(output_bytes);
+    assert_eq!(endings(&mut node, 500), [Ending::Open, Ending::Open, Ending::Graceful]);
+    assert_eq!(endings(&mut node, 1_500), [Ending::Open, Ending::Abort, Ending::Graceful]);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use super::dial;
 use super::network::{
     ACCEPT_LOG_INTERVAL, ACCEPT_RETRY, ACCEPTS_PER_TURN_MAX, FIRST_LISTENER, LinuxNetwork, STOP, WAKER,
 };
-use super::socket::{Lost, Socket};
+use super::socket::{Lost, Phase, Socket};
 use crate::connections::{CONNECTIONS_MAX, Connections};
 use crate::network::{Event, Unreachable};
 use crate::service::Origin;
@@ -60,7 +60,7 @@ impl LinuxNetwork {
         let (service, peer) = (made.service, made.peer);
         let owner = (service, Origin::Peer(peer));
         if self.adopt(made.stream, Known::AsDial, owner, connections, events).is_none() {
-            make_room(connections);
+            self.make_room(connections);
             events.push(Event::Unreachable { service, peer, reason: Unreachable::NoRoom });
         }
     }
@@ -111,7 +111,7 @@ impl LinuxNetwork {
                 self.accept_log_at = Some(now + ACCEPT_LOG_INTERVAL);
             }
             self.accept_at = Some(now + ACCEPT_RETRY);
-            make_room(connections);
+            self.make_room(connections);
         }
         if self.is_closing && self.held.is_none() && self.ports.iter().all(|port| !port.waiting) {
             self.ports.clear();
@@ -139,8 +139,8 @@ impl LinuxNetwork {
         Ok(())
     }
 
-    /// Gives an accepted socket its place, or holds it until one that is idle has made room. So nobody
-    /// is sent away for a connection that does not exist.
+    /// Gives an accepted socket its place, or holds it until another has made room; those behind it wait in the
+    /// kernel's backlog. So nobody is sent away for want of a place.
     fn admit(
         &mut self,
         stream: TcpStream,
@@ -150,12 +150,28 @@ impl LinuxNetwork {
     ) -> io::Result<()> {
         if connections.len() >= CONNECTIONS_MAX {
             self.held = Some((stream, port));
-            make_room(connections);
+            self.make_room(connections);
             return Ok(());
         }
         let owner = (self.ports[port].service, self.ports[port].origin);
         let adopted = self.adopt(stream, Known::Not, owner, connections, events);
         adopted.ok_or_else(|| io::Error::from(ErrorKind::OutOfMemory))
+    }
+
+    /// Ends a connection that is over but for the client's own end, whose answer the kernel delivers all the same;
+    /// or else the one that is missed least, if one may go.
+    fn make_room(&mut self, connections: &mut Connections) {
+        let draining = |socket: &Option<Socket>| match socket.as_ref()?.phase {
+            Phase::Draining(until) => Some(until),
+            Phase::Open => None,
+        };
+        let sockets = self.sockets.iter().enumerate();
+        match sockets.filter_map(|(index, socket)| Some((draining(socket)?, index))).min() {
+            Some((_, index)) => self.finish(index),
+            None => {
+                connections.make_room();
+            }
+        }
     }
 }
 
@@ -172,11 +188,4 @@ fn concerns_one_connection(error: &io::Error) -> bool {
             | ErrorKind::NetworkDown
             | ErrorKind::TimedOut
     )
-}
-
-/// Ends the connection that has been idle for longest, if one is idle.
-fn make_room(connections: &mut Connections) {
-    if let Some(id) = connections.longest_idle() {
-        connections.abort(id);
-    }
 }

@@ -23,8 +23,9 @@ use crate::network::{Event, ListenError, Network};
 use crate::service::Origin;
 use wire::Instant;
 
-/// Connections that the kernel completes while the loop is busy; the kernel may allow fewer.
-pub const BACKLOG: i32 = 1024;
+/// Connections that the kernel completes while the loop is busy or has no room; the kernel may allow fewer
+/// (`net.core.somaxconn`).
+pub const BACKLOG: i32 = 4096;
 /// Connections that are accepted on one port before services get their turn.
 pub const ACCEPTS_PER_TURN_MAX: usize = 256;
 /// Sockets with news that are looked at in one turn.
@@ -33,7 +34,9 @@ pub const EVENTS_PER_TURN_MAX: usize = 1024;
 pub const DRAIN_MAX: Duration = Duration::from_secs(1);
 /// Wait after the kernel refused an accept for want of files or memory, unless a socket closes before.
 pub const ACCEPT_RETRY: Duration = Duration::from_millis(50);
-/// How often the log says so.
+/// How often it is asked whether somebody may make room for a connection that waits.
+pub const ROOM_RETRY: Duration = Duration::from_millis(50);
+/// How often the log says that the kernel refused an accept.
 pub const ACCEPT_LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The instruction of a socket filter that keeps so many bytes of a packet; with 0, it is dropped.
@@ -255,6 +258,7 @@ impl Network for LinuxNetwork {
             return Some(now);
         }
         let accept = self.accept_due.then(|| self.accept_at.unwrap_or(now));
+        let accept = accept.or_else(|| self.held.as_ref().map(|_| now + ROOM_RETRY));
         [accept, self.drain_check_at, self.dials.next_deadline(now)].into_iter().flatten().min()
     }
 

@@ -61,6 +61,7 @@ impl Service for Echo {
         let connection = context.connections.get_mut(id).expect("live");
         let taken = connection.output.write_some(connection.input.as_slice());
         connection.input.consume(taken);
+        connection.has_answered = true;
         if connection.input.is_empty() && connection.input_ended {
             context.connections.close(id);
         }

@@ -2,6 +2,7 @@
 //!
 //! What a request may look like is `conformance`'s business.
 
+mod flood;
 mod raw;
 mod simulated;
 mod sockets;
