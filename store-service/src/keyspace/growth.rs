@@ -2,6 +2,9 @@
 //!
 //! A command grows unless it is known not to: one that is new here is refused like a push.
 
+use alloc::format;
+use alloc::string::String;
+
 use wire::resp::{Args, Digits, parse_integer};
 
 use super::Keyspace;
@@ -81,6 +84,31 @@ impl Keyspace {
         Ok(())
     }
 
+    /// Whether memory allows an element to be moved to the list at `destination`.
+    ///
+    /// # Errors
+    /// [`Failure::OutOfMemory`].
+    pub fn admit_move(&self, destination: &[u8]) -> Result<(), Failure> {
+        let fits = || self.bytes() + move_growth_max(destination) <= self.bytes_limit();
+        if self.contains(destination) || fits() { Ok(()) } else { Err(Failure::OutOfMemory) }
+    }
+
+    /// Lowers the limit, if need be, so that data take no more than so many bytes; what it is then.
+    pub fn fit_into(&mut self, bytes: usize) -> Option<usize> {
+        if self.bytes_limit() <= bytes {
+            return None;
+        }
+        self.bytes_max = bytes / (16 + MEMORY_MOVES_SIXTEENTHS) * 16;
+        Some(self.bytes_max)
+    }
+
+    /// How full memory is, in words.
+    pub fn fullness(&self) -> String {
+        const MB: usize = 1024 * 1024;
+        let tenths = |bytes: usize| format!("{}.{}", bytes / MB, bytes % MB * 10 / MB);
+        format!("memory has {} MB of {} MB", tenths(self.bytes()), tenths(self.bytes_max))
+    }
+
     /// What data never exceed by what clients do: `MAXMEMORY` and the reserve.
     pub fn bytes_limit(&self) -> usize {
         self.limit_of(Growth::Moves)
@@ -140,13 +168,17 @@ fn key_bytes(key: &[u8]) -> usize {
     key_weight(key).memory + NEW_KEY_BYTES
 }
 
+/// The same for a move to a key: what is moved was there before, and what it leaves may be given back a page later.
+fn move_growth_max(destination: &[u8]) -> usize {
+    key_bytes(destination) + 2 * LIST_STEP_BYTES
+}
+
 /// By how much a command makes data grow, at most, whatever they are.
 fn growth_max(growth: Growth, args: Args<'_>) -> usize {
     let items = args.iter().skip(2).map(|item| item.len() + item.len() / 8 + ITEM_BYTES);
     match growth {
         Growth::Never => 0,
-        // What is moved was there before; what it leaves may be given back a page later.
-        Growth::Moves => key_bytes(&args[2]) + 2 * LIST_STEP_BYTES,
+        Growth::Moves => move_growth_max(&args[2]),
         Growth::Results => key_bytes(&args[1]) + items.sum::<usize>() + HASH_STEP_BYTES,
         Growth::Adds => key_bytes(&args[1]) + items.sum::<usize>() + LIST_STEP_BYTES,
     }
