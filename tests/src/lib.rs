@@ -14,6 +14,7 @@ pub mod enclosure;
 pub mod fuzzed;
 pub mod http;
 pub mod packages;
+pub mod poll;
 pub mod postgres;
 pub mod redis;
 pub mod running;

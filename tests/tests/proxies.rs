@@ -6,13 +6,13 @@ use std::io::{Read, Write};
 use std::net::{SocketAddrV4, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use image_build::process::is_installed;
 use tempfile::TempDir;
 use tests::client::{curl, wait_for};
-use tests::running::{Running, free_address, linux_programs};
+use tests::poll::Poll;
+use tests::running::{Running, free_address};
 
 /// Everything is there within this time, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -21,34 +21,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const EVENT_WITHIN: Duration = Duration::from_secs(1);
 /// How often that is tried: whoever else runs on this machine may stop any of the programs for longer.
 const TRIES: usize = 5;
-
-/// The application as Linux processes.
-struct Poll {
-    _services: [Running; 2],
-    vote: SocketAddrV4,
-    result: SocketAddrV4,
-    _pages: [Running; 2],
-}
-
-impl Poll {
-    fn start() -> Self {
-        static PROGRAMS: OnceLock<Vec<PathBuf>> = OnceLock::new();
-        let packages = ["store-service", "worker", "vote-service", "result-service"];
-        let [store, worker, vote, result] = &PROGRAMS.get_or_init(|| linux_programs(&packages))[..] else {
-            panic!("four programs")
-        };
-        let store = Running::linux(store, &["PORT", "HEALTH_PORT"], &[]);
-        let url = [("REDIS_URL", format!("redis://{}", store.addresses[0]))];
-        let start = |program| {
-            let mut running = Running::linux(program, &["PORT"], &url);
-            running.wait_for("/readyz");
-            running
-        };
-        let (worker, vote, result) = (start(worker), start(vote), start(result));
-        let (vote_address, result_address) = (vote.addresses[0], result.addresses[0]);
-        Self { _services: [store, worker], vote: vote_address, result: result_address, _pages: [vote, result] }
-    }
-}
 
 /// A proxy in a folder of its own, which has the poll under `/vote/` and the results under `/result/`.
 struct Proxy {
@@ -66,8 +38,8 @@ impl Proxy {
         let filled = |text: &str| {
             text.replace("FOLDER", &folder.path().display().to_string())
                 .replace("ADDRESS", &address.to_string())
-                .replace("VOTE", &poll.vote.to_string())
-                .replace("RESULT", &poll.result.to_string())
+                .replace("VOTE", &poll.vote_address(0).to_string())
+                .replace("RESULT", &poll.result.addresses[0].to_string())
         };
         fs::write(folder.path().join("conf"), filled(configuration)).expect("a file");
         let mut command = Command::new(program_path(program));
@@ -96,7 +68,8 @@ struct Stream {
 impl Stream {
     fn open(proxy: &Proxy, path: &str) -> Self {
         let mut stream = TcpStream::connect(proxy.address).expect("the proxy listens");
-        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nAccept: text/event-stream\r\n\r\n", proxy.address);
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: {}\r\nAccept: text/event-stream\r\n\r\n", proxy.address);
         stream.write_all(request.as_bytes()).expect("sent");
         Self { stream, received: String::new() }
     }
@@ -106,7 +79,8 @@ impl Stream {
         self.stream.set_read_timeout(Some(PATIENCE)).expect("a socket's option");
         while !self.received.contains(text) {
             let mut bytes = [0; 4_096];
-            let count = self.stream.read(&mut bytes).unwrap_or_else(|error| panic!("{error}: {}", self.received));
+            let count =
+                self.stream.read(&mut bytes).unwrap_or_else(|error| panic!("{error}: {}", self.received));
             assert_ne!(count, 0, "the stream ends: {}", self.received);
             self.received += &String::from_utf8_lossy(&bytes[..count]);
         }
@@ -153,13 +127,14 @@ fn expect_works(proxy: &Proxy) {
     assert_eq!(from(&origin("http://evil.example")), 403);
     // A second reader has all of it, too: nothing waits for the first.
     Stream::open(proxy, "/result/events").wait_for("event: scores");
-    let gone = wait_for(PATIENCE, || (curl(&proxy.url("/result/api/scores"), &[]).status == 200).then_some(()));
+    let gone =
+        wait_for(PATIENCE, || (curl(&proxy.url("/result/api/scores"), &[]).status == 200).then_some(()));
     assert!(gone.is_some());
 }
 
 #[test]
 fn behind_nginx() {
-    let poll = Poll::start();
+    let poll = Poll::start(1, &[], &[]);
     let configuration = "
         daemon off; user root; pid FOLDER/pid; error_log stderr;
         events {}
@@ -179,7 +154,7 @@ fn behind_nginx() {
 
 #[test]
 fn behind_haproxy() {
-    let poll = Poll::start();
+    let poll = Poll::start(1, &[], &[]);
     let configuration = "
         defaults
             mode http
@@ -202,7 +177,7 @@ fn behind_haproxy() {
 
 #[test]
 fn behind_apache() {
-    let poll = Poll::start();
+    let poll = Poll::start(1, &[], &[]);
     let modules = ["mpm_event", "authz_core", "proxy", "proxy_http", "filter", "deflate"];
     let load = |name: &&str| format!("LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n");
     let configuration = modules.iter().map(load).collect::<String>()
@@ -224,13 +199,13 @@ fn behind_apache() {
 
 #[test]
 fn behind_varnish() {
-    let poll = Poll::start();
+    let poll = Poll::start(1, &[], &[]);
     let backend = |name: &str, address: SocketAddrV4| {
         format!("backend {name} {{ .host = \"{}\"; .port = \"{}\"; }}\n", address.ip(), address.port())
     };
     let configuration = "vcl 4.1;\n".to_owned()
-        + &backend("vote", poll.vote)
-        + &backend("result", poll.result)
+        + &backend("vote", poll.vote_address(0))
+        + &backend("result", poll.result.addresses[0])
         + "
         sub vcl_recv {
             set req.backend_hint = result;

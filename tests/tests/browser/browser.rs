@@ -11,6 +11,7 @@ use std::time::Duration;
 use fantoccini::actions::{Actions, InputSource, KeyAction, KeyActions};
 use fantoccini::error::CmdError;
 use fantoccini::key::Key;
+use fantoccini::wd::WindowHandle;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use image_build::process::is_installed;
@@ -89,6 +90,18 @@ impl Browser {
     /// Loads a page.
     pub fn visit(&self, url: &str) {
         self.wait(self.client.goto(url));
+    }
+
+    /// Opens another window, and looks at it from now on; its handle.
+    pub fn open_window(&self) -> WindowHandle {
+        let window = self.wait(self.client.new_window(false)).handle;
+        self.look_at(&window);
+        window
+    }
+
+    /// Looks at this window.
+    pub fn look_at(&self, window: &WindowHandle) {
+        self.wait(self.client.switch_to_window(window.clone()));
     }
 
     /// Loads the page again.

@@ -7,6 +7,7 @@ mod axe;
 mod browser;
 mod restart;
 mod screenshots;
+mod tabs;
 mod voting;
 
 use std::time::Duration;
