@@ -23,7 +23,7 @@ use crate::entropy::Entropy;
 use crate::program::Program;
 use crate::runtime::Runtime;
 use crate::settings::Settings;
-use crate::stack::{Address, SmoltcpNetwork, StackConfig, sockets_max};
+use crate::stack::{Address, Seeds, SmoltcpNetwork, StackConfig, sockets_max};
 
 /// Most environment variables that are read.
 const VARIABLES_MAX: usize = 64;
@@ -121,7 +121,7 @@ fn open_network(
         hardware_address: device.address(),
         address: Address::from_settings(settings),
         sockets_max: sockets_max(heap_bytes),
-        seed: entropy.next_u64(),
+        seeds: Seeds::draw(entropy),
     };
     SmoltcpNetwork::new(device, &config, clock.now()).unwrap_or_else(|error| stop(error))
 }

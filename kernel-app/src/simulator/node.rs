@@ -17,7 +17,7 @@ use super::random::Random;
 use crate::connections::Connections;
 use crate::runtime::{Runtime, StartError};
 use crate::service::Service;
-use crate::stack::{Address, AddressError, SOCKETS_MAX, SmoltcpNetwork, StackConfig};
+use crate::stack::{Address, AddressError, SOCKETS_MAX, Seeds, SmoltcpNetwork, StackConfig};
 use crate::usage::Usage;
 use wire::Instant;
 
@@ -98,7 +98,7 @@ impl Node {
             hardware_address: self.hardware_address,
             address: Address::Static { cidr, gateway: None, dns: None },
             sockets_max: SOCKETS_MAX,
-            seed: self.random.next(),
+            seeds: Seeds::draw(&mut self.random),
         };
         let network =
             SmoltcpNetwork::new(SimulatedDevice::default(), &config, local).map_err(NodeError::Address)?;

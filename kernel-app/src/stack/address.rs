@@ -61,6 +61,7 @@ impl core::error::Error for AddressError {}
 /// Keeps the interface's address up to date.
 pub(super) struct Addressing {
     lease: Option<SocketHandle>,
+    own: Option<Ipv4Cidr>,
     pub(super) resolver: SocketHandle,
 }
 
@@ -72,6 +73,7 @@ impl Addressing {
     ) -> Result<Self, AddressError> {
         let queries: Vec<Option<dns::DnsQuery>> = (0..QUERIES_MAX).map(|_| None).collect();
         let mut resolver = dns::Socket::new(&[], queries);
+        let mut own = None;
         let lease = match address {
             Address::Dhcp => Some(sockets.add(dhcp_socket())),
             Address::Static { cidr, gateway, dns } => {
@@ -80,11 +82,17 @@ impl Addressing {
                 let server = dns.as_ref().map(|text| parse("DNS", text)).transpose()?;
                 let servers: Vec<IpAddress> = server.into_iter().map(IpAddress::Ipv4).collect();
                 resolver.update_servers(&servers);
-                set_address(interface, Some(cidr), gateway);
+                own = Some(cidr);
+                set_address(interface, own, gateway);
                 None
             }
         };
-        Ok(Self { lease, resolver: sockets.add(resolver) })
+        Ok(Self { lease, own, resolver: sockets.add(resolver) })
+    }
+
+    /// This node's address and prefix length, once it has them.
+    pub fn own(&self) -> Option<Ipv4Cidr> {
+        self.own
     }
 
     /// Takes over what DHCP has learnt.
@@ -103,6 +111,7 @@ impl Addressing {
             None if interface.ipv4_addr().is_none() => {}
             None => log::warn!("DHCP lease lost, asking for a new one"),
         }
+        self.own = address;
         set_address(interface, address, gateway);
         let servers: Vec<IpAddress> = servers.into_iter().map(IpAddress::Ipv4).collect();
         sockets.get_mut::<dns::Socket>(self.resolver).update_servers(&servers);

@@ -13,8 +13,8 @@ use smoltcp::wire::{DnsQueryType, IpAddress};
 
 use super::flow::Flow;
 use super::ingress::FrameDevice;
-use super::pool::Role;
-use super::{HALF_OPEN_MAX, PEER_KEEP_ALIVE, SmoltcpNetwork, stack_duration};
+use super::member::Role;
+use super::{HALF_OPEN_MAX, PEER_KEEP_ALIVE, SmoltcpNetwork, stack_duration, stack_time};
 use crate::network::{Event, Unreachable};
 use crate::service::Origin;
 use wire::Instant;
@@ -22,15 +22,11 @@ use wire::Instant;
 /// How long resolving and connecting may take together: operators are to hear of a server that does not answer
 /// within 2 s. A SYN that is lost is sent again after 1 s.
 pub const DIAL_TIMEOUT: Duration = Duration::from_millis(1_800);
-/// First local port of outgoing connections (RFC 6335 section 6).
-const PORT_FIRST: u16 = 49_152;
-/// How many there are.
-const PORT_COUNT: u16 = u16::MAX - PORT_FIRST;
 
 /// The dials under way.
+#[derive(Default)]
 pub(super) struct Dials {
     dials: Vec<Dial>,
-    ports: u16,
 }
 
 struct Dial {
@@ -58,12 +54,6 @@ enum Progress {
 }
 
 impl Dials {
-    /// None under way; local ports start at a place that `seed` decides.
-    pub fn new(seed: u64) -> Self {
-        let ports = u16::try_from(seed % u64::from(PORT_COUNT)).unwrap_or(0);
-        Self { dials: Vec::new(), ports }
-    }
-
     pub fn start(&mut self, host: &str, port: u16, service: usize, peer: usize, now: Instant) {
         let (host, deadline) = (host.to_string(), now + DIAL_TIMEOUT);
         self.dials.push(Dial { host, port, service, peer, deadline, stage: Stage::Start });
@@ -71,11 +61,6 @@ impl Dials {
 
     pub fn earliest_deadline(&self) -> Option<Instant> {
         self.dials.iter().map(|dial| dial.deadline).min()
-    }
-
-    fn next_local_port(&mut self) -> u16 {
-        self.ports = (self.ports + 1) % PORT_COUNT;
-        PORT_FIRST + self.ports
     }
 }
 
@@ -109,8 +94,8 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
     fn advance(&mut self, position: usize, now: Instant) -> Progress {
         let dial = &self.dials.dials[position];
         let progress = match dial.stage {
-            Stage::Start => self.resolve(position),
-            Stage::Resolving(query) => self.check_query(position, query),
+            Stage::Start => self.resolve(position, now),
+            Stage::Resolving(query) => self.check_query(position, query, now),
             Stage::Connecting(index) => self.check_handshake(index),
         };
         match progress {
@@ -123,30 +108,32 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
         }
     }
 
-    fn resolve(&mut self, position: usize) -> Progress {
+    fn resolve(&mut self, position: usize, now: Instant) -> Progress {
         if self.interface.ipv4_addr().is_none() {
             return Progress::Failed(Unreachable::NoAddress);
         }
         let host = &self.dials.dials[position].host;
         if let Ok(address) = host.parse::<Ipv4Addr>() {
-            return self.handshake(position, address);
+            return self.handshake(position, address, now);
         }
         let resolver = self.others.get_mut::<dns::Socket>(self.address.resolver);
         self.others_due = true;
-        match resolver.start_query(self.interface.context(), host, DnsQueryType::A) {
+        // What the query is known by comes from a door of its own, see there.
+        let mut door = self.link.interface(self.choices.next(), stack_time(now));
+        match resolver.start_query(door.context(), host, DnsQueryType::A) {
             Ok(query) => Progress::Pending(Stage::Resolving(query)),
             Err(dns::StartQueryError::NoFreeSlot) => Progress::Failed(Unreachable::NoRoom),
             Err(_) => Progress::Failed(Unreachable::NameNotFound),
         }
     }
 
-    fn check_query(&mut self, position: usize, query: QueryHandle) -> Progress {
+    fn check_query(&mut self, position: usize, query: QueryHandle, now: Instant) -> Progress {
         let resolver = self.others.get_mut::<dns::Socket>(self.address.resolver);
         match resolver.get_query_result(query) {
             Err(GetQueryResultError::Pending) => Progress::Pending(Stage::Resolving(query)),
             Err(GetQueryResultError::Failed) => self.failed(position, Unreachable::NameNotFound),
             Ok(addresses) => match addresses.first() {
-                Some(IpAddress::Ipv4(address)) => self.handshake(position, *address),
+                Some(IpAddress::Ipv4(address)) => self.handshake(position, *address, now),
                 _ => self.failed(position, Unreachable::NameNotFound),
             },
         }
@@ -158,22 +145,29 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
         Progress::Failed(reason)
     }
 
-    fn handshake(&mut self, position: usize, address: Ipv4Addr) -> Progress {
+    fn handshake(&mut self, position: usize, address: Ipv4Addr, now: Instant) -> Progress {
         self.dials.dials[position].stage = Stage::Start;
+        let port = self.dials.dials[position].port;
+        let is_taken = |local_port| self.pool.flows.get(Flow::new(address, port, local_port)).is_some();
+        let (Some(local_port), Some(own)) = (self.choices.port(is_taken), self.address.own()) else {
+            return Progress::Failed(Unreachable::NoRoom);
+        };
         let Some(index) = self.pool.take_for_dial() else {
             return Progress::Failed(Unreachable::NoRoom);
         };
-        let local_port = self.dials.next_local_port();
-        let dial = &self.dials.dials[position];
-        let socket = self.pool.members[index].socket();
+        let flow = Flow::new(address, port, local_port);
+        let number = self.sequence_numbers.first(own.address(), flow, now);
+        let mut door = self.link.door(Some(own), number, stack_time(now));
+        let member = &mut self.pool.members[index];
+        member.begin(number);
+        let socket = member.socket();
         socket.set_keep_alive(Some(stack_duration(PEER_KEEP_ALIVE)));
-        let remote = (IpAddress::Ipv4(address), dial.port);
-        if socket.connect(self.interface.context(), remote, local_port).is_err() {
+        if socket.connect(door.context(), (IpAddress::Ipv4(address), port), local_port).is_err() {
             self.pool.release(index);
             return Progress::Failed(Unreachable::NameNotFound);
         }
-        self.pool.members[index].role = Role::Dialing;
-        self.pool.carry(index, Flow::new(address, dial.port, local_port));
+        member.role = Role::Dialing;
+        self.pool.carry(index, flow);
         Progress::Pending(Stage::Connecting(index))
     }
 

@@ -29,6 +29,11 @@ impl Flow {
         Self(u64::from(remote.to_bits()) << 32 | u64::from(remote_port) << 16 | u64::from(local_port))
     }
 
+    /// All of it, as one number.
+    pub fn to_bits(self) -> u64 {
+        self.0
+    }
+
     /// The port on this node.
     pub fn local_port(self) -> u16 {
         self.0 as u16
@@ -39,8 +44,7 @@ impl Flow {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Segment {
     pub flow: Flow,
-    /// Whether it asks for a new connection: SYN without ACK or RST.
-    pub opens: bool,
+    flags: u8,
 }
 
 impl Segment {
@@ -57,8 +61,22 @@ impl Segment {
         }
         let remote = Ipv4Addr::from_octets(*packet.get(12..)?.first_chunk()?);
         let port = |at: usize| u16::from_be_bytes([segment[at], segment[at + 1]]);
-        let opens = segment[13] & (FLAG_SYN | FLAG_ACK | FLAG_RST) == FLAG_SYN;
-        Some(Self { flow: Flow::new(remote, port(0), port(2)), opens })
+        Some(Self { flow: Flow::new(remote, port(0), port(2)), flags: segment[13] })
+    }
+
+    /// Whether it asks for a new connection: SYN without ACK or RST.
+    pub fn opens(self) -> bool {
+        self.flags & (FLAG_SYN | FLAG_ACK | FLAG_RST) == FLAG_SYN
+    }
+
+    /// Whether it begins a connection or ends one at once.
+    pub fn is_drastic(self) -> bool {
+        self.flags & (FLAG_SYN | FLAG_RST) != 0
+    }
+
+    /// Whether it ends a connection at once.
+    pub fn resets(self) -> bool {
+        self.flags & FLAG_RST != 0
     }
 }
 
@@ -73,7 +91,7 @@ pub(super) struct Flows(HashMap<Flow, usize, Secret>);
 
 impl Flows {
     /// None yet; `seed` must be unpredictable, or clients could choose ports that collide.
-    pub fn new(seed: u64) -> Self {
+    pub fn new(seed: [u64; 2]) -> Self {
         Self(HashMap::with_hasher(Secret(seed)))
     }
 
@@ -100,13 +118,14 @@ impl Flows {
 
 /// Keys of the hash.
 #[derive(Clone, Copy, Debug)]
-struct Secret(u64);
+struct Secret([u64; 2]);
 
 impl BuildHasher for Secret {
     type Hasher = Folded;
 
     fn build_hasher(&self) -> Folded {
-        Folded { state: 0, secret: self.0 }
+        let [state, secret] = self.0;
+        Folded { state, secret }
     }
 }
 
@@ -119,8 +138,7 @@ struct Folded {
 
 impl Hasher for Folded {
     fn write_u64(&mut self, value: u64) {
-        let mixed = value ^ self.secret.rotate_left(32) ^ self.state;
-        self.state = fold(fold(mixed, self.secret | 1), GOLDEN);
+        self.state = fold(fold(value ^ self.state, self.secret | 1), GOLDEN);
     }
 
     fn write(&mut self, bytes: &[u8]) {
@@ -165,9 +183,15 @@ mod tests {
         assert_eq!(flow.local_port(), 8080);
         for options in [0, 4, 40] {
             let segment = |flags| Segment::of_frame(&frame(options, flags));
-            assert_eq!(segment(FLAG_SYN), Some(Segment { flow, opens: true }));
-            for flags in [FLAG_ACK, FLAG_SYN | FLAG_ACK, FLAG_SYN | FLAG_RST, 0] {
-                assert_eq!(segment(flags), Some(Segment { flow, opens: false }));
+            for (flags, opens) in [
+                (FLAG_SYN, true),
+                (FLAG_ACK, false),
+                (FLAG_SYN | FLAG_ACK, false),
+                (FLAG_SYN | FLAG_RST, false),
+                (0, false),
+            ] {
+                let segment = segment(flags).expect("a segment");
+                assert_eq!((segment.flow, segment.opens()), (flow, opens));
             }
         }
     }
@@ -187,7 +211,7 @@ mod tests {
 
     #[test]
     fn neighbouring_ports_spread_over_the_table() {
-        let secret = Secret(0x1234_5678_9abc_def1);
+        let secret = Secret([0x9876_5432_10fe_dcba, 0x1234_5678_9abc_def1]);
         let mut buckets = [[0u32; 256]; 2];
         for port in 0..=u16::MAX {
             let hash = secret.hash_one(Flow::new(REMOTE, port, 80));
@@ -202,7 +226,7 @@ mod tests {
 
     #[test]
     fn only_the_socket_that_carries_a_flow_can_forget_it() {
-        let (mut flows, flow) = (Flows::new(7), Flow::new(REMOTE, 1, 80));
+        let (mut flows, flow) = (Flows::new([7, 8]), Flow::new(REMOTE, 1, 80));
         flows.insert(flow, 3);
         flows.remove(flow, 4);
         assert_eq!(flows.get(flow), Some(3));

@@ -4,8 +4,13 @@
 
 use smoltcp::iface::PollIngressSingleResult;
 use smoltcp::phy::Device;
+use smoltcp::socket::tcp;
 
-use super::flow::{self, Flow, Segment};
+use super::door::Showing;
+use super::flow::{self, Segment};
+use super::guard::{self, Verdict};
+use super::knocks::Knock;
+use super::member::Syn;
 use super::{PACKETS_PER_TURN_MAX, SmoltcpNetwork, stack_time};
 use wire::Instant;
 
@@ -22,8 +27,10 @@ pub trait FrameDevice: Device {
 enum Taker {
     /// The socket of this pool index.
     Member(usize),
-    /// A socket that is to listen on this port for it.
-    Port(usize, Flow),
+    /// The same, of a frame that begins or ends a connection.
+    Guarded(usize, Segment),
+    /// A socket that is to listen for it.
+    Knock(Segment),
     /// ARP, ICMP, UDP, and segments of no connection, which are answered with a reset.
     Others,
 }
@@ -42,7 +49,8 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
             };
             let result = match taker {
                 Taker::Member(index) => self.receive_at(index, now),
-                Taker::Port(port, flow) => self.knock(port, flow, now),
+                Taker::Guarded(index, segment) => self.receive_guarded(index, segment, now),
+                Taker::Knock(segment) => self.hear_knock(segment, now),
                 Taker::Others => {
                     self.others_due = true;
                     self.interface.poll_ingress_single(stack_time(now), &mut self.device, &mut self.others)
@@ -61,28 +69,89 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
         self.interface.poll_ingress_single(stack_time(now), &mut self.device, sockets)
     }
 
-    /// Somebody asks for a connection: a socket listens for as long as this frame takes.
-    fn knock(&mut self, port: usize, flow: Flow, now: Instant) -> PollIngressSingleResult {
-        let Some(index) = self.pool.listen_once(port, now) else {
-            // Without an answer the other side asks again, and then there may be room.
-            self.device.skip();
-            return PollIngressSingleResult::PacketProcessed;
-        };
-        let sockets = self.pool.members[index].sockets_mut();
-        let result = self.interface.poll_ingress_single(stack_time(now), &mut self.device, sockets);
-        self.pool.heard(index, port, flow, now);
-        result
+    /// Judges the frame first, and notes what the other side's SYN says if it comes to be believed.
+    fn receive_guarded(&mut self, index: usize, segment: Segment, now: Instant) -> PollIngressSingleResult {
+        let Some(frame) = self.device.peek() else { return PollIngressSingleResult::None };
+        let member = &mut self.pool.members[index];
+        let verdict = guard::judge(member, segment, frame);
+        if verdict == Verdict::Believed {
+            let syn =
+                (member.socket().state() == tcp::State::SynSent).then(|| Syn::of_frame(frame)).flatten();
+            let result = self.receive_at(index, now);
+            let member = &mut self.pool.members[index];
+            if let Some(syn) = syn.filter(|_| member.socket().is_active()) {
+                member.meet(syn);
+            }
+            return result;
+        }
+        let sender = *frame[6..].first_chunk().unwrap_or(&[0; 6]);
+        self.device.skip();
+        if verdict == Verdict::Doubted {
+            self.challenge(index, sender, now);
+        }
+        PollIngressSingleResult::PacketProcessed
+    }
+
+    /// Somebody asks for a connection. Nobody overtakes those who wait already.
+    fn hear_knock(&mut self, segment: Segment, now: Instant) -> PollIngressSingleResult {
+        let Some(frame) = self.device.peek() else { return PollIngressSingleResult::None };
+        let knock = Knock::new(frame, segment.flow, now);
+        self.device.skip();
+        if let Some(knock) = knock {
+            let must_wait = !self.knocks.is_empty() || self.pool.room() == 0;
+            if must_wait && self.pool.may_wait() {
+                self.knocks.push(knock);
+            } else {
+                self.let_in(&knock, now);
+            }
+        }
+        PollIngressSingleResult::PacketProcessed
+    }
+
+    /// Lets in those who wait, as far as there is room now.
+    pub(super) fn let_in_waiting(&mut self, now: Instant) {
+        while self.pool.room() > 0
+            && let Some(knock) = self.knocks.pop(now)
+        {
+            // Whoever has asked twice is let in once.
+            if self.pool.flows.get(knock.flow).is_none() && !self.let_in(&knock, now) {
+                return;
+            }
+        }
+    }
+
+    /// A socket listens for as long as this frame takes; whether there is one. Without an answer the other side asks
+    /// again, and then there may be room.
+    fn let_in(&mut self, knock: &Knock, now: Instant) -> bool {
+        let Some(port) = self.pool.port_index(knock.flow.local_port()) else { return true };
+        let Some(index) = self.pool.listen_once(port, now) else { return false };
+        let (time, own) = (stack_time(now), self.address.own());
+        let number = self.sequence_numbers.first(
+            own.map_or(super::NO_ADDRESS, |cidr| cidr.address()),
+            knock.flow,
+            now,
+        );
+        let mut door = self.link.door(own, number, time);
+        let member = &mut self.pool.members[index];
+        let mut shown = Showing::new(knock.frame(), &mut self.device);
+        door.poll_ingress_single(time, &mut shown, member.sockets_mut());
+        member.begin(number);
+        if let Some(syn) = Syn::of_frame(knock.frame()) {
+            member.meet(syn);
+        }
+        self.pool.heard(index, port, knock.flow, now);
+        true
     }
 }
 
 impl super::pool::Pool {
     fn taker(&self, segment: Segment) -> Taker {
         match self.flows.get(segment.flow) {
+            Some(index) if segment.is_drastic() => Taker::Guarded(index, segment),
             Some(index) => Taker::Member(index),
-            None if segment.opens => match self.port_index(segment.flow.local_port()) {
-                Some(port) => Taker::Port(port, segment.flow),
-                None => Taker::Others,
-            },
+            None if segment.opens() && self.port_index(segment.flow.local_port()).is_some() => {
+                Taker::Knock(segment)
+            }
             None => Taker::Others,
         }
     }

@@ -5,21 +5,27 @@
 //!
 //! Sockets live in a pool of at most [`SOCKETS_MAX`] and are used again in place. A table says which socket
 //! a segment is for, so that its cost does not depend on how many there are; a SYN gets a free one. When
-//! there is none, the handshake that is waited for longest is forgotten, and connections that are missed
-//! least make room, see [`Connections::make_room`].
+//! there is none, the SYN waits until connections that are missed least have made room, see
+//! [`Connections::make_room`]; or else the handshake that is waited for longest is forgotten.
 
 mod address;
 mod dial;
+mod door;
 mod flow;
+mod guard;
 mod ingress;
+mod knocks;
+mod member;
+mod numbers;
 mod pool;
+#[cfg(test)]
+mod tests;
 mod transfer;
 
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use smoltcp::iface::{Config, Interface, PollResult, SocketSet};
-use smoltcp::wire::{EthernetAddress, HardwareAddress};
+use smoltcp::iface::{Interface, PollResult, SocketSet};
 
 use crate::connections::Connections;
 use crate::network::{Event, ListenError, Network};
@@ -29,8 +35,13 @@ use wire::Instant;
 
 pub use address::{Address, AddressError};
 use dial::Dials;
+use door::Link;
 pub use ingress::FrameDevice;
-use pool::{Pool, Role};
+use knocks::Knocks;
+use member::Role;
+pub use numbers::Seeds;
+use numbers::{Choices, SequenceNumbers};
+use pool::Pool;
 
 /// Connections that can be accepted at any time: when there is room for fewer, others are ended.
 pub const ROOM_WANTED: usize = 16;
@@ -54,17 +65,34 @@ pub const RECEIVE_BYTES: usize = 4 * 1024;
 pub const SEND_BYTES: usize = 8 * 1024;
 /// What a socket takes of the heap.
 const SOCKET_BYTES: usize = RECEIVE_BYTES + SEND_BYTES + 1024;
+/// Ethernet's header (IEEE 802.3, without tags).
+const ETHERNET_BYTES: usize = 14;
 /// Payload of a full segment on Ethernet.
 const SEGMENT_BYTES: usize = 1460;
+/// The same for a peer that says nothing of it (RFC 9293 section 3.7.1).
+const SEGMENT_BYTES_UNSAID: usize = 536;
+/// However little the other side says that it takes in a segment, smoltcp sends so much.
+const SEGMENT_BYTES_LEAST: usize = 48;
+/// The address of a node that has none yet.
+const NO_ADDRESS: core::net::Ipv4Addr = core::net::Ipv4Addr::UNSPECIFIED;
 /// Packets that are read before services get their turn.
 pub const PACKETS_PER_TURN_MAX: usize = 256;
 /// Segments of one socket that are sent in one turn.
-pub const EGRESS_ROUNDS_MAX: usize = 8;
+pub const EGRESS_ROUNDS_MAX: usize = 16;
 /// How long after a packet the sockets are asked for their next timer. Asking costs as much as a request;
 /// timers are late by this much at most.
 pub const TIMERS_ASKED_AFTER: Duration = Duration::from_millis(10);
-/// How long a connection whose service has ended it may take to close before it is reset.
+/// How long the other side may take to end its own stream once it has all of ours.
 pub const LINGER: Duration = Duration::from_secs(2);
+/// How long a connection whose service has ended it may take until the other side has all of it: a last segment that
+/// is lost is sent again after 1, 3, 7 and 15 s.
+pub const CLOSING_MAX: Duration = Duration::from_secs(30);
+/// How long an end takes that meets no trouble; so long, others who want the socket wait for it.
+const LEAVING_MAX: Duration = Duration::from_millis(250);
+/// SYNs that wait for room, of each socket that there may be.
+const KNOCKS_PER_SOCKET: usize = 2;
+/// How often it is asked whether somebody may make room for those who wait.
+const ROOM_RETRY: Duration = Duration::from_millis(50);
 /// How long a handshake may take (RFC 4987).
 pub const HALF_OPEN_MAX: Duration = Duration::from_secs(5);
 /// The part of the sockets that unfinished handshakes may take before others stop making room for them.
@@ -88,8 +116,8 @@ pub struct StackConfig {
     pub address: Address,
     /// Most sockets, at most [`SOCKETS_MAX`]; see [`sockets_max`].
     pub sockets_max: usize,
-    /// Seed of TCP sequence numbers, ports and transaction ids; must be unpredictable.
-    pub seed: u64,
+    /// Of what nobody may guess.
+    pub seeds: Seeds,
 }
 
 /// Most sockets of a node with a heap of so many bytes.
@@ -108,8 +136,13 @@ enum Timers {
 /// smoltcp over `D` as a [`Network`].
 pub struct SmoltcpNetwork<D: FrameDevice> {
     device: D,
+    link: Link,
     interface: Interface,
     pool: Pool,
+    /// Those who ask for a connection and wait for room.
+    knocks: Knocks,
+    sequence_numbers: SequenceNumbers,
+    choices: Choices,
     /// The sockets that are not of TCP.
     others: SocketSet<'static>,
     /// Something happened to these since the last egress.
@@ -127,20 +160,23 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
     ///
     /// # Errors
     /// When a static address or gateway cannot be used.
-    pub fn new(mut device: D, config: &StackConfig, now: Instant) -> Result<Self, AddressError> {
-        let hardware = HardwareAddress::Ethernet(EthernetAddress(config.hardware_address));
-        let mut interface_config = Config::new(hardware);
-        interface_config.random_seed = config.seed;
-        let mut interface = Interface::new(interface_config, &mut device, stack_time(now));
+    pub fn new(device: D, config: &StackConfig, now: Instant) -> Result<Self, AddressError> {
+        let mtu = device.capabilities().max_transmission_unit - ETHERNET_BYTES;
+        let (link, seeds) = (Link { hardware_address: config.hardware_address, mtu }, &config.seeds);
+        let mut interface = link.interface(seeds.transactions, stack_time(now));
         let mut others = SocketSet::new(Vec::with_capacity(OTHER_SOCKETS));
         let address = address::Addressing::new(&config.address, &mut interface, &mut others)?;
         Ok(Self {
             device,
+            link,
             interface,
-            pool: Pool::new(config.sockets_max, config.seed),
+            pool: Pool::new(config.sockets_max, seeds.flows),
+            knocks: Knocks::new(KNOCKS_PER_SOCKET * config.sockets_max),
+            sequence_numbers: SequenceNumbers::new(seeds),
+            choices: Choices::new(seeds),
             others,
             others_due: true,
-            dials: Dials::new(config.seed),
+            dials: Dials::default(),
             address,
             all_due: false,
             timers: Timers::Due(Some(now)),
@@ -211,6 +247,7 @@ impl<D: FrameDevice> Network for SmoltcpNetwork<D> {
 
     fn stop_listening(&mut self) {
         self.pool.close_ports();
+        self.knocks.clear();
     }
 
     fn connect(&mut self, host: &str, port: u16, service: usize, peer: usize, now: Instant) {
@@ -227,9 +264,10 @@ impl<D: FrameDevice> Network for SmoltcpNetwork<D> {
             self.pool.touch_all();
             self.others_due = true;
         }
-        if self.pool.touched.is_empty() && !self.others_due {
+        if self.pool.touched.is_empty() && !self.others_due && self.knocks.is_empty() {
             return;
         }
+        self.let_in_waiting(now);
         self.pool.trim(now);
         self.address.poll(&mut self.interface, &mut self.others);
         self.poll_dials(now, events);
@@ -253,7 +291,7 @@ impl<D: FrameDevice> Network for SmoltcpNetwork<D> {
         if self.all_due || self.others_due || !self.pool.touched.is_empty() {
             return Some(now);
         }
-        match self.timers {
+        let due = match self.timers {
             Timers::Stale(ask_at) if now < ask_at => Some(ask_at),
             Timers::Stale(_) => {
                 let due = self.earliest_timer(now);
@@ -261,11 +299,17 @@ impl<D: FrameDevice> Network for SmoltcpNetwork<D> {
                 due
             }
             Timers::Due(due) => due,
+        };
+        if self.knocks.is_empty() {
+            return due;
         }
+        let retry = now + ROOM_RETRY;
+        Some(due.map_or(retry, |due| due.min(retry)))
     }
 
     fn usages(&self, tell: &mut dyn FnMut(Usage)) {
         self.pool.usages(tell);
+        tell(self.knocks.usage());
     }
 
     /// Nothing to sleep on here: the platform sleeps on its device's interrupt.

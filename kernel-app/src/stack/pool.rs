@@ -4,42 +4,21 @@
 //! want attention.
 
 use alloc::string::ToString;
-use alloc::vec;
 use alloc::vec::Vec;
 
-use smoltcp::iface::{SocketHandle, SocketSet};
-use smoltcp::socket::{Socket, tcp};
+use smoltcp::socket::tcp;
 
 use super::flow::{Flow, Flows};
+use super::member::{Member, Role};
 use super::{
-    DIAL_SOCKETS, HALF_OPEN_DIVISOR, HALF_OPEN_FRESH, HALF_OPEN_MAX, IDLE_KEEP_ALIVE, RECEIVE_BYTES,
-    RESPONSE_TIMEOUT, ROOM_WANTED, SEND_BYTES, SPARE_SOCKETS_KEPT, TRIM_INTERVAL, stack_duration,
+    DIAL_SOCKETS, HALF_OPEN_DIVISOR, HALF_OPEN_FRESH, HALF_OPEN_MAX, IDLE_KEEP_ALIVE, LEAVING_MAX, LINGER,
+    ROOM_WANTED, SPARE_SOCKETS_KEPT, TRIM_INTERVAL, stack_duration,
 };
 use crate::connections::{CONNECTIONS_MAX, ConnectionId};
 use crate::network::ListenError;
 use crate::service::Origin;
 use crate::usage::Usage;
 use wire::Instant;
-
-/// What a socket of the pool is for right now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
-    /// Not there: its memory was given back.
-    Absent,
-    /// Free.
-    Spare,
-    /// Received a SYN, or sent one that was answered; enters the table once the handshake is done, which
-    /// must be by then.
-    Opening { service: usize, origin: Origin, deadline: Instant },
-    /// Sent a SYN; a dial watches over it.
-    Dialing,
-    /// Carries a connection of the table.
-    Open(ConnectionId),
-    /// Carries a connection whose service has ended it; reset at the deadline.
-    Closing(ConnectionId, Instant),
-    /// Over; free after the next egress has sent its last ACK or reset.
-    Finished,
-}
 
 /// A port that accepts connections.
 #[derive(Debug)]
@@ -73,65 +52,9 @@ pub(super) struct Pool {
     by_connection: Vec<Option<usize>>,
 }
 
-/// One socket and its role.
-#[derive(Debug)]
-pub(super) struct Member {
-    /// A set of this one socket: smoltcp looks at all of a set for each segment.
-    sockets: SocketSet<'static>,
-    pub role: Role,
-    flow: Option<Flow>,
-    /// Where it stands in [`Pool::in_use`].
-    position: usize,
-    is_touched: bool,
-    /// Rounds of egress that it wants: one sends at most one segment.
-    pub rounds: usize,
-    /// It wants another look in the next turn, although no segment may have come by then.
-    pub again: bool,
-}
-
-impl Member {
-    fn new() -> Self {
-        let mut sockets = SocketSet::new(Vec::with_capacity(1));
-        sockets.add(new_socket());
-        Self {
-            sockets,
-            role: Role::Spare,
-            flow: None,
-            position: 0,
-            is_touched: false,
-            rounds: 0,
-            again: false,
-        }
-    }
-
-    /// The socket, for smoltcp.
-    pub fn sockets_mut(&mut self) -> &mut SocketSet<'static> {
-        &mut self.sockets
-    }
-
-    /// The same.
-    pub fn sockets(&self) -> &SocketSet<'static> {
-        &self.sockets
-    }
-
-    /// Forgets that the hardware address of the other side is awaited, which sticks to a socket's place in a
-    /// set for up to a second.
-    pub fn forget_neighbour(&mut self) {
-        let socket = self.sockets.remove(SocketHandle::default());
-        if let Socket::Tcp(socket) = socket {
-            self.sockets.add(socket);
-        }
-    }
-
-    /// The socket. A member that is absent has none.
-    pub fn socket(&mut self) -> &mut tcp::Socket<'static> {
-        self.sockets.get_mut(SocketHandle::default())
-    }
-}
-
 impl Pool {
     /// A pool of at most so many sockets; `seed` must be unpredictable.
-    pub fn new(sockets_max: usize, seed: u64) -> Self {
+    pub fn new(sockets_max: usize, seed: [u64; 2]) -> Self {
         Self {
             members: Vec::with_capacity(sockets_max),
             ports: Vec::new(),
@@ -189,7 +112,7 @@ impl Pool {
     /// What the frame was that a socket listened for: a SYN that it has answered, or none after all.
     pub fn heard(&mut self, index: usize, port: usize, flow: Flow, now: Instant) {
         let Port { service, origin, .. } = self.ports[port];
-        if self.members[index].socket().state() == tcp::State::Listen {
+        if self.members[index].socket().state() != tcp::State::SynReceived {
             return self.release(index);
         }
         self.members[index].role = Role::Opening { service, origin, deadline: now + HALF_OPEN_MAX };
@@ -244,9 +167,7 @@ impl Pool {
         }
         let excess = self.spare_least.saturating_sub(SPARE_SOCKETS_KEPT);
         for index in self.spare.drain(..excess) {
-            let member = &mut self.members[index];
-            member.sockets = SocketSet::new(Vec::new());
-            member.role = Role::Absent;
+            self.members[index].vacate();
             self.absent.push(index);
         }
         self.spare_least = self.spare.len();
@@ -288,21 +209,50 @@ impl Pool {
     }
 
     /// How many more connections can be accepted.
-    fn room(&self) -> usize {
+    pub fn room(&self) -> usize {
         let allowed = self.sockets_max - DIAL_SOCKETS;
         let allowed = if self.may_grow { allowed } else { allowed.min(self.in_use.len() + self.spare.len()) };
         allowed.saturating_sub(self.in_use.len())
     }
 
     /// How many connections must end so that the next burst finds room.
-    pub fn shortage(&self) -> usize {
+    pub fn shortage(&self, now: Instant) -> usize {
         let free = self.room() + self.finished.len();
         if self.ports.is_empty() || free >= ROOM_WANTED {
             return 0;
         }
         // Where handshakes take more than their part, it is they that must make room.
-        let allowed = self.sockets_max / HALF_OPEN_DIVISOR;
-        ROOM_WANTED.saturating_sub(free + self.half_open().count().saturating_sub(allowed))
+        ROOM_WANTED.saturating_sub(free + self.leaving(now) + self.half_open_excess())
+    }
+
+    /// Connections that have been told to end, and whose sockets will be free in a moment.
+    fn leaving(&self, now: Instant) -> usize {
+        let is_leaving = |index: &&usize| match self.members[**index].role {
+            Role::Closing(_, closing) => now.since(closing.since) < LEAVING_MAX,
+            _ => false,
+        };
+        self.in_use.iter().filter(is_leaving).count()
+    }
+
+    /// Whether those for whom there is no room may wait for it: handshakes that nobody finishes must not be what
+    /// they wait for.
+    pub fn may_wait(&self) -> bool {
+        self.may_grow && self.half_open_excess() == 0
+    }
+
+    /// How many more handshakes there are than their part of the sockets.
+    fn half_open_excess(&self) -> usize {
+        self.half_open().count().saturating_sub(self.sockets_max / HALF_OPEN_DIVISOR)
+    }
+
+    /// A connection that is over for its service and has had its time to end, as far as others want its socket: less
+    /// of it when the other side has all and needs only to end its own stream.
+    pub fn nearly_over(&self, now: Instant) -> Option<(usize, ConnectionId)> {
+        self.in_use.iter().find_map(|index| {
+            let Role::Closing(id, closing) = self.members[*index].role else { return None };
+            let stays = if closing.is_acknowledged { LEAVING_MAX } else { LINGER };
+            (now.since(closing.since) >= stays).then_some((*index, id))
+        })
     }
 
     /// Handshakes that the other side has begun, with their deadlines.
@@ -366,7 +316,7 @@ impl Pool {
         }
         member.role = Role::Spare;
         member.again = false;
-        forget(member.socket());
+        member.forget();
         let position = member.position;
         if let Some(flow) = member.flow.take() {
             self.flows.remove(flow, index);
@@ -381,33 +331,10 @@ impl Pool {
     /// When the first handshake or close has taken too long.
     pub fn earliest_deadline(&self) -> Option<Instant> {
         let deadline = |index: &usize| match self.members[*index].role {
-            Role::Closing(_, deadline) | Role::Opening { deadline, .. } => Some(deadline),
+            Role::Closing(_, closing) => Some(closing.until),
+            Role::Opening { deadline, .. } => Some(deadline),
             _ => None,
         };
         self.in_use.iter().filter_map(deadline).min()
     }
-}
-
-/// Makes a socket ready for another use, whatever its state, without a word to the other side. From
-/// TIME-WAIT too: 10 s of it would empty the pool at a few hundred connections a second. Not by `abort`,
-/// which would send a reset to the old peer with the next segment.
-fn forget(socket: &mut tcp::Socket<'_>) {
-    if socket.is_open() {
-        socket.abort();
-    }
-    // A closed socket can always listen, on any port but 0, and forgets its past by it.
-    if socket.listen(1).is_ok() {
-        socket.close();
-    }
-}
-
-fn new_socket() -> tcp::Socket<'static> {
-    let receive = tcp::SocketBuffer::new(vec![0; RECEIVE_BYTES]);
-    let send = tcp::SocketBuffer::new(vec![0; SEND_BYTES]);
-    let mut socket = tcp::Socket::new(receive, send);
-    socket.set_nagle_enabled(false);
-    // Replies follow within the same turn and carry the ACK.
-    socket.set_ack_delay(None);
-    socket.set_timeout(Some(stack_duration(RESPONSE_TIMEOUT)));
-    socket
 }

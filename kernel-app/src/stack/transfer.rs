@@ -7,12 +7,12 @@ use alloc::vec::Vec;
 use smoltcp::socket::tcp;
 
 use super::ingress::FrameDevice;
-use super::pool::Role;
-use super::{EGRESS_ROUNDS_MAX, LINGER, SEGMENT_BYTES, SmoltcpNetwork};
+use super::member::{Closing, Role};
+use super::{CLOSING_MAX, EGRESS_ROUNDS_MAX, LINGER, SmoltcpNetwork};
 use crate::connections::{Connection, ConnectionId, Connections, Ending};
 use crate::network::Event;
 use crate::service::Origin;
-use wire::{Buffer, Instant};
+use wire::Instant;
 
 impl<D: FrameDevice> SmoltcpNetwork<D> {
     /// Looks at every touched socket: new connections, arrived bytes, ends. When all sockets are touched, say
@@ -38,32 +38,21 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
                     self.pool.members[index].rounds = 0;
                 }
                 Role::Open(id) => self.scan_open(index, id, connections, events),
-                Role::Closing(id, deadline) => self.scan_closing(index, id, deadline, now, events),
+                Role::Closing(id, closing) => self.scan_closing(index, id, closing, now, events),
                 Role::Absent | Role::Spare | Role::Dialing | Role::Finished => {}
             }
         }
-        self.make_room(connections);
+        self.make_room(now, connections, events);
     }
 
     /// Ends connections until there will be room for the next ones: first those that are over but for the
     /// client's own end, then those that are missed least.
-    fn make_room(&mut self, connections: &mut Connections) {
-        let mut wanted = self.pool.shortage();
-        for position in 0..self.pool.in_use.len() {
-            if wanted == 0 {
-                return;
-            }
-            let index = self.pool.in_use[position];
-            let member = &mut self.pool.members[index];
-            if matches!(member.role, Role::Closing(..)) && member.socket().state() == tcp::State::FinWait2 {
-                member.socket().abort();
-                member.again = true;
-                self.pool.touch(index);
-                wanted -= 1;
-            }
-        }
-        for _ in 0..wanted {
-            if !connections.make_room() {
+    fn make_room(&mut self, now: Instant, connections: &mut Connections, events: &mut Vec<Event>) {
+        for _ in 0..self.pool.shortage(now) {
+            if let Some((index, id)) = self.pool.nearly_over(now) {
+                events.push(Event::Closed(id));
+                self.pool.finish(index);
+            } else if !connections.make_room() {
                 return;
             }
         }
@@ -101,7 +90,8 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
         connections: &mut Connections,
         events: &mut Vec<Event>,
     ) {
-        let socket = self.pool.members[index].socket();
+        let member = &mut self.pool.members[index];
+        let (socket, streams) = member.parts();
         let Some(connection) = connections.get(id) else { return };
         let ended = !socket.may_recv() && !connection.input_ended && socket.recv_queue() == 0;
         let freed = !connection.output.is_empty() && socket.can_send();
@@ -114,15 +104,18 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
         if (socket.can_recv() || ended || freed)
             && let Some(connection) = connections.get_untouched(id)
         {
-            let received = receive(socket, &mut connection.input);
+            let received = streams.receive(socket, &mut connection.input);
             let ended = ended || (!socket.may_recv() && socket.recv_queue() == 0);
-            let sent = send(socket, &mut connection.output);
+            let sent = streams.send(socket, &mut connection.output);
             let news = received > 0 || sent > 0 || (ended && !connection.input_ended);
             connection.input_ended |= ended;
             if news {
                 events.push(Event::Ready(id));
             }
         }
+        // An ACK may have made way for more than one segment.
+        let queued = socket.send_queue();
+        member.want_rounds(queued);
         if over {
             events.push(Event::Closed(id));
             self.pool.finish(index);
@@ -133,18 +126,26 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
         &mut self,
         index: usize,
         id: ConnectionId,
-        deadline: Instant,
+        closing: Closing,
         now: Instant,
         events: &mut Vec<Event>,
     ) {
-        let socket = self.pool.members[index].socket();
-        discard_input(socket);
-        if now >= deadline {
+        let member = &mut self.pool.members[index];
+        let (socket, streams) = member.parts();
+        streams.discard_input(socket);
+        let (state, queued) = (socket.state(), socket.send_queue());
+        if now >= closing.until {
             socket.abort();
         }
         if !socket.is_open() {
             events.push(Event::Closed(id));
-            self.pool.finish(index);
+            return self.pool.finish(index);
+        }
+        member.want_rounds(queued);
+        if !closing.is_acknowledged && state == tcp::State::FinWait2 {
+            // From here on it is the other side's turn.
+            let closing = Closing { until: now + LINGER, is_acknowledged: true, ..closing };
+            member.role = Role::Closing(id, closing);
         }
     }
 
@@ -159,11 +160,12 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
     }
 
     fn flush_open(&mut self, index: usize, id: ConnectionId, now: Instant, connections: &mut Connections) {
-        let socket = self.pool.members[index].socket();
+        let member = &mut self.pool.members[index];
         let Some(connection) = connections.get_untouched(id) else { return };
-        send(socket, &mut connection.output);
+        let (socket, streams) = member.parts();
+        streams.send(socket, &mut connection.output);
         let (queued, ending) = (socket.send_queue(), connection.ending());
-        let mut rounds = queued.div_ceil(SEGMENT_BYTES);
+        let mut rounds = usize::from(ending != Ending::Open);
         // The service made room for input that waits in the socket.
         let mut again = ending == Ending::Open && socket.can_recv() && connection.input.space() > 0;
         match ending {
@@ -175,14 +177,14 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
         if ending == Ending::Abort || (ending == Ending::Graceful && connection.output.is_empty()) {
             // An aborted socket is over without another packet.
             again = ending == Ending::Abort;
-            rounds = rounds.max(1);
-            self.pool.members[index].role = Role::Closing(id, now + LINGER);
+            let closing = Closing { since: now, until: now + CLOSING_MAX, is_acknowledged: false };
+            member.role = Role::Closing(id, closing);
         }
-        if rounds > 0 || again {
+        member.rounds = member.rounds.max(rounds);
+        member.want_rounds(queued);
+        member.again |= again;
+        if member.rounds > 0 || again {
             self.pool.touch(index);
-            let member = &mut self.pool.members[index];
-            member.rounds = member.rounds.max(rounds.min(EGRESS_ROUNDS_MAX));
-            member.again |= again;
         }
     }
 }
@@ -193,39 +195,4 @@ fn is_answered(socket: &tcp::Socket<'_>, connection: Option<&Connection>) -> boo
         && !socket.can_recv()
         && socket.send_queue() == 0
         && connection.is_some_and(|connection| connection.output.is_empty())
-}
-
-/// Moves received bytes into `input` as far as it has room; how many.
-fn receive(socket: &mut tcp::Socket<'_>, input: &mut Buffer) -> usize {
-    let mut total = 0;
-    // Twice at most: the ring gives one slice up to its wrap and one after it.
-    while socket.can_recv() && input.space() > 0 {
-        let taken = socket.recv(|bytes| {
-            let count = input.write_some(bytes);
-            (count, count)
-        });
-        match taken {
-            Ok(count) if count > 0 => total += count,
-            _ => break,
-        }
-    }
-    total
-}
-
-/// Moves bytes from `output` into the socket as far as it has room; how many.
-fn send(socket: &mut tcp::Socket<'_>, output: &mut Buffer) -> usize {
-    if output.is_empty() || !socket.can_send() {
-        return 0;
-    }
-    let count = socket.send_slice(output.as_slice()).unwrap_or(0);
-    output.consume(count);
-    count
-}
-
-fn discard_input(socket: &mut tcp::Socket<'_>) {
-    while socket.can_recv() {
-        if socket.recv(|bytes| (bytes.len(), ())).is_err() {
-            return;
-        }
-    }
 }

@@ -1,0 +1,168 @@
+//! How smoltcp is given what only its own device and its own generator could give it.
+//!
+//! It draws first sequence numbers, and what DNS queries are known by, from a generator inside of its interface. That
+//! one cannot be set; but one of a new interface begins with a seed. So whoever connects meets an interface that was
+//! made for them alone, whose second number is the one that is wanted; nothing is kept of it. And a frame that does
+//! not come from the device, or not as the device has it, is shown by a device that has just that one.
+
+use smoltcp::iface::{Config, Interface};
+use smoltcp::phy::{self, Device, DeviceCapabilities, Medium};
+use smoltcp::time::Instant;
+use smoltcp::wire::{EthernetAddress, HardwareAddress, IpCidr, Ipv4Cidr};
+
+/// smoltcp's generator: a state is the one before it times this, and (src/rand.rs, "sPCG32")
+const MULTIPLIER: u64 = 0xbb2e_fcec_3c39_611d;
+/// this on top.
+const INCREMENT: u64 = 0x7590_ef39;
+/// What undoes the product: their product is 1.
+const INVERSE: u64 = inverse(MULTIPLIER);
+/// How far a state with three zeros at its top is shifted to give its number.
+const SHIFT: u32 = 29;
+
+/// What an interface is made from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Link {
+    pub hardware_address: [u8; 6],
+    /// Largest packet, without Ethernet's header.
+    pub mtu: usize,
+}
+
+impl Link {
+    /// An interface that draws from this seed.
+    #[inline]
+    pub fn interface(self, seed: u64, now: Instant) -> Interface {
+        let mut config = Config::new(HardwareAddress::Ethernet(EthernetAddress(self.hardware_address)));
+        config.random_seed = seed;
+        Interface::new(config, &mut Outline(self), now)
+    }
+
+    /// An interface with this address for one connection, whose first sequence number will be `number`.
+    pub fn door(self, address: Option<Ipv4Cidr>, number: u32, now: Instant) -> Interface {
+        let mut door = self.interface(seed_for(number), now);
+        door.update_ip_addrs(|addresses| {
+            // One address always fits an empty list.
+            let _ = address.map(|cidr| addresses.push(IpCidr::Ipv4(cidr)));
+        });
+        door
+    }
+}
+
+/// The seed of an interface whose generator gives `number` after the one number that making the interface takes (its
+/// first packet id, which must not be 0).
+fn seed_for(number: u32) -> u64 {
+    let state = u64::from(number) << SHIFT;
+    (0..1 << SHIFT).map(|low| back(state | low)).find(|first| id_of(*first) != 0).map_or(state, back)
+}
+
+/// The state before this one.
+fn back(state: u64) -> u64 {
+    state.wrapping_sub(INCREMENT).wrapping_mul(INVERSE)
+}
+
+/// The packet id that a state gives.
+fn id_of(state: u64) -> u16 {
+    let number = (state >> (SHIFT as u64 - (state >> 61))) as u32;
+    (number ^ (number >> 16)) as u16
+}
+
+/// By Newton's way: each step doubles the bits that are right, of which an odd number has three by itself.
+const fn inverse(odd: u64) -> u64 {
+    let mut inverse = odd;
+    let mut step = 0;
+    while step < 5 {
+        inverse = inverse.wrapping_mul(2_u64.wrapping_sub(odd.wrapping_mul(inverse)));
+        step += 1;
+    }
+    inverse
+}
+
+fn capabilities(mtu: usize) -> DeviceCapabilities {
+    let mut capabilities = DeviceCapabilities::default();
+    capabilities.medium = Medium::Ethernet;
+    capabilities.max_transmission_unit = super::ETHERNET_BYTES + mtu;
+    capabilities
+}
+
+/// What is asked of a device when an interface is made; it neither sends nor receives.
+struct Outline(Link);
+
+impl Device for Outline {
+    type RxToken<'a> = Shown<'a>;
+    type TxToken<'a> = Ignored;
+
+    fn receive(&mut self, _: Instant) -> Option<(Shown<'_>, Ignored)> {
+        None
+    }
+
+    fn transmit(&mut self, _: Instant) -> Option<Ignored> {
+        None
+    }
+
+    fn capabilities(&self) -> DeviceCapabilities {
+        capabilities(self.0.mtu)
+    }
+}
+
+/// A device that has this one frame; what is sent in answer goes out by the device behind it.
+pub(super) struct Showing<'a, D> {
+    frame: Option<&'a [u8]>,
+    device: &'a mut D,
+}
+
+impl<'a, D: Device> Showing<'a, D> {
+    pub fn new(frame: &'a [u8], device: &'a mut D) -> Self {
+        Self { frame: Some(frame), device }
+    }
+}
+
+impl<D: Device> Device for Showing<'_, D> {
+    type RxToken<'a>
+        = Shown<'a>
+    where
+        Self: 'a;
+    type TxToken<'a>
+        = D::TxToken<'a>
+    where
+        Self: 'a;
+
+    fn receive(&mut self, now: Instant) -> Option<(Shown<'_>, D::TxToken<'_>)> {
+        let answer = self.device.transmit(now)?;
+        Some((Shown(self.frame.take()?), answer))
+    }
+
+    fn transmit(&mut self, now: Instant) -> Option<D::TxToken<'_>> {
+        self.device.transmit(now)
+    }
+
+    fn capabilities(&self) -> DeviceCapabilities {
+        self.device.capabilities()
+    }
+}
+
+/// A frame that is shown.
+pub(super) struct Shown<'a>(&'a [u8]);
+
+impl phy::RxToken for Shown<'_> {
+    fn consume<R, F: FnOnce(&[u8]) -> R>(self, read: F) -> R {
+        read(self.0)
+    }
+}
+
+/// Never made.
+pub(super) enum Ignored {}
+
+impl phy::TxToken for Ignored {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, _: usize, _: F) -> R {
+        match self {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_product_is_undone() {
+        assert_eq!(MULTIPLIER.wrapping_mul(INVERSE), 1);
+    }
+}
