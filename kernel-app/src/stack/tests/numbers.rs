@@ -6,8 +6,9 @@ use core::time::Duration;
 
 use smoltcp::wire::TcpControl;
 
-use super::bench::{Bench, PEER, Segment, syn};
+use super::bench::{Bench, NODE, PEER, PORT, Segment, syn};
 use crate::network::Network;
+use crate::stack::flow::Flow;
 
 /// The first sequence number that somebody who connects is told. The connection is then given up.
 fn first_number(bench: &mut Bench, port: u16) -> u32 {
@@ -17,6 +18,20 @@ fn first_number(bench: &mut Bench, port: u16) -> u32 {
     let reset = Segment { control: TcpControl::Rst, seq: syn.seq.wrapping_add(1), ..syn };
     bench.tell(&reset);
     answers[0].seq
+}
+
+/// Fails when smoltcp draws otherwise than `door` takes for granted.
+#[test]
+fn smoltcp_takes_the_number_that_it_is_given() {
+    let mut bench = Bench::new();
+    bench.greet(PEER.0);
+    for port in 1..3_000 {
+        let flow = Flow::new(PEER.0, port, PORT);
+        let expected = bench.network.sequence_numbers.first(NODE, flow, bench.now);
+        assert_eq!(first_number(&mut bench, port), expected, "port {port}");
+        bench.now = bench.now + Duration::from_micros(1_234_567);
+        bench.greet(PEER.0);
+    }
 }
 
 #[test]
