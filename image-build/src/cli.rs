@@ -20,7 +20,11 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Does the one-time work: core, alloc and the kernel for Hermit, the loader, QEMU
-    Setup,
+    Setup {
+        /// Also the programs that tests use, as `cargo test` gets them
+        #[arg(long)]
+        tests: bool,
+    },
     /// Builds bootable images, target/hermit/NAME.img
     Build {
         /// The program to build; all of them without
@@ -73,8 +77,11 @@ fn dispatch(command: Command) -> Result<ExitCode> {
     }
     let workspace = Workspace::find()?;
     match command {
-        Command::Setup => {
+        Command::Setup { tests } => {
             packages::ensure_qemu()?;
+            if tests {
+                packages::ensure_tests()?;
+            }
             setup::ensure(&workspace)?;
             note!("ready: cargo run --target x86_64-unknown-hermit");
         }

@@ -72,7 +72,7 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
     let toolchain = Toolchain::find(workspace)?;
     let mut findings = vec![emulator(), accelerator(workspace), sandbox(workspace)];
     findings.extend(parts(&toolchain));
-    findings.extend([core(&toolchain), docker(), tap()]);
+    findings.extend([core(&toolchain), docker(), tap(), tests()]);
     findings.extend(PORTS.map(port));
     findings.iter().try_for_each(|finding| say!("{finding}"))?;
     let lacking = findings.iter().filter(|finding| finding.state == State::Lacking).count();
@@ -161,6 +161,15 @@ fn tap() -> Finding {
             Finding::optional("tap", format!("--net tap {obstacle}; the other networks do without"))
         }
     }
+}
+
+fn tests() -> Finding {
+    let wanted = packages::tests();
+    let missing = packages::missing(&wanted);
+    if missing.is_empty() {
+        return Finding::good("tests", format!("all {} programs that they use are there", wanted.len()));
+    }
+    Finding::optional("tests", format!("{} (`cargo test` does that)", packages::lack(&missing)))
 }
 
 fn port(port: u16) -> Finding {

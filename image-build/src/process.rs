@@ -2,9 +2,11 @@
 
 use std::env;
 use std::ffi::OsStr;
+use std::fs;
 use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Error, Result, anyhow, bail, ensure};
@@ -14,6 +16,8 @@ use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 pub const BOUND_COMMAND: &str = "exec-bound";
 /// Where the tool's own executable is, when this library runs inside another one.
 pub const TOOL_VARIABLE: &str = "IMAGE_BUILD_TOOL";
+/// Directories of programs for administrators.
+const ADMINISTRATORS: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 /// Lines of a failed program's output that are shown.
 const LAST_WORDS_LINES: usize = 30;
 
@@ -118,10 +122,21 @@ pub fn become_program(command: &mut Command) -> Error {
     not_started(command, error)
 }
 
-/// Whether a program of this name is in one of the directories of `PATH`.
+/// Whether a program of this name is there.
 pub fn is_installed(program: &str) -> bool {
+    find(program).is_some()
+}
+
+/// Where a program of this name is: in one of the directories of `PATH`, else where administrators' programs are,
+/// which not everybody has in `PATH`.
+pub fn find(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path).any(|directory| directory.join(program).is_file())
+    let places = env::split_paths(&path).chain(ADMINISTRATORS.map(PathBuf::from));
+    places.map(|directory| directory.join(program)).find(|file| is_executable(file))
+}
+
+fn is_executable(file: &Path) -> bool {
+    fs::metadata(file).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
 }
 
 #[cfg(test)]

@@ -2,10 +2,10 @@
 //!
 //! Judges nothing: the tests do.
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::command::run;
+use crate::needs::program;
 
 /// How long one request may take.
 const REQUEST_SECONDS: &str = "10";
@@ -32,7 +32,7 @@ impl Response {
 
 /// One request by curl with these further arguments.
 pub fn curl(url: &str, arguments: &[&str]) -> Response {
-    let mut command = Command::new("curl");
+    let mut command = program("curl");
     command.args([
         "--silent",
         "--include",
@@ -73,7 +73,7 @@ fn parse(text: &str) -> Response {
 /// # Errors
 /// The report.
 pub fn ab(arguments: &[&str]) -> Result<String, String> {
-    let outcome = run(Command::new("ab").arg("-q").args(arguments));
+    let outcome = run(program("ab").arg("-q").args(arguments));
     let report = outcome.stdout + &outcome.stderr;
     let clean =
         outcome.success && report.contains("Failed requests:        0") && !report.contains("Non-2xx");

@@ -22,9 +22,7 @@ pub struct Outcome {
 /// When it cannot be started: a test that lacks its tool has failed, not passed.
 pub fn run(command: &mut Command) -> Outcome {
     let program = command.get_program().to_string_lossy().into_owned();
-    let output = command.output().unwrap_or_else(|error| {
-        panic!("{program} cannot be run ({error}): what tests need is in README.md, \"What you need\"")
-    });
+    let output = command.output().unwrap_or_else(|error| panic!("{program} cannot be run: {error}"));
     let Output { status, stdout, stderr } = output;
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     Outcome { success: status.success(), stdout: text(stdout), stderr: text(stderr) }

@@ -7,12 +7,12 @@
 use std::env;
 use std::fs;
 use std::io::Write;
-use std::process::Command;
 
 use rustix::process::{getegid, geteuid};
 use tempfile::NamedTempFile;
 
 use crate::command::run;
+use crate::needs::program;
 
 /// Tells the inner run which test it is.
 const VARIABLE: &str = "VOTING_APP_TEST_ENCLOSED";
@@ -33,7 +33,7 @@ pub fn is_inside(test: &str, names: &[&str]) -> bool {
     }
     let own = env::current_exe().expect("a test has a path");
     let hosts = hosts(names);
-    let mut command = Command::new("unshare");
+    let mut command = program("unshare");
     let is_root = geteuid().is_root();
     command.args((!is_root).then_some("--map-root-user"));
     command.args(NAMESPACES).args(["--", "sh", "-c", ENTER]).arg(hosts.path());

@@ -6,7 +6,7 @@
 use std::fs;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use tempfile::TempDir;
 
 use crate::client::wait_for;
 use crate::command::{Outcome, free_port, run};
+use crate::needs::program;
 
 /// The role that owns everything.
 pub const USER: &str = "voter";
@@ -23,7 +24,6 @@ pub const PASSWORD: &str = "p:w/@% d";
 /// The database.
 pub const DATABASE: &str = "postgres";
 
-const PROGRAMS: &str = "/usr/lib/postgresql";
 const PACKAGE: &str = "install Debian's package postgresql";
 const START_LIMIT: Duration = Duration::from_secs(60);
 
@@ -68,7 +68,7 @@ impl Postgres {
             chown(folder.path(), Some(user), Some(group)).expect("root may");
             chown(&password, Some(user), Some(group)).expect("root may");
         }
-        let mut initdb = program("initdb");
+        let mut initdb = server_program("initdb");
         initdb.arg("--pgdata").arg(&data).arg("--pwfile").arg(&password);
         initdb.args(["--username", USER, "--encoding", "UTF8", "--locale", "C", "--no-sync"]);
         initdb.args(["--auth", if wants_password { "scram-sha-256" } else { "trust" }]);
@@ -93,7 +93,7 @@ impl Postgres {
     /// What `psql` prints for a statement, values alone.
     pub fn psql(&self, sql: &str) -> Outcome {
         let url = self.url();
-        run(Command::new("psql").args(["--no-psqlrc", "--tuples-only", "--no-align", "--command", sql, &url]))
+        run(program("psql").args(["--no-psqlrc", "--tuples-only", "--no-align", "--command", sql, &url]))
     }
 
     /// The same, of one that must work.
@@ -123,7 +123,7 @@ impl Postgres {
     pub fn restart(&mut self) {
         self.kill();
         let log = self.folder.path().join("log");
-        let mut server = program("postgres");
+        let mut server = server_program("postgres");
         server.arg("-D").arg(self.folder.path().join("data")).arg("-k").arg(self.folder.path());
         server.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-c", "fsync=off"]);
         server.process_group(0).stdin(Stdio::null()).stdout(Stdio::null());
@@ -150,22 +150,13 @@ fn owner() -> Option<[u32; 2]> {
 }
 
 /// One of the server's programs, which ends with the calling thread.
-fn program(name: &str) -> Command {
-    let mut command = Command::new("setpriv");
+fn server_program(name: &str) -> Command {
+    let mut command = program("setpriv");
     command.args(["--pdeathsig", "KILL"]);
     if let Some([user, group]) = owner() {
         command.arg(format!("--reuid={user}")).arg(format!("--regid={group}")).arg("--clear-groups");
     }
-    command.arg(newest(Path::new(PROGRAMS)).join("bin").join(name)).current_dir("/");
+    let initdb = PathBuf::from(program("initdb").get_program());
+    command.arg(initdb.with_file_name(name)).current_dir("/");
     command
-}
-
-/// The folder of the newest version that is installed.
-fn newest(programs: &Path) -> PathBuf {
-    let entries =
-        fs::read_dir(programs).unwrap_or_else(|error| panic!("{}: {error}: {PACKAGE}", programs.display()));
-    let version = |path: &PathBuf| path.file_name()?.to_str()?.parse::<u32>().ok();
-    let paths =
-        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.join("bin/initdb").exists());
-    paths.max_by_key(version).unwrap_or_else(|| panic!("{} is empty: {PACKAGE}", programs.display()))
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use image_build::accelerator::{self, Choice};
 use image_build::process::BOUND_COMMAND;
-use image_build::qemu::{Forward, Launch, Machine, Network, Serial};
+use image_build::qemu::{self, Forward, Launch, Machine, Network, Serial};
 use image_build::workspace::Workspace;
 use image_build::{backlog, image, setup};
 use rustix::process::{Pid, Signal, kill_process};
@@ -20,6 +20,7 @@ use serde_json::Value;
 
 use crate::client::{curl, wait_for};
 use crate::command::{cargo, free_port, run};
+use crate::needs::program;
 
 /// The host, as a guest in QEMU's user network sees it.
 pub const HOST_SEEN_FROM_GUEST: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
@@ -78,6 +79,8 @@ fn built_programs(packages: &[&str], options: &[&str]) -> Vec<PathBuf> {
 /// # Panics
 /// When they cannot be built.
 pub fn images(packages: &[&str]) -> Vec<PathBuf> {
+    // What they are booted in.
+    program(qemu::PROGRAM);
     let workspace = Workspace::find().expect("this is a workspace");
     setup::ensure(&workspace).expect("the toolchain can be set up");
     let images = image::build(&workspace, packages).expect("the images can be built");

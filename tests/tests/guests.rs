@@ -4,12 +4,13 @@
 
 use std::io::Read;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use tests::application::Application;
 use tests::client::{ab, curl, vote, wait_for};
 use tests::command::{cargo, free_port, run};
+use tests::needs::program;
 use tests::sockets::{self, Socket};
 
 /// Votes are counted within this time of the last answer.
@@ -93,7 +94,7 @@ fn voting_goes_on_after_the_store_was_away() {
     let store = store.expect("a store").clone();
     let redis_port =
         store["endpoint"].as_str().and_then(|url| url.rsplit(':').next()).expect("a port").to_owned();
-    let pong = run(Command::new("redis-cli").args(["-p", &redis_port, "ping"])).stdout;
+    let pong = run(program("redis-cli").args(["-p", &redis_port, "ping"])).stdout;
     assert_eq!(pong.trim(), "PONG");
 
     signal("STOP", pid(&store));
@@ -117,7 +118,7 @@ fn voting_goes_on_after_the_store_was_away() {
 }
 
 fn signal(name: &str, pid: u64) {
-    let outcome = run(Command::new("kill").args([format!("-{name}"), pid.to_string()]));
+    let outcome = run(program("kill").args([format!("-{name}"), pid.to_string()]));
     assert!(outcome.success, "{outcome:?}");
 }
 

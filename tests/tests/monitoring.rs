@@ -6,13 +6,14 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
 use tests::application::Application;
 use tests::client::{vote, wait_for};
 use tests::command::{Outcome, free_port, run};
+use tests::needs::program;
 
 const PROJECT: &str = "monitoring-test";
 const PACKAGE: &str = "install Debian's package prometheus";
@@ -24,7 +25,7 @@ fn deploy(file: &str) -> PathBuf {
 }
 
 fn promtool(arguments: &[&str], file: &str) -> Outcome {
-    run(Command::new("promtool").args(arguments).arg(deploy(file)))
+    run(program("promtool").args(arguments).arg(deploy(file)))
 }
 
 fn json(file: &str) -> Value {
@@ -43,7 +44,7 @@ impl Prometheus {
         let data = tempfile::tempdir().expect("a folder");
         let log = File::create(data.path().join("log")).expect("a file");
         let address = format!("127.0.0.1:{}", free_port());
-        let child = Command::new("prometheus")
+        let child = program("prometheus")
             .arg(format!("--config.file={}", deploy("prometheus.yml").display()))
             .arg(format!("--storage.tsdb.path={}", data.path().display()))
             .arg(format!("--web.listen-address={address}"))
@@ -58,7 +59,7 @@ impl Prometheus {
     /// The series that an expression finds.
     fn query(&self, expression: &str) -> Vec<Value> {
         let outcome =
-            run(Command::new("promtool").args(["query", "instant", "-o", "json", &self.url, expression]));
+            run(program("promtool").args(["query", "instant", "-o", "json", &self.url, expression]));
         serde_json::from_str::<Vec<Value>>(&outcome.stdout).unwrap_or_default()
     }
 

@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddrV4, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use tests::application::Application;
 use tests::client::{curl, wait_for};
 use tests::command::{Outcome, free_port, run};
 use tests::crash::voters::Voters;
+use tests::needs::program;
 
 /// How long something may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -210,11 +211,11 @@ fn the_bridge_carries_votes_and_leaves_nothing_or_says_what_it_lacks() {
 #[test]
 fn a_redis_of_the_host_is_the_only_thing_outside_that_is_reached() {
     let port = free_port();
-    let mut redis = Command::new("redis-server")
+    let mut redis = program("redis-server")
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
         .stdout(Stdio::null())
         .spawn()
-        .expect("redis-server runs; README.md lists the packages that tests need");
+        .expect("redis-server runs");
     let up_at = wait_for(PATIENCE, || TcpStream::connect(("127.0.0.1", port)).ok());
     assert!(up_at.is_some(), "redis-server listens");
     let application = up("test-network-redis", &["--redis", &format!("redis://127.0.0.1:{port}")]);

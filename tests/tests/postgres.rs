@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use tests::application::Application;
 use tests::client::{curl, vote, wait_for};
 use tests::command::{free_port, run};
+use tests::needs::program;
 use tests::postgres::{DATABASE, PASSWORD, Postgres};
 use tests::running::{Running, linux_programs};
 
@@ -62,7 +63,7 @@ impl Services {
     /// Puts an element on the queue as somebody else does.
     fn push(&self, element: &str) {
         let port = self.store.addresses[0].port().to_string();
-        let pushed = run(Command::new("redis-cli").args(["-p", &port, "RPUSH", "votes", element]));
+        let pushed = run(program("redis-cli").args(["-p", &port, "RPUSH", "votes", element]));
         assert!(pushed.success, "{pushed:?}");
     }
 
@@ -127,7 +128,7 @@ fn the_table_of_the_original_is_extended_and_a_vote_it_refuses_is_set_aside() {
     services.wait_for_scores(r#"{"a":1,"b":3,"total":4}"#);
     assert_eq!(postgres.ask("SELECT count(*) FROM votes WHERE id LIKE 'quote\"%'"), "1");
     let port = services.store.addresses[0].port().to_string();
-    let length = |list| run(Command::new("redis-cli").args(["-p", &port, "LLEN", list])).stdout;
+    let length = |list| run(program("redis-cli").args(["-p", &port, "LLEN", list])).stdout;
     let emptied = wait_for(PATIENCE, || (length("votes:processing:worker") == "0\n").then_some(()));
     assert!(emptied.is_some(), "{}", length("votes:processing:worker"));
     assert_eq!((length("votes:rejected").trim(), length("votes").trim()), ("1", "0"));

@@ -2,11 +2,12 @@
 //!
 //! Alone in its program, because it measures time.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
 use tests::http::{percentile, use_for};
+use tests::needs::program;
 use tests::running::{self, Running};
 
 /// 99 of 100 requests of ordinary users are answered within this time.
@@ -30,10 +31,10 @@ const MORE_THAN_SOCKETS: &[&str] = &["-H", "-c", "1000", "-r", "500", "-i", "2",
 fn attack(running: &Running, (name, arguments): (&str, &[&str])) -> Duration {
     let address = running.addresses[0];
     let seconds = ATTACK_SECONDS.to_string();
-    let mut command = Command::new("slowhttptest");
+    let mut command = program("slowhttptest");
     command.args(arguments).args(["-l", &seconds, "-p", "1", "-u", &format!("http://{address}/")]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut slow = command.spawn().expect("slowhttptest is installed (Debian: slowhttptest)");
+    let mut slow = command.spawn().expect("slowhttptest runs");
     thread::sleep(Duration::from_secs(2));
     let served = use_for(address, "/", USED_FOR);
     // The slow ones are there until the end, unless they could not be.

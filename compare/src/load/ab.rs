@@ -8,14 +8,10 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
-use image_build::packages::Packaged;
+use image_build::packages::table::AB;
 
 use super::{ANSWER_LIMIT, FORM_TYPE, Outcome, Shape, flaw};
 use crate::record::Method;
-
-/// Where it comes from.
-pub const PACKAGED: Packaged =
-    Packaged { program: "ab", apt: "apache2-utils", dnf: "httpd-tools", pacman: "apache", brew: "httpd" };
 
 /// Requests that it has room for when it runs for a time: more than any service answers in it.
 pub const REQUESTS_MAX: u32 = 5_000_000;
@@ -24,7 +20,7 @@ const KEPT_SHARE: f64 = 0.9;
 
 /// The command for a load of at most so many seconds; it writes its percentiles beside its report.
 pub fn command(files: &Path, shape: &Shape, seconds_max: u32) -> Command {
-    let mut command = Command::new(PACKAGED.program);
+    let mut command = Command::new(AB.program);
     command.args(["-q", "-s", &ANSWER_LIMIT.as_secs().to_string()]);
     // A time implies a number of requests, which therefore has to come after it.
     command.args(["-t", &seconds_max.to_string(), "-n", &shape.requests.to_string()]);
@@ -42,7 +38,7 @@ pub fn command(files: &Path, shape: &Shape, seconds_max: u32) -> Command {
 /// `ab 2.3` from `This is ApacheBench, Version 2.3 <$Revision$>`.
 pub fn version(text: &str) -> Option<String> {
     let version = text.split_once("Version ")?.1.split_whitespace().next()?;
-    Some(format!("{} {version}", PACKAGED.program))
+    Some(format!("{} {version}", AB.program))
 }
 
 /// What its report says of a load that was to have all its requests answered.

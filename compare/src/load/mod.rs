@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use image_build::note;
+use image_build::packages::table::AB;
 use image_build::{packages, process};
 
 use crate::child::{self, Child};
@@ -84,7 +85,7 @@ impl Outcome {
 /// # Errors
 /// When one cannot be installed.
 pub fn prepare(context: &Context, quick: bool) -> Result<()> {
-    packages::ensure(&ab::PACKAGED)?;
+    packages::ensure(&AB)?;
     if quick && oha::program(context)?.is_none() {
         note!("oha is not built yet: this quick run takes latencies from ab alone");
         return Ok(());
@@ -97,7 +98,7 @@ pub fn versions(context: &Context) -> Vec<String> {
     let version = |program: &Path, argument: &str| {
         process::output(Command::new(program).arg(argument), "asking for a version").ok()
     };
-    let ab = version(Path::new(ab::PACKAGED.program), "-V").and_then(|text| ab::version(&text));
+    let ab = version(Path::new(AB.program), "-V").and_then(|text| ab::version(&text));
     let oha = oha::program(context).ok().flatten().and_then(|path| version(&path, "--version"));
     [ab, oha.map(|text| text.trim().to_owned())].into_iter().flatten().collect()
 }

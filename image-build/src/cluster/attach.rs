@@ -16,11 +16,9 @@ use super::options::AttachOptions;
 use super::run_dir::{InstanceState, RunDir, State};
 use crate::image::PROGRAM_START;
 use crate::output;
-use crate::packages::{self, Packaged};
+use crate::packages;
+use crate::packages::table::GDB;
 use crate::process;
-
-/// The debugger.
-const GDB: Packaged = Packaged { program: "gdb", apt: "gdb", dnf: "gdb", pacman: "gdb", brew: "gdb" };
 
 /// Name of the socket at which an instance's QEMU waits for a debugger, in the folder that it was started in.
 pub fn socket_name(instance: &str) -> String {
@@ -56,7 +54,7 @@ pub fn attach(run_dir: &RunDir, options: &AttachOptions) -> Result<ExitCode> {
         output::print(&target.to_string())?;
         return Ok(ExitCode::SUCCESS);
     }
-    ensure!(process::is_installed(GDB.program), "gdb is not installed: {}", packages::advice_for(&GDB));
+    ensure!(process::is_installed(GDB.program), "gdb is not installed: {}", packages::advice_for(&[&GDB]));
     // The terminal's Ctrl-C is meant for gdb, which is this process from here on.
     Err(process::become_program(gdb(&target).args(&options.arguments)))
 }

@@ -4,11 +4,11 @@
 //! medians of rounds; a ratio is the median of the rounds' ratios.
 
 use std::fs;
-use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use tests::command::run;
+use tests::needs::program;
 use tests::redis::{Server, redis, store_of};
 use tests::running::release_programs;
 
@@ -94,7 +94,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 fn sample(server: &Server, test: &str, options: &Options) -> Result<Sample> {
     let before = cpu_seconds(server)?;
-    let mut benchmark = Command::new("redis-benchmark");
+    let mut benchmark = program("redis-benchmark");
     benchmark.args(["-p", &server.address.port().to_string(), "-t", test, "--csv"]);
     benchmark.args(["-c", &options.clients.to_string(), "-P", &options.pipeline.to_string()]);
     let outcome = run(benchmark.args(["-n", &options.requests.to_string()]));

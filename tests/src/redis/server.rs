@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use super::connection::Connection;
 use crate::client::wait_for;
-use crate::command::{free_port, run};
+use crate::command::free_port;
+use crate::needs::program;
 use crate::running::{linux_programs, start};
 
 /// A server answers within this time, on a busy machine.
@@ -46,9 +47,7 @@ pub fn redis(options: &[&str]) -> Server {
 /// When redis-server is not installed, or does not answer in time.
 pub fn redis_on(port: u16, options: &[&str]) -> Server {
     let dir = new_dir();
-    let mut command = Command::new("redis-server");
-    // Fails with the reason when it is not installed.
-    run(Command::new("redis-server").arg("--version"));
+    let mut command = program("redis-server");
     command.args(["--bind", "127.0.0.1", "--save", "", "--logfile", REDIS_LOG]);
     command.args(["--port", &port.to_string()]).arg("--dir").arg(&dir);
     command.args(options);

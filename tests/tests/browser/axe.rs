@@ -1,26 +1,13 @@
-//! axe-core, which finds what keeps people with disabilities from using a page: one file of a package from npm,
-//! pinned by its digest.
-
-use std::fs;
-use std::process::Command;
-use std::sync::OnceLock;
+//! axe-core, which finds what keeps people with disabilities from using a page.
 
 use serde_json::Value;
-use tests::command::run;
-use tests::packages::{folder, succeed};
+use tests::packages::axe_script;
 
 use crate::browser::Browser;
 
-const PACKAGE: &str = "axe-core@4.14.1";
-/// Of the package, as npm has it. npm checks that what it fetches is that.
-const INTEGRITY: &str =
-    "sha512-FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ==";
-const SCRIPT: &str = "package/axe.min.js";
-
 /// What is wrong with the page that the browser shows, and with what in it.
 pub fn violations(browser: &Browser) -> Vec<String> {
-    static AXE: OnceLock<String> = OnceLock::new();
-    let axe = AXE.get_or_init(source);
+    let axe = axe_script();
     let ask =
         "const done = arguments[arguments.length - 1]; axe.run().then(done, (error) => done(`${error}`));";
     let report = browser.evaluate_later(&format!("{axe};{ask}"));
@@ -34,18 +21,6 @@ fn shown(violation: &Value) -> String {
     let nodes: Vec<String> =
         nodes.map(|node| format!("{}: {}", text(node, "html"), text(node, "failureSummary"))).collect();
     format!("{}: {} {}", text(violation, "id"), text(violation, "help"), nodes.join(", "))
-}
-
-fn source() -> String {
-    let folder = folder("axe-core", INTEGRITY, |folder| {
-        let packed = run(Command::new("npm").args(["pack", "--json", PACKAGE]).current_dir(folder));
-        assert!(packed.success, "{PACKAGE} cannot be had (Debian: npm): {}", packed.stderr);
-        let packed: Value = serde_json::from_str(&packed.stdout).expect("npm tells what it has packed");
-        assert_eq!(packed[0]["integrity"], INTEGRITY, "{PACKAGE} is another one");
-        let archive = packed[0]["filename"].as_str().expect("a name");
-        succeed(Command::new("tar").args(["-xzf", archive, SCRIPT]).current_dir(folder));
-    });
-    fs::read_to_string(folder.join(SCRIPT)).expect("a text")
 }
 
 #[test]

@@ -14,20 +14,20 @@ use fantoccini::key::Key;
 use fantoccini::wd::WindowHandle;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
-use image_build::process::is_installed;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tests::client::{curl, wait_for};
 use tests::command::free_port;
+use tests::needs::program;
 use tests::running::start;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::PATIENCE;
 
-/// What is started, and the Debian package that has it.
-const BROWSER: (&str, &str) = ("chromium", "chromium");
-const DRIVER: (&str, &str) = ("chromedriver", "chromium-driver");
+/// What is started.
+const BROWSER: &str = "chromium";
+const DRIVER: &str = "chromedriver";
 /// The window unless a test wants another.
 pub const WIDE: (u32, u32) = (960, 600);
 /// Root has no sandbox to offer; machines of continuous integration have a small `/dev/shm` and no graphics.
@@ -206,9 +206,8 @@ fn processes_of(folder: &Path) -> Vec<Pid> {
 }
 
 /// A program that writes nowhere but in `folder`.
-fn process((program, package): (&str, &str), folder: &Path) -> Command {
-    assert!(is_installed(program), "{program} is not there: install Debian's package {package}");
-    let mut command = Command::new(program);
+fn process(name: &str, folder: &Path) -> Command {
+    let mut command = program(name);
     for variable in ["HOME", "TMPDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"] {
         command.env(variable, folder);
     }

@@ -1,12 +1,11 @@
 //! The result page while its unikernel is away.
 
-use std::process::Command;
-
 use tests::client::{vote, wait_for};
 use tests::command::run;
 
 use crate::browser::Browser;
 use crate::{PATIENCE, expect_scores, up};
+use tests::needs::program;
 
 /// Notes what the page has said of its connection: an outage may be shorter than between two looks.
 const WATCH: &str = "
@@ -29,7 +28,7 @@ fn the_result_page_comes_back_by_itself_after_its_unikernel() {
     // `cargo up` starts it again, at the port that it had.
     let instances = application.instances();
     let result = instances.iter().find(|instance| instance["service"] == "result").expect("it runs");
-    assert!(run(Command::new("kill").args(["-KILL", &result["pid"].to_string()])).success);
+    assert!(run(program("kill").args(["-KILL", &result["pid"].to_string()])).success);
     let said = || browser.evaluate("return window.said");
     let back = wait_for(PATIENCE, || said().as_array().filter(|said| said.len() >= 2).cloned());
     let back = back.unwrap_or_else(|| panic!("it says {}", said()));

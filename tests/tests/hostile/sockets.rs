@@ -10,6 +10,7 @@ use kernel_app::simulator::random::Random;
 use rustix::net::sockopt::{set_socket_linger, set_socket_recv_buffer_size};
 use tests::client::wait_for;
 use tests::http::{ask, get, metric};
+use tests::needs::program;
 use tests::running::{self, Running};
 
 /// What an attack leaves in a service is gone after this time.
@@ -177,8 +178,6 @@ fn guests_survive_garbage_on_every_port() {
         throw_garbage(image, &[port], u64::from(port));
     }
     let store = throw_garbage(&images[3], &[8083, 6379], 1);
-    let redis = std::process::Command::new("redis-cli")
-        .args(["-p", &store.addresses[1].port().to_string(), "ping"])
-        .output();
+    let redis = program("redis-cli").args(["-p", &store.addresses[1].port().to_string(), "ping"]).output();
     assert_eq!(String::from_utf8_lossy(&redis.expect("redis-cli runs").stdout).trim(), "PONG");
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tests::client::{curl, wait_for};
+use tests::needs::program;
 use tests::packages::{folder, node, python_programs, succeed};
 use tests::running::{Running, free_address};
 
@@ -81,7 +82,7 @@ impl Results {
     pub fn prepare() -> Self {
         node();
         let install = |folder: &Path| {
-            succeed(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(folder));
+            succeed(program("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(folder));
         };
         Self(copy("result", install))
     }
@@ -89,7 +90,7 @@ impl Results {
     /// Starts it as its image does.
     pub fn start(&self) -> Running {
         let address = free_address();
-        let mut node = Command::new("node");
+        let mut node = program("node");
         node.arg("server.js").env("PORT", address.port().to_string());
         Running::program(node.current_dir(&self.0), vec![address])
     }

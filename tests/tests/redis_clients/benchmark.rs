@@ -1,8 +1,7 @@
 //! `redis-benchmark`: the tests of its default set that the store has commands for, alone and pipelined.
 
-use std::process::Command;
-
 use tests::command::{Outcome, run};
+use tests::needs::program;
 use tests::redis::{Server, store};
 
 /// Of the default set; `SADD`, `SPOP`, `ZADD`, `ZPOPMIN` and `MSET` are commands that the store does not have.
@@ -27,7 +26,7 @@ const NAMES: [&str; 15] = [
 ];
 
 fn benchmark(server: &Server, arguments: &[&str]) -> Outcome {
-    let mut command = Command::new("redis-benchmark");
+    let mut command = program("redis-benchmark");
     command.args(["-p", &server.address.port().to_string(), "--csv", "-n", "5000"]);
     run(command.args(arguments))
 }

@@ -5,12 +5,13 @@ use std::fs::{self, File};
 use std::process::Command;
 
 use tests::command::run;
+use tests::needs::program;
 use tests::redis::{Server, request, store};
 
 use crate::terminal::Terminal;
 
 fn cli(server: &Server) -> Command {
-    let mut command = Command::new("redis-cli");
+    let mut command = program("redis-cli");
     command.args(["-p", &server.address.port().to_string()]);
     command
 }

@@ -9,21 +9,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use image_build::packages::{self, Packaged};
+use image_build::packages::{self, table::FINCORE};
 use image_build::{process, qemu};
 use rustix::fs::{Advice, fadvise};
 
 use crate::child;
 use crate::substrate::{Instance, Substrate};
 
-/// Tells what the page cache holds of a file.
-const FINCORE: Packaged = Packaged {
-    program: "fincore",
-    apt: "util-linux-extra",
-    dnf: "util-linux",
-    pacman: "util-linux",
-    brew: "util-linux",
-};
 /// A start is not cold when more than this share of what is the substrate's own stays cached.
 const OWN_SHARE_MAX: f64 = 0.5;
 const MIB: f64 = 1_048_576.0;
@@ -172,7 +164,7 @@ impl Left {
         if !self.is_known {
             return Some(format!(
                 "that files were dropped from the page cache was asked for, not seen: {}",
-                packages::advice_for(&FINCORE)
+                packages::advice_for(&[&FINCORE])
             ));
         }
         (self.cached() > 0).then(|| {

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
-use image_build::packages;
+use image_build::packages::{self, table::REDIS};
 
 use self::names::Names;
 use self::python::Environment;
@@ -50,7 +50,7 @@ pub fn prepare(context: &Context) -> Result<()> {
     checkout::verify(original)?;
     let artifacts = context.artifacts("original")?;
     checkout::copy(original, &artifacts)?;
-    packages::ensure(&queue::REDIS)?;
+    packages::ensure(&REDIS)?;
     Environment::install(&artifacts, &vote(&artifacts).join("requirements.txt"))?;
     Original::open(context).map(drop)
 }

@@ -7,14 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use image_build::packages::{self, Packaged};
+use image_build::packages;
+use image_build::packages::table::PYTHON_VENV;
 use image_build::process;
 
-/// Python.
-const PYTHON: Packaged =
-    Packaged { program: "python3", apt: "python3", dnf: "python3", pacman: "python", brew: "python3" };
-/// What makes environments, where the system has it apart.
-const VENV: Packaged = Packaged { apt: "python3-venv", ..PYTHON };
 /// File in the environment with the requirements that it was made for, written last.
 const STAMP: &str = "requirements.txt";
 
@@ -35,16 +31,13 @@ impl Environment {
         if this.is_made_for(&wanted) {
             return Ok(());
         }
-        packages::ensure(&PYTHON)?;
-        if run(Path::new(PYTHON.program), &["-c", "import ensurepip, venv"], "asking Python").is_err() {
-            packages::install_now(&VENV)?;
-        }
+        packages::ensure(&PYTHON_VENV)?;
         if this.root.exists() {
             fs::remove_dir_all(&this.root)
                 .with_context(|| format!("cannot remove {}", this.root.display()))?;
         }
         let root = this.root.to_str().context("a path is not UTF-8")?;
-        run(Path::new(PYTHON.program), &["-m", "venv", root], "making a Python environment")?;
+        run(Path::new(PYTHON_VENV.program), &["-m", "venv", root], "making a Python environment")?;
         let file = requirements.to_str().context("a path is not UTF-8")?;
         let install = ["-m", "pip", "install", "--quiet", "--no-cache-dir", "-r", file];
         run(&this.program("python"), &install, "installing what the original's vote service requires")?;

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use image_build::packages::Packaged;
+use image_build::packages::table::REDIS;
 use image_build::process;
 use tempfile::TempDir;
 
@@ -18,9 +18,6 @@ use crate::compose::READY_LIMIT;
 use crate::context::Context;
 use crate::substrate::{Endpoint, Instance, Order, Port, Running};
 
-/// Redis.
-pub const REDIS: Packaged =
-    Packaged { program: "redis-server", apt: "redis-server", dnf: "redis", pacman: "redis", brew: "redis" };
 /// Where the original's services look for it; they cannot be told otherwise.
 const ADDRESS: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 6379);
 /// How long one question waits.

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
@@ -10,6 +10,7 @@ use serde_json::Value;
 use tests::application::Application;
 use tests::client::{ab, wait_for};
 use tests::command::run;
+use tests::needs::program;
 
 /// How long the idle application is watched.
 const IDLE: Duration = Duration::from_secs(20);
@@ -92,9 +93,9 @@ fn worker_rate(application: &Application) -> Result<f64> {
     let store = find("store").and_then(|store| store["endpoint"].as_str()).context("no store")?;
     let port = store.rsplit(':').next().context("no port")?;
     let before = total(application).context("no scores")?;
-    ensure!(run(Command::new("kill").args(["-STOP", &worker])).success, "the worker cannot be stopped");
+    ensure!(run(program("kill").args(["-STOP", &worker])).success, "the worker cannot be stopped");
     fill_queue(port)?;
-    ensure!(run(Command::new("kill").args(["-CONT", &worker])).success, "the worker cannot go on");
+    ensure!(run(program("kill").args(["-CONT", &worker])).success, "the worker cannot go on");
     let begun = Instant::now();
     let wanted = before + QUEUE as u64;
     wait_for(QUEUE_LIMIT, || total(application).filter(|total| *total >= wanted))
@@ -107,7 +108,7 @@ fn total(application: &Application) -> Option<u64> {
 }
 
 fn fill_queue(port: &str) -> Result<()> {
-    let mut client = Command::new("redis-cli");
+    let mut client = program("redis-cli");
     client.args(["-p", port, "--pipe"]).stdin(Stdio::piped()).stdout(Stdio::null());
     let mut client = client.spawn().context("redis-cli cannot be run: install redis-tools")?;
     let mut input = client.stdin.take().context("redis-cli has no input")?;
