@@ -31,8 +31,13 @@ impl Engine {
             log::info!("data live in memory only, at most {bytes_max} bytes: they go when the store stops");
             return Ok(());
         };
-        let (journal, recovered) = Journal::open(disk, &mut self.keyspace, context.now, context.entropy)
-            .map_err(|error| error.to_string())?;
+        let (journal, recovered) =
+            Journal::open(disk, &mut self.keyspace, context.now, context.entropy, self.accept_loss)
+                .map_err(|error| error.to_string())?;
+        if let Some(damage) = recovered.as_ref().and_then(|recovered| recovered.damage.as_ref()) {
+            let copy = damage.copy.as_ref().map_or(String::new(), |copy| format!("; a copy is at {copy}"));
+            log::warn!("{damage}; RECOVER=accept-loss: going on with what comes before{copy}");
+        }
         self.found = Some(describe(&journal, recovered, &self.keyspace, disk));
         self.journal = Some(journal);
         Ok(())
@@ -162,7 +167,7 @@ impl Engine {
 fn describe(journal: &Journal, recovered: Option<Recovered>, keyspace: &Keyspace, disk: &dyn Disk) -> String {
     let place =
         format!("data live on a disk of {} MiB", disk.sectors() * SECTOR_BYTES as u64 / (1024 * 1024));
-    let Some(Recovered { tail, records, commands, dropped_bytes }) = recovered else {
+    let Some(Recovered { tail, records, commands, dropped_bytes, damage, stale, .. }) = recovered else {
         return format!("{place}, which is blank: formatted for a log of {} bytes", journal.log_bytes_max());
     };
     let found = format!(
@@ -170,11 +175,16 @@ fn describe(journal: &Journal, recovered: Option<Recovered>, keyspace: &Keyspace
         keyspace.len(),
         journal.log_bytes()
     );
+    let mended = match stale {
+        None => String::new(),
+        Some(slot) => format!("; superblock {slot} was damaged or older and is written again"),
+    };
     match dropped_bytes {
-        0 => format!("{place}: {found}"),
+        _ if damage.is_some() => format!("{place}: {found}, which end at the damage{mended}"),
+        0 => format!("{place}: {found}{mended}"),
         bytes => format!(
             "{place}: {found}; {bytes} bytes of torn records behind sector {} were dropped, none of them \
-             acknowledged",
+             acknowledged{mended}",
             tail.sector
         ),
     }

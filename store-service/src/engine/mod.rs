@@ -47,6 +47,8 @@ pub struct Engine {
     /// Clients whose input is held by the journal.
     held: Vec<ConnectionId>,
     password: Option<Secret>,
+    /// A damaged log is read up to the damage.
+    accept_loss: bool,
     /// Clients that may go on with their input: they are no longer blocked or paused.
     resumed: VecDeque<ConnectionId>,
     /// Clients with something to be done at the turn's end.
@@ -105,6 +107,7 @@ impl Engine {
             found: None,
             held: Vec::new(),
             password: None,
+            accept_loss: false,
             resumed: VecDeque::new(),
             listed: Vec::new(),
             replies_bytes: 0,
@@ -123,6 +126,12 @@ impl Engine {
     #[must_use]
     pub fn with_password(self, password: Option<Secret>) -> Self {
         Self { password, ..self }
+    }
+
+    /// The same, which starts on a damaged log too, without what is behind the damage.
+    #[must_use]
+    pub fn accepting_loss(self, accept_loss: bool) -> Self {
+        Self { accept_loss, ..self }
     }
 
     /// The data.

@@ -107,7 +107,7 @@ fn damage_to_what_a_compaction_wrote_is_an_error_and_not_a_tail() {
     let (sector, data) = bench.disk().writes()[first].clone();
     disk.tear(sector, &data, |at| if at == 9 { Torn::Garbage } else { Torn::New });
     let error = Bench::on(disk, 2).err().expect("data are missing");
-    assert!(error.contains("of the log is damaged, which was durable"), "{error}");
+    assert!(error.contains("is damaged, in the part that a compaction wrote"), "{error}");
 }
 
 #[test]
