@@ -125,14 +125,23 @@ pub struct Progress {
     pub all_durable: bool,
     /// A commit has failed: nobody must hear of what is in memory any more.
     pub failed: bool,
+    /// The first write of all has failed: whether what was read at the start is durable is not going to be known
+    /// soon. Told once.
+    pub in_doubt: bool,
     /// The data in memory must be replaced by [`Journal::reload`].
     pub must_reload: bool,
 }
 
 impl Progress {
     /// What holds without a disk.
-    pub const MEMORY_ONLY: Self =
-        Self { committed: false, all_committing: true, all_durable: true, failed: false, must_reload: false };
+    pub const MEMORY_ONLY: Self = Self {
+        committed: false,
+        all_committing: true,
+        all_durable: true,
+        failed: false,
+        in_doubt: false,
+        must_reload: false,
+    };
 }
 
 impl Journal {
@@ -237,6 +246,7 @@ impl Journal {
     ) -> Progress {
         self.now = now;
         let mut progress = Progress::default();
+        let was_in_doubt = self.is_in_doubt();
         if let Some(outcome) = disk.outcome(now)
             && let Some(write) = self.under_way.take()
         {
@@ -249,6 +259,7 @@ impl Journal {
             self.watch_size(keyspace);
         }
         let idle = self.under_way.is_none();
+        progress.in_doubt = self.is_in_doubt() && !was_in_doubt;
         progress.failed = self.memory == Memory::Astray && idle;
         progress.must_reload = progress.failed || (self.memory == Memory::Missing && idle && self.may_try());
         if self.memory == Memory::Sound && idle && self.may_try() {
@@ -257,7 +268,7 @@ impl Journal {
         progress.all_committing = self.gathering.is_empty();
         let undurable =
             self.memory == Memory::Astray || !self.gathering.is_empty() || !self.committing.is_empty();
-        progress.all_durable = (self.verified || self.lacks_data()) && !undurable;
+        progress.all_durable = (self.verified || self.lacks_data() || self.is_in_doubt()) && !undurable;
         progress
     }
 
