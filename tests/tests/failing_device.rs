@@ -20,9 +20,8 @@ const FOLDER: &str = "VOTING_APP_TEST_FOLDER";
 const TMPFS_BYTES: &str = "size=24m";
 const DEVICE_BYTES: u64 = 48 << 20;
 const DATA_BYTES: usize = 8 << 20;
-/// A record with one is a sector, so that each write is within a page: a loop device takes a write that its file took
-/// only the first page of for a whole one.
-const PIECE_BYTES: usize = 400;
+/// A record with one is two pages, from the start of one: what is written next takes neither along.
+const PIECE_BYTES: usize = 8000;
 /// Pushed before the failure, and after it.
 const BEFORE: usize = 15;
 const AFTER: usize = 200;
@@ -91,7 +90,11 @@ impl Mounts {
         does(Command::new("mount").args(["-t", "tmpfs", "-o", TMPFS_BYTES, "none"]).arg(&mounts.tmpfs));
         File::create(mounts.device()).and_then(|file| file.set_len(DEVICE_BYTES)).expect("a sparse file");
         // Without a journal, or its own failure would end all writes.
-        does(Command::new("mkfs.ext4").args(["-q", "-F", "-O", "^has_journal"]).arg(mounts.device()));
+        does(
+            Command::new("mkfs.ext4")
+                .args(["-q", "-F", "-b", "4096", "-O", "^has_journal"])
+                .arg(mounts.device()),
+        );
         mounts.mount();
         // Its blocks are all written once, so that a write changes nothing but data; then the device loses them.
         let mut data = File::create(mounts.data()).expect("a file");
@@ -164,16 +167,17 @@ fn inside(folder: &Path) {
     acknowledged.extend((0..BEFORE).filter(|number| push(&mut connection, *number)));
     assert_eq!(acknowledged.len(), BEFORE);
     mounts.fill();
-    let failing = BEFORE..BEFORE + FAILS_WITHIN;
-    let failed = failing.clone().find(|number| !push(&mut connection, *number)).expect("a write that fails");
-    acknowledged.extend(BEFORE..failed);
+    // Some may be acknowledged: a loop device takes a write for whole when its file took the first page of it. That
+    // is a disk that lies, which is not what this test is about.
+    let mut failing = BEFORE..BEFORE + FAILS_WITHIN;
+    assert!(failing.any(|number| !push(&mut connection, number)), "no write fails");
     drop(first);
     mounts.free();
     let second = store(&program, &mounts);
     let mut connection = Connection::open(second.addresses[0]).expect("it listens");
-    let again = failing.end..failing.end + AFTER;
+    let again = BEFORE + FAILS_WITHIN..BEFORE + FAILS_WITHIN + AFTER;
     acknowledged.extend(again.filter(|number| push(&mut connection, *number)));
-    assert!(acknowledged.len() >= BEFORE + AFTER, "{} acknowledged\n{}", acknowledged.len(), second.log());
+    assert_eq!(acknowledged.len(), BEFORE + AFTER, "{}", second.log());
     drop(second);
     // As a cut of the power: the cache goes.
     mounts.unmount();

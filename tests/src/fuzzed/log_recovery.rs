@@ -126,8 +126,8 @@ fn read(disk: &mut SparseDisk, life: u8) -> Result<Vec<u8>, RecoveryError> {
     let mut keyspace = Keyspace::new(MEMORY_BYTES_MAX, [1, 2]);
     keyspace.set_loadable_bytes(LOADABLE_BYTES);
     let mut entropy = Counter(life);
-    let (mut journal, _) = Journal::open(disk, &mut keyspace, Instant::ZERO, &mut entropy)?;
-    for _ in 0..4 {
+    let (mut journal, _) = Journal::open(disk, &mut keyspace, Instant::ZERO, &mut entropy, false)?;
+    for _ in 0..64 {
         journal.advance(disk, &keyspace, Instant::ZERO, &mut entropy);
     }
     Ok(contents(&keyspace))
