@@ -121,6 +121,14 @@ impl Settings {
         }
     }
 
+    /// A TCP port, for what is not listened for unless it is set.
+    ///
+    /// # Errors
+    /// When the value is not a number from 1 to 65535.
+    pub fn optional_port(&self, name: &'static str) -> Result<Option<u16>, SettingError> {
+        self.get(name).map(|_| self.port(name, 0)).transpose()
+    }
+
     /// A whole number of at most `most`; `expected` says what to give instead.
     ///
     /// # Errors

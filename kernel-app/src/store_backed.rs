@@ -12,6 +12,9 @@ use crate::service::{Context, Endpoints, Listener, Origin, Peer, Service};
 use crate::usage::Usage;
 use wire::Instant;
 
+/// Index of the listener for health and metrics.
+const HEALTH: usize = 1;
+
 /// What answers requests out of the store.
 pub trait StoreUser: Handler {
     /// [`Service::name`].
@@ -49,6 +52,8 @@ pub trait StoreUser: Handler {
 #[derive(Debug)]
 pub struct StoreBacked<U> {
     port: u16,
+    /// Of `/metrics`, where it is not for everybody who may see the page.
+    health_port: Option<u16>,
     store: Peer,
     http: HttpServer,
     user: U,
@@ -58,7 +63,15 @@ impl<U: StoreUser> StoreBacked<U> {
     /// A service that listens on `port`, takes request bodies of up to `body_bytes_max` bytes, and stays
     /// connected to `store`.
     pub fn new(port: u16, store: Peer, body_bytes_max: usize, user: U) -> Self {
-        Self { port, store, http: HttpServer::new(body_bytes_max), user }
+        Self { port, health_port: None, store, http: HttpServer::new(body_bytes_max), user }
+    }
+
+    /// The same with `/metrics` on a port of its own, beside `/healthz` and `/readyz`, which are on both. For a page
+    /// that strangers see: how many votes come and are refused is not their business.
+    #[must_use]
+    pub fn with_health_port(self, health_port: Option<u16>) -> Self {
+        let http = if health_port.is_some() { self.http.with_health_listener(HEALTH) } else { self.http };
+        Self { health_port, http, ..self }
     }
 }
 
@@ -69,7 +82,10 @@ impl<U: StoreUser> Service for StoreBacked<U> {
 
     fn endpoints(&self) -> Endpoints {
         Endpoints {
-            listeners: vec![Listener { name: "http", port: self.port }],
+            listeners: [("http", Some(self.port)), ("health", self.health_port)]
+                .into_iter()
+                .filter_map(|(name, port)| Some(Listener { name, port: port? }))
+                .collect(),
             peers: vec![self.store.clone()],
         }
     }

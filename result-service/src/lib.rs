@@ -45,7 +45,7 @@ const STORE_DEFAULT: &str = "redis://store:6379";
 /// The program: one service.
 ///
 /// # Errors
-/// When `PORT`, `RESULTS_URL`, `REDIS_URL`, `OPTION_A` or `OPTION_B` cannot be used.
+/// When a setting cannot be used.
 pub fn program(settings: &Settings) -> Result<Vec<Box<dyn Service>>, SettingError> {
     Ok(vec![Box::new(service(settings)?)])
 }
@@ -61,9 +61,10 @@ pub fn service(settings: &Settings) -> Result<ResultService, SettingError> {
     let option_a = settings.text("OPTION_A", "Cats", TEXT_BYTES_MAX)?;
     let option_b = settings.text("OPTION_B", "Dogs", TEXT_BYTES_MAX)?;
     let port = settings.port("PORT", PORT_DEFAULT)?;
+    let health_port = settings.optional_port("HEALTH_PORT")?;
     let (peer, source) = results(settings)?;
     let hall = Hall::new(Board::new(&option_a, &option_b), source);
-    Ok(StoreBacked::new(port, peer, BODY_BYTES_MAX, hall))
+    Ok(StoreBacked::new(port, peer, BODY_BYTES_MAX, hall).with_health_port(health_port))
 }
 
 /// The results are where `RESULTS_URL` says, or beside the queue.

@@ -51,8 +51,13 @@ fn the_original_s_seed_gives_exactly_its_scores() {
 
     let logs = application.command(&["logs", "vote"]).stdout;
     assert!(logs.contains("votes accepted: a "), "{logs}");
-    let metrics = curl(&format!("{}metrics", application.vote_url()), &[]).body;
-    assert!(metrics.contains(r#"http_requests_total{method="POST",status="200"} 3000"#), "{metrics}");
+    // Metrics are not for everybody who may vote, and `ps` reads them all the same.
+    for url in [application.vote_url(), application.result_url("/")] {
+        assert_eq!(curl(&format!("{url}metrics"), &[]).status, 404);
+    }
+    for instance in application.instances() {
+        assert!(instance["heap_bytes"].as_u64() > Some(0), "{instance}");
+    }
 
     let down = application.command(&["down"]);
     assert!(down.success, "{down:?}");

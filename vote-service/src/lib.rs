@@ -60,11 +60,9 @@ pub fn service(settings: &Settings) -> Result<VoteService, SettingError> {
     let pages =
         Pages::new(&text("OPTION_A", "Cats")?, &text("OPTION_B", "Dogs")?, &text("INSTANCE", "vote")?);
     let port = settings.port("PORT", PORT_DEFAULT)?;
+    let health_port = settings.optional_port("HEALTH_PORT")?;
     let store = settings.store("REDIS_URL", "redis://store:6379")?;
-    Ok(StoreBacked::new(
-        port,
-        store.peer(),
-        BODY_BYTES_MAX,
-        Booth::new(pages, Gate::new(settings)?, store.login),
-    ))
+    let (peer, gate) = (store.peer(), Gate::new(settings)?);
+    let booth = Booth::new(pages, gate, store.login);
+    Ok(StoreBacked::new(port, peer, BODY_BYTES_MAX, booth).with_health_port(health_port))
 }

@@ -29,7 +29,8 @@ const WORKER_PORT_DEFAULT: u16 = 8082;
 /// The program: the four services, or three when `REDIS_URL` names a store elsewhere.
 ///
 /// `PORT` is the vote page's, `RESULT_PORT` the result page's; `WORKER_PORT` and `HEALTH_PORT` are
-/// where worker and store serve health and metrics. Everything else is as in the services alone.
+/// where worker and store serve health and metrics, and `VOTE_HEALTH_PORT` and `RESULT_HEALTH_PORT`, where the pages'
+/// metrics are when they are not for everybody. Everything else is as in the services alone.
 ///
 /// # Errors
 /// The setting that cannot be used.
@@ -37,10 +38,14 @@ pub fn program(settings: &Settings) -> Result<Vec<Box<dyn Service>>, SettingErro
     let url = settings.get("REDIS_URL").unwrap_or(STORE_IN_IMAGE);
     let settings = settings.with("REDIS_URL", url);
     let on_port = |port: u16| settings.with("PORT", &port.to_string());
+    // `HEALTH_PORT` is the store's.
+    let health =
+        |settings: &Settings, name| settings.with("HEALTH_PORT", settings.get(name).unwrap_or_default());
 
-    let mut services = vote_service::program(&settings)?;
+    let mut services = vote_service::program(&health(&settings, "VOTE_HEALTH_PORT"))?;
     services.extend(worker::program(&on_port(settings.port("WORKER_PORT", WORKER_PORT_DEFAULT)?))?);
-    services.extend(result_service::program(&on_port(settings.port("RESULT_PORT", RESULT_PORT_DEFAULT)?))?);
+    let result = on_port(settings.port("RESULT_PORT", RESULT_PORT_DEFAULT)?);
+    services.extend(result_service::program(&health(&result, "RESULT_HEALTH_PORT"))?);
     if url == STORE_IN_IMAGE {
         let memory = settings.get("MAXMEMORY").unwrap_or(STORE_MEMORY_DEFAULT);
         // Nobody else can reach it, so a password would only lock the services out.
@@ -83,6 +88,10 @@ mod tests {
         let settings = [("PORT", "80"), ("RESULT_PORT", "81"), ("WORKER_PORT", "82"), ("HEALTH_PORT", "83")];
         let ports: Vec<_> = endpoints(&settings).into_iter().map(|(_, ports, _)| ports).collect();
         assert_eq!(ports, [[80].to_vec(), [82].to_vec(), [81].to_vec(), [0, 83].to_vec()]);
+        let metrics = [("VOTE_HEALTH_PORT", "90"), ("RESULT_HEALTH_PORT", "91")];
+        let settings = [&settings[..], &metrics].concat();
+        let ports: Vec<_> = endpoints(&settings).into_iter().map(|(_, ports, _)| ports).collect();
+        assert_eq!(ports, [[80, 90].to_vec(), [82].to_vec(), [81, 91].to_vec(), [0, 83].to_vec()]);
         let error = program(&Settings::from_pairs([("RESULT_PORT", "x")])).err().expect("no port");
         assert_eq!(error.name, "RESULT_PORT");
     }

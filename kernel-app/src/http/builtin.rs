@@ -10,19 +10,42 @@ use super::statistics::Statistics;
 use super::{Answer, Exchange, Handler, Method, Request, Response, Route};
 use crate::connections::HeapUsage;
 use crate::metrics::{CONTENT_TYPE, Exposition};
-use crate::service::Context;
+use crate::service::{Context, Origin};
 use crate::stopping::Stage;
 use wire::http::status::{STATUSES, position};
 
 const TEXT: &str = "text/plain; charset=utf-8";
+const METRICS: &str = "/metrics";
 /// Paths of every server.
 const BUILTIN: [Route; 3] = [
     Route { path: "/healthz", methods: &[Method::Get] },
     Route { path: "/readyz", methods: &[Method::Get] },
-    Route { path: "/metrics", methods: &[Method::Get] },
+    Route { path: METRICS, methods: &[Method::Get] },
 ];
 /// What `OPTIONS *` says of the server as a whole.
 const ANY: Route = Route { path: "*", methods: &[Method::Get, Method::Post] };
+
+/// Which paths a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// All of them.
+    All,
+    /// The handler's, and health.
+    Pages,
+    /// Health and metrics.
+    Health,
+}
+
+impl Scope {
+    /// What a connection is for that came to be like this.
+    pub fn of(origin: Origin, health_listener: Option<usize>) -> Self {
+        match health_listener {
+            None => Self::All,
+            Some(index) if origin == Origin::Accepted(index) => Self::Health,
+            Some(_) => Self::Pages,
+        }
+    }
+}
 
 /// An answer, and who it belongs to.
 #[derive(Debug)]
@@ -40,13 +63,14 @@ pub(super) fn answer<'a, H: Handler>(
     request: &Request<'_>,
     exchange: Exchange,
     handler: &'a mut H,
-    (statistics, connections): (&Statistics, usize),
+    (statistics, connections, scope): (&Statistics, usize, Scope),
     context: &mut Context<'_>,
 ) -> Outcome<'a> {
     let named = |route: &&Route| route.path == request.path;
-    let own = handler.routes().iter().find(named);
+    let own = handler.routes().iter().find(named).filter(|_| scope != Scope::Health);
     match own.or_else(|| BUILTIN.iter().chain([&ANY]).find(named)) {
         None => status_page(404),
+        Some(Route { path: METRICS, .. }) if scope == Scope::Pages => status_page(404),
         Some(route) if !allows(route, request.method) => {
             let status = if request.method == Method::Options { 200 } else { 405 };
             Outcome::Allow { status, route }

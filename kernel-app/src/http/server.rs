@@ -5,7 +5,7 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use super::builtin::{self, Outcome};
+use super::builtin::{self, Outcome, Scope};
 use super::statistics::Statistics;
 use super::{Answer, Exchange, Handler, Method, PushError, Response};
 use crate::connections::{
@@ -30,6 +30,8 @@ const BODY_BYTES_MAX: usize = INPUT_BYTES_MAX - HEAD_BYTES_MAX - CHUNK_OVERHEAD_
 #[derive(Debug)]
 pub struct HttpServer {
     body_bytes_max: usize,
+    /// The listener that has `/metrics` and none of the handler's routes, if there is such a one.
+    health_listener: Option<usize>,
     /// At each connection's [`ConnectionId::index`].
     sessions: Vec<Option<Tracked>>,
     open: usize,
@@ -63,6 +65,7 @@ impl HttpServer {
     pub fn new(body_bytes_max: usize) -> Self {
         Self {
             body_bytes_max: body_bytes_max.min(BODY_BYTES_MAX),
+            health_listener: None,
             sessions: Vec::new(),
             open: 0,
             unfinished: VecDeque::new(),
@@ -71,6 +74,13 @@ impl HttpServer {
             statistics: Statistics::default(),
             stage: Stage::Open,
         }
+    }
+
+    /// The same with `/metrics` for those only who come by the listener of this index; they have no other pages than
+    /// those of every server.
+    #[must_use]
+    pub fn with_health_listener(self, index: usize) -> Self {
+        Self { health_listener: Some(index), ..self }
     }
 
     /// Takes a connection on.
@@ -219,12 +229,13 @@ impl HttpServer {
         let mut input = core::mem::take(&mut connection.input);
         let mut space = header_space();
         let ended = connection.input_ended;
+        let scope = Scope::of(connection.origin, self.health_listener);
         let received =
             session.receive(input.as_slice(), ended, context.now, &mut space, &mut connection.output);
         match received {
             Received::Request { request, bytes, serial } => {
                 let exchange = Exchange { connection: id, serial };
-                let own = (&self.statistics, self.open);
+                let own = (&self.statistics, self.open, scope);
                 let outcome = builtin::answer(&request, exchange, handler, own, context);
                 input.consume(bytes);
                 self.statistics.received_bytes.add(bytes as u64);

@@ -1,6 +1,6 @@
 //! A server over a bare connection table: the test plays network and clock.
 
-use alloc::borrow::Cow;
+use alloc::borrow::{Cow, ToOwned as _};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -26,6 +26,7 @@ struct Echo {
     last_body: Vec<u8>,
     waiting: Vec<Exchange>,
     unready: Option<&'static str>,
+    remark: Option<&'static str>,
 }
 
 impl Handler for Echo {
@@ -56,6 +57,10 @@ impl Handler for Echo {
 
     fn readiness(&self) -> Result<(), Cow<'_, str>> {
         self.unready.map_or(Ok(()), |reason| Err(reason.into()))
+    }
+
+    fn remark(&self) -> Option<&'static str> {
+        self.remark
     }
 
     fn metrics(&self, exposition: &mut Exposition) {
@@ -197,6 +202,12 @@ fn readiness_says_why_not() {
     assert!(answer.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{answer}");
     assert!(answer.ends_with("\r\n\r\nstore: connection refused\n"), "{answer}");
     assert!(node.ask("GET /healthz").starts_with("HTTP/1.1 200 "), "alive all the same");
+    (node.handler.unready, node.handler.remark) = (None, Some("nearly full"));
+    let answer = node.ask("GET /readyz");
+    assert!(
+        answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n\r\nready; nearly full\n"),
+        "{answer}"
+    );
 }
 
 #[test]
@@ -221,6 +232,21 @@ fn metrics_count_what_was_answered() {
         assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
     }
     assert!(!text.contains("process_start_time_seconds"), "the clock is not set");
+}
+
+#[test]
+fn metrics_have_a_listener_of_their_own_where_strangers_see_the_pages() {
+    let mut node = Node::new();
+    node.server = HttpServer::new(64).with_health_listener(1);
+    let mut ask_on = |listener, path: &str| {
+        let id = node.connections.open(0, Origin::Accepted(listener)).expect("room");
+        node.with(|server, _, context| server.opened(id, context));
+        node.send(id, format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
+        node.output(id).split(' ').nth(1).unwrap_or_default().to_owned()
+    };
+    let paths = ["/", "/healthz", "/readyz", "/metrics"];
+    assert_eq!(paths.map(|path| ask_on(0, path)), ["200", "200", "200", "404"]);
+    assert_eq!(paths.map(|path| ask_on(1, path)), ["404", "200", "200", "200"]);
 }
 
 #[test]
