@@ -23,6 +23,8 @@ pub mod log_line;
 pub mod memory_disk;
 pub mod metrics;
 pub mod network;
+#[cfg(any(test, target_os = "hermit"))]
+mod pci_scan;
 pub mod pipeline;
 pub mod program;
 pub mod runtime;
@@ -37,6 +39,8 @@ pub mod stopping;
 pub mod store_backed;
 pub mod store_client;
 pub mod store_login;
+#[cfg(any(test, target_os = "hermit"))]
+mod timekeeping;
 pub mod usage;
 
 pub use connections::{ConnectionId, Connections};
