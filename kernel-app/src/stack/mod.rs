@@ -11,6 +11,8 @@
 mod address;
 mod dial;
 mod flow;
+#[cfg(test)]
+mod full_ring_tests;
 mod ingress;
 mod pool;
 mod transfer;
