@@ -75,6 +75,12 @@ impl Accelerator {
         (mhz != 0).then_some(mhz)
     }
 
+    /// Whether a guest's processor has no random numbers, so that it needs a device for them. QEMU's own has some.
+    pub fn lacks_entropy(self) -> bool {
+        matches!(self, Self::Kvm { .. })
+            && !has_random(&fs::read_to_string("/proc/cpuinfo").unwrap_or_default())
+    }
+
     /// Name as people write it.
     pub fn name(self) -> &'static str {
         match self {
@@ -189,8 +195,16 @@ fn host_obstacle(device: &Path) -> Option<String> {
 }
 
 fn has_virtualization(cpu_info: &str) -> bool {
+    has_flag(cpu_info, &["vmx", "svm"])
+}
+
+fn has_random(cpu_info: &str) -> bool {
+    has_flag(cpu_info, &["rdrand", "rdseed"])
+}
+
+fn has_flag(cpu_info: &str, wanted: &[&str]) -> bool {
     let flags = cpu_info.lines().find(|line| line.starts_with("flags")).unwrap_or_default();
-    flags.split_whitespace().any(|flag| flag == "vmx" || flag == "svm")
+    flags.split_whitespace().any(|flag| wanted.contains(&flag))
 }
 
 /// Rate of the host's counter in MHz, 0 when it cannot be told.
@@ -231,6 +245,9 @@ mod tests {
         assert!(has_virtualization("flags : fpu svm"));
         assert!(!has_virtualization("flags : fpu vmx_like svmx\nvmx flags : vnmi\n"));
         assert!(!has_virtualization(""));
+        assert!(
+            has_random("flags : fpu rdrand") && has_random("flags : rdseed") && !has_random("flags : rd")
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::net::SocketAddrV4;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::SystemTime;
 
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
@@ -23,6 +24,9 @@ pub const MEMORY_MIB_MIN: u32 = 8;
 pub const MEMORY_MIB_MAX: u32 = 2048;
 /// I/O port of the device through which a guest ends QEMU with a status of its own.
 const EXIT_PORT: &str = "isa-debug-exit,iobase=0xf4,iosize=4";
+
+/// Setting with the time at which QEMU is started, in microseconds since 1970; kernel-app's `timekeeper` reads it.
+const STARTED_AT: &str = "STARTED_AT";
 
 /// No obsolete calls, no other user, no other program, no other scheduling: what none of the networks, disks
 /// and accelerators here needs, and a guest that has broken out of its machine would.
@@ -169,7 +173,7 @@ impl Launch {
             self.name
         );
         let words = match &self.other_kernel {
-            None => self.command_line.render(self.accelerator.mhz())?,
+            None => self.command_line_now()?,
             Some(kernel) => kernel.words.clone(),
         };
         let mut command = Command::new(PROGRAM);
@@ -190,12 +194,24 @@ impl Launch {
         for (index, disk) in self.disks.iter().enumerate() {
             command.args(disk_arguments(self.machine, index, disk)?);
         }
+        if self.accelerator.lacks_entropy() {
+            command.args(["-device", &self.machine.virtio("rng")]);
+        }
         if let Some(socket) = &self.debugger {
             let path = option_value(socket)?;
             command.args(["-gdb", &format!("unix:{path},server=on,wait=off")]);
         }
         command.args(&self.extra);
         Ok(command)
+    }
+
+    /// The guest's command line, with the time: a guest under TCG has no other way to learn it to less than a
+    /// second. QEMU's real-time clock begins with a whole second whenever it is started.
+    fn command_line_now(&self) -> Result<String> {
+        let mut line = self.command_line.clone();
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        line.environment.insert(STARTED_AT.to_owned(), now.as_micros().to_string());
+        line.render(self.accelerator.mhz())
     }
 }
 
@@ -295,6 +311,8 @@ pub fn require() -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn words(launch: &Launch) -> Vec<String> {
@@ -320,7 +338,10 @@ mod tests {
         assert!(value(&words, "-M").starts_with("q35,"));
         assert_eq!(value(&words, "-netdev"), "user,id=net0,hostfwd=tcp:127.0.0.1:8080-:80");
         assert!(words.contains(&"virtio-net-pci,disable-legacy=on,romfile=,netdev=net0".to_owned()));
-        assert_eq!(value(&words, "-append"), "-freq 2500");
+        let append = value(&words, "-append");
+        let started = append.strip_prefix("-freq 2500 env=STARTED_AT=").expect("the rate and the time");
+        let micros: u64 = started.parse().expect("microseconds");
+        assert!(SystemTime::UNIX_EPOCH + Duration::from_micros(micros) <= SystemTime::now(), "{append}");
         assert_eq!(value(&words, "-kernel"), "/i/vote.img");
     }
 

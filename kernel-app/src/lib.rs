@@ -24,6 +24,8 @@ pub mod memory_disk;
 pub mod metrics;
 pub mod network;
 pub mod pace;
+#[cfg(any(test, target_os = "hermit"))]
+mod pci_scan;
 pub mod pipeline;
 pub mod program;
 pub mod runtime;
@@ -38,6 +40,8 @@ pub mod stopping;
 pub mod store_backed;
 pub mod store_client;
 pub mod store_login;
+#[cfg(any(test, target_os = "hermit"))]
+mod timekeeping;
 pub mod usage;
 
 pub use connections::{ConnectionId, Connections};

@@ -3,6 +3,7 @@
 //! Devices are not in it: the kernel and the program find them through ACPI, PCI and MMIO.
 
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use vm_fdt::{Error, FdtWriter};
@@ -31,10 +32,17 @@ pub fn write(info: &StartInfo, free_start: u64) -> Result<&'static [u8], Error> 
         writer.end_node(node)?;
     }
     let chosen = writer.begin_node("chosen")?;
-    if !info.command_line.is_empty() {
-        writer.property_string("bootargs", info.command_line)?;
-    }
+    writer.property_string("bootargs", &command_line(info))?;
     writer.end_node(chosen)?;
     writer.end_node(root)?;
     Ok(Vec::leak(writer.finish()?))
+}
+
+/// The command line, and before it what only the loader is told and a program wants to know: where the ACPI tables
+/// begin. The kernel has no call for that. A setting of that name on the command line itself comes later, and wins.
+fn command_line(info: &StartInfo) -> String {
+    match info.rsdp {
+        Some(rsdp) => format!("env=ACPI_ROOT={rsdp} {}", info.command_line),
+        None => String::from(info.command_line),
+    }
 }

@@ -15,7 +15,7 @@ use virtio_drivers::transport::Transport;
 
 use super::clock::Clock;
 use super::dma;
-use super::transport::DeviceTransport;
+use super::transport::{DeviceTransport, SetupError};
 use crate::disk::{Disk, DiskError, SECTOR_BYTES, WRITE_BYTES_MAX};
 use requests::{DATA_PAGES, Queue, Requests};
 use wire::Instant;
@@ -34,15 +34,14 @@ bitflags! {
         const SEGMENTS_MAX = 1 << 2;
         const READ_ONLY = 1 << 5;
         const FLUSH = 1 << 9;
-        const VERSION_1 = 1 << 32;
     }
 }
 
 /// A virtio-blk device that cannot be used.
 #[derive(Debug)]
 pub enum BlockDeviceError {
-    /// It speaks only the legacy interface.
-    Legacy,
+    /// It cannot be initialised.
+    Init(SetupError),
     /// It takes no writes.
     ReadOnly,
     /// It takes no flush, so nothing would ever say that a write is safe (section 5.2.6.2).
@@ -60,7 +59,7 @@ pub enum BlockDeviceError {
 impl fmt::Display for BlockDeviceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Legacy => f.write_str("virtio-blk is a legacy device: start QEMU with disable-legacy=on"),
+            Self::Init(error) => write!(f, "virtio-blk cannot be used: {error}"),
             Self::ReadOnly => f.write_str("virtio-blk takes no writes: start QEMU without readonly=on"),
             Self::NoFlush => f.write_str("virtio-blk takes no flush: start a VMM whose disk has a cache"),
             Self::Segments(segments) => write!(
@@ -102,7 +101,8 @@ enum Progress {
 
 impl BlockDevice {
     fn new(mut transport: DeviceTransport, clock: Clock) -> Result<Self, BlockDeviceError> {
-        let features = transport.begin_init(Features::all());
+        let features = transport.begin(Features::all().bits(), clock).map_err(BlockDeviceError::Init)?;
+        let features = Features::from_bits_truncate(features);
         check(features)?;
         let setup = BlockDeviceError::Setup;
         if features.contains(Features::SEGMENTS_MAX) {
@@ -197,9 +197,6 @@ impl BlockDevice {
 }
 
 fn check(features: Features) -> Result<(), BlockDeviceError> {
-    if !features.contains(Features::VERSION_1) {
-        return Err(BlockDeviceError::Legacy);
-    }
     if features.contains(Features::READ_ONLY) {
         return Err(BlockDeviceError::ReadOnly);
     }

@@ -14,17 +14,22 @@ use super::block_device::SharedBlockDevice;
 use super::clock::Clock;
 use super::console::Console;
 use super::entropy::HermitEntropy;
+use super::entropy_device::{EntropyDevice, EntropyDeviceError};
 use super::idle::Idle;
+use super::kvm_clock::KvmClock;
 use super::net_device::NetDevice;
 use super::orders::Orders;
-use super::transport::DeviceTransport;
-use super::{allocator, exit, fault, logger};
+use super::timekeeper::Timekeeper;
+use super::transport::{DeviceTransport, Search};
+use super::{allocator, exit, fault, logger, page_tables};
 use crate::entropy::Entropy;
 use crate::program::Program;
 use crate::runtime::Runtime;
 use crate::settings::Settings;
 use crate::stack::{Address, Seeds, SmoltcpNetwork, StackConfig, sockets_max};
 
+/// Where the ACPI tables begin, as the loader was told, in decimal digits.
+const ACPI: &str = "ACPI_ROOT";
 /// Most environment variables that are read.
 const VARIABLES_MAX: usize = 64;
 
@@ -40,16 +45,26 @@ pub unsafe fn run<const HAS_DISK: bool>(
     environment: *const *const u8,
 ) -> ! {
     fault::install();
+    let idle = Idle::new();
+    let protected = page_tables::protect();
     let heap_bytes = allocator::claim();
     // SAFETY: the caller vouches for the array.
     let settings = unsafe { read_environment(environment) };
-    let clock = Clock::new();
-    logger::start(name, &settings).unwrap_or_else(|error| stop(error));
-    let mut entropy = HermitEntropy::new().unwrap_or_else(|| {
-        stop("no source of entropy: give the machine a processor with RDRAND (QEMU: -cpu max or host)")
-    });
-    let (card, disk) = find_devices::<HAS_DISK>(clock);
-    let network = open_network(card, &settings, heap_bytes, &mut entropy, &clock);
+    let kvm = KvmClock::find();
+    let clock = Clock::new(kvm.as_ref());
+    let (mut timekeeper, no_clock) = Timekeeper::start(clock, kvm, &settings);
+    logger::start(name, &settings, clock).unwrap_or_else(|error| stop(error));
+    if !protected {
+        log::warn!("the image's headers cannot be read: its code stays writable");
+    }
+    if let Some(reason) = no_clock {
+        log::warn!("{reason}");
+    }
+    let acpi = settings.get(ACPI).and_then(|address| address.parse().ok());
+    let mut entropy =
+        HermitEntropy::new(|| find_entropy_device(clock, acpi)).unwrap_or_else(|reason| stop(reason));
+    let (card, disk) = find_devices::<HAS_DISK>(clock, acpi);
+    let network = open_network(card, &settings, heap_bytes, &mut entropy, clock);
     let services = program(&settings).unwrap_or_else(|error| stop(error));
     let mut runtime = Runtime::new(network, services).unwrap_or_else(|error| stop(error));
     runtime.watch_memory(sockets_max(heap_bytes), allocator::is_short, allocator::usage);
@@ -63,32 +78,35 @@ pub unsafe fn run<const HAS_DISK: bool>(
         clock.now().as_micros() / 1000
     );
     log::debug!("the heap has {} KiB", heap_bytes / 1024);
-    event_loop(runtime, disk.as_ref(), &clock, &mut entropy)
+    let idle = idle.calibrate(clock).unwrap_or_else(|error| stop(error));
+    event_loop(runtime, disk.as_ref(), &mut timekeeper, &idle, &mut entropy)
 }
 
 fn event_loop(
     mut runtime: Runtime<SmoltcpNetwork<NetDevice>>,
     disk: Option<&SharedBlockDevice>,
-    clock: &Clock,
+    timekeeper: &mut Timekeeper,
+    idle: &Idle,
     entropy: &mut dyn Entropy,
 ) -> ! {
-    let idle = Idle::new();
+    let clock = timekeeper.clock();
     let mut orders = Orders::new();
     while !runtime.has_stopped() {
         let now = clock.now();
         if orders.stop_has_come(now) {
             runtime.stop(None, now);
         }
+        timekeeper.look(now);
         let deadline = runtime.turn(now, clock.unix_time(), entropy);
         let device = runtime.network_mut().device_mut();
         device.kick();
         if deadline.is_some_and(|deadline| deadline <= now) {
             continue;
         }
-        let deadline = deadline.map_or(orders.look_at(), |deadline| deadline.min(orders.look_at()));
-        let duration = Some(deadline.since(clock.now()));
+        let looks = orders.look_at().min(timekeeper.look_at());
+        let deadline = deadline.map_or(looks, |deadline| deadline.min(looks));
         // Both are armed, whichever has work already.
-        idle.sleep(duration, || device.arm() | disk.is_some_and(SharedBlockDevice::arm));
+        idle.sleep(deadline.since(clock.now()), || device.arm() | disk.is_some_and(SharedBlockDevice::arm));
         device.disarm();
     }
     log::info!("stopped as told");
@@ -96,27 +114,49 @@ fn event_loop(
 }
 
 /// The network card, and the disk if it is wanted and there.
-fn find_devices<const HAS_DISK: bool>(clock: Clock) -> (Option<DeviceTransport>, Option<SharedBlockDevice>) {
+fn find_devices<const HAS_DISK: bool>(
+    clock: Clock,
+    acpi: Option<u64>,
+) -> (DeviceTransport, Option<SharedBlockDevice>) {
     if !HAS_DISK {
-        let [card] = DeviceTransport::find([DeviceType::Network]);
-        return (card, None);
+        let [card] = DeviceTransport::find([DeviceType::Network], acpi);
+        return (expect_card(card), None);
     }
-    let [card, disk] = DeviceTransport::find([DeviceType::Network, DeviceType::Block]);
+    let [card, disk] = DeviceTransport::find([DeviceType::Network, DeviceType::Block], acpi);
     let open = |disk| SharedBlockDevice::open(disk, clock).unwrap_or_else(|error| stop(error));
-    (card, disk.map(open))
+    (expect_card(card), found(disk, "virtio-blk").map(open))
+}
+
+fn expect_card(card: Search) -> DeviceTransport {
+    found(card, "virtio-net").unwrap_or_else(|| {
+        stop("no virtio-net device: start the machine with one (QEMU: -device virtio-net-pci,netdev=...)")
+    })
+}
+
+fn find_entropy_device(clock: Clock, acpi: Option<u64>) -> Result<Option<EntropyDevice>, EntropyDeviceError> {
+    let [device] = DeviceTransport::find([DeviceType::EntropySource], acpi);
+    found(device, "virtio-rng").map(|device| EntropyDevice::open(device, clock)).transpose()
+}
+
+/// The device, if there is one; one that cannot be used stops the machine.
+fn found(search: Search, name: &str) -> Option<DeviceTransport> {
+    match search {
+        Search::Found(transport) => Some(transport),
+        Search::Unusable { place, reason } => {
+            stop(format_args!("{name} at {place} was found but cannot be used: {reason}"))
+        }
+        Search::Missing => None,
+    }
 }
 
 fn open_network(
-    card: Option<DeviceTransport>,
+    card: DeviceTransport,
     settings: &Settings,
     heap_bytes: usize,
     entropy: &mut dyn Entropy,
-    clock: &Clock,
+    clock: Clock,
 ) -> SmoltcpNetwork<NetDevice> {
-    let transport = card.unwrap_or_else(|| {
-        stop("no virtio-net device: start the machine with one (QEMU: -device virtio-net-pci,netdev=...)")
-    });
-    let device = NetDevice::new(transport).unwrap_or_else(|error| stop(error));
+    let device = NetDevice::new(card, clock).unwrap_or_else(|error| stop(error));
     let config = StackConfig {
         hardware_address: device.address(),
         address: Address::from_settings(settings),

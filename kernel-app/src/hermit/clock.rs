@@ -1,43 +1,104 @@
-//! Monotonic and wall clock from the time-stamp counter.
+//! The machine's two clocks: the time-stamp counter, and the wall clock that is derived from it.
 //!
-//! The kernel measures or is told the counter's rate (`-freq MHZ`) and reads the wall clock once at
-//! boot; nothing here corrects either of them later.
+//! Reads no source of the time of day; `timekeeper` does, and steers the wall clock here. References: Intel SDM
+//! volume 3, section 19.17; CPUID leaves 0x15, and 0x40000010 as hypervisors have it.
 
-use core::arch::x86_64::_rdtsc;
+use alloc::boxed::Box;
+use core::arch::x86_64::{__cpuid, _rdtsc};
+use core::cell::Cell;
 use core::time::Duration;
 
 use super::kernel::sys_get_processor_frequency;
+use super::kvm_clock::{self, KvmClock};
+use crate::timekeeping::wall::WallClock;
 use wire::Instant;
 
-/// Both clocks, from one counter.
+/// Bits behind the point of microseconds per tick.
+const FRACTION_BITS: u32 = 48;
+/// CPUID leaf with the rates of the counter and its crystal.
+const CPUID_COUNTER: u32 = 0x15;
+
+/// Both clocks. Copies are the same clocks.
 #[derive(Clone, Copy)]
-pub struct Clock {
-    ticks_per_micro: u64,
-    /// Wall clock when the counter was zero.
-    unix_start: Duration,
+pub struct Clock(&'static Shared);
+
+struct Shared {
+    /// Microseconds of a tick, times 2^[`FRACTION_BITS`].
+    micros_per_tick: u64,
+    /// The counter as of the last reading, and what is added to it.
+    last: Cell<u64>,
+    added: Cell<u64>,
+    wall: Cell<WallClock>,
 }
 
+// SAFETY: the program is the kernel's only task on the one processor, and no interrupt handler reads the clocks.
+unsafe impl Sync for Shared {}
+
 impl Clock {
-    /// The clocks of this machine.
-    pub fn new() -> Self {
-        let ticks_per_micro = u64::from(sys_get_processor_frequency()).max(1);
-        let mut clock = Self { ticks_per_micro, unix_start: Duration::ZERO };
-        clock.unix_start = kernel_unix_time().saturating_sub(clock.since_start());
-        clock
+    /// The clocks of this machine; call it once. The wall clock begins in 1970.
+    pub fn new(kvm: Option<&KvmClock>) -> Self {
+        let khz = counter_khz(kvm).max(1);
+        let micros_per_tick =
+            u64::try_from((1000u128 << FRACTION_BITS) / u128::from(khz)).unwrap_or(u64::MAX);
+        let wall = Cell::new(WallClock::new(Instant::ZERO, Duration::ZERO));
+        Self(Box::leak(Box::new(Shared { micros_per_tick, last: Cell::new(0), added: Cell::new(0), wall })))
     }
 
-    /// Microseconds since the counter was zero.
+    /// Microseconds since the counter was zero. A counter that goes back, as when a snapshot is restored on a host
+    /// that runs for a shorter time, goes on from where it was.
     pub fn now(&self) -> Instant {
-        Instant::from_micros(ticks() / self.ticks_per_micro)
+        let Shared { micros_per_tick, last, added, .. } = self.0;
+        let mut counter = ticks().wrapping_add(added.get());
+        if counter < last.get() {
+            added.set(added.get().wrapping_add(last.get() - counter));
+            counter = last.get();
+        }
+        last.set(counter);
+        let micros = (u128::from(counter) * u128::from(*micros_per_tick)) >> FRACTION_BITS;
+        Instant::from_micros(micros as u64)
     }
 
     /// Time since 1970-01-01T00:00:00Z.
     pub fn unix_time(&self) -> Duration {
-        self.unix_start + self.since_start()
+        self.0.wall.get().unix_time(self.now())
     }
 
-    fn since_start(&self) -> Duration {
-        Duration::from_micros(self.now().as_micros())
+    /// Sets the wall clock, which may then have gone back: for the start.
+    pub fn set(&self, now: Instant, unix: Duration) {
+        self.0.wall.set(WallClock::new(now, unix));
+    }
+
+    /// Steers the wall clock to what is `right` now; returns by how many microseconds it was behind.
+    pub fn steer(&self, now: Instant, right: Duration) -> i64 {
+        let mut wall = self.0.wall.get();
+        let behind = wall.steer(now, right);
+        self.0.wall.set(wall);
+        behind
+    }
+
+    /// What the wall clock says, or said, at a time after it was last steered.
+    pub fn unix_time_at(&self, at: Instant) -> Duration {
+        self.0.wall.get().unix_time(at)
+    }
+
+    /// How far the counter goes in a time.
+    pub fn ticks_in(&self, duration: Duration) -> u64 {
+        let ticks = (duration.as_nanos() << FRACTION_BITS) / 1000 / u128::from(self.0.micros_per_tick.max(1));
+        u64::try_from(ticks).unwrap_or(u64::MAX)
+    }
+
+    /// Asks again and again until there is an answer or `limit` is over.
+    pub fn wait_for<T>(&self, limit: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+        let deadline = self.now() + limit;
+        loop {
+            if let Some(answer) = ask() {
+                return Some(answer);
+            }
+            if self.now() >= deadline {
+                return None;
+            }
+            core::hint::spin_loop();
+        }
     }
 }
 
@@ -47,11 +108,22 @@ pub fn ticks() -> u64 {
     unsafe { _rdtsc() }
 }
 
-fn kernel_unix_time() -> Duration {
-    let mut time = hermit_abi::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the kernel writes one `timespec` through a pointer to one.
-    let status = unsafe { hermit_abi::clock_gettime(hermit_abi::CLOCK_REALTIME, &raw mut time) };
-    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-    let nanos = u32::try_from(time.tv_nsec).unwrap_or(0);
-    if status == 0 { Duration::new(seconds, nanos) } else { Duration::ZERO }
+/// The counter's rate from whoever knows it best. The kernel's is in MHz: what it was told (`-freq`), else what it
+/// has measured.
+fn counter_khz(kvm: Option<&KvmClock>) -> u64 {
+    kvm.and_then(KvmClock::counter_khz)
+        .or_else(kvm_clock::hypervisor_khz)
+        .or_else(processor_khz)
+        .unwrap_or_else(|| u64::from(sys_get_processor_frequency()) * 1000)
+}
+
+/// The rate as the processor tells it.
+fn processor_khz() -> Option<u64> {
+    if __cpuid(0).eax < CPUID_COUNTER {
+        return None;
+    }
+    let leaf = __cpuid(CPUID_COUNTER);
+    let (denominator, numerator, crystal) = (leaf.eax.into(), u64::from(leaf.ebx), u64::from(leaf.ecx));
+    let khz = (crystal * numerator).checked_div(denominator)? / 1000;
+    (khz > 0).then_some(khz)
 }

@@ -2,15 +2,14 @@
 //!
 //! The image is loaded where virtual and physical addresses are the same, so statics serve as they
 //! are: for devices that every guest has. What only some guests have gets its memory from the heap,
-//! which is elsewhere, and whose pages are looked up in the processor's tables. Reference: Intel SDM
-//! volume 3, section 5.5 (4-level paging).
+//! which is elsewhere, and whose pages are looked up in the processor's tables.
 
 use alloc::alloc::{Layout, alloc_zeroed};
-use core::arch::asm;
 use core::cell::UnsafeCell;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
+use super::page_tables::{map_device, physical_address};
 use virtio_drivers::{BufferDirection, Hal, PAGE_SIZE, PhysAddr};
 
 /// Pages for the rings of a disk's virtqueue; a card brings its own (see `packet_ring`).
@@ -42,7 +41,7 @@ static RING_PAGES_USED: AtomicUsize = AtomicUsize::new(0);
 pub struct IdentityMapped;
 
 // SAFETY: pages come from a static that is page-aligned, zeroed and handed out once, at an address
-// that the loader maps to itself; device memory below 4 GiB is mapped to itself as well.
+// that the loader maps to itself; device memory is mapped where it is said to be.
 unsafe impl Hal for IdentityMapped {
     fn dma_alloc(pages: usize, _direction: BufferDirection) -> (PhysAddr, NonNull<u8>) {
         let first = RING_PAGES_USED.fetch_add(pages, Ordering::Relaxed);
@@ -57,9 +56,9 @@ unsafe impl Hal for IdentityMapped {
         0
     }
 
-    unsafe fn mmio_phys_to_virt(address: PhysAddr, _size: usize) -> NonNull<u8> {
-        let pointer = core::ptr::with_exposed_provenance_mut(address as usize);
-        NonNull::new(pointer).expect("a device's registers are not at address 0")
+    unsafe fn mmio_phys_to_virt(address: PhysAddr, size: usize) -> NonNull<u8> {
+        // `pci` has looked at every base address before a transport is made of it.
+        map_device(address, size as u64).expect("a device's registers were mapped before")
     }
 
     unsafe fn share(buffer: NonNull<[u8]>, _direction: BufferDirection) -> PhysAddr {
@@ -123,35 +122,4 @@ unsafe impl Hal for HeapMapped {
     }
 
     unsafe fn unshare(_address: PhysAddr, _buffer: NonNull<[u8]>, _direction: BufferDirection) {}
-}
-
-/// Levels of the page tables, and how many bits of an address choose an entry of each.
-const TABLE_LEVELS: u32 = 4;
-const TABLE_BITS: u32 = 9;
-const PAGE_BITS: u32 = 12;
-/// An entry's table or page, without the flags around it.
-const ENTRY_ADDRESS: u64 = 0x000f_ffff_ffff_f000;
-const ENTRY_PRESENT: u64 = 1 << 0;
-/// The entry is not of a table but of a large page.
-const ENTRY_LARGE: u64 = 1 << 7;
-
-/// Where the memory at a mapped address lies.
-fn physical_address(address: u64) -> PhysAddr {
-    let mut table: u64;
-    // SAFETY: reading the register changes nothing, and the program runs in the kernel's ring.
-    unsafe { asm!("mov {}, cr3", out(reg) table, options(nomem, nostack, preserves_flags)) }
-    for level in (0..TABLE_LEVELS).rev() {
-        let shift = PAGE_BITS + TABLE_BITS * level;
-        let index = (address >> shift) as usize % (1 << TABLE_BITS);
-        let entries = core::ptr::with_exposed_provenance::<u64>((table & ENTRY_ADDRESS) as usize);
-        // SAFETY: the kernel's tables lie in memory below 4 GiB, which the loader maps to itself.
-        let entry = unsafe { entries.add(index).read_volatile() };
-        assert!(entry & ENTRY_PRESENT != 0, "{address:#x} is not mapped");
-        if level == 0 || entry & ENTRY_LARGE != 0 {
-            let within = (1 << shift) - 1;
-            return (entry & ENTRY_ADDRESS & !within) | (address & within);
-        }
-        table = entry;
-    }
-    unreachable!("the last level ends the search")
 }

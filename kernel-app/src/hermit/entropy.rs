@@ -1,62 +1,149 @@
-//! Unpredictable bytes: ChaCha20 keyed from RDRAND and the kernel's own pool.
+//! Unpredictable bytes: ChaCha20 keyed by the processor's generator or by a virtio-rng device, and mixed with a
+//! fresh word of it at every draw, so that two machines restored from one snapshot draw differently.
 //!
-//! Never keyed by the clock alone: without either source the machine does not start.
+//! Not from the kernel: its `read_entropy` gives 31 bits of the time-stamp counter and reports success where the
+//! processor has no generator. Reference: Intel, Digital Random Number Generator software implementation guide.
 
-use core::arch::x86_64::{__cpuid, _rdrand64_step};
+use core::arch::x86_64::{__cpuid, __cpuid_count, _rdrand64_step, _rdseed64_step};
+use core::fmt;
 
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
+use super::entropy_device::{EntropyDevice, EntropyDeviceError};
 use crate::entropy::Entropy;
 
-/// CPUID leaf 1, ECX: the processor has RDRAND.
+/// CPUID leaf 1, ECX, and leaf 7, EBX: the processor has RDRAND, and RDSEED.
 const CPUID_RDRAND: u32 = 1 << 30;
-/// Intel's advice for how often to try RDRAND before giving up.
+const CPUID_RDSEED: u32 = 1 << 18;
+/// How often each is tried before the processor counts as broken; RDSEED can run dry for some microseconds.
 const RDRAND_TRIES: usize = 10;
+const RDSEED_TRIES: usize = 1000;
+/// Words of the key.
+const KEY_WORDS: usize = 4;
+
+/// Why there are no unpredictable bytes.
+pub enum NoEntropy {
+    /// The processor has no generator, and there is no device.
+    Nothing,
+    /// The processor's gives nothing, or the same again and again.
+    Broken,
+    /// The device cannot be used.
+    Device(EntropyDeviceError),
+}
+
+impl fmt::Display for NoEntropy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mend = "give the machine a processor with RDRAND (QEMU: -cpu max or host) or a virtio-rng device \
+                    (-device virtio-rng-pci, on microvm virtio-rng-device)";
+        match self {
+            Self::Nothing => {
+                write!(f, "no source of entropy: the processor has neither RDSEED nor RDRAND; {mend}")
+            }
+            Self::Broken => {
+                write!(f, "no source of entropy: the processor's RDRAND gives no random words; {mend}")
+            }
+            Self::Device(error) => write!(f, "no source of entropy: {error}; {mend}"),
+        }
+    }
+}
+
+/// Where fresh words come from.
+enum Source {
+    Processor(Processor),
+    Device(EntropyDevice),
+}
 
 /// The generator of this machine.
-pub struct HermitEntropy(ChaCha20Rng);
+pub struct HermitEntropy {
+    generator: ChaCha20Rng,
+    source: Source,
+}
 
 impl HermitEntropy {
-    /// Keys the generator; none when the machine has no source of entropy.
-    pub fn new() -> Option<Self> {
-        let mut seed = [0; 32];
-        let kernel = mix_kernel(&mut seed);
-        let processor = mix_processor(&mut seed);
-        (kernel || processor).then(|| Self(ChaCha20Rng::from_seed(seed)))
+    /// Keys the generator. The device is looked for only where the processor has none.
+    pub fn new(
+        find_device: impl FnOnce() -> Result<Option<EntropyDevice>, EntropyDeviceError>,
+    ) -> Result<Self, NoEntropy> {
+        let processor = Processor::find().map(Source::Processor);
+        let broken = if processor.is_some() { NoEntropy::Broken } else { NoEntropy::Nothing };
+        let usable = processor.and_then(|mut source| source.key().map(|key| (source, key)));
+        let (source, key) = match usable {
+            Some(usable) => usable,
+            None => {
+                let device = find_device().map_err(NoEntropy::Device)?.ok_or(broken)?;
+                let mut source = Source::Device(device);
+                let key = source.key().ok_or(NoEntropy::Device(EntropyDeviceError::NoAnswer))?;
+                (source, key)
+            }
+        };
+        Ok(Self { generator: ChaCha20Rng::from_seed(key), source })
     }
 }
 
 impl Entropy for HermitEntropy {
     fn fill(&mut self, bytes: &mut [u8]) {
-        self.0.fill_bytes(bytes);
+        self.generator.fill_bytes(bytes);
+        // A source that fails once takes nothing away from what the key gives.
+        let fresh = self.source.word().unwrap_or_default();
+        bytes.iter_mut().zip(fresh.to_le_bytes()).for_each(|(byte, fresh)| *byte ^= fresh);
     }
 }
 
-fn mix_kernel(seed: &mut [u8; 32]) -> bool {
-    let mut bytes = [0; 32];
-    // SAFETY: the kernel writes at most `len` bytes to a buffer of that many.
-    let count = unsafe { hermit_abi::read_entropy(bytes.as_mut_ptr(), bytes.len(), 0) };
-    seed.iter_mut().zip(bytes).for_each(|(seed, byte)| *seed ^= byte);
-    usize::try_from(count) == Ok(bytes.len())
-}
-
-fn mix_processor(seed: &mut [u8; 32]) -> bool {
-    if __cpuid(1).ecx & CPUID_RDRAND == 0 {
-        return false;
+impl Source {
+    fn word(&mut self) -> Option<u64> {
+        match self {
+            Self::Processor(processor) => processor.word(),
+            Self::Device(device) => device.word(),
+        }
     }
-    seed.chunks_exact_mut(8).all(|chunk| {
-        let Some(word) = rdrand() else { return false };
-        chunk.iter_mut().zip(word.to_le_bytes()).for_each(|(seed, byte)| *seed ^= byte);
-        true
-    })
+
+    /// A key of words none of which repeats another: processors are known that say all is well and give the same
+    /// word for ever.
+    fn key(&mut self) -> Option<[u8; 8 * KEY_WORDS]> {
+        let mut words = [0; KEY_WORDS];
+        for index in 0..KEY_WORDS {
+            words[index] = self.word()?;
+            if words[..index].contains(&words[index]) {
+                return None;
+            }
+        }
+        let mut key = [0; 8 * KEY_WORDS];
+        key.chunks_exact_mut(8)
+            .zip(words)
+            .for_each(|(place, word)| place.copy_from_slice(&word.to_le_bytes()));
+        Some(key)
+    }
 }
 
-fn rdrand() -> Option<u64> {
-    let mut word = 0;
-    (0..RDRAND_TRIES).find_map(|_| {
-        // SAFETY: CPUID has just said that the instruction exists.
-        let status = unsafe { _rdrand64_step(&mut word) };
-        (status == 1).then_some(word)
+/// The processor's generators that exist.
+struct Processor {
+    rdseed: bool,
+    rdrand: bool,
+}
+
+impl Processor {
+    fn find() -> Option<Self> {
+        let rdseed = __cpuid(0).eax >= 7 && __cpuid_count(7, 0).ebx & CPUID_RDSEED != 0;
+        let rdrand = __cpuid(1).ecx & CPUID_RDRAND != 0;
+        (rdseed || rdrand).then_some(Self { rdseed, rdrand })
+    }
+
+    /// RDRAND serves as well as RDSEED for words that are mixed into a key, and never runs dry for long.
+    fn word(&self) -> Option<u64> {
+        // SAFETY: CPUID has said that the instruction exists.
+        let rdrand = |word: &mut u64| unsafe { _rdrand64_step(word) };
+        // SAFETY: as above.
+        let rdseed = |word: &mut u64| unsafe { _rdseed64_step(word) };
+        let from_rdrand = self.rdrand.then(|| draw(RDRAND_TRIES, rdrand)).flatten();
+        from_rdrand.or_else(|| self.rdseed.then(|| draw(RDSEED_TRIES, rdseed)).flatten())
+    }
+}
+
+/// A word that an instruction gives. All zeros and all ones are what broken ones give.
+fn draw(tries: usize, step: impl Fn(&mut u64) -> i32) -> Option<u64> {
+    (0..tries).find_map(|_| {
+        let mut word = 0;
+        (step(&mut word) == 1 && word != 0 && word != u64::MAX).then_some(word)
     })
 }

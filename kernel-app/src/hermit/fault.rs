@@ -40,49 +40,72 @@ struct Frame {
     stack: u64,
 }
 
-/// Defines an entry for an exception; one without an error code gets a zero for it.
-macro_rules! entry {
-    ($name:ident, $vector:literal, $($push_error:literal)?) => {
-        #[unsafe(naked)]
-        extern "C" fn $name() {
-            naked_asm!(
-                $($push_error,)?
-                concat!("push ", $vector),
-                "mov rdi, rsp",
-                "and rsp, -16",
-                "call {report}",
-                "ud2",
-                report = sym report,
-            )
-        }
+/// Defines an entry for each exception, and the list of them; one without an error code gets a zero for it.
+macro_rules! entries {
+    ($($name:ident, $vector:literal, $($push_error:literal)?;)*) => {
+        $(
+            #[unsafe(naked)]
+            extern "C" fn $name() {
+                naked_asm!(
+                    $($push_error,)?
+                    concat!("push ", $vector),
+                    "mov rdi, rsp",
+                    "and rsp, -16",
+                    "call {report}",
+                    "ud2",
+                    report = sym report,
+                )
+            }
+        )*
+        const ENTRIES: [(usize, extern "C" fn()); [$($vector),*].len()] = [$(($vector, $name)),*];
     };
 }
 
-entry!(divide_error, 0, "push 0");
-entry!(invalid_opcode, 6, "push 0");
-entry!(double_fault, 8,);
-entry!(invalid_task_segment, 10,);
-entry!(segment_not_present, 11,);
-entry!(stack_fault, 12,);
-entry!(general_protection, 13,);
-entry!(page_fault, 14,);
-entry!(alignment_check, 17,);
-entry!(machine_check, 18, "push 0");
-entry!(vector_arithmetic, 19, "push 0");
+// All but 7, by which the kernel learns that a task uses the floating-point registers. What the processor leaves
+// free may come from a broken hypervisor.
+entries! {
+    divide_error, 0, "push 0";
+    debug, 1, "push 0";
+    non_maskable, 2, "push 0";
+    breakpoint, 3, "push 0";
+    overflow, 4, "push 0";
+    bound_range, 5, "push 0";
+    invalid_opcode, 6, "push 0";
+    double_fault, 8,;
+    coprocessor_overrun, 9, "push 0";
+    invalid_task_segment, 10,;
+    segment_not_present, 11,;
+    stack_fault, 12,;
+    general_protection, 13,;
+    page_fault, 14,;
+    reserved_15, 15, "push 0";
+    floating_point, 16, "push 0";
+    alignment_check, 17,;
+    machine_check, 18, "push 0";
+    vector_arithmetic, 19, "push 0";
+    virtualization, 20, "push 0";
+    control_protection, 21,;
+    reserved_22, 22, "push 0";
+    reserved_23, 23, "push 0";
+    reserved_24, 24, "push 0";
+    reserved_25, 25, "push 0";
+    reserved_26, 26, "push 0";
+    reserved_27, 27, "push 0";
+    hypervisor_injection, 28, "push 0";
+    vmm_communication, 29,;
+    security, 30,;
+    reserved_31, 31, "push 0";
+    apic_error, 126, "push 0";
+}
 
-const ENTRIES: [(usize, extern "C" fn()); 11] = [
-    (0, divide_error),
-    (6, invalid_opcode),
-    (8, double_fault),
-    (10, invalid_task_segment),
-    (11, segment_not_present),
-    (12, stack_fault),
-    (13, general_protection),
-    (14, page_fault),
-    (17, alignment_check),
-    (18, machine_check),
-    (19, vector_arithmetic),
-];
+/// Interrupts that come from nowhere: of both PICs and of the local APIC. The kernel's handlers would end its task
+/// and leave the machine idling; nothing has happened.
+const SPURIOUS: [usize; 3] = [39, 47, 127];
+
+#[unsafe(naked)]
+extern "C" fn spurious() {
+    naked_asm!("iretq")
+}
 
 unsafe extern "C" {
     /// First byte of the image, from the linker.
@@ -95,7 +118,8 @@ pub fn install() {
     // SAFETY: `sidt` stores ten bytes into a structure of ten bytes.
     unsafe { asm!("sidt [{}]", in(reg) &raw mut table, options(nostack, preserves_flags)) }
     let gates = core::ptr::with_exposed_provenance_mut::<Gate>(table.base as usize);
-    for (vector, entry) in ENTRIES {
+    let spurious = SPURIOUS.map(|vector| (vector, spurious as extern "C" fn()));
+    for (vector, entry) in ENTRIES.into_iter().chain(spurious) {
         let address = entry as usize as u64;
         // SAFETY: the kernel has filled all 256 gates of its table, which lies in writable memory; only
         // the address changes, the selector and the stack that the kernel has chosen stay. No
@@ -109,20 +133,39 @@ pub fn install() {
     }
 }
 
-extern "C" fn report(frame: &Frame) -> ! {
-    let name = match frame.vector {
+/// What the processor's manual calls it.
+fn name(vector: u64) -> &'static str {
+    match vector {
         0 => "division by zero",
+        1 => "debug exception",
+        2 => "non-maskable interrupt",
+        3 => "breakpoint",
+        4 => "overflow",
+        5 => "bound range exceeded",
         6 => "invalid instruction",
         8 => "double fault",
+        9 => "coprocessor segment overrun",
         10 => "invalid task segment",
         11 => "segment not present",
         12 => "stack fault",
         13 => "general protection fault",
         14 => "page fault",
+        16 => "floating-point error",
         17 => "unaligned access",
         18 => "machine check",
-        _ => "vector arithmetic error",
-    };
+        19 => "vector arithmetic error",
+        20 => "virtualization exception",
+        21 => "control protection exception",
+        28 => "hypervisor injection exception",
+        29 => "VMM communication exception",
+        30 => "security exception",
+        126 => "error of the local APIC",
+        _ => "reserved exception",
+    }
+}
+
+extern "C" fn report(frame: &Frame) -> ! {
+    let name = name(frame.vector);
     let accessed: u64;
     // SAFETY: reading CR2 has no effect.
     unsafe { asm!("mov {}, cr2", out(reg) accessed, options(nomem, nostack, preserves_flags)) }
@@ -131,8 +174,8 @@ extern "C" fn report(frame: &Frame) -> ! {
     // The console never fails.
     let _ = writeln!(
         Console,
-        "FAULT: {name} at image+{offset:#x} (rip {:#x}), address {accessed:#x}, error code {:#x}, stack {:#x}",
-        frame.instruction, frame.error_code, frame.stack
+        "FAULT: {name} (vector {}) at image+{offset:#x} (rip {:#x}), address {accessed:#x}, error code {:#x}, stack {:#x}",
+        frame.vector, frame.instruction, frame.error_code, frame.stack
     );
     exit::fail()
 }

@@ -4,8 +4,11 @@
 //! all that is needed. Reference: Intel SDM volume 3, chapter 12 (APIC).
 
 use core::arch::asm;
+use core::arch::x86_64::__cpuid;
+use core::fmt;
 use core::time::Duration;
 
+use super::clock::{Clock, ticks};
 use super::machine::{read_msr, write_msr};
 
 /// IA32_APIC_BASE: where the APIC is, and in which mode.
@@ -18,56 +21,156 @@ const X2APIC_REGISTERS: u32 = 0x800;
 const APIC_MEMORY: usize = 0xfee0_0000;
 const TIMER_ENTRY: u32 = 0x32;
 const TIMER_COUNT: u32 = 0x38;
+const TIMER_LEFT: u32 = 0x39;
 const TIMER_DIVIDER: u32 = 0x3e;
-/// Divide by 1: QEMU and KVM then count nanoseconds.
 const DIVIDE_BY_1: u32 = 0b1011;
 /// One-shot, on a vector that the kernel has no handler for.
 const TIMER_VECTOR: u32 = 0x91;
-/// Shortest and longest sleep; the longest fits the 32-bit count of nanoseconds.
+/// Timer entry: no interrupt; and the interrupt comes when the time-stamp counter is at [`DEADLINE`].
+const MASKED: u32 = 1 << 16;
+const BY_DEADLINE: u32 = 1 << 18;
+/// IA32_TSC_DEADLINE.
+const DEADLINE: u32 = 0x6e0;
+/// CPUID leaf 1, ECX: the timer knows deadlines.
+const CPUID_DEADLINE: u32 = 1 << 24;
+/// Shortest and longest sleep.
 const SLEEP_MIN: Duration = Duration::from_micros(10);
 const SLEEP_MAX: Duration = Duration::from_secs(4);
+/// What the timer's rate is measured over at least. The boot takes longer.
+const MEASURED_MIN: Duration = Duration::from_millis(1);
+/// How long that is waited for.
+const MEASURED_MAX: Duration = Duration::from_millis(10);
 
-/// The timer that ends a sleep.
-pub struct Idle {
+/// How the timer counts.
+#[derive(Clone, Copy)]
+enum Timer {
+    /// Up to a value of the time-stamp counter, so many of whose ticks are 2^32 nanoseconds.
+    Deadline { ticks: u64 },
+    /// Down from a number, so many of which are 2^32 nanoseconds.
+    Count { ticks: u64 },
+}
+
+/// The local APIC's timer does not count.
+#[derive(Debug)]
+pub struct TimerStands;
+
+impl fmt::Display for TimerStands {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the local APIC's timer does not count: waited {} ms for it", MEASURED_MAX.as_millis())
+    }
+}
+
+/// The APIC's registers, in either mode.
+#[derive(Clone, Copy)]
+struct Apic {
     x2apic: bool,
 }
 
+/// A timer that was just started, so that its rate is known when the boot is over.
+pub struct Starting {
+    apic: Apic,
+    by_deadline: bool,
+    counter: u64,
+}
+
+/// The timer that ends a sleep.
+pub struct Idle {
+    apic: Apic,
+    timer: Timer,
+}
+
 impl Idle {
-    /// The local APIC as the kernel has set it up.
-    pub fn new() -> Self {
+    /// Starts the local APIC's timer as the kernel has set it up.
+    #[expect(clippy::new_ret_no_self, reason = "it is ready only after the boot")]
+    pub fn new() -> Starting {
         // SAFETY: every x86-64 processor has this register.
-        let idle = Self { x2apic: unsafe { read_msr(APIC_BASE) } & X2APIC != 0 };
-        idle.write(TIMER_DIVIDER, DIVIDE_BY_1);
-        idle.write(TIMER_ENTRY, TIMER_VECTOR);
-        idle
+        let apic = Apic { x2apic: unsafe { read_msr(APIC_BASE) } & X2APIC != 0 };
+        let by_deadline = __cpuid(1).ecx & CPUID_DEADLINE != 0;
+        if by_deadline {
+            apic.write(TIMER_ENTRY, TIMER_VECTOR | BY_DEADLINE);
+        } else {
+            apic.write(TIMER_DIVIDER, DIVIDE_BY_1);
+            apic.write(TIMER_ENTRY, TIMER_VECTOR | MASKED);
+            apic.write(TIMER_COUNT, u32::MAX);
+        }
+        Starting { apic, by_deadline, counter: ticks() }
     }
 
     /// Sleeps until an interrupt, for `duration` at most. Returns at once when `has_work`, which is
     /// asked with interrupts held back, so that none is missed between the question and the sleep.
-    pub fn sleep(&self, duration: Option<Duration>, has_work: impl FnOnce() -> bool) {
+    pub fn sleep(&self, duration: Duration, has_work: impl FnOnce() -> bool) {
         // SAFETY: holding interrupts back is undone on both ways out of here.
         unsafe { asm!("cli", options(nostack)) }
         if has_work() {
             // SAFETY: interrupts were on before.
             return unsafe { asm!("sti", options(nostack)) };
         }
-        let nanos = duration.unwrap_or(SLEEP_MAX).clamp(SLEEP_MIN, SLEEP_MAX).as_nanos();
-        self.write(TIMER_COUNT, u32::try_from(nanos).unwrap_or(u32::MAX));
+        self.set(duration.clamp(SLEEP_MIN, SLEEP_MAX));
         // SAFETY: `sti` takes effect after the next instruction, so an interrupt that waits wakes the
         // `hlt` instead of being taken before it.
         unsafe { asm!("sti", "hlt", options(nostack)) }
     }
 
-    fn write(&self, register: u32, value: u32) {
+    fn set(&self, duration: Duration) {
+        let count = |ticks: u64| ((u128::from(ticks) * duration.as_nanos()) >> 32) as u64;
+        match self.timer {
+            // SAFETY: the processor has the register, and the timer is in the mode for it.
+            Timer::Deadline { ticks: rate } => unsafe { write_msr(DEADLINE, ticks() + count(rate)) },
+            Timer::Count { ticks } => {
+                self.apic.write(TIMER_COUNT, u32::try_from(count(ticks).max(1)).unwrap_or(u32::MAX));
+            }
+        }
+    }
+}
+
+impl Starting {
+    /// The timer with its rate, which the time since the start gives; more is waited for where that was short.
+    ///
+    /// # Errors
+    /// When it does not count.
+    pub fn calibrate(self, clock: Clock) -> Result<Idle, TimerStands> {
+        let Self { apic, by_deadline, counter } = self;
+        if by_deadline {
+            let timer = Timer::Deadline { ticks: clock.ticks_in(Duration::from_nanos(1 << 32)) };
+            return Ok(Idle { apic, timer });
+        }
+        let enough = clock.ticks_in(MEASURED_MIN);
+        let measured = clock.wait_for(MEASURED_MAX, || {
+            let (passed, counted) = (ticks() - counter, u64::from(u32::MAX - apic.read(TIMER_LEFT)));
+            (passed >= enough && counted > 0).then_some((passed, counted))
+        });
+        let (passed, counted) = measured.ok_or(TimerStands)?;
+        let per_second = u128::from(clock.ticks_in(Duration::from_nanos(1 << 32)));
+        // A timer that has stopped at its end counts faster than can be told here; it wakes too early then.
+        let rate = (u128::from(counted) * per_second / u128::from(passed)) as u64;
+        apic.write(TIMER_ENTRY, TIMER_VECTOR);
+        Ok(Idle { apic, timer: Timer::Count { ticks: rate } })
+    }
+}
+
+impl Apic {
+    fn write(self, register: u32, value: u32) {
         if self.x2apic {
             // SAFETY: the processor is in x2APIC mode, and only the timer's registers are written,
             // which the kernel does not use while its only task runs.
             unsafe { write_msr(X2APIC_REGISTERS + register, u64::from(value)) }
         } else {
-            let address = APIC_MEMORY + 16 * register as usize;
-            let pointer = core::ptr::with_exposed_provenance_mut::<u32>(address);
             // SAFETY: the kernel maps the APIC's page at its physical address; as above otherwise.
-            unsafe { pointer.write_volatile(value) }
+            unsafe { Self::memory(register).write_volatile(value) }
         }
+    }
+
+    fn read(self, register: u32) -> u32 {
+        if self.x2apic {
+            // SAFETY: as in `write`; reading the timer changes nothing.
+            unsafe { read_msr(X2APIC_REGISTERS + register) as u32 }
+        } else {
+            // SAFETY: as in `write`.
+            unsafe { Self::memory(register).read_volatile() }
+        }
+    }
+
+    fn memory(register: u32) -> *mut u32 {
+        core::ptr::with_exposed_provenance_mut(APIC_MEMORY + 16 * register as usize)
     }
 }

@@ -21,10 +21,10 @@ struct SerialLogger {
 ///
 /// # Errors
 /// When one of the two settings cannot be used.
-pub fn start(name: &'static str, settings: &Settings) -> Result<(), SettingError> {
+pub fn start(name: &'static str, settings: &Settings, clock: Clock) -> Result<(), SettingError> {
     let level = log_line::level_setting(settings)?;
     let instance = settings.text("INSTANCE", name, log_line::INSTANCE_BYTES_MAX)?;
-    let logger = SerialLogger { clock: Clock::new(), instance };
+    let logger = SerialLogger { clock, instance };
     if log::set_logger(Box::leak(Box::new(logger))).is_ok() {
         log::set_max_level(level);
     }

@@ -10,8 +10,9 @@ use smoltcp::phy::{self, Device, DeviceCapabilities, Medium};
 use smoltcp::time::Instant;
 use virtio_drivers::transport::Transport;
 
+use super::clock::Clock;
 use super::packet_ring::{BUFFER_BYTES, PacketRing, QUEUE_SIZE, RingMemory, TooSmall, Writer};
-use super::transport::DeviceTransport;
+use super::transport::{DeviceTransport, SetupError};
 use crate::stack::FrameDevice;
 
 /// `virtio_net_hdr` of a device with VIRTIO_F_VERSION_1 (section 5.1.6).
@@ -29,15 +30,14 @@ bitflags! {
     #[derive(Clone, Copy, Debug)]
     struct Features: u64 {
         const MAC = 1 << 5;
-        const VERSION_1 = 1 << 32;
     }
 }
 
 /// A virtio-net device that cannot be used.
 #[derive(Debug)]
 pub enum NetDeviceError {
-    /// It speaks only the legacy interface.
-    Legacy,
+    /// It cannot be initialised.
+    Setup(SetupError),
     /// It cannot interrupt, so nothing would wake the loop.
     NoInterrupt,
     /// Its address cannot be read.
@@ -49,7 +49,7 @@ pub enum NetDeviceError {
 impl fmt::Display for NetDeviceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Legacy => f.write_str("virtio-net is a legacy device: start QEMU with disable-legacy=on"),
+            Self::Setup(error) => write!(f, "virtio-net cannot be used: {error}"),
             Self::NoInterrupt => f.write_str("virtio-net has no MSI-X: start QEMU without vectors=0"),
             Self::Address(error) => write!(f, "virtio-net does not tell its address: {error}"),
             Self::Queue => write!(f, "virtio-net has queues of fewer than {QUEUE_SIZE}: give them as many"),
@@ -78,16 +78,13 @@ impl NetDevice {
     ///
     /// # Errors
     /// When the device is a legacy one or its queues are too small.
-    pub fn new(mut transport: DeviceTransport) -> Result<Self, NetDeviceError> {
-        let features = transport.begin_init(Features::all());
-        if !features.contains(Features::VERSION_1) {
-            return Err(NetDeviceError::Legacy);
-        }
+    pub fn new(mut transport: DeviceTransport, clock: Clock) -> Result<Self, NetDeviceError> {
+        transport.begin(Features::all().bits(), clock).map_err(NetDeviceError::Setup)?;
         let address = transport.read_config_space(0).map_err(NetDeviceError::Address)?;
         let transmit = PacketRing::new(&mut transport, QUEUE_TRANSMIT, &TRANSMIT_MEMORY, Writer::Driver)?;
         let receive = PacketRing::new(&mut transport, QUEUE_RECEIVE, &RECEIVE_MEMORY, Writer::Device)?;
         // Before DRIVER_OK, at which back ends in the host's kernel bind the vectors (section 3.1.1).
-        if !transport.enable_interrupt(QUEUE_RECEIVE) {
+        if !(transport.enable_interrupt(QUEUE_RECEIVE) && transport.enable_interrupt(QUEUE_TRANSMIT)) {
             return Err(NetDeviceError::NoInterrupt);
         }
         transport.finish_init();
@@ -108,16 +105,23 @@ impl NetDevice {
         self.receive.ring.kick();
     }
 
-    /// Asks for an interrupt at the next packet; whether one has already arrived.
+    /// Asks for an interrupt at the next packet, and at the next room where there is none; whether one of them is
+    /// there already.
     pub fn arm(&mut self) -> bool {
         self.transport.acknowledge();
         self.receive.ring.want_interrupt(true);
-        self.receive.next.is_some() || self.receive.ring.has_used()
+        let has_packet = self.receive.next.is_some() || self.receive.ring.has_used();
+        let has_new_room = self.transmit.free_count == 0 && {
+            self.transmit.ring.want_interrupt(true);
+            self.transmit.ring.has_used()
+        };
+        has_packet || has_new_room
     }
 
-    /// Takes the request back: the loop polls while it has work.
+    /// Takes the requests back: the loop polls while it has work.
     pub fn disarm(&mut self) {
         self.receive.ring.want_interrupt(false);
+        self.transmit.ring.want_interrupt(false);
     }
 }
 
@@ -212,16 +216,24 @@ impl phy::RxToken for RxToken<'_> {
     }
 }
 
-/// Room for one packet.
+/// Room for one packet, if there is some: an answer that finds none is lost, as it would be on the wire.
 pub struct TxToken<'a>(&'a mut TransmitRing);
 
 impl phy::TxToken for TxToken<'_> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, frame_bytes: usize, fill: F) -> R {
-        self.0.send(frame_bytes, fill)
+        if self.0.has_room() {
+            self.0.send(frame_bytes, fill)
+        } else {
+            fill(&mut [0; FRAME_BYTES][..frame_bytes])
+        }
     }
 }
 
 impl FrameDevice for NetDevice {
+    fn has_room(&mut self) -> bool {
+        self.transmit.has_room()
+    }
+
     fn peek(&mut self) -> Option<&[u8]> {
         let packet = self.receive.look()?;
         Some(self.receive.frame(packet))
@@ -246,9 +258,6 @@ impl Device for NetDevice {
     }
 
     fn receive(&mut self, _now: Instant) -> Option<(RxToken<'_>, TxToken<'_>)> {
-        if !self.transmit.has_room() {
-            return None;
-        }
         let packet = self.receive.look()?;
         self.receive.next = None;
         Some((RxToken { ring: &mut self.receive, packet }, TxToken(&mut self.transmit)))

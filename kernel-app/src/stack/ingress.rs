@@ -21,6 +21,10 @@ pub trait FrameDevice: Device {
 
     /// Throws that frame away.
     fn skip(&mut self);
+
+    /// Whether a frame can be sent now. What is received while there is no room is read all the same; answers to
+    /// it are lost, and whoever waits for room is woken by the platform.
+    fn has_room(&mut self) -> bool;
 }
 
 /// Who takes a frame.
@@ -57,7 +61,7 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
                 }
             };
             if result == PollIngressSingleResult::None {
-                // The device has no room for answers.
+                // The device has nothing after all.
                 return;
             }
         }

@@ -12,6 +12,8 @@ mod address;
 mod dial;
 mod door;
 mod flow;
+#[cfg(test)]
+mod full_ring_tests;
 mod guard;
 mod ingress;
 mod knocks;
@@ -226,7 +228,13 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
                 matches!(member.role, Role::Open(_) | Role::Closing(..)) && !member.socket().is_open();
         }
         // What found no room in the device goes out as soon as there is some.
-        self.all_due |= self.device.transmit(time).is_none();
+        self.all_due |= !self.device.has_room();
+    }
+
+    /// While the device takes nothing only what ends without a packet has a time; its interrupt ends the wait.
+    fn deadline_without_room(&self, now: Instant) -> Option<Instant> {
+        let deadlines = [self.pool.earliest_deadline(), self.dials.earliest_deadline()];
+        deadlines.into_iter().flatten().min().map(|due| due.max(now + TIMERS_ASKED_AFTER))
     }
 
     fn earliest_timer(&mut self, now: Instant) -> Option<Instant> {
@@ -289,7 +297,7 @@ impl<D: FrameDevice> Network for SmoltcpNetwork<D> {
 
     fn next_deadline(&mut self, now: Instant) -> Option<Instant> {
         if self.all_due || self.others_due || !self.pool.touched.is_empty() {
-            return Some(now);
+            return if self.device.has_room() { Some(now) } else { self.deadline_without_room(now) };
         }
         let due = match self.timers {
             Timers::Stale(ask_at) if now < ask_at => Some(ask_at),
