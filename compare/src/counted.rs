@@ -72,7 +72,7 @@ impl CountedVote {
         let host = vote.endpoint(Port::Vote)?.host;
         let mut monitor = Monitor::open(&socket).with_context(|| crate::child::log_tail(&vote.log))?;
         // Nobody asks the guest anything before it rests, or the questions would count.
-        let boot = boot(&mut monitor)?;
+        let boot = monitor.instructions_of_boot(START_LIMIT)?;
         client::first_ok(&mut vote, host, "/readyz", START_LIMIT)?;
         compose::deepen_backlogs(&vote);
         monitor.instructions_at_rest(REST_LIMIT)?;
@@ -108,25 +108,6 @@ impl CountedVote {
         Ok((outcome, accesses))
     }
 }
-
-/// The count when a guest has booted: when it rests after having executed anything at all.
-fn boot(monitor: &mut Monitor) -> Result<u64> {
-    let begun = std::time::Instant::now();
-    // A machine that waits for its disk or its timer seems to rest; a service rests for longer.
-    let mut last = 0;
-    loop {
-        let now = monitor.instructions_at_rest(START_LIMIT)?;
-        if now > 0 && now == last {
-            return Ok(now);
-        }
-        ensure!(begun.elapsed() < START_LIMIT, "the guest does not come to rest after its start");
-        last = now;
-        std::thread::sleep(BOOT_REST);
-    }
-}
-
-/// Rest that is taken for the end of a boot.
-const BOOT_REST: Duration = Duration::from_millis(150);
 
 /// Kind of request and whether its connection is kept, of what is counted; none for the boot.
 pub fn kind(counted: Counted) -> Option<(Method, bool)> {

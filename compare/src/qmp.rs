@@ -21,6 +21,11 @@ const REST: Duration = Duration::from_millis(5);
 /// Looks in a row that must find it at rest, with the same count. Together they take longer than the 10 ms
 /// of silence after which a guest looks at its timers: what follows a request belongs to it.
 const LOOKS: u32 = 6;
+/// Rest that is taken for the end of a boot: a machine that waits for its disk or its timer rests, too, but not as long.
+const BOOT_REST: Duration = Duration::from_millis(150);
+/// What a guest that rests may execute meanwhile: it looks at its timers and, several times a second, whether it is told
+/// to stop. A boot takes hundreds of times as many.
+const RESTING_INSTRUCTIONS_MAX: u64 = 50_000;
 /// How `info registers` says that the processor waits for an interrupt.
 const HALTED: &str = "HLT=1";
 
@@ -76,6 +81,29 @@ impl Monitor {
             std::thread::sleep(REST);
         }
         last.context("the guest's count at rest is not known")
+    }
+
+    /// The count when a guest has booted: when it rests after having executed anything at all, and hardly executes
+    /// anything any more.
+    ///
+    /// # Errors
+    /// When it does not within `limit`, or QEMU does not count.
+    pub fn instructions_of_boot(&mut self, limit: Duration) -> Result<u64> {
+        let begun = Instant::now();
+        let mut last = self.instructions_at_rest(limit)?;
+        loop {
+            std::thread::sleep(BOOT_REST);
+            let now = self.instructions_at_rest(limit)?;
+            if last > 0 && now - last <= RESTING_INSTRUCTIONS_MAX {
+                return Ok(last);
+            }
+            ensure!(
+                begun.elapsed() < limit,
+                "the guest still executes much, {} s after its start",
+                limit.as_secs()
+            );
+            last = now;
+        }
     }
 
     /// The count, if the processor waits for an interrupt now.

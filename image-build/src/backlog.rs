@@ -32,6 +32,12 @@ pub fn deepen(pid: i32) -> Result<usize> {
     Ok(sockets.len())
 }
 
+/// The inodes of a process's sockets; none when it has ended.
+pub(crate) fn sockets_of(pid: i32) -> Vec<u64> {
+    let sockets = sockets(Path::new(&format!("/proc/{pid}/fd"))).unwrap_or_default();
+    sockets.into_iter().map(|(_, inode)| inode).collect()
+}
+
 /// Duplicates of the listening sockets of a process: this one or a child.
 ///
 /// # Errors

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
+use crate::pinned::{self, Profile};
 use crate::process;
 use crate::toolchain::{HERMIT_TARGET, Toolchain};
 
@@ -15,6 +16,16 @@ use crate::toolchain::{HERMIT_TARGET, Toolchain};
 const LIBRARIES: [&str; 3] = ["libcore-", "liballoc-", "libcompiler_builtins-"];
 /// Bitcode beside the machine code lets programs be linked with link-time optimization.
 const FLAGS: &str = "-Cembed-bitcode=yes";
+/// How it is built: as the manifest says, and otherwise by cargo's defaults.
+const PROFILE: Profile = Profile {
+    name: "release",
+    opt_level: "3",
+    lto: "false",
+    codegen_units: 16,
+    debug: "false",
+    strip: "\"none\"",
+    rust_flags: FLAGS,
+};
 /// What is built; `compiler-builtins-mem` brings `memcpy` and its kin, which no libc brings here.
 const BUILD_STD: [&str; 2] = ["-Zbuild-std=core,alloc", "-Zbuild-std-features=compiler-builtins-mem"];
 /// A crate that needs them, so that cargo has something to build them for.
@@ -37,9 +48,10 @@ pub fn build(toolchain: &Toolchain, scratch: &Path) -> Result<Vec<PathBuf>> {
     fs::write(package.join("src/lib.rs"), "#![no_std]\n")?;
     let target = scratch.join("core-target");
     let mut cargo = toolchain.cargo();
-    cargo.current_dir(&package).args(["build", "--release"]).args(BUILD_STD);
+    pinned::build_with(&mut cargo, &PROFILE);
+    cargo.current_dir(&package).args(BUILD_STD);
     cargo.args(["--target", HERMIT_TARGET, "--target-dir"]).arg(&target);
-    process::output(cargo.env("RUSTFLAGS", FLAGS), "building core for Hermit")?;
+    process::output(&mut cargo, "building core for Hermit")?;
     libraries_in(&target.join(HERMIT_TARGET).join("release/deps"))
 }
 

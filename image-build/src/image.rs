@@ -7,7 +7,7 @@ use std::fs::{self, Permissions};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context, Result, bail, ensure};
 use cargo_metadata::Message;
@@ -15,6 +15,7 @@ use cargo_metadata::Message;
 use crate::bootable;
 use crate::loader::{self, Loader};
 use crate::manifest;
+use crate::pinned::{self, Profile};
 use crate::program::Program;
 use crate::progress::Step;
 use crate::setup;
@@ -26,8 +27,18 @@ pub const PROGRAM_START: u64 = 2 << 20;
 /// The program of the probe: `mov edx, 0xf4; mov eax, 1; out dx, eax; hlt` ends QEMU with success.
 const PROBE_CODE: [u8; 12] = [0xba, 0xf4, 0, 0, 0, 0xb8, 1, 0, 0, 0, 0xef, 0xf4];
 
-/// The profile of images.
-const PROFILE: &str = "image";
+/// The profile of images, as the workspace's `Cargo.toml` has it.
+const PROFILE: Profile = Profile {
+    name: "image",
+    opt_level: "3",
+    lto: "true",
+    codegen_units: 1,
+    debug: "\"limited\"",
+    strip: "\"none\"",
+    rust_flags: "",
+};
+/// The linker of the target, whatever a configuration puts in its place.
+const LINKER: (&str, &str) = ("CARGO_TARGET_X86_64_UNKNOWN_HERMIT_LINKER", "rust-lld");
 
 /// A bootable file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +66,7 @@ pub fn build(workspace: &Workspace, names: &[impl AsRef<str>]) -> Result<Vec<Ima
         ensure!(budgets.contains_key(*name), "there is no image {name}: give one of {}", known.join(", "));
     }
     let loader = Loader::parse(&fs::read(loader::ensure(workspace, &toolchain)?)?)?;
-    let programs = compile(workspace, &names)?;
+    let programs = compile(workspace, &toolchain, &names)?;
     let state = workspace.state()?;
     names
         .iter()
@@ -141,18 +152,16 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 /// Runs cargo and returns the executables that it built, by the names of their targets.
-fn compile(workspace: &Workspace, names: &[&str]) -> Result<Vec<(String, PathBuf)>> {
+fn compile(workspace: &Workspace, toolchain: &Toolchain, names: &[&str]) -> Result<Vec<(String, PathBuf)>> {
     let step = Step::start(format!("Building {} for Hermit", names.join(", ")));
-    let mut cargo = Command::new("cargo");
-    cargo.current_dir(&workspace.root).args([
-        "build",
-        "--profile",
-        PROFILE,
-        "--quiet",
-        "--target",
-        HERMIT_TARGET,
-    ]);
-    cargo.args(["--message-format", "json-render-diagnostics"]);
+    let mut cargo = toolchain.cargo();
+    pinned::build_with(&mut cargo, &PROFILE);
+    // The programs use nothing unstable.
+    cargo.env_remove("RUSTC_BOOTSTRAP").env(LINKER.0, LINKER.1);
+    cargo.current_dir(&workspace.root).args(["--target", HERMIT_TARGET]);
+    // Where it is looked for, wherever a configuration would have it.
+    cargo.arg("--target-dir").arg(&workspace.target);
+    cargo.args(["--quiet", "--message-format", "json-render-diagnostics"]);
     for name in names {
         cargo.args(["--package", name]);
     }

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, ensure};
 use cargo_metadata::MetadataCommand;
 use object::{Object, ObjectSymbol};
 
+use crate::pinned::{self, Profile};
 use crate::process;
 use crate::toolchain::{BARE_TARGET, Toolchain};
 use crate::workspace::Workspace;
@@ -33,6 +34,16 @@ const ENVIRONMENT: [(&str, &str); 7] = [
     ("CARGO_PROFILE_RELEASE_LTO", "fat"),
     ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1"),
 ];
+/// The same as a profile, where a user's configuration does not reach it.
+const PROFILE: Profile = Profile {
+    name: "release",
+    opt_level: "\"z\"",
+    lto: "\"fat\"",
+    codegen_units: 1,
+    debug: "false",
+    strip: "\"none\"",
+    rust_flags: "-Zmutable-noalias=no",
+};
 /// What is changed in the kernel's sources, old text and new.
 const EDITS: [[&str; 2]; 5] = [
     // The attribute as compilers since 1.88 want it.
@@ -146,7 +157,8 @@ fn replace_in_tree(directory: &Path, old: &str, new: &str) -> Result<usize> {
 fn compile(toolchain: &Toolchain, sources: &Path, scratch: &Path) -> Result<PathBuf> {
     let target = scratch.join("kernel-target");
     let mut cargo = toolchain.cargo();
-    cargo.current_dir(sources).args(["build", "--release", "--locked", "--no-default-features"]);
+    pinned::build_with(&mut cargo, &PROFILE);
+    cargo.current_dir(sources).args(["--locked", "--no-default-features"]);
     cargo.args(["--features", FEATURES, "--target", BARE_TARGET, "--target-dir"]).arg(&target);
     process::output(cargo.envs(ENVIRONMENT), "building the kernel")?;
     Ok(target.join(BARE_TARGET).join("release").join(LIBRARY))

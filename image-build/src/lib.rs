@@ -24,6 +24,7 @@ mod kernel;
 mod loader;
 pub mod manifest;
 pub mod packages;
+mod pinned;
 pub mod process;
 mod program;
 mod progress;

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 use object::{Object, ObjectSegment, ObjectSymbol};
 use sha2::{Digest, Sha256};
 
+use crate::pinned::{self, Profile};
 use crate::process;
 use crate::program::Program;
 use crate::progress::Step;
@@ -21,6 +22,16 @@ const HANDOFF_MAGIC: u64 = 0x4845_524d_4954_0001;
 /// Words of the handoff.
 const HANDOFF_WORDS: usize = 8;
 
+/// How it is built, as its `Cargo.toml` and its own configuration have it.
+const PROFILE: Profile = Profile {
+    name: "release",
+    opt_level: "\"s\"",
+    lto: "true",
+    codegen_units: 1,
+    debug: "false",
+    strip: "\"debuginfo\"",
+    rust_flags: "-Crelocation-model=static",
+};
 /// The loader's sources, relative to its package. Build outputs never lie there.
 const SOURCES: [&str; 6] = ["Cargo.toml", "Cargo.lock", "build.rs", "link.ld", ".cargo/config.toml", "src"];
 
@@ -60,7 +71,8 @@ fn hash_sources(path: &Path, hash: &mut Sha256) -> Result<()> {
 
 fn build(toolchain: &Toolchain, package: &Path, target: &Path) -> Result<PathBuf> {
     let mut cargo = toolchain.cargo();
-    cargo.current_dir(package).args(["build", "--release", "--locked", "--target-dir"]).arg(target);
+    pinned::build_with(&mut cargo, &PROFILE);
+    cargo.current_dir(package).args(["--target", BARE_TARGET, "--locked", "--target-dir"]).arg(target);
     // The loader uses nothing unstable.
     process::output(cargo.env_remove("RUSTC_BOOTSTRAP"), "building the loader")?;
     Ok(target.join(BARE_TARGET).join("release/loader"))

@@ -60,14 +60,16 @@ fn steers_builds(name: &str) -> bool {
     (name.starts_with("CARGO") && !kept.iter().any(|kept| name.starts_with(kept))) || rust.contains(&name)
 }
 
-/// Takes from `command` every variable of this process's environment that steers builds.
+/// Takes from `command` every variable of this process's environment that steers builds, and compilers that a
+/// configuration puts around the compiler.
 pub fn forget_build_settings(command: &mut Command) -> &mut Command {
     for (name, _) in env::vars_os() {
         if name.to_str().is_some_and(steers_builds) {
             command.env_remove(name);
         }
     }
-    command
+    // Empty, they are above those that a configuration names.
+    command.env("RUSTC_WRAPPER", "").env("RUSTC_WORKSPACE_WRAPPER", "")
 }
 
 /// The same command, but killed by the system when this process ends in any way.

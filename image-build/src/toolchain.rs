@@ -132,15 +132,19 @@ impl Toolchain {
     /// Building for a bare target takes features that only an unstable compiler allows: the kernel
     /// uses some, and so does building core. The programs themselves do without.
     pub fn cargo(&self) -> Command {
-        let program = |name: &str| {
-            let path = self.sysroot.join("bin").join(name);
-            if path.is_file() { path } else { name.into() }
-        };
-        let mut command = Command::new(program("cargo"));
-        process::forget_build_settings(&mut command)
-            .env("RUSTC", program("rustc"))
-            .env("RUSTC_BOOTSTRAP", "1");
+        let mut command = Command::new(self.program("cargo"));
+        process::forget_build_settings(&mut command).env("RUSTC", self.rustc()).env("RUSTC_BOOTSTRAP", "1");
         command
+    }
+
+    /// The compiler.
+    pub fn rustc(&self) -> PathBuf {
+        self.program("rustc")
+    }
+
+    fn program(&self, name: &str) -> PathBuf {
+        let path = self.sysroot.join("bin").join(name);
+        if path.is_file() { path } else { name.into() }
     }
 }
 

@@ -8,6 +8,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use cargo_metadata::MetadataCommand;
+use sha2::{Digest, Sha256};
+
+use crate::setup::hex;
+
+/// Digits that tell clones of one name apart.
+const DIGEST_CHARS: usize = 12;
 
 /// Paths of one clone.
 #[derive(Clone, Debug)]
@@ -45,6 +51,21 @@ impl Workspace {
         let state = self.target.join("hermit");
         fs::create_dir_all(&state).with_context(|| format!("cannot create {}", state.display()))?;
         Ok(state)
+    }
+
+    /// The directory of what is known of running applications: outside of the target directory, which `cargo clean`
+    /// removes and a variable moves, and each clone's own.
+    ///
+    /// # Errors
+    /// When there is no home for it.
+    pub fn runs(&self) -> Result<PathBuf> {
+        let given = env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+        let home = || Some(env::home_dir().filter(|home| home.is_absolute())?.join(".local/state"));
+        let states = given.or_else(home).context("there is no home directory: set XDG_STATE_HOME")?;
+        let root = fs::canonicalize(&self.root).unwrap_or_else(|_| self.root.clone());
+        let digest = hex(&Sha256::digest(root.as_os_str().as_encoded_bytes()));
+        let name = root.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(states.join("unikernel-voting-app").join(format!("{name}-{}", &digest[..DIGEST_CHARS])))
     }
 
     /// The directory of this package, with the sources of the loader and the kernel's recipe.

@@ -99,7 +99,7 @@ fn order(run_dir: &RunDir) -> String {
         Platform { machine: Machine::Q35, accelerator: Accelerator::Tcg { mhz: 2000 }, sandbox: false };
     let image = Image { path: "web.img".into(), bytes: 1, program: "web".into() };
     let plan = draft.complete(platform, BTreeMap::from([("web".to_owned(), image)]));
-    let order = Order { run_dir: run_dir.path().to_owned(), plan };
+    let order = Order { run_dir: run_dir.path().to_owned(), targets: None, plan };
     serde_json::to_string(&order).expect("an order")
 }
 

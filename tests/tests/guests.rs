@@ -27,6 +27,14 @@ fn up(project: &str, options: &[&str]) -> Application {
     Application::up(project, options).unwrap_or_else(|outcome| panic!("cargo up failed: {}", outcome.stderr))
 }
 
+/// The application's description with no instance started again: those that a test holds would be taken for hung.
+fn without_restarts() -> tempfile::NamedTempFile {
+    let text = include_str!("../../voting-app.toml").replace("\"on-failure\"", "\"no\"");
+    let file = tempfile::Builder::new().suffix(".toml").tempfile().expect("a file");
+    std::fs::write(&file, text).expect("room");
+    file
+}
+
 fn pid(instance: &serde_json::Value) -> u64 {
     instance["pid"].as_u64().expect("a pid")
 }
@@ -94,7 +102,8 @@ fn twenty_thousand_voters_are_counted() {
 
 #[test]
 fn voting_goes_on_after_the_store_was_away() {
-    let application = up("test-away", &[]);
+    let description = without_restarts();
+    let application = up("test-away", &["--file", description.path().to_str().expect("UTF-8")]);
     let store = application.instances().into_iter().find(|instance| instance["service"] == "store");
     let store = store.expect("a store").clone();
     let redis_port =
@@ -174,7 +183,9 @@ fn all_change_minds(urls: &[String], rounds: std::ops::Range<usize>) -> (u64, u6
 
 #[test]
 fn three_instances_and_two_workers_count_as_one_of_each() {
-    let application = up("test-scale", &["--scale", "vote=3", "--scale", "worker=2"]);
+    let description = without_restarts();
+    let file = description.path().to_str().expect("UTF-8");
+    let application = up("test-scale", &["--scale", "vote=3", "--scale", "worker=2", "--file", file]);
     let instances = application.instances();
     let of = |service: &str| instances.iter().filter(|instance| instance["service"] == service).collect();
     let (votes, workers): (Vec<_>, Vec<_>) = (of("vote"), of("worker"));

@@ -29,7 +29,7 @@ fn up(project: &str, options: &[&str]) -> Application {
 }
 
 fn folder(project: &str) -> PathBuf {
-    Workspace::find().expect("a workspace").state().expect("a folder").join(project)
+    Workspace::find().expect("a workspace").runs().expect("a home").join(project)
 }
 
 /// Everybody votes, some change their minds; in the end the scores are what was acknowledged last.

@@ -26,7 +26,7 @@ use crate::cli::Options;
 use crate::containment;
 use crate::context::Context;
 use crate::report;
-use crate::results::{Results, SCHEMA};
+use crate::results::{Results, Row, SCHEMA};
 use crate::run_dir::{Run, RunDir};
 use crate::substrate::{self, CANDIDATES, Candidate, Execution};
 use crate::{load, plan};
@@ -61,7 +61,11 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     report::write(&directory, &results, baseline.as_ref())?;
     report::print(&directory, &results, baseline.as_ref())?;
     match end {
-        End::Finished => Ok(ExitCode::SUCCESS),
+        End::Finished => {
+            let failed = own_failures(&results.substrates);
+            ensure!(failed.is_empty(), "measurements of unikernels failed: {}", failed.join("; "));
+            Ok(ExitCode::SUCCESS)
+        }
         End::Failed => bail!("the measuring program failed; continue with `cargo compare --resume`"),
         End::Interrupted(signal) => {
             note!("interrupted: continue with `cargo compare --resume`");
@@ -157,6 +161,16 @@ fn prepare_again(context: &Context, run: &Run) -> Result<()> {
     Ok(())
 }
 
+/// What failed of this project's own, each in a line: that is a fault of it, whereas others may be what they are.
+fn own_failures(substrates: &[Row]) -> Vec<String> {
+    let failures = |substrate: &Row| -> Vec<String> {
+        let all = substrate.missing.iter().chain(&substrate.failures);
+        all.map(|failure| format!("{}: {}", substrate.id, failure.lines().next().unwrap_or_default()))
+            .collect()
+    };
+    substrates.iter().filter(|substrate| substrate::is_own(&substrate.id)).flat_map(failures).collect()
+}
+
 /// How measuring ended.
 enum End {
     Finished,
@@ -222,4 +236,32 @@ fn summarize(directory: &Path) -> Result<Results> {
         candidate.map_or(Execution::Native, |candidate| candidate.execution(emulated))
     };
     Ok(Results::new(&run_dir.run, complete, execution, &samples, &failures))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fails_of_our_own_is_a_failure_and_what_others_lack_is_not() {
+        let substrate = |id: &str, missing: Option<&str>, failures: &[&str]| Row {
+            id: id.to_owned(),
+            title: String::new(),
+            execution: Execution::Native,
+            missing: missing.map(str::to_owned),
+            failures: failures.iter().map(|failure| (*failure).to_owned()).collect(),
+        };
+        let none = [
+            substrate("docker-host", Some("no daemon"), &[]),
+            substrate("linux-q35", None, &["it does not start"]),
+            substrate("hermit-q35", None, &[]),
+        ];
+        assert!(own_failures(&none).is_empty());
+        let some = [
+            substrate("hermit-q35", None, &["the guest does not come to rest\nits log"]),
+            substrate("native", Some("not built"), &[]),
+        ];
+        let expected = ["hermit-q35: the guest does not come to rest", "native: not built"];
+        assert_eq!(own_failures(&some), expected);
+    }
 }

@@ -334,6 +334,13 @@ impl Candidate {
     }
 }
 
+/// Whether a substrate is what this project builds.
+pub fn is_own(id: &str) -> bool {
+    CANDIDATES.iter().any(|candidate| {
+        candidate.id == id && matches!(candidate.kind, Kind::Hermit(_) | Kind::OneImage(_) | Kind::Native)
+    })
+}
+
 /// Whether containers are those of the machine's own daemon, which cannot be in a run's namespaces.
 pub fn has_foreign_engine(only: &[String]) -> bool {
     let is_docker = |candidate: &Candidate| matches!(candidate.kind, Kind::Docker(_));

@@ -4,6 +4,7 @@
 //! Builds nothing and stops nothing: QEMU holds the machine still while a debugger is attached, and lets it go on
 //! afterwards. What is debugged is the image itself; its line tables lie beside it, in the program's ELF file.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::fs;
 use std::path::PathBuf;
@@ -14,11 +15,44 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::options::AttachOptions;
 use super::run_dir::{InstanceState, RunDir, State};
+use crate::backlog;
 use crate::image::PROGRAM_START;
 use crate::output;
 use crate::packages;
 use crate::packages::table::GDB;
 use crate::process;
+
+/// Whoever debugs a machine: while it is held, it answers nobody.
+#[derive(Clone, Debug)]
+pub struct Debugger {
+    socket: String,
+    pid: i32,
+}
+
+impl Debugger {
+    /// That of the instance that this process runs.
+    pub fn of(instance: &str, pid: i32) -> Self {
+        Self { socket: socket_name(instance), pid }
+    }
+
+    /// Whether one is connected.
+    pub fn is_there(&self) -> bool {
+        let sockets = fs::read_to_string("/proc/net/unix").unwrap_or_default();
+        let connected = connected_inodes(&sockets, &self.socket);
+        backlog::sockets_of(self.pid).iter().any(|inode| connected.contains(inode))
+    }
+}
+
+/// The inodes of connected sockets of this name in the text of /proc/net/unix (proc(5)), in which state 03 is
+/// connected.
+fn connected_inodes(text: &str, name: &str) -> HashSet<u64> {
+    let inode = |line: &str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let [.., "03", inode, path] = fields.as_slice() else { return None };
+        inode.parse().ok().filter(|_| *path == name)
+    };
+    text.lines().filter_map(inode).collect()
+}
 
 /// Name of the socket at which an instance's QEMU waits for a debugger, in the folder that it was started in.
 pub fn socket_name(instance: &str) -> String {
@@ -164,6 +198,16 @@ mod tests {
         drop(program);
         let error = target(&state, "worker").expect_err("gone").to_string();
         assert!(error.starts_with("the symbols of worker-1 are gone"), "{error}");
+    }
+
+    #[test]
+    fn a_debugger_is_seen_where_it_is_connected() {
+        let text = "Num       RefCount Protocol Flags    Type St Inode Path\n\
+            0000000000000000: 00000002 00000000 00010000 0001 01 17 vote-1.gdb\n\
+            0000000000000000: 00000003 00000000 00000000 0001 03 18 vote-1.gdb\n\
+            0000000000000000: 00000003 00000000 00000000 0001 03 19 vote-2.gdb\n\
+            0000000000000000: 00000003 00000000 00000000 0001 03 20\n";
+        assert_eq!(connected_inodes(text, "vote-1.gdb"), HashSet::from([18]));
     }
 
     #[test]

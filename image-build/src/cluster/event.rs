@@ -13,6 +13,8 @@ pub const LEAVE: &str = "leave";
 pub struct Order {
     /// The folder of the application.
     pub run_dir: std::path::PathBuf,
+    /// Where it is said who can be asked for metrics.
+    pub targets: Option<std::path::PathBuf>,
     /// What to run.
     pub plan: Plan,
 }
@@ -59,6 +61,11 @@ pub enum Event {
         after_ms: u64,
         /// Which restart in a row this is, from 1.
         attempt: u32,
+    },
+    /// Something is wrong with the supervisor's own work; the application goes on.
+    Trouble {
+        /// What, and how to mend it.
+        message: String,
     },
     /// The supervisor goes on alone.
     Left,

@@ -21,13 +21,15 @@ pub struct Line {
     pub text: String,
 }
 
-/// A log being written.
+/// A log being written. A disk that does not take it loses lines, which is told in the log as soon as there is room.
 #[derive(Debug)]
 pub struct LogWriter {
     path: PathBuf,
-    file: File,
-    bytes: u64,
+    /// The file and its length; none until it can be written.
+    file: Option<(File, u64)>,
     bytes_max: u64,
+    /// Lines that the disk has not taken.
+    lost: u64,
 }
 
 /// Where the full log goes.
@@ -36,14 +38,9 @@ pub fn older(path: &Path) -> PathBuf {
 }
 
 impl LogWriter {
-    /// Continues the log at a path, or begins it.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn open(path: PathBuf, bytes_max: u64) -> io::Result<Self> {
-        let file = OpenOptions::new().append(true).create(true).open(&path)?;
-        let bytes = file.metadata()?.len();
-        Ok(Self { path, file, bytes, bytes_max })
+    /// Continues the log at a path, or begins it, with the first line.
+    pub fn new(path: PathBuf, bytes_max: u64) -> Self {
+        Self { path, file: None, bytes_max, lost: 0 }
     }
 
     /// Copies everything from a guest's output until it ends; `look` sees each line.
@@ -71,15 +68,34 @@ impl LogWriter {
     /// # Errors
     /// When the disk does not take it.
     pub fn write(&mut self, line: &Line) -> io::Result<()> {
-        let text = format!("{} {}\n", line.at_ms, line.text);
-        if self.bytes + text.len() as u64 > self.bytes_max && self.bytes > 0 {
-            fs::rename(&self.path, older(&self.path))?;
-            self.file = OpenOptions::new().append(true).create(true).open(&self.path)?;
-            self.bytes = 0;
+        let mut text = format!("{} {}\n", line.at_ms, line.text);
+        if self.lost > 0 {
+            // What was written of a line that did not fit ends there.
+            text =
+                format!("\n{} {} lines are missing here: the disk was full\n{text}", line.at_ms, self.lost);
         }
-        self.file.write_all(text.as_bytes())?;
-        self.bytes += text.len() as u64;
-        Ok(())
+        let written = self.append(text.as_bytes());
+        self.lost = if written.is_ok() { 0 } else { self.lost + 1 };
+        written
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let length = bytes.len() as u64;
+        let is_full = |(_, used): &(File, u64)| *used > 0 && *used + length > self.bytes_max;
+        if self.file.as_ref().is_some_and(is_full) {
+            self.file = None;
+            fs::rename(&self.path, older(&self.path))?;
+        }
+        let (file, used) = match &mut self.file {
+            Some(file) => file,
+            none => {
+                let file = OpenOptions::new().append(true).create(true).open(&self.path)?;
+                let used = file.metadata()?.len();
+                none.insert((file, used))
+            }
+        };
+        *used += length;
+        file.write_all(bytes)
     }
 }
 
@@ -196,7 +212,7 @@ mod tests {
     #[test]
     fn output_becomes_printable_lines_with_their_time() {
         let (_folder, path) = folder();
-        let mut log = LogWriter::open(path.clone(), LOG_BYTES_MAX).expect("a log");
+        let mut log = LogWriter::new(path.clone(), LOG_BYTES_MAX);
         let before = now_ms();
         let mut seen = Vec::new();
         log.copy(&b"one\r\n\r\n\x1b[1;31mred\x1b[0m \xff\x07\tx\n\x1b[2Jlast without end"[..], |line| {
@@ -212,7 +228,7 @@ mod tests {
     #[test]
     fn endless_lines_are_cut() {
         let (_folder, path) = folder();
-        let mut log = LogWriter::open(path.clone(), LOG_BYTES_MAX).expect("a log");
+        let mut log = LogWriter::new(path.clone(), LOG_BYTES_MAX);
         log.copy(vec![b'x'; 10_000].as_slice(), |_| {}).expect("readable");
         let lengths: Vec<usize> = last_lines(&path, 9).iter().map(|line| line.text.len()).collect();
         assert_eq!(lengths, [4096, 4096, 1808]);
@@ -221,7 +237,7 @@ mod tests {
     #[test]
     fn a_full_log_begins_anew_and_readers_miss_nothing() {
         let (_folder, path) = folder();
-        let mut log = LogWriter::open(path.clone(), 64).expect("a log");
+        let mut log = LogWriter::new(path.clone(), 64);
         let mut reader = LogReader::from_start(path.clone());
         let mut seen = Vec::new();
         for number in 0..40 {
@@ -239,11 +255,26 @@ mod tests {
     }
 
     #[test]
+    fn lines_that_the_disk_does_not_take_are_counted_and_told() {
+        let (folder, path) = folder();
+        let line = |text: &str| Line { at_ms: 1, text: text.to_owned() };
+        let mut log = LogWriter::new(path.clone(), LOG_BYTES_MAX);
+        // A folder in the file's place refuses to be written, as a full disk does.
+        fs::create_dir(&path).expect("a folder");
+        assert!(log.write(&line("lost")).is_err() && log.write(&line("lost, too")).is_err());
+        fs::remove_dir(&path).expect("it is empty");
+        log.write(&line("kept")).expect("room");
+        let lines = LogReader::from_start(path).read().expect("readable");
+        assert_eq!(texts(&lines), ["2 lines are missing here: the disk was full", "kept"]);
+        drop(folder);
+    }
+
+    #[test]
     fn a_log_that_begins_after_its_reader_is_read() {
         let (_folder, path) = folder();
         let mut reader = LogReader::from_start(path.clone());
         assert!(reader.read().expect("nothing").is_empty());
-        let mut log = LogWriter::open(path, LOG_BYTES_MAX).expect("a log");
+        let mut log = LogWriter::new(path, LOG_BYTES_MAX);
         log.write(&Line { at_ms: 1, text: "first".to_owned() }).expect("room");
         assert_eq!(texts(&reader.read().expect("readable")), ["first"]);
     }

@@ -80,7 +80,7 @@ mod tests {
     fn lines_of_all_instances_come_in_the_order_of_time() {
         let (_folder, run_dir) = temporary();
         let names = ["store-1".to_owned(), "vote-1".to_owned()];
-        let open = |name| LogWriter::open(run_dir.log_path(name), LOG_BYTES_MAX).expect("a log");
+        let open = |name| LogWriter::new(run_dir.log_path(name), LOG_BYTES_MAX);
         let (mut store, mut vote) = (open("store-1"), open("vote-1"));
         let line = |at_ms, text: &str| Line { at_ms, text: text.to_owned() };
         store.write(&line(10, "listening")).expect("room");

@@ -104,12 +104,17 @@ const PROJECT: &str = "VOTING_APP_PROJECT";
 /// The application that is meant when the variable is not set.
 const PROJECT_DEFAULT: &str = "run";
 
-fn run_dir(workspace: &Workspace) -> Result<RunDir> {
+/// The folder of the application that this process is about.
+///
+/// # Errors
+/// When it cannot be made, or is named in a way that it cannot be.
+pub fn run_dir(workspace: &Workspace) -> Result<RunDir> {
     let project = env::var(PROJECT).unwrap_or_else(|_| PROJECT_DEFAULT.to_owned());
     let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     ensure!(
         !project.is_empty() && project.chars().all(allowed),
         "{PROJECT}={project:?} cannot be used: give letters, digits, - and _"
     );
-    RunDir::open(workspace.state()?.join(project))
+    let targets = workspace.state()?.join(format!("targets-{project}.json"));
+    Ok(RunDir::open(workspace.runs()?.join(project))?.with_targets(Some(targets)))
 }

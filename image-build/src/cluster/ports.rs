@@ -12,6 +12,8 @@ use super::plan::{HostPort, Instance, Port};
 
 /// How many ports after a published one are tried for a further instance.
 const TRIES_MAX: u16 = 100;
+/// Longest path of a socket, in bytes.
+const SOCKET_PATH_BYTES_MAX: usize = 107;
 
 /// The host's ports of all instances.
 #[derive(Debug)]
@@ -103,7 +105,10 @@ impl Ports {
     /// How the host reaches a port of an instance.
     pub fn access(&self, instance: &str, guest: u16) -> Option<Access> {
         let address = self.address(instance, guest).map(|address| Access::Tcp(reachable(address)));
-        let socket = |folder: &PathBuf| Access::Unix(folder.join(segment::host::port_name(instance, guest)));
+        let socket = |folder: &PathBuf| {
+            let name = segment::host::port_name(instance, guest);
+            Access::Unix(usable(folder.join(&name), folder, &name))
+        };
         address.or_else(|| self.private.as_ref().map(socket))
     }
 
@@ -122,6 +127,16 @@ impl Ports {
     pub fn release(&mut self, instance: &str) {
         self.held.retain(|(holder, ..)| holder != instance);
     }
+}
+
+/// The path of a socket that people can open: a socket's address has room for no longer one (unix(7)). This process is
+/// in the application's folder, and as long as it runs that has a short name, too.
+fn usable(path: PathBuf, folder: &Path, name: &str) -> PathBuf {
+    if path.as_os_str().len() <= SOCKET_PATH_BYTES_MAX {
+        return path;
+    }
+    let own = PathBuf::from(format!("/proc/{}/cwd", std::process::id()));
+    own.join(folder.file_name().unwrap_or_default()).join(name)
 }
 
 fn listen(port: &Port) -> io::Result<TcpListener> {
@@ -165,6 +180,17 @@ mod tests {
         assert_eq!(ports.address("web-1", 80).expect("one").port(), first);
         assert!(ports.address("web-2", 80).expect("another").port() > first);
         assert_eq!(ports.address("web-2", 81), None);
+    }
+
+    #[test]
+    fn sockets_can_be_opened_however_long_the_folder_s_path_is() {
+        let short = Ports::reserve(&[], Some("/a/run/net".into())).expect("no ports");
+        let path = |ports: &Ports| ports.access("store-1", 6379).map(|access| access.url("redis"));
+        assert_eq!(path(&short).as_deref(), Some("redis+unix:///a/run/net/store-1-6379.sock"));
+        let long = Path::new("/").join("x".repeat(100)).join("net");
+        let url = path(&Ports::reserve(&[], Some(long)).expect("no ports"));
+        let own = std::process::id();
+        assert_eq!(url, Some(format!("redis+unix:///proc/{own}/cwd/net/store-1-6379.sock")));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::Write;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -14,6 +15,8 @@ use super::targets;
 
 /// Version of the state file; another one is not understood.
 const STATE_VERSION: u32 = 3;
+/// Rights of the folder.
+const MODE: u32 = 0o700;
 /// Longest state file that is read, in bytes.
 const STATE_BYTES_MAX: u64 = 1024 * 1024;
 
@@ -21,6 +24,8 @@ const STATE_BYTES_MAX: u64 = 1024 * 1024;
 #[derive(Clone, Debug)]
 pub struct RunDir {
     path: PathBuf,
+    /// The file that says who can be asked for metrics, for Prometheus.
+    targets: Option<PathBuf>,
 }
 
 /// The right to run the application of this folder; given back when dropped, also by a crash.
@@ -93,8 +98,25 @@ impl RunDir {
     /// When it cannot be made.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
-        fs::create_dir_all(&path).with_context(|| format!("cannot make the folder {}", path.display()))?;
-        Ok(Self { path })
+        let mut builder = fs::DirBuilder::new();
+        // Logs and addresses are their owner's alone.
+        builder.recursive(true).mode(MODE).create(&path).with_context(|| {
+            format!(
+                "cannot make the folder {}: set XDG_STATE_HOME to one that can be written",
+                path.display()
+            )
+        })?;
+        Ok(Self { path, targets: None })
+    }
+
+    /// The same, which also says in a file who can be asked for metrics.
+    pub fn with_targets(self, targets: Option<PathBuf>) -> Self {
+        Self { targets, ..self }
+    }
+
+    /// That file.
+    pub fn targets(&self) -> Option<&Path> {
+        self.targets.as_deref()
     }
 
     /// Its path.
@@ -151,7 +173,15 @@ impl RunDir {
     /// When the disk does not take it.
     pub fn write_state(&self, state: &State) -> Result<()> {
         write_json(&self.state_path(), state)?;
-        write_json(&self.targets_path(), &targets::of(state))
+        let Some(targets) = &self.targets else { return Ok(()) };
+        // `cargo clean` may have taken its folder.
+        targets.parent().map(fs::create_dir_all).transpose().with_context(|| unwritable(targets))?;
+        write_json(targets, &targets::of(state))
+    }
+
+    /// Whether what was written last is still there.
+    pub fn is_written(&self) -> bool {
+        self.state_path().exists() && self.targets.as_ref().is_none_or(|targets| targets.exists())
     }
 
     /// Forgets the state.
@@ -159,8 +189,8 @@ impl RunDir {
     /// # Errors
     /// When the file is there and cannot be removed.
     pub fn remove_state(&self) -> Result<()> {
-        let paths = [self.state_path(), self.targets_path()];
-        for path in paths.into_iter().flat_map(|path| [next_of(&path), path]) {
+        let paths = [self.state_path()].into_iter().chain(self.targets.clone());
+        for path in paths.flat_map(|path| [next_of(&path), path]) {
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                     return Err(error).with_context(|| format!("cannot remove {}", path.display()));
@@ -200,12 +230,6 @@ impl RunDir {
     fn state_path(&self) -> PathBuf {
         self.path.join("state.json")
     }
-
-    /// Beside the folder: Prometheus takes a pattern for the last part of a path only.
-    fn targets_path(&self) -> PathBuf {
-        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
-        self.path.with_file_name(format!("targets-{name}.json"))
-    }
 }
 
 /// The name under which a file is written before it takes the place of the old one.
@@ -222,7 +246,11 @@ fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
         file.flush()?;
         fs::rename(&next, path)
     };
-    write().with_context(|| format!("cannot write {}", path.display()))
+    write().with_context(|| unwritable(path))
+}
+
+fn unwritable(path: &Path) -> String {
+    format!("cannot write {}", path.display())
 }
 
 #[cfg(test)]
@@ -292,7 +320,9 @@ pub(crate) mod tests {
 
     #[test]
     fn who_runs_can_be_scraped_and_who_has_ended_cannot() {
-        let (_folder, run_dir) = temporary();
+        let (folder, run_dir) = temporary();
+        let targets = folder.path().join("target/targets.json");
+        let run_dir = run_dir.with_targets(Some(targets.clone()));
         let mut state = state();
         let instance = |name: &str, port: u16, ended: Option<&str>| {
             let mut instance = instance("vote", name, state.supervisor.clone());
@@ -301,10 +331,14 @@ pub(crate) mod tests {
         };
         state.instances = vec![instance("vote-1", 7, None), instance("vote-2", 8, Some("killed"))];
         run_dir.write_state(&state).expect("room");
-        let read = || fs::read_to_string(run_dir.targets_path());
+        let read = || fs::read_to_string(&targets);
         let found: serde_json::Value = serde_json::from_str(&read().expect("a file")).expect("JSON");
         let labels = serde_json::json!({"application": "x", "instance": "vote-1", "service": "vote"});
         assert_eq!(found, serde_json::json!([{"targets": ["127.0.0.1:7"], "labels": labels}]));
+        fs::remove_dir_all(folder.path().join("target")).expect("cargo clean");
+        assert!(!run_dir.is_written());
+        run_dir.write_state(&state).expect("room");
+        assert!(run_dir.is_written() && read().is_ok());
         run_dir.remove_state().expect("removed");
         assert!(read().is_err());
     }

@@ -1,6 +1,7 @@
-//! The hidden command `supervise`: the supervisor as a process of its own, in a session of its own, so
-//! that it outlives its terminal when it is let go. `up` starts it; nobody else is meant to.
+//! The hidden command `supervise`: the supervisor as a process of its own, in a group of its own, so that a terminal's
+//! Ctrl-C and its end do not reach it. `up` starts it; nobody else is meant to.
 
+use std::env;
 use std::io::{self, BufRead, Write};
 use std::sync::mpsc::{self, Sender};
 use std::thread;
@@ -34,16 +35,16 @@ const ALONE: &str = "interrupted";
 /// # Errors
 /// When there is no order, or signals cannot be caught. Everything later is told as an event.
 pub fn supervise() -> Result<()> {
-    // It fails only for the leader of a group, which then has a session of its own already.
-    let _ = rustix::process::setsid();
     let mut line = String::new();
     io::stdin().read_line(&mut line)?;
-    let Order { run_dir, plan } = serde_json::from_str(&line).context("`supervise` is for `up` alone")?;
+    let Order { run_dir, targets, plan } =
+        serde_json::from_str(&line).context("`supervise` is for `up` alone")?;
     let (outbox, inbox) = mpsc::channel();
     watch_signals(outbox.clone())?;
     watch_starter(outbox.clone());
     let mut tell = tell;
-    match prepare(run_dir, &plan) {
+    let opened = RunDir::open(run_dir).map(|run_dir| run_dir.with_targets(targets));
+    match opened.and_then(|run_dir| prepare(run_dir, &plan)) {
         Err(error) => tell(Event::Failed { message: format!("{error:#}"), log: Vec::new() }),
         Ok((run_dir, _locks)) => {
             run(&run_dir, plan, Connections { command: &command, inbox, outbox, tell: &mut tell });
@@ -53,8 +54,9 @@ pub fn supervise() -> Result<()> {
 }
 
 /// The folder to run in, and what nobody else may use until everything is stopped.
-fn prepare(path: std::path::PathBuf, plan: &Plan) -> Result<(RunDir, (Lock, Vec<DiskLock>))> {
-    let run_dir = RunDir::open(path)?;
+fn prepare(run_dir: RunDir, plan: &Plan) -> Result<(RunDir, (Lock, Vec<DiskLock>))> {
+    // Where it is, its sockets have short paths: see `ports`.
+    env::set_current_dir(run_dir.path()).context("the application's folder cannot be entered")?;
     let lock = lock(&run_dir)?;
     down::clear_left_overs(&run_dir)?;
     let disks = disks::claim(&plan.instances)?;

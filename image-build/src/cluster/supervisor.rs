@@ -3,6 +3,7 @@
 //! talks to nobody but its starter; `up` does that.
 
 mod instance;
+mod record;
 mod recovery;
 mod shutdown;
 mod stop_order;
@@ -11,7 +12,7 @@ mod tests;
 
 use std::process::Command;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
@@ -26,6 +27,7 @@ use super::restart::Restarts;
 use super::run_dir::{RunDir, State};
 use crate::backlog;
 use instance::Running;
+use record::Record;
 use recovery::Ending;
 
 /// What QEMU says when it is asked to end; nothing that explains a failure.
@@ -44,6 +46,8 @@ pub enum Message {
     Ended(Source, Ending),
     /// An instance has reported a fault a while ago.
     Faulty(Source),
+    /// An instance that was healthy has not answered at all for so long.
+    Hung(Source, Duration),
     /// Its starter lets it go on alone.
     Leave,
     /// It is to stop everything.
@@ -82,6 +86,7 @@ struct Supervisor<'a> {
     network: Option<network::OwnNetwork>,
     running: Vec<Option<Running>>,
     restarts: Vec<Restarts>,
+    record: Record,
     connections: Connections<'a>,
     begun: Instant,
 }
@@ -139,19 +144,22 @@ impl<'a> Supervisor<'a> {
         };
         let running = plan.instances.iter().map(|_| None).collect();
         let restarts = plan.instances.iter().map(|instance| Restarts::new(instance.restart)).collect();
-        let state = State::new(identity, plan);
-        Ok(Self { run_dir, state, ports, network, running, restarts, connections, begun: Instant::now() })
+        let (state, begun) = (State::new(identity, plan), Instant::now());
+        let record = Record::new(begun);
+        Ok(Self { run_dir, state, ports, network, running, restarts, record, connections, begun })
     }
 
     /// Starts everything and waits until all of it is healthy.
     fn bring_up(&mut self) -> Result<(), Failure> {
         self.run_dir.remove_logs();
+        // Later it goes on without, but what is not there yet is better not begun.
         self.run_dir.write_state(&self.state)?;
         while !self.running.iter().all(|running| running.as_ref().is_some_and(Running::is_healthy)) {
             self.start_what_can()?;
             match self.next_message()? {
-                Message::Healthy(source) => self.note_healthy(source)?,
+                Message::Healthy(source) => self.note_healthy(source),
                 Message::Problem(source, problem) => self.note_problem(source, problem),
+                Message::Hung(source, silence) => self.note_hung(source, silence),
                 Message::Ended(source, ending) => return Err(self.ended_too_soon(source.index, ending.how)),
                 Message::Faulty(source) => self.kill(source),
                 Message::Stop(why) => return Err(Failure { message: why.to_owned(), instance: None }),
@@ -159,7 +167,7 @@ impl<'a> Supervisor<'a> {
             }
         }
         self.state.up = true;
-        self.run_dir.write_state(&self.state)?;
+        self.save();
         (self.connections.tell)(Event::Up { after_ms: elapsed_ms(self.begun) });
         Ok(())
     }
@@ -172,11 +180,12 @@ impl<'a> Supervisor<'a> {
             match message {
                 Some(Message::Stop(_)) => break,
                 Some(Message::Leave) => (self.connections.tell)(Event::Left),
-                Some(Message::Ended(source, ending)) => self.note_ended(source, ending)?,
+                Some(Message::Ended(source, ending)) => self.note_ended(source, ending),
                 Some(Message::Faulty(source)) => self.kill(source),
-                Some(Message::Healthy(source)) => self.note_healthy(source)?,
+                Some(Message::Hung(source, silence)) => self.note_hung(source, silence),
+                Some(Message::Healthy(source)) => self.note_healthy(source),
                 Some(Message::Problem(source, problem)) => self.note_problem(source, problem),
-                None => self.act_on_time(Instant::now())?,
+                None => self.act_on_time(Instant::now()),
             }
         }
         Ok(())
@@ -218,7 +227,8 @@ impl<'a> Supervisor<'a> {
             Some(earlier) => self.state.instances[earlier] = state,
             None => self.state.instances.push(state),
         }
-        self.run_dir.write_state(&self.state)
+        self.save();
+        Ok(())
     }
 
     /// The next message, or the failure of the first instance whose time is over before one comes.
@@ -269,9 +279,9 @@ impl<'a> Supervisor<'a> {
         }
     }
 
-    fn note_healthy(&mut self, source: Source) -> Result<()> {
+    fn note_healthy(&mut self, source: Source) {
         let name = self.state.plan.instances[source.index].name.clone();
-        let Some(running) = self.running(source) else { return Ok(()) };
+        let Some(running) = self.running(source) else { return };
         let after_ms = running.note_healthy();
         self.restarts[source.index].healthy(Instant::now());
         if let Some(state) = self.state.instances.iter_mut().find(|state| state.instance == name) {
@@ -282,7 +292,7 @@ impl<'a> Supervisor<'a> {
             }
         }
         (self.connections.tell)(Event::Healthy { instance: name, after_ms });
-        self.run_dir.write_state(&self.state)
+        self.save();
     }
 
     fn note_problem(&mut self, source: Source, problem: String) {

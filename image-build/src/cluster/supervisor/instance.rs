@@ -1,5 +1,5 @@
 //! One running machine and the threads around it: one copies its output to its log, one waits for its
-//! end, one asks for its health until it is healthy. What follows from that is the supervisor's to say.
+//! end, one asks for its health. What follows from that is the supervisor's to say.
 
 use std::io::{self, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -13,6 +13,7 @@ use anyhow::{Context, Result};
 
 use super::recovery::Ending;
 use super::{Message, Source, elapsed_ms};
+use crate::cluster::attach::Debugger;
 use crate::cluster::identity::{Handle, Identity};
 use crate::cluster::log_file::{LOG_BYTES_MAX, LogWriter, now_ms};
 use crate::cluster::plan::Instance;
@@ -29,6 +30,10 @@ const QUESTION_INTERVAL: Duration = Duration::from_millis(50);
 const ANSWER_TIMEOUT_MIN: Duration = Duration::from_millis(100);
 /// How long later questions wait at most: on a busy machine a healthy guest may take a while.
 const ANSWER_TIMEOUT_MAX: Duration = Duration::from_secs(2);
+/// Time between two questions to a machine that was healthy.
+const CHECK_INTERVAL: Duration = Duration::from_secs(2);
+/// A machine that was healthy and has given no answer for so long hangs.
+const SILENCE_MAX: Duration = Duration::from_secs(8);
 /// How long a machine that has reported a fault may take to end itself.
 const FAULT_GRACE: Duration = Duration::from_millis(500);
 /// How long a log may take to end after its machine has.
@@ -55,7 +60,7 @@ pub struct Running {
     started: Instant,
     is_healthy: bool,
     has_ended: bool,
-    /// Why it was ended for want of health, if it was.
+    /// Why it was ended for want of health or answers, if it was.
     overdue: Option<String>,
     /// Ends the questions for health.
     enough: Arc<AtomicBool>,
@@ -83,8 +88,7 @@ impl Starting<'_> {
         let Self { source, instance, .. } = *self;
         let name = &instance.name;
         let health = self.health().with_context(|| format!("{name} has no port for its health check"))?;
-        let log = LogWriter::open(self.run_dir.log_path(name), LOG_BYTES_MAX)
-            .with_context(|| format!("cannot write the log of {name}"))?;
+        let log = LogWriter::new(self.run_dir.log_path(name), LOG_BYTES_MAX);
         let (output, input) = io::pipe()?;
         if command.get_current_dir().is_none() {
             // A socket's path is short there.
@@ -102,7 +106,14 @@ impl Starting<'_> {
         let log_end = copy_log(log, output, source, Arc::clone(&fault), outbox.clone());
         wait_for_end(child, source, outbox.clone());
         let enough = Arc::new(AtomicBool::new(false));
-        ask_for_health(source, health.clone(), Arc::clone(&enough), outbox);
+        let debugger = Debugger::of(name, process.pid);
+        ask_for_health(Questions {
+            source,
+            health: health.clone(),
+            debugger,
+            enough: Arc::clone(&enough),
+            outbox,
+        });
         let running = Running {
             source,
             handle,
@@ -167,11 +178,17 @@ impl Running {
         !self.is_healthy && !self.has_ended && !self.enough.load(Ordering::Relaxed)
     }
 
-    /// Notes that it has not become healthy in time, as its fault. It is about to be ended.
-    pub fn give_up(&mut self, now: Instant) {
-        self.enough.store(true, Ordering::Relaxed);
+    /// Ends it, because it has not become healthy in time.
+    pub fn give_up_waiting(&mut self, now: Instant) {
         let seconds = (now - self.started).as_secs();
-        self.overdue = Some(format!("it was not healthy within {seconds} s ({})", self.problem));
+        self.give_up(format!("it was not healthy within {seconds} s ({})", self.problem));
+    }
+
+    /// Ends it, for this fault of it. Its end is a failure, like any other.
+    pub fn give_up(&mut self, fault: String) {
+        self.enough.store(true, Ordering::Relaxed);
+        self.overdue = Some(fault);
+        self.handle.kill();
     }
 
     /// Notes that it is healthy; gives the time since its start, in milliseconds.
@@ -243,25 +260,70 @@ fn wait_for_end(mut child: Child, source: Source, outbox: Sender<Message>) {
     });
 }
 
-fn ask_for_health(source: Source, health: HealthAddress, enough: Arc<AtomicBool>, outbox: Sender<Message>) {
+/// The questions for a machine's health, as long as it runs.
+struct Questions {
+    source: Source,
+    health: HealthAddress,
+    debugger: Debugger,
+    /// Ends them.
+    enough: Arc<AtomicBool>,
+    outbox: Sender<Message>,
+}
+
+fn ask_for_health(questions: Questions) {
     thread::spawn(move || {
+        questions.until_healthy();
+        questions.until_silent();
+    });
+}
+
+impl Questions {
+    fn is_over(&self) -> bool {
+        self.enough.load(Ordering::Relaxed)
+    }
+
+    /// Asks until the machine is healthy.
+    fn until_healthy(&self) {
         let started = Instant::now();
         let mut last = String::new();
-        while !enough.load(Ordering::Relaxed) {
+        while !self.is_over() {
             let asked = Instant::now();
             let timeout = (started.elapsed() / 4).clamp(ANSWER_TIMEOUT_MIN, ANSWER_TIMEOUT_MAX);
-            let problem = match probe::ask(&health, timeout) {
+            let problem = match probe::ask(&self.health, timeout) {
                 Answer::Healthy => {
-                    let _ = outbox.send(Message::Healthy(source));
+                    let _ = self.outbox.send(Message::Healthy(self.source));
                     return;
                 }
                 Answer::Not(problem) | Answer::None(problem) => problem,
             };
             if problem != last {
                 last.clone_from(&problem);
-                let _ = outbox.send(Message::Problem(source, problem));
+                let _ = self.outbox.send(Message::Problem(self.source, problem));
             }
             thread::sleep(QUESTION_INTERVAL.saturating_sub(asked.elapsed()));
         }
-    });
+    }
+
+    /// Asks a machine that was healthy until it gives no answer at all any more. One that says what it lacks does not
+    /// hang, and one that a debugger holds is not to answer.
+    fn until_silent(&self) {
+        let mut heard = Instant::now();
+        while !self.is_over() {
+            thread::sleep(if heard.elapsed() < CHECK_INTERVAL { CHECK_INTERVAL } else { QUESTION_INTERVAL });
+            // A question that was lost is followed by one that takes what is left of the time.
+            let left = SILENCE_MAX.saturating_sub(heard.elapsed());
+            let timeout =
+                if left > SILENCE_MAX / 2 { ANSWER_TIMEOUT_MAX } else { left.max(ANSWER_TIMEOUT_MIN) };
+            if !matches!(probe::ask(&self.health, timeout), Answer::None(_)) {
+                heard = Instant::now();
+            } else if heard.elapsed() >= SILENCE_MAX {
+                if self.debugger.is_there() {
+                    heard = Instant::now();
+                    continue;
+                }
+                let _ = self.outbox.send(Message::Hung(self.source, SILENCE_MAX));
+                return;
+            }
+        }
+    }
 }

@@ -4,13 +4,12 @@
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
 use wire::calendar::Rfc3339;
 
 use super::{Message, Running, Source, Supervisor};
 use crate::cluster::event::Event;
-use crate::cluster::log_file::{LOG_BYTES_MAX, Line, LogWriter, now_ms};
-use crate::cluster::restart::Decision;
+use crate::cluster::log_file::{Line, LogWriter, now_ms};
+use crate::cluster::restart::{Decision, Restart};
 
 /// How a machine ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +33,7 @@ impl Supervisor<'_> {
         let deadlines = deadlines.map(|running| running.deadline);
         let times = self.restarts.iter().filter_map(|restarts| restarts.due()).chain(deadlines);
         let inbox = &self.connections.inbox;
-        let Some(time) = times.min() else { return Ok(Some(inbox.recv()?)) };
+        let time = times.fold(self.record.due(), Instant::min);
         match inbox.recv_timeout(time.saturating_duration_since(Instant::now())) {
             Err(RecvTimeoutError::Timeout) => Ok(None),
             message => message.map(Some),
@@ -42,38 +41,48 @@ impl Supervisor<'_> {
     }
 
     /// Starts what is due, and ends what was started again but has not become healthy.
-    pub(super) fn act_on_time(&mut self, now: Instant) -> Result<()> {
+    pub(super) fn act_on_time(&mut self, now: Instant) {
+        self.keep_record(now);
         for index in 0..self.running.len() {
             if self.restarts[index].take_due(now) {
-                self.start_again(index, now)?;
+                self.start_again(index, now);
             }
             let overdue = |running: &&mut Running| running.is_awaited() && running.deadline <= now;
             if let Some(running) = self.running[index].as_mut().filter(overdue) {
                 // Its end is a failure, like any other.
-                running.give_up(now);
-                running.handle.kill();
+                running.give_up_waiting(now);
             }
         }
-        Ok(())
     }
 
-    fn start_again(&mut self, index: usize, now: Instant) -> Result<()> {
+    fn start_again(&mut self, index: usize, now: Instant) {
         if let Err(error) = self.start(index) {
             let how = format!("{error:#}");
-            return self.recover(index, &Ending { how, has_failed: true }, now);
+            self.recover(index, &Ending { how, has_failed: true }, now);
         }
-        Ok(())
+    }
+
+    /// Ends a machine that hangs, so that it is started again; one that would not be is left for who looks into it.
+    pub(super) fn note_hung(&mut self, source: Source, silence: Duration) {
+        let why = format!("it has not answered for {} s", silence.as_secs());
+        let instance = &self.state.plan.instances[source.index];
+        if instance.restart == Restart::No {
+            return self.write_log(&instance.name.clone(), &format!("{why}; it is left as it is"));
+        }
+        if let Some(running) = self.running(source) {
+            running.give_up(why);
+        }
     }
 
     /// Notes an end, and when it is to be followed by a new start.
-    pub(super) fn note_ended(&mut self, source: Source, ending: Ending) -> Result<()> {
+    pub(super) fn note_ended(&mut self, source: Source, ending: Ending) {
         let Source { index, .. } = source;
         let fault = self.running[index].as_mut().and_then(Running::note_ended);
         let how = fault.unwrap_or(ending.how);
-        self.recover(index, &Ending { how, ..ending }, Instant::now())
+        self.recover(index, &Ending { how, ..ending }, Instant::now());
     }
 
-    fn recover(&mut self, index: usize, ending: &Ending, now: Instant) -> Result<()> {
+    fn recover(&mut self, index: usize, ending: &Ending, now: Instant) {
         let instance = self.state.plan.instances[index].name.clone();
         let how = ending.how.clone();
         let decision = self.restarts[index].ended(ending.has_failed, now);
@@ -91,16 +100,15 @@ impl Supervisor<'_> {
             Decision::Over => "it is not started again".to_owned(),
         };
         self.write_log(&instance, &format!("{how}; {next}"));
-        self.run_dir.write_state(&self.state)
+        self.save();
     }
 
     /// Adds a line to an instance's log, in the form of its own, for those who wonder why it begins anew.
-    fn write_log(&self, instance: &str, message: &str) {
+    pub(super) fn write_log(&self, instance: &str, message: &str) {
         let at_ms = now_ms();
         let time = Rfc3339(Duration::from_millis(at_ms));
         let line = Line { at_ms, text: format!("{time} WARN  {instance} supervisor: {message}") };
-        let log = LogWriter::open(self.run_dir.log_path(instance), LOG_BYTES_MAX);
-        // A full disk loses lines, as it does for the instance itself.
-        let _ = log.and_then(|mut log| log.write(&line));
+        // Only the instance's own writer begins a log anew when it is full. A full disk loses lines, as it does for it.
+        let _ = LogWriter::new(self.run_dir.log_path(instance), u64::MAX).write(&line);
     }
 }

@@ -278,3 +278,122 @@ fn a_machine_that_keeps_failing_is_given_up_and_the_others_go_on() {
     let again = "PANIC: again";
     assert_eq!(told, ["QEMU was killed by signal 9", "restarting", again, "restarting", again]);
 }
+
+#[test]
+fn a_supervisor_that_cannot_write_its_record_goes_on_and_says_so() {
+    let (_folder, run_dir) = temporary();
+    let blocked = run_dir.path().join("state.json.next");
+    let answering = answering_once_bound("HTTP/1.1 200 OK\r\n\r\n");
+    let (mut up, mut troubles) = (false, Vec::new());
+    let events = run_as(&with_restarts(), &run_dir, &answering, |event, outbox| match event {
+        Event::Up { .. } => {
+            up = true;
+            // A folder in the file's place refuses to be written, as a full disk does.
+            std::fs::create_dir(&blocked).expect("a folder");
+            instances(&run_dir)[0].process.open().expect("it runs").kill();
+        }
+        Event::Healthy { instance, .. } if up && instance == "store-1" => {
+            std::fs::remove_dir(&blocked).expect("it is empty");
+        }
+        Event::Trouble { message } => {
+            troubles.push(message.clone());
+            if message.contains("written again") {
+                assert_eq!(instances(&run_dir)[0].restarts, 1, "it is true again");
+                outbox.send(Message::Stop("enough")).expect("it listens");
+            }
+        }
+        _ => {}
+    });
+    assert_eq!(events.last(), Some(&Event::Stopped));
+    assert_eq!(troubles.len(), 2, "{troubles:?}");
+    assert!(
+        troubles[0].starts_with("cannot write ") && troubles[0].contains("everything goes on"),
+        "{troubles:?}"
+    );
+    let log = last_lines(&run_dir.log_path("web-1"), 1);
+    assert!(log[0].text.contains("supervisor: the record of what runs is written again"), "{log:?}");
+}
+
+#[test]
+fn a_record_that_somebody_removes_is_written_again() {
+    let (_folder, run_dir) = temporary();
+    let stop = |outbox: &Sender<Message>, run_dir: &RunDir| {
+        let (outbox, run_dir) = (outbox.clone(), run_dir.clone());
+        thread::spawn(move || {
+            let end = Instant::now() + Duration::from_secs(20);
+            while run_dir.read_state().ok().flatten().is_none() && Instant::now() < end {
+                thread::sleep(Duration::from_millis(20));
+            }
+            let is_there = run_dir.read_state().ok().flatten().is_some();
+            outbox.send(Message::Stop("enough")).expect("it listens");
+            is_there
+        })
+    };
+    let mut watching = None;
+    let events = run_with(&run_dir, &sleeping("HTTP/1.1 200 OK\r\n\r\n"), |event, outbox| {
+        if matches!(event, Event::Up { .. }) {
+            run_dir.remove_state().expect("it is there");
+            watching = Some(stop(outbox, &run_dir));
+        }
+    });
+    assert_eq!(events.last(), Some(&Event::Stopped));
+    assert!(watching.expect("it was up").join().expect("no panic"), "nobody has written it again");
+}
+
+/// A stand-in whose server takes connections and answers none of them as long as `is_hung`; the machine that is
+/// started after that answers again.
+fn hanging(
+    is_hung: &'static std::sync::atomic::AtomicBool,
+) -> impl Fn(&Plan, &Instance, &Ports) -> Result<Command> {
+    let known = std::cell::RefCell::new(Vec::new());
+    move |_, instance, ports| {
+        is_hung.store(false, std::sync::atomic::Ordering::SeqCst);
+        let address = ports.address(&instance.name, 80).expect("a port");
+        if !known.borrow().contains(&instance.name) {
+            known.borrow_mut().push(instance.name.clone());
+            let hangs = instance.service == "store";
+            thread::spawn(move || {
+                let listener = loop {
+                    match TcpListener::bind(address) {
+                        Ok(listener) => break listener,
+                        Err(_) => thread::yield_now(),
+                    }
+                };
+                let mut held = Vec::new();
+                for mut stream in listener.incoming().flatten() {
+                    if hangs && is_hung.load(std::sync::atomic::Ordering::SeqCst) {
+                        held.push(stream);
+                        continue;
+                    }
+                    let _ = io::Read::read(&mut stream, &mut [0; 512]);
+                    let _ = io::Write::write_all(&mut stream, b"HTTP/1.1 200 OK\r\n\r\n");
+                }
+            });
+        }
+        Ok(shell("echo hello; exec head -c 2 >/dev/null"))
+    }
+}
+
+#[test]
+fn a_machine_that_hangs_after_it_was_healthy_is_started_again_within_ten_seconds() {
+    static IS_HUNG: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+    let (_folder, run_dir) = temporary();
+    let (mut since, mut noticed) = (None, None);
+    let events = run_as(&with_restarts(), &run_dir, &hanging(&IS_HUNG), |event, outbox| match event {
+        Event::Up { .. } => {
+            IS_HUNG.store(true, std::sync::atomic::Ordering::SeqCst);
+            since = Some(Instant::now());
+        }
+        Event::Started { instance } if since.is_some() => {
+            assert_eq!(instance, "store-1");
+            noticed = since.map(|since: Instant| since.elapsed());
+        }
+        Event::Healthy { .. } if noticed.is_some() => {
+            outbox.send(Message::Stop("enough")).expect("it listens");
+        }
+        _ => {}
+    });
+    let how = "it has not answered for 8 s".to_owned();
+    assert!(events.contains(&Event::Ended { instance: "store-1".to_owned(), how }), "{events:?}");
+    assert!(noticed.expect("it was started again") < Duration::from_secs(10), "{noticed:?}");
+}

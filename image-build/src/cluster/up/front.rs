@@ -88,12 +88,11 @@ impl<'a> Front<'a> {
             // The sender for signals lives as long as the process, so the channel never closes.
             match self.heard.recv()? {
                 Heard::Event(Event::Up { after_ms }) => return Ok(Started::Up { after_ms }),
-                Heard::Event(event) => {
-                    if let Event::Failed { message, log } = event {
-                        return Err(failure(&message, &log));
-                    }
-                    progress.show(&event);
-                }
+                Heard::Event(event) => match event {
+                    Event::Failed { message, log } => return Err(failure(&message, &log)),
+                    Event::Trouble { message } => note!("warning: {message}"),
+                    event => progress.show(&event),
+                },
                 Heard::Gone => return Err(self.supervisor_crashed()),
                 Heard::Interrupt(interrupt) => return Ok(Started::Interrupted(interrupt)),
             }
@@ -217,6 +216,7 @@ fn news(event: &Event) -> Option<String> {
             let seconds = *after_ms as f64 / 1000.0;
             Some(format!("{instance} is started again in {seconds:.2} s (attempt {attempt})"))
         }
+        Event::Trouble { message } => Some(format!("warning: {message}")),
         Event::Healthy { instance, after_ms } => {
             Some(format!("{instance} is healthy after {:.2} s", *after_ms as f64 / 1000.0))
         }

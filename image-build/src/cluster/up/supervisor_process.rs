@@ -4,7 +4,8 @@
 use std::env;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::Sender;
 use std::thread;
@@ -56,8 +57,14 @@ impl SupervisorProcess {
         let mut command = Command::new(own_program());
         command.arg(SUPERVISE).env(process::TOOL_VARIABLE, OWN_PROGRAM);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(complaints);
+        // Ctrl-C is this process' to act on, also while the other one has not come to catching signals.
+        command.process_group(0);
         let mut child = command.spawn().context("the supervisor cannot be started")?;
-        let order = Order { run_dir: run_dir.path().to_owned(), plan };
+        let order = Order {
+            run_dir: run_dir.path().to_owned(),
+            targets: run_dir.targets().map(Path::to_owned),
+            plan,
+        };
         let mut orders = child.stdin.take().context("the supervisor has no input")?;
         let events = child.stdout.take().context("the supervisor has no output")?;
         writeln!(orders, "{}", serde_json::to_string(&order)?).context("the supervisor does not listen")?;
