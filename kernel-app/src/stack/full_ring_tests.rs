@@ -38,7 +38,7 @@ impl Node {
             hardware_address: [2, 0, 0, 0, 0, 2],
             address: Address::Static { cidr, gateway: None, dns: None },
             sockets_max: 64,
-            seed: 1,
+            seeds: Seeds::draw(&mut Random::new(1)),
         };
         let now = Instant::from_micros(1_000_000);
         let network = SmoltcpNetwork::new(SimulatedDevice::default(), &config, now).expect("an address");

@@ -148,7 +148,7 @@ fn data_beyond_what_the_machine_has_are_an_error_rather_than_the_end_of_memory()
     let mut keyspace = Keyspace::new(1 << 20, [1, 2]);
     keyspace.set_loadable_bytes(20 << 20);
     let mut entropy = CountingEntropy(3);
-    let opened = Journal::open(&mut with_much(), &mut keyspace, Instant::ZERO, &mut entropy);
+    let opened = Journal::open(&mut with_much(), &mut keyspace, Instant::ZERO, &mut entropy, false);
     let error = opened.expect_err("too much").to_string();
     assert!(error.contains("more memory than this machine has: give it more"), "{error}");
 }
