@@ -175,6 +175,21 @@ impl Running {
         kill_process(Pid::from_child(&self.child), signal).expect("it runs");
     }
 
+    /// Ends it at once, as a crash does.
+    pub fn kill(&mut self) {
+        // Both fail only when it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Holds it as it is, or lets it go on.
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub fn pause(&self, is_paused: bool) {
+        self.signal(if is_paused { Signal::STOP } else { Signal::CONT });
+    }
+
     /// Whether it has ended by itself.
     pub fn has_ended(&mut self) -> bool {
         !matches!(self.child.try_wait(), Ok(None))
@@ -183,9 +198,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Both fail only when it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
         let _ = std::fs::remove_file(&self.log);
     }
 }
