@@ -46,8 +46,9 @@ fn memory(used: u64, most: u64) -> String {
 /// The store is reached, and gives this ticket for the epoch that begins.
 fn reach_store(stage: &mut Stage<VoteService>, ticket: u64) -> (ConnectionId, String) {
     let store = stage.reach_peer();
-    assert_eq!(stage.sent(store), format!("{ASKS_TICKET}{ASKS_TICKET}"), "one to try it, one for the epoch");
-    stage.receive(store, format!("+PONG\r\n:{ticket}\r\n"));
+    let asked = stage.sent(store);
+    assert_eq!(asked, format!("{ASKS_TICKET}{ASKS_TICKET}{ASKS_MEMORY}"), "one to try it, one for the epoch");
+    stage.receive(store, format!("+PONG\r\n:{ticket}\r\n{}", memory(0, 0)));
     let asked = begin_epoch(stage, store, ticket);
     (store, asked)
 }
@@ -64,7 +65,8 @@ fn reach_store_again(
     assert!(recall.starts_with(RECALLS_EPOCH), "{recall}");
     let digits = knows.map_or(String::new(), |ticket| sequence(ticket, 0).to_string());
     let known = knows.map_or("$-1\r\n".into(), |_| format!("${}\r\n{digits}\r\n", digits.len()));
-    stage.receive(store, format!("+PONG\r\n{known}"));
+    let asked_memory = if recall.ends_with(ASKS_MEMORY) { memory(0, 0) } else { String::new() };
+    stage.receive(store, format!("+PONG\r\n{known}{asked_memory}"));
     assert_eq!(stage.sent(store), ASKS_TICKET, "for the epoch");
     stage.receive(store, format!(":{ticket}\r\n"));
     let asked = begin_epoch(stage, store, ticket);
@@ -413,7 +415,7 @@ fn without_an_epoch_no_vote_is_taken_and_the_reason_is_told() {
         let mut stage = stage();
         let store = stage.reach_peer();
         let early = cast(&mut stage, "vote=a");
-        stage.receive(store, "+PONG\r\n:7\r\n");
+        stage.receive(store, format!("+PONG\r\n:7\r\n{}", memory(0, 0)));
         stage.sent(store);
         stage.receive(store, format!("{refusal}\r\n"));
         let late = cast(&mut stage, "vote=a");
@@ -437,7 +439,7 @@ fn without_an_epoch_no_vote_is_taken_and_the_reason_is_told() {
 fn the_oldest_epochs_are_removed_and_it_is_noted_that_there_were_some() {
     let mut stage = stage();
     let store = stage.reach_peer();
-    stage.receive(store, "+PONG\r\n:900\r\n");
+    stage.receive(store, format!("+PONG\r\n:900\r\n{}", memory(0, 0)));
     stage.receive(store, ":1\r\n");
     assert!(stage.sent(store).ends_with(COUNTS_EPOCHS));
     let old: Vec<_> =
@@ -496,12 +498,12 @@ fn a_vote_whose_sender_has_ended_the_connection_is_not_queued() {
     // Meanwhile another waits for its ticket, ends, and has voted elsewhere by the time that the ticket comes.
     let [waits, stays] = ["vote=a", "vote=b"].map(|body| cast(&mut stage, body));
     assert_eq!(stage.sent(store), ASKS_TICKET);
-    stage.receive(store, ":1\r\n");
+    stage.receive(store, ":2\r\n");
     assert_eq!(entries(&stage.sent(store)).len(), 1, "the first goes with this ticket, the second waits");
     stage.receive(store, ":1\r\n");
     assert_eq!(status(&stage.sent(waits)), "200");
     stage.receive_last(stays, "");
-    stage.receive(store, ":2\r\n");
+    stage.receive(store, ":3\r\n");
     assert!(!stage.sent(store).contains("RPUSH"));
     assert!(stage.sent(stays).contains(refused));
     let metrics = get(&mut stage, "/metrics", "");
@@ -586,7 +588,7 @@ fn a_store_that_has_room_again_takes_new_voters_again() {
     assert_eq!(stage.sent(store), ASKS_MEMORY, "while it is full it is asked every second");
     stage.receive(store, memory(10 * MIB, 32 * MIB));
     cast(&mut stage, "vote=a");
-    assert_eq!(entries(&ticket(&mut stage, store, 1)).len(), 1);
+    assert_eq!(entries(&ticket(&mut stage, store, 2)).len(), 1);
     assert!(get(&mut stage, "/readyz", "").ends_with("\r\n\r\nready\n"));
 }
 
@@ -607,7 +609,7 @@ fn a_store_that_refuses_for_want_of_memory_is_told_as_full() {
         stage.sent(store);
         client
     });
-    stage.receive(store, ":1\r\n");
+    stage.receive(store, ":2\r\n");
     stage.sent(store);
     stage.receive(store, "-OOM command not allowed when used memory > 'maxmemory'.\r\n-OOM again\r\n");
     for client in clients {
@@ -641,9 +643,8 @@ fn who_was_looked_up_keeps_the_time_there_is_and_whoever_leaves_is_not_queued() 
 fn a_limit_bounds_new_voters_and_not_those_who_have_voted() {
     let settings = [("NEW_VOTERS_PER_MINUTE_PER_ADDRESS", "2"), ("CLIENT_ADDRESS_HEADER", "X-Forwarded-For")];
     let mut stage = Stage::new(service(&Settings::from_pairs(settings)).expect("good settings"));
-    let store = stage.reach_peer();
-    stage.sent(store);
-    stage.receive(store, format!(":1\r\n{}", memory(0, 0)));
+    let (store, _) = reach_store(&mut stage, 1);
+    let mut last_ticket = 1;
     let mut try_from = |address: &str, cookie: Option<(&str, &str)>| {
         let client = stage.accept();
         let mut lines = format!("\r\nX-Forwarded-For: 8.8.8.8, {address}\r\n");
@@ -654,7 +655,8 @@ fn a_limit_bounds_new_voters_and_not_those_who_have_voted() {
             stage.receive(store, format!("{LOOKED_UP}*2\r\n{found}$-1\r\n"));
         }
         if stage.sent(store).contains("INCR") {
-            stage.receive(store, ":7\r\n");
+            last_ticket += 1;
+            stage.receive(store, format!(":{last_ticket}\r\n"));
             stage.sent(store);
             stage.receive(store, ":1\r\n");
         }
