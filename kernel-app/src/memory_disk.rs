@@ -66,6 +66,11 @@ impl MemoryDisk {
         &mut self.bytes
     }
 
+    /// Where the write under way begins.
+    pub fn under_way(&self) -> Option<u64> {
+        self.under_way.as_ref().map(|(sector, _)| *sector)
+    }
+
     /// The writes that have succeeded so far: first sectors, and bytes.
     pub fn writes(&self) -> &[(u64, Vec<u8>)] {
         &self.writes
