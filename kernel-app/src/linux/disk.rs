@@ -92,10 +92,10 @@ impl LinuxDisk {
         }
         let reader = DirectFile::open(&file, path).map_err(|error| cannot("read", error))?;
         // Last, as closing any descriptor of the file would end it. Others lock in this way only: QEMU.
-        match fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Err(Errno::AGAIN | Errno::ACCESS) => return Err(in_use()),
-            // Where there are no such locks, the first one must do.
-            Ok(()) | Err(_) => {}
+        // Where there are no such locks, the first one must do.
+        if let Err(Errno::AGAIN | Errno::ACCESS) = fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive)
+        {
+            return Err(in_use());
         }
         let writer = Writer::start(file, waker).map_err(|error| cannot("written", error))?;
         Ok(Self { path: path.clone(), sectors: length / SECTOR_BYTES as u64, reader, writer, refused: None })

@@ -70,7 +70,7 @@ fn main() -> ExitCode {
     }
     stop.store(true, Ordering::Relaxed);
     let waits = askers.map(|asker| asker.join().expect("a client"));
-    let told = store.log().lines().filter(|line| line.contains("compacted")).last().unwrap_or("").to_owned();
+    let told = store.log().lines().rfind(|line| line.contains("compacted")).unwrap_or("").to_owned();
     println!("{megabytes} MB: {told}");
     for (name, Waits { longest, requests }) in ["PING", "read", "change"].iter().zip(waits) {
         println!("{name}: longest wait {:.1} ms of {requests}", longest.as_secs_f64() * 1e3);

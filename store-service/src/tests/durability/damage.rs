@@ -168,7 +168,7 @@ fn parts_of_a_transaction_that_failed_are_never_taken_for_records_behind_damage(
         bench.settle();
         let contents = bench.contents();
         let mut disk = start;
-        for (sector, data) in bench.disk().writes()[before..].to_vec() {
+        for (sector, data) in bench.disk().writes()[before..].iter().cloned() {
             for torn in [Torn::Old, Torn::Garbage] {
                 let mut cut = disk.clone();
                 cut.tear(sector, &data, |_| torn);
