@@ -92,13 +92,21 @@ impl LinuxDisk {
         }
         let reader = DirectFile::open(&file, path).map_err(|error| cannot("read", error))?;
         // Last, as closing any descriptor of the file would end it. Others lock in this way only: QEMU.
-        match fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Err(Errno::AGAIN | Errno::ACCESS) => return Err(in_use()),
-            // Where there are no such locks, the first one must do.
-            Ok(()) | Err(_) => {}
+        // Where there are no such locks, the first one must do.
+        if let Err(Errno::AGAIN | Errno::ACCESS) = fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive)
+        {
+            return Err(in_use());
         }
         let writer = Writer::start(file, waker).map_err(|error| cannot("written", error))?;
         Ok(Self { path: path.clone(), sectors: length / SECTOR_BYTES as u64, reader, writer, refused: None })
+    }
+
+    fn begin(&mut self, sector: u64, data: &[u8], flushes: bool) {
+        if self.is_within(sector, data.len()) {
+            self.writer.begin(sector * SECTOR_BYTES as u64, data, flushes);
+        } else {
+            self.refused = Some(DiskError::OutOfRange);
+        }
     }
 
     fn is_within(&self, sector: u64, bytes: usize) -> bool {
@@ -145,11 +153,11 @@ impl Disk for LinuxDisk {
     }
 
     fn write(&mut self, sector: u64, data: &[u8], _: Instant) {
-        if self.is_within(sector, data.len()) {
-            self.writer.begin(sector * SECTOR_BYTES as u64, data);
-        } else {
-            self.refused = Some(DiskError::OutOfRange);
-        }
+        self.begin(sector, data, true);
+    }
+
+    fn write_ahead(&mut self, sector: u64, data: &[u8], _: Instant) {
+        self.begin(sector, data, false);
     }
 
     fn outcome(&mut self, _: Instant) -> Option<Result<(), DiskError>> {

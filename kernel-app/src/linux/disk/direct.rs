@@ -128,8 +128,5 @@ fn is_unsupported(error: &io::Error) -> bool {
 }
 
 fn is_in_memory(file: &File) -> bool {
-    fstatfs(file).is_ok_and(|status| {
-        let kind = status.f_type as i64;
-        kind == TMPFS || kind == RAMFS
-    })
+    fstatfs(file).is_ok_and(|status| status.f_type == TMPFS || status.f_type == RAMFS)
 }

@@ -137,7 +137,7 @@ fn the_setting_has_one_word() {
 }
 
 /// A bench with a transaction of three records that failed in the record with this number, which is there all the same.
-fn failed_transaction(failing: usize) -> Bench {
+pub(super) fn failed_transaction(failing: usize) -> Bench {
     let mut bench = Bench::durable();
     let client = bench.connect();
     bench.ask_durably(client, "SET before 1");
@@ -168,7 +168,7 @@ fn parts_of_a_transaction_that_failed_are_never_taken_for_records_behind_damage(
         bench.settle();
         let contents = bench.contents();
         let mut disk = start;
-        for (sector, data) in bench.disk().writes()[before..].to_vec() {
+        for (sector, data) in bench.disk().writes()[before..].iter().cloned() {
             for torn in [Torn::Old, Torn::Garbage] {
                 let mut cut = disk.clone();
                 cut.tear(sector, &data, |_| torn);
