@@ -218,7 +218,7 @@ fn a_voter_takes_at_most_110_bytes_and_gives_them_back() {
         assert_eq!(execute(&mut keyspace, &format!("HDEL results:a {id:032x}")), b":1\r\n");
         if voter % 50_000 == 1 {
             let (bytes, left) = (keyspace.bytes(), usize::try_from(VOTERS - voter).expect("small"));
-            assert!(bytes <= 200 * left + 4_096, "{bytes} bytes for {left} voters");
+            assert!(bytes <= 100 * left + 4_096, "{bytes} bytes for {left} voters");
         }
     }
     assert_eq!(keyspace.bytes(), 0);

@@ -142,6 +142,99 @@ fn full_memory_refuses_pushes_but_lets_the_queue_drain() {
     assert!(bench.ask(client, "INFO memory").contains(r"used_memory:0\r\n"));
 }
 
+/// Requests that `/readyz` is told of.
+fn readiness(bench: &mut Bench) -> String {
+    let origin = Origin::Accepted(1);
+    let id = bench.connections.open(0, origin).expect("room");
+    bench.call(|store, context| store.opened(id, origin, context));
+    bench.send(id, b"GET /readyz HTTP/1.1\r\nHost: store\r\nConnection: close\r\n\r\n");
+    let connection = bench.connections.get(id).expect("open");
+    let text = String::from_utf8_lossy(connection.output.as_slice()).into_owned();
+    bench.disconnect(id);
+    text
+}
+
+#[test]
+fn nothing_that_grows_passes_the_reserve_whatever_its_command() {
+    let long = |number: u32| format!("{number:0>60000}");
+    let mut bench = Bench::with(&[("MAXMEMORY", "1mb")]);
+    let client = bench.connect();
+    let oom = r"-OOM command not allowed when used memory > 'maxmemory'.\r\n";
+    for number in 0..4_000 {
+        bench.ask(client, &format!("RPUSH source{} e", number % 4));
+    }
+    let waiter = bench.connect();
+    bench.ask(waiter, &format!("BLMOVE empty {} LEFT RIGHT 0", long(1_000_000)));
+    let mut moved = [0; 2];
+    for number in 0..1_000 {
+        let requests = [
+            format!("LMOVE source0 {} LEFT RIGHT", long(number)),
+            format!("HSET {} f v", long(number + 10_000)),
+            format!("HSET hash {} v", long(number)),
+            format!("INCR {}", long(number + 20_000)),
+            format!("MULTI\r\nLMOVE source1 {} LEFT LEFT\r\nEXEC", long(number + 30_000)),
+        ];
+        for request in &requests {
+            let refused = bench.ask(client, request).contains("OOM");
+            moved[usize::from(refused)] += 1;
+        }
+        let keyspace = bench.store.engine().keyspace();
+        assert!(keyspace.bytes() <= keyspace.bytes_limit(), "{} bytes", keyspace.bytes());
+    }
+    assert!(moved[0] > 10 && moved[1] > 4_900, "{moved:?}");
+    assert_eq!(bench.ask(client, "LMOVE source2 source3 LEFT RIGHT"), r"$1\r\ne\r\n", "from list to list");
+    // Whoever waited is refused as others are, and the element stays.
+    assert_eq!(
+        bench.ask(client, "LMOVE source2 empty LEFT RIGHT"),
+        r"$1\r\ne\r\n",
+        "a little is left for that"
+    );
+    assert_eq!(bench.received(waiter), oom);
+    assert_eq!(bench.ask(client, "LLEN empty"), r":1\r\n");
+}
+
+#[test]
+fn a_full_store_says_so_and_lets_known_voters_change_their_vote() {
+    let mut bench = Bench::with(&[("MAXMEMORY", "1mb")]);
+    let client = bench.connect();
+    assert!(readiness(&mut bench).ends_with("\r\n\r\nready\n"));
+    let mut voters = 0;
+    let mut vote = |bench: &mut Bench, voter: u32, sequence: u32| {
+        let element = format!("vote-of-{voter:0>32}");
+        if bench.ask(client, &format!("RPUSH votes {element}")).contains("OOM") {
+            return false;
+        }
+        bench.ask(client, "LMOVE votes processing LEFT RIGHT");
+        let reply = bench.ask(
+            client,
+            &format!(
+                "MULTI\r\nHSET results:a {voter:0>32} {sequence:0>7}\r\nHDEL results:b {voter:0>32}\r\n\
+                 LREM processing 1 {element}\r\nEXEC"
+            ),
+        );
+        assert!(!reply.contains("OOM"), "voter {voter}: what was taken is counted: {reply}");
+        true
+    };
+    while vote(&mut bench, voters, 1) {
+        voters += 1;
+    }
+    assert!(voters > 13_000, "{voters} voters in 1 MiB");
+    let told = readiness(&mut bench);
+    assert!(
+        told.starts_with("HTTP/1.1 200 ") && told.contains("ready; full: memory has 1.0 MB of 1.0 MB"),
+        "{told}"
+    );
+    assert!(told.contains("raise MAXMEMORY"), "{told}");
+    let in_place = bench.ask(client, &format!("HSET results:a {:0>32} 0000002", 5));
+    assert_eq!(in_place, r":0\r\n", "what is there may change");
+    bench.ask(client, &format!("HDEL results:a {:0>32} {:0>32} {:0>32} {:0>32}", 0, 1, 2, 3));
+    for voter in 4..1_000 {
+        bench.ask(client, &format!("HDEL results:a {voter:0>32}"));
+    }
+    assert!(readiness(&mut bench).ends_with("\r\n\r\nready\n"));
+    assert!(vote(&mut bench, 100, 3), "there is room again");
+}
+
 #[test]
 fn transactions_are_bounded_in_length_and_bytes() {
     let mut bench = Bench::new();
