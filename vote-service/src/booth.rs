@@ -299,8 +299,8 @@ impl Handler for Booth {
         Ok(())
     }
 
-    fn remark(&self) -> Option<&'static str> {
-        self.desk.gate.remark()
+    fn remark(&self) -> Option<Cow<'_, str>> {
+        self.desk.gate.remark().map(Cow::Borrowed)
     }
 
     fn metrics(&self, exposition: &mut Exposition) {

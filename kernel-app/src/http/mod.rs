@@ -79,7 +79,7 @@ pub trait Handler {
     fn readiness(&self) -> Result<(), Cow<'_, str>>;
 
     /// What operators should know of a service that can do its work: stands in the body of `/readyz`'s 200.
-    fn remark(&self) -> Option<&'static str> {
+    fn remark(&self) -> Option<Cow<'_, str>> {
         None
     }
 

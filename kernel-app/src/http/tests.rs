@@ -59,8 +59,8 @@ impl Handler for Echo {
         self.unready.map_or(Ok(()), |reason| Err(reason.into()))
     }
 
-    fn remark(&self) -> Option<&'static str> {
-        self.remark
+    fn remark(&self) -> Option<Cow<'_, str>> {
+        self.remark.map(Cow::Borrowed)
     }
 
     fn metrics(&self, exposition: &mut Exposition) {
