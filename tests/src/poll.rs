@@ -17,8 +17,8 @@ const PACKAGES: [&str; 4] = ["store-service", "worker", "vote-service", "result-
 
 /// A store, a worker, a result service, and as many vote services as a test wants.
 pub struct Poll {
-    /// Keeps queue and results.
-    pub store: Running,
+    /// Keeps queue and results, unless something else does.
+    pub store: Option<Running>,
     /// Counts.
     pub worker: Running,
     /// Where people vote.
@@ -27,18 +27,29 @@ pub struct Poll {
     pub result: Running,
 }
 
+fn programs() -> &'static [PathBuf] {
+    static PROGRAMS: OnceLock<Vec<PathBuf>> = OnceLock::new();
+    PROGRAMS.get_or_init(|| linux_programs(&PACKAGES))
+}
+
 impl Poll {
     /// Starts them, and waits until all are ready.
     ///
     /// # Panics
     /// When one does not become so.
     pub fn start(instances: usize, of_store: &Settings<'_>, of_vote: &Settings<'_>) -> Self {
-        static PROGRAMS: OnceLock<Vec<PathBuf>> = OnceLock::new();
-        let [store, worker, vote, result] = &PROGRAMS.get_or_init(|| linux_programs(&PACKAGES))[..] else {
-            panic!("{} programs", PACKAGES.len())
-        };
-        let store = Running::linux(store, &["PORT", "HEALTH_PORT"], of_store);
-        let url = [("REDIS_URL", format!("redis://{}", store.addresses[0]))];
+        let store = Running::linux(&programs()[0], &["PORT", "HEALTH_PORT"], of_store);
+        let poll = Self::start_on(store.addresses[0], instances, of_vote);
+        Self { store: Some(store), ..poll }
+    }
+
+    /// The same on a server that is there already.
+    ///
+    /// # Panics
+    /// When one does not become ready.
+    pub fn start_on(store: SocketAddrV4, instances: usize, of_vote: &Settings<'_>) -> Self {
+        let [_, worker, vote, result] = programs() else { panic!("{} programs", PACKAGES.len()) };
+        let url = [("REDIS_URL", format!("redis://{store}"))];
         let start = |program, settings: &Settings<'_>| {
             let settings = [&url[..], settings].concat();
             let mut running = Running::linux(program, &["PORT"], &settings);
@@ -46,7 +57,7 @@ impl Poll {
             running
         };
         let votes = (0..instances).map(|_| start(vote, of_vote)).collect();
-        Self { votes, worker: start(worker, &[]), result: start(result, &[]), store }
+        Self { votes, worker: start(worker, &[]), result: start(result, &[]), store: None }
     }
 
     /// Where the vote instance of this index is.

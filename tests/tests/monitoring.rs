@@ -91,7 +91,7 @@ fn alert_metrics() -> BTreeSet<String> {
     let expressions = rules.lines().filter_map(|line| line.trim().strip_prefix("expr: "));
     let is_of_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == ':';
     let words = expressions.flat_map(|text| text.split(|letter| !is_of_name(letter)).map(str::to_owned));
-    let endings = ["_total", "_bytes", "_depth", "_ready", "_connected", "_bucket", ":p99"];
+    let endings = ["_total", "_bytes", "_depth", "_ready", "_connected", "_full", "_bucket", ":p99"];
     words.filter(|word| endings.iter().any(|ending| word.ends_with(ending))).collect()
 }
 

@@ -160,10 +160,11 @@ impl Booth {
     /// Asks how full the store is, when it is time.
     fn ask_memory(&mut self, context: &mut Context<'_>) {
         let fullness = &mut self.desk.gate.fullness;
-        if fullness.due_at().is_some_and(|at| at <= context.now)
-            && self.store.inquire(MEMORY, Asked::Memory, STORE_REPLY_WITHIN, context).is_ok()
-        {
+        if self.store.admits().is_ok() && fullness.due_at().is_some_and(|at| at <= context.now) {
             fullness.asked(context.now);
+            if self.store.inquire(MEMORY, Asked::Memory, STORE_REPLY_WITHIN, context).is_err() {
+                fullness.missed();
+            }
         }
         if core::mem::take(&mut self.desk.wants_queue_length) {
             // What is not asked now is asked with the next answer.

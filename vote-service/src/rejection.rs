@@ -174,7 +174,7 @@ impl Notice {
                 "Your vote was not counted: too many new voters at once. Please try again in a minute."
             }
             Self::Full => {
-                "This poll is full: your vote was not counted. Who has voted can still change their vote."
+                "This poll is full: your vote was not counted. Whoever has voted can still change their vote."
             }
             Self::Behind => "Your vote was not counted: many wait to be counted before it. Please try again.",
             Self::Exhausted => "Your vote was not counted: this poll is full. What you voted before is kept.",

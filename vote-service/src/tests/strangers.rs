@@ -1,0 +1,220 @@
+//! Whose votes are not taken: of senders who are gone, of other sites, of new voters when there is no room for them or
+//! too many come.
+
+use super::*;
+use crate::fullness::{ASK_EVERY, ASK_EVERY_WHILE_QUIET};
+
+#[test]
+fn a_vote_whose_sender_has_ended_the_connection_is_not_queued() {
+    let (mut stage, store) = stage_with_store();
+    let refused = "not acknowledged: the connection was ended before";
+    let at_once = stage.accept();
+    stage.receive_last(at_once, post("vote=a"));
+    let page = stage.sent(at_once);
+    assert!(status(&page) == "503" && page.contains(refused), "who only half-closed reads it: {page}");
+    assert_eq!(stage.sent(store), "", "nothing is asked for it");
+
+    // Meanwhile another waits for its ticket, ends, and has voted elsewhere by the time that the ticket comes.
+    let [waits, stays] = ["vote=a", "vote=b"].map(|body| cast(&mut stage, body));
+    assert_eq!(stage.sent(store), ASKS_TICKET);
+    stage.receive(store, ":2\r\n");
+    assert_eq!(entries(&stage.sent(store)).len(), 1, "the first goes with this ticket, the second waits");
+    stage.receive(store, ":1\r\n");
+    assert_eq!(status(&stage.sent(waits)), "200");
+    stage.receive_last(stays, "");
+    stage.receive(store, ":3\r\n");
+    assert!(!stage.sent(store).contains("RPUSH"));
+    assert!(stage.sent(stays).contains(refused));
+    let metrics = get(&mut stage, "/metrics", "");
+    assert!(metrics.contains("votes_rejected_total{reason=\"sender_ended\"} 2\n"), "{metrics}");
+}
+
+#[test]
+fn a_vote_is_not_queued_behind_more_input_than_fits_when_its_sender_is_gone() {
+    let (mut stage, store) = stage_with_store();
+    let client = stage.accept();
+    // The network knows of the end, and still has input that it could not hand over.
+    stage.connections.get_mut(client).expect("open").peer_ended = true;
+    stage.receive(client, post("vote=a"));
+    assert_eq!(stage.sent(store), "");
+    assert_eq!(status(&stage.sent(client)), "503");
+}
+
+/// A vote with the cookie of a voter.
+fn cast_as(stage: &mut Stage<VoteService>, voter: &str, body: &str) -> ConnectionId {
+    let client = stage.accept();
+    stage.receive(client, post(body).replacen("\r\n", &format!("\r\nCookie: voter_id={voter}\r\n"), 1));
+    client
+}
+
+/// A stage whose store has said this of its memory, and of its queue once that mattered.
+fn stage_with_memory(used: u64, most: u64, queued: u64) -> (Stage<VoteService>, ConnectionId) {
+    let (mut stage, store) = stage_with_store();
+    stage.pass(ASK_EVERY_WHILE_QUIET);
+    assert_eq!(stage.sent(store), ASKS_MEMORY);
+    stage.receive(store, memory(used, most));
+    if stage.sent(store).contains("LLEN") {
+        stage.receive(store, format!(":{queued}\r\n"));
+    }
+    (stage, store)
+}
+
+const KNOWN: &str = "00112233445566778899aabbccddeeff";
+const MIB: u64 = 1 << 20;
+const LOOKED_UP: &str = "+OK\r\n+QUEUED\r\n+QUEUED\r\n";
+
+#[test]
+fn a_full_store_takes_no_new_voters_and_those_who_have_voted_change_their_vote() {
+    let (mut stage, store) = stage_with_memory(31 * MIB, 32 * MIB, 3);
+    let stranger = cast(&mut stage, "vote=a");
+    let page = stage.sent(stranger);
+    assert!(status(&page) == "503" && page.contains("role=\"alert\">This poll is full"), "{page}");
+    assert_eq!((header(&page, "set-cookie"), header(&page, "retry-after")), (None, Some("60")));
+    assert_eq!(stage.sent(store), "", "nobody is asked for it");
+
+    for (reply, expected) in [
+        ("*2\r\n$-1\r\n$20\r\n00000000000000065537\r\n", "200"),
+        ("*2\r\n$-1\r\n$-1\r\n", "503"),
+        ("*2\r\n-WRONGTYPE Operation against a key\r\n$-1\r\n", "503"),
+        ("-EXECABORT Transaction discarded\r\n", "503"),
+    ] {
+        let client = cast_as(&mut stage, KNOWN, "vote=b");
+        let asked = stage.sent(store);
+        assert!(
+            asked.starts_with("*1\r\n$5\r\nMULTI\r\n*3\r\n$4\r\nHGET\r\n$9\r\nresults:a\r\n$32\r\n"),
+            "{asked}"
+        );
+        assert!(asked.ends_with("*1\r\n$4\r\nEXEC\r\n") && asked.matches(KNOWN).count() == 2, "{asked}");
+        stage.receive(store, format!("{LOOKED_UP}{reply}"));
+        if expected == "200" {
+            assert_eq!(entries(&ticket(&mut stage, store, 7)), [("b".to_string(), sequence(7, 0))]);
+            stage.receive(store, ":1\r\n");
+        }
+        assert_eq!(status(&stage.sent(client)), expected, "{reply}");
+        assert_eq!(stage.sent(store), "", "{reply}");
+    }
+    let ready = get(&mut stage, "/readyz", "");
+    assert!(status(&ready) == "200" && ready.contains("ready; full for new voters"), "{ready}");
+    let metrics = get(&mut stage, "/metrics", "");
+    assert!(metrics.contains("votes_rejected_total{reason=\"full\"} 3\n"), "{metrics}");
+    assert!(metrics.contains("\npoll_full 1\n"), "{metrics}");
+}
+
+#[test]
+fn a_store_that_has_room_again_takes_new_voters_again() {
+    let (mut stage, store) = stage_with_memory(31 * MIB, 32 * MIB, 0);
+    stage.pass(ASK_EVERY);
+    assert_eq!(stage.sent(store), ASKS_MEMORY, "while it is full it is asked every second");
+    stage.receive(store, memory(10 * MIB, 32 * MIB));
+    cast(&mut stage, "vote=a");
+    assert_eq!(entries(&ticket(&mut stage, store, 2)).len(), 1);
+    assert!(get(&mut stage, "/readyz", "").ends_with("\r\n\r\nready\n"));
+}
+
+#[test]
+fn a_store_full_of_votes_that_wait_is_behind_and_not_full() {
+    let (mut stage, _) = stage_with_memory(31 * MIB, 32 * MIB, 120_000);
+    let client = cast(&mut stage, "vote=a");
+    let page = stage.sent(client);
+    assert!(status(&page) == "503" && page.contains("wait to be counted"), "{page}");
+    assert!(get(&mut stage, "/readyz", "").contains("closed to new voters until votes are counted"));
+}
+
+#[test]
+fn a_store_that_refuses_for_want_of_memory_is_told_as_full() {
+    let (mut stage, store) = stage_with_store();
+    let clients = ["vote=a", "vote=b"].map(|body| {
+        let client = cast(&mut stage, body);
+        stage.sent(store);
+        client
+    });
+    stage.receive(store, ":2\r\n");
+    stage.sent(store);
+    stage.receive(store, "-OOM command not allowed when used memory > 'maxmemory'.\r\n-OOM again\r\n");
+    for client in clients {
+        let page = stage.sent(client);
+        assert!(status(&page) == "503" && page.contains("this poll is full"), "{page}");
+        assert!(!page.contains("does not answer"), "{page}");
+    }
+    let ready = get(&mut stage, "/readyz", "");
+    assert!(status(&ready) == "503" && ready.contains("memory is full"), "{ready}");
+}
+
+#[test]
+fn who_was_looked_up_keeps_the_time_there_is_and_whoever_leaves_is_not_queued() {
+    let (mut stage, store) = stage_with_memory(31 * MIB, 32 * MIB, 0);
+    let silent = cast_as(&mut stage, KNOWN, "vote=a");
+    stage.pass(Duration::from_millis(900));
+    assert_eq!(status(&stage.sent(silent)), "503");
+    stage.sent(store);
+    stage.receive(store, format!("{LOOKED_UP}*2\r\n$1\r\n1\r\n$-1\r\n"));
+    let leaves = cast_as(&mut stage, KNOWN, "vote=a");
+    stage.sent(store);
+    stage.close(leaves);
+    stage.receive(store, format!("{LOOKED_UP}*2\r\n$1\r\n1\r\n$-1\r\n"));
+    if stage.sent(store).contains("INCR") {
+        stage.receive(store, ":9\r\n");
+    }
+    assert!(!stage.sent(store).contains("RPUSH"));
+}
+
+#[test]
+fn a_limit_bounds_new_voters_and_not_those_who_have_voted() {
+    let settings = [("NEW_VOTERS_PER_MINUTE_PER_ADDRESS", "2"), ("CLIENT_ADDRESS_HEADER", "X-Forwarded-For")];
+    let mut stage = Stage::new(service(&Settings::from_pairs(settings)).expect("good settings"));
+    let (store, _) = reach_store(&mut stage, 1);
+    let mut last_ticket = 1;
+    let mut try_from = |address: &str, cookie: Option<(&str, &str)>| {
+        let client = stage.accept();
+        let mut lines = format!("\r\nX-Forwarded-For: 8.8.8.8, {address}\r\n");
+        cookie.iter().for_each(|(voter, _)| lines += &format!("Cookie: voter_id={voter}\r\n"));
+        stage.receive(client, post("vote=a").replacen("\r\n", &lines, 1));
+        if let Some((_, found)) = cookie {
+            assert!(stage.sent(store).contains("HGET"));
+            stage.receive(store, format!("{LOOKED_UP}*2\r\n{found}$-1\r\n"));
+        }
+        if stage.sent(store).contains("INCR") {
+            last_ticket += 1;
+            stage.receive(store, format!(":{last_ticket}\r\n"));
+            stage.sent(store);
+            stage.receive(store, ":1\r\n");
+        }
+        stage.sent(client)
+    };
+    let statuses = [(); 3].map(|()| status(&try_from("10.0.0.1", None)).to_string());
+    assert_eq!(statuses, ["200", "200", "429"]);
+    assert_eq!(status(&try_from("10.0.0.2", None)), "200", "another address");
+    let invented = try_from("10.0.0.1", Some((KNOWN, "$-1\r\n")));
+    assert_eq!(
+        (status(&invented), header(&invented, "retry-after")),
+        ("429", Some("60")),
+        "a name of their own"
+    );
+    assert!(invented.contains("too many new voters") && header(&invented, "set-cookie").is_none());
+    assert_eq!(status(&try_from("10.0.0.1", Some((KNOWN, "$1\r\n1\r\n")))), "200");
+}
+
+#[test]
+fn a_form_on_another_site_s_page_is_no_vote_and_names_nobody() {
+    let (mut stage, store) = stage_with_store();
+    for line in ["Sec-Fetch-Site: cross-site", "Origin: https://evil.example", "Origin: null"] {
+        let client = stage.accept();
+        let lines = format!("\r\nCookie: voter_id={KNOWN}\r\n{line}\r\n");
+        stage.receive(client, post("vote=a").replacen("\r\n", &lines, 1));
+        let page = stage.sent(client);
+        assert_eq!((status(&page), header(&page, "set-cookie")), ("403", None), "{line}");
+        assert!(page.contains("Another site sent this vote"), "{page}");
+        assert_eq!(stage.sent(store), "", "{line}");
+    }
+    let client = stage.accept();
+    stage.receive(client, post("vote=a").replacen("\r\n", "\r\nOrigin: http://vote\r\n", 1));
+    assert_eq!(stage.sent(store), ASKS_TICKET);
+}
+
+#[test]
+fn a_page_is_still_answered_to_who_has_ended_their_side() {
+    let mut stage = stage();
+    let client = stage.accept();
+    stage.receive_last(client, "GET / HTTP/1.1\r\nHost: vote\r\n\r\n");
+    assert_eq!(status(&stage.sent(client)), "200");
+}
