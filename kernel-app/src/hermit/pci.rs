@@ -219,6 +219,7 @@ fn is_virtio(id: Id, kind: DeviceType) -> bool {
     id.vendor == VENDOR_VIRTIO && is_kind
 }
 
+#[cold]
 fn open(access: Access, place: Place) -> Result<(SomeTransport<'static>, Notifications), Unusable> {
     let Place { bus, device, function } = place;
     let function = DeviceFunction { bus, device, function };
