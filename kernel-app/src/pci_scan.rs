@@ -55,7 +55,7 @@ pub fn exists(config: &impl ReadConfig) -> bool {
 
 /// Shows each function on bus 0 and on all buses behind bridges, each once, until `wants_more` says no. Whether it
 /// never did.
-pub fn behind_bridges(config: &impl ReadConfig, wants_more: &mut impl FnMut(Place, Id) -> bool) -> bool {
+pub fn behind_bridges(config: &impl ReadConfig, wants_more: &mut dyn FnMut(Place, Id) -> bool) -> bool {
     let mut buses = Buses::default();
     buses.find(0);
     while let Some(bus) = buses.next() {
@@ -68,7 +68,7 @@ pub fn behind_bridges(config: &impl ReadConfig, wants_more: &mut impl FnMut(Plac
 
 /// The same for all buses, with those to which no bridge leads: those of other host bridges. It looks at every
 /// place that there is, so it is for machines that would otherwise lack something.
-pub fn everywhere(config: &impl ReadConfig, wants_more: &mut impl FnMut(Place, Id) -> bool) {
+pub fn everywhere(config: &impl ReadConfig, wants_more: &mut dyn FnMut(Place, Id) -> bool) {
     let mut known = Buses::default();
     for bus in 0..=u8::MAX {
         if !scan_bus(config, bus, &mut known, wants_more) {
@@ -104,7 +104,7 @@ fn scan_bus(
     config: &impl ReadConfig,
     bus: u8,
     buses: &mut Buses,
-    wants_more: &mut impl FnMut(Place, Id) -> bool,
+    wants_more: &mut dyn FnMut(Place, Id) -> bool,
 ) -> bool {
     for device in 0..DEVICES {
         let first = Place { bus, device, function: 0 };

@@ -62,6 +62,7 @@ pub struct HermitEntropy {
 
 impl HermitEntropy {
     /// Keys the generator. The device is looked for only where the processor has none.
+    #[cold]
     pub fn new(
         find_device: impl FnOnce() -> Result<Option<EntropyDevice>, EntropyDeviceError>,
     ) -> Result<Self, NoEntropy> {

@@ -147,6 +147,7 @@ fn map_pages(first: u64, pages: usize) -> Option<usize> {
 
 /// Takes the rights away that no memory needs: code and constants cannot be written, nothing else can be executed,
 /// and page 0 is no memory, so that a null pointer faults. Whether the image's own headers could be read.
+#[cold]
 pub fn protect() -> bool {
     let image = (&raw const __executable_start).expose_provenance() as u64;
     let Some(segments) = Segments::of(image) else { return false };
@@ -229,18 +230,21 @@ impl Segments {
         read_only.map(|(_, end, _)| end).max().unwrap_or(self.image)
     }
 
-    /// The entries of a large page's pages: by the segments, and writable behind them, where memory is free.
+    /// The entries of a large page's pages: writable where memory is free, else by the segments, none of which
+    /// shares a page with another.
     fn fill(&self, table: &Table, start: u64) {
-        for page in 0..ENTRIES {
-            let address = start + page as u64 * PAGE_BYTES;
-            let here = |(start, end, _): &(u64, u64, u64)| (*start..*end).contains(&address);
-            let rights =
-                self.ranges(LOAD).filter(here).map(|(_, _, flags)| flags).reduce(|all, flags| all | flags);
-            let relocated = self.ranges(RELOCATED).any(|range| here(&range));
-            let rights = if relocated { 0 } else { rights.unwrap_or(FLAG_WRITE) };
+        let set = |address: u64, rights: u64| {
             let writable = if rights & FLAG_WRITE != 0 { WRITABLE } else { 0 };
             let executable = if rights & FLAG_EXECUTE != 0 { 0 } else { NO_EXECUTE };
-            entry(table.address(), page).store(address | PRESENT | writable | executable, Ordering::Relaxed);
+            let flags = PRESENT | writable | executable;
+            entry(table.address(), index(address, 0)).store(address | flags, Ordering::Relaxed);
+        };
+        let pages = |start: u64, end: u64| (start..end).step_by(PAGE_BYTES as usize);
+        let large_end = start + LARGE_PAGE_BYTES;
+        pages(start, large_end).for_each(|page| set(page, FLAG_WRITE));
+        let relocated = self.ranges(RELOCATED).map(|(start, end, _)| (start, end, 0));
+        for (from, to, rights) in self.ranges(LOAD).chain(relocated) {
+            pages(from.max(start), to.min(large_end)).for_each(|page| set(page, rights));
         }
     }
 }

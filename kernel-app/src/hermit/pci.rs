@@ -5,10 +5,13 @@
 
 use core::cell::Cell;
 use core::fmt;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use virtio_drivers::PAGE_SIZE;
 use virtio_drivers::transport::pci::PciTransport;
-use virtio_drivers::transport::pci::bus::{Command, ConfigurationAccess, DeviceFunction, PciRoot};
+use virtio_drivers::transport::pci::bus::{
+    BarInfo, Command, ConfigurationAccess, DeviceFunction, MemoryBarType, PciRoot,
+};
 use virtio_drivers::transport::{DeviceType, SomeTransport};
 
 use super::dma::IdentityMapped;
@@ -216,6 +219,7 @@ fn is_virtio(id: Id, kind: DeviceType) -> bool {
     id.vendor == VENDOR_VIRTIO && is_kind
 }
 
+#[cold]
 fn open(access: Access, place: Place) -> Result<(SomeTransport<'static>, Notifications), Unusable> {
     let Place { bus, device, function } = place;
     let function = DeviceFunction { bus, device, function };
@@ -236,15 +240,15 @@ impl Notifications {
             let word = |offset: u8| access.read_word(function, capability.offset + offset);
             match (capability.id, (capability.private_header >> 8) as u8) {
                 (CAPABILITY_VENDOR, COMMON_CONFIG) if common.is_none() => {
-                    common = Some(address(root, function, word(4) as u8, word(8))?);
+                    common = Some(address(access, root, function, word(4) as u8, word(8))?);
                 }
                 (CAPABILITY_VENDOR, NOTIFY_CONFIG) if notify.is_none() => {
                     let multiplier = word(16) as usize;
-                    notify = Some((address(root, function, word(4) as u8, word(8))?, multiplier));
+                    notify = Some((address(access, root, function, word(4) as u8, word(8))?, multiplier));
                 }
                 (CAPABILITY_MSIX, _) => {
                     let table = word(4);
-                    let table = address(root, function, (table & 7) as u8, table & !7)?;
+                    let table = address(access, root, function, (table & 7) as u8, table & !7)?;
                     msix = Some(Msix { capability: capability.offset, table });
                 }
                 _ => {}
@@ -299,19 +303,40 @@ impl Notifications {
 
 /// Where `offset` in a memory BAR can be reached.
 fn address(
+    access: Access,
     root: &mut PciRoot<Access>,
     function: DeviceFunction,
     bar: u8,
     offset: u32,
 ) -> Result<usize, Unusable> {
     let info = root.bar_info(function, bar).ok().flatten().ok_or(Unusable::Malformed)?;
-    let (base, size) = info.memory_address_size().ok_or(Unusable::Malformed)?;
-    if base == 0 {
-        return Err(Unusable::NoAddress(bar));
-    }
+    let BarInfo::Memory { address_type, address, size, .. } = info else { return Err(Unusable::Malformed) };
+    let base = match (address, access) {
+        (0, Access::Memory(_)) => {
+            let base = assign(size).ok_or(Unusable::NoAddress(bar))?;
+            match address_type {
+                MemoryBarType::Width64 => root.set_bar_64(function, bar, base.into()),
+                _ => root.set_bar_32(function, bar, base),
+            }
+            base.into()
+        }
+        (0, Access::Ports) => return Err(Unusable::NoAddress(bar)),
+        (address, _) => address,
+    };
     if u64::from(offset) >= size {
         return Err(Unusable::Malformed);
     }
     let start = map_device(base, size).ok_or(Unusable::NoRoom(bar))?;
     Ok(start.addr().get() + offset as usize)
+}
+
+/// An address for registers that have none. QEMU's microvm, whose PCI has no ports, has no firmware that would give
+/// them one; this is the window of its PCI (hw/i386/microvm.c).
+fn assign(size: u64) -> Option<u32> {
+    const WINDOW: core::ops::Range<u64> = 0xc000_0000..0xe000_0000;
+    static NEXT: AtomicU64 = AtomicU64::new(WINDOW.start);
+    let base = NEXT.load(Ordering::Relaxed).next_multiple_of(size.next_power_of_two());
+    let end = base.checked_add(size).filter(|end| *end <= WINDOW.end)?;
+    NEXT.store(end, Ordering::Relaxed);
+    u32::try_from(base).ok()
 }

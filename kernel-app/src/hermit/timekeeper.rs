@@ -75,6 +75,7 @@ pub struct Timekeeper {
 
 impl Timekeeper {
     /// Sets the clock as well as that can be done without waiting; with the reason when it cannot.
+    #[cold]
     pub fn start(clock: Clock, kvm: Option<KvmClock>, settings: &Settings) -> (Self, Option<NoClock>) {
         // Written by the host tool; without it, or with nonsense in its place, the other sources serve.
         let started = settings.get(STARTED_AT).and_then(|text| text.parse().ok());
@@ -135,6 +136,7 @@ impl RtcSource {
     }
 
     /// Looks, and says when to look next.
+    #[cold]
     fn look(&mut self, clock: Clock, now: Instant) -> Instant {
         match self.state {
             State::Searching(search) => self.search(clock, search),

@@ -89,13 +89,14 @@ impl core::ops::DerefMut for DeviceTransport {
 }
 
 impl DeviceTransport {
-    /// The machine's first device of each of these kinds, on PCI or, where it has none, MMIO. `root` is where its
+    /// The machine's first device of each of these kinds, on PCI or, where it has none of them, MMIO. `root` is where its
     /// ACPI tables begin, if it has any.
     pub fn find<const KINDS: usize>(kinds: [DeviceType; KINDS], root: Option<u64>) -> [Search; KINDS] {
         let on_pci = pci::Access::find(root)
             .map_or([const { pci::Search::Missing }; KINDS], |access| pci::find(access, kinds));
-        let all_found = on_pci.iter().all(|search| !matches!(search, pci::Search::Missing));
-        let mut on_mmio = if all_found { [const { None }; KINDS] } else { mmio::find(kinds) }.into_iter();
+        // Where PCI has some, other devices may lie where MMIO would be looked for.
+        let has_some = on_pci.iter().any(|search| !matches!(search, pci::Search::Missing));
+        let mut on_mmio = if has_some { [const { None }; KINDS] } else { mmio::find(kinds) }.into_iter();
         on_pci.map(|search| match (search, on_mmio.next().flatten()) {
             (pci::Search::Found(inner, notifications), _) => {
                 Search::Found(Self { inner, bus: Bus::Pci(notifications) })
