@@ -7,10 +7,10 @@ use smoltcp::phy::Device;
 use smoltcp::socket::tcp;
 
 use super::door::Showing;
-use super::flow::{self, Segment};
+use super::flow::{self, Segment, Syn};
 use super::guard::{self, Verdict};
 use super::knocks::Knock;
-use super::member::Syn;
+use super::neighbours::Cause;
 use super::{PACKETS_PER_TURN_MAX, SmoltcpNetwork, stack_time};
 use wire::Instant;
 
@@ -42,7 +42,10 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
             let Some(frame) = self.device.peek() else { return };
             let taker = match Segment::of_frame(frame) {
                 None => {
-                    self.all_due |= flow::is_arp(frame);
+                    if flow::is_arp(frame) {
+                        self.neighbours.heard(frame, now);
+                        self.all_due = true;
+                    }
                     Taker::Others
                 }
                 Some(segment) => self.pool.taker(segment),
@@ -131,15 +134,17 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
             knock.flow,
             now,
         );
-        let mut door = self.link.door(own, number, time);
         let member = &mut self.pool.members[index];
         let mut shown = Showing::new(knock.frame(), &mut self.device);
-        door.poll_ingress_single(time, &mut shown, member.sockets_mut());
+        self.link.with_door(own, number, time, |door| {
+            door.poll_ingress_single(time, &mut shown, member.sockets_mut());
+        });
         member.begin(number);
         if let Some(syn) = Syn::of_frame(knock.frame()) {
             member.meet(syn);
         }
         self.pool.heard(index, port, knock.flow, now);
+        self.seek(knock.flow.remote(), Cause::Stranger, now);
         true
     }
 }

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use smoltcp::iface::{SocketHandle, SocketSet};
 use smoltcp::socket::{Socket, tcp};
 
-use super::flow::Flow;
+use super::flow::{Flow, Syn};
 use super::{
     EGRESS_ROUNDS_MAX, RECEIVE_BYTES, RESPONSE_TIMEOUT, SEGMENT_BYTES, SEGMENT_BYTES_LEAST,
     SEGMENT_BYTES_UNSAID, SEND_BYTES, stack_duration,
@@ -110,15 +110,6 @@ impl Streams {
         // One more stands for our end.
         (self.local.wrapping_sub(socket.send_queue() as u32), self.local.wrapping_add(1))
     }
-}
-
-/// What the other side's SYN says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Syn {
-    /// Its first sequence number.
-    pub number: u32,
-    /// Bytes that it takes in one segment.
-    pub segment_bytes: Option<u16>,
 }
 
 /// One socket and its role.

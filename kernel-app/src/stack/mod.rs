@@ -16,6 +16,7 @@ mod guard;
 mod ingress;
 mod knocks;
 mod member;
+mod neighbours;
 mod numbers;
 mod pool;
 #[cfg(test)]
@@ -39,6 +40,7 @@ use door::Link;
 pub use ingress::FrameDevice;
 use knocks::Knocks;
 use member::Role;
+use neighbours::Neighbours;
 pub use numbers::Seeds;
 use numbers::{Choices, SequenceNumbers};
 use pool::Pool;
@@ -141,6 +143,7 @@ pub struct SmoltcpNetwork<D: FrameDevice> {
     pool: Pool,
     /// Those who ask for a connection and wait for room.
     knocks: Knocks,
+    neighbours: Neighbours,
     sequence_numbers: SequenceNumbers,
     choices: Choices,
     /// The sockets that are not of TCP.
@@ -172,6 +175,7 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
             interface,
             pool: Pool::new(config.sockets_max, seeds.flows),
             knocks: Knocks::new(KNOCKS_PER_SOCKET * config.sockets_max),
+            neighbours: Neighbours::new(),
             sequence_numbers: SequenceNumbers::new(seeds),
             choices: Choices::new(seeds),
             others,
@@ -269,7 +273,8 @@ impl<D: FrameDevice> Network for SmoltcpNetwork<D> {
         }
         self.let_in_waiting(now);
         self.pool.trim(now);
-        self.address.poll(&mut self.interface, &mut self.others);
+        let jitter = || self.choices.next();
+        self.address.poll(&mut self.interface, &mut self.others, now, jitter);
         self.poll_dials(now, events);
         self.scan(now, all, connections, events);
     }

@@ -2,5 +2,6 @@
 
 mod bench;
 mod closing;
+mod finding;
 mod numbers;
 mod resets;
