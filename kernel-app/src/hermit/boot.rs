@@ -23,7 +23,7 @@ use crate::entropy::Entropy;
 use crate::program::Program;
 use crate::runtime::Runtime;
 use crate::settings::Settings;
-use crate::stack::{Address, Seeds, SmoltcpNetwork, StackConfig, sockets_max};
+use crate::stack::{self, Address, Seeds, SmoltcpNetwork, StackConfig, sockets_max};
 
 /// Most environment variables that are read.
 const VARIABLES_MAX: usize = 64;
@@ -120,6 +120,7 @@ fn open_network(
     let config = StackConfig {
         hardware_address: device.address(),
         address: Address::from_settings(settings),
+        mtu: stack::mtu(settings).unwrap_or_else(|error| stop(error)),
         sockets_max: sockets_max(heap_bytes),
         seeds: Seeds::draw(entropy),
     };

@@ -13,7 +13,7 @@ use smoltcp::socket::{dhcpv4, dns};
 use smoltcp::wire::{IpAddress, IpCidr, Ipv4Address, Ipv4Cidr};
 
 use super::stack_duration;
-use crate::settings::Settings;
+use crate::settings::{SettingError, Settings};
 use wire::Instant;
 
 /// Names that are resolved at the same time.
@@ -22,6 +22,9 @@ const QUERIES_MAX: usize = 4;
 /// that start together do not ask together.
 const QUESTION_WAIT_MIN: Duration = Duration::from_millis(500);
 const QUESTION_WAIT_MAX: Duration = Duration::from_secs(64);
+
+/// What `MTU` may be.
+const MTU_RANGE: core::ops::RangeInclusive<u16> = 576..=1_500;
 
 /// Where the address comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +51,20 @@ impl Address {
             Some(cidr) => Self::Static { cidr, gateway: text("GATEWAY"), dns: text("DNS") },
         }
     }
+}
+
+/// The largest packet by the setting `MTU`, where that is given: what any host takes up to what Ethernet does.
+///
+/// # Errors
+/// When it is no such number.
+pub fn mtu(settings: &Settings) -> Result<Option<u16>, SettingError> {
+    let Some(value) = settings.get("MTU") else { return Ok(None) };
+    let mtu = value.parse().ok().filter(|mtu| MTU_RANGE.contains(mtu));
+    mtu.map(Some).ok_or_else(|| SettingError {
+        name: "MTU",
+        value: value.chars().take(40).collect(),
+        expected: "the bytes of the largest packet, from 576 to 1500",
+    })
 }
 
 /// An address setting that cannot be used.

@@ -215,6 +215,7 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
             return Progress::Failed(Unreachable::NameNotFound);
         }
         member.role = Role::Dialing;
+        member.path_mtu = self.paths.mtu(address, now);
         self.pool.carry(index, flow);
         self.seek(address, Cause::Own, now);
         Progress::Pending(Stage::Connecting(index))

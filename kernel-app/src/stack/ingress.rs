@@ -11,6 +11,7 @@ use super::flow::{self, Segment, Syn};
 use super::guard::{self, Verdict};
 use super::knocks::Knock;
 use super::neighbours::Cause;
+use super::path::TooLarge;
 use super::{PACKETS_PER_TURN_MAX, SmoltcpNetwork, stack_time};
 use wire::Instant;
 
@@ -45,6 +46,8 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
                     if flow::is_arp(frame) {
                         self.neighbours.heard(frame, now);
                         self.all_due = true;
+                    } else if let Some(said) = TooLarge::of_frame(frame) {
+                        self.hear_too_large(said, now);
                     }
                     Taker::Others
                 }
@@ -83,7 +86,7 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
             let result = self.receive_at(index, now);
             let member = &mut self.pool.members[index];
             if let Some(syn) = syn.filter(|_| member.socket().is_active()) {
-                member.meet(syn);
+                member.meet(syn, self.link.mtu);
             }
             return result;
         }
@@ -141,8 +144,9 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
         });
         member.begin(number);
         if let Some(syn) = Syn::of_frame(knock.frame()) {
-            member.meet(syn);
+            member.meet(syn, self.link.mtu);
         }
+        member.path_mtu = self.paths.mtu(knock.flow.remote(), now);
         self.pool.heard(index, port, knock.flow, now);
         self.seek(knock.flow.remote(), Cause::Stranger, now);
         true

@@ -3,5 +3,6 @@
 mod bench;
 mod closing;
 mod finding;
+mod narrow;
 mod numbers;
 mod resets;
