@@ -11,7 +11,7 @@ use wire::{Buffer, Instant};
 pub const FRESH_MAX: Duration = Duration::from_millis(250);
 /// How long a connection stays, whoever waits for its place, that has yet to say a whole request. It may have been
 /// made by one of thousands at once, whose request was lost on the way and is sent again.
-pub const REQUEST_GRACE: Duration = Duration::from_secs(1);
+pub const REQUEST_GRACE: Duration = Duration::from_secs(2);
 /// A connection that holds no more than this is not worth its end.
 const HOARD_BYTES_MIN: usize = 2 * BUFFER_BYTES_KEPT;
 /// What a connection may hold in each direction when memory is short and nobody's end has helped.
@@ -49,9 +49,9 @@ impl Connections {
         self.now = now;
     }
 
-    /// Ends the connection that is missed least, so that another can have its place: one whose request has not come
-    /// in time, or that has been answered and idle for longest, or else the oldest stream. Those stay whose request
-    /// is under way or may still be: who waits for their place waits. Says whether there was one to end.
+    /// Ends the connection that is missed least, so that another can have its place: the one that has been answered
+    /// and idle for longest, or else one whose request has not come in time, or else the oldest stream. Those stay
+    /// whose request is under way or may still be: who waits for their place waits. Says whether there was one to end.
     pub fn make_room(&mut self) -> bool {
         let Some(id) = self.least_missed() else { return false };
         if self.get(id).is_some_and(Connection::is_between_requests) {
@@ -68,8 +68,8 @@ impl Connections {
             let (rank, since, stays) = match connection.activity {
                 Activity::Busy => return None,
                 Activity::Idle(since) if connection.is_between_requests() => (0, since, FRESH_MAX),
-                Activity::Idle(since) => (0, since, REQUEST_GRACE),
-                Activity::Streaming(since) => (1, since, Duration::ZERO),
+                Activity::Idle(since) => (1, since, REQUEST_GRACE),
+                Activity::Streaming(since) => (2, since, Duration::ZERO),
             };
             let may_go = connection.ending == Ending::Open && self.now.since(since) >= stays;
             may_go.then_some((rank, since, id))

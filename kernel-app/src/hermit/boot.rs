@@ -26,7 +26,7 @@ use crate::entropy::Entropy;
 use crate::program::Program;
 use crate::runtime::Runtime;
 use crate::settings::Settings;
-use crate::stack::{Address, Seeds, SmoltcpNetwork, StackConfig, sockets_max};
+use crate::stack::{self, Address, Seeds, SmoltcpNetwork, StackConfig, sockets_max};
 
 /// Where the ACPI tables begin, as the loader was told, in decimal digits.
 const ACPI: &str = "ACPI_ROOT";
@@ -160,6 +160,7 @@ fn open_network(
     let config = StackConfig {
         hardware_address: device.address(),
         address: Address::from_settings(settings),
+        mtu: stack::mtu(settings).unwrap_or_else(|error| stop(error)),
         sockets_max: sockets_max(heap_bytes),
         seeds: Seeds::draw(entropy),
     };

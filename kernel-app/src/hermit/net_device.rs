@@ -17,8 +17,15 @@ use crate::stack::FrameDevice;
 
 /// `virtio_net_hdr` of a device with VIRTIO_F_VERSION_1 (section 5.1.6).
 const HEADER_BYTES: usize = 12;
-/// Largest Ethernet frame without its check sequence.
-const FRAME_BYTES: usize = 1514;
+/// Largest packet of an Ethernet frame, and the header before it; without check sequence.
+const MTU: usize = 1500;
+const ETHERNET_BYTES: usize = 14;
+/// Largest Ethernet frame.
+const FRAME_BYTES: usize = ETHERNET_BYTES + MTU;
+/// Where the configuration has the device's own MTU (section 5.1.4).
+const CONFIG_MTU: usize = 10;
+/// Any device carries this much (RFC 791); one that says less is not believed.
+const MTU_LEAST: usize = 576;
 const QUEUE_RECEIVE: u16 = 0;
 const QUEUE_TRANSMIT: u16 = 1;
 
@@ -29,6 +36,7 @@ bitflags! {
     /// The features that this driver understands (sections 5.1.3 and 6).
     #[derive(Clone, Copy, Debug)]
     struct Features: u64 {
+        const MTU = 1 << 3;
         const MAC = 1 << 5;
     }
 }
@@ -69,6 +77,7 @@ impl From<TooSmall> for NetDeviceError {
 pub struct NetDevice {
     transport: DeviceTransport,
     address: [u8; 6],
+    mtu: usize,
     receive: ReceiveRing,
     transmit: TransmitRing,
 }
@@ -81,6 +90,7 @@ impl NetDevice {
     pub fn new(mut transport: DeviceTransport, clock: Clock) -> Result<Self, NetDeviceError> {
         transport.begin(Features::all().bits(), clock).map_err(NetDeviceError::Setup)?;
         let address = transport.read_config_space(0).map_err(NetDeviceError::Address)?;
+        let mtu = read_mtu(&transport, features)?;
         let transmit = PacketRing::new(&mut transport, QUEUE_TRANSMIT, &TRANSMIT_MEMORY, Writer::Driver)?;
         let receive = PacketRing::new(&mut transport, QUEUE_RECEIVE, &RECEIVE_MEMORY, Writer::Device)?;
         // Before DRIVER_OK, at which back ends in the host's kernel bind the vectors (section 3.1.1).
@@ -89,7 +99,7 @@ impl NetDevice {
         }
         transport.finish_init();
         let (transmit, receive) = (TransmitRing::new(transmit), ReceiveRing::new(receive));
-        let mut device = Self { transport, address, receive, transmit };
+        let mut device = Self { transport, address, mtu, receive, transmit };
         device.kick();
         Ok(device)
     }
@@ -123,6 +133,15 @@ impl NetDevice {
         self.receive.ring.want_interrupt(false);
         self.transmit.ring.want_interrupt(false);
     }
+}
+
+/// The largest packet that the device carries, as far as a buffer has room for it.
+fn read_mtu(transport: &DeviceTransport, features: Features) -> Result<usize, NetDeviceError> {
+    if !features.contains(Features::MTU) {
+        return Ok(MTU);
+    }
+    let mtu: u16 = transport.read_config_space(CONFIG_MTU).map_err(NetDeviceError::Address)?;
+    Ok(usize::from(mtu).clamp(MTU_LEAST, MTU))
 }
 
 /// Buffers for packets that arrive; all are offered but for that of the packet that is being read.
@@ -253,7 +272,7 @@ impl Device for NetDevice {
     fn capabilities(&self) -> DeviceCapabilities {
         let mut capabilities = DeviceCapabilities::default();
         capabilities.medium = Medium::Ethernet;
-        capabilities.max_transmission_unit = FRAME_BYTES;
+        capabilities.max_transmission_unit = ETHERNET_BYTES + self.mtu;
         capabilities
     }
 

@@ -411,7 +411,7 @@ fn only_connections_without_a_whole_request_make_room() {
     let output_bytes = node.connections.get(answered).expect("live").output.len();
     node.connections.get_mut(answered).expect("live").output.consume(output_bytes);
     assert_eq!(endings(&mut node, 500), [Ending::Open, Ending::Open, Ending::Graceful]);
-    assert_eq!(endings(&mut node, 1_500), [Ending::Open, Ending::Abort, Ending::Graceful]);
+    assert_eq!(endings(&mut node, 2_500), [Ending::Open, Ending::Abort, Ending::Graceful]);
 }
 
 #[test]

@@ -104,6 +104,7 @@ impl Node {
         let config = StackConfig {
             hardware_address: self.hardware_address,
             address: Address::Static { cidr, gateway: None, dns: None },
+            mtu: None,
             sockets_max: SOCKETS_MAX,
             seeds: Seeds::draw(&mut self.random),
         };

@@ -5,15 +5,26 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
+use core::net::Ipv4Addr;
+use core::time::Duration;
 
 use smoltcp::iface::{Interface, SocketHandle, SocketSet};
 use smoltcp::socket::{dhcpv4, dns};
 use smoltcp::wire::{IpAddress, IpCidr, Ipv4Address, Ipv4Cidr};
 
-use crate::settings::Settings;
+use super::stack_duration;
+use crate::settings::{SettingError, Settings};
+use wire::Instant;
 
 /// Names that are resolved at the same time.
 const QUERIES_MAX: usize = 4;
+/// How long DHCP waits for an answer at first, and at most; up to a quarter of it is added by chance, so that machines
+/// that start together do not ask together.
+const QUESTION_WAIT_MIN: Duration = Duration::from_millis(500);
+const QUESTION_WAIT_MAX: Duration = Duration::from_secs(64);
+
+/// What `MTU` may be.
+const MTU_RANGE: core::ops::RangeInclusive<u16> = 576..=1_500;
 
 /// Where the address comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +37,7 @@ pub enum Address {
         cidr: String,
         /// Default route, if any.
         gateway: Option<String>,
-        /// Name server, if any.
+        /// Name servers, if any, with commas between them.
         dns: Option<String>,
     },
 }
@@ -40,6 +51,20 @@ impl Address {
             Some(cidr) => Self::Static { cidr, gateway: text("GATEWAY"), dns: text("DNS") },
         }
     }
+}
+
+/// The largest packet by the setting `MTU`, where that is given: what any host takes up to what Ethernet does.
+///
+/// # Errors
+/// When it is no such number.
+pub fn mtu(settings: &Settings) -> Result<Option<u16>, SettingError> {
+    let Some(value) = settings.get("MTU") else { return Ok(None) };
+    let mtu = value.parse().ok().filter(|mtu| MTU_RANGE.contains(mtu));
+    mtu.map(Some).ok_or_else(|| SettingError {
+        name: "MTU",
+        value: value.chars().take(40).collect(),
+        expected: "the bytes of the largest packet, from 576 to 1500",
+    })
 }
 
 /// An address setting that cannot be used.
@@ -60,9 +85,19 @@ impl core::error::Error for AddressError {}
 
 /// Keeps the interface's address up to date.
 pub(super) struct Addressing {
-    lease: Option<SocketHandle>,
+    lease: Option<Lease>,
     own: Option<Ipv4Cidr>,
+    gateway: Option<Ipv4Address>,
+    /// The first of them is asked.
+    servers: Vec<IpAddress>,
     pub(super) resolver: SocketHandle,
+}
+
+/// DHCP's side of it.
+struct Lease {
+    socket: SocketHandle,
+    /// Since when there is none.
+    wanted_since: Option<Instant>,
 }
 
 impl Addressing {
@@ -72,22 +107,23 @@ impl Addressing {
         sockets: &mut SocketSet<'static>,
     ) -> Result<Self, AddressError> {
         let queries: Vec<Option<dns::DnsQuery>> = (0..QUERIES_MAX).map(|_| None).collect();
-        let mut resolver = dns::Socket::new(&[], queries);
-        let mut own = None;
-        let lease = match address {
-            Address::Dhcp => Some(sockets.add(dhcp_socket())),
-            Address::Static { cidr, gateway, dns } => {
-                let cidr: Ipv4Cidr = parse("IP", cidr)?;
-                let gateway = gateway.as_ref().map(|text| parse("GATEWAY", text)).transpose()?;
-                let server = dns.as_ref().map(|text| parse("DNS", text)).transpose()?;
-                let servers: Vec<IpAddress> = server.into_iter().map(IpAddress::Ipv4).collect();
-                resolver.update_servers(&servers);
-                own = Some(cidr);
-                set_address(interface, own, gateway);
-                None
+        let resolver = sockets.add(dns::Socket::new(&[], queries));
+        let mut addressing = Self { lease: None, own: None, gateway: None, servers: Vec::new(), resolver };
+        match address {
+            Address::Dhcp => {
+                let socket = sockets.add(dhcpv4::Socket::new());
+                addressing.lease = Some(Lease { socket, wanted_since: None });
             }
-        };
-        Ok(Self { lease, own, resolver: sockets.add(resolver) })
+            Address::Static { cidr, gateway, dns } => {
+                addressing.own = Some(parse("IP", cidr)?);
+                addressing.gateway = gateway.as_ref().map(|text| parse("GATEWAY", text)).transpose()?;
+                let servers = dns.iter().flat_map(|text| text.split(','));
+                let servers = servers.map(|text| parse("DNS", text.trim()).map(IpAddress::Ipv4));
+                addressing.servers = servers.collect::<Result<_, _>>()?;
+                addressing.apply(interface, sockets);
+            }
+        }
+        Ok(addressing)
     }
 
     /// This node's address and prefix length, once it has them.
@@ -95,11 +131,49 @@ impl Addressing {
         self.own
     }
 
-    /// Takes over what DHCP has learnt.
-    pub fn poll(&mut self, interface: &mut Interface, sockets: &mut SocketSet<'static>) {
-        let Some(lease) = self.lease else { return };
-        let (address, gateway, servers) = match sockets.get_mut::<dhcpv4::Socket>(lease).poll() {
-            None => return,
+    /// How many name servers there are.
+    pub fn servers(&self) -> usize {
+        self.servers.len()
+    }
+
+    /// The name server that is asked.
+    pub fn server(&self) -> Option<Ipv4Addr> {
+        self.servers.first().map(|IpAddress::Ipv4(address)| *address)
+    }
+
+    /// From now on another name server is asked, if there is one.
+    pub fn ask_next_server(&mut self, sockets: &mut SocketSet<'static>) {
+        if !self.servers.is_empty() {
+            self.servers.rotate_left(1);
+        }
+        self.tell_resolver(sockets);
+    }
+
+    /// This node's address, and the neighbour by which another address is reached.
+    pub fn way_to(&self, address: Ipv4Addr) -> Option<(Ipv4Addr, Ipv4Addr)> {
+        let own = self.own?;
+        let next = if own.contains_addr(&address) { address } else { self.gateway? };
+        Some((own.address(), next))
+    }
+
+    /// Takes over what DHCP has learnt, and spaces its questions; each may be late by a part that `jitter` draws.
+    pub fn poll(
+        &mut self,
+        interface: &mut Interface,
+        sockets: &mut SocketSet<'static>,
+        now: Instant,
+        jitter: impl FnOnce() -> u64,
+    ) {
+        let Some(lease) = &mut self.lease else { return };
+        let socket = sockets.get_mut::<dhcpv4::Socket>(lease.socket);
+        let event = socket.poll();
+        let (address, gateway, servers) = match event {
+            None => {
+                if let Some(since) = lease.wanted_since {
+                    space_questions(socket, now.since(since), jitter());
+                }
+                return;
+            }
             Some(dhcpv4::Event::Configured(config)) => {
                 (Some(config.address), config.router, config.dns_servers)
             }
@@ -108,24 +182,39 @@ impl Addressing {
         match address {
             Some(address) => log::info!("DHCP lease: {address}"),
             // The protocol also starts in this state.
-            None if interface.ipv4_addr().is_none() => {}
+            None if self.own.is_none() => {}
             None => log::warn!("DHCP lease lost, asking for a new one"),
         }
-        self.own = address;
-        set_address(interface, address, gateway);
-        let servers: Vec<IpAddress> = servers.into_iter().map(IpAddress::Ipv4).collect();
-        sockets.get_mut::<dns::Socket>(self.resolver).update_servers(&servers);
+        if address.is_none() {
+            space_questions(socket, Duration::ZERO, jitter());
+        }
+        lease.wanted_since = address.is_none().then_some(now);
+        (self.own, self.gateway) = (address, gateway);
+        self.servers = servers.into_iter().map(IpAddress::Ipv4).collect();
+        self.apply(interface, sockets);
+    }
+
+    fn apply(&self, interface: &mut Interface, sockets: &mut SocketSet<'static>) {
+        set_address(interface, self.own, self.gateway);
+        self.tell_resolver(sockets);
+    }
+
+    fn tell_resolver(&self, sockets: &mut SocketSet<'static>) {
+        let first = &self.servers[..self.servers.len().min(1)];
+        sockets.get_mut::<dns::Socket>(self.resolver).update_servers(first);
     }
 }
 
-fn dhcp_socket() -> dhcpv4::Socket<'static> {
-    let mut socket = dhcpv4::Socket::new();
+/// Sets when DHCP asks again if it is not answered: as long after its next question as it has waited already, so that
+/// each wait is twice the one before (RFC 2131 section 4.1). A local network answers at once; the protocol's own first
+/// wait would be most of a boot.
+fn space_questions(socket: &mut dhcpv4::Socket<'_>, waited: Duration, jitter: u64) {
+    let wait = waited.clamp(QUESTION_WAIT_MIN, QUESTION_WAIT_MAX);
+    let wait = wait + wait * (jitter % 256) as u32 / 1024;
     let mut retry = socket.get_retry_config();
-    // A local network answers at once; the protocol's own 10 s would be most of a boot.
-    retry.discover_timeout = smoltcp::time::Duration::from_millis(500);
-    retry.initial_request_timeout = smoltcp::time::Duration::from_millis(500);
+    retry.discover_timeout = stack_duration(wait);
+    retry.initial_request_timeout = stack_duration(QUESTION_WAIT_MIN);
     socket.set_retry_config(retry);
-    socket
 }
 
 fn set_address(interface: &mut Interface, address: Option<Ipv4Cidr>, gateway: Option<Ipv4Address>) {

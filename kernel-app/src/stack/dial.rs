@@ -9,11 +9,12 @@ use core::time::Duration;
 
 use smoltcp::socket::dns::{self, GetQueryResultError, QueryHandle};
 use smoltcp::socket::tcp;
-use smoltcp::wire::{DnsQueryType, IpAddress};
+use smoltcp::wire::{DnsQueryType, IpAddress, IpEndpoint};
 
 use super::flow::Flow;
 use super::ingress::FrameDevice;
 use super::member::Role;
+use super::neighbours::Cause;
 use super::{HALF_OPEN_MAX, PEER_KEEP_ALIVE, SmoltcpNetwork, stack_duration, stack_time};
 use crate::network::{Event, Unreachable};
 use crate::service::Origin;
@@ -22,6 +23,9 @@ use wire::Instant;
 /// How long resolving and connecting may take together: operators are to hear of a server that does not answer
 /// within 2 s. A SYN that is lost is sent again after 1 s.
 pub const DIAL_TIMEOUT: Duration = Duration::from_millis(1_800);
+
+/// How long one of several name servers may take before the next one is asked: all of three have their turn.
+const SERVER_PATIENCE: Duration = Duration::from_millis(500);
 
 /// The dials under way.
 #[derive(Default)]
@@ -41,8 +45,28 @@ struct Dial {
 #[derive(Clone, Copy)]
 enum Stage {
     Start,
-    Resolving(QueryHandle),
+    Resolving(Query),
     Connecting(usize),
+}
+
+impl Dial {
+    fn next_look(&self) -> Instant {
+        match self.stage {
+            Stage::Resolving(query) => query.until.min(self.deadline),
+            _ => self.deadline,
+        }
+    }
+}
+
+/// A question to a name server.
+#[derive(Clone, Copy)]
+struct Query {
+    handle: QueryHandle,
+    server: Option<Ipv4Addr>,
+    /// The server has until then.
+    until: Instant,
+    /// So many others have not been asked.
+    others: usize,
 }
 
 /// What a look at a dial found.
@@ -60,7 +84,7 @@ impl Dials {
     }
 
     pub fn earliest_deadline(&self) -> Option<Instant> {
-        self.dials.iter().map(|dial| dial.deadline).min()
+        self.dials.iter().map(Dial::next_look).min()
     }
 }
 
@@ -96,7 +120,7 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
         let progress = match dial.stage {
             Stage::Start => self.resolve(position, now),
             Stage::Resolving(query) => self.check_query(position, query, now),
-            Stage::Connecting(index) => self.check_handshake(index),
+            Stage::Connecting(index) => self.check_handshake(index, now),
         };
         match progress {
             Progress::Pending(stage) if self.dials.dials[position].deadline <= now => {
@@ -116,33 +140,54 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
         if let Ok(address) = host.parse::<Ipv4Addr>() {
             return self.handshake(position, address, now);
         }
+        self.ask(position, self.address.servers().saturating_sub(1), now)
+    }
+
+    /// Asks the name server.
+    fn ask(&mut self, position: usize, others: usize, now: Instant) -> Progress {
+        let server = self.address.server();
+        if let Some(server) = server {
+            self.seek(server, Cause::Own, now);
+        }
+        let Dial { host, deadline, .. } = &self.dials.dials[position];
         let resolver = self.others.get_mut::<dns::Socket>(self.address.resolver);
         self.others_due = true;
         // What the query is known by comes from a door of its own, see there.
         let mut door = self.link.interface(self.choices.next(), stack_time(now));
         match resolver.start_query(door.context(), host, DnsQueryType::A) {
-            Ok(query) => Progress::Pending(Stage::Resolving(query)),
+            Ok(handle) => {
+                let until = if others == 0 { *deadline } else { now + SERVER_PATIENCE };
+                Progress::Pending(Stage::Resolving(Query { handle, server, until, others }))
+            }
             Err(dns::StartQueryError::NoFreeSlot) => Progress::Failed(Unreachable::NoRoom),
             Err(_) => Progress::Failed(Unreachable::NameNotFound),
         }
     }
 
-    fn check_query(&mut self, position: usize, query: QueryHandle, now: Instant) -> Progress {
+    fn check_query(&mut self, position: usize, query: Query, now: Instant) -> Progress {
         let resolver = self.others.get_mut::<dns::Socket>(self.address.resolver);
-        match resolver.get_query_result(query) {
-            Err(GetQueryResultError::Pending) => Progress::Pending(Stage::Resolving(query)),
-            Err(GetQueryResultError::Failed) => self.failed(position, Unreachable::NameNotFound),
-            Ok(addresses) => match addresses.first() {
-                Some(IpAddress::Ipv4(address)) => self.handshake(position, *address, now),
-                _ => self.failed(position, Unreachable::NameNotFound),
-            },
+        match resolver.get_query_result(query.handle) {
+            Err(GetQueryResultError::Pending) if now < query.until || query.others == 0 => {
+                return Progress::Pending(Stage::Resolving(query));
+            }
+            Err(GetQueryResultError::Pending) => resolver.cancel_query(query.handle),
+            Ok(addresses) => {
+                if let Some(IpAddress::Ipv4(address)) = addresses.first() {
+                    return self.handshake(position, *address, now);
+                }
+            }
+            Err(GetQueryResultError::Failed) => {}
         }
-    }
-
-    /// The query's slot is already free again.
-    fn failed(&mut self, position: usize, reason: Unreachable) -> Progress {
+        // The query's slot is free again.
         self.dials.dials[position].stage = Stage::Start;
-        Progress::Failed(reason)
+        if query.others == 0 {
+            return Progress::Failed(Unreachable::NameNotFound);
+        }
+        // Another dial may have turned to the next one already.
+        if self.address.server() == query.server {
+            self.address.ask_next_server(&mut self.others);
+        }
+        self.ask(position, query.others - 1, now)
     }
 
     fn handshake(&mut self, position: usize, address: Ipv4Addr, now: Instant) -> Progress {
@@ -157,24 +202,35 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
         };
         let flow = Flow::new(address, port, local_port);
         let number = self.sequence_numbers.first(own.address(), flow, now);
-        let mut door = self.link.door(Some(own), number, stack_time(now));
         let member = &mut self.pool.members[index];
         member.begin(number);
         let socket = member.socket();
         socket.set_keep_alive(Some(stack_duration(PEER_KEEP_ALIVE)));
-        if socket.connect(door.context(), (IpAddress::Ipv4(address), port), local_port).is_err() {
+        let remote = (IpAddress::Ipv4(address), port);
+        let begun = self.link.with_door(Some(own), number, stack_time(now), |door| {
+            socket.connect(door.context(), remote, local_port)
+        });
+        if begun.is_err() {
             self.pool.release(index);
             return Progress::Failed(Unreachable::NameNotFound);
         }
         member.role = Role::Dialing;
+        member.path_mtu = self.paths.mtu(address, now);
         self.pool.carry(index, flow);
+        self.seek(address, Cause::Own, now);
         Progress::Pending(Stage::Connecting(index))
     }
 
-    fn check_handshake(&mut self, index: usize) -> Progress {
+    fn check_handshake(&mut self, index: usize, now: Instant) -> Progress {
         let socket = self.pool.members[index].socket();
+        let remote = socket.remote_endpoint();
         match socket.state() {
-            tcp::State::SynSent | tcp::State::SynReceived => Progress::Pending(Stage::Connecting(index)),
+            tcp::State::SynSent | tcp::State::SynReceived => {
+                if let Some(IpEndpoint { addr: IpAddress::Ipv4(address), .. }) = remote {
+                    self.seek(address, Cause::Own, now);
+                }
+                Progress::Pending(Stage::Connecting(index))
+            }
             tcp::State::Closed | tcp::State::TimeWait => Progress::Failed(Unreachable::Refused),
             _ => Progress::Done(index),
         }
@@ -185,7 +241,7 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
         match self.dials.dials[position].stage {
             Stage::Start => {}
             Stage::Resolving(query) => {
-                self.others.get_mut::<dns::Socket>(self.address.resolver).cancel_query(query);
+                self.others.get_mut::<dns::Socket>(self.address.resolver).cancel_query(query.handle);
             }
             Stage::Connecting(index) => {
                 self.pool.members[index].forget_neighbour();

@@ -36,14 +36,24 @@ impl Link {
         Interface::new(config, &mut Outline(self), now)
     }
 
-    /// An interface with this address for one connection, whose first sequence number will be `number`.
-    pub fn door(self, address: Option<Ipv4Cidr>, number: u32, now: Instant) -> Interface {
-        let mut door = self.interface(seed_for(number), now);
+    /// Lets an interface with this address do something for one connection, whose first sequence number is then
+    /// `number`. It never moves: it is large.
+    #[inline]
+    pub fn with_door<R>(
+        self,
+        address: Option<Ipv4Cidr>,
+        number: u32,
+        now: Instant,
+        act: impl FnOnce(&mut Interface) -> R,
+    ) -> R {
+        let mut config = Config::new(HardwareAddress::Ethernet(EthernetAddress(self.hardware_address)));
+        config.random_seed = seed_for(number);
+        let mut door = Interface::new(config, &mut Outline(self), now);
         door.update_ip_addrs(|addresses| {
             // One address always fits an empty list.
             let _ = address.map(|cidr| addresses.push(IpCidr::Ipv4(cidr)));
         });
-        door
+        act(&mut door)
     }
 }
 

@@ -16,6 +16,9 @@ const ETHERTYPE_ARP: [u8; 2] = [0x08, 0x06];
 const PROTOCOL_TCP: u8 = 6;
 /// The least TCP header.
 const TCP_BYTES: usize = 20;
+const OPTIONS_END: u8 = 0;
+const OPTION_NOTHING: u8 = 1;
+const OPTION_SEGMENT_BYTES: u8 = 2;
 const FLAG_SYN: u8 = 0x02;
 const FLAG_RST: u8 = 0x04;
 const FLAG_ACK: u8 = 0x10;
@@ -32,6 +35,11 @@ impl Flow {
     /// All of it, as one number.
     pub fn to_bits(self) -> u64 {
         self.0
+    }
+
+    /// The other side's address.
+    pub fn remote(self) -> Ipv4Addr {
+        Ipv4Addr::from_bits((self.0 >> 32) as u32)
     }
 
     /// The port on this node.
@@ -77,6 +85,47 @@ impl Segment {
     /// Whether it ends a connection at once.
     pub fn resets(self) -> bool {
         self.flags & FLAG_RST != 0
+    }
+}
+
+/// What the other side's SYN says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Syn {
+    /// Its first sequence number.
+    pub number: u32,
+    /// Bytes that it takes in one segment.
+    pub segment_bytes: Option<u16>,
+}
+
+impl Syn {
+    /// Of a frame with a SYN.
+    pub fn of_frame(frame: &[u8]) -> Option<Self> {
+        Some(Self { number: number(frame)?, segment_bytes: segment_bytes(tcp_of(frame)?) })
+    }
+}
+
+/// The sequence number of a frame that holds a TCP header.
+pub(super) fn number(frame: &[u8]) -> Option<u32> {
+    Some(u32::from_be_bytes(*tcp_of(frame)?.get(4..)?.first_chunk()?))
+}
+
+/// From a frame's TCP header on.
+fn tcp_of(frame: &[u8]) -> Option<&[u8]> {
+    let packet = frame.get(ETHERNET_BYTES..)?;
+    packet.get(usize::from(*packet.first()? & 0x0f) * 4..)
+}
+
+/// The maximum segment size among the options of a TCP header (RFC 9293 section 3.2). It comes first as a rule.
+fn segment_bytes(tcp: &[u8]) -> Option<u16> {
+    let mut options = tcp.get(TCP_BYTES..usize::from(*tcp.get(12)? >> 4) * 4)?;
+    loop {
+        options = match *options {
+            [OPTION_SEGMENT_BYTES, 4, high, low, ..] => return Some(u16::from_be_bytes([high, low])),
+            [OPTION_NOTHING, ref rest @ ..] => rest,
+            [OPTIONS_END, ..] => return None,
+            [_, length, ..] if length >= 2 => options.get(usize::from(length)..)?,
+            _ => return None,
+        }
     }
 }
 
@@ -193,6 +242,26 @@ mod tests {
                 let segment = segment(flags).expect("a segment");
                 assert_eq!((segment.flow, segment.opens()), (flow, opens));
             }
+        }
+    }
+
+    #[test]
+    fn a_segment_size_is_found_among_other_options() {
+        let said = |options: &[u8]| {
+            let mut frame = frame(0, FLAG_SYN);
+            frame.extend(options);
+            frame[34 + 4..34 + 8].copy_from_slice(&[1, 2, 3, 4]);
+            frame[34 + 12] = ((TCP_BYTES + options.len()) / 4 << 4) as u8;
+            let syn = Syn::of_frame(&frame).expect("a SYN");
+            assert_eq!(syn.number, 0x0102_0304);
+            syn.segment_bytes
+        };
+        assert_eq!(said(&[]), None);
+        assert_eq!(said(&[2, 4, 5, 0xb4]), Some(1460));
+        assert_eq!(said(&[1, 1, 4, 2, 2, 4, 2, 24]), Some(536));
+        assert_eq!(said(&[3, 3, 7, 1, 8, 10, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 4, 1, 0]), Some(256));
+        for broken in [[0, 0, 2, 4], [2, 3, 1, 1], [9, 0, 2, 4], [9, 1, 2, 4], [9, 200, 2, 4]] {
+            assert_eq!(said(&broken), None, "{broken:?}");
         }
     }
 

@@ -8,12 +8,12 @@ use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::socket::tcp;
 use smoltcp::wire::{
     EthernetAddress, EthernetFrame, EthernetProtocol, EthernetRepr, IpAddress, IpProtocol, Ipv4Packet,
-    Ipv4Repr, TcpControl, TcpOption, TcpPacket, TcpRepr, TcpSeqNumber,
+    Ipv4Repr, TcpControl, TcpPacket, TcpRepr, TcpSeqNumber,
 };
 
-use super::flow::Segment;
+use super::flow::{self, Segment};
 use super::ingress::FrameDevice;
-use super::member::{Member, Syn};
+use super::member::Member;
 use super::{ETHERNET_BYTES, RECEIVE_BYTES, SmoltcpNetwork, door::Showing, stack_time};
 use wire::Instant;
 
@@ -31,30 +31,6 @@ pub(super) enum Verdict {
     Doubted,
 }
 
-/// The TCP header of a frame that was found to have one.
-fn header(frame: &[u8]) -> Option<TcpPacket<&[u8]>> {
-    let packet = Ipv4Packet::new_checked(frame.get(ETHERNET_BYTES..)?).ok()?;
-    TcpPacket::new_checked(packet.payload()).ok()
-}
-
-impl Syn {
-    /// Of a frame with a SYN.
-    pub fn of_frame(frame: &[u8]) -> Option<Self> {
-        let header = header(frame)?;
-        let mut options = header.options();
-        let mut segment_bytes = None;
-        while let Ok((rest, option)) = TcpOption::parse(options) {
-            match option {
-                TcpOption::EndOfList => break,
-                TcpOption::MaxSegmentSize(bytes) => segment_bytes = Some(bytes),
-                _ => {}
-            }
-            options = rest;
-        }
-        Some(Self { number: header.seq_number().0.cast_unsigned(), segment_bytes })
-    }
-}
-
 /// Judges a segment with SYN or RST for this socket.
 pub(super) fn judge(member: &mut Member, segment: Segment, frame: &[u8]) -> Verdict {
     let (socket, streams) = member.parts();
@@ -65,8 +41,8 @@ pub(super) fn judge(member: &mut Member, segment: Segment, frame: &[u8]) -> Verd
         }
         _ => streams.next_remote(socket),
     };
-    let Some(header) = header(frame) else { return Verdict::Ignored };
-    let ahead = header.seq_number().0.cast_unsigned().wrapping_sub(next);
+    let Some(number) = flow::number(frame) else { return Verdict::Ignored };
+    let ahead = number.wrapping_sub(next);
     let in_handshake = socket.state() == tcp::State::SynReceived;
     match segment.resets() {
         true if ahead == 0 => Verdict::Believed,

@@ -7,10 +7,11 @@ use smoltcp::phy::Device;
 use smoltcp::socket::tcp;
 
 use super::door::Showing;
-use super::flow::{self, Segment};
+use super::flow::{self, Segment, Syn};
 use super::guard::{self, Verdict};
 use super::knocks::Knock;
-use super::member::Syn;
+use super::neighbours::Cause;
+use super::path::TooLarge;
 use super::{PACKETS_PER_TURN_MAX, SmoltcpNetwork, stack_time};
 use wire::Instant;
 
@@ -46,7 +47,12 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
             let Some(frame) = self.device.peek() else { return };
             let taker = match Segment::of_frame(frame) {
                 None => {
-                    self.all_due |= flow::is_arp(frame);
+                    if flow::is_arp(frame) {
+                        self.neighbours.heard(frame, now);
+                        self.all_due = true;
+                    } else if let Some(said) = TooLarge::of_frame(frame) {
+                        self.hear_too_large(said, now);
+                    }
                     Taker::Others
                 }
                 Some(segment) => self.pool.taker(segment),
@@ -84,7 +90,7 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
             let result = self.receive_at(index, now);
             let member = &mut self.pool.members[index];
             if let Some(syn) = syn.filter(|_| member.socket().is_active()) {
-                member.meet(syn);
+                member.meet(syn, self.link.mtu);
             }
             return result;
         }
@@ -135,15 +141,18 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
             knock.flow,
             now,
         );
-        let mut door = self.link.door(own, number, time);
         let member = &mut self.pool.members[index];
         let mut shown = Showing::new(knock.frame(), &mut self.device);
-        door.poll_ingress_single(time, &mut shown, member.sockets_mut());
+        self.link.with_door(own, number, time, |door| {
+            door.poll_ingress_single(time, &mut shown, member.sockets_mut());
+        });
         member.begin(number);
         if let Some(syn) = Syn::of_frame(knock.frame()) {
-            member.meet(syn);
+            member.meet(syn, self.link.mtu);
         }
+        member.path_mtu = self.paths.mtu(knock.flow.remote(), now);
         self.pool.heard(index, port, knock.flow, now);
+        self.seek(knock.flow.remote(), Cause::Stranger, now);
         true
     }
 }

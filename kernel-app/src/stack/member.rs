@@ -9,9 +9,9 @@ use alloc::vec::Vec;
 use smoltcp::iface::{SocketHandle, SocketSet};
 use smoltcp::socket::{Socket, tcp};
 
-use super::flow::Flow;
+use super::flow::{Flow, Syn};
 use super::{
-    EGRESS_ROUNDS_MAX, RECEIVE_BYTES, RESPONSE_TIMEOUT, SEGMENT_BYTES, SEGMENT_BYTES_LEAST,
+    EGRESS_ROUNDS_MAX, HEADERS_BYTES, RECEIVE_BYTES, RESPONSE_TIMEOUT, SEGMENT_BYTES, SEGMENT_BYTES_LEAST,
     SEGMENT_BYTES_UNSAID, SEND_BYTES, stack_duration,
 };
 use crate::connections::ConnectionId;
@@ -112,15 +112,6 @@ impl Streams {
     }
 }
 
-/// What the other side's SYN says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Syn {
-    /// Its first sequence number.
-    pub number: u32,
-    /// Bytes that it takes in one segment.
-    pub segment_bytes: Option<u16>,
-}
-
 /// One socket and its role.
 #[derive(Debug)]
 pub(super) struct Member {
@@ -131,6 +122,10 @@ pub(super) struct Member {
     pub streams: Streams,
     /// Payload of a full segment.
     segment_bytes: usize,
+    /// What the way to the other side carries, where that is known to be less than the link takes.
+    pub path_mtu: Option<u16>,
+    /// The first byte that was not acknowledged when a timer was last due, and since when.
+    pub stalled: Option<(u32, Instant)>,
     /// Where it stands in the list of those in use.
     pub position: usize,
     pub is_touched: bool,
@@ -150,6 +145,8 @@ impl Member {
             flow: None,
             streams: Streams::default(),
             segment_bytes: SEGMENT_BYTES,
+            path_mtu: None,
+            stalled: None,
             position: 0,
             is_touched: false,
             rounds: 0,
@@ -192,11 +189,11 @@ impl Member {
         self.streams.local = number.wrapping_add(1);
     }
 
-    /// The other side's stream begins.
-    pub fn meet(&mut self, syn: Syn) {
+    /// The other side's stream begins, over a link that takes packets of so many bytes.
+    pub fn meet(&mut self, syn: Syn, mtu: usize) {
         self.streams.remote = syn.number.wrapping_add(1);
         let told = syn.segment_bytes.filter(|bytes| *bytes != 0).map_or(SEGMENT_BYTES_UNSAID, usize::from);
-        self.segment_bytes = told.clamp(SEGMENT_BYTES_LEAST, SEGMENT_BYTES);
+        self.segment_bytes = told.max(SEGMENT_BYTES_LEAST).min(mtu - HEADERS_BYTES);
     }
 
     /// The socket, and where its streams stand.
@@ -225,6 +222,7 @@ impl Member {
         }
         self.streams = Streams::default();
         self.segment_bytes = SEGMENT_BYTES;
+        (self.path_mtu, self.stalled) = (None, None);
     }
 }
 

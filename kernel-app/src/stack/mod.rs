@@ -18,7 +18,9 @@ mod guard;
 mod ingress;
 mod knocks;
 mod member;
+mod neighbours;
 mod numbers;
+mod path;
 mod pool;
 #[cfg(test)]
 mod tests;
@@ -35,14 +37,16 @@ use crate::service::Origin;
 use crate::usage::Usage;
 use wire::Instant;
 
-pub use address::{Address, AddressError};
+pub use address::{Address, AddressError, mtu};
 use dial::Dials;
 use door::Link;
 pub use ingress::FrameDevice;
 use knocks::Knocks;
 use member::Role;
+use neighbours::Neighbours;
 pub use numbers::Seeds;
 use numbers::{Choices, SequenceNumbers};
+use path::Paths;
 use pool::Pool;
 
 /// Connections that can be accepted at any time: when there is room for fewer, others are ended.
@@ -69,6 +73,8 @@ pub const SEND_BYTES: usize = 8 * 1024;
 const SOCKET_BYTES: usize = RECEIVE_BYTES + SEND_BYTES + 1024;
 /// Ethernet's header (IEEE 802.3, without tags).
 const ETHERNET_BYTES: usize = 14;
+/// What the headers of a segment take, IPv4's and TCP's without options.
+const HEADERS_BYTES: usize = 40;
 /// Payload of a full segment on Ethernet.
 const SEGMENT_BYTES: usize = 1460;
 /// The same for a peer that says nothing of it (RFC 9293 section 3.7.1).
@@ -116,6 +122,8 @@ pub struct StackConfig {
     pub hardware_address: [u8; 6],
     /// Where the IPv4 address comes from.
     pub address: Address,
+    /// Largest packet that is sent or invited, if it is to be less than the device takes; see [`mtu`].
+    pub mtu: Option<u16>,
     /// Most sockets, at most [`SOCKETS_MAX`]; see [`sockets_max`].
     pub sockets_max: usize,
     /// Of what nobody may guess.
@@ -143,6 +151,8 @@ pub struct SmoltcpNetwork<D: FrameDevice> {
     pool: Pool,
     /// Those who ask for a connection and wait for room.
     knocks: Knocks,
+    neighbours: Neighbours,
+    paths: Paths,
     sequence_numbers: SequenceNumbers,
     choices: Choices,
     /// The sockets that are not of TCP.
@@ -164,6 +174,7 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
     /// When a static address or gateway cannot be used.
     pub fn new(device: D, config: &StackConfig, now: Instant) -> Result<Self, AddressError> {
         let mtu = device.capabilities().max_transmission_unit - ETHERNET_BYTES;
+        let mtu = config.mtu.map_or(mtu, |wanted| mtu.min(usize::from(wanted)));
         let (link, seeds) = (Link { hardware_address: config.hardware_address, mtu }, &config.seeds);
         let mut interface = link.interface(seeds.transactions, stack_time(now));
         let mut others = SocketSet::new(Vec::with_capacity(OTHER_SOCKETS));
@@ -174,6 +185,8 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
             interface,
             pool: Pool::new(config.sockets_max, seeds.flows),
             knocks: Knocks::new(KNOCKS_PER_SOCKET * config.sockets_max),
+            neighbours: Neighbours::new(),
+            paths: Paths::default(),
             sequence_numbers: SequenceNumbers::new(seeds),
             choices: Choices::new(seeds),
             others,
@@ -214,8 +227,14 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
         if core::mem::take(&mut self.others_due) {
             self.interface.poll_egress(time, &mut self.device, &mut self.others);
         }
-        for index in &self.pool.touched {
-            let member = &mut self.pool.members[*index];
+        for position in 0..self.pool.touched.len() {
+            let index = self.pool.touched[position];
+            let member = &mut self.pool.members[index];
+            if member.path_mtu.is_some() {
+                let rounds = core::mem::take(&mut member.rounds);
+                self.send_narrow(index, rounds, time);
+            }
+            let member = &mut self.pool.members[index];
             for _ in 0..member.rounds {
                 if self.interface.poll_egress(time, &mut self.device, member.sockets_mut())
                     == PollResult::None
@@ -277,7 +296,8 @@ impl<D: FrameDevice> Network for SmoltcpNetwork<D> {
         }
         self.let_in_waiting(now);
         self.pool.trim(now);
-        self.address.poll(&mut self.interface, &mut self.others);
+        let jitter = || self.choices.next();
+        self.address.poll(&mut self.interface, &mut self.others, now, jitter);
         self.poll_dials(now, events);
         self.scan(now, all, connections, events);
     }

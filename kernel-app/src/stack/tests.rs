@@ -2,5 +2,7 @@
 
 mod bench;
 mod closing;
+mod finding;
+mod narrow;
 mod numbers;
 mod resets;

@@ -27,6 +27,9 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
         for position in 0..self.pool.touched.len() {
             let index = self.pool.touched[position];
             let role = self.pool.members[index].role;
+            if all && matches!(role, Role::Open(_) | Role::Closing(..)) {
+                self.suspect_path(index, now);
+            }
             match role {
                 Role::Opening { service, origin, deadline } if now < deadline => {
                     self.scan_opening(index, service, origin, connections, events);

@@ -5,6 +5,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use kernel_app::connections::REQUEST_GRACE;
 use kernel_app::settings::Settings;
 use kernel_app::simulator::Simulation;
 use kernel_app::simulator::client::{Client, get};
@@ -87,10 +88,18 @@ impl Scene {
         heard.into_iter().find(|answer| answer.own == segment.own)
     }
 
-    /// A connection up to the end of its handshake: the server's SYN, and the ACK that was sent.
+    /// A connection up to the end of its handshake: the server's SYN, and the ACK that was sent. The SYN may have to
+    /// wait for room.
     fn connect(&mut self, own: (Ipv4Addr, u16)) -> (Segment, Segment) {
         let syn = Segment::syn(own);
-        let answer = self.answer(&syn).expect("the port is open");
+        let mut answer = self.answer(&syn);
+        for _ in 0..2 * REQUEST_GRACE.as_millis() {
+            answer = answer.or_else(|| {
+                let heard = self.attacker.listen(&mut self.simulation);
+                heard.into_iter().find(|answer| answer.own == own)
+            });
+        }
+        let answer = answer.expect("the port is open");
         assert_eq!(answer.control, TcpControl::Syn);
         let ack = syn.after(&answer, TcpControl::None, &[]);
         self.attacker.send(&mut self.simulation, &ack);
@@ -158,7 +167,7 @@ fn a_burst_meets_an_open_port_when_slow_clients_hold_every_socket() {
         let part = Segment { control: TcpControl::Psh, payload: b"GET / HTTP/1.1\r\nX".to_vec(), ..ack };
         scene.attacker.send(&mut scene.simulation, &part);
     }
-    scene.simulation.run_for(Duration::from_secs(1));
+    scene.simulation.run_for(REQUEST_GRACE);
     scene.attacker.listen(&mut scene.simulation);
 
     for number in 0..BURST {

@@ -103,6 +103,7 @@ impl Bench {
         let config = StackConfig {
             hardware_address: NODE_HARDWARE,
             address,
+            mtu: None,
             sockets_max: SOCKETS_MAX,
             seeds: Seeds::draw(&mut Random::new(1)),
         };

@@ -1,0 +1,256 @@
+//! Ways that carry less than this node's own link, such as tunnels. A router on one says so (RFC 1191), or is kept from
+//! it; then large segments that are not acknowledged, however often they are sent, are suspected (RFC 4821).
+//!
+//! smoltcp's segments stay as large as the link takes them: on a narrow way each is cut in two or more on its way out,
+//! as cards do it. Knows nothing of ways into this node; those who send find out for themselves.
+
+use alloc::vec;
+use alloc::vec::Vec;
+use core::net::Ipv4Addr;
+use core::time::Duration;
+
+use smoltcp::iface::PollResult;
+use smoltcp::phy::{Device, DeviceCapabilities, TxToken};
+use smoltcp::time::Instant as StackInstant;
+use smoltcp::wire::{
+    Icmpv4DstUnreachable, Icmpv4Message, Icmpv4Packet, IpAddress, IpProtocol, Ipv4Packet, TcpPacket,
+};
+
+use super::flow::Flow;
+use super::ingress::FrameDevice;
+use super::{EGRESS_ROUNDS_MAX, ETHERNET_BYTES, HEADERS_BYTES, SmoltcpNetwork, stack_duration, stack_time};
+use wire::Instant;
+
+/// Least that a way is believed to carry: less would only cost us work, and any host takes 576 bytes.
+const MTU_LEAST: u16 = 552;
+/// What a way is taken to carry on which large segments seem to vanish.
+const MTU_SUSPECTED: u16 = 576;
+/// How long a large segment may stand unacknowledged, counted from the first time that it is sent again. So the
+/// second time, 3 s after the first sending, it is cut.
+const SUSPECTED_AFTER: Duration = Duration::from_millis(1_500);
+/// How long a way is taken for narrow (RFC 1191 section 6.3).
+const REMEMBERED_FOR: Duration = Duration::from_secs(600);
+/// Narrow ways that are remembered.
+const WAYS_MAX: usize = 64;
+/// How far a timer may be ahead that is to send again what was too large: smoltcp's first.
+const TIMER_AHEAD: Duration = Duration::from_secs(1);
+
+/// Where ways are narrow.
+#[derive(Debug, Default)]
+pub(super) struct Paths(Vec<(Ipv4Addr, u16, Instant)>);
+
+impl Paths {
+    /// What the way to an address carries, if it is known to be narrow.
+    pub fn mtu(&mut self, address: Ipv4Addr, now: Instant) -> Option<u16> {
+        if self.0.is_empty() {
+            return None;
+        }
+        self.0.retain(|(_, _, until)| now < *until);
+        self.0.iter().find(|(known, ..)| *known == address).map(|(_, mtu, _)| *mtu)
+    }
+
+    fn note(&mut self, address: Ipv4Addr, mtu: u16, now: Instant) {
+        self.0.retain(|(known, ..)| *known != address);
+        if self.0.len() == WAYS_MAX {
+            self.0.remove(0);
+        }
+        self.0.push((address, mtu, now + REMEMBERED_FOR));
+    }
+}
+
+/// A router's word that a packet was too large.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TooLarge {
+    from: Ipv4Addr,
+    to: Ipv4Addr,
+    flow: Flow,
+    number: u32,
+    /// What the next hop carries; 0 from routers that do not tell.
+    mtu: u16,
+}
+
+impl TooLarge {
+    /// Of a frame (RFC 792, RFC 1191 section 4).
+    pub fn of_frame(frame: &[u8]) -> Option<Self> {
+        let packet = Ipv4Packet::new_checked(frame.get(ETHERNET_BYTES..)?).ok()?;
+        if packet.version() != 4 || packet.next_header() != IpProtocol::Icmp {
+            return None;
+        }
+        let icmp = Icmpv4Packet::new_checked(packet.payload()).ok()?;
+        let is_too_large = icmp.msg_type() == Icmpv4Message::DstUnreachable
+            && icmp.msg_code() == u8::from(Icmpv4DstUnreachable::FragRequired);
+        if !is_too_large || !icmp.verify_checksum() {
+            return None;
+        }
+        let number = |bytes: &[u8]| Some(u16::from_be_bytes(*bytes.first_chunk()?));
+        let quoted = packet.payload().get(8..)?;
+        let address = |at: usize| Some(Ipv4Addr::from_octets(*quoted.get(at..)?.first_chunk()?));
+        let tcp = quoted.get(usize::from(*quoted.first()? & 0x0f) * 4..)?;
+        if *quoted.get(9)? != u8::from(IpProtocol::Tcp) {
+            return None;
+        }
+        let (from, to) = (address(12)?, address(16)?);
+        Some(Self {
+            from,
+            to,
+            flow: Flow::new(to, number(tcp.get(2..)?)?, number(tcp)?),
+            number: u32::from_be_bytes(*tcp.get(4..)?.first_chunk()?),
+            mtu: number(packet.payload().get(6..)?)?,
+        })
+    }
+}
+
+impl<D: FrameDevice> SmoltcpNetwork<D> {
+    /// A router says that a packet of ours was too large. It is believed if it quotes a segment that is under way
+    /// (RFC 5927 section 4), and what is under way is sent again, in smaller pieces.
+    #[cold]
+    pub(super) fn hear_too_large(&mut self, said: TooLarge, now: Instant) {
+        let Some(index) = self.pool.flows.get(said.flow) else { return };
+        let (socket, streams) = self.pool.members[index].parts();
+        let (first, end) = streams.unacknowledged(socket);
+        let is_under_way = said.number.wrapping_sub(first) < end.wrapping_sub(first);
+        if self.address.own().map(|own| own.address()) != Some(said.from) || !is_under_way {
+            return;
+        }
+        let mtu = if said.mtu == 0 { MTU_SUSPECTED } else { said.mtu.max(MTU_LEAST) };
+        if usize::from(mtu) < self.mtu_of(index) {
+            self.narrow(index, said.to, mtu, now);
+            // Its time has come early.
+            let time = stack_time(now) + stack_duration(TIMER_AHEAD);
+            self.send_narrow(index, EGRESS_ROUNDS_MAX, time);
+        }
+    }
+
+    /// Suspects the way of a connection whose segments are not acknowledged.
+    pub(super) fn suspect_path(&mut self, index: usize, now: Instant) {
+        let member = &mut self.pool.members[index];
+        let (socket, streams) = member.parts();
+        let (queued, first) = (socket.send_queue(), streams.unacknowledged(socket).0);
+        if queued <= usize::from(MTU_SUSPECTED) - HEADERS_BYTES {
+            return;
+        }
+        let remote = socket.remote_endpoint();
+        match member.stalled {
+            Some((number, since)) if number == first => {
+                let Some(IpAddress::Ipv4(remote)) = remote.map(|remote| remote.addr) else { return };
+                let is_late = now.since(since) >= SUSPECTED_AFTER;
+                if is_late && self.mtu_of(index) > usize::from(MTU_SUSPECTED) {
+                    self.narrow(index, remote, MTU_SUSPECTED, now);
+                }
+            }
+            _ => member.stalled = Some((first, now)),
+        }
+    }
+
+    fn mtu_of(&self, index: usize) -> usize {
+        self.pool.members[index].path_mtu.map_or(self.link.mtu, usize::from)
+    }
+
+    fn narrow(&mut self, index: usize, remote: Ipv4Addr, mtu: u16, now: Instant) {
+        log::info!("the way to {remote} carries packets of {mtu} bytes at most, as far as is known");
+        self.pool.members[index].path_mtu = Some(mtu);
+        self.paths.note(remote, mtu, now);
+    }
+
+    /// Sends what a socket on a narrow way has.
+    #[cold]
+    pub(super) fn send_narrow(&mut self, index: usize, rounds: usize, time: StackInstant) {
+        let mtu = self.mtu_of(index);
+        let mut rest = Vec::new();
+        for _ in 0..rounds {
+            let mut device = Narrow { device: &mut self.device, mtu, rest: &mut rest };
+            let sockets = self.pool.members[index].sockets_mut();
+            let result = self.interface.poll_egress(time, &mut device, sockets);
+            for piece in rest.drain(..) {
+                // Without room in the device it is as if the piece were lost.
+                let Some(token) = self.device.transmit(time) else { continue };
+                token.consume(piece.len(), |frame| frame.copy_from_slice(&piece));
+            }
+            if result == PollResult::None {
+                return;
+            }
+        }
+    }
+}
+
+/// A device that cuts segments which the way does not carry. The first piece takes the place of the whole; the others
+/// are to be sent behind it.
+struct Narrow<'a, D> {
+    device: &'a mut D,
+    mtu: usize,
+    rest: &'a mut Vec<Vec<u8>>,
+}
+
+impl<D: Device> Device for Narrow<'_, D> {
+    type RxToken<'a>
+        = D::RxToken<'a>
+    where
+        Self: 'a;
+    type TxToken<'a>
+        = Cutting<'a, D::TxToken<'a>>
+    where
+        Self: 'a;
+
+    /// Nothing is read here.
+    fn receive(&mut self, _: StackInstant) -> Option<(Self::RxToken<'_>, Self::TxToken<'_>)> {
+        None
+    }
+
+    fn transmit(&mut self, now: StackInstant) -> Option<Self::TxToken<'_>> {
+        Some(Cutting { token: self.device.transmit(now)?, mtu: self.mtu, rest: self.rest })
+    }
+
+    fn capabilities(&self) -> DeviceCapabilities {
+        self.device.capabilities()
+    }
+}
+
+/// Room for one frame, of which others may follow.
+struct Cutting<'a, T> {
+    token: T,
+    mtu: usize,
+    rest: &'a mut Vec<Vec<u8>>,
+}
+
+impl<T: TxToken> TxToken for Cutting<'_, T> {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, length: usize, fill: F) -> R {
+        if length <= ETHERNET_BYTES + self.mtu {
+            return self.token.consume(length, fill);
+        }
+        let mut whole = vec![0; length];
+        let result = fill(&mut whole);
+        let mut pieces = cut(&whole, self.mtu).unwrap_or_else(|| vec![whole]).into_iter();
+        if let Some(first) = pieces.next() {
+            self.token.consume(first.len(), |frame| frame.copy_from_slice(&first));
+        }
+        self.rest.extend(pieces);
+        result
+    }
+}
+
+/// A frame with a segment in frames of at most `mtu` bytes behind their Ethernet headers; none when it has no segment.
+fn cut(frame: &[u8], mtu: usize) -> Option<Vec<Vec<u8>>> {
+    let packet = Ipv4Packet::new_checked(frame.get(ETHERNET_BYTES..)?).ok()?;
+    let ip_bytes = usize::from(packet.header_len());
+    let segment = TcpPacket::new_checked(packet.payload()).ok()?;
+    let headers_bytes = ip_bytes + usize::from(segment.header_len());
+    let (first, ends, pushes) = (segment.seq_number(), segment.fin(), segment.psh());
+    let (headers, payload) = frame.split_at(ETHERNET_BYTES + headers_bytes);
+    let piece_bytes = mtu.checked_sub(headers_bytes).filter(|bytes| *bytes > 0)?;
+    let (from, to) = (IpAddress::Ipv4(packet.src_addr()), IpAddress::Ipv4(packet.dst_addr()));
+    let count = payload.len().div_ceil(piece_bytes);
+    let piece = |(number, bytes): (usize, &[u8])| {
+        let mut piece = [headers, bytes].concat();
+        let mut packet = Ipv4Packet::new_unchecked(&mut piece[ETHERNET_BYTES..]);
+        packet.set_total_len((headers_bytes + bytes.len()) as u16);
+        packet.fill_checksum();
+        let mut segment = TcpPacket::new_unchecked(packet.payload_mut());
+        segment.set_seq_number(first + number * piece_bytes);
+        let is_last = number + 1 == count;
+        segment.set_fin(ends && is_last);
+        segment.set_psh(pushes && is_last);
+        segment.fill_checksum(&from, &to);
+        piece
+    };
+    Some(payload.chunks(piece_bytes).enumerate().map(piece).collect())
+}
