@@ -5,14 +5,13 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use super::{
-    Application, HEALTH_TIMEOUT_S_MAX, REPLICAS_MAX, RESERVED_SETTINGS, SERVICES_MAX, Service, VOLUMES_MAX,
+    Application, HEALTH_TIMEOUT_S_MAX, REPLICAS_MAX, RESERVED_SETTINGS, SERVICES_MAX, Service,
+    VALUE_BYTES_MAX, VOLUMES_MAX,
 };
 use crate::cluster::template::Template;
 
 /// Longest name of a service or network, in bytes.
 const NAME_BYTES_MAX: usize = 40;
-/// Longest value of a setting, in bytes; the guest accepts no longer one.
-const VALUE_BYTES_MAX: usize = 1024;
 
 /// What is wrong at which key.
 pub struct Fault {
