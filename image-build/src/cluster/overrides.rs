@@ -146,7 +146,7 @@ fn check_ports(application: &Application) -> Result<(), PlanError> {
 fn exposed(service: &Service) -> Option<PortMapping> {
     let endpoint = service.endpoint.as_ref().map(|endpoint| endpoint.port);
     let guest = endpoint.or_else(|| service.expose.first().copied())?;
-    Some(PortMapping { address: Ipv4Addr::LOCALHOST, host: guest, guest })
+    Some(PortMapping { address: Ipv4Addr::LOCALHOST.into(), host: guest, guest })
 }
 
 /// A Redis's URL as guests have to write it; its path is the number of a database.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -112,7 +112,7 @@ pub struct Port {
     /// Port of the guest.
     pub guest: u16,
     /// Address of the host.
-    pub address: Ipv4Addr,
+    pub address: IpAddr,
     /// Port of the host.
     pub host: HostPort,
 }
@@ -375,8 +375,11 @@ fn ports(service: &Service, index: u16) -> Vec<Port> {
             _ => HostPort::From(mapping.host.saturating_add(1)),
         },
     });
-    let exposed =
-        service.expose.iter().map(|&guest| Port { guest, address: Ipv4Addr::LOCALHOST, host: HostPort::Any });
+    let exposed = service.expose.iter().map(|&guest| Port {
+        guest,
+        address: Ipv4Addr::LOCALHOST.into(),
+        host: HostPort::Any,
+    });
     published.chain(exposed).collect()
 }
 

@@ -45,7 +45,7 @@ pub fn up(workspace: &Workspace, run_dir: &RunDir, options: &UpOptions) -> Resul
     let mut choices = options.choices()?;
     choices.settings = environment::read(&workspace.root)?;
     let draft = Draft::new(read_application(workspace, options)?, &choices)?;
-    network::check(options.net, draft.instances.len())?;
+    network::check(options.net, &draft.instances)?;
     // A port or a disk that is taken is found before minutes go into a build. Ours may be taken by what
     // is up.
     if run_dir.try_lock()?.is_some() {

@@ -2,7 +2,7 @@
 //! differ, an order that must be possible.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use super::{
     Application, HEALTH_TIMEOUT_S_MAX, REPLICAS_MAX, RESERVED_SETTINGS, SERVICES_MAX, Service,
@@ -117,7 +117,7 @@ impl Application {
     }
 
     fn check_host_ports(&self) -> Checked {
-        let mut taken: BTreeMap<u16, (Ipv4Addr, &str)> = BTreeMap::new();
+        let mut taken: BTreeMap<u16, (IpAddr, &str)> = BTreeMap::new();
         for (name, service) in &self.services {
             for mapping in &service.ports {
                 if let Some((_, other)) = taken.insert(mapping.host, (mapping.address, name)) {
