@@ -43,8 +43,10 @@ pub(crate) fn sockets_of(pid: i32) -> Vec<u64> {
 /// # Errors
 /// When the system does not let this process at them.
 pub(crate) fn listeners(pid: i32) -> Result<Vec<OwnedFd>> {
-    let listening =
-        listening_inodes(&fs::read_to_string("/proc/net/tcp").context("cannot read /proc/net/tcp")?);
+    let mut table = fs::read_to_string("/proc/net/tcp").context("cannot read /proc/net/tcp")?;
+    // A kernel without IPv6 has no such file.
+    table += &fs::read_to_string("/proc/net/tcp6").unwrap_or_default();
+    let listening = listening_inodes(&table);
     let process = Pid::from_raw(pid).context("0 is no process")?;
     let process = pidfd_open(process, PidfdFlags::empty()).context("the process is gone")?;
     let sockets = sockets(Path::new(&format!("/proc/{pid}/fd"))).context("cannot list QEMU's sockets")?;
@@ -62,7 +64,7 @@ fn listening_inodes(text: &str) -> HashSet<u64> {
         let mut fields = line.split_whitespace();
         (fields.nth(3)? == LISTEN).then(|| fields.nth(5)?.parse().ok()).flatten()
     };
-    text.lines().skip(1).filter_map(inode).collect()
+    text.lines().filter_map(inode).collect()
 }
 
 /// Descriptors and inodes of a process's sockets.

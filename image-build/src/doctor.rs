@@ -10,7 +10,7 @@ use anyhow::Result;
 
 use crate::accelerator;
 use crate::cluster::network;
-use crate::packages;
+use crate::packages::{self, table::DOCKER_ENGINE};
 use crate::process;
 use crate::qemu;
 use crate::setup;
@@ -144,12 +144,14 @@ fn docker() -> Finding {
     match process::output(command.args(["version", "--format", "{{.Server.Version}}"]), "asking Docker") {
         Ok(version) => Finding::good("Docker", version.trim()),
         Err(error) => {
+            let missing = packages::missing(&DOCKER_ENGINE.iter().collect::<Vec<_>>());
+            let mend = match missing.is_empty() {
+                true => "start its daemon (`systemctl start docker`)".to_owned(),
+                false => packages::lack(&missing),
+            };
             let reason = error.to_string();
             let reason = reason.lines().next_back().unwrap_or_default();
-            Finding::optional(
-                "Docker",
-                format!("not usable ({reason}); only comparisons with containers need it"),
-            )
+            Finding::optional("Docker", format!("no engine, which only comparisons need; {mend} ({reason})"))
         }
     }
 }

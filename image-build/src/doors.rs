@@ -6,7 +6,7 @@
 //! again by their kernel, and refused once QEMU has gone. Ends nothing.
 
 use std::fs;
-use std::net::SocketAddrV4;
+use std::net::{SocketAddr, SocketAddrV4};
 use std::os::fd::OwnedFd;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -30,7 +30,7 @@ const SETTLE: Duration = Duration::from_millis(30);
 ///
 /// # Errors
 /// When the system does not let this process at the sockets. Then connections that come now may be reset.
-pub fn shut(pids: &[i32], addresses: &[SocketAddrV4]) -> Result<()> {
+pub fn shut(pids: &[i32], addresses: &[SocketAddr]) -> Result<()> {
     for pid in pids {
         for socket in listeners(*pid)?.iter().filter(|socket| is_among(socket, addresses)) {
             SockRef::from(socket)
@@ -46,8 +46,8 @@ pub fn shut(pids: &[i32], addresses: &[SocketAddrV4]) -> Result<()> {
     Ok(())
 }
 
-fn is_among(socket: &OwnedFd, addresses: &[SocketAddrV4]) -> bool {
-    let address = SockRef::from(socket).local_addr().ok().and_then(|address| address.as_socket_ipv4());
+fn is_among(socket: &OwnedFd, addresses: &[SocketAddr]) -> bool {
+    let address = SockRef::from(socket).local_addr().ok().and_then(|address| address.as_socket());
     address.is_some_and(|address| addresses.contains(&address))
 }
 
@@ -56,12 +56,14 @@ fn read_table() -> Result<String> {
 }
 
 /// Whether somebody waits to be accepted at one of these addresses: the receive queue of a listening socket in
-/// /proc/net/tcp (proc_net_tcp.rst).
-fn waiting(table: &str, addresses: &[SocketAddrV4]) -> bool {
+/// /proc/net/tcp (proc_net_tcp.rst). At addresses of IPv6 nobody is waited for.
+fn waiting(table: &str, addresses: &[SocketAddr]) -> bool {
     let waits = |line: &str| {
         let fields: Vec<&str> = line.split_whitespace().collect();
         let [_, local, _, "0A", queues, ..] = fields.as_slice() else { return false };
-        let is_ours = addresses.iter().any(|address| *local == hexadecimal(*address));
+        let is_ours = addresses
+            .iter()
+            .any(|address| matches!(address, SocketAddr::V4(it) if *local == hexadecimal(*it)));
         is_ours && queues.split_once(':').is_some_and(|(_, received)| received != "00000000")
     };
     table.lines().skip(1).any(waits)
@@ -75,7 +77,7 @@ fn hexadecimal(address: SocketAddrV4) -> String {
 #[cfg(test)]
 mod tests {
     use std::io::ErrorKind;
-    use std::net::{SocketAddr, TcpListener, TcpStream};
+    use std::net::{TcpListener, TcpStream};
 
     use super::*;
 
@@ -83,16 +85,16 @@ mod tests {
     fn nobody_is_let_in_after_the_doors_are_shut() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let other = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let SocketAddr::V4(address) = listener.local_addr().expect("an address") else { panic!("IPv4") };
+        let address = listener.local_addr().expect("an address");
         let before = TcpStream::connect(address).expect("let in");
         assert!(waiting(&read_table().expect("readable"), &[address]));
         drop(listener.accept().expect("one has come"));
         shut(&[std::process::id().cast_signed()], &[address]).expect("our own socket");
-        let late = TcpStream::connect_timeout(&address.into(), Duration::from_millis(100));
+        let late = TcpStream::connect_timeout(&address, Duration::from_millis(100));
         assert_eq!(late.expect_err("kept out").kind(), ErrorKind::TimedOut);
         TcpStream::connect(other.local_addr().expect("an address")).expect("another door");
         drop((before, listener));
-        let refused = TcpStream::connect_timeout(&address.into(), Duration::from_secs(5));
+        let refused = TcpStream::connect_timeout(&address, Duration::from_secs(5));
         assert_eq!(refused.expect_err("nobody is there").kind(), ErrorKind::ConnectionRefused);
     }
 }

@@ -8,9 +8,6 @@ use crate::record::{Measure, Metric};
 use crate::results::{Cell, Results, Row};
 use crate::substrate::Execution;
 
-/// Characters of a reason that a row quotes; the whole is with the substrates.
-const REASON_CHARS_MAX: usize = 100;
-
 /// Which of a summary's figures a column shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Statistic {
@@ -168,13 +165,7 @@ fn absence(row: &Row) -> String {
     }
 }
 
-/// The first line of a reason, not too long.
-pub fn brief(reason: &str) -> String {
-    let line = reason.lines().next().unwrap_or_default();
-    if line.chars().count() <= REASON_CHARS_MAX {
-        return line.to_owned();
-    }
-    let cut: String = line.chars().take(REASON_CHARS_MAX).collect();
-    // Not within a word, if there are words.
-    format!("{} …", cut.rsplit_once(' ').map_or(cut.as_str(), |(words, _)| words))
+/// The first line of a reason, whole: how to mend it may be at its end.
+pub fn brief(reason: &str) -> &str {
+    reason.lines().next().unwrap_or_default()
 }

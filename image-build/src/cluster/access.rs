@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, SocketAddrV4, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 #[serde(untagged)]
 pub enum Access {
     /// An address.
-    Tcp(SocketAddrV4),
+    Tcp(SocketAddr),
     /// A unix socket.
     Unix(PathBuf),
 }
@@ -44,9 +44,7 @@ impl Access {
     /// When nobody listens there.
     pub fn connect(&self, timeout: Duration) -> io::Result<Stream> {
         match self {
-            Self::Tcp(address) => {
-                TcpStream::connect_timeout(&SocketAddr::V4(*address), timeout).map(Stream::Tcp)
-            }
+            Self::Tcp(address) => TcpStream::connect_timeout(address, timeout).map(Stream::Tcp),
             Self::Unix(path) => segment::host::connect(path).map(Stream::Unix),
         }
     }

@@ -20,6 +20,8 @@ use locate::Locator;
 pub const FILE_BYTES_MAX: usize = 64 * 1024;
 /// Most services of one application.
 pub const SERVICES_MAX: usize = 32;
+/// Longest value of a setting, in bytes; the guest accepts no longer one.
+pub const VALUE_BYTES_MAX: usize = 1024;
 /// Most volumes of one service.
 pub const VOLUMES_MAX: usize = 1;
 /// Most instances of one service.

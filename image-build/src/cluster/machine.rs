@@ -1,5 +1,6 @@
 //! From an instance of a plan to the QEMU command that runs it. The command line itself is `qemu`'s.
 
+use std::net::SocketAddr;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -77,7 +78,8 @@ pub fn command(plan: &Plan, instance: &Instance, ports: &Ports) -> Result<Comman
 
 fn user_network(instance: &Instance, ports: &Ports) -> Network {
     let forwards = instance.ports.iter().filter_map(|port| {
-        let host = ports.address(&instance.name, port.guest)?;
+        // Of IPv6 there is none on this network: see `network::check`.
+        let SocketAddr::V4(host) = ports.address(&instance.name, port.guest)? else { return None };
         Some(Forward { host, guest_port: port.guest })
     });
     let outgoing = instance.environment.values().any(|value| names_a_server(value));

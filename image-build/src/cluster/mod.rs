@@ -13,6 +13,7 @@ pub mod application;
 mod attach;
 mod disks;
 mod down;
+mod environment;
 pub mod event;
 mod faults;
 pub mod identity;

@@ -172,6 +172,7 @@ impl UpOptions {
             redis: self.redis.clone(),
             results: self.results.clone(),
             data: self.data.as_deref().map(absolute).transpose()?,
+            settings: BTreeMap::new(),
         })
     }
 }

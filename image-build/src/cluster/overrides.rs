@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use super::application::{Application, PortMapping, Service};
 use super::plan::{Choices, HOST_SEEN_BY_GUESTS, PlanError};
-use super::template::Template;
+use super::template::{self, Template};
 
 const REDIS_SETTING: &str = "REDIS_URL";
 const RESULTS_SETTING: &str = "RESULTS_URL";
@@ -33,6 +33,9 @@ pub fn apply(application: &mut Application, choices: &Choices) -> Result<(), Pla
             expected: "postgres://user:password@127.0.0.1:5432/votes",
         })?;
         set(application, "--results", RESULTS_SETTING, &url)?;
+    }
+    for (setting, value) in &choices.settings {
+        give(application, setting, value);
     }
     publish(application, choices)?;
     scale(application, choices)
@@ -72,13 +75,18 @@ fn set(
     setting: &'static str,
     url: &str,
 ) -> Result<(), PlanError> {
-    let mut takers =
-        application.services.values_mut().filter_map(|s| s.environment.get_mut(setting)).peekable();
-    if takers.peek().is_none() {
-        return Err(PlanError::NobodyTakes { option, setting });
+    if give(application, setting, url) { Ok(()) } else { Err(PlanError::NobodyTakes { option, setting }) }
+}
+
+/// Gives a value, in which braces are nothing but braces, to every service that names the setting; says whether any
+/// does.
+fn give(application: &mut Application, setting: &str, value: &str) -> bool {
+    let mut is_taken = false;
+    for taker in application.services.values_mut().filter_map(|s| s.environment.get_mut(setting)) {
+        *taker = template::escape(value);
+        is_taken = true;
     }
-    takers.for_each(|value| url.clone_into(value));
-    Ok(())
+    is_taken
 }
 
 fn scale(application: &mut Application, choices: &Choices) -> Result<(), PlanError> {
@@ -113,6 +121,24 @@ fn publish(application: &mut Application, choices: &Choices) -> Result<(), PlanE
         };
         mapping.host = port;
     }
+    check_ports(application)
+}
+
+/// Whether no two services want one port of one address; else the second would be told that somebody else has it.
+fn check_ports(application: &Application) -> Result<(), PlanError> {
+    let published = application.services.iter().filter(|(_, service)| service.replicas > 0);
+    let published: Vec<(&String, &PortMapping)> =
+        published.flat_map(|(name, service)| service.ports.iter().map(move |port| (name, port))).collect();
+    for (place, (one, first)) in published.iter().enumerate() {
+        let is_same = |(_, second): &&(&String, &PortMapping)| {
+            let [one, other] = [first.address, second.address];
+            first.host == second.host && (one == other || one.is_unspecified() || other.is_unspecified())
+        };
+        if let Some((other, _)) = published[place + 1..].iter().find(is_same) {
+            let services = [(*one).clone(), (*other).clone()];
+            return Err(PlanError::SamePort { port: first.host, services });
+        }
+    }
     Ok(())
 }
 
@@ -120,7 +146,7 @@ fn publish(application: &mut Application, choices: &Choices) -> Result<(), PlanE
 fn exposed(service: &Service) -> Option<PortMapping> {
     let endpoint = service.endpoint.as_ref().map(|endpoint| endpoint.port);
     let guest = endpoint.or_else(|| service.expose.first().copied())?;
-    Some(PortMapping { address: Ipv4Addr::LOCALHOST, host: guest, guest })
+    Some(PortMapping { address: Ipv4Addr::LOCALHOST.into(), host: guest, guest })
 }
 
 /// A Redis's URL as guests have to write it; its path is the number of a database.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,8 @@ pub struct Choices {
     pub results: Option<String>,
     /// The folder that volumes are kept in; without one, data go with their machines.
     pub data: Option<PathBuf>,
+    /// Values of settings, for the services that name them.
+    pub settings: BTreeMap<String, String>,
 }
 
 /// An application ready to be started. Two equal plans give the same running application.
@@ -110,7 +112,7 @@ pub struct Port {
     /// Port of the guest.
     pub guest: u16,
     /// Address of the host.
-    pub address: Ipv4Addr,
+    pub address: IpAddr,
     /// Port of the host.
     pub host: HostPort,
 }
@@ -157,6 +159,13 @@ pub enum PlanError {
         given: u16,
         /// The most it allows.
         max: u16,
+    },
+    /// Two services at one port of the host.
+    SamePort {
+        /// The port.
+        port: u16,
+        /// The services.
+        services: [String; 2],
     },
     /// `--publish` for a service without ports.
     NotPublished {
@@ -211,6 +220,11 @@ impl fmt::Display for PlanError {
             Self::Scale { service, given, max } => {
                 write!(f, "--scale {service}={given} cannot be used: give 0 to {max}")
             }
+            Self::SamePort { port, services: [one, other] } => write!(
+                f,
+                "{one} and {other} are both published at port {port}: give one of them another, such as --publish {other}={}",
+                port.checked_add(1).unwrap_or(1024)
+            ),
             Self::NotPublished { service } => {
                 write!(f, "--publish {service}: the service has no port: give it `ports` in the file")
             }
@@ -361,14 +375,18 @@ fn ports(service: &Service, index: u16) -> Vec<Port> {
             _ => HostPort::From(mapping.host.saturating_add(1)),
         },
     });
-    let exposed =
-        service.expose.iter().map(|&guest| Port { guest, address: Ipv4Addr::LOCALHOST, host: HostPort::Any });
+    let exposed = service.expose.iter().map(|&guest| Port {
+        guest,
+        address: Ipv4Addr::LOCALHOST.into(),
+        host: HostPort::Any,
+    });
     published.chain(exposed).collect()
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::cluster::template::Template;
 
     /// A service `web` with port 80 published from `first` on.
     pub fn one_service(replicas: u16, first: u16) -> Plan {
@@ -498,6 +516,19 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn what_is_voted_on_can_be_given_and_braces_in_it_are_braces() {
+        let settings = BTreeMap::from([("OPTION_A".to_owned(), "{tea}".to_owned())]);
+        let plan = voting(&Choices { settings, ..Choices::default() }).expect("a plan");
+        for instance in plan.instances.iter().filter(|it| matches!(it.service.as_str(), "vote" | "result")) {
+            let value = Template::parse(&instance.environment["OPTION_A"]).expect("a value");
+            assert_eq!(value.fill(|_, _| None).as_deref(), Some("{tea}"), "{}", instance.name);
+        }
+        assert!(
+            plan.instances.iter().all(|it| it.service != "store" || !it.environment.contains_key("OPTION_A"))
+        );
+    }
+
+    #[test]
     fn choices_that_do_not_fit_are_refused() {
         let one = |service: &str, number| BTreeMap::from([(service.to_owned(), number)]);
         let message = |choices: Choices| voting(&choices).expect_err("refused").to_string();
@@ -508,6 +539,10 @@ pub(crate) mod tests {
         assert_eq!(
             message(Choices { scale: one("store", 2), ..Choices::default() }),
             "--scale store=2 cannot be used: give 0 to 1"
+        );
+        assert_eq!(
+            message(Choices { publish: one("vote", 8081), ..Choices::default() }),
+            "result and vote are both published at port 8081: give one of them another, such as --publish vote=8082"
         );
         let redis = Some("http://x".to_owned());
         assert!(

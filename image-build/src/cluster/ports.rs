@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use super::access::Access;
@@ -18,7 +18,7 @@ const SOCKET_PATH_BYTES_MAX: usize = 107;
 /// The host's ports of all instances.
 #[derive(Debug)]
 pub struct Ports {
-    addresses: BTreeMap<(String, u16), SocketAddrV4>,
+    addresses: BTreeMap<(String, u16), SocketAddr>,
     held: Vec<(String, u16, TcpListener)>,
     /// The folder of the sockets that stand for ports that nobody is told of; without, they have addresses.
     private: Option<PathBuf>,
@@ -27,7 +27,7 @@ pub struct Ports {
 /// A port of the host that cannot be had.
 #[derive(Debug)]
 pub struct PortError {
-    address: Ipv4Addr,
+    address: IpAddr,
     wanted: HostPort,
     service: String,
     error: io::Error,
@@ -91,14 +91,14 @@ impl Ports {
         };
         let listener = listen(port).map_err(error)?;
         let host = listener.local_addr().map_err(error)?.port();
-        let address = SocketAddrV4::new(port.address, host);
+        let address = SocketAddr::new(port.address, host);
         self.addresses.insert((instance.name.clone(), port.guest), address);
         self.held.push((instance.name.clone(), port.guest, listener));
         Ok(())
     }
 
     /// Where the host gives access to a port of an instance.
-    pub fn address(&self, instance: &str, guest: u16) -> Option<SocketAddrV4> {
+    pub fn address(&self, instance: &str, guest: u16) -> Option<SocketAddr> {
         self.addresses.get(&(instance.to_owned(), guest)).copied()
     }
 
@@ -158,9 +158,13 @@ fn listen(port: &Port) -> io::Result<TcpListener> {
 }
 
 /// The address as something on the host itself can connect to it.
-pub fn reachable(address: SocketAddrV4) -> SocketAddrV4 {
-    let ip = if address.ip().is_unspecified() { Ipv4Addr::LOCALHOST } else { *address.ip() };
-    SocketAddrV4::new(ip, address.port())
+pub fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
 }
 
 #[cfg(test)]

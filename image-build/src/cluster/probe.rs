@@ -116,7 +116,7 @@ fn judge(answer: &[u8]) -> Answer {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{SocketAddr, SocketAddrV4, TcpListener};
+    use std::net::TcpListener;
     use std::thread;
 
     use super::*;
@@ -125,7 +125,7 @@ mod tests {
     /// Asks a server that reads the question and answers `answer`, keeping the connection when `keep`.
     fn ask_server(answer: &'static str, keep: bool) -> Answer {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let SocketAddr::V4(address) = listener.local_addr().expect("an address") else { panic!("IPv4") };
+        let address = listener.local_addr().expect("an address");
         let server = thread::spawn(move || {
             let (mut stream, _) = listener.accept().expect("a question");
             let mut question = [0; 512];
@@ -163,7 +163,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("an address").port();
         drop(listener);
-        let address = SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, port);
+        let address = (std::net::Ipv4Addr::LOCALHOST, port).into();
         let health = HealthAddress { address: Access::Tcp(address), path: "/".to_owned() };
         assert!(matches!(ask(&health, Duration::from_secs(5)), Answer::None(why) if why.contains("nobody")));
     }

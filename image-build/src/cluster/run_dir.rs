@@ -255,7 +255,7 @@ fn unwritable(path: &Path) -> String {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use std::net::{Ipv4Addr, SocketAddrV4};
+    use std::net::{Ipv4Addr, SocketAddr};
 
     use super::*;
 
@@ -268,7 +268,7 @@ pub(crate) mod tests {
 
     /// An instance that has just been started as this process.
     pub fn instance(service: &str, name: &str, process: Identity) -> InstanceState {
-        let address = Access::Tcp(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 1));
+        let address = Access::Tcp(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 1));
         InstanceState {
             service: service.to_owned(),
             instance: name.to_owned(),
@@ -326,7 +326,7 @@ pub(crate) mod tests {
         let mut state = state();
         let instance = |name: &str, port: u16, ended: Option<&str>| {
             let mut instance = instance("vote", name, state.supervisor.clone());
-            instance.health.address = Access::Tcp(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port));
+            instance.health.address = Access::Tcp(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port));
             InstanceState { ended: ended.map(str::to_owned), ..instance }
         };
         state.instances = vec![instance("vote-1", 7, None), instance("vote-2", 8, Some("killed"))];

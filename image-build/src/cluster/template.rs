@@ -1,4 +1,4 @@
-//! Values of settings with references to other services: `redis://{store:6379}`. It resolves nothing by
+//! Values of settings with references to other services: `redis://{store:6379}`; `{{` and `}}` are braces. It resolves nothing by
 //! itself: whoever knows the addresses hands them over.
 
 use std::fmt;
@@ -24,7 +24,11 @@ pub struct TemplateError {
 
 impl fmt::Display for TemplateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} is no reference: write {{service:port}}, such as {{store:6379}}", self.found)
+        write!(
+            f,
+            "{:?} is no reference: write {{service:port}}, such as {{store:6379}}, or {{{{ and }}}} for braces",
+            self.found
+        )
     }
 }
 
@@ -41,6 +45,11 @@ impl<'a> Template<'a> {
         while let Some(open) = rest.find(['{', '}']) {
             let (text, reference) = rest.split_at(open);
             parts.push(Part::Text(text));
+            if reference.starts_with("{{") || reference.starts_with("}}") {
+                parts.push(Part::Text(&reference[..1]));
+                rest = &reference[2..];
+                continue;
+            }
             let inside = reference.strip_prefix('{').and_then(|after| after.split_once('}'));
             let part = inside.and_then(|(inside, after)| Some((parse_reference(inside)?, after)));
             let Some((part, after)) = part else {
@@ -73,6 +82,11 @@ impl<'a> Template<'a> {
     }
 }
 
+/// The value that is filled to be this text, braces and all.
+pub fn escape(text: &str) -> String {
+    text.replace('{', "{{").replace('}', "}}")
+}
+
 fn parse_reference(inside: &str) -> Option<Part<'_>> {
     let (service, port) = inside.split_once(':')?;
     let port = port.parse().ok().filter(|port| *port != 0)?;
@@ -90,6 +104,18 @@ mod tests {
         let filled = template.fill(|service, port| Some(format!("<{service} {port}>")));
         assert_eq!(filled.as_deref(), Some("redis://<store 6379>/0?also=<worker 1>"));
         assert_eq!(template.fill(|service, _| (service == "store").then(String::new)), None);
+    }
+
+    #[test]
+    fn doubled_braces_are_braces() {
+        let filled = |text: &str| {
+            let template = Template::parse(text).expect("a template");
+            template.fill(|_, port| Some(port.to_string())).expect("filled")
+        };
+        assert_eq!(filled("{{\"a\": {store:7}}}"), "{\"a\": 7}");
+        for text in ["{", "}", "{store:1}", "p{a}ss{{w}}"] {
+            assert_eq!(filled(&escape(text)), text);
+        }
     }
 
     #[test]

@@ -16,6 +16,7 @@ use anyhow::{Context, Result, bail};
 
 use super::application::{Application, FILE_BYTES_MAX};
 use super::disks;
+use super::environment;
 use super::interrupt::Interrupts;
 use super::machine::Platform;
 use super::network;
@@ -41,8 +42,10 @@ const REDIS_TIMEOUT: Duration = Duration::from_secs(2);
 /// When anything is wrong; then nothing runs that did not run before.
 pub fn up(workspace: &Workspace, run_dir: &RunDir, options: &UpOptions) -> Result<ExitCode> {
     let interrupts = Interrupts::catch()?;
-    let draft = Draft::new(read_application(workspace, options)?, &options.choices()?)?;
-    network::check(options.net, draft.instances.len())?;
+    let mut choices = options.choices()?;
+    choices.settings = environment::read(&workspace.root)?;
+    let draft = Draft::new(read_application(workspace, options)?, &choices)?;
+    network::check(options.net, &draft.instances)?;
     // A port or a disk that is taken is found before minutes go into a build. Ours may be taken by what
     // is up.
     if run_dir.try_lock()?.is_some() {

@@ -58,15 +58,15 @@ pub const FINCORE: Packaged = packaged(
     "fincore",
     ["util-linux-extra", "util-linux", "util-linux", "util-linux", "util-linux-misc", "util-linux"],
 );
-/// The client of Docker's daemon.
-pub const DOCKER: Packaged =
-    packaged("docker", ["docker.io", "moby-engine", "docker", "docker", "docker-cli", ""]);
-/// Docker's daemon.
-pub const DOCKERD: Packaged =
-    packaged("dockerd", ["docker.io", "moby-engine", "docker", "docker", "docker-engine", ""]);
-/// What Docker's daemon makes its bridge with.
-pub const IPTABLES: Packaged =
-    packaged("iptables", ["iptables", "iptables-nft", "iptables", "iptables", "iptables", ""]);
+/// What containers take: the client is no Docker without the rest.
+pub const DOCKER_ENGINE: [Packaged; 6] = [
+    packaged("docker", ["docker.io", "moby-engine", "docker", "docker", "docker-cli", ""]),
+    packaged("dockerd", ["docker.io", "moby-engine", "docker", "docker", "docker-engine", ""]),
+    packaged("containerd", ["containerd", "containerd", "containerd", "containerd", "containerd", ""]),
+    packaged("runc", ["runc", "runc", "runc", "runc", "runc", ""]),
+    packaged("iptables", ["iptables", "iptables-nft", "iptables", "iptables", "iptables", ""]),
+    packaged("mount", ["mount", "util-linux", "util-linux", "util-linux", "mount", ""]),
+];
 
 /// What the tests use, QEMU among it.
 pub const TESTS: [Packaged; 25] = [

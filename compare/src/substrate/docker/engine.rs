@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, OnceLock};
 
-use anyhow::{Context as _, Result, anyhow, ensure};
-use image_build::process::is_installed;
+use anyhow::{Context as _, Error, Result, anyhow};
 
 use super::names::Names;
 use super::{api, command, foreign, image, private};
@@ -39,15 +38,11 @@ enum Keeper {
 /// # Errors
 /// What, and how to mend it.
 pub fn check(context: &Context) -> Result<()> {
-    let client = "docker is not installed (Debian: apt-get install docker.io iptables)";
-    ensure!(is_installed(CLIENT), client);
-    if !context.contained {
-        return foreign::find().map(drop).map_err(without_daemon);
+    if context.contained {
+        // A client alone is no Docker: containers run in an engine.
+        return private::check().map_err(|error| anyhow!("there is no Docker engine; {error:#}"));
     }
-    private::check().map_err(|error| match foreign::find() {
-        Err(reason) => error.context(format!("{reason:#}")),
-        Ok(_) => error,
-    })
+    foreign::find().map(drop).map_err(|error| no_engine(&error))
 }
 
 /// Files of the programs that start a container, as far as they are installed.
@@ -58,19 +53,16 @@ pub fn executables() -> Vec<PathBuf> {
     [CLIENT, "containerd-shim-runc-v2", "runc", "docker-proxy"].iter().filter_map(file).collect()
 }
 
-/// Completes why no daemon of the host's can be used by why none can be started either.
-fn without_daemon(error: anyhow::Error) -> anyhow::Error {
-    if rustix::process::geteuid().is_root() {
-        error.context(
-            "no private Docker daemon can be started, because this system refuses namespaces \
-             (`unshare --net --pid --fork --mount-proc true` fails), and no other can be used",
-        )
+/// How there is to be an engine, first, and why there is none: in one line.
+fn no_engine(reason: &Error) -> Error {
+    let mend = if !rustix::process::geteuid().is_root() {
+        "start Docker's (`systemctl start docker`), or run as root with dockerd installed, then a private one is started"
     } else {
-        error.context(
-            "no Docker daemon can be used: start one (`systemctl start docker`), or run as root \
-             with dockerd installed, then a private one is started",
-        )
-    }
+        "start Docker's (`systemctl start docker`); a private one takes namespaces, which this system refuses \
+         (`unshare --net --pid --fork --mount-proc true` fails)"
+    };
+    let reason = format!("{reason:#}").replace('\n', " ");
+    anyhow!("there is no Docker engine: {mend}; found: {reason}")
 }
 
 /// The daemon of this process, made ready at the first call, the same for all networks.

@@ -12,7 +12,9 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use image_build::process::{self, is_installed};
+use image_build::packages::table::DOCKER_ENGINE;
+use image_build::packages::{self, Packaged};
+use image_build::process;
 
 use super::api;
 use super::names::Names;
@@ -33,28 +35,15 @@ const READY_LIMIT: Duration = Duration::from_secs(30);
 const RELEASE_LIMIT: Duration = Duration::from_secs(5);
 /// Pause between two looks at either.
 const PAUSE: Duration = Duration::from_millis(10);
-/// Programs that it needs, each with Debian's package.
-const PROGRAMS: [(&str, &str); 5] = [
-    ("dockerd", "docker.io"),
-    ("containerd", "containerd"),
-    ("runc", "runc"),
-    ("iptables", "iptables"),
-    ("mount", "mount"),
-];
 
 /// Says which programs are missing.
 ///
 /// # Errors
 /// Their names, and how to get them.
 pub fn check() -> Result<()> {
-    let missing = PROGRAMS.iter().filter(|(program, _)| !is_installed(program));
-    let (programs, packages): (Vec<&str>, Vec<&str>) = missing.copied().unzip();
-    ensure!(
-        programs.is_empty(),
-        "a private Docker daemon cannot be started without {} (Debian: apt-get install {})",
-        programs.join(", "),
-        packages.join(" ")
-    );
+    let wanted: Vec<&Packaged> = DOCKER_ENGINE.iter().collect();
+    let missing = packages::missing(&wanted);
+    ensure!(missing.is_empty(), packages::lack(&missing));
     Ok(())
 }
 

@@ -2,17 +2,16 @@
 //! differ, an order that must be possible.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use super::{
-    Application, HEALTH_TIMEOUT_S_MAX, REPLICAS_MAX, RESERVED_SETTINGS, SERVICES_MAX, Service, VOLUMES_MAX,
+    Application, HEALTH_TIMEOUT_S_MAX, REPLICAS_MAX, RESERVED_SETTINGS, SERVICES_MAX, Service,
+    VALUE_BYTES_MAX, VOLUMES_MAX,
 };
 use crate::cluster::template::Template;
 
 /// Longest name of a service or network, in bytes.
 const NAME_BYTES_MAX: usize = 40;
-/// Longest value of a setting, in bytes; the guest accepts no longer one.
-const VALUE_BYTES_MAX: usize = 1024;
 
 /// What is wrong at which key.
 pub struct Fault {
@@ -118,7 +117,7 @@ impl Application {
     }
 
     fn check_host_ports(&self) -> Checked {
-        let mut taken: BTreeMap<u16, (Ipv4Addr, &str)> = BTreeMap::new();
+        let mut taken: BTreeMap<u16, (IpAddr, &str)> = BTreeMap::new();
         for (name, service) in &self.services {
             for mapping in &service.ports {
                 if let Some((_, other)) = taken.insert(mapping.host, (mapping.address, name)) {

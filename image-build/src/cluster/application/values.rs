@@ -2,7 +2,7 @@
 //! read, so that the error carries its place in the file.
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Deserializer, de};
 
@@ -27,7 +27,7 @@ pub struct DiskSize {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PortMapping {
     /// Address of the host.
-    pub address: Ipv4Addr,
+    pub address: IpAddr,
     /// Port of the host for the first instance; further instances get the next free ones.
     pub host: u16,
     /// Port of the guest.
@@ -56,8 +56,16 @@ impl PortMapping {
         let mut parts = text.rsplitn(3, ':');
         let guest = port(parts.next()?)?;
         let host = port(parts.next()?)?;
-        let address = parts.next().map_or(Some(Ipv4Addr::LOCALHOST), |address| address.parse().ok())?;
+        let address = parts.next().map_or(Some(Ipv4Addr::LOCALHOST.into()), address)?;
         Some(Self { address, host, guest })
+    }
+}
+
+/// An address as URLs have it: those of IPv6 in brackets.
+fn address(text: &str) -> Option<IpAddr> {
+    match text.strip_prefix('[') {
+        Some(inner) => inner.strip_suffix(']')?.parse().ok().map(IpAddr::V6),
+        None => text.parse().ok().map(IpAddr::V4),
     }
 }
 
@@ -67,7 +75,7 @@ fn port(text: &str) -> Option<u16> {
 
 impl fmt::Display for PortMapping {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}", self.address, self.host, self.guest)
+        write!(f, "{}:{}", SocketAddr::new(self.address, self.host), self.guest)
     }
 }
 
@@ -100,8 +108,24 @@ impl<'de> Deserialize<'de> for PortMapping {
         let text = String::deserialize(deserializer)?;
         Self::parse(&text).ok_or_else(|| {
             de::Error::custom(format!(
-                "{text:?} publishes no port: give \"HOST:GUEST\" or \"ADDRESS:HOST:GUEST\", such as \"8080:8080\""
+                "{text:?} publishes no port: give \"HOST:GUEST\" or \"ADDRESS:HOST:GUEST\", such as \"8080:8080\" or \"[::1]:8080:8080\""
             ))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_are_published_at_addresses_of_both_kinds() {
+        let parsed = |text: &str| PortMapping::parse(text).map(|mapping| mapping.to_string());
+        assert_eq!(parsed("8080:80").as_deref(), Some("127.0.0.1:8080:80"));
+        assert_eq!(parsed("0.0.0.0:8080:80").as_deref(), Some("0.0.0.0:8080:80"));
+        assert_eq!(parsed("[::1]:8080:80").as_deref(), Some("[::1]:8080:80"));
+        for wrong in ["::1:8080:80", "[::1:8080:80", "[127.0.0.1]:8080:80", "[::1]:8080", "x:1:1"] {
+            assert_eq!(parsed(wrong), None, "{wrong}");
+        }
     }
 }

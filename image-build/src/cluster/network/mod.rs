@@ -9,7 +9,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use segment::host::{Door, Setup, link_name};
 use segment::layout::{Layout, STATIONS_MAX, Station, hardware_address};
@@ -105,10 +105,18 @@ pub fn create(path: &Path) -> Result<File> {
 ///
 /// # Errors
 /// When it cannot.
-pub fn check(net: Net, instances: usize) -> Result<()> {
+pub fn check(net: Net, instances: &[Instance]) -> Result<()> {
+    let count = instances.len();
+    let is_ipv6 = |instance: &&Instance| instance.ports.iter().any(|port| port.address.is_ipv6());
+    if let Some(instance) = instances.iter().find(|instance| net == Net::User && is_ipv6(instance)) {
+        bail!(
+            "{} is published at an address of IPv6, which QEMU's user network cannot: add --net switch",
+            instance.service
+        );
+    }
     ensure!(
-        net == Net::User || instances <= STATIONS_MAX,
-        "a network of its own connects at most {STATIONS_MAX} instances, not {instances}: scale down, or use --net user"
+        net == Net::User || count <= STATIONS_MAX,
+        "a network of its own connects at most {STATIONS_MAX} instances, not {count}: scale down, or use --net user"
     );
     let obstacle = (net == Net::Tap).then(tap_obstacle).flatten();
     ensure!(

@@ -69,9 +69,9 @@ impl Outgoing {
         named.filter_map(|(host, port)| self.find(&host, port)).map(|server| server.own_port).collect()
     }
 
-    /// A setting as a machine on the segment needs it; none when it names no server outside.
+    /// A filled setting as a machine on the segment needs it; none when it names no server outside.
     pub fn rewrite(&self, value: &str) -> Option<String> {
-        let (host, port) = server(value)?;
+        let (host, port) = address(value)?;
         let Server { own_port, .. } = self.find(&host, port)?;
         let Url { before, after, .. } = parse(value)?;
         Some(format!("{before}{GATEWAY}:{own_port}{after}"))
@@ -110,6 +110,11 @@ fn server(value: &str) -> Option<(String, u16)> {
     if Template::parse(value).ok()?.references().next().is_some() {
         return None;
     }
+    address(value)
+}
+
+/// Host and port that a URL names.
+fn address(value: &str) -> Option<(String, u16)> {
     let url = parse(value)?;
     let of_scheme = || PORTS.iter().find(|(scheme, _)| *scheme == url.scheme).map(|(_, port)| *port);
     let host = if url.host == HOST_SEEN_BY_GUESTS { "127.0.0.1" } else { url.host };
