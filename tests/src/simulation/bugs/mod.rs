@@ -86,6 +86,8 @@ bugs! {
     WithoutSequence "without-sequence" Vote 50 "A vote that comes late overrides a newer one.";
     RetryAsNewVote "retry-as-new-vote" Vote 50 "A refused vote is queued again later, as a new one.";
     RecordWithoutGuard "record-without-guard" Worker 50 "In the database the vote that comes last counts.";
+    RecordWithoutEpochs "record-without-epochs" Worker 100
+        "The database compares sequences of a store with those of another that has taken its place.";
     RecordWithoutSequence "record-without-sequence" Worker 50
         "A vote that takes another's place in the database does not leave its sequence there.";
     IgnoreDatabaseErrors "ignore-database-errors" Worker 50 "What the database refuses is taken for recorded.";
@@ -109,6 +111,7 @@ impl Bug {
             Role::Vote => plan,
         };
         match self {
+            Self::RecordWithoutEpochs => Plan { has_disk: false, ..plan },
             Self::FlipBeforeCopy | Self::FlipNotDone => Plan { has_neighbour: true, ..plan },
             _ => plan,
         }
@@ -118,6 +121,7 @@ impl Bug {
     pub const fn flaw(self) -> Option<Flaw> {
         match self {
             Self::RecordWithoutGuard => Some(Flaw::NoGuard),
+            Self::RecordWithoutEpochs => Some(Flaw::EpochsIgnored),
             Self::RecordWithoutSequence => Some(Flaw::SequenceForgotten),
             Self::IgnoreDatabaseErrors => Some(Flaw::RefusalsIgnored),
             Self::CommitLater => Some(Flaw::CommitsLost),
@@ -142,6 +146,7 @@ impl Bug {
             // The disk itself keeps its cache, and the database has its own flaws.
             Self::TrustCache
             | Self::RecordWithoutGuard
+            | Self::RecordWithoutEpochs
             | Self::RecordWithoutSequence
             | Self::IgnoreDatabaseErrors
             | Self::CommitLater => service,
