@@ -3,6 +3,7 @@
 //! Knows no file system and no format. Implementations: virtio-blk on Hermit, a file on Linux, a disk
 //! that can tear and lose writes in the simulator.
 
+use alloc::string::String;
 use core::fmt;
 
 use wire::Instant;
@@ -40,7 +41,8 @@ pub trait Disk {
     /// How many sectors it has.
     fn sectors(&self) -> u64;
 
-    /// Reads whole sectors, and waits for them: for a service's start, not for its turns.
+    /// Reads whole sectors as they are on the device, not as a cache has them, and waits for them: for a
+    /// service's start, not for its turns.
     ///
     /// # Errors
     /// When they cannot be read.
@@ -63,5 +65,14 @@ pub trait Disk {
     /// the loop.
     fn next_deadline(&self) -> Option<Instant> {
         None
+    }
+
+    /// Keeps a copy of all that the disk holds beside it, and waits for it: for a service's start, before
+    /// it changes what is damaged. Says where the copy is; none where the substrate has no place for one.
+    ///
+    /// # Errors
+    /// Why there is no copy, in one line that tells how to mend it.
+    fn keep_copy(&mut self) -> Result<Option<String>, String> {
+        Ok(None)
     }
 }

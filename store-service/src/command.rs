@@ -111,6 +111,11 @@ impl Command {
         self.spec().flags.contains(&"loading")
     }
 
+    /// Whether its reply tells nothing of the data, so that it need not wait until they are durable.
+    pub fn tells_no_data(self) -> bool {
+        self == Self::Ping || (self.is_for_loading() && self != Self::Exec)
+    }
+
     /// Whether it stands in the log as itself: it changes data and does not wait.
     pub fn is_logged(self) -> bool {
         self.is_write() && !self.spec().flags.contains(&"blocking")

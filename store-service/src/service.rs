@@ -16,6 +16,9 @@ use crate::limits::{HTTP_BODY_BYTES_MAX, MEMORY_BYTES_DEFAULT, MEMORY_BYTES_MIN}
 const PORT_DEFAULT: u16 = 6379;
 const HEALTH_PORT_DEFAULT: u16 = 8083;
 
+/// Characters of a wrong value that an error shows.
+const VALUE_CHARS_MAX: usize = 80;
+
 /// Position of the RESP listener among the endpoints.
 const RESP: usize = 0;
 /// Position of the HTTP listener.
@@ -33,15 +36,30 @@ impl Store {
     /// An empty store.
     ///
     /// # Errors
-    /// When `PORT`, `HEALTH_PORT`, `MAXMEMORY` or `REQUIREPASS` cannot be used.
+    /// When `PORT`, `HEALTH_PORT`, `MAXMEMORY`, `REQUIREPASS` or `RECOVER` cannot be used.
     pub fn new(settings: &Settings) -> Result<Self, SettingError> {
         let port = settings.port("PORT", PORT_DEFAULT)?;
         let health_port = settings.port("HEALTH_PORT", HEALTH_PORT_DEFAULT)?;
         let expected = "a number of bytes of at least 1mb, such as 48mb";
         let bytes_max = settings.bytes("MAXMEMORY", MEMORY_BYTES_DEFAULT, MEMORY_BYTES_MIN, expected)?;
         let http = HttpServer::new(HTTP_BODY_BYTES_MAX);
-        let engine = Engine::new(bytes_max, port).with_password(settings.secret("REQUIREPASS")?);
+        let engine = Engine::new(bytes_max, port)
+            .with_password(settings.secret("REQUIREPASS")?)
+            .accepting_loss(accepts_loss(settings)?);
         Ok(Self { engine, http, health_port })
+    }
+}
+
+/// What `RECOVER` says. There is one word for it, so that nobody loses data by a `1` or a `yes`.
+fn accepts_loss(settings: &Settings) -> Result<bool, SettingError> {
+    match settings.get("RECOVER") {
+        None => Ok(false),
+        Some("accept-loss") => Ok(true),
+        Some(value) => Err(SettingError {
+            name: "RECOVER",
+            value: value.chars().take(VALUE_CHARS_MAX).collect(),
+            expected: "accept-loss, to start on a damaged disk without what is behind the damage",
+        }),
     }
 }
 

@@ -228,6 +228,20 @@ impl Client {
         }
     }
 
+    /// Lets what was written since there were `before` bytes of replies go without waiting for the disk, as it tells
+    /// nothing of the data; unless it has to wait behind other replies.
+    pub fn tell_at_once(&mut self, before: usize) {
+        if self.durable >= before {
+            self.durable = self.replies.len();
+            self.committing = self.committing.max(self.durable);
+        }
+    }
+
+    /// Whether replies wait for the disk.
+    pub fn is_uncommitted(&self) -> bool {
+        self.durable < self.replies.len()
+    }
+
     /// The replies that may go.
     pub fn durable_replies(&self) -> &[u8] {
         let replies = self.replies.as_slice();

@@ -87,6 +87,7 @@ pub struct LinuxNetwork {
     pub(super) is_closing: bool,
     stop: Option<mio::net::UnixStream>,
     pub(super) must_stop: bool,
+    waker: Arc<Waker>,
 }
 
 impl LinuxNetwork {
@@ -104,7 +105,7 @@ impl LinuxNetwork {
             address,
             ports: Vec::new(),
             sockets: Vec::new(),
-            dials: Dials::new(waker),
+            dials: Dials::new(waker.clone()),
             queue: Vec::new(),
             queue_spare: Vec::new(),
             over: Vec::new(),
@@ -117,6 +118,7 @@ impl LinuxNetwork {
             is_closing: false,
             stop: None,
             must_stop: false,
+            waker,
         })
     }
 
@@ -130,6 +132,11 @@ impl LinuxNetwork {
         self.poll.registry().register(&mut stream, STOP, Interest::READABLE)?;
         self.stop = Some(stream);
         Ok(())
+    }
+
+    /// Ends a wait of this network, from any thread.
+    pub(super) fn waker(&self) -> Arc<Waker> {
+        self.waker.clone()
     }
 
     /// Whether the loop has been asked to end since this was last called.

@@ -84,11 +84,12 @@ fn start(name: &'static str, program: Program, has_disk: bool) -> Result<Runtime
     let mut network = LinuxNetwork::new(address).map_err(Failure::cannot_start)?;
     let stop = signals::stop_stream().map_err(Failure::cannot_start)?;
     network.stop_on(stop).map_err(Failure::cannot_start)?;
+    let waker = network.waker();
     let runtime = Runtime::new(network, services)?;
     match data {
         None => Ok(runtime),
         Some(data) => {
-            let disk = LinuxDisk::open(&data).map_err(Failure::cannot_start)?;
+            let disk = LinuxDisk::open(&data, Some(waker)).map_err(Failure::cannot_start)?;
             Ok(runtime.with_disk(Box::new(disk)))
         }
     }

@@ -31,8 +31,13 @@ impl Engine {
             log::info!("data live in memory only, at most {bytes_max} bytes: they go when the store stops");
             return Ok(());
         };
-        let (journal, recovered) = Journal::open(disk, &mut self.keyspace, context.now, context.entropy)
-            .map_err(|error| error.to_string())?;
+        let (journal, recovered) =
+            Journal::open(disk, &mut self.keyspace, context.now, context.entropy, self.accept_loss)
+                .map_err(|error| error.to_string())?;
+        if let Some(damage) = recovered.as_ref().and_then(|recovered| recovered.damage.as_ref()) {
+            let copy = damage.copy.as_ref().map_or(String::new(), |copy| format!("; a copy is at {copy}"));
+            log::warn!("{damage}; RECOVER=accept-loss: going on with what comes before{copy}");
+        }
         self.found = Some(describe(&journal, recovered, &self.keyspace, disk));
         self.journal = Some(journal);
         Ok(())
@@ -51,7 +56,9 @@ impl Engine {
         let Some(journal) = &self.journal else { return Ok(()) };
         let unit = Unit::serving(self.waiters.bytes());
         let unit = transaction.iter().fold(unit, |unit, (_, args)| unit.with(args));
-        transaction.iter().try_for_each(|(command, _)| journal.admit(command, unit, &self.keyspace))
+        transaction.iter().try_for_each(|(command, _)| journal.admit(command, unit, &self.keyspace))?;
+        let is_told = |(command, _): (Command, _)| self.lacks_data_for(command) && !command.tells_no_data();
+        if transaction.iter().any(is_told) { Err(Failure::Loading) } else { Ok(()) }
     }
 
     /// Logs a command that has changed something.
@@ -75,9 +82,15 @@ impl Engine {
         }
     }
 
-    /// Whether a client's next request must wait for the journal; the client then goes on when it need not.
-    pub(super) fn holds(&mut self, client: &mut Client) -> bool {
+    /// Whether a client's next request must wait for the journal; the client then goes on when it need not. What
+    /// changes nothing need never.
+    pub(super) fn holds(&mut self, client: &mut Client, args: Args<'_>) -> bool {
         let Some(journal) = &mut self.journal else { return false };
+        let command = args.get(0).and_then(Command::find);
+        let may_change = command.is_some_and(|command| command.is_write() || command == Command::Exec);
+        if !may_change {
+            return false;
+        }
         let unit_bytes = 3 * client.transaction.bytes() + 2 * self.waiters.bytes();
         let holds = journal.holds(unit_bytes, &self.keyspace);
         if holds && !client.held {
@@ -102,7 +115,9 @@ impl Engine {
         }
         let progress = journal.advance(disk, &self.keyspace, context.now, context.entropy);
         if progress.failed {
-            self.drop_clients(context);
+            self.drop_clients(|_| true, context);
+        } else if progress.in_doubt {
+            self.drop_clients(|client| client.is_uncommitted(), context);
         }
         if progress.must_reload {
             self.reload(context);
@@ -111,10 +126,10 @@ impl Engine {
         progress
     }
 
-    /// Disconnects all clients, after a commit has failed: any of them may be about to hear, or have built on,
-    /// what is now undone.
-    fn drop_clients(&mut self, context: &mut Context<'_>) {
-        for client in self.sessions.clients() {
+    /// Disconnects clients, after a write has failed: any of them may be about to hear, or have built on, what is now
+    /// undone.
+    fn drop_clients(&mut self, whom: impl Fn(&Client) -> bool, context: &mut Context<'_>) {
+        for client in self.sessions.clients().filter(|client| whom(client)) {
             if let Some(wait) = client.wait.take() {
                 self.waiters.remove(client.id, &wait);
             }
@@ -162,7 +177,7 @@ impl Engine {
 fn describe(journal: &Journal, recovered: Option<Recovered>, keyspace: &Keyspace, disk: &dyn Disk) -> String {
     let place =
         format!("data live on a disk of {} MiB", disk.sectors() * SECTOR_BYTES as u64 / (1024 * 1024));
-    let Some(Recovered { tail, records, commands, dropped_bytes }) = recovered else {
+    let Some(Recovered { tail, records, commands, dropped_bytes, damage, stale, .. }) = recovered else {
         return format!("{place}, which is blank: formatted for a log of {} bytes", journal.log_bytes_max());
     };
     let found = format!(
@@ -170,11 +185,16 @@ fn describe(journal: &Journal, recovered: Option<Recovered>, keyspace: &Keyspace
         keyspace.len(),
         journal.log_bytes()
     );
+    let mended = match stale {
+        None => String::new(),
+        Some(slot) => format!("; superblock {slot} was damaged or older and is written again"),
+    };
     match dropped_bytes {
-        0 => format!("{place}: {found}"),
+        _ if damage.is_some() => format!("{place}: {found}, which end at the damage{mended}"),
+        0 => format!("{place}: {found}{mended}"),
         bytes => format!(
             "{place}: {found}; {bytes} bytes of torn records behind sector {} were dropped, none of them \
-             acknowledged",
+             acknowledged{mended}",
             tail.sector
         ),
     }

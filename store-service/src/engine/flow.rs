@@ -75,10 +75,8 @@ impl Engine {
                 client.paused = true;
                 break;
             }
-            if consumed < input.len() && self.holds(client) {
-                break;
-            }
             match framer.next(&input.as_slice()[consumed..]) {
+                Ok(Some(frame)) if self.holds(client, frame.args) => break,
                 Ok(Some(frame)) => {
                     consumed += frame.bytes;
                     if !frame.args.is_empty() {

@@ -47,6 +47,8 @@ pub struct Engine {
     /// Clients whose input is held by the journal.
     held: Vec<ConnectionId>,
     password: Option<Secret>,
+    /// A damaged log is read up to the damage.
+    accept_loss: bool,
     /// Clients that may go on with their input: they are no longer blocked or paused.
     resumed: VecDeque<ConnectionId>,
     /// Clients with something to be done at the turn's end.
@@ -105,6 +107,7 @@ impl Engine {
             found: None,
             held: Vec::new(),
             password: None,
+            accept_loss: false,
             resumed: VecDeque::new(),
             listed: Vec::new(),
             replies_bytes: 0,
@@ -123,6 +126,12 @@ impl Engine {
     #[must_use]
     pub fn with_password(self, password: Option<Secret>) -> Self {
         Self { password, ..self }
+    }
+
+    /// The same, which starts on a damaged log too, without what is behind the damage.
+    #[must_use]
+    pub fn accepting_loss(self, accept_loss: bool) -> Self {
+        Self { accept_loss, ..self }
     }
 
     /// The data.
@@ -187,13 +196,15 @@ impl Engine {
 
     /// Deals with one request, which has at least a name.
     fn request(&mut self, client: &mut Client, args: Args<'_>, context: &mut Context<'_>) {
+        let before = client.replies.len();
         let Some(command) = self.check(client, args) else {
             self.counts.errors += 1;
             client.transaction.spoil();
-            return;
+            return client.tell_at_once(before);
         };
         if client.transaction.is_open() && transaction::is_queued(command) {
-            return self.queue(client, command, args);
+            self.queue(client, command, args);
+            return client.tell_at_once(before);
         }
         let bytes_max = self.reply_bytes_max();
         if command == Command::Exec {
@@ -201,9 +212,13 @@ impl Engine {
         }
         if let Err(failure) = self.admit(command, args) {
             self.refused(failure);
-            return client.fail(command, failure);
+            client.fail(command, failure);
+            return client.tell_at_once(before);
         }
         self.perform(client, command, args, bytes_max, true, context);
+        if command.tells_no_data() {
+            client.tell_at_once(before);
+        }
         if let Some(key) = command.pushed_key(args) {
             self.serve(key, context);
         }
@@ -231,7 +246,7 @@ impl Engine {
         }
         let reason = if connection::is_locked(client, command, self.password.as_ref()) {
             Failure::Locked.text()
-        } else if !command.is_for_loading() && self.journal.as_ref().is_some_and(Journal::lacks_data) {
+        } else if !command.is_for_loading() && self.lacks_data_for(command) {
             Failure::Loading.text()
         } else {
             return Some(command);
@@ -242,6 +257,12 @@ impl Engine {
             client.error(&[reason]);
         }
         None
+    }
+
+    /// Whether the data are not there, or not known to be durable; a change is then refused for what the disk says.
+    pub(super) fn lacks_data_for(&self, command: Command) -> bool {
+        let Some(journal) = &self.journal else { return false };
+        journal.lacks_data() || (journal.is_in_doubt() && !command.is_write())
     }
 
     /// Tells a client that there is no such command, in Redis's words.

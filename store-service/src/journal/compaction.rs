@@ -20,6 +20,8 @@ const COMPACT_AGAIN_AFTER: Duration = Duration::from_secs(10);
 pub struct Compaction {
     /// What takes the place of the superblock in use.
     superblock: Superblock,
+    /// Of its records.
+    life: u64,
     /// The end of what is durable in the other half.
     end: Position,
     cursor: Cursor,
@@ -38,8 +40,8 @@ impl Journal {
         let compaction = self.compaction.get_or_insert_with(|| {
             let superblock = superblock.next(entropy.next_u64(), sequence);
             let (cursor, commands) = (Cursor::default(), Buffer::new(PAYLOAD_BYTES_MAX));
-            let end = superblock.first();
-            Compaction { superblock, end, cursor, complete: false, commands, started: now }
+            let (end, life) = (superblock.first(), superblock.life(entropy.next_u64()));
+            Compaction { superblock, life, end, cursor, complete: false, commands, started: now }
         });
         if !compaction.complete {
             compaction.commands.clear();
@@ -58,13 +60,13 @@ impl Journal {
     }
 
     fn write_snapshot(&mut self, disk: &mut dyn Disk) {
-        let Some(Compaction { superblock, end, commands, .. }) = &self.compaction else { return };
+        let Some(Compaction { superblock, life, end, commands, .. }) = &self.compaction else { return };
         if end.sector + sectors_of(commands.len()) > superblock.half_sectors {
             // Admission rules it out, unless the data came from a larger disk.
             log::error!("the data do not fit into half of the disk: the log is not compacted");
             return self.give_up_compaction();
         }
-        let behind = end.write(&mut self.image, self.life, commands.as_slice(), false);
+        let behind = end.write(&mut self.image, *life, commands.as_slice(), false);
         disk.write(superblock.start() + end.sector, &self.image, self.now);
         self.under_way = Some(Write::Snapshot(behind));
     }
@@ -79,7 +81,8 @@ impl Journal {
     pub(super) fn flipped(&mut self) {
         let Some(compaction) = self.compaction.take() else { return };
         let before = self.log_bytes();
-        self.superblock = compaction.superblock;
+        (self.superblock, self.life) = (compaction.superblock, compaction.life);
+        self.rescuing = false;
         (self.tail, self.end) = (compaction.end, compaction.end);
         (self.copies_due, self.copy) = (1, 0);
         self.gave_up = false;
@@ -96,7 +99,7 @@ impl Journal {
     pub(super) fn give_up_compaction(&mut self) {
         self.compaction = None;
         self.gave_up = true;
-        self.record_due = true;
+        (self.record_due, self.compaction_wanted) = (!self.rescuing, self.rescuing);
         self.compact_not_before = self.now + COMPACT_AGAIN_AFTER;
         self.counts.compactions_failed += 1;
         log::warn!("the compaction is given up: the log stays as it is");

@@ -7,6 +7,7 @@
 mod batch;
 mod checksum;
 mod compaction;
+mod damage;
 mod pace;
 mod record;
 mod recovery;
@@ -14,18 +15,20 @@ mod replay;
 mod space;
 mod status;
 mod superblock;
+mod window;
 
 use alloc::vec::Vec;
 use core::mem;
 
-use kernel_app::disk::DiskError;
+use kernel_app::disk::{DiskError, SECTOR_BYTES};
 use kernel_app::{Disk, Entropy, Instant};
 
 use crate::keyspace::Keyspace;
 use batch::Batch;
 use compaction::Compaction;
+pub use damage::Damage;
 use pace::Pace;
-use record::{Position, sectors_of};
+use record::{PAYLOAD_BYTES_MAX, Position, sectors_of};
 use recovery::{Contents, inspect, replay};
 pub use recovery::{DISK_BYTES_MIN, Recovered, RecoveryError};
 pub use space::Unit;
@@ -60,6 +63,11 @@ pub struct Journal {
     /// A record must be written even if nothing has gathered: its flush makes what was read at the start
     /// durable, and after a failure it shows that the disk works.
     record_due: bool,
+    /// The header of a unit's part that must not stay behind the tail, where it would look like a record that
+    /// was lost there: in sectors of the half. The parts go last first, so that none is ever without the one before.
+    leftover: Option<u64>,
+    /// The log is damaged, and the data that are left go to the other half before anything else is written.
+    rescuing: bool,
     /// Whether what was read at the start is known to be durable.
     verified: bool,
     memory: Memory,
@@ -96,6 +104,8 @@ enum Memory {
 enum Write {
     /// A copy of the superblock.
     Superblock,
+    /// Zeros over a header that is left over.
+    Erasure,
     /// A record of a commit; the position behind it, and whether its unit goes on.
     Record(Position, bool),
     /// A record of a compaction; the position behind it.
@@ -115,18 +125,28 @@ pub struct Progress {
     pub all_durable: bool,
     /// A commit has failed: nobody must hear of what is in memory any more.
     pub failed: bool,
+    /// The first write of all has failed: whether what was read at the start is durable is not going to be known
+    /// soon. Told once.
+    pub in_doubt: bool,
     /// The data in memory must be replaced by [`Journal::reload`].
     pub must_reload: bool,
 }
 
 impl Progress {
     /// What holds without a disk.
-    pub const MEMORY_ONLY: Self =
-        Self { committed: false, all_committing: true, all_durable: true, failed: false, must_reload: false };
+    pub const MEMORY_ONLY: Self = Self {
+        committed: false,
+        all_committing: true,
+        all_durable: true,
+        failed: false,
+        in_doubt: false,
+        must_reload: false,
+    };
 }
 
 impl Journal {
-    /// Reads a disk's log into `keyspace`, which is empty; a blank disk is going to be formatted.
+    /// Reads a disk's log into `keyspace`, which is empty; a blank disk is going to be formatted. A damaged log is
+    /// read up to the damage if `accept_loss` says so, once there is a copy where that can be.
     ///
     /// # Errors
     /// When the disk must not be used.
@@ -135,22 +155,32 @@ impl Journal {
         keyspace: &mut Keyspace,
         now: Instant,
         entropy: &mut dyn Entropy,
+        accept_loss: bool,
     ) -> Result<(Self, Option<Recovered>), RecoveryError> {
-        let life = entropy.next_u64();
         let (superblock, stale) = match inspect(disk)? {
             Contents::Log { superblock, stale } => (superblock, stale),
             Contents::Blank => {
                 let superblock = Superblock::new(disk.sectors(), entropy.next_u64());
                 // The second copy comes first: see `recovery::is_blank`.
-                return Ok((
-                    Self::new(superblock, superblock.first(), life, now).with_copies_due(2, 1),
-                    None,
-                ));
+                let life = superblock.life(entropy.next_u64());
+                let journal = Self::new(superblock, superblock.first(), life, now);
+                return Ok((journal.with_copies_due(2, 1), None));
             }
         };
-        let recovered = replay(disk, &superblock, None, keyspace)?;
+        let mut recovered = replay(disk, &superblock, None, keyspace)?;
+        recovered.stale = stale;
+        let life = superblock.life(entropy.next_u64());
         let mut journal = Self::new(superblock, recovered.tail, life, now);
-        journal.record_due = true;
+        if let Some(damage) = &mut recovered.damage {
+            if !accept_loss {
+                return Err(RecoveryError::Damaged(damage.clone()));
+            }
+            damage.copy = disk.keep_copy().map_err(RecoveryError::NoCopy)?;
+            (journal.rescuing, journal.compaction_wanted) = (true, true);
+        } else {
+            journal.record_due = true;
+            journal.leave_nothing_behind(recovered.end);
+        }
         if let Some(copy) = stale {
             journal = journal.with_copies_due(1, copy);
         }
@@ -171,6 +201,8 @@ impl Journal {
             copies_due: 0,
             copy: 0,
             record_due: false,
+            leftover: None,
+            rescuing: false,
             verified: false,
             memory: Memory::Sound,
             compaction: None,
@@ -214,6 +246,7 @@ impl Journal {
     ) -> Progress {
         self.now = now;
         let mut progress = Progress::default();
+        let was_in_doubt = self.is_in_doubt();
         if let Some(outcome) = disk.outcome(now)
             && let Some(write) = self.under_way.take()
         {
@@ -226,6 +259,7 @@ impl Journal {
             self.watch_size(keyspace);
         }
         let idle = self.under_way.is_none();
+        progress.in_doubt = self.is_in_doubt() && !was_in_doubt;
         progress.failed = self.memory == Memory::Astray && idle;
         progress.must_reload = progress.failed || (self.memory == Memory::Missing && idle && self.may_try());
         if self.memory == Memory::Sound && idle && self.may_try() {
@@ -234,7 +268,7 @@ impl Journal {
         progress.all_committing = self.gathering.is_empty();
         let undurable =
             self.memory == Memory::Astray || !self.gathering.is_empty() || !self.committing.is_empty();
-        progress.all_durable = (self.verified || self.lacks_data()) && !undurable;
+        progress.all_durable = (self.verified || self.lacks_data() || self.is_in_doubt()) && !undurable;
         progress
     }
 
@@ -243,8 +277,13 @@ impl Journal {
         if self.copies_due > 0 {
             disk.write(self.copy as u64, &self.superblock.encode(), self.now);
             self.under_way = Some(Write::Superblock);
+        } else if let Some(sector) = self.leftover {
+            disk.write(self.superblock.start() + sector, &[0; SECTOR_BYTES], self.now);
+            self.under_way = Some(Write::Erasure);
         } else if self.is_committing() {
             self.write_record(disk);
+        } else if self.rescuing {
+            self.compact(disk, keyspace, entropy);
         } else if self.record_due || self.commit_at().is_some_and(|at| at <= self.now) {
             mem::swap(&mut self.gathering, &mut self.committing);
             self.committing.seal();
@@ -256,6 +295,19 @@ impl Journal {
         } else if self.compaction.is_some() || self.compaction_wanted {
             self.compact(disk, keyspace, entropy);
         }
+    }
+
+    /// Sees to it that nothing stays behind the tail of a unit that is not whole and whose last part, whole or not,
+    /// is at `end`.
+    fn leave_nothing_behind(&mut self, end: Position) {
+        let is_left = end.sector > self.tail.sector && end.sector < self.superblock.half_sectors;
+        self.leftover = is_left.then_some(end.sector);
+    }
+
+    /// A part is gone; the one before it is as long as a part can be. The first one is written over.
+    fn erased(&mut self) {
+        let before = self.leftover.and_then(|sector| sector.checked_sub(sectors_of(PAYLOAD_BYTES_MAX)));
+        self.leftover = before.filter(|sector| *sector > self.tail.sector);
     }
 
     fn is_committing(&self) -> bool {
@@ -282,6 +334,7 @@ impl Journal {
                 self.copies_due -= 1;
                 self.copy = 1 - self.copy;
             }
+            Write::Erasure => self.erased(),
             Write::Record(behind, continues) => self.record_written(behind, continues, progress),
             Write::Snapshot(behind) => self.snapshot_written(behind),
             Write::Flip => self.flipped(),
@@ -289,7 +342,7 @@ impl Journal {
     }
 
     fn record_written(&mut self, behind: Position, continues: bool, progress: &mut Progress) {
-        self.counts.bytes += (behind.sector - self.end.sector) * kernel_app::disk::SECTOR_BYTES as u64;
+        self.counts.bytes += (behind.sector - self.end.sector) * SECTOR_BYTES as u64;
         self.counts.records += 1;
         self.end = behind;
         if !continues {
@@ -312,7 +365,7 @@ impl Journal {
         self.compaction_wanted = false;
         match write {
             // Tried again. Whether a flip has happened is not known before it has succeeded.
-            Write::Superblock | Write::Flip => {}
+            Write::Superblock | Write::Flip | Write::Erasure => {}
             Write::Snapshot(_) => self.give_up_compaction(),
             // Nothing is in it: written to see whether the disk works.
             Write::Record(..) if self.committing.is_empty() && self.gathering.is_empty() => {
@@ -331,6 +384,9 @@ impl Journal {
         self.gathering.clear();
         self.committing.clear();
         self.record = 0;
+        if self.leftover.is_none() {
+            self.leave_nothing_behind(self.end);
+        }
         self.end = self.tail;
         self.record_due = true;
         self.memory = Memory::Missing;
@@ -342,7 +398,8 @@ impl Journal {
             }
             Ok(recovered) => {
                 self.fails(DiskError::Failed);
-                Err(RecoveryError::SnapshotCut(recovered.tail.sequence))
+                let sector = self.superblock.start() + recovered.tail.sector;
+                Err(RecoveryError::Lost(recovered.tail.sequence, sector))
             }
             Err(error) => {
                 self.fails(DiskError::Failed);
@@ -364,8 +421,11 @@ impl Journal {
             return None;
         }
         let compacts = self.compaction.is_some() || self.compaction_wanted;
-        let at_once =
-            self.memory != Memory::Sound || self.copies_due > 0 || self.record_due || self.is_committing();
+        let at_once = self.memory != Memory::Sound
+            || self.copies_due > 0
+            || self.record_due
+            || self.is_committing()
+            || self.leftover.is_some();
         let due = if at_once { Some(self.now) } else { self.commit_at().or(compacts.then_some(self.now)) };
         let not_before = self.trouble.as_ref().map_or(self.now, |trouble| trouble.retry_at);
         due.map(|due| due.max(not_before))

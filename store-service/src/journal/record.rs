@@ -35,6 +35,7 @@ pub struct Position {
 pub struct Header {
     pub payload_bytes: usize,
     pub sequence: u64,
+    pub life: u64,
     pub continues: bool,
     checksum: u32,
 }
@@ -50,9 +51,15 @@ impl Header {
         valid.then(|| Self {
             payload_bytes,
             sequence: u64_at(header, 8),
+            life: u64_at(header, 16),
             continues: flags == CONTINUES,
             checksum: u32_at(header, CHECKSUM_AT),
         })
+    }
+
+    /// Whether a sector begins with a record's header, as far as its first bytes tell.
+    pub fn may_begin(sector: &[u8]) -> bool {
+        sector.starts_with(&MAGIC)
     }
 
     /// How many sectors the record has.

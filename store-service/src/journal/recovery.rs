@@ -1,17 +1,20 @@
 //! What a disk holds at the start: nothing, a log, or something that must not be overwritten.
 //!
-//! Reads, never writes. The log ends at the first record that is not whole.
+//! Reads, never writes. The log ends at the first record that is not whole; what lies behind it says whether it was
+//! torn while it was written or damaged later.
 
+use alloc::string::String;
 use alloc::vec;
-use alloc::vec::Vec;
 use core::fmt;
 
 use kernel_app::Disk;
-use kernel_app::disk::{DiskError, SECTOR_BYTES, WRITE_BYTES_MAX};
+use kernel_app::disk::{DiskError, SECTOR_BYTES};
 
+use super::damage::{self, Damage};
 use super::record::{Header, Position};
 use super::replay::{Replay, ReplayError};
-use super::superblock::{Slot, Superblock, VERSION};
+use super::superblock::{HALVES_START, Slot, Superblock, VERSION};
+use super::window::{Found, WINDOW_BYTES, Window};
 use crate::keyspace::Keyspace;
 
 /// The smallest disk that is used.
@@ -19,11 +22,9 @@ pub const DISK_BYTES_MIN: u64 = 8 * 1024 * 1024;
 /// A disk is blank when so many bytes at its start are zeros: no file system or partition table begins
 /// behind them.
 const BLANK_BYTES: usize = 1024 * 1024;
-/// How much is read at once.
-const WINDOW_BYTES: usize = 2 * WRITE_BYTES_MAX;
 
 /// Why a disk is not used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RecoveryError {
     /// It has so few bytes.
     TooSmall(u64),
@@ -34,11 +35,17 @@ pub enum RecoveryError {
     /// It holds a log in another version of the format.
     OtherVersion(u32),
     /// Neither superblock is whole.
-    Damaged,
+    NoSuperblock,
+    /// Its beginning is zeros, but this sector behind it has a record.
+    Zeroed(u64),
     /// The log needs so many sectors, and the disk has only so many.
     Shrunk(u64, u64),
-    /// The log's first part, which was durable as a whole, ends with the record before this one.
-    SnapshotCut(u64),
+    /// The log is damaged, and the store was not told to start all the same.
+    Damaged(Damage),
+    /// The same, but no copy of the disk can be kept, for this reason.
+    NoCopy(String),
+    /// The record with this number, at this sector, is gone, which was durable.
+    Lost(u64, u64),
     /// The record with this number is whole, but its commands cannot be carried out.
     Replay(u64, ReplayError),
 }
@@ -58,14 +65,27 @@ impl fmt::Display for RecoveryError {
                 "the disk holds a log of version {version}, and this store reads version {VERSION}: use the \
                  store that wrote it"
             ),
-            Self::Damaged => f.write_str("both superblocks of the disk are damaged: restore a copy of it"),
+            Self::NoSuperblock => f.write_str(
+                "both superblocks of the disk (sectors 0 and 1) are damaged, and without one nothing tells which \
+                 records count: restore a copy of the disk",
+            ),
+            Self::Zeroed(sector) => write!(
+                f,
+                "the beginning of the disk is zeros, but sector {sector} has a record of a log: restore a copy of \
+                 the disk, or give one that is zeros to begin anew"
+            ),
             Self::Shrunk(wanted, sectors) => {
                 write!(f, "the disk's log needs {wanted} sectors, but the disk has {sectors}: give all of it")
             }
-            Self::SnapshotCut(sequence) => write!(
+            Self::Damaged(damage) => write!(
                 f,
-                "record {sequence} of the log is damaged, which was durable: restore a copy of the disk"
+                "{damage}: restore a copy of the disk, or start once with RECOVER=accept-loss, which keeps what comes \
+                 before the damage (where data are a disk of a machine, copy it first)"
             ),
+            Self::NoCopy(reason) => write!(f, "the log is damaged, and {reason}; nothing was changed"),
+            Self::Lost(sequence, sector) => {
+                write!(f, "record {sequence} of the log, at sector {sector}, is damaged, which was durable")
+            }
             Self::Replay(sequence, error) => write!(f, "record {sequence} of the log is of no use: {error}"),
         }
     }
@@ -88,7 +108,7 @@ pub enum Contents {
 }
 
 /// What was read of a log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recovered {
     /// The end of its whole units: where the next record belongs.
     pub tail: Position,
@@ -96,8 +116,14 @@ pub struct Recovered {
     pub records: u64,
     /// Commands in them.
     pub commands: u64,
-    /// Bytes of records behind it that are not whole, or whose unit is not.
+    /// The end of its whole records, of which the last may be parts of a unit that is not whole.
+    pub end: Position,
+    /// Bytes of records behind the tail that are not whole, or whose unit is not.
     pub dropped_bytes: u64,
+    /// Why that is not just a write that was cut.
+    pub damage: Option<Damage>,
+    /// The copy of the superblock that did not say what counts.
+    pub stale: Option<usize>,
 }
 
 /// Looks at the superblocks.
@@ -123,9 +149,11 @@ pub fn inspect(disk: &mut dyn Disk) -> Result<Contents, RecoveryError> {
         [Slot::Whole(first), Slot::Whole(second)] if first.generation > second.generation => (first, Some(1)),
         [_, Slot::Whole(second)] => (second, Some(0)),
         [Slot::Whole(first), _] => (first, Some(1)),
-        [Slot::Blank, _] if is_blank(disk)? => return Ok(Contents::Blank),
+        [Slot::Blank, _] if is_blank(disk)? => {
+            return record_in_blank(disk)?.map_or(Ok(Contents::Blank), |at| Err(RecoveryError::Zeroed(at)));
+        }
         [Slot::Blank | Slot::Foreign, _] => return Err(RecoveryError::Foreign),
-        _ => return Err(RecoveryError::Damaged),
+        _ => return Err(RecoveryError::NoSuperblock),
     };
     if superblock.sectors() > disk.sectors() {
         return Err(RecoveryError::Shrunk(superblock.sectors(), disk.sectors()));
@@ -142,6 +170,21 @@ fn is_blank(disk: &mut dyn Disk) -> Result<bool, RecoveryError> {
     Ok(start.iter().all(|byte| *byte == 0))
 }
 
+/// A sector with a record on a disk whose beginning is zeros, where a log that lost it would have one: behind what
+/// is zeros for certain, and at the start of the second half.
+fn record_in_blank(disk: &mut dyn Disk) -> Result<Option<u64>, RecoveryError> {
+    let second_half = HALVES_START + Superblock::new(disk.sectors(), 0).half_sectors;
+    let mut sectors = vec![0; WINDOW_BYTES];
+    for start in [(BLANK_BYTES / SECTOR_BYTES) as u64, second_half] {
+        read(disk, start, &mut sectors)?;
+        let found = sectors.chunks(SECTOR_BYTES).position(Header::may_begin);
+        if let Some(at) = found {
+            return Ok(Some(start + at as u64));
+        }
+    }
+    Ok(None)
+}
+
 /// Carries out what the log holds, up to the first record that is not whole or to `end`, in sectors of the
 /// half.
 ///
@@ -153,11 +196,13 @@ pub fn replay(
     end: Option<u64>,
     keyspace: &mut Keyspace,
 ) -> Result<Recovered, RecoveryError> {
+    let is_start = end.is_none();
     let end = end.unwrap_or(superblock.half_sectors).min(superblock.half_sectors);
-    let mut window = Window { disk, start: superblock.start(), end, first: 0, bytes: Vec::new() };
+    let mut window = Window::new(disk, superblock.start(), end);
     let mut replay = Replay::new(keyspace);
     let mut at = superblock.first();
-    let mut recovered = Recovered { tail: at, records: 0, commands: 0, dropped_bytes: 0 };
+    let mut recovered =
+        Recovered { tail: at, records: 0, commands: 0, end: at, dropped_bytes: 0, damage: None, stale: None };
     let mut records = 0;
     while let Some(Found { payload, continues, behind }) = window.record(at)? {
         replay.record(payload, continues).map_err(|error| RecoveryError::Replay(at.sequence, error))?;
@@ -167,78 +212,15 @@ pub fn replay(
             recovered = Recovered { tail: at, records, commands: replay.commands, ..recovered };
         }
     }
-    if recovered.tail.sector < superblock.snapshot_sectors {
-        return Err(RecoveryError::SnapshotCut(at.sequence));
-    }
+    recovered.end = at;
     let torn_sectors = window.torn_sectors(at)?;
     recovered.dropped_bytes = (at.sector - recovered.tail.sector + torn_sectors) * SECTOR_BYTES as u64;
+    if is_start {
+        recovered.damage = damage::find(&mut window, superblock, recovered.tail, at)?;
+    }
     Ok(recovered)
 }
 
-fn read(disk: &mut dyn Disk, sector: u64, into: &mut [u8]) -> Result<(), RecoveryError> {
+pub(super) fn read(disk: &mut dyn Disk, sector: u64, into: &mut [u8]) -> Result<(), RecoveryError> {
     disk.read(sector, into).map_err(|error| RecoveryError::Read(sector, error))
-}
-
-/// A record that is whole and where it belongs.
-struct Found<'a> {
-    payload: &'a [u8],
-    continues: bool,
-    behind: Position,
-}
-
-/// A piece of the half that is in memory.
-struct Window<'a> {
-    disk: &'a mut dyn Disk,
-    /// Where the half begins on the disk.
-    start: u64,
-    /// Where reading ends, in sectors of the half.
-    end: u64,
-    /// The sector of the half that `bytes` begin with.
-    first: u64,
-    bytes: Vec<u8>,
-}
-
-impl Window<'_> {
-    /// The record at a position, if the one that belongs there is whole.
-    fn record(&mut self, at: Position) -> Result<Option<Found<'_>>, RecoveryError> {
-        let Some(header) = self.header(at.sector)? else { return Ok(None) };
-        let Some(image) = self.sectors(at.sector, header.sectors())? else { return Ok(None) };
-        let whole = header.verify(image, at).zip(header.payload(image));
-        let continues = header.continues;
-        Ok(whole.map(|(behind, payload)| Found { payload, continues, behind }))
-    }
-
-    /// How much of a record that belongs here was written, as far as its header tells.
-    fn torn_sectors(&mut self, at: Position) -> Result<u64, RecoveryError> {
-        let header = self.header(at.sector)?.filter(|header| header.sequence == at.sequence);
-        Ok(header.map_or(0, |header| header.sectors().min(self.end - at.sector)))
-    }
-
-    fn header(&mut self, sector: u64) -> Result<Option<Header>, RecoveryError> {
-        Ok(self.sectors(sector, 1)?.and_then(Header::parse))
-    }
-
-    /// Sectors of the half; none when they go beyond the end.
-    fn sectors(&mut self, from: u64, count: u64) -> Result<Option<&[u8]>, RecoveryError> {
-        let Some(left) = self.end.checked_sub(from).filter(|left| *left >= count) else { return Ok(None) };
-        let wanted = bytes_of(count);
-        let inside = from.checked_sub(self.first).map(bytes_of);
-        let known = inside.filter(|inside| self.bytes.len().saturating_sub(*inside) >= wanted);
-        let inside = match known {
-            Some(inside) => inside,
-            None => {
-                // A record is at most WRITE_BYTES_MAX, so what is wanted is in it.
-                self.bytes.resize(WINDOW_BYTES.min(bytes_of(left)), 0);
-                self.first = from;
-                read(self.disk, self.start + from, &mut self.bytes)?;
-                0
-            }
-        };
-        Ok(self.bytes.get(inside..inside + wanted))
-    }
-}
-
-/// Bytes of sectors; the largest number when that is beyond memory.
-fn bytes_of(sectors: u64) -> usize {
-    usize::try_from(sectors).unwrap_or(usize::MAX).saturating_mul(SECTOR_BYTES)
 }

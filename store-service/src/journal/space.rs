@@ -105,6 +105,7 @@ impl Journal {
         self.memory == Memory::Astray
             || compacting
             || self.compaction_wanted
+            || (self.rescuing && self.trouble().is_none())
             || self.gathering.len() >= GATHERED_BYTES_MAX
     }
 

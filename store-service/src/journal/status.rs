@@ -55,6 +55,11 @@ impl Journal {
         self.trouble.as_ref()
     }
 
+    /// Whether nothing can be written and nothing could since the start, so that what was read may not be durable.
+    pub fn is_in_doubt(&self) -> bool {
+        self.trouble.is_some() && !self.verified
+    }
+
     /// What has been counted.
     pub fn counts(&self) -> &Counts {
         &self.counts
@@ -114,7 +119,8 @@ impl Journal {
         let (since, retry_after) = match self.trouble {
             Some(trouble) => (trouble.since, (trouble.retry_after * 2).min(RETRY_AFTER_MAX)),
             None => {
-                log::error!("the disk cannot be written: {error}; writes are refused until it can");
+                let reads = if self.verified { "" } else { " and reads" };
+                log::error!("the disk cannot be written: {error}; writes{reads} are refused until it can");
                 (self.now, RETRY_AFTER)
             }
         };

@@ -79,6 +79,23 @@ impl Superblock {
         Position { sector: 0, sequence: self.first_sequence, checksum }
     }
 
+    /// A life for the records of this log: half of it is `random`, the other half shows that it is of this log.
+    pub fn life(&self, random: u64) -> u64 {
+        let random = random & u64::from(u32::MAX);
+        u64::from(self.mark(random)) << 32 | random
+    }
+
+    /// Whether a record with this life was written to this log: to another one it is not, whatever the halves
+    /// have held before.
+    pub fn has_life(&self, life: u64) -> bool {
+        self.life(life) == life
+    }
+
+    fn mark(&self, random: u64) -> u32 {
+        let parts = [random, self.generation, self.seed].map(u64::to_le_bytes);
+        checksum::of(&[&parts[0], &parts[1], &parts[2]])
+    }
+
     /// The sector's bytes.
     pub fn encode(&self) -> [u8; SECTOR_BYTES] {
         let mut sector = [0; SECTOR_BYTES];

@@ -123,8 +123,8 @@ fn contents(keyspace: &Keyspace) -> Vec<u8> {
 fn read(disk: &mut SparseDisk, life: u8) -> Result<Vec<u8>, RecoveryError> {
     let mut keyspace = Keyspace::new(MEMORY_BYTES_MAX, [1, 2]);
     let mut entropy = Counter(life);
-    let (mut journal, _) = Journal::open(disk, &mut keyspace, Instant::ZERO, &mut entropy)?;
-    for _ in 0..4 {
+    let (mut journal, _) = Journal::open(disk, &mut keyspace, Instant::ZERO, &mut entropy, false)?;
+    for _ in 0..64 {
         journal.advance(disk, &keyspace, Instant::ZERO, &mut entropy);
     }
     Ok(contents(&keyspace))

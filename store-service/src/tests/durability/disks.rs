@@ -50,7 +50,7 @@ fn two_damaged_superblocks_are_an_error() {
     let (mut disk, _) = with_key();
     disk.bytes_mut()[100] ^= 1;
     disk.bytes_mut()[SECTOR_BYTES + 100] ^= 1;
-    assert_eq!(refused(disk), RecoveryError::Damaged.to_string());
+    assert_eq!(refused(disk), RecoveryError::NoSuperblock.to_string());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod compaction;
 mod cuts;
+mod damage;
 mod disks;
 mod trouble;
 

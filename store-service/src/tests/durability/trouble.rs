@@ -4,9 +4,10 @@ use std::string::String;
 use std::{assert, assert_eq, format};
 
 use kernel_app::disk::DiskError;
+use kernel_app::memory_disk::MemoryDisk;
 use kernel_app::{Origin, Service};
 
-use super::Bench;
+use super::{Bench, SECTORS};
 use crate::limits::COMMIT_WAIT_MAX;
 
 const FULL: &str = r"-MISCONF Errors writing to the AOF file: No space left on device\r\n";
@@ -84,6 +85,42 @@ fn while_the_disk_cannot_even_be_read_whoever_wants_data_is_told() {
     bench.wait(5_000);
     bench.settle();
     assert_eq!(bench.ask_durably(client, "SET k new"), r"+OK\r\n");
+}
+
+#[test]
+fn a_store_that_starts_on_a_disk_that_cannot_be_written_answers_at_once() {
+    let mut bench = Bench::durable();
+    let client = bench.connect();
+    bench.ask_durably(client, "SET k v");
+    for error in [DiskError::Failed, DiskError::NoSpace] {
+        for mut disk in [bench.disk().after_cut(), MemoryDisk::new(SECTORS)] {
+            disk.error = Some(error);
+            disk.hangs = true;
+            let is_blank = disk.bytes()[0] == 0;
+            let mut failing = Bench::on(disk, 2).expect("it can be read");
+            let [early, waiting] = core::array::from_fn(|_| failing.connect());
+            failing.turn();
+            assert_eq!(failing.ask(early, "PING"), r"+PONG\r\n", "whatever the disk does");
+            assert_eq!(failing.ask(waiting, "GET k"), "", "it may still come true");
+            failing.disk().hangs = false;
+            failing.turn();
+            assert_eq!(failing.received(waiting), "<EOF>", "it may not");
+            assert_eq!(failing.ask(early, "GET k"), r"-LOADING Redis is loading the dataset in memory\r\n");
+            assert_eq!(failing.ask(early, "PING"), r"-LOADING Redis is loading the dataset in memory\r\n");
+            assert_eq!(failing.ask(early, "ECHO x"), r"$1\r\nx\r\n");
+            let refused = failing.ask(early, "SET k w");
+            assert!(refused.starts_with("-MISCONF Errors writing to the AOF file: "), "{refused}");
+            let exec = failing.ask(early, "MULTI\r\nSET k w\r\nEXEC");
+            assert!(exec.contains("-EXECABORT Transaction discarded because of: MISCONF"), "{exec}");
+            assert!(readiness(&mut failing).contains("the disk cannot be written: "));
+            failing.disk().error = None;
+            failing.wait(5_000);
+            failing.settle();
+            let found = if is_blank { r"$-1\r\n" } else { r"$1\r\nv\r\n" };
+            assert_eq!(failing.ask_durably(early, "GET k"), found);
+            assert_eq!(failing.ask_durably(early, "SET k w"), r"+OK\r\n");
+        }
+    }
 }
 
 #[test]

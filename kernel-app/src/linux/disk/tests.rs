@@ -1,0 +1,91 @@
+//! The file on the file system of the temporary directory, and on one whose device fails.
+
+use std::fs;
+
+use super::*;
+
+/// A file of its own for each test, gone with it.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("linux-disk-{}-{name}", std::process::id()));
+        // Left behind by a process of the same number, if at all.
+        let _ = fs::remove_file(&path);
+        Self(path)
+    }
+
+    fn data(&self) -> DataFile {
+        DataFile { path: self.0.clone(), bytes: 1024 * SECTOR_BYTES as u64 }
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+fn open(scratch: &Scratch) -> Result<LinuxDisk, String> {
+    LinuxDisk::open(&scratch.data(), None)
+}
+
+/// Writes, and waits for the end.
+fn write(disk: &mut LinuxDisk, sector: u64, data: &[u8]) -> Result<(), DiskError> {
+    disk.write(sector, data, Instant::ZERO);
+    loop {
+        if let Some(outcome) = disk.outcome(Instant::ZERO) {
+            return outcome;
+        }
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn sectors_are_there_when_the_file_is_opened_again() {
+    let scratch = Scratch::new("again");
+    let mut disk = open(&scratch).expect("a new file");
+    assert_eq!(disk.sectors(), 1024);
+    assert_eq!(write(&mut disk, 1022, &[7; 2 * SECTOR_BYTES]), Ok(()));
+    assert_eq!((disk.outcome(Instant::ZERO), disk.is_busy()), (None, false));
+    drop(disk);
+    let mut disk = open(&scratch).expect("the same file");
+    let mut sectors = [0; 3 * SECTOR_BYTES];
+    disk.read(1021, &mut sectors).expect("within the disk");
+    assert_eq!(sectors[..SECTOR_BYTES], [0; SECTOR_BYTES]);
+    assert_eq!(sectors[SECTOR_BYTES..], [7; 2 * SECTOR_BYTES]);
+}
+
+#[test]
+fn what_lies_beyond_the_end_is_an_error_and_changes_nothing() {
+    let scratch = Scratch::new("beyond");
+    let mut disk = open(&scratch).expect("a new file");
+    disk.write(1023, &[7; 2 * SECTOR_BYTES], Instant::ZERO);
+    assert_eq!(disk.outcome(Instant::ZERO), Some(Err(DiskError::OutOfRange)));
+    let mut sector = [1; SECTOR_BYTES];
+    assert_eq!(disk.read(1024, &mut sector), Err(DiskError::OutOfRange));
+    assert_eq!(disk.read(u64::MAX, &mut sector), Err(DiskError::OutOfRange));
+    disk.read(1023, &mut sector).expect("the last sector");
+    assert_eq!(sector, [0; SECTOR_BYTES]);
+}
+
+#[test]
+fn two_cannot_use_one_file() {
+    let scratch = Scratch::new("shared");
+    let first = open(&scratch).expect("a new file");
+    let refused = open(&scratch).expect_err("in use");
+    assert!(refused.contains("in use by another process") && !refused.contains('\n'), "{refused}");
+    drop(first);
+    assert!(open(&scratch).is_ok());
+}
+
+#[test]
+fn what_is_no_disk_is_refused_in_one_line() {
+    let scratch = Scratch::new("odd");
+    fs::write(&scratch.0, [0; 700]).expect("a file");
+    let odd = open(&scratch).expect_err("no whole sectors");
+    assert!(odd.contains("700 bytes") && !odd.contains('\n'), "{odd}");
+    let missing = DataFile { path: scratch.0.join("nowhere"), bytes: 512 };
+    let error = LinuxDisk::open(&missing, None).expect_err("no such directory");
+    assert!(error.contains("cannot be opened") && !error.contains('\n'), "{error}");
+}
