@@ -142,8 +142,9 @@ fn whatever_is_wrong_with_the_database_is_named_and_is_over_when_it_is_mended() 
          CREATE TABLE votes (id TEXT UNIQUE, vote TEXT, seq NUMERIC, generation BIGINT); \
          CREATE TABLE voting_epochs (epoch TEXT PRIMARY KEY, generation BIGINT UNIQUE)",
     );
-    let services =
-        Services::with_results(&postgres.url().replacen("voter:", "guest:", 1).replace(&encoded(PASSWORD), "guest"));
+    let services = Services::with_results(
+        &postgres.url().replacen("voter:", "guest:", 1).replace(&encoded(PASSWORD), "guest"),
+    );
     assert_eq!(services.vote("a", None), 200, "the queue takes it");
     services.wait_for_reason("42501 permission denied for table vot");
     postgres.ask("GRANT SELECT, INSERT, UPDATE ON votes TO guest; GRANT SELECT ON voting_epochs TO guest");

@@ -104,9 +104,8 @@ impl Booth {
     fn begin_epoch(&mut self, context: &mut Context<'_>) {
         let Self { store, line: Line { epoch, .. }, .. } = self;
         let Some(step) = epoch.next_step(context.now) else { return };
-        let sent = epoch.command(step, |command| {
-            store.inquire(command, Asked::Epoch(step), STORE_REPLY_WITHIN, context)
-        });
+        let sent = epoch
+            .command(step, |command| store.inquire(command, Asked::Epoch(step), STORE_REPLY_WITHIN, context));
         if sent.is_ok() {
             epoch.asked();
         }

@@ -366,7 +366,8 @@ fn a_vote_whose_connection_is_lost_is_queued_again_as_the_same_vote() {
 fn sequences_that_the_store_will_give_again_are_not_used_again() {
     // It has lost all, or what came last, also if others have brought it near again; or it is another store, which may
     // have given more.
-    for (knows, epoch) in [(Some(1), 2), (Some(1), 300), (None, 2), (None, 300), (None, 900), (Some(2), 900)] {
+    for (knows, epoch) in [(Some(1), 2), (Some(1), 300), (None, 2), (None, 300), (None, 900), (Some(2), 900)]
+    {
         let (mut stage, store) = stage_with_store();
         cast(&mut stage, "vote=a");
         ticket(&mut stage, store, 300);
@@ -431,7 +432,8 @@ fn the_oldest_epochs_are_removed_and_it_is_noted_that_there_were_some() {
     stage.receive(store, "+PONG\r\n:900\r\n");
     stage.receive(store, ":1\r\n");
     assert!(stage.sent(store).ends_with(COUNTS_EPOCHS));
-    let old: Vec<_> = (0..EPOCHS_MAX + 2).map(|age| (format!("{age:032}"), sequence(age as u64, 0))).collect();
+    let old: Vec<_> =
+        (0..EPOCHS_MAX + 2).map(|age| (format!("{age:032}"), sequence(age as u64, 0))).collect();
     let fields = |pruned: &str| {
         let count = 2 * old.len() + if pruned.is_empty() { 0 } else { 2 };
         let field = |(name, begin): &(String, u64)| {

@@ -57,7 +57,8 @@ impl Epochs {
 }
 
 fn parse_name(name: &[u8]) -> Option<&str> {
-    let is_name = name != PRUNED && name.len() <= EPOCH_BYTES_MAX && name.iter().all(u8::is_ascii_alphanumeric);
+    let is_name =
+        name != PRUNED && name.len() <= EPOCH_BYTES_MAX && name.iter().all(u8::is_ascii_alphanumeric);
     core::str::from_utf8(name).ok().filter(|_| is_name)
 }
 

@@ -166,11 +166,8 @@ fn store() -> (Stage<Store>, ConnectionId) {
 impl World {
     fn new() -> Self {
         let (stage, operator) = store();
-        let seat = |name| Seat {
-            mover: Mover::new(name).with_results_elsewhere(),
-            line: None,
-            request: None,
-        };
+        let seat =
+            |name| Seat { mover: Mover::new(name).with_results_elsewhere(), line: None, request: None };
         Self {
             stage,
             operator,
@@ -202,7 +199,9 @@ impl World {
 
     fn texts(&mut self, args: &[&str]) -> Vec<String> {
         let reply = self.ask(args);
-        let text = |reply| if let Reply::Bulk(bytes) = reply { String::from_utf8_lossy(bytes).into() } else { String::new() };
+        let text = |reply| {
+            if let Reply::Bulk(bytes) = reply { String::from_utf8_lossy(bytes).into() } else { String::new() }
+        };
         match parse_reply(&reply) {
             Ok(Some((Reply::Array(items), _))) => items.map(text).collect(),
             other => panic!("{args:?}: {other:?}"),
@@ -227,7 +226,9 @@ impl World {
 
     /// The store is gone, and another is there that has these data.
     fn replace_store(&mut self, copy: &Copy) {
-        if std::env::var("TRACE").is_ok() { std::eprintln!("REPLACE {:?} {:?} {:?}", copy.ticket, copy.epochs, copy.lists); }
+        if std::env::var("TRACE").is_ok() {
+            std::eprintln!("REPLACE {:?} {:?} {:?}", copy.ticket, copy.epochs, copy.lists);
+        }
         self.doubt(|world, voter, accepted| !world.is_counted(voter, accepted));
         self.doubt(|world, voter, _| world.waits_unknown(voter, copy));
         (self.stage, self.operator) = store();
@@ -273,8 +274,12 @@ impl World {
     }
 
     fn doubt(&mut self, of: impl Fn(&Self, usize, &Accepted) -> bool) {
-        let doubtful: Vec<_> =
-            self.accepted.iter().filter(|(voter, vote)| of(self, **voter, vote)).map(|(voter, _)| *voter).collect();
+        let doubtful: Vec<_> = self
+            .accepted
+            .iter()
+            .filter(|(voter, vote)| of(self, **voter, vote))
+            .map(|(voter, _)| *voter)
+            .collect();
         for voter in doubtful {
             self.accepted.get_mut(&voter).expect("it is there").in_doubt = true;
         }
@@ -283,7 +288,9 @@ impl World {
     fn restore_database(&mut self, saved: &Database) {
         self.doubt(|world, voter, accepted| world.is_counted(voter, accepted));
         self.database = saved.clone();
-        if std::env::var("TRACE").is_ok() { std::eprintln!("RESTORE {:?} {:?}", saved.rows, saved.generations); }
+        if std::env::var("TRACE").is_ok() {
+            std::eprintln!("RESTORE {:?} {:?}", saved.rows, saved.generations);
+        }
         // Its sessions end with it.
         self.loose.clear();
         for seat in &mut self.seats {
@@ -309,7 +316,9 @@ impl World {
                 let last = self.instances[index].epoch.clone();
                 let is_same = self.texts(&["HGETALL", "votes:epochs"]).contains(&last);
                 self.number(&["HSET", "votes:epochs", &epoch, &begin.to_string()]);
-                if std::env::var("TRACE").is_ok() { std::eprintln!("EPOCH {index} {epoch} {ticket}"); }
+                if std::env::var("TRACE").is_ok() {
+                    std::eprintln!("EPOCH {index} {epoch} {ticket}");
+                }
                 let instance = &mut self.instances[index];
                 (instance.has_begun, instance.epoch) = (true, epoch);
                 if let Some(vote) = &mut instance.vote {
@@ -339,7 +348,9 @@ impl World {
         let sequence = vote.sequence.expect("it has one");
         let entry = format!(r#"{{"voter_id":"{voter}","vote":"{}","seq":"{sequence}"}}"#, choice.as_str());
         self.number(&["RPUSH", "votes", &entry]);
-        if std::env::var("TRACE").is_ok() { std::eprintln!("PUSH {index} {voter}{choice:?}@{}", sequence>>16); }
+        if std::env::var("TRACE").is_ok() {
+            std::eprintln!("PUSH {index} {voter}{choice:?}@{}", sequence >> 16);
+        }
         if dice.below(20) == 0 {
             // The answer does not come, and the vote is queued once more.
             return self.disconnect(index);
@@ -375,7 +386,9 @@ impl World {
             mover.input(to_mover, to_store, now).expect("no fault");
             return true;
         }
-        if let Some(Request { serial, outcome: Some(outcome), .. }) = request.take_if(|request| request.outcome.is_some()) {
+        if let Some(Request { serial, outcome: Some(outcome), .. }) =
+            request.take_if(|request| request.outcome.is_some())
+        {
             self.unknown += usize::from(matches!(outcome, Err(RecordFault::UnknownEpoch(_))));
             let outcome = outcome.map(|changed| move |voter: &[u8]| changed.contains(voter));
             mover.recorded(serial, outcome, to_store, now).expect("room");
@@ -388,7 +401,8 @@ impl World {
 
     /// The database carries out the next statement of a worker that is there, or that is gone.
     fn step_database(&mut self, index: usize) -> bool {
-        let Some(request) = self.seats[index].request.as_mut().filter(|request| request.outcome.is_none()) else {
+        let Some(request) = self.seats[index].request.as_mut().filter(|request| request.outcome.is_none())
+        else {
             return false;
         };
         carry_out(&mut self.database, request);
@@ -464,7 +478,20 @@ fn sent(votes: &ToRecord<'_>) -> Request {
 }
 
 fn carry_out(database: &mut Database, request: &mut Request) {
-    if std::env::var("TRACE").is_ok() { let c: Vec<_> = request.casts.iter().map(|c| format!("{}{:?}@{}p{:?}", c.voter, c.choice, c.sequence>>16, c.place)).collect(); std::eprintln!("DB {:?} {:?} {:?} known {:?}", request.registers_after, request.epochs, c, database.generations); }
+    if std::env::var("TRACE").is_ok() {
+        let c: Vec<_> = request
+            .casts
+            .iter()
+            .map(|c| format!("{}{:?}@{}p{:?}", c.voter, c.choice, c.sequence >> 16, c.place))
+            .collect();
+        std::eprintln!(
+            "DB {:?} {:?} {:?} known {:?}",
+            request.registers_after,
+            request.epochs,
+            c,
+            database.generations
+        );
+    }
     match request.registers_after.take() {
         Some(after) => database.register(&request.epochs, after),
         None => request.outcome = Some(database.record(request)),
@@ -521,7 +548,13 @@ fn live_through(seed: u64) -> (usize, usize) {
 #[test]
 fn the_last_choice_wins_whatever_goes_back() {
     const SEEDS: usize = 300;
-    let lives: Vec<_> = std::env::var("SEED").map_or(0..SEEDS as u64, |s| {let s: u64 = s.parse().unwrap(); s..s+1}).map(live_through).collect();
+    let lives: Vec<_> = std::env::var("SEED")
+        .map_or(0..SEEDS as u64, |s| {
+            let s: u64 = s.parse().unwrap();
+            s..s + 1
+        })
+        .map(live_through)
+        .collect();
     let sum = |of: fn(&(usize, usize)) -> usize| lives.iter().map(of).sum::<usize>();
     let (certain, unknown) = (sum(|life| life.0), sum(|life| life.1));
     assert!(certain > SEEDS * VOTERS / 2 && unknown > SEEDS, "{certain} were certain, {unknown} unknown");

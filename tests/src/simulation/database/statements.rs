@@ -21,12 +21,12 @@ macro_rules! statements {
 }
 
 statements! {
-    Create "create" 0;
-    Extend "extend" 0;
+    Create "create" 0xf2b22f67;
+    Extend "extend" 0xd4b1dbe1;
     CreateEpochs "create-epochs" 0x0d86b793;
-    Record "record" 0x4000d82d;
-    Register "register" 0;
-    Forget "forget" 0;
+    Record "record" 0x68e9737b;
+    Register "register" 0xb68241a4;
+    Forget "forget" 0x20092a96;
     Count "count" 0xf2f7ea8f;
 }
 
