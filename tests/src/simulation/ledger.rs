@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn what_may_be_forgotten_may_count_or_not_until_something_is_accepted_again() {
         let mut ledger = Ledger::new(1);
-        let accept = |ledger: &mut Ledger, choice, second| {
+        let accept = |ledger: &mut Ledger, choice, second: u64| {
             ledger.cast(0, choice, Instant::from_millis(second * 1_000));
             ledger.settle(0, Accepted, Instant::from_millis(second * 1_000 + 1));
         };
