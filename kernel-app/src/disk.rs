@@ -55,6 +55,13 @@ pub trait Disk {
     /// new ones or neither; afterwards they hold the new ones, whatever happens to the machine.
     fn write(&mut self, sector: u64, data: &[u8], now: Instant);
 
+    /// The same, but perhaps without the flush: the sectors are durable once a later [`Disk::write`] has succeeded.
+    /// For what is long and counts only when all of it is there. Flushes all the same unless the substrate can do
+    /// without.
+    fn write_ahead(&mut self, sector: u64, data: &[u8], now: Instant) {
+        self.write(sector, data, now);
+    }
+
     /// The end of the write under way, told once; none while there is no write or it goes on.
     fn outcome(&mut self, now: Instant) -> Option<Result<(), DiskError>>;
 

@@ -16,6 +16,10 @@ pub struct MemoryDisk {
     /// All writes since the start, in order: where, and what; those that failed are left out.
     writes: Vec<(u64, Vec<u8>)>,
     under_way: Option<(u64, Vec<u8>)>,
+    /// Whether that one is flushed.
+    flushes: bool,
+    /// What was there before the writes that have ended and are not flushed.
+    unflushed: Vec<(u64, Vec<u8>)>,
     /// The error that writes end with.
     pub error: Option<DiskError>,
     /// Whether a write that fails changes the disk all the same.
@@ -49,6 +53,8 @@ impl MemoryDisk {
             bytes,
             writes: Vec::new(),
             under_way: None,
+            flushes: false,
+            unflushed: Vec::new(),
             error: None,
             fails_late: false,
             read_error: None,
@@ -66,15 +72,24 @@ impl MemoryDisk {
         &mut self.bytes
     }
 
+    /// Where the write under way begins.
+    pub fn under_way(&self) -> Option<u64> {
+        self.under_way.as_ref().map(|(sector, _)| *sector)
+    }
+
     /// The writes that have succeeded so far: first sectors, and bytes.
     pub fn writes(&self) -> &[(u64, Vec<u8>)] {
         &self.writes
     }
 
-    /// The disk as a cut of the power left it: without what is under way, and nothing remembered.
+    /// The disk as a cut of the power left it: without what is under way or not flushed, and nothing remembered.
     #[must_use]
     pub fn after_cut(&self) -> Self {
-        Self::from_bytes(self.bytes.clone())
+        let mut disk = Self::from_bytes(self.bytes.clone());
+        for (sector, before) in self.unflushed.iter().rev() {
+            disk.tear(*sector, before, |_| Torn::New);
+        }
+        disk
     }
 
     /// Writes sectors of which each is torn as `torn` says by its position in `data`.
@@ -117,7 +132,12 @@ impl Disk for MemoryDisk {
         assert!(self.under_way.is_none(), "one write at a time");
         assert!(data.len().is_multiple_of(SECTOR_BYTES) && !data.is_empty(), "whole sectors");
         assert!(data.len() <= WRITE_BYTES_MAX, "{} bytes in one write", data.len());
-        self.under_way = Some((sector, data.to_vec()));
+        (self.under_way, self.flushes) = (Some((sector, data.to_vec())), true);
+    }
+
+    fn write_ahead(&mut self, sector: u64, data: &[u8], now: Instant) {
+        self.write(sector, data, now);
+        self.flushes = false;
     }
 
     fn outcome(&mut self, _: Instant) -> Option<Result<(), DiskError>> {
@@ -127,6 +147,11 @@ impl Disk for MemoryDisk {
         let (sector, data) = self.under_way.take()?;
         let beyond = byte_of(sector) + data.len() > self.bytes.len();
         let error = self.error.or(beyond.then_some(DiskError::OutOfRange));
+        if !beyond && error.is_none() {
+            let start = byte_of(sector);
+            let before = self.bytes[start..start + data.len()].to_vec();
+            if self.flushes { self.unflushed.clear() } else { self.unflushed.push((sector, before)) }
+        }
         if !beyond && (error.is_none() || self.fails_late) {
             self.tear(sector, &data, |_| Torn::New);
         }

@@ -101,6 +101,14 @@ impl LinuxDisk {
         Ok(Self { path: path.clone(), sectors: length / SECTOR_BYTES as u64, reader, writer, refused: None })
     }
 
+    fn begin(&mut self, sector: u64, data: &[u8], flushes: bool) {
+        if self.is_within(sector, data.len()) {
+            self.writer.begin(sector * SECTOR_BYTES as u64, data, flushes);
+        } else {
+            self.refused = Some(DiskError::OutOfRange);
+        }
+    }
+
     fn is_within(&self, sector: u64, bytes: usize) -> bool {
         let sectors = bytes.div_ceil(SECTOR_BYTES) as u64;
         sector.checked_add(sectors).is_some_and(|end| end <= self.sectors)
@@ -145,11 +153,11 @@ impl Disk for LinuxDisk {
     }
 
     fn write(&mut self, sector: u64, data: &[u8], _: Instant) {
-        if self.is_within(sector, data.len()) {
-            self.writer.begin(sector * SECTOR_BYTES as u64, data);
-        } else {
-            self.refused = Some(DiskError::OutOfRange);
-        }
+        self.begin(sector, data, true);
+    }
+
+    fn write_ahead(&mut self, sector: u64, data: &[u8], _: Instant) {
+        self.begin(sector, data, false);
     }
 
     fn outcome(&mut self, _: Instant) -> Option<Result<(), DiskError>> {

@@ -27,6 +27,8 @@ pub struct Compaction {
     cursor: Cursor,
     /// All data are written or being written.
     complete: bool,
+    /// Something may not be durable of what is written.
+    unflushed: bool,
     /// The commands of the next record.
     commands: Buffer,
     started: Instant,
@@ -41,12 +43,22 @@ impl Journal {
             let superblock = superblock.next(entropy.next_u64(), sequence);
             let (cursor, commands) = (Cursor::default(), Buffer::new(PAYLOAD_BYTES_MAX));
             let (end, life) = (superblock.first(), superblock.life(entropy.next_u64()));
-            Compaction { superblock, life, end, cursor, complete: false, commands, started: now }
+            Compaction {
+                superblock,
+                life,
+                end,
+                cursor,
+                complete: false,
+                unflushed: false,
+                commands,
+                started: now,
+            }
         });
         if !compaction.complete {
             compaction.commands.clear();
             compaction.complete = keyspace.write_commands(&mut compaction.cursor, &mut compaction.commands);
-            if !compaction.commands.is_empty() {
+            // A record without commands is written for its flush.
+            if !compaction.commands.is_empty() || (compaction.complete && compaction.unflushed) {
                 return self.write_snapshot(disk);
             }
             if !compaction.complete {
@@ -60,20 +72,27 @@ impl Journal {
     }
 
     fn write_snapshot(&mut self, disk: &mut dyn Disk) {
-        let Some(Compaction { superblock, life, end, commands, .. }) = &self.compaction else { return };
+        let Some(Compaction { superblock, life, end, commands, complete, .. }) = &self.compaction else {
+            return;
+        };
         if end.sector + sectors_of(commands.len()) > superblock.half_sectors {
             // Admission rules it out, unless the data came from a larger disk.
             log::error!("the data do not fit into half of the disk: the log is not compacted");
             return self.give_up_compaction();
         }
         let behind = end.write(&mut self.image, *life, commands.as_slice(), false);
-        disk.write(superblock.start() + end.sector, &self.image, self.now);
+        let sector = superblock.start() + end.sector;
+        if *complete {
+            disk.write(sector, &self.image, self.now);
+        } else {
+            disk.write_ahead(sector, &self.image, self.now);
+        }
         self.under_way = Some(Write::Snapshot(behind));
     }
 
     pub(super) fn snapshot_written(&mut self, behind: Position) {
         if let Some(compaction) = &mut self.compaction {
-            compaction.end = behind;
+            (compaction.end, compaction.unflushed) = (behind, !compaction.complete);
         }
     }
 

@@ -89,3 +89,39 @@ fn what_is_no_disk_is_refused_in_one_line() {
     let error = LinuxDisk::open(&missing, None).expect_err("no such directory");
     assert!(error.contains("cannot be opened") && !error.contains('\n'), "{error}");
 }
+
+#[test]
+fn copies_are_kept_beside_the_file_and_their_number_is_bounded() {
+    let folder = Scratch::new("copies");
+    fs::create_dir(&folder.0).expect("a folder");
+    let data = DataFile { path: folder.0.join("data"), bytes: 4096 * SECTOR_BYTES as u64 };
+    let mut disk = LinuxDisk::open(&data, None).expect("a new file");
+    assert_eq!(write(&mut disk, 3000, &[7; 2 * SECTOR_BYTES]), Ok(()));
+    for number in 1..=9 {
+        let copy = disk.keep_copy().expect("room").expect("a file has a place beside it");
+        assert_eq!(copy, format!("{}.damaged-{number}", data.path.display()));
+        assert!(fs::read(&copy).expect("a copy") == fs::read(&data.path).expect("the file"), "copy {number}");
+    }
+    let error = disk.keep_copy().expect_err("as many as there may be");
+    assert!(error.ends_with(".damaged-1 to -9 are there already: move them away"), "{error}");
+    drop(disk);
+    fs::remove_dir_all(&folder.0).expect("the folder is ours");
+}
+
+#[test]
+fn any_place_and_length_is_read_past_the_cache() {
+    let scratch = Scratch::new("places");
+    let mut disk = open(&scratch).expect("a new file");
+    let bytes: std::vec::Vec<u8> =
+        (0..1024 * SECTOR_BYTES).map(|at| (at / SECTOR_BYTES % 251) as u8).collect();
+    for (at, piece) in bytes.chunks(128 * 1024).enumerate() {
+        assert_eq!(write(&mut disk, at as u64 * 256, piece), Ok(()));
+    }
+    for (sector, sectors) in
+        [(0, 1), (1, 1), (7, 2), (7, 9), (8, 8), (3, 600), (0, 1024), (511, 513), (1023, 1)]
+    {
+        let mut found = std::vec![0; sectors * SECTOR_BYTES];
+        disk.read(sector as u64, &mut found).expect("within the disk");
+        assert!(found == bytes[sector * SECTOR_BYTES..][..found.len()], "{sectors} sectors at {sector}");
+    }
+}

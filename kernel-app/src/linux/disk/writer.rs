@@ -33,6 +33,7 @@ pub struct Writer {
 struct Job {
     offset: u64,
     data: Vec<u8>,
+    flushes: bool,
 }
 
 #[derive(Debug)]
@@ -50,8 +51,8 @@ impl Writer {
         let (jobs, todo) = channel::<Job>();
         let (tell, ended) = channel();
         let thread = thread::Builder::new().name(String::from("disk")).spawn(move || {
-            for Job { offset, data } in todo {
-                let outcome = write(&file, offset, &data);
+            for Job { offset, data, flushes } in todo {
+                let outcome = write(&file, offset, &data, flushes);
                 if tell.send(Ended { outcome, data }).is_err() {
                     return;
                 }
@@ -66,13 +67,13 @@ impl Writer {
     }
 
     /// Hands a copy of `data` over.
-    pub fn begin(&mut self, offset: u64, data: &[u8]) {
+    pub fn begin(&mut self, offset: u64, data: &[u8], flushes: bool) {
         let mut copy = core::mem::take(&mut self.spare);
         copy.clear();
         copy.extend_from_slice(data);
         self.is_busy = true;
         // The thread does not end before this does; if it did, `outcome` would tell.
-        let _ = self.jobs.as_ref().map(|jobs| jobs.send(Job { offset, data: copy }));
+        let _ = self.jobs.as_ref().map(|jobs| jobs.send(Job { offset, data: copy, flushes }));
     }
 
     /// The end of the write under way, told once.
@@ -107,8 +108,9 @@ impl Drop for Writer {
     }
 }
 
-fn write(file: &File, offset: u64, data: &[u8]) -> Result<(), DiskError> {
-    let written = file.write_all_at(data, offset).and_then(|()| file.sync_data());
+fn write(file: &File, offset: u64, data: &[u8], flushes: bool) -> Result<(), DiskError> {
+    let flush = || if flushes { file.sync_data() } else { Ok(()) };
+    let written = file.write_all_at(data, offset).and_then(|()| flush());
     if let Err(error) = &written {
         log::error!("{} bytes at byte {offset} of DATA cannot be written: {error}", data.len());
         // The kernel takes pages for clean that it could not write. What is written beside them next must not

@@ -10,7 +10,7 @@ use kernel_app::memory_disk::{MemoryDisk, Torn};
 use super::{Bench, SECTORS};
 
 /// A store whose log is about to be compacted, and a client.
-fn nearly_compacted() -> (Bench, ConnectionId) {
+pub(super) fn nearly_compacted() -> (Bench, ConnectionId) {
     let mut bench = Bench::durable();
     let client = bench.connect();
     for number in 0..300 {
@@ -33,7 +33,7 @@ fn compactions(bench: &Bench) -> u64 {
 }
 
 /// Writes until the log is compacted; the number of writes before the compaction's first.
-fn compact(bench: &mut Bench, client: ConnectionId) -> usize {
+pub(super) fn compact(bench: &mut Bench, client: ConnectionId) -> usize {
     for _ in 0..200 {
         bench.send(client, format!("SET k {}\r\n", "v".repeat(20_000)).as_bytes());
         let before = bench.disk().writes().len() + 1;
@@ -46,7 +46,7 @@ fn compact(bench: &mut Bench, client: ConnectionId) -> usize {
 }
 
 /// Writes until a compaction's first write is under way, and nothing else is.
-fn begin_compaction(bench: &mut Bench, client: ConnectionId) {
+pub(super) fn begin_compaction(bench: &mut Bench, client: ConnectionId) {
     for _ in 0..200 {
         bench.send(client, format!("SET k {}\r\n", "v".repeat(20_000)).as_bytes());
         for _ in 0..3 {
@@ -121,6 +121,11 @@ fn what_changes_data_waits_for_the_end_of_a_compaction_and_nothing_else_does() {
     assert_eq!(bench.ask(reader, "MULTI\r\nLLEN q"), r"+OK\r\n+QUEUED\r\n");
     assert_eq!(bench.ask(writer, "PING\r\nRPUSH q x\r\nPING"), r"+PONG\r\n", "in order");
     assert_eq!(bench.ask(reader, "LLEN nothing\r\nEXEC"), r"+QUEUED\r\n");
+    assert_eq!(
+        bench.store.engine().journal().expect("a journal").gathered_bytes(),
+        0,
+        "the data stay as they are"
+    );
     bench.disk().hangs = false;
     bench.settle();
     assert_eq!(bench.received(writer), r":301\r\n+PONG\r\n");

@@ -137,7 +137,7 @@ fn the_setting_has_one_word() {
 }
 
 /// A bench with a transaction of three records that failed in the record with this number, which is there all the same.
-fn failed_transaction(failing: usize) -> Bench {
+pub(super) fn failed_transaction(failing: usize) -> Bench {
     let mut bench = Bench::durable();
     let client = bench.connect();
     bench.ask_durably(client, "SET before 1");

@@ -4,6 +4,7 @@ mod compaction;
 mod cuts;
 mod damage;
 mod disks;
+mod failures;
 mod trouble;
 
 use std::string::String;
