@@ -70,7 +70,6 @@ bugs! {
     DiscardProcessingList "discard-processing-list" Worker 50
         "What a worker has taken and not counted is thrown away when it starts again.";
     ForgetRemoval "forget-removal" Worker 20 "A counted vote stays on the processing list.";
-    RemoveAll "remove-all" Worker 100 "With a counted vote all that is on the processing list is removed.";
     ForgetOtherOption "forget-other-option" Worker 20 "Who changes sides stays on the old one too.";
     ForgetHeldSequences "forget-held-sequences" Worker 50 "A worker does not look which vote of a voter counts.";
     RemoveBeforeCounting "remove-before-counting" Worker 50 "A vote leaves the processing list before it is counted.";
@@ -79,7 +78,7 @@ bugs! {
         "What a worker had taken that never comes back is left where it is.";
     WithoutWatch "without-watch" Worker 200 "Two workers count by what the other one has changed since.";
     AcknowledgeEarly "acknowledge-early" Vote 20 "The voter is told that the vote is kept before the store says so.";
-    AcceptRefusals "accept-refusals" Vote 50 "The voter is told that the vote is kept whatever the store says.";
+    AcceptRefusals "accept-refusals" Vote 100 "The voter is told that the vote is kept whatever the store says.";
     OwnTickets "own-tickets" Vote 20 "Each vote instance numbers its votes by itself.";
     ReuseTickets "reuse-tickets" Vote 20 "A vote instance asks for a ticket every fourth time only.";
     SpareTickets "spare-tickets" Vote 50 "A vote instance asks for its next ticket before there is a vote for it.";
@@ -111,6 +110,7 @@ impl Bug {
             Role::Vote => plan,
         };
         match self {
+            Self::AcceptRefusals => Plan { is_cramped: true, ..plan },
             Self::RecordWithoutEpochs => Plan { has_disk: false, ..plan },
             Self::FlipBeforeCopy | Self::FlipNotDone => Plan { has_neighbour: true, ..plan },
             _ => plan,
@@ -160,7 +160,6 @@ impl Bug {
             Self::DamageIsBlank => misled(service, Dealing::DamageIsBlank),
             Self::PopWithoutProcessingList => relayed(service, commands::pop_without_processing_list(life)),
             Self::DiscardProcessingList => relayed(service, commands::discard_processing_list()),
-            Self::RemoveAll => relayed(service, commands::remove_all()),
             Self::ForgetHeldSequences => relayed(service, commands::forget_held_sequences()),
             Self::ForgetRemoval => relayed(service, commands::forget_removal(life)),
             Self::ForgetOtherOption => relayed(service, commands::forget_other_option()),
