@@ -14,6 +14,7 @@ use wire::resp::Reply;
 
 use super::database::Shared;
 use super::ledger::Choice;
+use super::neighbour::{MARK_FIELDS, MARKS};
 
 /// How often the auditor looks.
 pub const LOOK_INTERVAL: Duration = Duration::from_millis(200);
@@ -25,6 +26,8 @@ const REPLY_WITHIN: Duration = Duration::from_secs(10);
 pub struct Look {
     /// When the store was asked.
     pub began: Instant,
+    /// No transaction of the neighbour is half there.
+    pub is_whole: bool,
     /// The name of every field of the results, and the option under which it was found; a voter who is
     /// in both is in it twice.
     pub counted: Vec<(String, Choice)>,
@@ -93,6 +96,7 @@ impl Auditor {
         let lists = self.lists.borrow();
         let results = Choice::ALL.map(|choice| format!("results:{}", choice.as_str()));
         let results = results.iter().map(|key| ["HGETALL", key]);
+        let marks: Vec<_> = ["HMGET", MARKS].into_iter().chain(MARK_FIELDS).collect();
         let lengths = [["LLEN", "votes"]].into_iter().chain(lists.iter().map(|list| ["LLEN", list]));
         let client = &mut self.client;
         let mut send = |words: &[&str], is_last| {
@@ -100,6 +104,7 @@ impl Auditor {
             client.send(&words, is_last, REPLY_WITHIN, context).is_ok()
         };
         self.is_looking = send(&["MULTI"], false)
+            && send(&marks, false)
             && results.chain(lengths).all(|words| send(&words, false))
             && send(&["EXEC"], true);
         self.began = context.now;
@@ -211,7 +216,8 @@ fn is_loading(reply: &Reply<'_>) -> bool {
 
 fn read(reply: &Reply<'_>) -> Option<Look> {
     let &Reply::Array(mut replies) = reply else { return None };
-    let mut look = Look::default();
+    let Reply::Array(mut marks) = replies.next()? else { return None };
+    let mut look = Look { is_whole: marks.next()? == marks.next()?, ..Look::default() };
     for choice in Choice::ALL {
         let Reply::Array(mut fields) = replies.next()? else { return None };
         while let Some(field) = fields.next() {

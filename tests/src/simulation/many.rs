@@ -12,7 +12,7 @@ use super::counts::Counts;
 use super::{Failure, check, fails};
 
 /// Most failures that are kept; a broken application breaks nearly every seed.
-pub const FAILURES_MAX: usize = 200;
+pub const FAILURES_MAX: usize = 10;
 
 /// What came of the seeds.
 #[derive(Debug, Default)]

@@ -1,7 +1,8 @@
 //! Somebody else who uses the store: writes large values, so that the log is compacted within a run, or fills its
 //! memory for a while.
 //!
-//! Wants nothing of the application and looks at no reply.
+//! Wants nothing of the application. Now and then it writes a transaction that takes several records of the log; what
+//! it begins and ends with must always be the same number.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -18,6 +19,14 @@ const VALUE_BYTES: usize = 24 * 1024;
 /// How long a reply may take.
 const REPLY_WITHIN: Duration = Duration::from_secs(1);
 const KEY: &[u8] = b"neighbour";
+/// Every so many writes it is a transaction,
+const TRANSACTION_EVERY: u64 = 8;
+/// of so many values: more than one record has room for.
+const TRANSACTION_VALUES: usize = 7;
+/// The hash with the number of transactions, twice.
+pub const MARKS: &str = "neighbour:marks";
+/// What a transaction counts up first, and what last.
+pub const MARK_FIELDS: [&str; 2] = ["first", "last"];
 /// How often a glutton adds a value.
 const FILL_INTERVAL: Duration = Duration::from_millis(20);
 /// So many of them are more than a cramped store has room for.
@@ -33,6 +42,7 @@ pub struct Neighbour {
     client: StoreClient<Asked>,
     write_at: Instant,
     writes: bool,
+    written: u64,
     appetite: Appetite,
     fill_at: Instant,
     /// Values that were added to fill the store.
@@ -57,6 +67,7 @@ impl Neighbour {
             client: StoreClient::default(),
             write_at: Instant::ZERO,
             writes,
+            written: 0,
             appetite,
             fill_at: Instant::ZERO,
             filled: 0,
@@ -67,6 +78,20 @@ impl Neighbour {
     fn set(&mut self, key: &[u8], context: &mut Context<'_>) {
         // What does not fit now is of no importance.
         let _ = self.client.send(&[b"SET", key, &self.value], Asked::Set, REPLY_WITHIN, context);
+    }
+
+    fn write(&mut self, context: &mut Context<'_>) {
+        self.write_at = context.now + WRITE_INTERVAL;
+        self.written += 1;
+        if !self.written.is_multiple_of(TRANSACTION_EVERY) {
+            return self.set(KEY, context);
+        }
+        let mark = |field: &'static str| [&b"HINCRBY"[..], MARKS.as_bytes(), field.as_bytes(), b"1"];
+        let [first, last] = MARK_FIELDS.map(mark);
+        let value = [&b"SET"[..], KEY, &self.value];
+        let commands = [&first[..]].into_iter().chain([&value[..]; TRANSACTION_VALUES]).chain([&last[..]]);
+        // As in `set`.
+        let _ = self.client.send_transaction(commands, Asked::Set, REPLY_WITHIN, context);
     }
 
     fn fill(&mut self, context: &mut Context<'_>) {
@@ -130,8 +155,7 @@ impl Service for Neighbour {
         let Self { client, filled, is_clearing, .. } = self;
         client.turn(context, |asked, outcome, _| note(asked, &outcome, filled, is_clearing));
         if self.writes && self.write_at <= context.now && self.client.readiness().is_ok() {
-            self.write_at = context.now + WRITE_INTERVAL;
-            self.set(KEY, context);
+            self.write(context);
         }
         if self.is_filling() && self.fill_at <= context.now && self.client.readiness().is_ok() {
             self.fill(context);

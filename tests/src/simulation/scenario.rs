@@ -125,7 +125,12 @@ impl Scenario {
         self.voters.encore(ENCORE_PER_MILLION, self.cluster.simulation.now());
         self.everybody_is_accepted()?;
         self.note("everybody has voted");
-        self.everything_is_counted()
+        self.everything_is_counted()?;
+        // What is only seen at the next start is seen now.
+        self.faults.black_out(&mut self.cluster, &mut self.books)?;
+        self.voters.encore(ENCORE_PER_MILLION, self.cluster.simulation.now());
+        self.everybody_is_accepted()?;
+        self.everything_is_counted().map_err(|text| format!("after a last power cut: {text}"))
     }
 
     fn everybody_is_accepted(&mut self) -> Result<(), String> {

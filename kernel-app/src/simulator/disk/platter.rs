@@ -15,6 +15,9 @@ use wire::Instant;
 /// How often a failed write leaves its pages in the cache, of a million; otherwise nothing of it.
 const FAILED_BUT_CACHED_PER_MILLION: u32 = 750_000;
 
+/// How often all of it is on the device nevertheless.
+const FAILED_BUT_DONE_PER_MILLION: u32 = 250_000;
+
 pub type Sector = [u8; SECTOR_BYTES];
 /// Sectors that were ever written; the others are zeros.
 pub type Content = BTreeMap<u64, Sector>;
@@ -153,7 +156,9 @@ impl Platter {
                     self.counts.failed_but_cached += 1;
                     put(&mut self.cache, write.sector, &write.data);
                 }
-                if verdict == Err(DiskError::Failed) {
+                if verdict == Err(DiskError::Failed) && self.random.happens(FAILED_BUT_DONE_PER_MILLION) {
+                    self.make_durable(write);
+                } else if verdict == Err(DiskError::Failed) {
                     self.tear(write);
                 }
             }

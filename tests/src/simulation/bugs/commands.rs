@@ -258,16 +258,6 @@ pub fn discard_processing_list() -> impl Tamper {
     })
 }
 
-/// With a counted vote all that is on the processing list is removed.
-pub fn remove_all() -> impl Tamper {
-    Each(|mut words: Words| {
-        if is(&words, b"LREM") {
-            words = [b"DEL".to_vec(), words[1].clone()].to_vec();
-        }
-        Action::Send(words)
-    })
-}
-
 /// Both scores are those of the first option.
 pub fn one_score_twice() -> impl Tamper {
     Each(|mut words: Words| {

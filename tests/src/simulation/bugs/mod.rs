@@ -70,7 +70,6 @@ bugs! {
     DiscardProcessingList "discard-processing-list" Worker 50
         "What a worker has taken and not counted is thrown away when it starts again.";
     ForgetRemoval "forget-removal" Worker 20 "A counted vote stays on the processing list.";
-    RemoveAll "remove-all" Worker 100 "With a counted vote all that is on the processing list is removed.";
     ForgetOtherOption "forget-other-option" Worker 20 "Who changes sides stays on the old one too.";
     ForgetHeldSequences "forget-held-sequences" Worker 50 "A worker does not look which vote of a voter counts.";
     RemoveBeforeCounting "remove-before-counting" Worker 50 "A vote leaves the processing list before it is counted.";
@@ -79,13 +78,15 @@ bugs! {
         "What a worker had taken that never comes back is left where it is.";
     WithoutWatch "without-watch" Worker 200 "Two workers count by what the other one has changed since.";
     AcknowledgeEarly "acknowledge-early" Vote 20 "The voter is told that the vote is kept before the store says so.";
-    AcceptRefusals "accept-refusals" Vote 50 "The voter is told that the vote is kept whatever the store says.";
+    AcceptRefusals "accept-refusals" Vote 100 "The voter is told that the vote is kept whatever the store says.";
     OwnTickets "own-tickets" Vote 20 "Each vote instance numbers its votes by itself.";
     ReuseTickets "reuse-tickets" Vote 20 "A vote instance asks for a ticket every fourth time only.";
     SpareTickets "spare-tickets" Vote 50 "A vote instance asks for its next ticket before there is a vote for it.";
     WithoutSequence "without-sequence" Vote 50 "A vote that comes late overrides a newer one.";
     RetryAsNewVote "retry-as-new-vote" Vote 50 "A refused vote is queued again later, as a new one.";
     RecordWithoutGuard "record-without-guard" Worker 50 "In the database the vote that comes last counts.";
+    RecordWithoutEpochs "record-without-epochs" Worker 100
+        "The database compares sequences of a store with those of another that has taken its place.";
     RecordWithoutSequence "record-without-sequence" Worker 50
         "A vote that takes another's place in the database does not leave its sequence there.";
     IgnoreDatabaseErrors "ignore-database-errors" Worker 50 "What the database refuses is taken for recorded.";
@@ -109,6 +110,8 @@ impl Bug {
             Role::Vote => plan,
         };
         match self {
+            Self::AcceptRefusals => Plan { is_cramped: true, ..plan },
+            Self::RecordWithoutEpochs => Plan { has_disk: false, ..plan },
             Self::FlipBeforeCopy | Self::FlipNotDone => Plan { has_neighbour: true, ..plan },
             _ => plan,
         }
@@ -118,6 +121,7 @@ impl Bug {
     pub const fn flaw(self) -> Option<Flaw> {
         match self {
             Self::RecordWithoutGuard => Some(Flaw::NoGuard),
+            Self::RecordWithoutEpochs => Some(Flaw::EpochsIgnored),
             Self::RecordWithoutSequence => Some(Flaw::SequenceForgotten),
             Self::IgnoreDatabaseErrors => Some(Flaw::RefusalsIgnored),
             Self::CommitLater => Some(Flaw::CommitsLost),
@@ -142,6 +146,7 @@ impl Bug {
             // The disk itself keeps its cache, and the database has its own flaws.
             Self::TrustCache
             | Self::RecordWithoutGuard
+            | Self::RecordWithoutEpochs
             | Self::RecordWithoutSequence
             | Self::IgnoreDatabaseErrors
             | Self::CommitLater => service,
@@ -155,7 +160,6 @@ impl Bug {
             Self::DamageIsBlank => misled(service, Dealing::DamageIsBlank),
             Self::PopWithoutProcessingList => relayed(service, commands::pop_without_processing_list(life)),
             Self::DiscardProcessingList => relayed(service, commands::discard_processing_list()),
-            Self::RemoveAll => relayed(service, commands::remove_all()),
             Self::ForgetHeldSequences => relayed(service, commands::forget_held_sequences()),
             Self::ForgetRemoval => relayed(service, commands::forget_removal(life)),
             Self::ForgetOtherOption => relayed(service, commands::forget_other_option()),

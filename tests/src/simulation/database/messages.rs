@@ -91,11 +91,12 @@ pub fn error(code: &str, text: &str) -> Vec<u8> {
 }
 
 /// DataRow.
-pub fn row(values: &[String]) -> Vec<u8> {
+pub fn row(values: &[Option<String>]) -> Vec<u8> {
     let mut body = u16::try_from(values.len()).expect("few columns").to_be_bytes().to_vec();
     for value in values {
-        body.extend(u32::try_from(value.len()).expect("short").to_be_bytes());
-        body.extend(value.as_bytes());
+        let length = value.as_ref().map_or(-1, |value| i32::try_from(value.len()).expect("short"));
+        body.extend(length.to_be_bytes());
+        body.extend(value.iter().flat_map(|value| value.bytes()));
     }
     message(b'D', &body)
 }

@@ -7,7 +7,9 @@
 //!
 //! Is no PostgreSQL: it knows the services' statements by their text.
 
+mod array;
 mod messages;
+mod statements;
 pub mod tables;
 
 use std::cell::RefCell;
@@ -20,7 +22,8 @@ use kernel_app::{ConnectionId, Context, Endpoints, Instant, Listener, Origin, Se
 
 use super::auditor::Findings;
 use messages::Request;
-use tables::{Known, Refused, Rows, Tables};
+use statements::Known;
+use tables::{Refused, Rows, Tables};
 
 /// Where clients connect.
 pub const PORT: u16 = 5432;
@@ -61,6 +64,8 @@ impl Default for DatabaseConditions {
 pub enum Flaw {
     /// What comes last counts, however old it is.
     NoGuard,
+    /// Sequences are compared whatever store they are from.
+    EpochsIgnored,
     /// A vote that takes the place of another does not leave its sequence.
     SequenceForgotten,
     /// Who was refused goes on as if it had been carried out.
@@ -183,13 +188,12 @@ impl Database {
                 return messages::welcome();
             }
             Request::Close => steps.push(Step::Say(messages::message(b'3', b""))),
-            Request::Parse { name, sql } => match Known::find(&sql) {
-                Some(known) => {
+            Request::Parse { name, sql } => match Known::find(&name, &sql) {
+                Ok(known) => {
                     session.statements.insert(name, known);
                     steps.push(Step::Prepare(known));
                 }
-                None => {
-                    let complaint = format!("the model of PostgreSQL does not know this statement: {sql}");
+                Err(complaint) => {
                     self.findings.borrow_mut().complaint = Some(complaint);
                     steps.push(Step::Fail(NOT_SUPPORTED));
                 }

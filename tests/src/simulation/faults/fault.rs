@@ -93,6 +93,16 @@ impl Fault {
         }
     }
 
+    /// Whether it stops the store or its disk.
+    pub fn is_of_store(&self, cluster: &Cluster) -> bool {
+        match self {
+            Self::Crash(node) | Self::Kill(node) => *node == cluster.store,
+            Self::Disk(conditions) => conditions.failed_per_million > 0,
+            Self::Blackout => true,
+            _ => false,
+        }
+    }
+
     /// Whether it is over as soon as it has begun.
     pub const fn is_instant(&self) -> bool {
         matches!(self, Self::Scale(_) | Self::Leap(..))

@@ -29,7 +29,7 @@ const STEPS_MAX: u64 = 200;
 /// How often a fault waits for a write to be under way, of a million.
 const WHILE_WRITING_PER_MILLION: u32 = 400_000;
 /// How often it waits for a write of the first sectors, which say where the log is.
-const WHILE_FLIPPING_PER_MILLION: u32 = 150_000;
+const WHILE_FLIPPING_PER_MILLION: u32 = 250_000;
 /// The first sectors.
 const FLIP_SECTORS: u64 = 2;
 /// How many steps it waits at most.
@@ -148,6 +148,15 @@ impl Faults {
         Ok(())
     }
 
+    /// Everything loses its power once more, and is started again at once.
+    ///
+    /// # Errors
+    /// When a node does not start.
+    pub fn black_out(&mut self, cluster: &mut Cluster, books: &mut Books) -> Result<(), String> {
+        self.begin(Fault::Blackout, cluster, books);
+        self.heal(cluster, books)
+    }
+
     fn begin(&mut self, fault: Fault, cluster: &mut Cluster, books: &mut Books) {
         let now = cluster.simulation.now();
         books.chronicle.add(now, Event::Begins(fault.describe(cluster)));
@@ -181,17 +190,19 @@ impl Faults {
         let free = fault.filter(|fault| !active.iter().any(|other| other.collides(fault)));
         if let Some(fault) = free.filter(|_| active.len() < FAULTS_MAX) {
             let step = cluster.simulation.steps() + self.random.below(STEPS_MAX);
-            self.armed = Some(Armed { fault, step, moment: self.moment() });
+            let moment = self.moment(&fault, cluster);
+            self.armed = Some(Armed { fault, step, moment });
         } else {
             self.draw_at = cluster.simulation.now() + self.random.up_to(INTERVAL_MAX);
         }
     }
 
-    fn moment(&mut self) -> Moment {
-        if self.random.happens(WHILE_WRITING_PER_MILLION) {
-            Moment::Writing
-        } else if self.random.happens(WHILE_FLIPPING_PER_MILLION) {
+    fn moment(&mut self, fault: &Fault, cluster: &Cluster) -> Moment {
+        let may_flip = cluster.plan.has_disk && cluster.plan.has_neighbour && fault.is_of_store(cluster);
+        if may_flip && self.random.happens(WHILE_FLIPPING_PER_MILLION) {
             Moment::Flipping
+        } else if self.random.happens(WHILE_WRITING_PER_MILLION) {
+            Moment::Writing
         } else {
             Moment::Any
         }
