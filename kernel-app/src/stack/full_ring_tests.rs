@@ -3,10 +3,11 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::{Address, SmoltcpNetwork, StackConfig, TIMERS_ASKED_AFTER};
+use super::{Address, Seeds, SmoltcpNetwork, StackConfig, TIMERS_ASKED_AFTER};
 use crate::connections::Connections;
 use crate::network::Network;
 use crate::simulator::device::{SEND_FRAMES_MAX, SimulatedDevice};
+use crate::simulator::random::Random;
 use crate::stack::FrameDevice;
 use wire::Instant;
 
@@ -39,6 +40,7 @@ impl Node {
             address: Address::Static { cidr, gateway: None, dns: None },
             sockets_max: 64,
             seeds: Seeds::draw(&mut Random::new(1)),
+            mtu: None,
         };
         let now = Instant::from_micros(1_000_000);
         let network = SmoltcpNetwork::new(SimulatedDevice::default(), &config, now).expect("an address");
