@@ -5,7 +5,7 @@
 const RECONNECT_AFTER_MS = 3000;
 // Two and a half of the server's heartbeats: a connection that is silent for so long is lost.
 const SILENCE_MS_MAX = 40000;
-const AWAY = "The store does not answer. These are the last known votes.";
+const away = (keeper = "store") => `The ${keeper} does not answer. These are the last known votes.`;
 
 const element = (id) => document.getElementById(id);
 const votes = (count) => (count === 0 ? "No votes yet" : count === 1 ? "1 vote" : `${count} votes`);
@@ -58,7 +58,10 @@ function follow() {
   events.addEventListener("open", hear(() => {}));
   events.addEventListener("alive", hear(() => {}));
   events.addEventListener("scores", hear((data) => show(JSON.parse(data))));
-  events.addEventListener("store", hear((data) => setText("notice", JSON.parse(data).ready ? "" : AWAY)));
+  events.addEventListener("store", hear((data) => {
+    const { ready, keeper } = JSON.parse(data);
+    setText("notice", ready ? "" : away(keeper));
+  }));
   events.addEventListener("chart", hear((data) => (element("chart").innerHTML = data)));
   events.addEventListener("error", () => {
     setState("reconnecting");

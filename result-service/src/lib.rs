@@ -62,7 +62,9 @@ pub fn service(settings: &Settings) -> Result<ResultService, SettingError> {
     let option_b = settings.text("OPTION_B", "Dogs", TEXT_BYTES_MAX)?;
     let port = settings.port("PORT", PORT_DEFAULT)?;
     let (peer, source) = results(settings)?;
-    let hall = Hall::new(Board::new(&option_a, &option_b), source);
+    let board = Board::new(&option_a, &option_b);
+    let board = if matches!(source, Source::Database(_)) { board.of_database() } else { board };
+    let hall = Hall::new(board, source);
     Ok(StoreBacked::new(port, peer, BODY_BYTES_MAX, hall))
 }
 
