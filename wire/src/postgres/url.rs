@@ -113,13 +113,13 @@ fn parse_text(text: &str) -> Option<String> {
 }
 
 fn parse_server(server: &str) -> Result<(&str, u16), UrlError> {
-    let (host, port) = match server.rsplit_once(':') {
-        Some((host, port)) => (host, port.parse().ok().filter(|port| *port != 0).ok_or(UrlError::Port)?),
-        None => (server, PORT_DEFAULT),
-    };
+    let (host, port) = server.rsplit_once(':').map_or((server, None), |(host, port)| (host, Some(port)));
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-' || c == '_';
-    let is_host = !host.is_empty() && host.len() <= HOST_BYTES_MAX && host.chars().all(is_allowed);
-    if is_host { Ok((host, port)) } else { Err(UrlError::Host) }
+    if host.is_empty() || host.len() > HOST_BYTES_MAX || !host.chars().all(is_allowed) {
+        return Err(UrlError::Host);
+    }
+    let port = port.map_or(Ok(PORT_DEFAULT), |port| port.parse().map_err(|_| UrlError::Port))?;
+    if port == 0 { Err(UrlError::Port) } else { Ok((host, port)) }
 }
 
 /// The bytes that stand for themselves or as `%` and two hexadecimal digits (RFC 3986, section 2.1).
