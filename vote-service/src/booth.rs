@@ -183,8 +183,9 @@ impl Booth {
         let Some(step) = epoch.next_step(context.now) else { return };
         let sent = epoch
             .command(step, |command| store.inquire(command, Asked::Epoch(step), STORE_REPLY_WITHIN, context));
-        if sent.is_ok() {
-            epoch.asked();
+        match sent {
+            Ok(()) => epoch.asked(),
+            Err(_) => epoch.postpone(context.now),
         }
     }
 

@@ -98,12 +98,13 @@ impl Epoch {
     pub fn renew(&mut self, entropy: &mut dyn Entropy) {
         let first = if self.last.is_some() { Step::Recall } else { Step::Number };
         (self.id, self.step, self.is_same_store) = (Id::random(entropy), Some(first), false);
-        (self.is_asked, self.has_begun, self.retry_at) = (false, false, Instant::ZERO);
+        (self.is_asked, self.has_begun) = (false, false);
+        (self.trouble, self.retry_at) = (None, Instant::ZERO);
     }
 
     /// The connection is gone.
     pub fn end(&mut self) {
-        (self.step, self.is_asked, self.has_begun) = (None, false, false);
+        (self.step, self.is_asked, self.has_begun, self.trouble) = (None, false, false, None);
     }
 
     /// Whether votes can get their tickets.
@@ -130,6 +131,14 @@ impl Epoch {
     pub fn next_deadline(&self) -> Option<Instant> {
         let waits = self.step.is_some() && !self.is_asked && self.retry_at > Instant::ZERO;
         waits.then_some(self.retry_at)
+    }
+
+    /// It could not be asked: the store owes replies, or does not let us in. Whatever ends that comes by itself; a
+    /// refused beginning is looked at later.
+    pub fn postpone(&mut self, now: Instant) {
+        if self.trouble.is_some() {
+            self.retry_at = now + RETRY_AFTER;
+        }
     }
 
     /// It was asked.

@@ -437,6 +437,24 @@ fn without_an_epoch_no_vote_is_taken_and_the_reason_is_told() {
 }
 
 #[test]
+fn a_silent_store_is_not_asked_for_an_epoch_without_end() {
+    let mut stage = stage();
+    let store = stage.reach_peer();
+    stage.receive(store, "+PONG\r\n:7\r\n");
+    stage.sent(store);
+    stage.receive(store, "-OOM command not allowed\r\n");
+    // It is asked again, does not answer, and cannot be asked once more. Here a service that wants to be called at once,
+    // again and again, is a failure.
+    stage.pass(Duration::from_millis(3_500));
+    assert_eq!(stage.sent(store), ASKS_TICKET);
+    stage.receive(store, ":8\r\n");
+    stage.pass(RETRY_AFTER);
+    assert_eq!(stage.sent(store), ASKS_TICKET);
+    stage.receive(store, ":9\r\n");
+    assert_eq!(begin_epoch(&mut stage, store, 9), "");
+}
+
+#[test]
 fn the_oldest_epochs_are_removed_and_it_is_noted_that_there_were_some() {
     let mut stage = stage();
     let store = stage.reach_peer();
