@@ -72,9 +72,9 @@ impl MemoryDisk {
         &mut self.bytes
     }
 
-    /// Where the write under way begins.
-    pub fn under_way(&self) -> Option<u64> {
-        self.under_way.as_ref().map(|(sector, _)| *sector)
+    /// The write under way: its first sector, and bytes.
+    pub fn under_way(&self) -> Option<&(u64, Vec<u8>)> {
+        self.under_way.as_ref()
     }
 
     /// The writes that have succeeded so far: first sectors, and bytes.

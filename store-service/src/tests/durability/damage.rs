@@ -130,6 +130,27 @@ fn a_cut_while_the_loss_is_accepted_leaves_the_damage_to_be_accepted_again() {
 }
 
 #[test]
+fn a_loss_that_is_accepted_on_a_disk_that_fails_leaves_the_damaged_half_alone() {
+    let Log { mut disk, records, before } = log_of_two_lives();
+    disk.bytes_mut()[records[3].0 as usize * SECTOR_BYTES + 28] ^= 1;
+    let start = disk.bytes().to_vec();
+    for late in [false, true] {
+        let mut failing = disk.clone();
+        (failing.error, failing.fails_late) = (Some(DiskError::Failed), late);
+        let mut bench = Bench::start(&[("RECOVER", "accept-loss")], Some(failing), 9).expect("told to");
+        for _ in 0..4 {
+            bench.wait(5_000);
+        }
+        bench.disk().error = None;
+        bench.wait(20_000);
+        bench.settle();
+        let half = 8 * SECTOR_BYTES..(8 + (SECTORS - 8) / 2 / 8 * 8) * SECTOR_BYTES;
+        assert!(bench.disk().bytes()[half.clone()] == start[half], "late: {late}");
+        assert!(bench.restarted(10).contents() == before[3], "late: {late}");
+    }
+}
+
+#[test]
 fn the_setting_has_one_word() {
     let settings = kernel_app::Settings::from_pairs([("RECOVER", "yes")]);
     let error = crate::Store::new(&settings).expect_err("not the word");
