@@ -199,7 +199,7 @@ fn a_full_store_says_so_and_lets_known_voters_change_their_vote() {
     let client = bench.connect();
     assert!(readiness(&mut bench).ends_with("\r\n\r\nready\n"));
     let mut voters = 0;
-    let mut vote = |bench: &mut Bench, voter: u32, sequence: u32| {
+    let vote = |bench: &mut Bench, voter: u32, sequence: u32| {
         let element = format!("vote-of-{voter:0>32}");
         if bench.ask(client, &format!("RPUSH votes {element}")).contains("OOM") {
             return false;
