@@ -21,7 +21,7 @@ pub const MEMORY_MOVES_SIXTEENTHS: usize = 2;
 
 /// What a machine needs beside data: clients, the log's buffers, sockets. `MAXMEMORY` and the reserve get the
 /// rest at most, where a machine's memory is known.
-pub const MACHINE_BYTES_OTHER: usize = 16 * 1024 * 1024;
+pub const MACHINE_BYTES_OTHER: usize = 12 * 1024 * 1024;
 
 /// Most commands between `MULTI` and `EXEC`.
 pub const QUEUE_COMMANDS_MAX: usize = 1024;

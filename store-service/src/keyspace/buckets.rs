@@ -23,6 +23,7 @@ const JOINS_MAX: usize = 4;
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Buckets {
+    #[expect(clippy::vec_box, reason = "to grow is to copy pointers, not buckets")]
     segments: Vec<Box<[Page; SEGMENT_BUCKETS]>>,
     /// How many buckets are in use.
     count: usize,

@@ -170,7 +170,7 @@ impl Sequence {
     }
 
     /// The elements of the pages from this one on, with their pages' numbers and their positions there.
-    pub(super) fn from_page(&self, number: i64) -> impl Iterator<Item = ((i64, usize), &[u8])> {
+    pub(super) fn items_from(&self, number: i64) -> impl Iterator<Item = ((i64, usize), &[u8])> {
         self.pages.range(number..).flat_map(|(number, page)| {
             page.records().enumerate().map(|(position, record)| ((*number, position), record.body))
         })

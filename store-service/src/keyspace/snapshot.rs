@@ -118,7 +118,7 @@ fn with_places<'a>(
 
 fn pages_from(items: &Sequence, place: Place) -> impl Iterator<Item = (Place, &[u8])> {
     let (page, passed) = if let Place::Page(page, passed) = place { (page, passed) } else { (i64::MIN, 0) };
-    items.from_page(page).map(|((page, at), body)| (Place::Page(page, at), body)).skip(passed)
+    items.items_from(page).map(|((page, at), body)| (Place::Page(page, at), body)).skip(passed)
 }
 
 /// Writes items, each of so many of its parts, as far as there is room; the place of the next one, if that was
