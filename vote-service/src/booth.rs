@@ -216,6 +216,7 @@ impl StoreUser for Booth {
     }
 
     fn store_opened(&mut self, id: ConnectionId, context: &mut Context<'_>) {
+        self.desk.gate.fullness.reached(context.now);
         self.store.opened(id, context);
     }
 
