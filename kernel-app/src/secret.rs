@@ -7,7 +7,7 @@ use core::fmt;
 use core::hint::black_box;
 
 /// Longest password; Redis takes longer ones, a kernel's command line does not.
-pub const SECRET_BYTES_MAX: usize = 256;
+pub const SECRET_BYTES_MAX: usize = wire::postgres::url::PASSWORD_BYTES_MAX;
 
 /// A password. Debug output does not show it.
 #[derive(Clone, PartialEq, Eq)]

@@ -6,27 +6,23 @@
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
-use alloc::vec::Vec;
 use core::fmt;
 
 use crate::database_client::DatabaseLogin;
 use crate::secret::Secret;
 use crate::service::{Peer, Target};
 use crate::store_login::StoreLogin;
+use wire::postgres::url::{self, Url, percent_decoded};
 
 /// Longest value that is accepted.
 pub const VALUE_BYTES_MAX: usize = 1024;
 
-/// The port of a database's address that names none.
-const DATABASE_PORT_DEFAULT: u16 = 5432;
 /// The port of a store's address that names none.
 const STORE_PORT_DEFAULT: u16 = 6379;
 
 /// What an address of a store looks like.
 const STORE_EXPECTED: &str = "redis://host:port, with :password@ or user:password@ before the host and /number of a database behind the port \
      if need be";
-/// What an address of a database begins with.
-const DATABASE_SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 
 /// The environment of a program.
 #[derive(Clone, Debug, Default)]
@@ -224,7 +220,7 @@ pub fn without_password(url: &str) -> String {
 
 /// Whether an address is that of a database, and not of a store.
 pub fn is_database(url: &str) -> bool {
-    DATABASE_SCHEMES.iter().any(|scheme| url.starts_with(scheme))
+    url::SCHEMES.iter().any(|scheme| url.starts_with(scheme))
 }
 
 fn error(name: &'static str, value: &str, expected: &'static str) -> SettingError {
@@ -277,36 +273,11 @@ fn parse_database(text: &str) -> Option<u32> {
 }
 
 fn parse_database_url(value: &str, setting: &'static str) -> Option<DatabaseAddress> {
-    let rest = DATABASE_SCHEMES.iter().find_map(|scheme| value.strip_prefix(scheme))?;
-    let (credentials, place) = rest.rsplit_once('@')?;
-    let (host, database) = place.split_once('/')?;
-    let (user, password) = match credentials.split_once(':') {
-        Some((user, password)) => (user, Some(Secret::new(&percent_decoded(password)?)?)),
-        None => (credentials, None),
-    };
-    let text = |text: &str| {
-        let text = String::from_utf8(percent_decoded(text)?).ok()?;
-        // Options behind the name, such as `?sslmode=require`, there are none of.
-        (!text.is_empty() && !text.contains(['\0', '?'])).then_some(text)
-    };
-    let login = DatabaseLogin { setting, user: text(user)?, password, database: text(database)? };
-    let target =
-        parse_target(&["postgres://", host].concat(), "postgres", DATABASE_PORT_DEFAULT, "postgres")?;
+    let Url { host, port, user, password, database } = Url::parse(value).ok()?;
+    let password = password.map_or(Some(None), |password| Secret::new(&password).map(Some))?;
+    let login = DatabaseLogin { setting, user, password, database };
+    let target = Target::Host { host: host.to_owned(), port };
     Some(DatabaseAddress { peer: Peer { name: "database", setting, target }, login })
-}
-
-fn percent_decoded(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(if byte == b'%' {
-            let mut digit = || char::from(rest.next()?).to_digit(16);
-            u8::try_from(digit()? * 16 + digit()?).ok()?
-        } else {
-            byte
-        });
-    }
-    Some(bytes)
 }
 
 fn parse_target(value: &str, scheme: &str, port_default: u16, listener: &'static str) -> Option<Target> {

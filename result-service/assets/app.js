@@ -9,9 +9,9 @@ const RECONNECT_AFTER_MS = 3000;
 // Two and a half of the server's heartbeats: a connection that is silent for so long is lost.
 const SILENCE_MS_MAX = 40000;
 const LOOK_FOR_SILENCE_EVERY_MS = 2000;
-const AWAY = "The store does not answer. These are the last known votes.";
 // Tabs from before and after a change of what they say to one another must not meet in one worker.
 const WORKER = "events 1";
+const away = (keeper = "store") => `The ${keeper} does not answer. These are the last known votes.`;
 
 // Follows the events, and tells of each its kind and data; and in "state" whether they come. Returns how to end it.
 function follow(url, tell) {
@@ -112,7 +112,10 @@ function showEvents(script) {
   const show = {
     state: showState,
     scores: (data) => showScores(JSON.parse(data)),
-    store: (data) => setText("notice", JSON.parse(data).ready ? "" : AWAY),
+    store: (data) => {
+      const { ready, keeper } = JSON.parse(data);
+      setText("notice", ready ? "" : away(keeper));
+    },
     chart: (data) => (element("chart").innerHTML = data),
   };
 

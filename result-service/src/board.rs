@@ -28,7 +28,10 @@ pub const DRAW_EVERY: Duration = Duration::from_secs(1);
 
 const TEMPLATE: &str = include_str!("../assets/page.html");
 const UNKNOWN: &str = "–";
-const AWAY: &str = "The store does not answer. These are the last known votes.";
+/// What keeps the results, unless told otherwise.
+const STORE: &str = "store";
+/// What follows the name of what keeps the results.
+const AWAY: &str = " does not answer. These are the last known votes.";
 const NEVER_KNOWN: &str = "Waiting for the first count";
 
 const PAGE_HEADERS: &[&str] = &["\
@@ -48,6 +51,8 @@ pub struct Board {
     names: [String; 2],
     scores: Option<Scores>,
     away: bool,
+    /// What keeps the results: `store` or `database`.
+    keeper: &'static str,
     history: History,
     /// The last count that the chart shows.
     drawn: Option<Sample>,
@@ -85,6 +90,7 @@ impl Board {
             names: [escape(option_a), escape(option_b)],
             scores: None,
             away: true,
+            keeper: STORE,
             history: History::default(),
             drawn: None,
             chart: String::new(),
@@ -96,6 +102,15 @@ impl Board {
         board.show_scores();
         board.page = board.render_page();
         board
+    }
+
+    /// The same for results in a database: what does not answer then is not the store.
+    #[must_use]
+    pub fn of_database(mut self) -> Self {
+        self.keeper = "database";
+        self.show_scores();
+        self.page = self.render_page();
+        self
     }
 
     /// The last known scores.
@@ -164,7 +179,10 @@ impl Board {
 
     fn present_json<'a>(&self, json: &'a str) -> Response<'a> {
         if self.away || self.scores.is_none() {
-            let body = b"{\"error\":\"the store does not answer\"}\n";
+            let body = match self.keeper {
+                STORE => &b"{\"error\":\"the store does not answer\"}\n"[..],
+                _ => b"{\"error\":\"the database does not answer\"}\n",
+            };
             return Response::new(503, JSON, body).with_headers(AWAY_HEADERS);
         }
         Response::new(200, JSON, json.as_bytes()).with_headers(JSON_HEADERS)
@@ -179,12 +197,20 @@ impl Board {
     }
 
     fn show_scores(&mut self) {
-        let mut events = format!("event: store\ndata: {{\"ready\":{}}}\n\n", !self.away);
+        let keeper = match self.keeper {
+            STORE => String::new(),
+            keeper => format!(",\"keeper\":\"{keeper}\""),
+        };
+        let mut events = format!("event: store\ndata: {{\"ready\":{}{keeper}}}\n\n", !self.away);
         if let Some(scores) = self.scores {
             events += &format!("event: scores\ndata: {}\n\n", scores.event_json());
             self.json = scores.api_json();
         }
         self.parts[SCORES].show(events);
+    }
+
+    fn notice(&self) -> String {
+        ["The ", self.keeper, AWAY].concat()
     }
 
     fn render_history(&self) -> String {
@@ -208,6 +234,7 @@ impl Board {
         let shown = |width| if counted { format!("{width}%") } else { String::from(UNKNOWN) };
         let count = |count| if counted { votes(count) } else { String::new() };
         let result = if self.scores.is_some() { scores.summary() } else { String::from(NEVER_KNOWN) };
+        let notice = if self.away { self.notice() } else { String::new() };
         let values = [
             ("a", self.names[0].as_str()),
             ("b", &self.names[1]),
@@ -220,7 +247,7 @@ impl Board {
             ("count_b", &count(scores.b)),
             ("chart", &self.chart),
             ("result", &result),
-            ("notice", if self.away { AWAY } else { "" }),
+            ("notice", &notice),
         ];
         fill(TEMPLATE, &values)
     }
@@ -275,6 +302,20 @@ mod tests {
     }
 
     #[test]
+    fn a_board_without_the_database_blames_no_store() {
+        let mut board = Board::new("Cats", "Dogs").of_database();
+        assert_eq!(board.json().body, b"{\"error\":\"the database does not answer\"}\n");
+        assert_eq!(
+            board.parts()[SCORES].events,
+            "event: store\ndata: {\"ready\":false,\"keeper\":\"database\"}\n\n"
+        );
+        assert!(page(&board).contains("The database does not answer. These are the last known votes."));
+        board.set_scores(Scores { a: 0, b: 1 }, Instant::ZERO);
+        board.set_away(false);
+        assert!(!page(&board).contains("does not answer"));
+    }
+
+    #[test]
     fn a_board_without_the_store_says_so() {
         let mut board = Board::new("Cats", "Dogs");
         assert!(page(&board).contains(NEVER_KNOWN));
@@ -283,7 +324,7 @@ mod tests {
         assert_eq!(board.history_json().status, 503);
         board.set_scores(Scores { a: 1, b: 0 }, at(0));
         board.set_away(true);
-        assert!(page(&board).contains("1 vote</p>") && page(&board).contains(AWAY));
+        assert!(page(&board).contains("1 vote</p>") && page(&board).contains(&board.notice()));
         assert_eq!(board.json().status, 503);
     }
 

@@ -63,7 +63,9 @@ pub fn service(settings: &Settings) -> Result<ResultService, SettingError> {
     let port = settings.port("PORT", PORT_DEFAULT)?;
     let health_port = settings.optional_port("HEALTH_PORT")?;
     let (peer, source) = results(settings)?;
-    let hall = Hall::new(Board::new(&option_a, &option_b), source);
+    let board = Board::new(&option_a, &option_b);
+    let board = if matches!(source, Source::Database(_)) { board.of_database() } else { board };
+    let hall = Hall::new(board, source);
     Ok(StoreBacked::new(port, peer, BODY_BYTES_MAX, hall).with_health_port(health_port))
 }
 

@@ -18,6 +18,7 @@ pub mod poll;
 pub mod postgres;
 pub mod redis;
 pub mod running;
+pub mod services;
 pub mod simulation;
 pub mod soak;
 pub mod sockets;

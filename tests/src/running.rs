@@ -164,12 +164,20 @@ impl Running {
         Duration::from_millis(10 * (ticks(11) + ticks(12)))
     }
 
-    /// Sends it a signal, such as those that stop it for a while and let it go on.
+    /// Ends it at once, as a crash does.
+    pub fn kill(&mut self) {
+        // Both fail only when it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Holds it as it is, or lets it go on.
     ///
     /// # Panics
     /// When it has ended.
-    pub fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).expect("it runs");
+    pub fn pause(&self, is_paused: bool) {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, if is_paused { Signal::STOP } else { Signal::CONT }).expect("it runs");
     }
 
     /// Whether it has ended by itself.
@@ -180,9 +188,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Both fail only when it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
         let _ = std::fs::remove_file(&self.log);
     }
 }

@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use super::application::{Application, PortMapping, Service};
 use super::plan::{Choices, HOST_SEEN_BY_GUESTS, PlanError};
 use super::template::Template;
+use wire::postgres::url::Url;
 
 const REDIS_SETTING: &str = "REDIS_URL";
 const RESULTS_SETTING: &str = "RESULTS_URL";
@@ -26,16 +27,32 @@ pub fn apply(application: &mut Application, choices: &Choices) -> Result<(), Pla
         remove(application, "--redis", &stores)?;
     }
     if let Some(url) = &choices.results {
+        check_database("--results", url)?;
         let scheme = if url.starts_with("postgresql:") { "postgresql" } else { "postgres" };
         let url = url_for_guests(url, scheme).ok_or_else(|| PlanError::Url {
             option: "--results",
-            value: url.clone(),
+            value: without_password(url),
             expected: "postgres://user:password@127.0.0.1:5432/votes",
         })?;
         set(application, "--results", RESULTS_SETTING, &url)?;
     }
+    check_described(application)?;
     publish(application, choices)?;
     scale(application, choices)
+}
+
+/// Reads a database's address as the services will: what they refuse is not booted for.
+fn check_database(option: &'static str, url: &str) -> Result<(), PlanError> {
+    let error = |reason| PlanError::Database { option, value: without_password(url), reason };
+    Url::parse(url).map(|_| ()).map_err(error)
+}
+
+/// The same for those that the application's description gives.
+fn check_described(application: &Application) -> Result<(), PlanError> {
+    let urls = application.services.values().filter_map(|service| service.environment.get(RESULTS_SETTING));
+    // What is not a database's is the services' to judge, and references are not known yet.
+    let is_database = |url: &&String| url.starts_with("postgres") && !url.contains('{');
+    urls.filter(is_database).try_for_each(|url| check_database(RESULTS_SETTING, url))
 }
 
 /// The services that `REDIS_URL` settings refer to.
@@ -161,6 +178,20 @@ fn url_for_guests(url: &str, scheme: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_that_the_services_would_refuse_is_refused_before_anything_boots() {
+        for (url, reason) in [
+            ("postgres://u:secret@h/votes?sslmode=disable", "options such as ?sslmode=disable"),
+            ("postgres://h/votes", "names no user"),
+            ("postgres://u:secret@h", "names no database"),
+        ] {
+            let error = check_database("--results", url).expect_err(url).to_string();
+            assert!(error.starts_with("--results postgres://") && error.contains(reason), "{error}");
+            assert!(!error.contains("secret"), "{error}");
+        }
+        assert!(check_database("--results", "postgresql://u:p@127.0.0.1:5432/votes").is_ok());
+    }
 
     #[test]
     fn the_hosts_loopback_is_another_address_to_guests() {

@@ -13,6 +13,7 @@ use super::machine::Platform;
 use super::network::NetworkPlan;
 use super::restart::Restart;
 use crate::disk_image::DiskImage;
+use wire::postgres::url::UrlError;
 
 /// Where guests find the host in QEMU's user network.
 pub const HOST_SEEN_BY_GUESTS: &str = "10.0.2.2";
@@ -163,6 +164,15 @@ pub enum PlanError {
         /// The service.
         service: String,
     },
+    /// A database's address that the services would refuse.
+    Database {
+        /// The option or setting.
+        option: &'static str,
+        /// The value given, without its password.
+        value: String,
+        /// Why.
+        reason: UrlError,
+    },
     /// An address option with another shape than a URL of the scheme.
     Url {
         /// The option.
@@ -214,6 +224,7 @@ impl fmt::Display for PlanError {
             Self::NotPublished { service } => {
                 write!(f, "--publish {service}: the service has no port: give it `ports` in the file")
             }
+            Self::Database { option, value, reason } => write!(f, "{option} {value}: {reason}"),
             Self::Url { option, value, expected } => {
                 write!(f, "{option} {value} is no address: give one such as {expected}")
             }

@@ -8,6 +8,7 @@ mod message;
 mod row;
 pub mod scram;
 mod server_error;
+pub mod url;
 pub mod write;
 
 pub use message::{Authentication, Message, MessageError, parse_message};
