@@ -17,12 +17,12 @@ fn a_vote_whose_sender_has_ended_the_connection_is_not_queued() {
     // Meanwhile another waits for its ticket, ends, and has voted elsewhere by the time that the ticket comes.
     let [waits, stays] = ["vote=a", "vote=b"].map(|body| cast(&mut stage, body));
     assert_eq!(stage.sent(store), ASKS_TICKET);
-    stage.receive(store, ":1\r\n");
+    stage.receive(store, ":5\r\n");
     assert_eq!(entries(&stage.sent(store)).len(), 1, "the first goes with this ticket, the second waits");
     stage.receive(store, ":1\r\n");
     assert_eq!(status(&stage.sent(waits)), "200");
     stage.receive_last(stays, "");
-    stage.receive(store, ":2\r\n");
+    stage.receive(store, ":6\r\n");
     assert!(!stage.sent(store).contains("RPUSH"));
     assert!(stage.sent(stays).contains(refused));
     let metrics = get(&mut stage, "/metrics", "");
@@ -115,7 +115,7 @@ fn a_store_that_has_room_again_takes_new_voters_again() {
     assert_eq!(stage.sent(store), ASKS_MEMORY, "while it is full it is asked every second");
     stage.receive(store, memory(10 * MIB, 32 * MIB));
     cast(&mut stage, "vote=a");
-    assert_eq!(entries(&ticket(&mut stage, store, 1)).len(), 1);
+    assert_eq!(entries(&ticket(&mut stage, store, 5)).len(), 1);
     assert!(get(&mut stage, "/readyz", "").ends_with("\r\n\r\nready\n"));
 }
 
@@ -136,7 +136,7 @@ fn a_store_that_refuses_for_want_of_memory_is_told_as_full() {
         stage.sent(store);
         client
     });
-    stage.receive(store, ":1\r\n");
+    stage.receive(store, ":5\r\n");
     stage.sent(store);
     stage.receive(store, "-OOM command not allowed when used memory > 'maxmemory'.\r\n-OOM again\r\n");
     for client in clients {
@@ -173,6 +173,7 @@ fn a_limit_bounds_new_voters_and_not_those_who_have_voted() {
     let store = stage.reach_peer();
     stage.sent(store);
     stage.receive(store, ":1\r\n");
+    let mut tickets = 7;
     let mut try_from = |address: &str, cookie: Option<(&str, &str)>| {
         let client = stage.accept();
         let mut lines = format!("\r\nX-Forwarded-For: 8.8.8.8, {address}\r\n");
@@ -183,7 +184,8 @@ fn a_limit_bounds_new_voters_and_not_those_who_have_voted() {
             stage.receive(store, format!("{LOOKED_UP}*2\r\n{found}$-1\r\n"));
         }
         if stage.sent(store).contains("INCR") {
-            stage.receive(store, ":7\r\n");
+            tickets += 1;
+            stage.receive(store, format!(":{tickets}\r\n"));
             stage.sent(store);
             stage.receive(store, ":1\r\n");
         }
