@@ -170,9 +170,7 @@ fn who_was_looked_up_keeps_the_time_there_is_and_whoever_leaves_is_not_queued() 
 fn a_limit_bounds_new_voters_and_not_those_who_have_voted() {
     let settings = [("NEW_VOTERS_PER_MINUTE_PER_ADDRESS", "2"), ("CLIENT_ADDRESS_HEADER", "X-Forwarded-For")];
     let mut stage = Stage::new(service(&Settings::from_pairs(settings)).expect("good settings"));
-    let store = stage.reach_peer();
-    stage.sent(store);
-    stage.receive(store, ":1\r\n");
+    let (store, _) = reach_store(&mut stage, 1);
     let mut tickets = 7;
     let mut try_from = |address: &str, cookie: Option<(&str, &str)>| {
         let client = stage.accept();
