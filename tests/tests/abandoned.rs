@@ -6,7 +6,6 @@ use std::net::{Shutdown, SocketAddrV4, TcpStream};
 use std::process::Command;
 use std::time::Duration;
 
-use rustix::process::Signal;
 use tests::client::{vote, wait_for};
 use tests::http::metric;
 use tests::poll::Poll;
@@ -60,7 +59,7 @@ fn a_vote_that_was_given_up_while_its_instance_stood_still_never_overrides_a_lat
         let known = connect(stopped);
         let seen = || (metric(stopped, "http_connections ")? >= 2).then_some(());
         assert!(wait_for(PATIENCE, seen).is_some(), "the instance has accepted it");
-        poll.votes[0].signal(Signal::STOP);
+        poll.votes[0].pause(true);
         let unknown = connect(stopped);
         for mut client in [known, unknown] {
             client.write_all(&post("a")).expect("the kernel takes it");
@@ -68,7 +67,7 @@ fn a_vote_that_was_given_up_while_its_instance_stood_still_never_overrides_a_lat
         }
         vote_elsewhere(&poll, "a", (1, 0));
         vote_elsewhere(&poll, "b", (0, 1));
-        poll.votes[0].signal(Signal::CONT);
+        poll.votes[0].pause(false);
         // It answers again, so it has looked at what came before, and what it had queued would be counted by now.
         let gone = || (metric(stopped, "http_connections ")? == 1).then_some(());
         assert!(wait_for(PATIENCE, gone).is_some(), "round {round}: it has done with them");
@@ -81,7 +80,7 @@ fn a_vote_that_was_given_up_while_its_instance_stood_still_never_overrides_a_lat
 #[test]
 fn curl_that_gives_up_has_not_voted() {
     let poll = Poll::start(2, &[], &[]);
-    poll.votes[0].signal(Signal::STOP);
+    poll.votes[0].pause(true);
     let url = poll.vote_url(0);
     let impatient = Command::new("curl")
         .args(["--silent", "--max-time", "0.5", "--data", "vote=a", "--cookie", VOTER, &url])
@@ -89,7 +88,7 @@ fn curl_that_gives_up_has_not_voted() {
         .expect("curl is there");
     assert_eq!(impatient.code(), Some(28), "its time is up");
     vote_elsewhere(&poll, "b", (0, 1));
-    poll.votes[0].signal(Signal::CONT);
+    poll.votes[0].pause(false);
     let refused = || {
         metric(poll.vote_address(0), "votes_rejected_total{reason=\"sender_ended\"} ")
             .filter(|count| *count == 1)

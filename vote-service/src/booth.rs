@@ -241,6 +241,7 @@ impl StoreUser for Booth {
     }
 
     fn store_opened(&mut self, id: ConnectionId, context: &mut Context<'_>) {
+        self.desk.gate.fullness.reached(context.now);
         self.line.epoch.renew(context.entropy);
         self.store.opened(id, context);
     }

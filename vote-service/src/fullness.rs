@@ -67,6 +67,11 @@ impl Fullness {
         }
     }
 
+    /// The store was reached: it is asked before long.
+    pub fn reached(&mut self, now: Instant) {
+        (self.is_asked, self.asked_at) = (false, Some(now));
+    }
+
     /// When the store is to be asked; none while its answer is awaited.
     pub fn due_at(&self) -> Option<Instant> {
         let pause = match self.votes {
@@ -74,7 +79,7 @@ impl Fullness {
             VOTES_PER_ASKING_MAX.. => Duration::ZERO,
             _ => ASK_EVERY,
         };
-        (!self.is_asked).then(|| self.asked_at.map_or(Instant::ZERO, |at| at + pause))
+        self.asked_at.filter(|_| !self.is_asked).map(|at| at + pause)
     }
 
     /// The store was asked.
@@ -182,7 +187,9 @@ mod tests {
     #[test]
     fn it_is_asked_often_while_votes_come_and_seldom_otherwise() {
         let (start, mut fullness) = (Instant::from_millis(5_000), Fullness::default());
-        assert_eq!(fullness.due_at(), Some(Instant::ZERO), "at once");
+        assert_eq!(fullness.due_at(), None, "there is no store");
+        fullness.reached(start);
+        assert_eq!(fullness.due_at(), Some(start + ASK_EVERY_WHILE_QUIET));
         fullness.asked(start);
         assert_eq!(fullness.due_at(), None);
         fullness.missed();
