@@ -151,7 +151,7 @@ impl Monitor {
 #[test]
 fn cards_are_found_wherever_they_are() {
     let behind = |bus: &str| format!("virtio-net-pci,disable-legacy=on,romfile=,netdev=n0,bus={bus}");
-    let root_port = behind("port");
+    let root_port = behind("root1");
     let deep = behind("inner");
     let machines: [(&str, &[&str]); 6] = [
         (
@@ -163,7 +163,7 @@ fn cards_are_found_wherever_they_are() {
                 "virtio-net-pci,disable-legacy=on,romfile=,netdev=n0,addr=5.3",
             ],
         ),
-        ("a root port", &["-device", "pcie-root-port,id=port,chassis=1", "-device", &root_port]),
+        ("a root port", &["-device", "pcie-root-port,id=root1,chassis=1", "-device", &root_port]),
         (
             "two bridges",
             &[
@@ -181,7 +181,7 @@ fn cards_are_found_wherever_they_are() {
                 "-device",
                 "pxb-pcie,id=other,bus_nr=64",
                 "-device",
-                "pcie-root-port,id=port,bus=other,chassis=2",
+                "pcie-root-port,id=root1,bus=other,chassis=2",
                 "-device",
                 &root_port,
             ],
