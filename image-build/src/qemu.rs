@@ -338,10 +338,11 @@ mod tests {
         assert!(value(&words, "-M").starts_with("q35,"));
         assert_eq!(value(&words, "-netdev"), "user,id=net0,hostfwd=tcp:127.0.0.1:8080-:80");
         assert!(words.contains(&"virtio-net-pci,disable-legacy=on,romfile=,netdev=net0".to_owned()));
-        let append = value(&words, "-append");
-        let started = append.strip_prefix("-freq 2500 env=STARTED_AT=").expect("the rate and the time");
+        let append = shell_words::split(value(&words, "-append")).expect("quotes match");
+        assert_eq!(append[..2], ["-freq", "2500"]);
+        let started = append[2].strip_prefix("env=STARTED_AT=").expect("the time");
         let micros: u64 = started.parse().expect("microseconds");
-        assert!(SystemTime::UNIX_EPOCH + Duration::from_micros(micros) <= SystemTime::now(), "{append}");
+        assert!(SystemTime::UNIX_EPOCH + Duration::from_micros(micros) <= SystemTime::now(), "{append:?}");
         assert_eq!(value(&words, "-kernel"), "/i/vote.img");
     }
 

@@ -22,6 +22,8 @@ use crate::pci_scan::{self, Id, Place, ReadConfig};
 const CONFIG_ADDRESS: u16 = 0xcf8;
 const CONFIG_DATA: u16 = 0xcfc;
 const CONFIG_ENABLE: u32 = 1 << 31;
+/// Where QEMU's microvm has its configuration space (hw/i386/microvm.c).
+const MICROVM_MEMORY: u64 = 0xe000_0000;
 /// Configuration space in memory: 256 buses.
 const MEMORY_BYTES: u64 = 256 << 20;
 
@@ -29,7 +31,8 @@ const VENDOR_VIRTIO: u16 = 0x1af4;
 /// Device number of a modern device, less its kind (section 4.1.2.1).
 const DEVICE_MODERN: u16 = 0x1040;
 /// Transitional devices that these drivers know.
-const TRANSITIONAL: [(u16, DeviceType); 2] = [(0x1000, DeviceType::Network), (0x1001, DeviceType::Block)];
+const TRANSITIONAL: [(u16, DeviceType); 3] =
+    [(0x1000, DeviceType::Network), (0x1001, DeviceType::Block), (0x1005, DeviceType::EntropySource)];
 
 const CAPABILITY_VENDOR: u8 = 0x09;
 const CAPABILITY_MSIX: u8 = 0x11;
@@ -65,7 +68,8 @@ impl Access {
         if pci_scan::exists(&Self::Ports) {
             return Some(Self::Ports);
         }
-        let base = pci_scan::memory_mapped(root?, firmware_memory)?;
+        // A machine with ACPI may leave its table out; the place is then looked at where microvm has it.
+        let base = pci_scan::memory_mapped(root?, firmware_memory).unwrap_or(MICROVM_MEMORY);
         let memory = Self::Memory(map_device(base, MEMORY_BYTES)?.addr().get());
         pci_scan::exists(&memory).then_some(memory)
     }
