@@ -251,7 +251,7 @@ mod tests {
             let mut frame = frame(0, FLAG_SYN);
             frame.extend(options);
             frame[34 + 4..34 + 8].copy_from_slice(&[1, 2, 3, 4]);
-            frame[34 + 12] = ((TCP_BYTES + options.len()) / 4 << 4) as u8;
+            frame[34 + 12] = (((TCP_BYTES + options.len()) / 4) << 4) as u8;
             let syn = Syn::of_frame(&frame).expect("a SYN");
             assert_eq!(syn.number, 0x0102_0304);
             syn.segment_bytes

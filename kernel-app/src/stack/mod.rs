@@ -46,7 +46,7 @@ use member::Role;
 use neighbours::Neighbours;
 pub use numbers::Seeds;
 use numbers::{Choices, SequenceNumbers};
-use path::Paths;
+use path::{Narrow, Paths};
 use pool::Pool;
 
 /// Connections that can be accepted at any time: when there is room for fewer, others are ended.
@@ -153,6 +153,8 @@ pub struct SmoltcpNetwork<D: FrameDevice> {
     knocks: Knocks,
     neighbours: Neighbours,
     paths: Paths,
+    /// Of the segment that is being sent, while it is.
+    pieces: Vec<Vec<u8>>,
     sequence_numbers: SequenceNumbers,
     choices: Choices,
     /// The sockets that are not of TCP.
@@ -187,6 +189,7 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
             knocks: Knocks::new(KNOCKS_PER_SOCKET * config.sockets_max),
             neighbours: Neighbours::new(),
             paths: Paths::default(),
+            pieces: Vec::new(),
             sequence_numbers: SequenceNumbers::new(seeds),
             choices: Choices::new(seeds),
             others,
@@ -225,20 +228,19 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
     fn egress(&mut self, now: Instant) {
         let time = stack_time(now);
         if core::mem::take(&mut self.others_due) {
-            self.interface.poll_egress(time, &mut self.device, &mut self.others);
+            let mut device = Narrow::new(&mut self.device, self.link.mtu, &mut self.pieces);
+            self.interface.poll_egress(time, &mut device, &mut self.others);
         }
-        for position in 0..self.pool.touched.len() {
-            let index = self.pool.touched[position];
-            let member = &mut self.pool.members[index];
-            if member.path_mtu.is_some() {
-                let rounds = core::mem::take(&mut member.rounds);
-                self.send_narrow(index, rounds, time);
-            }
-            let member = &mut self.pool.members[index];
+        for index in &self.pool.touched {
+            let member = &mut self.pool.members[*index];
+            let mtu = member.path_mtu.map_or(self.link.mtu, usize::from);
             for _ in 0..member.rounds {
-                if self.interface.poll_egress(time, &mut self.device, member.sockets_mut())
-                    == PollResult::None
-                {
+                let mut device = Narrow::new(&mut self.device, mtu, &mut self.pieces);
+                let result = self.interface.poll_egress(time, &mut device, member.sockets_mut());
+                if !self.pieces.is_empty() {
+                    path::send_pieces(&mut self.device, &mut self.pieces, time);
+                }
+                if result == PollResult::None {
                     break;
                 }
             }

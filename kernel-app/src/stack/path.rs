@@ -117,7 +117,7 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
             self.narrow(index, said.to, mtu, now);
             // Its time has come early.
             let time = stack_time(now) + stack_duration(TIMER_AHEAD);
-            self.send_narrow(index, EGRESS_ROUNDS_MAX, time);
+            self.send_early(index, time);
         }
     }
 
@@ -152,20 +152,15 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
         self.paths.note(remote, mtu, now);
     }
 
-    /// Sends what a socket on a narrow way has.
+    /// Sends what a socket has as if it were that time.
     #[cold]
-    pub(super) fn send_narrow(&mut self, index: usize, rounds: usize, time: StackInstant) {
+    fn send_early(&mut self, index: usize, time: StackInstant) {
         let mtu = self.mtu_of(index);
-        let mut rest = Vec::new();
-        for _ in 0..rounds {
-            let mut device = Narrow { device: &mut self.device, mtu, rest: &mut rest };
+        for _ in 0..EGRESS_ROUNDS_MAX {
+            let mut device = Narrow::new(&mut self.device, mtu, &mut self.pieces);
             let sockets = self.pool.members[index].sockets_mut();
             let result = self.interface.poll_egress(time, &mut device, sockets);
-            for piece in rest.drain(..) {
-                // Without room in the device it is as if the piece were lost.
-                let Some(token) = self.device.transmit(time) else { continue };
-                token.consume(piece.len(), |frame| frame.copy_from_slice(&piece));
-            }
+            send_pieces(&mut self.device, &mut self.pieces, time);
             if result == PollResult::None {
                 return;
             }
@@ -173,12 +168,28 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
     }
 }
 
+/// Sends what the first piece of a segment leaves.
+#[cold]
+pub(super) fn send_pieces(device: &mut impl Device, pieces: &mut Vec<Vec<u8>>, time: StackInstant) {
+    for piece in pieces.drain(..) {
+        // Without room in the device it is as if the piece were lost.
+        let Some(token) = device.transmit(time) else { continue };
+        token.consume(piece.len(), |frame| frame.copy_from_slice(&piece));
+    }
+}
+
 /// A device that cuts segments which the way does not carry. The first piece takes the place of the whole; the others
 /// are to be sent behind it.
-struct Narrow<'a, D> {
+pub(super) struct Narrow<'a, D> {
     device: &'a mut D,
     mtu: usize,
     rest: &'a mut Vec<Vec<u8>>,
+}
+
+impl<'a, D> Narrow<'a, D> {
+    pub fn new(device: &'a mut D, mtu: usize, rest: &'a mut Vec<Vec<u8>>) -> Self {
+        Self { device, mtu, rest }
+    }
 }
 
 impl<D: Device> Device for Narrow<'_, D> {
@@ -206,7 +217,7 @@ impl<D: Device> Device for Narrow<'_, D> {
 }
 
 /// Room for one frame, of which others may follow.
-struct Cutting<'a, T> {
+pub(super) struct Cutting<'a, T> {
     token: T,
     mtu: usize,
     rest: &'a mut Vec<Vec<u8>>,

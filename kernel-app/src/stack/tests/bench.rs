@@ -119,8 +119,15 @@ impl Bench {
         let before = self.events.len();
         self.network.poll(self.now, &mut self.connections, &mut self.events);
         for event in &self.events[before..] {
-            if let Event::Closed(id) = event {
-                self.connections.remove(*id);
+            match event {
+                Event::Closed(id) => {
+                    self.connections.remove(*id);
+                }
+                // As every service does.
+                Event::Ready(id) => {
+                    self.connections.get_mut(*id);
+                }
+                _ => {}
             }
         }
         self.network.flush(self.now, &mut self.connections);
