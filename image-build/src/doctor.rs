@@ -12,6 +12,7 @@ use crate::accelerator;
 use crate::cluster::network;
 use crate::packages::{self, table::DOCKER_ENGINE};
 use crate::process;
+use crate::progress::Patience;
 use crate::qemu;
 use crate::setup;
 use crate::toolchain::{Part, Toolchain};
@@ -69,11 +70,13 @@ impl fmt::Display for Finding {
 /// # Errors
 /// When the toolchain cannot be asked at all.
 pub fn run(workspace: &Workspace) -> Result<ExitCode> {
+    let patience = Patience::start("looking at this machine, and trying QEMU on it");
     let toolchain = Toolchain::find(workspace)?;
     let mut findings = vec![emulator(), accelerator(workspace), sandbox(workspace)];
     findings.extend(parts(&toolchain));
     findings.extend([core(&toolchain), docker(), tap(), tests()]);
     findings.extend(PORTS.map(port));
+    drop(patience);
     findings.iter().try_for_each(|finding| say!("{finding}"))?;
     let lacking = findings.iter().filter(|finding| finding.state == State::Lacking).count();
     if lacking == 0 {

@@ -1,6 +1,8 @@
 //! What the tool says while it works: a spinner on a terminal, plain lines elsewhere.
 
 use std::io;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -9,6 +11,8 @@ use crate::output;
 
 /// How often the spinner turns.
 const TICK: Duration = Duration::from_millis(100);
+/// How long nothing needs to be said.
+const PATIENCE: Duration = Duration::from_millis(800);
 
 /// A piece of work that takes long enough to be shown.
 #[derive(Debug)]
@@ -44,6 +48,30 @@ impl Drop for Step {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
+    }
+}
+
+/// Work that is mostly over before anybody wonders; until this is dropped. Otherwise it is said what takes so long.
+#[derive(Debug)]
+pub struct Patience(Option<Sender<()>>);
+
+impl Patience {
+    /// Begins to wait.
+    pub fn start(what: &'static str) -> Self {
+        let (over, is_over) = mpsc::channel();
+        thread::spawn(move || {
+            if is_over.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+                note!("{what} ...");
+            }
+        });
+        Self(Some(over))
+    }
+}
+
+impl Drop for Patience {
+    /// The closed channel tells the thread.
+    fn drop(&mut self) {
+        self.0 = None;
     }
 }
 

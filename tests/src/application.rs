@@ -31,6 +31,11 @@ impl Application {
         if outcome.success { Ok(application) } else { Err(outcome) }
     }
 
+    /// One that runs already as this project, stopped when this is dropped.
+    pub fn adopt(project: &str, vote_port: u16, result_port: u16) -> Self {
+        Self { project: project.to_owned(), vote_port, result_port }
+    }
+
     /// Another command about this application.
     pub fn command(&self, arguments: &[&str]) -> Outcome {
         run(cargo(arguments).env("VOTING_APP_PROJECT", &self.project))

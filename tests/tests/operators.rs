@@ -5,6 +5,7 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
+use std::os::unix::process::ExitStatusExt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tests::application::Application;
 use tests::client::{curl, wait_for};
+use tests::command::{cargo, free_port};
 use tests::crash::voters::Voters;
 use tests::http::Connection;
 
@@ -70,6 +72,22 @@ fn killed_machines_are_started_again_under_load_and_no_vote_is_lost() {
         object.is_some_and(|object| keys.iter().all(|key| object[key].is_string()))
     };
     assert!(!lines.is_empty() && lines.lines().all(is_whole), "{lines}");
+}
+
+#[test]
+fn a_closed_pipe_leaves_the_application_running_and_ends_the_command_as_others() {
+    const PROJECT: &str = "operators-pipe";
+    const SIGPIPE: i32 = 13;
+    let (vote, result) = (free_port(), free_port());
+    let publish = [format!("vote={vote}"), format!("result={result}")];
+    let mut command = cargo(&["up", "--detach", "--publish", &publish[0], "--publish", &publish[1]]);
+    let (_, closed) = io::pipe().expect("a pipe");
+    let status = command.env("VOTING_APP_PROJECT", PROJECT).stdout(closed).status().expect("it runs");
+    let application = Application::adopt(PROJECT, vote, result);
+    assert_eq!(status.signal(), Some(SIGPIPE), "{status:?}");
+    assert_eq!(curl(&application.vote_url(), &[]).status, 200, "it is up");
+    let rows = application.instances();
+    assert!(rows.len() == 4 && rows.iter().all(|row| row["health"] == "healthy"), "{rows:?}");
 }
 
 /// What came of a request.

@@ -8,6 +8,7 @@ use anyhow::{Result, bail};
 
 use super::identity::Handle;
 use super::run_dir::{RunDir, State};
+use crate::progress::Patience;
 
 /// How long the supervisor is given to stop everything in order.
 const SUPERVISOR_TIMEOUT: Duration = Duration::from_secs(25);
@@ -31,11 +32,13 @@ pub fn down(run_dir: &RunDir) -> Result<()> {
         Ok(_) => {}
         Err(error) => note!("{error:#}; removing it"),
     }
+    let patience = Patience::start("stopping: what is under way is finished first");
     let stopped = match run_dir.read_state() {
         Ok(Some(state)) => stop(&state)?,
         _ => Vec::new(),
     };
     run_dir.remove_state()?;
+    drop(patience);
     match stopped.as_slice() {
         [] => say!("cleared what an earlier run had left; nothing was running")?,
         stopped => say!("stopped {}", stopped.join(", "))?,

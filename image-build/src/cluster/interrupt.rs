@@ -4,6 +4,7 @@
 use std::process;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -13,6 +14,9 @@ use super::identity::{Identity, descendants};
 
 /// Status of a program that a signal has ended, less the signal's number; what shells use.
 pub const STATUS_SIGNAL: i32 = 128;
+
+/// How long that may take.
+const SETTLE: Duration = Duration::from_millis(200);
 
 /// Someone who acts on signals.
 type Listener = Box<dyn Fn(Interrupt) + Send>;
@@ -44,6 +48,12 @@ impl Interrupts {
     /// From now on signals are this listener's to act on.
     pub fn listen(&self, listener: impl Fn(Interrupt) + Send + 'static) {
         *self.listener.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(listener));
+    }
+
+    /// Waits a little for a signal that may have ended a child before it was heard here: then this process ends by it,
+    /// and not by the child's failure.
+    pub fn settle() {
+        thread::sleep(SETTLE);
     }
 
     fn act(&self, interrupt: Interrupt) {

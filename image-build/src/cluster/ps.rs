@@ -16,6 +16,7 @@ use super::probe::{self, Answer};
 use super::run_dir::{InstanceState, RunDir};
 use super::style::Style;
 use crate::output;
+use crate::progress::Patience;
 use figures::{Look, Rates};
 
 /// How long an instance is given to say how it is.
@@ -93,11 +94,13 @@ pub fn ps(run_dir: &RunDir, options: PsOptions) -> Result<()> {
     if options.watch {
         return watch::watch(run_dir);
     }
+    let patience = Patience::start("asking all instances");
     let before = look(run_dir)?;
     if !before.is_empty() {
         thread::sleep(BETWEEN_LOOKS);
     }
     let rows = with_rates(&before, look(run_dir)?);
+    drop(patience);
     let text = if options.json {
         format!("{}\n", serde_json::to_string_pretty(&rows)?)
     } else {

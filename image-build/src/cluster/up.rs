@@ -42,6 +42,20 @@ const REDIS_TIMEOUT: Duration = Duration::from_secs(2);
 /// When anything is wrong; then nothing runs that did not run before.
 pub fn up(workspace: &Workspace, run_dir: &RunDir, options: &UpOptions) -> Result<ExitCode> {
     let interrupts = Interrupts::catch()?;
+    let started = start(workspace, run_dir, options, &interrupts).inspect_err(|_| Interrupts::settle())?;
+    match started {
+        Some(front) => front.watch(options.detach),
+        None => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// Starts the application; none when it is up already, which is said.
+fn start<'a>(
+    workspace: &Workspace,
+    run_dir: &'a RunDir,
+    options: &UpOptions,
+    interrupts: &Interrupts,
+) -> Result<Option<front::Front<'a>>> {
     let mut choices = options.choices()?;
     choices.settings = environment::read(&workspace.root)?;
     let draft = Draft::new(read_application(workspace, options)?, &choices)?;
@@ -61,7 +75,7 @@ pub fn up(workspace: &Workspace, run_dir: &RunDir, options: &UpOptions) -> Resul
         if state.up && state.plan == plan {
             let shown = summary(&state, None, Style::of_output());
             say!("{shown}\nIt was up already, with these images and options.")?;
-            return Ok(ExitCode::SUCCESS);
+            return Ok(None);
         }
         bail!(
             "{} is running already, {}: stop it first with `cargo down`",
@@ -69,7 +83,7 @@ pub fn up(workspace: &Workspace, run_dir: &RunDir, options: &UpOptions) -> Resul
             difference(&state.plan, &plan)
         );
     }
-    front::Front::start(run_dir, plan, &interrupts)?.watch(options.detach)
+    front::Front::start(run_dir, plan, interrupts).map(Some)
 }
 
 /// In what the plan that runs differs from the one that is asked for.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, anyhow, bail};
 
 use super::supervisor_process::{Heard, SupervisorProcess};
+use crate::cluster::down;
 use crate::cluster::event::Event;
 use crate::cluster::interrupt::{Interrupt, Interrupts, STATUS_SIGNAL};
 use crate::cluster::log_view::{LogView, Shape};
@@ -194,8 +195,16 @@ impl<'a> Front<'a> {
             match self.heard.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(Heard::Gone) => return,
                 Ok(Heard::Event(_)) => {}
-                Ok(Heard::Interrupt(_)) | Err(_) => return self.supervisor.kill(),
+                Ok(Heard::Interrupt(_)) | Err(_) => return self.kill(),
             }
+        }
+    }
+
+    /// Ends everything at once, and leaves no record of it.
+    fn kill(&mut self) {
+        self.supervisor.kill();
+        if let Err(error) = down::clear_left_overs(self.run_dir) {
+            note!("{error:#}: `cargo down` clears up");
         }
     }
 
