@@ -39,6 +39,10 @@ impl Handler for Engine {
         }
     }
 
+    fn remark(&self) -> Option<Cow<'_, str>> {
+        self.remark_on_memory().map(Cow::Owned)
+    }
+
     fn metrics(&self, exposition: &mut Exposition) {
         exposition
             .family("store_queue_length", "Votes that wait, and votes that workers have taken.", Kind::Gauge)
@@ -58,6 +62,8 @@ impl Engine {
         exposition.gauge("store_memory_bytes", "Memory of keys and values.", signed(keyspace.bytes()));
         let limit = signed(keyspace.bytes_max());
         exposition.gauge("store_memory_max_bytes", "Limit beyond which pushes are refused.", limit);
+        let full = i64::from(keyspace.is_full());
+        exposition.gauge("store_full", "Whether memory refuses what adds data: 0 or 1.", full);
         exposition.counter("store_changes_total", "Commands that changed data.", keyspace.changes());
     }
 
@@ -92,6 +98,8 @@ impl Engine {
 
     fn client_metrics(&self, exposition: &mut Exposition) {
         exposition.gauge("store_clients", "Connected RESP clients.", signed(self.clients()));
+        let bytes = signed(self.clients_bytes());
+        exposition.gauge("store_clients_bytes", "Memory of their replies, transactions and requests.", bytes);
         exposition.gauge(
             "store_clients_blocked",
             "Clients that wait for an element.",

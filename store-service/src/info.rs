@@ -64,7 +64,7 @@ fn memory(text: &mut String, engine: &Engine, _: &Context<'_>) -> fmt::Result {
     let keyspace = engine.keyspace();
     write!(text, "used_memory:{}\r\nused_memory_dataset:{0}\r\n", keyspace.bytes())?;
     write!(text, "maxmemory:{}\r\nmaxmemory_policy:noeviction\r\n", keyspace.bytes_max())?;
-    write!(text, "mem_clients_normal:{}\r\n", engine.replies_bytes())
+    write!(text, "mem_clients_normal:{}\r\n", engine.clients_bytes())
 }
 
 fn persistence(text: &mut String, engine: &Engine, _: &Context<'_>) -> fmt::Result {

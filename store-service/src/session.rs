@@ -23,6 +23,8 @@ pub struct Session {
     pub framer: Framer,
     /// Everything else.
     pub client: Client,
+    /// What it took when it was counted last.
+    pub counted_bytes: usize,
 }
 
 /// A client as commands see it.
@@ -127,10 +129,21 @@ impl Transaction {
     pub fn clear(&mut self) {
         self.state = TransactionState::None;
         self.commands.clear();
-        if self.args.bytes() > QUEUE_BYTES_KEPT {
-            self.args = ArgsBuffer::new();
-        } else {
-            self.args.clear();
+        self.args.clear();
+        if self.storage_bytes() > QUEUE_BYTES_KEPT {
+            self.give_back();
+        }
+    }
+
+    /// Bytes that are allocated, in use or not.
+    fn storage_bytes(&self) -> usize {
+        self.commands.capacity() + self.args.storage_bytes()
+    }
+
+    /// Gives back what storage there is, if nothing is queued.
+    fn give_back(&mut self) {
+        if self.commands.is_empty() {
+            (self.commands, self.args) = (Vec::new(), ArgsBuffer::new());
         }
     }
 }
@@ -159,7 +172,23 @@ impl Session {
             committing: 0,
             uncommitted_since: None,
         };
-        Self { framer: Framer::new(), client }
+        Self { framer: Framer::new(), client, counted_bytes: 0 }
+    }
+
+    /// What the client takes in memory, in use or not, but for what it waits for and watches.
+    pub fn storage_bytes(&self) -> usize {
+        let client = &self.client;
+        let storage = client.name.capacity() + client.replies.storage_bytes();
+        size_of::<Self>() + storage + self.framer.storage_bytes() + client.transaction.storage_bytes()
+    }
+
+    /// Gives back what was only kept to be used again.
+    pub fn give_back(&mut self) {
+        self.framer.give_back();
+        self.client.transaction.give_back();
+        if self.client.replies.is_empty() {
+            self.client.replies.shrink_to(0);
+        }
     }
 }
 

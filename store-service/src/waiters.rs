@@ -38,14 +38,15 @@ pub enum Action {
 }
 
 impl Wait {
-    /// What it takes in memory, roughly.
+    /// What it takes in memory at most; each key's name is kept twice.
     fn bytes(&self) -> usize {
-        const KEY_BYTES: usize = 96;
+        const WAIT_BYTES: usize = 128;
+        const KEY_BYTES: usize = 320;
         let destination = match &self.action {
             Action::Move { destination, .. } => destination.len(),
             Action::Pop(_) => 0,
         };
-        self.keys.iter().fold(destination, |sum, key| sum + KEY_BYTES + key.len())
+        self.keys.iter().fold(WAIT_BYTES + destination, |sum, key| sum + KEY_BYTES + 2 * key.len())
     }
 }
 
@@ -64,7 +65,7 @@ impl Waiters {
         self.count
     }
 
-    /// Bytes of the keys that they wait for, roughly.
+    /// Bytes of the keys that they wait for.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
@@ -92,6 +93,9 @@ impl Waiters {
         for key in &wait.keys {
             let Some(queue) = self.queues.get_mut(key) else { continue };
             queue.retain(|other| *other != id);
+            if queue.capacity() > 4 * queue.len() + 4 {
+                queue.shrink_to_fit();
+            }
             if queue.is_empty() {
                 self.queues.remove(key);
             }

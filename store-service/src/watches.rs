@@ -14,8 +14,8 @@ use crate::failure::Failure;
 use crate::keyspace::Keyspace;
 use crate::limits::WATCH_BYTES_MAX;
 
-/// What a watched key takes in memory beyond its name, which is kept twice; roughly.
-const KEY_BYTES: usize = 128;
+/// What a watched key takes in memory beyond its name, which is kept twice; at most.
+const KEY_BYTES: usize = 240;
 
 /// The keys of one client.
 #[derive(Debug, Default)]
@@ -72,6 +72,9 @@ impl Watches {
             self.bytes -= bytes_of(&key);
             let Some(ids) = self.keys.get_mut(&key) else { continue };
             ids.retain(|other| *other != id);
+            if ids.capacity() > 4 * ids.len() + 4 {
+                ids.shrink_to_fit();
+            }
             if ids.is_empty() {
                 self.keys.remove(&key);
             }

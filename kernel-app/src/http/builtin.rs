@@ -76,7 +76,12 @@ fn write_heap(context: &Context<'_>, exposition: &mut Exposition) {
 
 fn readiness<H: Handler>(handler: &H) -> Outcome<'_> {
     match handler.readiness() {
-        Ok(()) => page(200, "ready\n"),
+        Ok(()) => match handler.remark() {
+            None => page(200, "ready\n"),
+            Some(remark) => {
+                Outcome::Page { status: 200, content_type: TEXT, body: format!("ready; {remark}\n").into() }
+            }
+        },
         Err(reason) => Outcome::Page { status: 503, content_type: TEXT, body: format!("{reason}\n").into() },
     }
 }

@@ -72,6 +72,11 @@ pub trait Handler {
     /// The reason, as a text for operators.
     fn readiness(&self) -> Result<(), Cow<'_, str>>;
 
+    /// What operators should know of a service that can do its work: stands in the body of `/readyz`'s 200.
+    fn remark(&self) -> Option<Cow<'_, str>> {
+        None
+    }
+
     /// Writes the service's own metrics; the server adds those of HTTP and the process.
     fn metrics(&self, exposition: &mut Exposition);
 }

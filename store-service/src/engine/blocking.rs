@@ -127,11 +127,15 @@ impl Engine {
             Some(Wait { action: Action::Move { destination, ends }, .. }) => {
                 let keyspace = &mut self.keyspace;
                 let moved = client.reply(Command::BLMove, REPLY_BYTES_SCARCE, |client| {
+                    keyspace.admit_move(&destination)?;
                     keyspace.move_one(key, &destination, ends, &mut client.replies).map(|_| ())
                 });
-                if moved.is_ok() {
-                    self.moved(key, &destination, ends);
-                    pushed = Some(destination);
+                match moved {
+                    Err(failure) => self.refused(failure),
+                    Ok(()) => {
+                        self.moved(key, &destination, ends);
+                        pushed = Some(destination);
+                    }
                 }
             }
             None => {}

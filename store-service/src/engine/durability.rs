@@ -5,7 +5,7 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 
-use kernel_app::disk::{DiskError, SECTOR_BYTES};
+use kernel_app::disk::SECTOR_BYTES;
 use kernel_app::{Context, Disk};
 use wire::resp::Args;
 
@@ -25,8 +25,9 @@ impl Engine {
     pub fn start(&mut self, context: &mut Context<'_>) -> Result<(), String> {
         self.started = context.now;
         let secret = [context.entropy.next_u64(), context.entropy.next_u64()];
+        self.keyspace = Keyspace::new(self.keyspace.bytes_max(), secret);
+        self.fit_machine(context);
         let bytes_max = self.keyspace.bytes_max();
-        self.keyspace = Keyspace::new(bytes_max, secret);
         let Some(disk) = context.disk.as_deref_mut() else {
             log::info!("data live in memory only, at most {bytes_max} bytes: they go when the store stops");
             return Ok(());
@@ -45,14 +46,14 @@ impl Engine {
 
     /// Whether memory and disk allow a command; to be asked before it is carried out.
     pub(super) fn admit(&self, command: Command, args: Args<'_>) -> Result<(), Failure> {
-        self.keyspace.admit(command)?;
+        self.keyspace.admit(core::iter::once((command, args)))?;
         let Some(journal) = &self.journal else { return Ok(()) };
         journal.admit(command, Unit::serving(self.waiters.bytes()).with(args), &self.keyspace)
     }
 
     /// The same for all commands of a transaction.
     pub(super) fn admit_all(&self, transaction: &Transaction) -> Result<(), Failure> {
-        transaction.iter().try_for_each(|(command, _)| self.keyspace.admit(command))?;
+        self.keyspace.admit(transaction.iter())?;
         let Some(journal) = &self.journal else { return Ok(()) };
         let unit = Unit::serving(self.waiters.bytes());
         let unit = transaction.iter().fold(unit, |unit, (_, args)| unit.with(args));
@@ -102,10 +103,6 @@ impl Engine {
 
     /// Makes the turn's changes durable, all at once, or goes on with it. Says which replies may go.
     pub(super) fn commit(&mut self, context: &mut Context<'_>) -> Progress {
-        if self.full && self.keyspace.bytes() <= self.keyspace.bytes_max() {
-            self.full = false;
-            log::info!("memory is no longer full: pushes are accepted again");
-        }
         let (Some(journal), Some(disk)) = (&mut self.journal, context.disk.as_deref_mut()) else {
             return Progress::MEMORY_ONLY;
         };
@@ -157,19 +154,6 @@ impl Engine {
                 self.resumed.push_back(id);
             }
         }
-    }
-
-    /// Counts a refusal, and logs the first of a row for want of room.
-    pub(super) fn out_of_disk(&mut self, _: DiskError) {
-        self.counts.out_of_disk += 1;
-        let Some(journal) = self.journal.as_ref().filter(|journal| journal.trouble().is_none()) else {
-            return;
-        };
-        if !self.log_full {
-            let limit = journal.log_bytes_max();
-            log::warn!("the data nearly fill the log ({limit} bytes): pushes are refused; drain lists");
-        }
-        self.log_full = true;
     }
 }
 

@@ -56,6 +56,7 @@ impl Engine {
             }
         }
         self.sessions.put_back(session);
+        self.relieve(context);
     }
 
     /// Deals with the requests in `input`, as long as the client takes the replies.
@@ -66,7 +67,7 @@ impl Engine {
         waiting: usize,
         context: &mut Context<'_>,
     ) {
-        let Session { framer, client } = session;
+        let Session { framer, client, .. } = session;
         let before = client.replies.len();
         let mut consumed = 0;
         client.paused = false;
@@ -105,7 +106,7 @@ impl Engine {
             let progress = self.commit(context);
             self.release(progress, context);
             if self.resumed.is_empty() {
-                return;
+                return self.tell(context.now);
             }
         }
     }
@@ -147,14 +148,16 @@ impl Engine {
             let Some(client) = self.sessions.client(*id) else { return false };
             client.note(progress);
             let resumes = hand_over(client, context);
-            client.listed = !client.replies.is_empty();
+            let listed = !client.replies.is_empty();
+            client.listed = listed;
             self.replies_bytes += client.replies.len();
             keep_earlier(&mut self.stall_since, client.stalled_since);
             keep_earlier(&mut self.uncommitted_since, client.uncommitted_since);
             if resumes {
                 self.resumed.push_back(*id);
             }
-            client.listed
+            self.sessions.recount(*id);
+            listed
         });
         self.listed = listed;
     }

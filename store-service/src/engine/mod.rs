@@ -8,6 +8,7 @@ mod blocking;
 mod connection;
 mod durability;
 mod flow;
+mod memory;
 mod sessions;
 mod transaction;
 
@@ -24,13 +25,14 @@ use crate::failure::Failure;
 use crate::journal::Journal;
 use crate::keyspace::Keyspace;
 use crate::limits::{
-    CLIENTS_MAX, QUEUE_BYTES_MAX, REPLIES_BYTES_MAX, REPLY_BYTES_MAX, REPLY_BYTES_SCARCE, WAIT_BYTES_MAX,
-    WATCH_BYTES_MAX,
+    CLIENTS_BYTES_MAX, CLIENTS_MAX, QUEUE_BYTES_MAX, REPLIES_BYTES_MAX, REPLY_BYTES_MAX, REPLY_BYTES_SCARCE,
+    WAIT_BYTES_MAX, WATCH_BYTES_MAX,
 };
 use crate::session::{Client, arguments_text, text_of};
 use crate::subcommand;
 use crate::waiters::Waiters;
 use crate::watches::Watches;
+use memory::Untold;
 use sessions::Sessions;
 
 /// The RESP server.
@@ -64,10 +66,8 @@ pub struct Engine {
     counts: Counts,
     started: Instant,
     port: u16,
-    /// Whether pushes are being refused for want of memory, so that it is logged once.
-    full: bool,
-    /// The same for want of room in the log.
-    log_full: bool,
+    /// What the log has not been told yet.
+    untold: Untold,
 }
 
 /// What has been counted since the start.
@@ -117,8 +117,7 @@ impl Engine {
             counts,
             started: Instant::ZERO,
             port,
-            full: false,
-            log_full: false,
+            untold: Untold::new(),
         }
     }
 
@@ -170,16 +169,17 @@ impl Engine {
         self.waiters.len()
     }
 
-    /// Bytes of replies that wait for slow clients.
-    pub fn replies_bytes(&self) -> usize {
-        self.replies_bytes
+    /// What clients have allocated, in use or not.
+    pub fn clients_bytes(&self) -> usize {
+        self.sessions.bytes()
     }
 
     /// How much of what is bounded here is in use.
     pub fn usages(&self, tell: &mut dyn FnMut(Usage)) {
-        let replies_max = REPLIES_BYTES_MAX + REPLY_BYTES_MAX + CLIENTS_MAX * REPLY_BYTES_SCARCE;
+        // The one that is worked on comes on top, until it is put back.
+        let clients_max = CLIENTS_BYTES_MAX + 2 * REPLY_BYTES_MAX;
         tell(Usage::new("clients of the store", self.sessions.len(), CLIENTS_MAX));
-        tell(Usage::new("bytes of replies", self.replies_bytes, replies_max));
+        tell(Usage::new("bytes of clients", self.sessions.bytes(), clients_max));
         tell(Usage::new("bytes of transactions", self.queue_bytes, QUEUE_BYTES_MAX));
         tell(Usage::new("bytes of keys waited for", self.waiters.bytes(), WAIT_BYTES_MAX));
         tell(Usage::new("bytes of watched keys", self.watches.bytes(), WATCH_BYTES_MAX));
@@ -352,24 +352,6 @@ impl Engine {
             self.watches.spoil(doomed);
         }
         result
-    }
-
-    /// Counts a failure, and logs the first of a row for want of memory or disk.
-    fn refused(&mut self, failure: Failure) {
-        self.counts.errors += 1;
-        if let Failure::Disk(error) | Failure::ExecDisk(error) = failure {
-            self.out_of_disk(error);
-        }
-        if let Failure::OutOfMemory | Failure::ExecOutOfMemory = failure {
-            self.counts.out_of_memory += 1;
-            if !self.full {
-                let limit = self.keyspace.bytes_max();
-                log::warn!(
-                    "memory is full ({limit} bytes): pushes are refused; raise MAXMEMORY or drain lists"
-                );
-            }
-            self.full = true;
-        }
     }
 
     /// How long the next reply may be: less while there is much that clients have not taken.

@@ -1,10 +1,11 @@
-//! The table of sessions, by their connections' positions. Does nothing with them.
+//! The table of sessions, by their connections' positions, and what they take. Does nothing with them.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use kernel_app::ConnectionId;
 
+use crate::limits::{CLIENTS_BYTES_MAX, CLIENTS_MAX};
 use crate::session::{Client, Session};
 
 /// All sessions but the one that is being worked on.
@@ -12,12 +13,18 @@ use crate::session::{Client, Session};
 pub struct Sessions {
     slots: Vec<Option<Box<Session>>>,
     live: usize,
+    bytes: usize,
 }
 
 impl Sessions {
     /// How many clients are connected.
     pub fn len(&self) -> usize {
         self.live
+    }
+
+    /// What all of them have allocated, in use or not.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Adds a client that has connected.
@@ -30,6 +37,7 @@ impl Sessions {
     pub fn remove(&mut self, id: ConnectionId) -> Option<Box<Session>> {
         let session = self.take(id)?;
         self.live -= 1;
+        self.bytes -= session.counted_bytes;
         Some(session)
     }
 
@@ -38,12 +46,13 @@ impl Sessions {
         self.slots.get_mut(id.index())?.take_if(|session| session.client.id == id)
     }
 
-    /// Puts a session back.
-    pub fn put_back(&mut self, session: Box<Session>) {
+    /// Puts a session back, and counts what it takes now.
+    pub fn put_back(&mut self, mut session: Box<Session>) {
         let index = session.client.id.index();
         if index >= self.slots.len() {
             self.slots.resize_with(index + 1, || None);
         }
+        count(&mut self.bytes, &mut session);
         self.slots[index] = Some(session);
     }
 
@@ -57,4 +66,33 @@ impl Sessions {
         let session = self.slots.get_mut(id.index())?.as_mut()?;
         (session.client.id == id).then_some(&mut session.client)
     }
+
+    /// Counts what a client takes now, after it was changed in its place.
+    pub fn recount(&mut self, id: ConnectionId) {
+        if let Some(session) = self.slots.get_mut(id.index()).and_then(Option::as_mut) {
+            count(&mut self.bytes, session);
+        }
+    }
+
+    /// Has all clients give back what they only keep.
+    pub fn give_back(&mut self) {
+        for session in self.slots.iter_mut().flatten() {
+            session.give_back();
+            count(&mut self.bytes, session);
+        }
+    }
+
+    /// The session of the client that takes the most, if that is more than modest.
+    pub fn largest(&mut self) -> Option<&mut Session> {
+        let sessions = self.slots.iter_mut().flatten().map(Box::as_mut);
+        sessions
+            .max_by_key(|session| session.counted_bytes)
+            .filter(|session| session.counted_bytes > CLIENTS_BYTES_MAX / CLIENTS_MAX)
+    }
+}
+
+fn count(bytes: &mut usize, session: &mut Session) {
+    let now = session.storage_bytes();
+    *bytes = *bytes + now - session.counted_bytes;
+    session.counted_bytes = now;
 }

@@ -31,6 +31,8 @@ use pace::Pace;
 use record::{PAYLOAD_BYTES_MAX, Position, sectors_of};
 use recovery::{Contents, inspect, replay};
 pub use recovery::{DISK_BYTES_MIN, Recovered, RecoveryError};
+#[cfg(test)]
+pub(crate) use replay::load;
 pub use space::Unit;
 pub use status::{Counts, Trouble};
 use superblock::Superblock;

@@ -11,12 +11,10 @@ use wire::resp::{Args, ArgsBuffer, Framer};
 
 use crate::command::Command;
 use crate::keyspace::{ADD, BEGIN, Keyspace};
-use crate::limits::{MEMORY_RESERVE_DIVISOR, REPLY_BYTES_MAX};
+use crate::limits::REPLY_BYTES_MAX;
 
 /// Most bytes of one unit: more than a transaction can have, whose arguments are bounded together.
 const UNIT_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// What the data of a log may take beyond what `MAXMEMORY` lets hashes and counters take: one transaction.
-const OVERRUN_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Why a record's commands cannot be carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +23,7 @@ pub enum ReplayError {
     Malformed,
     /// One of them is refused, although it was not when it was logged.
     Refused,
-    /// The data take more memory than `MAXMEMORY` allows.
+    /// The data take more memory than the machine has.
     TooLarge,
 }
 
@@ -34,7 +32,7 @@ impl fmt::Display for ReplayError {
         f.write_str(match self {
             Self::Malformed => "it holds no commands that this version knows: use the version that wrote it",
             Self::Refused => "its commands do not fit what came before: use the version that wrote it",
-            Self::TooLarge => "its data take more memory than MAXMEMORY allows: raise MAXMEMORY",
+            Self::TooLarge => "its data take more memory than this machine has: give it more",
         })
     }
 }
@@ -133,8 +131,17 @@ impl<'a> Replay<'a> {
         }
         self.replies.clear();
         self.keyspace.execute(command, args, &mut self.replies).map_err(|_| ReplayError::Refused)?;
-        let limit = self.keyspace.bytes_max();
-        let bytes_max = limit + limit / MEMORY_RESERVE_DIVISOR + OVERRUN_BYTES_MAX;
-        if self.keyspace.bytes() > bytes_max { Err(ReplayError::TooLarge) } else { Ok(()) }
+        // More than `MAXMEMORY` is read, too: it is refused to grow, but not to be there.
+        if self.keyspace.bytes() > self.keyspace.loadable_bytes() {
+            Err(ReplayError::TooLarge)
+        } else {
+            Ok(())
+        }
     }
+}
+
+/// Carries out commands as a log has them.
+#[cfg(test)]
+pub(crate) fn load(commands: &[u8], keyspace: &mut Keyspace) {
+    Replay::new(keyspace).record(commands, false).expect("commands that a store has written");
 }

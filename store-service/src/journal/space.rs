@@ -78,7 +78,8 @@ impl Journal {
             _ => 16,
         };
         let limit = self.log_bytes_max() / 16 * sixteenths;
-        let fits = sixteenths == 16 || compacted_bytes_max(keyspace.bytes() + unit.growth_bytes) <= limit;
+        let fits =
+            sixteenths == 16 || compacted_bytes_max(keyspace.snapshot_bytes() + unit.growth_bytes) <= limit;
         if fits && unit.log_bytes as u64 + RECORDS_BYTES <= self.room_bytes() {
             Ok(())
         } else {
@@ -92,7 +93,7 @@ impl Journal {
         let wanted = unit_bytes as u64 + 2 * COMMAND_BYTES_MAX as u64 + RECORDS_BYTES;
         if self.room_bytes() < wanted
             && self.may_compact()
-            && compacted_bytes_max(keyspace.bytes()) + wanted <= self.log_bytes_max()
+            && compacted_bytes_max(keyspace.snapshot_bytes()) + wanted <= self.log_bytes_max()
         {
             self.compaction_wanted = true;
         }
@@ -116,7 +117,7 @@ impl Journal {
 
     /// Wants a compaction when the log has become long beside the data.
     pub(super) fn watch_size(&mut self, keyspace: &Keyspace) {
-        let long = (COMPACT_RATIO * keyspace.bytes() as u64)
+        let long = (COMPACT_RATIO * keyspace.snapshot_bytes() as u64)
             .max(COMPACT_BYTES_MIN)
             .max(self.log_bytes_max() / COMPACT_DIVISOR);
         if self.log_bytes() > long && self.may_compact() {
@@ -135,8 +136,8 @@ impl Journal {
     }
 }
 
-/// What data of so many bytes in memory take in a compacted log, at most: a record holds at least half of
+/// What a snapshot of so many bytes takes in a compacted log, at most: a record holds at least half of
 /// what it may, and its padding and header are less than a 64th of that.
-fn compacted_bytes_max(memory_bytes: usize) -> u64 {
-    (memory_bytes + memory_bytes / 64 + 4 * SECTOR_BYTES) as u64
+fn compacted_bytes_max(snapshot_bytes: usize) -> u64 {
+    (snapshot_bytes + snapshot_bytes / 64 + 4 * SECTOR_BYTES) as u64
 }

@@ -7,7 +7,8 @@ use wire::Buffer;
 use wire::resp::{Args, parse_integer, write};
 
 use super::Keyspace;
-use super::value::{List, Value, element_bytes};
+use super::sequence::Sequence;
+use super::value::Value;
 use crate::failure::Failure;
 
 /// One end of a list.
@@ -50,25 +51,24 @@ impl End {
         }
     }
 
-    fn peek(self, list: &List) -> Option<&[u8]> {
+    fn peek(self, list: &Sequence) -> Option<&[u8]> {
         match self {
             Self::Left => list.front(),
             Self::Right => list.back(),
         }
-        .map(AsRef::as_ref)
     }
 
-    fn take(self, list: &mut List) -> Option<Box<[u8]>> {
+    fn take(self, list: &mut Sequence) {
         match self {
             Self::Left => list.pop_front(),
             Self::Right => list.pop_back(),
         }
     }
 
-    fn put(self, list: &mut List, element: Box<[u8]>) {
+    fn put(self, list: &mut Sequence, element: &[u8]) {
         match self {
-            Self::Left => list.push_front(element),
-            Self::Right => list.push_back(element),
+            Self::Left => list.push_front(&[element]),
+            Self::Right => list.push_back(&[element]),
         }
     }
 }
@@ -80,10 +80,9 @@ impl Keyspace {
     /// # Errors
     /// When the key holds another type, or the element does not fit into `out`; nothing has changed.
     pub fn pop_one(&mut self, key: &[u8], end: End, out: &mut Buffer) -> Result<bool, Failure> {
-        let Some(list) = self.list_mut(key)? else { return Ok(false) };
-        let Some(element) = end.peek(list) else { return Ok(false) };
+        let Some(element) = self.list(key)?.and_then(|list| end.peek(list)) else { return Ok(false) };
         write::bulk(out, element)?;
-        self.take(key, end);
+        self.change_list(key, |list| end.take(list))?;
         self.changes += 1;
         Ok(true)
     }
@@ -102,30 +101,24 @@ impl Keyspace {
     ) -> Result<bool, Failure> {
         let Some(element) = self.list(source)?.and_then(|list| from.peek(list)) else { return Ok(false) };
         self.list(destination)?;
+        let bytes = element.len();
         write::bulk(out, element)?;
-        if let Some(element) = self.take(source, from) {
-            self.put(destination, to, element);
-        }
+        // The reply has a copy of it, with a line's end behind.
+        let end = out.len() - 2;
+        let element = &out.as_slice()[end - bytes..end];
+        // Added first: a list that is moved in itself never goes.
+        self.change_list(destination, |list| to.put(list, element))?;
+        self.change_list(source, |list| from.take(list))?;
         self.changes += 1;
         Ok(true)
     }
 
     pub(super) fn push(&mut self, args: Args<'_>, end: End, out: &mut Buffer) -> Result<(), Failure> {
-        let key = &args[1];
-        let mut elements = args.iter().skip(2);
-        if self.list_mut(key)?.is_none()
-            && let Some(first) = elements.next()
-        {
-            self.put(key, end, first.into());
-        }
-        let Some(list) = self.list_mut(key)? else { return Err(Failure::Syntax) };
-        let mut added = 0;
-        for element in elements {
-            added += element_bytes(element);
-            end.put(list, element.into());
-        }
-        let length = list.len();
-        self.bytes += added;
+        let elements = args.iter().skip(2);
+        let length = self.change_list(&args[1], |list| {
+            elements.for_each(|element| end.put(list, element));
+            list.len()
+        })?;
         self.changes += 1;
         Ok(write::length(out, length)?)
     }
@@ -152,17 +145,17 @@ impl Keyspace {
         write::array(out, count)?;
         match end {
             End::Left => list.iter().take(count).try_for_each(|element| write::bulk(out, element))?,
-            End::Right => list.iter().rev().take(count).try_for_each(|element| write::bulk(out, element))?,
+            End::Right => list.iter_back().take(count).try_for_each(|element| write::bulk(out, element))?,
         }
-        for _ in 0..count {
-            self.take(key, end);
+        if count > 0 {
+            self.change_list(key, |list| (0..count).for_each(|_| end.take(list)))?;
+            self.changes += 1;
         }
-        self.changes += u64::from(count > 0);
         Ok(())
     }
 
     pub(super) fn llen(&self, args: Args<'_>, out: &mut Buffer) -> Result<(), Failure> {
-        Ok(write::length(out, self.list(&args[1])?.map_or(0, List::len))?)
+        Ok(write::length(out, self.list(&args[1])?.map_or(0, Sequence::len))?)
     }
 
     pub(super) fn lrange(&self, args: Args<'_>, out: &mut Buffer) -> Result<(), Failure> {
@@ -171,19 +164,22 @@ impl Keyspace {
         let Some(list) = self.list(&args[1])? else { return Ok(write::array(out, 0)?) };
         let range = range(list.len(), start, stop);
         write::array(out, range.len())?;
-        list.range(range).try_for_each(|element| Ok(write::bulk(out, element)?))
+        let mut elements = list.iter_from(range.start).take(range.len());
+        elements.try_for_each(|element| Ok(write::bulk(out, element)?))
     }
 
     pub(super) fn lrem(&mut self, args: Args<'_>, out: &mut Buffer) -> Result<(), Failure> {
         let (key, element) = (&args[1], &args[3]);
         let count = parse_integer(&args[2]).ok_or(Failure::NotAnInteger)?;
-        let Some(list) = self.list_mut(key)? else { return Ok(write::length(out, 0)?) };
-        let removed = remove_equal(list, count, element);
-        let empty = list.is_empty();
-        self.bytes -= removed * element_bytes(element);
-        if empty {
-            self.remove(key);
-        }
+        let removed = match self.list(key)? {
+            None => 0,
+            Some(_) => {
+                let all = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
+                let most = if count == 0 { usize::MAX } else { all };
+                let from = if count < 0 { End::Right } else { End::Left };
+                self.change_list(key, |list| list.remove_equal(element, most, from))?
+            }
+        };
         self.changes += u64::from(removed > 0);
         Ok(write::length(out, removed)?)
     }
@@ -196,7 +192,7 @@ impl Keyspace {
         }
     }
 
-    fn list(&self, key: &[u8]) -> Result<Option<&List>, Failure> {
+    fn list(&self, key: &[u8]) -> Result<Option<&Sequence>, Failure> {
         match self.entries.get(key) {
             None => Ok(None),
             Some(Value::List(list)) => Ok(Some(list)),
@@ -204,37 +200,16 @@ impl Keyspace {
         }
     }
 
-    fn list_mut(&mut self, key: &[u8]) -> Result<Option<&mut List>, Failure> {
-        match self.entries.get_mut(key) {
-            None => Ok(None),
-            Some(Value::List(list)) => Ok(Some(list)),
-            Some(_) => Err(Failure::WrongType),
-        }
-    }
-
-    /// Takes an element, and the key with its last one.
-    fn take(&mut self, key: &[u8], end: End) -> Option<Box<[u8]>> {
-        let Some(Value::List(list)) = self.entries.get_mut(key) else { return None };
-        let element = end.take(list)?;
-        let empty = list.is_empty();
-        self.bytes -= element_bytes(&element);
-        if empty {
-            self.remove(key);
-        }
-        Some(element)
-    }
-
-    /// Adds an element, and the key with its first one; the key holds a list or nothing.
-    fn put(&mut self, key: &[u8], end: End, element: Box<[u8]>) {
-        match self.entries.get_mut(key) {
-            Some(Value::List(list)) => {
-                self.bytes += element_bytes(&element);
-                end.put(list, element);
-            }
-            _ => {
-                self.add(key, Value::List(List::from([element])));
-            }
-        }
+    /// Changes the list at `key`, which is made if need be, and goes if nothing is left in it.
+    fn change_list<R>(&mut self, key: &[u8], change: impl FnOnce(&mut Sequence) -> R) -> Result<R, Failure> {
+        self.change(
+            key,
+            || Value::List(Box::default()),
+            |value| match value {
+                Value::List(list) => Ok(change(list)),
+                _ => Err(Failure::WrongType),
+            },
+        )
     }
 }
 
@@ -247,44 +222,4 @@ fn range(len: usize, start: i64, stop: i64) -> Range<usize> {
     let start = absolute(start).unwrap_or(0);
     let end = absolute(stop).map_or(0, |stop| stop.saturating_add(1).min(len));
     if start < end { start..end } else { 0..0 }
-}
-
-/// Removes the first `count` elements equal to `element`, the last ones when negative, all when zero.
-fn remove_equal(list: &mut List, count: i64, element: &[u8]) -> usize {
-    if let 1 | -1 = count {
-        return usize::from(remove_one(list, count < 0, element));
-    }
-    let mut skip = 0;
-    let mut left = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
-    if count == 0 {
-        left = usize::MAX;
-    } else if count < 0 {
-        let equal = list.iter().filter(|other| ***other == *element).count();
-        skip = equal.saturating_sub(left);
-    }
-    let before = list.len();
-    list.retain(|other| {
-        let equal = **other == *element;
-        if !equal || left == 0 {
-            return true;
-        }
-        if skip > 0 {
-            skip -= 1;
-            return true;
-        }
-        left -= 1;
-        false
-    });
-    before - list.len()
-}
-
-/// Removes the first or last element equal to `element`; little is moved when it is near an end.
-fn remove_one(list: &mut List, last: bool, element: &[u8]) -> bool {
-    let mut elements = list.iter();
-    let position = if last {
-        elements.rposition(|other| **other == *element)
-    } else {
-        elements.position(|other| **other == *element)
-    };
-    position.is_some_and(|position| list.remove(position).is_some())
 }

@@ -2,27 +2,34 @@
 //!
 //! A pure data structure: knows no connection, no clock and no blocking. The same commands in the same
 //! order make the same keyspace, so what [`Keyspace::execute`] carried out can be logged and replayed.
+//!
+//! Everything that grows does so piece by piece (pages, buckets, nodes of trees), so no change waits for a table to
+//! be copied, and gives back when it shrinks. What is allocated is counted, in use or not.
 
+mod buckets;
+mod fields;
+mod growth;
 mod hash;
 mod list;
+mod page;
+mod sequence;
 mod snapshot;
 mod string;
 mod value;
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 
-use indexmap::IndexMap;
 use kernel_app::Usage;
 use siphasher::sip::SipHasher13;
 use wire::Buffer;
-use wire::resp::{Args, COMMAND_BYTES_MAX, write};
+use wire::resp::{Args, write};
 
 use crate::command::Command;
 use crate::failure::Failure;
-use crate::limits::MEMORY_RESERVE_DIVISOR;
 pub use list::End;
 pub use snapshot::{ADD, BEGIN, Cursor};
-use value::{KEY_BYTES, Value};
+use value::{Value, Weight, key_weight};
 
 /// Hashes with secret keys, so that clients cannot choose keys that collide.
 #[derive(Clone, Copy, Debug)]
@@ -42,18 +49,19 @@ const SHORT_REPLY_BYTES: usize = 64;
 /// All keys of the store.
 #[derive(Debug)]
 pub struct Keyspace {
-    entries: IndexMap<Box<[u8]>, Value, SecretHash>,
+    entries: BTreeMap<Box<[u8]>, Value>,
     hash: SecretHash,
-    bytes: usize,
+    weight: Weight,
     bytes_max: usize,
+    loadable_bytes: usize,
     changes: u64,
 }
 
 impl Keyspace {
     /// An empty keyspace for at most `bytes_max` bytes, of which `secret` keeps the hashes unpredictable.
     pub fn new(bytes_max: usize, secret: [u64; 2]) -> Self {
-        let hash = SecretHash(secret);
-        Self { entries: IndexMap::with_hasher(hash), hash, bytes: 0, bytes_max, changes: 0 }
+        let (entries, weight) = (BTreeMap::new(), Weight::default());
+        Self { entries, hash: SecretHash(secret), weight, bytes_max, loadable_bytes: usize::MAX, changes: 0 }
     }
 
     /// How many keys there are.
@@ -66,9 +74,14 @@ impl Keyspace {
         self.entries.is_empty()
     }
 
-    /// Memory of keys and values, allocations included.
+    /// Memory of keys and values: what is allocated, in use or not.
     pub fn bytes(&self) -> usize {
-        self.bytes
+        self.weight.memory
+    }
+
+    /// Bytes of the commands that make all this, as a snapshot has them, at most.
+    pub fn snapshot_bytes(&self) -> usize {
+        self.weight.snapshot
     }
 
     /// The limit of [`Keyspace::bytes`], beyond which pushes are refused.
@@ -76,12 +89,19 @@ impl Keyspace {
         self.bytes_max
     }
 
-    /// How much of the memory is in use. The last command that was let in may take it beyond its limit by what it
-    /// brings and by a table that has doubled.
+    /// How much of the memory is in use.
     pub fn usages(&self, tell: &mut dyn FnMut(Usage)) {
-        let reserve = self.bytes_max / MEMORY_RESERVE_DIVISOR;
-        let last = COMMAND_BYTES_MAX + self.bytes_max / 2;
-        tell(Usage::new("bytes of keys and values", self.bytes, self.bytes_max + reserve + last));
+        tell(Usage::new("bytes of keys and values", self.bytes(), self.bytes_limit()));
+    }
+
+    /// Sets how many bytes may be read from a disk: what the machine has, as far as it is known.
+    pub fn set_loadable_bytes(&mut self, bytes: usize) {
+        self.loadable_bytes = bytes;
+    }
+
+    /// How many bytes may be read from a disk, whatever [`Keyspace::bytes_max`] is.
+    pub fn loadable_bytes(&self) -> usize {
+        self.loadable_bytes
     }
 
     /// Whether there is such a key.
@@ -96,8 +116,8 @@ impl Keyspace {
 
     /// Drops all keys.
     pub fn clear(&mut self) {
-        self.entries = IndexMap::with_hasher(self.hash);
-        self.bytes = 0;
+        self.entries = BTreeMap::new();
+        self.weight = Weight::default();
     }
 
     /// Length of the list at `key`; zero when there is none.
@@ -160,23 +180,6 @@ impl Keyspace {
         }
     }
 
-    /// Whether memory allows the command; to be asked before [`Keyspace::execute`]. `LMOVE` takes no more than it
-    /// gives, and hashes and counters have a reserve, so that a queue that has filled the memory can still be
-    /// worked off.
-    ///
-    /// # Errors
-    /// [`Failure::OutOfMemory`].
-    pub fn admit(&self, command: Command) -> Result<(), Failure> {
-        let limit = match command {
-            Command::RPush | Command::LPush | Command::Set => self.bytes_max,
-            Command::HSet | Command::HMSet | Command::HIncrBy | Command::Incr | Command::IncrBy => {
-                self.bytes_max + self.bytes_max / MEMORY_RESERVE_DIVISOR
-            }
-            _ => return Ok(()),
-        };
-        if self.bytes > limit { Err(Failure::OutOfMemory) } else { Ok(()) }
-    }
-
     fn del(&mut self, args: Args<'_>, out: &mut Buffer) -> Result<(), Failure> {
         let removed = args.iter().skip(1).filter(|key| self.remove(key)).count();
         self.changes += u64::from(removed > 0);
@@ -184,7 +187,7 @@ impl Keyspace {
     }
 
     fn exists(&self, args: Args<'_>, out: &mut Buffer) -> Result<(), Failure> {
-        let found = args.iter().skip(1).filter(|key| self.entries.contains_key(*key)).count();
+        let found = args.iter().skip(1).filter(|key| self.contains(key)).count();
         Ok(write::length(out, found)?)
     }
 
@@ -207,16 +210,43 @@ impl Keyspace {
         Ok(write::simple(out, b"OK")?)
     }
 
+    /// Changes the value at `key`, which is made by `new` if there is none, and goes if nothing is left in it.
+    /// Counts what that changes.
+    fn change<R>(
+        &mut self,
+        key: &[u8],
+        new: impl FnOnce() -> Value,
+        change: impl FnOnce(&mut Value) -> R,
+    ) -> R {
+        let Some(value) = self.entries.get_mut(key) else {
+            let mut value = new();
+            let result = change(&mut value);
+            if !value.is_empty() {
+                self.add(key, value);
+            }
+            return result;
+        };
+        let before = value.weight();
+        let result = change(value);
+        self.weight.exchange(before, value.weight());
+        if value.is_empty() {
+            self.remove(key);
+        }
+        result
+    }
+
     /// Adds a key that is not there.
-    fn add(&mut self, key: &[u8], value: Value) -> &mut Value {
-        self.bytes += KEY_BYTES + key.len() + value.bytes();
-        self.entries.entry(key.into()).insert_entry(value).into_mut()
+    fn add(&mut self, key: &[u8], value: Value) {
+        self.weight.exchange(Weight::default(), key_weight(key));
+        self.weight.exchange(Weight::default(), value.weight());
+        self.entries.insert(key.into(), value);
     }
 
     /// Removes a key, if it is there.
     fn remove(&mut self, key: &[u8]) -> bool {
-        let Some((key, value)) = self.entries.swap_remove_entry(key) else { return false };
-        self.bytes -= KEY_BYTES + key.len() + value.bytes();
+        let Some(value) = self.entries.remove(key) else { return false };
+        self.weight.exchange(key_weight(key), Weight::default());
+        self.weight.exchange(value.weight(), Weight::default());
         true
     }
 }

@@ -2,12 +2,22 @@
 //!
 //! Lists and hashes are written as `KEY <command> <key>` and any number of `ADD <item>...`, which only the
 //! log knows: so the name of a key is written once, however long it is, and a snapshot never takes more
-//! than [`Keyspace::bytes`].
+//! than [`Keyspace::snapshot_bytes`].
+//!
+//! Keys come in their order, and the fields of a large hash in that of their positions, which no change disturbs:
+//! what is there all the time is written, and whatever is not written when it changes is written as it is later.
+//! The same does not hold inside of a list, or of a small hash, of which only a part is written.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::ops::Bound::{Excluded, Unbounded};
 
 use wire::Buffer;
 use wire::resp::{ARGS_MAX, COMMAND_BYTES_MAX, write};
 
 use super::Keyspace;
+use super::fields::{Item, Position};
+use super::sequence::Sequence;
 use super::value::Value;
 
 /// Begins a list or a hash.
@@ -18,77 +28,123 @@ pub const ADD: &[u8] = b"ADD";
 const ADD_BYTES: usize = b"*1024\r\n".len() + b"$3\r\nADD\r\n".len();
 
 /// How far a snapshot has come.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Cursor {
-    key: usize,
-    /// Items of the key that are written; none while it was not begun.
-    items: Option<usize>,
+    /// The last key that was begun.
+    key: Option<Box<[u8]>>,
+    /// How far that one has come; none when it is complete.
+    place: Option<Place>,
+}
+
+/// Where the next item of a key is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// In this page of a list or a small hash, behind so many others.
+    Page(i64, usize),
+    /// At this position of a large hash, behind so many others.
+    Position(Position, usize),
 }
 
 impl Keyspace {
     /// Writes the commands from `cursor` on, as many as fit, each whole; says whether all is written.
-    /// The keyspace must not change before that.
     ///
     /// `out` must have room for [`COMMAND_BYTES_MAX`] when it is empty.
     pub fn write_commands(&self, cursor: &mut Cursor, out: &mut Buffer) -> bool {
-        while let Some((key, value)) = self.entries.get_index(cursor.key) {
-            let complete = match value {
-                Value::String(bytes) => write::write_command(out, &[b"SET", key, bytes]).is_ok(),
-                Value::List(list) => {
-                    cursor.write_items(out, [b"RPUSH", key], list.len(), |at| [list.get(at), None])
+        loop {
+            if let Some((key, place)) = cursor.key.as_ref().zip(cursor.place)
+                && let Some(value) = self.entries.get(key)
+            {
+                cursor.place = value.write_items(place, out);
+                if cursor.place.is_some() {
+                    return false;
                 }
-                Value::Hash(hash) => cursor.write_items(out, [b"HSET", key], hash.len(), |at| {
-                    hash.get_index(at).map_or([None; 2], |(field, value)| [Some(field), Some(value)])
-                }),
+            }
+            let behind = cursor.key.as_deref().map_or(Unbounded, Excluded);
+            let next = self.entries.range::<[u8], _>((behind, Unbounded)).next();
+            let Some((key, value)) = next else { return true };
+            let command: &[&[u8]] = match value {
+                Value::String(bytes) => &[b"SET", key, bytes],
+                Value::List(_) => &[BEGIN, b"RPUSH", key],
+                Value::Hash(_) => &[BEGIN, b"HSET", key],
             };
-            if !complete {
+            if write::write_command(out, command).is_err() {
                 return false;
             }
-            *cursor = Cursor { key: cursor.key + 1, items: None };
+            *cursor = Cursor { key: Some(key.clone()), place: Some(Place::Page(i64::MIN, 0)) };
         }
-        true
     }
 }
 
-impl Cursor {
-    /// Writes a key's items as far as there is room; says whether that is all of them.
-    fn write_items<'a>(
-        &mut self,
-        out: &mut Buffer,
-        [command, key]: [&[u8]; 2],
-        count: usize,
-        item: impl Fn(usize) -> [Option<&'a alloc::boxed::Box<[u8]>>; 2],
-    ) -> bool {
-        if self.items.is_none() {
-            if write::write_command(out, &[BEGIN, command, key]).is_err() {
-                return false;
+impl Value {
+    /// Writes items from a place on, as far as there is room; the place of the next one, if that was not all.
+    fn write_items(&self, place: Place, out: &mut Buffer) -> Option<Place> {
+        match (self, place) {
+            (Self::String(_), _) => None,
+            (Self::List(list), place) => {
+                write_items(out, pages_from(list, place).map(|(at, element)| (at, [element, b""], 1)))
             }
-            self.items = Some(0);
+            (Self::Hash(hash), place) => match (hash.ordered(), hash.hashed(), place) {
+                (Some(items), _, place) => {
+                    let items = pages_from(items, place);
+                    write_items(out, items.filter_map(|(at, body)| Some((at, pair(Item::read(body)?), 2))))
+                }
+                (_, Some(buckets), Place::Position(from, passed)) => {
+                    let items = with_places(from, buckets.from(from)).skip(passed);
+                    write_items(out, items.map(|(at, item)| (at, pair(item), 2)))
+                }
+                // It was small when it was begun: what is written twice is the same.
+                (_, Some(_), Place::Page(..)) => self.write_items(Place::Position(0, 0), out),
+                (None, None, _) => None,
+            },
         }
-        let parts = |at| item(at).into_iter().flatten();
-        let mut from = self.items.unwrap_or(0);
-        while from < count {
-            let mut left = out.space().min(COMMAND_BYTES_MAX).saturating_sub(ADD_BYTES);
-            let (mut to, mut args) = (from, 1);
-            while to < count && args + 2 <= ARGS_MAX {
-                let bytes = parts(to).map(|part| write::bulk_bytes(part.len())).sum();
-                let Some(rest) = left.checked_sub(bytes) else { break };
-                left = rest;
-                args += parts(to).count();
-                to += 1;
-            }
-            // All of it fits: it was counted.
-            let mut items = (from..to).flat_map(parts);
-            let written = to > from
-                && write::array(out, args).is_ok()
-                && write::bulk(out, ADD).is_ok()
-                && items.all(|part| write::bulk(out, part).is_ok());
-            if !written {
-                return false;
-            }
-            from = to;
-            self.items = Some(from);
+    }
+}
+
+fn pair(item: Item<'_>) -> [&[u8]; 2] {
+    [item.field, item.value]
+}
+
+/// Fields with their places: at their positions, behind so many others that have the same.
+fn with_places<'a>(
+    from: Position,
+    items: impl Iterator<Item = Item<'a>>,
+) -> impl Iterator<Item = (Place, Item<'a>)> {
+    items.scan((from, 0), |(position, passed), item| {
+        *passed = if item.position == *position { *passed + 1 } else { 1 };
+        *position = item.position;
+        Some((Place::Position(item.position, *passed - 1), item))
+    })
+}
+
+fn pages_from(items: &Sequence, place: Place) -> impl Iterator<Item = (Place, &[u8])> {
+    let (page, passed) = if let Place::Page(page, passed) = place { (page, passed) } else { (i64::MIN, 0) };
+    items.from_page(page).map(|((page, at), body)| (Place::Page(page, at), body)).skip(passed)
+}
+
+/// Writes items, each of so many of its parts, as far as there is room; the place of the next one, if that was
+/// not all.
+fn write_items<'a>(
+    out: &mut Buffer,
+    items: impl Iterator<Item = (Place, [&'a [u8]; 2], usize)>,
+) -> Option<Place> {
+    let mut items = items.peekable();
+    let mut gathered: Vec<&[u8]> = Vec::new();
+    loop {
+        gathered.clear();
+        gathered.push(ADD);
+        let mut left = out.space().min(COMMAND_BYTES_MAX).saturating_sub(ADD_BYTES);
+        let mut fits = |parts: &[&[u8]]| {
+            let bytes = parts.iter().map(|part| write::bulk_bytes(part.len())).sum();
+            left.checked_sub(bytes).map(|rest| left = rest).is_some()
+        };
+        while gathered.len() + 2 <= ARGS_MAX
+            && let Some((_, parts, count)) = items.next_if(|(_, parts, count)| fits(&parts[..*count]))
+        {
+            gathered.extend_from_slice(&parts[..count]);
         }
-        true
+        let place = items.peek().map(|(place, ..)| *place);
+        if gathered.len() == 1 || write::write_command(out, &gathered).is_err() {
+            return place;
+        }
     }
 }

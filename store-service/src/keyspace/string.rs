@@ -84,16 +84,14 @@ impl Keyspace {
 
     /// Makes `key` hold `value`, whatever it held.
     fn replace_string(&mut self, key: &[u8], value: &[u8]) {
-        let new = Value::String(value.into());
-        match self.entries.get_mut(key) {
-            None => {
-                self.add(key, new);
-            }
-            Some(old) => {
-                self.bytes += new.bytes();
-                self.bytes -= old.bytes();
-                *old = new;
-            }
-        }
+        self.change(
+            key,
+            || Value::String(value.into()),
+            |old| match old {
+                // A counter is mostly as long as it was.
+                Value::String(old) if old.len() == value.len() => old.copy_from_slice(value),
+                other => *other = Value::String(value.into()),
+            },
+        );
     }
 }

@@ -5,7 +5,7 @@ use std::string::String;
 use std::vec::Vec;
 
 use super::*;
-use wire::resp::Framer;
+use wire::resp::{Framer, write::bulk_bytes};
 
 /// A small generator (xorshift) with a fixed seed: the same commands in every run.
 struct Random(u64);
@@ -57,9 +57,44 @@ fn execute(keyspace: &mut Keyspace, request: &str) -> Vec<u8> {
     }
 }
 
-/// Memory counted anew from what is there.
-fn recount(keyspace: &Keyspace) -> usize {
-    keyspace.entries.iter().map(|(key, value)| KEY_BYTES + key.len() + value.bytes()).sum()
+/// What there is, counted anew.
+fn recount(keyspace: &Keyspace) -> Weight {
+    let mut all = Weight::default();
+    for (key, value) in &keyspace.entries {
+        all.exchange(Weight::default(), key_weight(key));
+        let counted = match value {
+            Value::String(_) => value.weight().snapshot,
+            Value::List(list) => list.recount().1,
+            Value::Hash(hash) => {
+                assert_eq!(hash.iter().count(), hash.len());
+                hash.iter().map(|(field, value)| bulk_bytes(field.len()) + bulk_bytes(value.len())).sum()
+            }
+        };
+        assert_eq!(value.weight().snapshot, counted);
+        match value {
+            Value::String(_) => {}
+            Value::List(list) => {
+                assert_eq!((list.memory(), list.len()), (list.recount().0, list.iter().count()))
+            }
+            Value::Hash(hash) => match (hash.ordered(), hash.hashed()) {
+                (Some(items), _) => assert_eq!(items.memory(), items.recount().0),
+                (_, Some(buckets)) => assert_eq!(buckets.memory(), buckets.recount()),
+                (None, None) => unreachable!("it has a form"),
+            },
+        }
+        all.exchange(Weight::default(), value.weight());
+    }
+    all
+}
+
+/// The keyspace that a snapshot of this one makes.
+fn copy_of(keyspace: &Keyspace, secret: [u64; 2]) -> Keyspace {
+    let mut out = Buffer::new(256 << 20);
+    assert!(keyspace.write_commands(&mut Cursor::default(), &mut out), "there is room");
+    assert!(out.len() <= keyspace.snapshot_bytes(), "{} of {}", out.len(), keyspace.snapshot_bytes());
+    let mut copy = Keyspace::new(keyspace.bytes_max(), secret);
+    crate::journal::load(out.as_slice(), &mut copy);
+    copy
 }
 
 #[test]
@@ -69,14 +104,13 @@ fn the_count_of_bytes_is_right_after_any_commands_and_no_value_is_empty() {
     for step in 0..20_000 {
         let command = random.command();
         execute(&mut keyspace, &command);
-        assert_eq!(keyspace.bytes(), recount(&keyspace), "after {command} at step {step}");
+        assert_eq!(keyspace.weight, recount(&keyspace), "after {command} at step {step}");
         for value in keyspace.entries.values() {
-            assert!(!matches!(value, Value::List(list) if list.is_empty()), "after {command}");
-            assert!(!matches!(value, Value::Hash(hash) if hash.is_empty()), "after {command}");
+            assert!(!value.is_empty(), "after {command}");
         }
     }
     execute(&mut keyspace, "DEL a b c");
-    assert_eq!((keyspace.bytes(), keyspace.len()), (0, 0));
+    assert_eq!((keyspace.weight, keyspace.len()), (Weight::default(), 0));
 }
 
 #[test]
@@ -131,5 +165,89 @@ fn large_hashes_and_lists_work_like_small_ones() {
             all
         })
     );
-    assert_eq!(keyspace.bytes(), recount(&keyspace));
+    assert_eq!(keyspace.weight, recount(&keyspace));
+}
+
+#[test]
+fn a_snapshot_that_is_loaded_takes_no_more_and_is_the_same() {
+    for seed in 1..6 {
+        let mut keyspace = Keyspace::new(1 << 20, [1, 2]);
+        let mut random = Random(seed);
+        for _ in 0..20_000 {
+            let (key, number) = (random.below(3), random.below(4_000));
+            let value = "v".repeat(usize::try_from(random.below(60)).expect("small"));
+            let command = match random.below(8) {
+                0 => format!("RPUSH l{key} e{number}{value} e{number}"),
+                1 => format!("LPUSH l{key} e{number}{value}"),
+                2 => format!("LPOP l{key}"),
+                3 => format!("LREM l{key} 0 e{number}"),
+                4 | 5 => format!("HSET h{key} f{number} {number}{value}"),
+                6 => format!("HDEL h{key} f{number} f{value}"),
+                _ => format!("SET s{number} x{value}"),
+            };
+            execute(&mut keyspace, &command);
+        }
+        let copy = copy_of(&keyspace, [3, 4]);
+        assert_eq!(copy.weight, recount(&copy));
+        assert_eq!(copy.weight.snapshot, keyspace.weight.snapshot);
+        let (bytes, original) = (copy.bytes(), keyspace.bytes());
+        assert!(bytes <= original + original / 32, "{bytes} after loading, {original} before");
+        for key in ["l0", "l1", "l2"] {
+            let range = format!("LRANGE {key} 0 -1");
+            assert!(execute(&mut keyspace, &range) == execute(&mut copy_of(&keyspace, [3, 4]), &range));
+        }
+        let again = copy_of(&copy, [1, 2]);
+        assert!(again.entries.keys().eq(keyspace.entries.keys()));
+    }
+}
+
+#[test]
+fn a_voter_takes_at_most_110_bytes_and_gives_them_back() {
+    const VOTERS: u64 = 300_000;
+    let mut keyspace = Keyspace::new(32 << 20, [5, 6]);
+    for voter in 0..VOTERS {
+        let id = u128::from(voter).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+        execute(&mut keyspace, &format!("HSET results:a {id:032x} {}", 10_000_000_000_000_000_000 + voter));
+    }
+    assert!(!keyspace.is_full());
+    let each = keyspace.bytes() / usize::try_from(VOTERS).expect("small");
+    assert!(each <= 80, "{each} bytes each");
+    assert_eq!(keyspace.weight, recount(&keyspace));
+    for voter in 0..VOTERS {
+        let id = u128::from(voter).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+        assert_eq!(execute(&mut keyspace, &format!("HDEL results:a {id:032x}")), b":1\r\n");
+        if voter % 50_000 == 1 {
+            let (bytes, left) = (keyspace.bytes(), usize::try_from(VOTERS - voter).expect("small"));
+            assert!(bytes <= 200 * left + 4_096, "{bytes} bytes for {left} voters");
+        }
+    }
+    assert_eq!(keyspace.bytes(), 0);
+}
+
+#[test]
+fn a_walk_through_a_large_hash_meets_what_is_there_all_the_time() {
+    let mut keyspace = Keyspace::new(1 << 30, [7, 8]);
+    let mut random = Random(3);
+    for number in 0..4_000 {
+        execute(&mut keyspace, &format!("HSET h stays{number} x"));
+    }
+    let (mut cursor, mut written) = (Cursor::default(), Vec::new());
+    for round in 0.. {
+        let mut out = Buffer::new(4_096);
+        let complete = keyspace.write_commands(&mut cursor, &mut out);
+        written.extend_from_slice(out.as_slice());
+        if complete {
+            break;
+        }
+        // It grows and shrinks meanwhile.
+        for number in 0..random.below(300) {
+            let command = if round / 8 % 2 == 0 { "HSET h goes{} y" } else { "HDEL h goes{}" };
+            execute(&mut keyspace, &command.replace("{}", &format!("{number}-{}", random.below(50))));
+        }
+    }
+    let mut copy = Keyspace::new(1 << 30, [1, 1]);
+    crate::journal::load(&written, &mut copy);
+    for number in 0..4_000 {
+        assert_eq!(execute(&mut copy, &format!("HGET h stays{number}")), b"$1\r\nx\r\n", "{number}");
+    }
 }

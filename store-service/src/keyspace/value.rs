@@ -1,27 +1,49 @@
-//! A key's value and what it takes in memory. Does not change values.
+//! A key's value and what it weighs. Does not change values.
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 
-use indexmap::IndexMap;
+use wire::resp::write;
 
-use super::SecretHash;
+use super::fields::Fields;
+use super::sequence::Sequence;
 
-/// A list's elements.
-pub(super) type List = VecDeque<Box<[u8]>>;
-/// A hash's fields.
-pub(super) type Hash = IndexMap<Box<[u8]>, Box<[u8]>, SecretHash>;
+/// What a key takes in the tree of keys, whose nodes are half full at least.
+pub(super) const KEY_BYTES: usize = TREE_ENTRY_BYTES;
+/// What an entry of 40 bytes takes in a tree, beyond the first.
+const TREE_ENTRY_BYTES: usize = 104;
+/// What the first one takes.
+const TREE_BYTES: usize = 480;
+/// What a key takes in a snapshot beyond its name: the words before it, and a header of its items.
+const KEY_SNAPSHOT_BYTES: usize = 64;
 
-/// What an allocation takes beyond its bytes, rounding and bookkeeping together.
-const ALLOCATION_BYTES: usize = 16;
-/// What a key takes beyond its name and value: 104 and 10 in the tables, of which there are two, one
-/// twice as large, while they grow.
-pub(super) const KEY_BYTES: usize = 352 + 2 * ALLOCATION_BYTES;
-/// What an element takes beyond its bytes: 16 in the list, of which there are two, one twice as large,
-/// while it grows.
-pub(super) const ELEMENT_BYTES: usize = 3 * 16 + ALLOCATION_BYTES;
-/// What a field takes beyond its name and value: 40 and 10 in the tables; the larger one grows alone.
-pub(super) const FIELD_BYTES: usize = 112 + 2 * ALLOCATION_BYTES;
+/// What an allocation of so many bytes takes: the guest's allocator has 16 bytes of its own in each block, and
+/// blocks of 32 bytes and multiples.
+pub(super) const fn allocation_bytes(bytes: usize) -> usize {
+    if bytes == 0 { 0 } else { (bytes + 16).next_multiple_of(32) }
+}
+
+/// What a tree takes of so many entries of at most 40 bytes, at most: but for the root its nodes, of up to 11
+/// entries, are never less than half full.
+pub(super) const fn tree_bytes(entries: usize) -> usize {
+    if entries == 0 { 0 } else { TREE_BYTES + entries * TREE_ENTRY_BYTES }
+}
+
+/// What something takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Weight {
+    /// Bytes of memory, allocations included.
+    pub memory: usize,
+    /// Bytes of the commands that make it, at most.
+    pub snapshot: usize,
+}
+
+impl Weight {
+    /// Counts what weighed `before` and weighs `after` now.
+    pub(super) fn exchange(&mut self, before: Self, after: Self) {
+        self.memory = self.memory + after.memory - before.memory;
+        self.snapshot = self.snapshot + after.snapshot - before.snapshot;
+    }
+}
 
 /// What a key holds.
 #[derive(Debug)]
@@ -29,28 +51,43 @@ pub(super) enum Value {
     /// Bytes.
     String(Box<[u8]>),
     /// Never empty: the key goes with the last element.
-    List(List),
+    List(Box<Sequence>),
     /// Never empty: the key goes with the last field.
-    Hash(Hash),
+    Hash(Box<Fields>),
 }
 
 impl Value {
-    /// Memory of the value, without [`KEY_BYTES`].
-    pub(super) fn bytes(&self) -> usize {
+    /// What the value takes, without its key.
+    pub(super) fn weight(&self) -> Weight {
         match self {
-            Self::String(bytes) => ALLOCATION_BYTES + bytes.len(),
-            Self::List(list) => list.iter().map(|element| element_bytes(element)).sum(),
-            Self::Hash(hash) => hash.iter().map(|(field, value)| field_bytes(field, value)).sum(),
+            Self::String(bytes) => {
+                Weight { memory: allocation_bytes(bytes.len()), snapshot: write::bulk_bytes(bytes.len()) }
+            }
+            Self::List(list) => Weight {
+                memory: allocation_bytes(size_of::<Sequence>()) + list.memory(),
+                snapshot: list.snapshot_bytes(),
+            },
+            Self::Hash(hash) => Weight {
+                memory: allocation_bytes(size_of::<Fields>()) + hash.memory(),
+                snapshot: hash.snapshot_bytes(),
+            },
+        }
+    }
+
+    /// Whether nothing is left in it, so that its key must go.
+    pub(super) fn is_empty(&self) -> bool {
+        match self {
+            Self::String(_) => false,
+            Self::List(list) => list.is_empty(),
+            Self::Hash(hash) => hash.is_empty(),
         }
     }
 }
 
-/// Memory of an element of a list.
-pub(super) fn element_bytes(element: &[u8]) -> usize {
-    ELEMENT_BYTES + element.len()
-}
-
-/// Memory of a field of a hash.
-pub(super) fn field_bytes(field: &[u8], value: &[u8]) -> usize {
-    FIELD_BYTES + field.len() + value.len()
+/// What a key takes without its value.
+pub(super) fn key_weight(key: &[u8]) -> Weight {
+    Weight {
+        memory: KEY_BYTES + allocation_bytes(key.len()),
+        snapshot: KEY_SNAPSHOT_BYTES + write::bulk_bytes(key.len()),
+    }
 }

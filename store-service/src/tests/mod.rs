@@ -28,7 +28,7 @@ pub(super) struct Bench {
 }
 
 /// Other bytes at every call, and the same in every run of a test.
-struct CountingEntropy(u8);
+pub(super) struct CountingEntropy(pub u8);
 
 impl Entropy for CountingEntropy {
     fn fill(&mut self, bytes: &mut [u8]) {

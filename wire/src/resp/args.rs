@@ -105,6 +105,12 @@ impl ArgsBuffer {
         self.bytes.len() + self.spans.len() * size_of::<Span>()
     }
 
+    /// Bytes that are allocated, in use or not.
+    pub fn storage_bytes(&self) -> usize {
+        let Self { bytes, spans, ends } = self;
+        bytes.capacity() + spans.capacity() * size_of::<Span>() + ends.capacity() * size_of::<usize>()
+    }
+
     /// The request at `index`.
     pub fn get(&self, index: usize) -> Option<Args<'_>> {
         let end = *self.ends.get(index)?;

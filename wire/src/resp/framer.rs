@@ -11,6 +11,8 @@ use super::{ARGS_MAX, Args, COMMAND_BYTES_MAX, Span};
 
 /// Storage of inline words above this is given back.
 const WORDS_BYTES_KEPT: usize = 1024;
+/// The same for the places of so many arguments.
+const SPANS_KEPT: usize = 128;
 
 /// Finds requests in one connection's input.
 #[derive(Debug, Default)]
@@ -119,6 +121,18 @@ impl Framer {
         Ok(Some(Frame { args, bytes: self.at }))
     }
 
+    /// Bytes that are allocated, in use or not.
+    pub fn storage_bytes(&self) -> usize {
+        self.spans.capacity() * size_of::<Span>() + self.words.capacity()
+    }
+
+    /// Gives back what is allocated, unless a request is half read.
+    pub fn give_back(&mut self) {
+        if !self.is_midway() {
+            *self = Self::default();
+        }
+    }
+
     /// Whether part of a request has been seen, so that an end of input would cut it off.
     pub fn is_midway(&self) -> bool {
         !matches!(self.state, State::Start | State::Done)
@@ -130,6 +144,7 @@ impl Framer {
         self.spans.clear();
         self.words.clear();
         self.words.shrink_to(WORDS_BYTES_KEPT);
+        self.spans.shrink_to(SPANS_KEPT);
     }
 
     fn step(&mut self, input: &[u8]) -> Result<Step, FrameError> {

@@ -4,11 +4,14 @@ use std::string::ToString;
 use std::vec::Vec;
 use std::{assert, assert_eq, format};
 
+use kernel_app::Instant;
 use kernel_app::disk::{DiskError, SECTOR_BYTES};
 use kernel_app::memory_disk::MemoryDisk;
 
 use super::{Bench, SECTORS};
-use crate::journal::RecoveryError;
+use crate::journal::{Journal, RecoveryError};
+use crate::keyspace::Keyspace;
+use crate::tests::CountingEntropy;
 
 /// A disk with a key in its log, and what the log makes.
 fn with_key() -> (MemoryDisk, Vec<u8>) {
@@ -107,15 +110,45 @@ fn a_disk_that_has_grown_is_used_as_it_was() {
     assert!(bench.contents() == contents);
 }
 
-#[test]
-fn data_beyond_maxmemory_are_an_error_rather_than_the_end_of_memory() {
+/// A disk with 24 MB of data, and a queue in it.
+fn with_much() -> MemoryDisk {
     let mut bench =
         Bench::start(&[("MAXMEMORY", "64mb")], Some(MemoryDisk::new(16 * SECTORS)), 1).expect("blank");
     let client = bench.connect();
     for number in 0..400 {
         bench.ask_durably(client, &format!("SET k{number} {}", "v".repeat(60_000)));
     }
-    let disk = bench.disk().after_cut();
-    let error = Bench::start(&[("MAXMEMORY", "1mb")], Some(disk), 2).err().expect("too much");
-    assert!(error.contains("raise MAXMEMORY"), "{error}");
+    bench.ask_durably(client, "HSET results voter 17");
+    bench.ask_durably(client, "RPUSH votes a b");
+    bench.disk().after_cut()
+}
+
+#[test]
+fn data_beyond_maxmemory_are_there_and_do_not_grow() {
+    let mut bench = Bench::start(&[("MAXMEMORY", "1mb")], Some(with_much()), 2).expect("data stay reachable");
+    let client = bench.connect();
+    let oom = r"-OOM command not allowed when used memory > 'maxmemory'.\r\n";
+    assert!(bench.ask_durably(client, "GET k399").starts_with(r"$60000\r\nvvv"));
+    for request in ["SET k v", "RPUSH votes c", "HSET results other 1", "LMOVE votes mine LEFT RIGHT"] {
+        assert_eq!(bench.ask_durably(client, request), oom, "{request}");
+    }
+    assert_eq!(bench.ask_durably(client, "HSET results voter 18"), r":0\r\n", "it takes no more than before");
+    let mut used = usize::MAX;
+    for number in 0..400 {
+        assert_eq!(bench.ask_durably(client, &format!("DEL k{number}")), r":1\r\n");
+        let before = used;
+        used = bench.store.engine().keyspace().bytes();
+        assert!(used < before, "{used} bytes after {before}");
+    }
+    assert_eq!(bench.ask_durably(client, "RPUSH votes c"), r":3\r\n");
+}
+
+#[test]
+fn data_beyond_what_the_machine_has_are_an_error_rather_than_the_end_of_memory() {
+    let mut keyspace = Keyspace::new(1 << 20, [1, 2]);
+    keyspace.set_loadable_bytes(20 << 20);
+    let mut entropy = CountingEntropy(3);
+    let opened = Journal::open(&mut with_much(), &mut keyspace, Instant::ZERO, &mut entropy);
+    let error = opened.expect_err("too much").to_string();
+    assert!(error.contains("more memory than this machine has: give it more"), "{error}");
 }
