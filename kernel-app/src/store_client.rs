@@ -8,6 +8,7 @@ mod trouble;
 
 use alloc::borrow::Cow;
 use alloc::format;
+use alloc::string::String;
 use core::time::Duration;
 
 use wire::resp::{Reply, parse_reply, write_command};
@@ -71,6 +72,8 @@ struct Sent<T> {
 enum Purpose {
     /// The owner's business.
     Owner,
+    /// The owner's business, and so is an error.
+    Inquiry,
     /// To be let in.
     Login,
     /// A sign of life.
@@ -187,7 +190,12 @@ impl<T> StoreClient<T> {
     /// # Errors
     /// Why a command sent now would fail or be in doubt.
     pub fn explained_readiness(&self) -> Result<(), Cow<'static, str>> {
-        self.readiness().map_err(|error| format!("{}: {error}", self.login.setting).into())
+        self.readiness().map_err(|error| self.explained(error.as_str()).into())
+    }
+
+    /// A reason, with the setting that leads to the store.
+    pub fn explained(&self, reason: &str) -> String {
+        format!("{}: {reason}", self.login.setting)
     }
 
     /// Whether a command can be sent.
@@ -227,6 +235,21 @@ impl<T> StoreClient<T> {
     ) -> Result<(), SendError> {
         self.admits()?;
         self.enqueue(args, Some(token), Purpose::Owner, reply_within, context)
+    }
+
+    /// The same for a command whose refusal says nothing about the store, or is told by the owner.
+    ///
+    /// # Errors
+    /// Why nothing was sent; the token is then dropped.
+    pub fn inquire(
+        &mut self,
+        args: &[&[u8]],
+        token: T,
+        reply_within: Duration,
+        context: &mut Context<'_>,
+    ) -> Result<(), SendError> {
+        self.admits()?;
+        self.enqueue(args, Some(token), Purpose::Inquiry, reply_within, context)
     }
 
     /// Sends commands that the store is to carry out as one, all of them or none; the outcome is that of `EXEC`.
@@ -376,6 +399,7 @@ impl<T> StoreClient<T> {
             let sent = self.pipeline.answered().ok_or(Broken::Unasked)?;
             self.last_reply = context.now;
             match &reply {
+                Reply::Error(_) if sent.purpose == Purpose::Inquiry => {}
                 Reply::Error(message) => self.note_refusal(sent.purpose, message, context),
                 _ => self.note_success(&sent, context),
             }
@@ -390,7 +414,7 @@ impl<T> StoreClient<T> {
     fn note_success(&mut self, sent: &Sent<T>, context: &mut Context<'_>) {
         match sent.purpose {
             Purpose::Owner if sent.token.is_some() => self.trouble.succeeded(),
-            Purpose::Owner => return,
+            Purpose::Owner | Purpose::Inquiry => return,
             Purpose::Login => {
                 self.logins_left -= 1;
                 return if self.logins_left == 0 {

@@ -17,6 +17,7 @@ pub mod packages;
 pub mod postgres;
 pub mod redis;
 pub mod running;
+pub mod services;
 pub mod simulation;
 pub mod soak;
 pub mod sockets;

@@ -116,6 +116,34 @@ impl Postgres {
         }
     }
 
+    /// Copies its data as they are between two of its lives.
+    ///
+    /// # Panics
+    /// When there is no room.
+    pub fn save(&mut self) {
+        self.kill();
+        self.copy("data", "saved");
+        self.restart();
+    }
+
+    /// Puts the copy back.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn go_back(&mut self) {
+        self.kill();
+        self.copy("saved", "data");
+        self.restart();
+    }
+
+    fn copy(&self, from: &str, to: &str) {
+        let [from, to] = [from, to].map(|name| self.folder.path().join(name));
+        let copied = run(Command::new("rm").arg("-rf").arg(&to));
+        assert!(copied.success, "{copied:?}");
+        let copied = run(Command::new("cp").arg("-a").arg(from).arg(to));
+        assert!(copied.success, "{copied:?}");
+    }
+
     /// Starts it again.
     ///
     /// # Panics

@@ -15,6 +15,7 @@ use image_build::process::BOUND_COMMAND;
 use image_build::qemu::{Forward, Launch, Machine, Network, Serial};
 use image_build::workspace::Workspace;
 use image_build::{backlog, image, setup};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::client::{curl, wait_for};
@@ -163,6 +164,22 @@ impl Running {
         Duration::from_millis(10 * (ticks(11) + ticks(12)))
     }
 
+    /// Ends it at once, as a crash does.
+    pub fn kill(&mut self) {
+        // Both fail only when it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Holds it as it is, or lets it go on.
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub fn pause(&self, is_paused: bool) {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, if is_paused { Signal::STOP } else { Signal::CONT }).expect("it runs");
+    }
+
     /// Whether it has ended by itself.
     pub fn has_ended(&mut self) -> bool {
         !matches!(self.child.try_wait(), Ok(None))
@@ -171,9 +188,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Both fail only when it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
         let _ = std::fs::remove_file(&self.log);
     }
 }

@@ -9,81 +9,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tests::application::Application;
-use tests::client::{curl, vote, wait_for};
+use tests::client::{vote, wait_for};
 use tests::command::{free_port, run};
 use tests::postgres::{DATABASE, PASSWORD, Postgres};
-use tests::running::{Running, linux_programs};
-
-const PATIENCE: Duration = Duration::from_secs(60);
-/// A fault is told within this time, and some for a busy machine.
-const TOLD_WITHIN: Duration = Duration::from_secs(2 + 3);
-
-/// Store, vote, worker and result as Linux processes.
-struct Services {
-    vote: Running,
-    worker: Running,
-    result: Running,
-    store: Running,
-}
-
-impl Services {
-    fn start(results: &str) -> Self {
-        let programs = linux_programs(&["store-service", "vote-service", "worker", "result-service"]);
-        let store = Running::linux(&programs[0], &["PORT", "HEALTH_PORT"], &[]);
-        let queue = format!("redis://{}", store.addresses[0]);
-        let settings = |name: &str| {
-            [("REDIS_URL", queue.clone()), ("RESULTS_URL", results.to_owned()), ("INSTANCE", name.to_owned())]
-        };
-        let start = |index: usize, name| Running::linux(&programs[index], &["PORT"], &settings(name));
-        Self { vote: start(1, "vote"), worker: start(2, "worker"), result: start(3, "result"), store }
-    }
-
-    fn scores(&self) -> String {
-        curl(&format!("http://{}/api/scores", self.result.addresses[0]), &[]).body
-    }
-
-    fn wait_for_scores(&self, expected: &str) {
-        let found = wait_for(PATIENCE, || (self.scores().trim() == expected).then_some(()));
-        assert!(found.is_some(), "{} instead of {expected}; {}", self.scores(), readiness(&self.worker));
-    }
-
-    /// What worker and result service say of why they are not ready.
-    fn wait_for_reason(&self, expected: &str) {
-        for service in [&self.worker, &self.result] {
-            let told = wait_for(TOLD_WITHIN, || {
-                // Whoever is asked nothing finds nothing.
-                self.scores();
-                readiness(service).contains(expected).then_some(())
-            });
-            assert!(told.is_some(), "{expected:?} is not in {:?}", readiness(service));
-        }
-    }
-
-    /// Puts an element on the queue as somebody else does.
-    fn push(&self, element: &str) {
-        let port = self.store.addresses[0].port().to_string();
-        let pushed = run(Command::new("redis-cli").args(["-p", &port, "RPUSH", "votes", element]));
-        assert!(pushed.success, "{pushed:?}");
-    }
-
-    fn vote(&self, choice: &str, cookie: Option<&str>) -> u16 {
-        vote(&format!("http://{}/", self.vote.addresses[0]), choice, cookie).status
-    }
-}
-
-fn readiness(service: &Running) -> String {
-    curl(&format!("http://{}/readyz", service.addresses[0]), &[]).body
-}
-
-/// The cookie of a voter.
-fn voter(number: u32) -> String {
-    format!("voter_id={number:032x}")
-}
+use tests::services::{PATIENCE, Services, TOLD_WITHIN, readiness, voter};
 
 #[test]
 fn votes_go_into_the_originals_table_and_out_again() {
     let postgres = Postgres::start(true);
-    let services = Services::start(&postgres.url());
+    let services = Services::with_results(&postgres.url());
     services.wait_for_scores(r#"{"a":0,"b":0,"total":0}"#);
     for (number, choice) in [(1, "a"), (2, "b")] {
         assert_eq!(services.vote(choice, Some(&voter(number))), 200);
@@ -119,7 +53,7 @@ fn the_table_of_the_original_is_extended_and_a_vote_it_refuses_is_set_aside() {
     postgres.ask("CREATE TABLE votes (id VARCHAR(255) NOT NULL UNIQUE, vote VARCHAR(255) NOT NULL)");
     postgres.ask("INSERT INTO votes (id, vote) VALUES ('x', 'a'), ('y', 'a')");
     postgres.ask("ALTER TABLE votes ADD CONSTRAINT polite CHECK (id <> 'rude')");
-    let services = Services::start(&postgres.url());
+    let services = Services::with_results(&postgres.url());
     services.wait_for_scores(r#"{"a":2,"b":0,"total":2}"#);
     for name in ["x", "rude", "quote\\\"{,}' NULL", "z"] {
         services.push(&format!(r#"{{"voter_id":"{name}","vote":"b","seq":"7"}}"#));
@@ -137,7 +71,7 @@ fn the_table_of_the_original_is_extended_and_a_vote_it_refuses_is_set_aside() {
 fn a_database_that_is_killed_under_load_loses_and_doubles_nothing() {
     const VOTERS: u32 = 24;
     let mut postgres = Postgres::start(true);
-    let services = Services::start(&postgres.url());
+    let services = Services::with_results(&postgres.url());
     services.wait_for_scores(r#"{"a":0,"b":0,"total":0}"#);
     let stopped = AtomicBool::new(false);
     let last: Vec<Option<&str>> = thread::scope(|scope| {
@@ -193,22 +127,33 @@ fn a_database_that_is_killed_under_load_loses_and_doubles_nothing() {
 fn whatever_is_wrong_with_the_database_is_named_and_is_over_when_it_is_mended() {
     let mut postgres = Postgres::start(true);
     let wrong_password = postgres.url_of("wrong", DATABASE);
-    Services::start(&wrong_password).wait_for_reason("28P01 password authentication failed");
+    Services::with_results(&wrong_password).wait_for_reason("28P01 password authentication failed");
     let missing = postgres.url_of(PASSWORD, "nothing");
-    Services::start(&missing).wait_for_reason("3D000 database \"nothing\" does not exist");
+    Services::with_results(&missing).wait_for_reason("3D000 database \"nothing\" does not exist");
     let nobody = format!("postgres://voter:x@127.0.0.1:{}/votes", free_port());
-    Services::start(&nobody)
+    Services::with_results(&nobody)
         .wait_for_reason("RESULTS_URL: the database cannot be reached: connection refused");
     let unnamed = "postgres://voter:x@no-such-host.invalid/votes";
-    Services::start(unnamed)
+    Services::with_results(unnamed)
         .wait_for_reason("RESULTS_URL: the database cannot be reached: the name has no address");
 
-    postgres.ask("CREATE ROLE guest LOGIN PASSWORD 'guest'; CREATE TABLE votes (id TEXT UNIQUE, vote TEXT, seq NUMERIC)");
-    let services =
-        Services::start(&postgres.url().replacen("voter:", "guest:", 1).replace(&encoded(PASSWORD), "guest"));
+    postgres.ask(
+        "CREATE ROLE guest LOGIN PASSWORD 'guest'; \
+         CREATE TABLE votes (id TEXT UNIQUE, vote TEXT, seq NUMERIC, generation BIGINT); \
+         CREATE TABLE voting_epochs (epoch TEXT PRIMARY KEY, generation BIGINT UNIQUE)",
+    );
+    let services = Services::with_results(
+        &postgres.url().replacen("voter:", "guest:", 1).replace(&encoded(PASSWORD), "guest"),
+    );
     assert_eq!(services.vote("a", None), 200, "the queue takes it");
-    services.wait_for_reason("42501 permission denied for table votes");
-    postgres.ask("GRANT SELECT, INSERT, UPDATE ON votes TO guest");
+    services.wait_for_reason("42501 permission denied for table vot");
+    postgres.ask("GRANT SELECT, INSERT, UPDATE ON votes TO guest; GRANT SELECT ON voting_epochs TO guest");
+    let told = wait_for(PATIENCE, || {
+        readiness(&services.worker).contains("42501 permission denied for table voting_epochs").then_some(())
+    });
+    assert!(told.is_some(), "{}", readiness(&services.worker));
+    // Without the right to remove any: they are kept then.
+    postgres.ask("GRANT INSERT ON voting_epochs TO guest");
     services.wait_for_scores(r#"{"a":1,"b":0,"total":1}"#);
 
     // A database that is away for a while, and whose return nobody has to tell anybody.
@@ -276,7 +221,7 @@ impl Drop for SmallDisk {
 fn while_the_database_s_disk_is_full_votes_wait() {
     let Some(disk) = SmallDisk::mount("160m") else { return };
     let postgres = Postgres::start_in(tempfile::tempdir_in(disk.0.path()).expect("room"), true);
-    let services = Services::start(&postgres.url());
+    let services = Services::with_results(&postgres.url());
     assert_eq!(services.vote("a", None), 200);
     services.wait_for_scores(r#"{"a":1,"b":0,"total":1}"#);
     // The next vote needs new room: a table.

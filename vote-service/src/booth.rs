@@ -17,11 +17,12 @@ use wire::form;
 use wire::resp::Reply;
 
 use crate::ballot::{self, Choice, Entry};
+use crate::epoch::{Epoch, Step};
 use crate::journal::Journal;
 use crate::pages::{ICON, Pages, STYLE};
 use crate::rejection::{Rejection, Rejections};
 use crate::voter::{COOKIE, CookieLine, Id, Voter};
-use crate::waiting::{Vote, WAITING_MAX, Waiting};
+use crate::waiting::{self, Grant, Vote, WAITING_MAX, Waiting};
 
 /// How long the store may take for a vote: the voter has an answer within a second.
 pub const STORE_REPLY_WITHIN: Duration = Duration::from_millis(900);
@@ -45,14 +46,23 @@ enum Asked {
     Ticket,
     /// To queue a vote.
     Queue(Vote),
+    /// To begin an epoch.
+    Epoch(Step),
 }
 
 /// See the module.
 #[derive(Debug)]
 pub struct Booth {
     store: StoreClient<Asked>,
-    waiting: Waiting,
+    line: Line,
     desk: Desk,
+}
+
+/// The votes on their way to the store; beside its client, whose callbacks need it.
+#[derive(Debug, Default)]
+struct Line {
+    epoch: Epoch,
+    waiting: Waiting,
 }
 
 /// What answers are made from; beside the store client, whose callbacks need it.
@@ -70,16 +80,19 @@ impl Booth {
     pub fn new(pages: Pages, login: StoreLogin) -> Self {
         let (accepted, journal, rejected) = Default::default();
         let desk = Desk { pages, cookie: CookieLine::new(), accepted, journal, rejected };
-        Self { store: StoreClient::new(login).with_trial(TRIAL), waiting: Waiting::default(), desk }
+        Self { store: StoreClient::new(login).with_trial(TRIAL), line: Line::default(), desk }
     }
 
     fn vote(&mut self, request: &Request<'_>, exchange: Exchange, context: &mut Context<'_>) -> Answer<'_> {
         let voter = voter(request, context);
         let joined = read_choice(request).and_then(|choice| {
             self.store.admits()?;
+            if self.line.epoch.trouble().is_some() {
+                return Err(Rejection::StoreError);
+            }
             let (id, deadline) = (Id::random(context.entropy), context.now + STORE_REPLY_WITHIN);
             let vote = Vote { exchange, voter, choice, id, deadline, sequence: None };
-            if self.waiting.join(vote) { Ok(()) } else { Err(Rejection::StoreBusy) }
+            if self.line.waiting.join(vote) { Ok(()) } else { Err(Rejection::StoreBusy) }
         });
         match joined {
             Ok(()) => Answer::Later,
@@ -87,22 +100,33 @@ impl Booth {
         }
     }
 
+    /// Goes on with what an epoch begins with.
+    fn begin_epoch(&mut self, context: &mut Context<'_>) {
+        let Self { store, line: Line { epoch, .. }, .. } = self;
+        let Some(step) = epoch.next_step(context.now) else { return };
+        let sent = epoch
+            .command(step, |command| store.inquire(command, Asked::Epoch(step), STORE_REPLY_WITHIN, context));
+        if sent.is_ok() {
+            epoch.asked();
+        }
+    }
+
     /// Asks for a ticket for the votes that came since the last was asked for.
     fn ask_ticket(&mut self, context: &mut Context<'_>) {
-        if !self.waiting.wants_ticket() {
+        if !self.line.waiting.wants_ticket() || !self.line.epoch.has_begun() {
             return;
         }
         // Without the store, votes wait for its return until their time is up.
         let command: [&[u8]; 2] = [b"INCR", ballot::TICKETS];
         if self.store.send(&command, Asked::Ticket, STORE_REPLY_WITHIN, context).is_ok() {
-            self.waiting.asked();
+            self.line.waiting.asked();
         }
     }
 
     /// Queues the votes that have their sequence in time.
     fn queue_granted(&mut self, http: &mut HttpServer, context: &mut Context<'_>) {
         self.give_up(http, context);
-        while let Some(vote) = self.waiting.take_granted() {
+        while let Some(vote) = self.line.waiting.take_granted() {
             if let Err(error) = self.queue(vote, context) {
                 self.desk.answer(vote, Err(error.into()), http, context);
             }
@@ -118,7 +142,7 @@ impl Booth {
 
     /// Refuses the votes whose time is up.
     fn give_up(&mut self, http: &mut HttpServer, context: &mut Context<'_>) {
-        while let Some(vote) = self.waiting.take_overdue(context.now) {
+        while let Some(vote) = self.line.waiting.take_overdue(context.now) {
             let reason = self.store.readiness().map_or_else(Rejection::from, |()| Rejection::StoreSilent);
             self.desk.answer(vote, Err(reason), http, context);
         }
@@ -133,6 +157,7 @@ impl StoreUser for Booth {
     }
 
     fn store_opened(&mut self, id: ConnectionId, context: &mut Context<'_>) {
+        self.line.epoch.renew(context.entropy);
         self.store.opened(id, context);
     }
 
@@ -141,47 +166,54 @@ impl StoreUser for Booth {
     }
 
     fn store_ready(&mut self, http: &mut HttpServer, context: &mut Context<'_>) {
-        let Self { store, waiting, desk } = self;
+        let Self { store, line, desk } = self;
         store.ready(context, |asked, outcome, context| {
-            desk.settle(asked, outcome, waiting, http, context);
+            desk.settle(asked, outcome, line, http, context);
         });
         self.queue_granted(http, context);
     }
 
     fn store_closed(&mut self, id: ConnectionId, http: &mut HttpServer, context: &mut Context<'_>) {
-        let Self { store, waiting, desk } = self;
+        let Self { store, line, desk } = self;
         store.closed(id, context, |asked, outcome, context| {
-            desk.settle(asked, outcome, waiting, http, context);
+            desk.settle(asked, outcome, line, http, context);
         });
+        line.epoch.end();
     }
 
     /// A vote that is not queued yet is not cast: its voter may have another answer from elsewhere by now.
     /// One that is queued is counted all the same; its answer finds nobody.
     fn forget(&mut self, exchange: Exchange) {
-        self.waiting.leave(exchange);
+        self.line.waiting.leave(exchange);
     }
 
     /// Gives up on votes that the store has left waiting, asks for the ticket of those that have come, and
     /// tells the log of those that the store has taken.
     fn turn(&mut self, http: &mut HttpServer, context: &mut Context<'_>) {
-        let Self { store, waiting, desk } = self;
+        let Self { store, line, desk } = self;
         store.turn(context, |asked, outcome, context| {
-            desk.settle(asked, outcome, waiting, http, context);
+            desk.settle(asked, outcome, line, http, context);
         });
         self.give_up(http, context);
+        self.begin_epoch(context);
         self.ask_ticket(context);
         self.desk.journal.turn(context.now);
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        let deadlines =
-            [self.store.next_deadline(), self.waiting.next_deadline(), self.desk.journal.next_deadline()];
+        let Line { epoch, waiting } = &self.line;
+        let deadlines = [
+            self.store.next_deadline(),
+            epoch.next_deadline(),
+            waiting.next_deadline(),
+            self.desk.journal.next_deadline(),
+        ];
         deadlines.into_iter().flatten().min()
     }
 
     fn usages(&self, tell: &mut dyn FnMut(Usage)) {
         self.store.usages(tell);
-        tell(Usage::new("votes that wait for a ticket", self.waiting.len(), WAITING_MAX));
+        tell(Usage::new("votes that wait for a ticket", self.line.waiting.len(), WAITING_MAX));
     }
 }
 
@@ -200,7 +232,11 @@ impl Handler for Booth {
     }
 
     fn readiness(&self) -> Result<(), Cow<'_, str>> {
-        self.store.explained_readiness()
+        self.store.explained_readiness()?;
+        match self.line.epoch.trouble() {
+            Some(trouble) => Err(self.store.explained(trouble).into()),
+            None => Ok(()),
+        }
     }
 
     fn metrics(&self, exposition: &mut Exposition) {
@@ -215,7 +251,7 @@ impl Handler for Booth {
         exposition.counters("votes_rejected_total", "Votes that were not acknowledged.", &samples);
         let ready = i64::from(self.store.readiness().is_ok());
         exposition.gauge("store_ready", "1 while the store answers in time.", ready);
-        let waiting = i64::try_from(self.waiting.len()).unwrap_or(i64::MAX);
+        let waiting = i64::try_from(self.line.waiting.len()).unwrap_or(i64::MAX);
         exposition.gauge("votes_waiting", "Votes that wait for a ticket from the store.", waiting);
         let pending = i64::try_from(self.store.pending()).unwrap_or(i64::MAX);
         exposition.gauge("store_pending_commands", "Commands that wait for the store's reply.", pending);
@@ -247,17 +283,25 @@ impl Desk {
         &mut self,
         asked: Asked,
         outcome: Outcome<'_>,
-        waiting: &mut Waiting,
+        Line { epoch, waiting }: &mut Line,
         http: &mut HttpServer,
         context: &mut Context<'_>,
     ) {
         match (asked, outcome) {
-            (Asked::Ticket, Outcome::Reply(Reply::Integer(ticket))) if waiting.grant(ticket) => {}
             (Asked::Ticket, Outcome::Reply(reply)) => {
-                log::warn!("the store gives no ticket: {}", shown(reply));
-                while let Some(vote) = waiting.take_refused() {
-                    self.answer(vote, Err(Rejection::StoreError), http, context);
+                let Some(ticket) = number(&reply).and_then(waiting::ticket) else {
+                    log::warn!("the store gives no ticket: {}", shown(reply));
+                    while let Some(vote) = waiting.take_refused() {
+                        self.answer(vote, Err(Rejection::StoreError), http, context);
+                    }
+                    return;
+                };
+                if waiting.grant(ticket) == Grant::WentBack {
+                    epoch.renew(context.entropy);
                 }
+            }
+            (Asked::Epoch(step), outcome) => {
+                epoch.answered(step, outcome, context.now).into_iter().for_each(|begin| waiting.begin(begin))
             }
             (Asked::Ticket, Outcome::Overdue | Outcome::Lost) => waiting.missed(),
             (Asked::Queue(vote), Outcome::Lost) if vote.deadline > context.now => waiting.rejoin(vote),
@@ -291,6 +335,13 @@ fn taken(outcome: Outcome<'_>) -> Result<(), Rejection> {
         }
         Outcome::Overdue => Err(Rejection::StoreSilent),
         Outcome::Lost => Err(Rejection::StoreAway),
+    }
+}
+
+fn number(reply: &Reply<'_>) -> Option<i64> {
+    match reply {
+        Reply::Integer(number) => Some(*number),
+        _ => None,
     }
 }
 

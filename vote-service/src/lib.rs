@@ -8,6 +8,7 @@ extern crate alloc;
 
 mod ballot;
 mod booth;
+mod epoch;
 mod journal;
 mod pages;
 mod rejection;

@@ -11,11 +11,15 @@ use kernel_app::connections::Ending;
 use kernel_app::stage::Stage;
 use kernel_app::{ConnectionId, Settings};
 
+use crate::epoch::{EPOCHS_MAX, RETRY_AFTER};
 use crate::{VoteService, service};
 
 /// What fits into one TCP segment on an Ethernet.
 const SEGMENT_BYTES: usize = 1_460;
 const ASKS_TICKET: &str = "*2\r\n$4\r\nINCR\r\n$12\r\nvotes:ticket\r\n";
+const NOTES_EPOCH: &str = "*4\r\n$4\r\nHSET\r\n$12\r\nvotes:epochs\r\n$32\r\n";
+const RECALLS_EPOCH: &str = "*3\r\n$4\r\nHGET\r\n$12\r\nvotes:epochs\r\n$32\r\n";
+const COUNTS_EPOCHS: &str = "*2\r\n$4\r\nHLEN\r\n$12\r\nvotes:epochs\r\n";
 
 /// A stage with the settings' defaults but for an `INSTANCE`.
 fn stage() -> Stage<VoteService> {
@@ -26,10 +30,50 @@ fn stage() -> Stage<VoteService> {
 /// The same, with the store there.
 fn stage_with_store() -> (Stage<VoteService>, ConnectionId) {
     let mut stage = stage();
-    let store = stage.reach_peer();
-    assert_eq!(stage.sent(store), ASKS_TICKET, "it is tried with what it is for");
-    stage.receive(store, "+PONG\r\n");
+    let (store, asked) = reach_store(&mut stage, 1);
+    assert_eq!(asked, "", "nobody waits");
     (stage, store)
+}
+
+/// The store is reached, and gives this ticket for the epoch that begins.
+fn reach_store(stage: &mut Stage<VoteService>, ticket: u64) -> (ConnectionId, String) {
+    let store = stage.reach_peer();
+    assert_eq!(stage.sent(store), format!("{ASKS_TICKET}{ASKS_TICKET}"), "one to try it, one for the epoch");
+    stage.receive(store, format!("+PONG\r\n:{ticket}\r\n"));
+    let asked = begin_epoch(stage, store, ticket);
+    (store, asked)
+}
+
+/// The same, again: the store says whether it knows the epoch before.
+fn reach_store_again(
+    stage: &mut Stage<VoteService>,
+    knows: Option<u64>,
+    ticket: u64,
+) -> (ConnectionId, String) {
+    let store = stage.reach_peer();
+    let asked = stage.sent(store);
+    let recall = asked.strip_prefix(ASKS_TICKET).expect("it is tried");
+    assert!(recall.starts_with(RECALLS_EPOCH), "{recall}");
+    let digits = knows.map_or(String::new(), |ticket| sequence(ticket, 0).to_string());
+    let known = knows.map_or("$-1\r\n".into(), |_| format!("${}\r\n{digits}\r\n", digits.len()));
+    stage.receive(store, format!("+PONG\r\n{known}"));
+    assert_eq!(stage.sent(store), ASKS_TICKET, "for the epoch");
+    stage.receive(store, format!(":{ticket}\r\n"));
+    let asked = begin_epoch(stage, store, ticket);
+    (store, asked)
+}
+
+/// The store takes note of an epoch that begins with this ticket; what it is asked then.
+fn begin_epoch(stage: &mut Stage<VoteService>, store: ConnectionId, ticket: u64) -> String {
+    let note = stage.sent(store);
+    let digits = sequence(ticket, 0).to_string();
+    let end = format!("\r\n${}\r\n{digits}\r\n", digits.len());
+    assert!(note.starts_with(NOTES_EPOCH) && note.ends_with(&end), "{note} does not end with {end}");
+    stage.receive(store, ":1\r\n");
+    let asked = stage.sent(store);
+    let further = asked.strip_prefix(COUNTS_EPOCHS).expect("the epochs are counted").to_string();
+    stage.receive(store, ":1\r\n");
+    further
 }
 
 fn get(stage: &mut Stage<VoteService>, path: &str, lines: &str) -> String {
@@ -168,7 +212,7 @@ fn a_multipart_form_is_a_vote_as_well() {
     let client = stage.accept();
     let body = "--x\r\nContent-Disposition: form-data; name=\"vote\"\r\n\r\na\r\n--x--\r\n";
     stage.receive(client, post_as("multipart/form-data; boundary=x", body));
-    assert!(ticket(&mut stage, store, 1).contains("\"vote\":\"a\""));
+    assert!(ticket(&mut stage, store, 10).contains("\"vote\":\"a\""));
     stage.receive(store, ":1\r\n");
     assert!(stage.sent(client).contains("value=\"a\" disabled>Cats ✓</button>"));
 }
@@ -194,9 +238,9 @@ fn replies_are_matched_to_voters_in_order() {
         stage.sent(store);
         client
     });
-    stage.receive(store, ":1\r\n");
+    stage.receive(store, ":10\r\n");
     stage.sent(store);
-    stage.receive(store, ":1\r\n:2\r\n");
+    stage.receive(store, ":1\r\n:20\r\n");
     assert_eq!(entries(&stage.sent(store)).len(), 2);
     stage.receive(store, "-OOM command not allowed\r\n:2\r\n");
     let statuses = clients.map(|client| status(&stage.sent(client)).to_string());
@@ -220,7 +264,7 @@ fn without_the_store_votes_are_refused_at_once_and_the_page_is_served() {
 fn a_silent_store_is_given_up_within_a_second_and_its_late_reply_is_nobodys() {
     let (mut stage, store) = stage_with_store();
     let early = cast(&mut stage, "vote=a");
-    ticket(&mut stage, store, 1);
+    ticket(&mut stage, store, 10);
     stage.pass(Duration::from_millis(700));
     assert_eq!(stage.sent(early), "");
     let late = cast(&mut stage, "vote=b");
@@ -230,8 +274,8 @@ fn a_silent_store_is_given_up_within_a_second_and_its_late_reply_is_nobodys() {
     assert!(get(&mut stage, "/readyz", "").contains("the store is silent"));
     stage.receive(store, ":1\r\n");
     assert_eq!((stage.sent(early), stage.sent(late)), (String::new(), String::new()));
-    stage.receive(store, ":2\r\n");
-    assert_eq!(entries(&stage.sent(store)), [("b".to_string(), sequence(2, 0))]);
+    stage.receive(store, ":20\r\n");
+    assert_eq!(entries(&stage.sent(store)), [("b".to_string(), sequence(20, 0))]);
     stage.receive(store, ":2\r\n");
     assert!(stage.sent(late).contains("value=\"b\" disabled"), "its own reply");
     assert_eq!(status(&get(&mut stage, "/readyz", "")), "200");
@@ -241,7 +285,7 @@ fn a_silent_store_is_given_up_within_a_second_and_its_late_reply_is_nobodys() {
 fn a_lost_store_answers_all_who_wait_in_time_and_the_next_one_serves_again() {
     let (mut stage, store) = stage_with_store();
     let queued = cast(&mut stage, "vote=a");
-    ticket(&mut stage, store, 1);
+    ticket(&mut stage, store, 10);
     let clients = [queued, cast(&mut stage, "vote=b")];
     stage.close(store);
     assert_eq!(clients.map(|client| stage.sent(client)), ["", ""], "there is time left");
@@ -249,11 +293,9 @@ fn a_lost_store_answers_all_who_wait_in_time_and_the_next_one_serves_again() {
     for client in clients {
         assert_eq!(status(&stage.sent(client)), "503");
     }
-    let store = stage.reach_peer();
-    stage.receive(store, "+PONG\r\n");
-    stage.sent(store);
+    let (store, _) = reach_store_again(&mut stage, Some(1), 11);
     let client = cast(&mut stage, "vote=a");
-    ticket(&mut stage, store, 2);
+    ticket(&mut stage, store, 20);
     stage.receive(store, ":1\r\n");
     assert_eq!(status(&stage.sent(client)), "200");
 }
@@ -305,45 +347,129 @@ fn a_vote_without_a_ticket_in_time_is_refused_and_never_queued() {
 fn a_vote_whose_connection_is_lost_is_queued_again_as_the_same_vote() {
     let (mut stage, store) = stage_with_store();
     let queued = cast(&mut stage, "vote=a");
-    let before = ticket(&mut stage, store, 3);
+    let before = ticket(&mut stage, store, 30);
     let waits = cast(&mut stage, "vote=b");
     stage.close(store);
     stage.pass(Duration::from_millis(300));
-    let store = stage.reach_peer();
-    assert_eq!(stage.sent(store), format!("{ASKS_TICKET}{ASKS_TICKET}"));
-    stage.receive(store, "+PONG\r\n:5\r\n");
+    let (store, asked) = reach_store_again(&mut stage, Some(1), 41);
+    assert_eq!(asked, ASKS_TICKET);
+    stage.receive(store, ":50\r\n");
     let commands = stage.sent(store);
     assert!(commands.starts_with(&before), "{commands} does not begin with {before}");
-    assert_eq!(entries(&commands)[1..], [("b".to_string(), sequence(5, 1))]);
+    assert_eq!(entries(&commands)[1..], [("b".to_string(), sequence(50, 1))]);
     stage.receive(store, ":1\r\n:2\r\n");
     assert_eq!([queued, waits].map(|client| status(&stage.sent(client)).to_string()), ["200"; 2]);
     assert!(get(&mut stage, "/metrics", "").contains("votes_accepted_total{option=\"a\"} 1\n"));
 }
 
 #[test]
-fn sequences_from_a_store_that_has_lost_its_data_are_not_used_again() {
+fn sequences_that_the_store_will_give_again_are_not_used_again() {
+    // It has lost all, or what came last, also if others have brought it near again; or it is another store, which may
+    // have given more.
+    for (knows, epoch) in [(Some(1), 2), (Some(1), 300), (None, 2), (None, 300), (None, 900), (Some(2), 900)]
+    {
+        let (mut stage, store) = stage_with_store();
+        cast(&mut stage, "vote=a");
+        ticket(&mut stage, store, 300);
+        stage.close(store);
+        let (store, asked) = reach_store_again(&mut stage, knows, epoch);
+        assert_eq!(asked, ASKS_TICKET);
+        stage.receive(store, format!(":{}\r\n", epoch + 1));
+        assert_eq!(entries(&stage.sent(store)), [("a".to_string(), sequence(epoch + 1, 0))]);
+    }
+}
+
+#[test]
+fn a_store_that_loses_its_data_while_it_is_connected_begins_another_epoch() {
     let (mut stage, store) = stage_with_store();
     cast(&mut stage, "vote=a");
     ticket(&mut stage, store, 300);
-    stage.close(store);
+    stage.receive(store, ":1\r\n");
+    let client = cast(&mut stage, "vote=b");
+    assert_eq!(stage.sent(store), ASKS_TICKET);
+    stage.receive(store, ":1\r\n");
+    assert!(stage.sent(store).starts_with(RECALLS_EPOCH), "that ticket is worth nothing");
+    stage.receive(store, "$-1\r\n");
+    assert_eq!(stage.sent(store), ASKS_TICKET, "this one is for the epoch");
+    stage.receive(store, ":2\r\n");
+    assert_eq!(begin_epoch(&mut stage, store, 2), ASKS_TICKET);
+    stage.receive(store, ":3\r\n");
+    assert_eq!(entries(&stage.sent(store)), [("b".to_string(), sequence(3, 0))]);
+    stage.receive(store, ":1\r\n");
+    assert_eq!(status(&stage.sent(client)), "200");
+}
+
+#[test]
+fn without_an_epoch_no_vote_is_taken_and_the_reason_is_told() {
+    for refusal in ["-WRONGTYPE Operation against a key", "-OOM command not allowed", "+QUEUED"] {
+        let mut stage = stage();
+        let store = stage.reach_peer();
+        let early = cast(&mut stage, "vote=a");
+        stage.receive(store, "+PONG\r\n:7\r\n");
+        stage.sent(store);
+        stage.receive(store, format!("{refusal}\r\n"));
+        let late = cast(&mut stage, "vote=a");
+        assert_eq!(status(&stage.sent(late)), "503", "{refusal}: at once");
+        let readiness = get(&mut stage, "/readyz", "");
+        assert_eq!(status(&readiness), "503");
+        assert!(readiness.contains("REDIS_URL: the store takes no votes: it answers HSET votes:epochs: "));
+        assert_eq!(stage.sent(store), "", "not again and again");
+        stage.pass(RETRY_AFTER);
+        assert_eq!(stage.sent(store), ASKS_TICKET);
+        assert_eq!(status(&stage.sent(early)), "503", "its time is up");
+        stage.receive(store, ":9\r\n");
+        assert_eq!(begin_epoch(&mut stage, store, 9), "");
+        assert_eq!(status(&get(&mut stage, "/readyz", "")), "200", "it was mended");
+        cast(&mut stage, "vote=a");
+        assert_eq!(entries(&ticket(&mut stage, store, 10)).len(), 1);
+    }
+}
+
+#[test]
+fn the_oldest_epochs_are_removed_and_it_is_noted_that_there_were_some() {
+    let mut stage = stage();
     let store = stage.reach_peer();
-    stage.sent(store);
-    stage.receive(store, "+PONG\r\n:1\r\n");
-    assert_eq!(entries(&stage.sent(store)), [("a".to_string(), sequence(1, 0))]);
+    stage.receive(store, "+PONG\r\n:900\r\n");
+    stage.receive(store, ":1\r\n");
+    assert!(stage.sent(store).ends_with(COUNTS_EPOCHS));
+    let old: Vec<_> =
+        (0..EPOCHS_MAX + 2).map(|age| (format!("{age:032}"), sequence(age as u64, 0))).collect();
+    let fields = |pruned: &str| {
+        let count = 2 * old.len() + if pruned.is_empty() { 0 } else { 2 };
+        let field = |(name, begin): &(String, u64)| {
+            let digits = begin.to_string();
+            format!("$32\r\n{name}\r\n${}\r\n{digits}\r\n", digits.len())
+        };
+        format!("*{count}\r\n{}{pruned}", old.iter().map(field).collect::<String>())
+    };
+    const LISTS: &str = "*2\r\n$7\r\nHGETALL\r\n$12\r\nvotes:epochs\r\n";
+    stage.receive(store, format!(":{}\r\n", old.len()));
+    assert_eq!(stage.sent(store), LISTS);
+    stage.receive(store, fields(""));
+    assert!(stage.sent(store).ends_with("$6\r\npruned\r\n$1\r\n1\r\n"), "before anything is removed");
+    stage.receive(store, ":1\r\n");
+    assert_eq!(stage.sent(store), LISTS);
+    stage.receive(store, fields("$6\r\npruned\r\n$1\r\n1\r\n"));
+    let removal = stage.sent(store);
+    assert!(removal.starts_with("*4\r\n$4\r\nHDEL\r\n"), "{removal}");
+    assert!(removal.contains(&old[0].0) && removal.contains(&old[1].0), "{removal}");
+    stage.receive(store, ":2\r\n");
+    assert_eq!(stage.sent(store), "");
+    assert_eq!(status(&get(&mut stage, "/readyz", "")), "200");
 }
 
 #[test]
 fn a_voter_who_leaves_early_disturbs_nobody() {
     let (mut stage, store) = stage_with_store();
     let queued = cast(&mut stage, "vote=a");
-    ticket(&mut stage, store, 1);
+    ticket(&mut stage, store, 10);
     let [waits, stays] = ["vote=a", "vote=b"].map(|body| cast(&mut stage, body));
     assert_eq!(stage.sent(store), ASKS_TICKET);
     [queued, waits].into_iter().for_each(|gone| stage.close(gone));
-    stage.receive(store, ":1\r\n:2\r\n");
+    stage.receive(store, ":1\r\n:20\r\n");
     assert_eq!(stage.sent(store), ASKS_TICKET, "who left before the vote was queued has not voted");
-    stage.receive(store, ":3\r\n");
-    assert_eq!(entries(&stage.sent(store)), [("b".to_string(), sequence(3, 0))]);
+    stage.receive(store, ":30\r\n");
+    assert_eq!(entries(&stage.sent(store)), [("b".to_string(), sequence(30, 0))]);
     stage.receive(store, ":2\r\n");
     assert!(stage.sent(stays).contains("value=\"b\" disabled"));
     assert!(get(&mut stage, "/metrics", "").contains("votes_accepted_total{option=\"a\"} 1\n"));
@@ -356,9 +482,9 @@ fn votes_on_one_connection_are_answered_in_order() {
     let page = "GET / HTTP/1.1\r\nHost: vote\r\n\r\n";
     stage.receive(client, format!("{}{page}{}", post("vote=a"), post("vote=b")));
     assert_eq!(stage.sent(client), "", "the page waits for the vote before it");
-    ticket(&mut stage, store, 1);
+    ticket(&mut stage, store, 10);
     stage.receive(store, ":1\r\n");
-    ticket(&mut stage, store, 2);
+    ticket(&mut stage, store, 20);
     stage.receive(store, ":2\r\n");
     let responses = stage.sent(client);
     assert_eq!(responses.matches("HTTP/1.1 200 OK").count(), 3, "{responses}");

@@ -9,6 +9,7 @@ use kernel_app::Instant;
 use kernel_app::http::Exchange;
 
 use crate::ballot::Choice;
+use crate::epoch::Begin;
 use crate::voter::{Id, Voter};
 
 /// Most votes that wait; more are refused.
@@ -19,6 +20,25 @@ const SEQUENCES_PER_TICKET: u64 = 1 << 16;
 const TICKET_MAX: u64 = u64::MAX / SEQUENCES_PER_TICKET - 1;
 
 const _: () = assert!(WAITING_MAX as u64 <= SEQUENCES_PER_TICKET);
+
+/// The ticket that the store gives with this number, if it can be one.
+pub fn ticket(number: i64) -> Option<u64> {
+    u64::try_from(number).ok().filter(|ticket| (1..=TICKET_MAX).contains(ticket))
+}
+
+/// The first of a ticket's sequences.
+pub const fn first_sequence(ticket: u64) -> u64 {
+    ticket * SEQUENCES_PER_TICKET
+}
+
+/// What a ticket is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grant {
+    /// The votes that were waiting for it may go to the store.
+    Granted,
+    /// Nothing: the store has lost those that it gave before. Another epoch must begin.
+    WentBack,
+}
 
 /// A vote on its way to the store. There is at most one for each HTTP connection.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +53,7 @@ pub struct Vote {
     pub id: Id,
     /// Until when the voter has an answer.
     pub deadline: Instant,
-    /// Its place among all votes, once it has one; it keeps it when it is sent again.
+    /// Its place among all votes, once it has one; it keeps it when it is sent again to a store that has given it.
     pub sequence: Option<u64>,
 }
 
@@ -117,30 +137,41 @@ impl Waiting {
         self.take_first()
     }
 
-    /// The ticket is there. False when it is none.
-    ///
-    /// One that is not larger than the last is from a store that has lost its data. Then sequences from
-    /// before are worth nothing any more, and would shut out their voters' next votes.
-    pub fn grant(&mut self, ticket: i64) -> bool {
-        let Some(ticket) = u64::try_from(ticket).ok().filter(|ticket| (1..=TICKET_MAX).contains(ticket))
-        else {
-            return false;
-        };
+    /// The ticket is there.
+    pub fn grant(&mut self, ticket: u64) -> Grant {
         let covered = self.covered;
         self.missed();
-        let same_store = ticket > self.last;
-        if !same_store {
-            log::warn!(
-                "the store counts tickets from {ticket} again, after {}: its data are lost",
-                self.last
-            );
+        if ticket <= self.last {
+            self.warn(ticket);
+            return Grant::WentBack;
         }
         self.last = ticket;
-        for (vote, sequence) in self.votes.iter_mut().take(covered).zip(ticket * SEQUENCES_PER_TICKET..) {
-            vote.sequence = vote.sequence.filter(|_| same_store).or(Some(sequence));
+        for (vote, sequence) in self.votes.iter_mut().take(covered).zip(first_sequence(ticket)..) {
+            vote.sequence = vote.sequence.or(Some(sequence));
         }
         self.granted = covered;
-        true
+        Grant::Granted
+    }
+
+    /// An epoch has begun.
+    ///
+    /// Sequences from before are worth something only in the store that has given them. If it knows the epoch that
+    /// they are of, they stay as they are below the new ticket, so that a vote that it may have twice is still one
+    /// vote; one that is not below it the store has lost, and will give once more.
+    pub fn begin(&mut self, begin: Begin) {
+        if begin.ticket <= self.last {
+            self.warn(begin.ticket);
+        }
+        self.last = begin.ticket;
+        let is_kept = |sequence: &u64| begin.is_same_store && *sequence < first_sequence(begin.ticket);
+        self.votes.iter_mut().for_each(|vote| vote.sequence = vote.sequence.filter(is_kept));
+    }
+
+    fn warn(&self, ticket: u64) {
+        log::warn!(
+            "the store counts tickets from {ticket} again, after {}: it has lost data, or has an older copy of them",
+            self.last
+        );
     }
 
     /// Takes the next vote that may go to the store.

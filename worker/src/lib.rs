@@ -13,6 +13,7 @@ pub mod batch;
 pub mod colleagues;
 pub mod condition;
 mod desk;
+pub mod epochs;
 pub mod jitter;
 pub mod limits;
 pub mod mover;

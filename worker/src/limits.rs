@@ -48,3 +48,7 @@ pub const BACKOFF_MAX: Duration = Duration::from_secs(5);
 pub const MESSAGE_BYTES_MAX: usize = 160;
 /// Longest `INSTANCE`, which names the processing list.
 pub const INSTANCE_BYTES_MAX: usize = 64;
+/// Most epochs of a store that are looked at; vote instances keep 256, and a field that says that there were more.
+pub const EPOCHS_MAX: usize = 512;
+/// Longest name of an epoch.
+pub const EPOCH_BYTES_MAX: usize = 64;

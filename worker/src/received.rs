@@ -28,6 +28,8 @@ pub enum Received<'a> {
 pub enum Fault {
     /// What answers is not RESP.
     NotResp,
+    /// A reply that has no room.
+    TooLarge,
     /// A reply that the command it belongs to never has, or that no command asked for.
     Unexpected,
     /// No reply in time.
@@ -41,6 +43,9 @@ impl Fault {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::NotResp => "what answers is not RESP: is it the port of a Redis?",
+            Self::TooLarge => {
+                "a reply is larger than is taken: has votes:epochs or votes:workers fields that are not ours?"
+            }
             Self::Unexpected => "a reply does not belong to its command: is it a Redis?",
             Self::Silent => "the store is silent: connected, but its replies are overdue",
             Self::OutputFull => "the output has no room for one batch",
@@ -67,7 +72,7 @@ impl Receiver {
     /// Hands every whole reply to `deliver`.
     ///
     /// # Errors
-    /// [`Fault::NotResp`], or what `deliver` returns.
+    /// [`Fault::NotResp`], [`Fault::TooLarge`], or what `deliver` returns.
     pub fn take(
         &mut self,
         input: &mut Buffer,
@@ -86,7 +91,7 @@ impl Receiver {
                 continue;
             }
             let Some((reply, length)) = parse_reply(input.as_slice()).map_err(|_| Fault::NotResp)? else {
-                return if input.space() == 0 { Err(Fault::NotResp) } else { Ok(()) };
+                return if input.space() == 0 { Err(Fault::TooLarge) } else { Ok(()) };
             };
             deliver(Received::Reply(reply))?;
             input.consume(length);

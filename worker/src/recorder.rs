@@ -1,20 +1,24 @@
 //! The results in PostgreSQL: one statement for the votes of a part, and a table that is made when it is missing.
 //!
-//! Knows nothing of the queue. The table is the original's, `votes (id, vote)`, with one column more, which its
-//! readers and writers need not know: the sequence of the vote that counts.
+//! Knows nothing of the queue. The table is the original's, `votes (id, vote)`, with two columns more, which its
+//! readers and writers need not know: the sequence of the vote that counts, and the generation of its epoch. Generations
+//! number the store's epochs as they become known here, in a table of their own, `voting_epochs (epoch, generation)`.
 
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeSet;
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use kernel_app::database_client::{DatabaseClient, DatabaseLogin, NotSent, Outcome, ServerError, Statement};
+use kernel_app::database_client::{
+    DatabaseClient, DatabaseLogin, NotSent, Outcome, Rows, ServerError, Statement,
+};
 use kernel_app::network::Unreachable;
 use kernel_app::{ConnectionId, Context, Instant, Usage};
 
-use crate::mover::RecordFault;
+use crate::epochs::Epochs;
+use crate::mover::{RecordFault, ToRecord};
 use crate::part::Part;
 use crate::payload::Choice;
 
@@ -25,38 +29,110 @@ const UNHEARD: &str = "RESULTS_URL: the database has not answered: is it running
 const BUSY: &str = "RESULTS_URL: the database is busy: what was sent before has not left yet";
 /// How long the database may take for a part.
 pub const RECORD_WITHIN: Duration = Duration::from_secs(2);
+/// Epochs that are kept in the database, the last to become known: many times as many as a store keeps.
+pub const GENERATIONS_MAX: u32 = 10_000;
 
-/// In the order of names, so that no two workers wait for each other's rows. Of two votes the one with the larger sequence counts; one without a sequence counts when it comes, which its
-/// sign says: a sequence that is not above zero is the largest that is known of its voter. The names of those for
-/// whom something has changed come back.
+/// The last generation. Where no epoch is known although votes have their generations (the table was dropped, or was
+/// not restored with the other), it is the last of those.
+macro_rules! last_generation {
+    () => {
+        "coalesce((SELECT max(generation) FROM voting_epochs), (SELECT max(generation) FROM votes), 0)"
+    };
+}
+
+/// In the order of names, so that no two workers wait for each other's rows. Of two votes the one of the later
+/// generation counts, and in one generation the one with the larger sequence; one without a sequence counts when it
+/// comes, which its sign says: a sequence that is not above zero is the largest that is known of its voter. A vote
+/// that nobody knows the epoch of (NULL) is not older than those that have one.
+///
+/// Generations come from the table each time: whoever remembered them would not notice that it has gone back. A vote is
+/// of the last generation among the epochs up to its own. When the database knows none from its own on, nothing is
+/// done, and the one row that comes back has no name, and the last generation. Otherwise the names of those for whom
+/// something has changed come back.
 const RECORD: Statement = Statement {
     name: "record",
-    sql: "INSERT INTO votes AS old (id, vote, seq) \
-          SELECT * FROM unnest($1::text[], $2::text[], $3::numeric[]) \
-          ORDER BY 1 \
-          ON CONFLICT (id) DO UPDATE \
-          SET vote = excluded.vote, seq = greatest(abs(excluded.seq), abs(old.seq)) \
-          WHERE excluded.seq <= 0 OR excluded.seq > coalesce(abs(old.seq), 0) \
-          RETURNING id",
+    sql: concat!(
+        "WITH known AS ( \
+             SELECT place, generation FROM unnest($5::text[]) WITH ORDINALITY AS epochs (epoch, place) \
+             JOIN voting_epochs USING (epoch) \
+         ), new AS ( \
+             SELECT id, vote, seq, place, CASE WHEN place IS NOT NULL THEN \
+                 coalesce((SELECT max(generation) FROM known WHERE known.place <= given.place), 0) \
+             END AS generation \
+             FROM unnest($1::text[], $2::text[], $3::numeric[], $4::bigint[]) AS given (id, vote, seq, place) \
+         ), missing AS ( \
+             SELECT 1 WHERE (SELECT max(place) FROM new) > coalesce((SELECT max(place) FROM known), 0) \
+         ), changed AS ( \
+             INSERT INTO votes AS old (id, vote, seq, generation) \
+             SELECT id, vote, seq, generation FROM new WHERE NOT EXISTS (SELECT FROM missing) \
+             ORDER BY 1 \
+             ON CONFLICT (id) DO UPDATE \
+             SET vote = excluded.vote, generation = greatest(excluded.generation, old.generation), \
+                 seq = CASE sign(coalesce(excluded.generation, 0) - coalesce(old.generation, 0)) \
+                     WHEN 1 THEN abs(excluded.seq) \
+                     WHEN 0 THEN greatest(abs(excluded.seq), abs(old.seq)) \
+                     ELSE old.seq END \
+             WHERE excluded.seq <= 0 OR (excluded.generation IS NULL AND old.generation > 0) \
+                 OR (coalesce(excluded.generation, 0), excluded.seq) \
+                     > (coalesce(old.generation, 0), coalesce(abs(old.seq), 0)) \
+             RETURNING id \
+         ) \
+         SELECT id, NULL FROM changed UNION ALL SELECT NULL, ",
+        last_generation!(),
+        " FROM missing"
+    ),
+};
+/// Makes epochs known in the order in which they begin, each as a generation of its own, unless there are other
+/// generations than those that were there before the epochs were read: then they may be from a store that is gone. What
+/// begins before one that is known is left out: its votes, if it has any, are of the known one before it.
+const REGISTER: Statement = Statement {
+    name: "register",
+    sql: concat!(
+        "WITH epochs AS ( \
+             SELECT epoch, place FROM unnest($1::text[]) WITH ORDINALITY AS epochs (epoch, place) \
+         ) \
+         INSERT INTO voting_epochs (epoch, generation) \
+         SELECT epoch, $2::bigint + row_number() OVER (ORDER BY place) FROM epochs \
+         WHERE $2::bigint = ",
+        last_generation!(),
+        " AND place > coalesce((SELECT max(place) FROM epochs JOIN voting_epochs USING (epoch)), 0)"
+    ),
+};
+/// Forgets epochs of which no store has votes any more: so many have come since.
+const FORGET: Statement = Statement {
+    name: "forget",
+    sql: "DELETE FROM voting_epochs WHERE generation <= (SELECT max(generation) FROM voting_epochs) - $1::bigint",
 };
 const CREATE: Statement = Statement {
     name: "create",
     sql: "CREATE TABLE IF NOT EXISTS votes (id VARCHAR(255) NOT NULL UNIQUE, vote VARCHAR(255) NOT NULL)",
 };
-const EXTEND: Statement =
-    Statement { name: "extend", sql: "ALTER TABLE votes ADD COLUMN IF NOT EXISTS seq NUMERIC(20)" };
+const EXTEND: Statement = Statement {
+    name: "extend",
+    sql: "ALTER TABLE votes ADD COLUMN IF NOT EXISTS seq NUMERIC(20), \
+          ADD COLUMN IF NOT EXISTS generation BIGINT",
+};
+const CREATE_EPOCHS: Statement = Statement {
+    name: "create-epochs",
+    sql: "CREATE TABLE IF NOT EXISTS voting_epochs (epoch TEXT PRIMARY KEY, generation BIGINT NOT NULL UNIQUE)",
+};
 
 /// There is no such table; no such column.
 const NOT_PREPARED: [&[u8; 5]; 2] = [b"42P01", b"42703"];
 /// Somebody else has just made it: as a table, as a column, as its type.
 const MADE_MEANWHILE: [&[u8; 5]; 3] = [b"42P07", b"42701", b"23505"];
+/// Another worker has registered epochs at the same time: as a unique violation, or as a deadlock on it.
+const REGISTERED_MEANWHILE: [&[u8; 5]; 3] = [b"23505", b"40P01", b"40001"];
 
 /// What the database was asked for.
 #[derive(Clone, Copy, Debug)]
 enum Asked {
     Record(u64),
+    Register,
+    Forget,
     Create,
-    Extend,
+    /// The last statement that makes the tables what they must be.
+    Complete,
 }
 
 /// What became of the votes that were to be recorded.
@@ -85,6 +161,8 @@ struct Progress {
     prepare: bool,
     /// It was made, and nothing has been recorded since: once more would be no use.
     prepared: bool,
+    /// Why epochs could not be registered.
+    refusal: Option<String>,
 }
 
 impl Recorder {
@@ -145,24 +223,30 @@ impl Recorder {
         self.client.usages(tell);
     }
 
-    /// Writes the votes of a part, unless some are under way already; what becomes of them is news under that
-    /// number.
-    pub fn record(&mut self, serial: u64, part: &Part, context: &mut Context<'_>) {
+    /// Writes votes, unless some are under way already; what becomes of them is news under their number.
+    pub fn record(&mut self, votes: &ToRecord<'_>, context: &mut Context<'_>) {
         if self.progress.serial.is_some() || self.progress.news.is_some() {
             return;
         }
-        let [ids, votes, sequences] = columns(part);
-        let sent = self.client.send(
-            &RECORD,
-            &[&ids, &votes, &sequences],
-            Asked::Record(serial),
-            RECORD_WITHIN,
-            context,
-        );
-        self.progress.serial = Some(serial);
+        self.progress.serial = Some(votes.serial);
+        self.progress.refusal = None;
+        let sent = self.register(votes, context).and_then(|()| {
+            let columns = columns(votes.part, votes.epochs);
+            let columns = columns.each_ref().map(Vec::as_slice);
+            self.client.send(&RECORD, &columns, Asked::Record(votes.serial), RECORD_WITHIN, context)
+        });
         if sent.is_err() {
             self.progress.fail(self.reason());
         }
+    }
+
+    /// Makes the epochs known, if that is to be done.
+    fn register(&mut self, votes: &ToRecord<'_>, context: &mut Context<'_>) -> Result<(), NotSent> {
+        let Some(generations) = votes.registers_after else { return Ok(()) };
+        let [epochs, generations] = [epochs(votes.epochs), generations.to_string().into_bytes()];
+        self.client.send(&REGISTER, &[&epochs, &generations], Asked::Register, RECORD_WITHIN, context)?;
+        let kept = GENERATIONS_MAX.to_string();
+        self.client.send(&FORGET, &[kept.as_bytes()], Asked::Forget, RECORD_WITHIN, context)
     }
 
     /// What became of votes, once.
@@ -181,7 +265,9 @@ impl Recorder {
             return;
         }
         log::info!("the database has no table for votes as it must be: making it");
-        for (statement, asked) in [(&CREATE, Asked::Create), (&EXTEND, Asked::Extend)] {
+        for (statement, asked) in
+            [(&CREATE, Asked::Create), (&EXTEND, Asked::Create), (&CREATE_EPOCHS, Asked::Complete)]
+        {
             if self.client.send(statement, &[], asked, RECORD_WITHIN, context) == Err(NotSent) {
                 return self.progress.fail(self.reason());
             }
@@ -194,17 +280,23 @@ impl Progress {
         match (asked, outcome) {
             (Asked::Record(serial), outcome) if self.serial == Some(serial) => self.recorded(outcome),
             (Asked::Record(_), _) => {}
-            (Asked::Create | Asked::Extend, Outcome::Refused(error))
+            (Asked::Create | Asked::Complete, Outcome::Refused(error))
                 if !is_among(&MADE_MEANWHILE, &error) =>
             {
                 self.fail(told(&error));
             }
-            (Asked::Create | Asked::Extend, Outcome::Overdue | Outcome::Lost) => {
+            (Asked::Create | Asked::Complete, Outcome::Overdue | Outcome::Lost) => {
                 self.fail(UNHEARD.to_owned())
             }
-            (Asked::Create, _) => {}
+            // What comes next says so if it is missed.
+            (Asked::Register, Outcome::Refused(error))
+                if !is_among(&REGISTERED_MEANWHILE, &error) && !is_among(&NOT_PREPARED, &error) =>
+            {
+                self.refusal = Some(told(&error));
+            }
+            (Asked::Register | Asked::Forget | Asked::Create, _) => {}
             // Nothing is under way now: the votes are sent again.
-            (Asked::Extend, _) => (self.serial, self.prepared) = (None, true),
+            (Asked::Complete, _) => (self.serial, self.prepared) = (None, true),
         }
     }
 
@@ -219,10 +311,14 @@ impl Progress {
             }
             Outcome::Refused(error) => self.fail(told(&error)),
             Outcome::Overdue | Outcome::Lost => self.fail(UNHEARD.to_owned()),
-            Outcome::Done(rows) => {
-                let ids = rows.filter_map(|row| row.column(0).map(<[u8]>::to_vec));
-                self.end(Ok(ids.collect()));
-            }
+            Outcome::Done(rows) => match (unknown_epoch(rows), self.refusal.take()) {
+                (Some(_), Some(refusal)) => self.fail(refusal),
+                (Some(generations), None) => self.end(Err(RecordFault::UnknownEpoch(generations))),
+                (None, _) => {
+                    let ids = rows.filter_map(|row| row.column(0).map(<[u8]>::to_vec));
+                    self.end(Ok(ids.collect()));
+                }
+            },
         }
     }
 
@@ -236,6 +332,12 @@ impl Progress {
             self.news = Some(News { serial, outcome });
         }
     }
+}
+
+/// The last generation, when the database does not know an epoch.
+fn unknown_epoch(mut rows: Rows<'_>) -> Option<u64> {
+    let row = rows.find(|row| row.column(0).is_none())?;
+    core::str::from_utf8(row.column(1)?).ok()?.parse().ok()
 }
 
 fn is_among(codes: &[&[u8; 5]], error: &ServerError<'_>) -> bool {
@@ -253,19 +355,40 @@ fn told(error: &ServerError<'_>) -> String {
     format!("{SETTING}: the database refuses: {error}")
 }
 
-/// The parameters of [`RECORD`]: names, options and sequences as array literals (PostgreSQL 15, section 8.15.2).
-fn columns(part: &Part) -> [Vec<u8>; 3] {
-    let mut columns = [(); 3].map(|()| Vec::from(b"{"));
+/// The parameters of [`RECORD`] as array literals (PostgreSQL 15, section 8.15.2): names, options, sequences, places
+/// among the epochs, and those.
+fn columns(part: &Part, epochs: &Epochs) -> [Vec<u8>; 5] {
+    let mut columns = [(); 4].map(|()| Vec::from(b"{"));
+    let [ids, votes, sequences, places] = &mut columns;
     for choice in Choice::ALL {
         for effect in part.effects(choice) {
             let sign = if effect.is_ordered { "" } else { "-" };
-            let sequence = format!("{sign}{}", effect.sequence);
-            let values = [effect.voter, choice.as_str().as_bytes(), sequence.as_bytes()];
-            columns.iter_mut().zip(values).for_each(|(column, value)| add_element(column, value));
+            let place = epochs.place(effect.sequence).map_or("NULL".into(), |place| place.to_string());
+            add_element(ids, effect.voter);
+            add_element(votes, choice.as_str().as_bytes());
+            add_element(sequences, format!("{sign}{}", effect.sequence).as_bytes());
+            add_bare(places, &place);
         }
     }
     columns.iter_mut().for_each(|column| column.push(b'}'));
-    columns
+    let [ids, votes, sequences, places] = columns;
+    [ids, votes, sequences, places, self::epochs(epochs)]
+}
+
+/// The names of epochs as an array literal.
+fn epochs(epochs: &Epochs) -> Vec<u8> {
+    let mut names = Vec::from(b"{");
+    epochs.names().for_each(|name| add_element(&mut names, name.as_bytes()));
+    names.push(b'}');
+    names
+}
+
+/// A number or NULL, which must not be quoted.
+fn add_bare(array: &mut Vec<u8>, value: &str) {
+    if array.len() > 1 {
+        array.push(b',');
+    }
+    array.extend_from_slice(value.as_bytes());
 }
 
 fn add_element(array: &mut Vec<u8>, value: &[u8]) {
@@ -287,7 +410,7 @@ mod tests {
     use super::*;
     use crate::batch::Batch;
     use crate::limits::BATCH_MAX;
-    use alloc::string::ToString;
+    use wire::resp::Reply;
 
     #[test]
     fn whatever_a_voter_is_called_is_one_element() {
@@ -298,9 +421,16 @@ mod tests {
         let mut part = Part::default();
         part.take(&batch, BATCH_MAX);
         part.judge_unread();
-        let texts = columns(&part).map(|column| String::from_utf8_lossy(&column).to_string());
-        let expected =
-            [r#"{"NULL","a\"b\\c,{}' é","x"}"#, r#"{"a","b","b"}"#, r#"{"18446744073709551615","7","-0"}"#];
+        let fields = [&b"one"[..], b"7", b"two", b"8"].map(Reply::Bulk);
+        let epochs = Epochs::read(fields.into_iter());
+        let texts = columns(&part, &epochs).map(|column| String::from_utf8_lossy(&column).to_string());
+        let expected = [
+            r#"{"NULL","a\"b\\c,{}' é","x"}"#,
+            r#"{"a","b","b"}"#,
+            r#"{"18446744073709551615","7","-0"}"#,
+            "{2,1,0}",
+            r#"{"one","two"}"#,
+        ];
         assert_eq!(texts, expected);
     }
 }

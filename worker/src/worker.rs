@@ -90,8 +90,8 @@ impl Worker {
     /// Tells the mover what became of votes, and the database of those that are to be recorded now.
     fn record(&mut self, context: &mut Context<'_>) {
         while let Some(recorder) = &mut self.desk.recorder {
-            if let Some((serial, part)) = self.desk.mover.to_record() {
-                recorder.record(serial, part, context);
+            if let Some(votes) = self.desk.mover.to_record() {
+                recorder.record(&votes, context);
             }
             let Some(news) = recorder.take_news() else { return };
             let now = context.now;

@@ -5,6 +5,7 @@
 use super::{Awaited, Mover, PROCESSING_PREFIX, QUEUE, REJECTED, WORKERS};
 use crate::batch::Element;
 use crate::colleagues::Task;
+use crate::epochs::EPOCHS;
 use crate::limits::{BATCH_MAX, BLOCK_S, TRIM_MAX};
 use crate::part::{Part, Verdict};
 use crate::payload::{Choice, Rejection};
@@ -94,6 +95,8 @@ impl Mover {
         if self.results_elsewhere {
             self.part.judge_unread();
             self.recorded = false;
+            command(output, &[b"HGETALL", EPOCHS])?;
+            self.awaits(Awaited::Epochs, 1);
             return Ok(());
         }
         let voters = self.part.voters().count();

@@ -211,7 +211,7 @@ impl Crowd {
 }
 
 /// The first command in the buffer.
-fn take_command(buffer: &mut Buffer) -> Option<Vec<u8>> {
+pub(super) fn take_command(buffer: &mut Buffer) -> Option<Vec<u8>> {
     let (_, length) = parse_reply(buffer.as_slice()).expect("RESP")?;
     let command = buffer.as_slice()[..length].to_vec();
     buffer.consume(length);
@@ -347,10 +347,10 @@ fn a_locked_store_is_opened_with_its_password_and_with_no_other() {
 }
 
 /// A number of a row that the seed decides.
-struct Dice(u64);
+pub(super) struct Dice(pub u64);
 
 impl Dice {
-    fn below(&mut self, limit: usize) -> usize {
+    pub fn below(&mut self, limit: usize) -> usize {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as usize % limit
     }

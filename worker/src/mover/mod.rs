@@ -22,7 +22,10 @@
 //!
 //! Results may be kept elsewhere, in a database. Then the store is not asked what they hold: between the two
 //! cycles the batch's votes are handed out ([`Mover::to_record`]), and are taken off the list once the database
-//! has them. It keeps sequences too, so a vote that comes to it twice changes nothing.
+//! has them. It keeps sequences too, so a vote that comes to it twice changes nothing. As it does not go back when the
+//! store does, it is also told of the store's epochs ([`crate::epochs`]). They are read with the batch, so every epoch
+//! that one of its votes belongs to is among them. When the database does not know one of them, they are read once
+//! more before it is told: it must not come to know the epoch of a store that is gone after those of its successor.
 //!
 //! Every few seconds a worker shows itself in `votes:workers`, looks for those
 //! who no longer do, and moves their lists back in the same way.
@@ -30,6 +33,8 @@
 mod commands;
 #[cfg(test)]
 mod crowd;
+#[cfg(test)]
+mod losses;
 mod replies;
 #[cfg(test)]
 mod tests;
@@ -43,6 +48,7 @@ use core::time::Duration;
 use crate::batch::Batch;
 use crate::colleagues::Colleagues;
 use crate::condition::Condition;
+use crate::epochs::Epochs;
 use crate::jitter::Jitter;
 use crate::limits::{BACKOFF_MAX, BACKOFF_MIN, BATCH_MAX, COLLEAGUES_MAX, REPLY_TIMEOUT};
 use crate::part::Part;
@@ -98,6 +104,8 @@ enum Awaited {
     LeftBehind,
     /// `HDEL` of another worker.
     Forgotten,
+    /// `HGETALL` of the epochs.
+    Epochs,
 }
 
 /// What the conversation is about.
@@ -127,6 +135,21 @@ pub enum RecordFault {
     Content,
     /// It may work later; why it did not now.
     Trouble(String),
+    /// One of the epochs is not known there; how many generations of them are.
+    UnknownEpoch(u64),
+}
+
+/// Votes that are to be written to results that are kept elsewhere.
+#[derive(Clone, Copy, Debug)]
+pub struct ToRecord<'a> {
+    /// For [`Mover::recorded`].
+    pub serial: u64,
+    /// The votes.
+    pub part: &'a Part,
+    /// The store's epochs when the votes were read.
+    pub epochs: &'a Epochs,
+    /// The epochs are to be made known first, if no other has become known since there were so many generations.
+    pub registers_after: Option<u64>,
 }
 
 /// One worker's conversation with the store.
@@ -153,6 +176,10 @@ pub struct Mover {
     serial: u64,
     /// The part has been recorded.
     recorded: bool,
+    /// The store's epochs, as they were when the part was read.
+    epochs: Epochs,
+    /// The generations that the database had when it did not know one of them.
+    registers_after: Option<u64>,
     /// So many elements are taken one by one: one of them was refused for what is in it.
     singly: usize,
     colleagues: Colleagues,
@@ -204,6 +231,8 @@ impl Mover {
             results_elsewhere: false,
             serial: 0,
             recorded: false,
+            epochs: Epochs::default(),
+            registers_after: None,
             singly: 0,
             colleagues: Colleagues::default(),
             jitter: Jitter::new(name.as_bytes()),
@@ -305,9 +334,11 @@ impl Mover {
         result
     }
 
-    /// The votes that are to be written to the results now, and their number for [`Mover::recorded`].
-    pub fn to_record(&self) -> Option<(u64, &Part)> {
-        (self.phase == Phase::Recording).then_some((self.serial, &self.part))
+    /// The votes that are to be written to the results now.
+    pub fn to_record(&self) -> Option<ToRecord<'_>> {
+        let Self { serial, part, epochs, registers_after, .. } = self;
+        let (serial, registers_after) = (*serial, *registers_after);
+        (self.phase == Phase::Recording).then_some(ToRecord { serial, part, epochs, registers_after })
     }
 
     /// The votes with that number are in the results, which have changed for the voters for whom this says so; or
@@ -325,11 +356,22 @@ impl Mover {
         if self.phase != Phase::Recording || serial != self.serial {
             return Ok(());
         }
+        let registered_after = self.registers_after.take();
         match outcome {
             Err(RecordFault::Trouble(message)) => {
                 self.stats.results_errors.increment();
                 self.pause(Condition::Unrecorded(message), now);
                 return Ok(());
+            }
+            Err(RecordFault::UnknownEpoch(generations)) => {
+                self.registers_after = Some(generations);
+                self.part.clear();
+                if registered_after.is_some() {
+                    // Another worker was faster.
+                    self.stats.conflicts.increment();
+                    self.phase = Phase::Yielding(now + self.jitter.next_pause());
+                    return Ok(());
+                }
             }
             Err(RecordFault::Content) if self.part.len() > 1 => {
                 self.singly = self.part.len();
@@ -471,6 +513,7 @@ impl Mover {
         self.awaited.clear();
         self.batch.clear();
         self.part.clear();
+        self.registers_after = None;
         self.singly = 0;
         self.found = Findings::default();
     }

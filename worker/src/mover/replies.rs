@@ -7,6 +7,7 @@ use alloc::string::String;
 use super::commands::{REJECT_COMMANDS, VOTE_COMMANDS};
 use super::{Awaited, Mover};
 use crate::batch::Element;
+use crate::epochs::{EPOCHS, Epochs};
 use crate::limits::{MESSAGE_BYTES_MAX, REJECTED_MAX};
 use crate::part::Verdict;
 use crate::received::{Fault, Received};
@@ -23,6 +24,9 @@ impl Mover {
             self.awaited.pop_front();
         }
         match (awaited, received) {
+            (Awaited::Epochs, Received::Reply(Reply::Error(message))) => {
+                self.trouble(&[EPOCHS, b": ", message].concat())
+            }
             (_, Received::Reply(Reply::Error(message))) => self.trouble(message),
             (_, Received::Reply(Reply::Integer(length))) => {
                 return self.measured(awaited, usize::try_from(length).map_err(|_| Fault::Unexpected)?);
@@ -61,6 +65,7 @@ impl Mover {
             Awaited::SetAside => self.set_aside_done(items),
             Awaited::Held(choice) => return self.part.hold(choice, items).ok_or(Fault::Unexpected),
             Awaited::Looked => self.looked(items),
+            Awaited::Epochs => self.epochs = Epochs::read(items),
             _ => return Err(Fault::Unexpected),
         }
         Ok(())

@@ -59,7 +59,7 @@ fn bench() -> Bench {
 fn settle(bench: &mut Bench, database: &mut FakeDatabase) {
     for _ in 0..10_000 {
         bench.serve();
-        if let Some((serial, part)) = bench.mover.to_record() {
+        if let Some(ToRecord { serial, part, .. }) = bench.mover.to_record() {
             let outcome = database.record(part);
             let outcome = outcome.map(|changed| move |voter: &[u8]| changed.contains(voter));
             let Bench { mover, to_store, now, .. } = bench;
@@ -138,7 +138,7 @@ fn while_the_database_does_not_work_votes_wait_and_the_reason_is_told() {
     bench.push_votes(3);
     for _ in 0..500 {
         bench.serve();
-        if let Some((serial, part)) = bench.mover.to_record() {
+        if let Some(ToRecord { serial, part, .. }) = bench.mover.to_record() {
             let outcome = database.record(part).map(|_| |_: &[u8]| true);
             bench.mover.recorded(serial, outcome, &mut bench.to_store, bench.now).expect("room");
             break;
@@ -180,12 +180,12 @@ fn an_outcome_that_comes_too_late_is_not_that_of_the_next_part() {
     for _ in 0..500 {
         bench.serve();
         match (bench.mover.to_record(), late) {
-            (Some((serial, _)), None) => {
+            (Some(ToRecord { serial, .. }), None) => {
                 late = Some(serial);
                 bench.mover.lost();
                 bench.connect();
             }
-            (Some((serial, _)), Some(late)) => {
+            (Some(ToRecord { serial, .. }), Some(late)) => {
                 assert_ne!(serial, late);
                 let outcome = Ok(|_: &[u8]| true);
                 bench.mover.recorded(late, outcome, &mut bench.to_store, bench.now).expect("room");

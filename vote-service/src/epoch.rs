@@ -1,0 +1,245 @@
+//! The epoch that begins with each connection to the store, by which results elsewhere tell newer votes from older.
+//!
+//! Tickets order all that one store still knows. They do not order what it has lost: a store that was killed, whose
+//! disk is an older copy, or whose replica takes over gives the same tickets again, while results in a database have
+//! not gone back with it. That shows in nothing but that connections end. So on each connection, and before it asks
+//! for a ticket for a vote, an instance takes one for the epoch, and notes in `votes:epochs` where it begins: a vote
+//! belongs to the epoch that begins last of those at or before its sequence. The database numbers epochs as they come.
+//!
+//! Sends nothing by itself. Votes wait until the epoch has begun; the oldest epochs are removed by whoever begins one.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use kernel_app::store_client::{Outcome, without_arguments};
+use kernel_app::{Entropy, Instant};
+use wire::resp::{Digits, Reply};
+
+use crate::ballot;
+use crate::voter::Id;
+use crate::waiting;
+
+/// Hash in the store: epochs, and the sequences at which they begin.
+pub const EPOCHS: &[u8] = b"votes:epochs";
+/// The field that says that there were older epochs. Which of two votes from before is newer, nobody knows then.
+pub const PRUNED: &[u8] = b"pruned";
+/// Most epochs that are kept in the store, but for those that others begin while the oldest are removed.
+pub const EPOCHS_MAX: usize = 256;
+/// Most fields of the hash that are looked through; whoever writes more is not this application.
+const FIELDS_MAX: usize = 2 * EPOCHS_MAX;
+/// A refused beginning is tried again after this time.
+pub const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// What the store is to be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Whether it knows the epoch before.
+    Recall,
+    /// Where the epoch begins.
+    Number,
+    /// To note that it begins there.
+    Note(u64),
+    /// How many there are.
+    Count,
+    /// Which ones, because they are too many.
+    List,
+    /// To remove the oldest.
+    Prune,
+}
+
+/// With what an epoch has begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Begin {
+    /// All later tickets are larger.
+    pub ticket: u64,
+    /// The store knows the epoch before.
+    pub is_same_store: bool,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Epoch {
+    id: Id,
+    /// The last one that has begun, with its first sequence.
+    last: Option<(Id, u64)>,
+    /// The store knows that one: it is the same store, as far as it has not lost what came later.
+    is_same_store: bool,
+    /// What is next; none when all is done, or without a connection.
+    step: Option<Step>,
+    is_asked: bool,
+    has_begun: bool,
+    /// The oldest epochs, when there are too many.
+    surplus: Vec<Vec<u8>>,
+    /// Why it could not begin.
+    trouble: Option<String>,
+    retry_at: Instant,
+}
+
+impl Default for Epoch {
+    fn default() -> Self {
+        Self {
+            id: Id([b'0'; crate::voter::DIGITS]),
+            last: None,
+            is_same_store: false,
+            step: None,
+            is_asked: false,
+            has_begun: false,
+            surplus: Vec::new(),
+            trouble: None,
+            retry_at: Instant::ZERO,
+        }
+    }
+}
+
+impl Epoch {
+    /// Another epoch is to begin: the connection is new, or the store on it has lost data.
+    pub fn renew(&mut self, entropy: &mut dyn Entropy) {
+        let first = if self.last.is_some() { Step::Recall } else { Step::Number };
+        (self.id, self.step, self.is_same_store) = (Id::random(entropy), Some(first), false);
+        (self.is_asked, self.has_begun, self.retry_at) = (false, false, Instant::ZERO);
+    }
+
+    /// The connection is gone.
+    pub fn end(&mut self) {
+        (self.step, self.is_asked, self.has_begun) = (None, false, false);
+    }
+
+    /// Whether votes can get their tickets.
+    pub fn has_begun(&self) -> bool {
+        self.has_begun
+    }
+
+    /// Why it could not begin, if it is known.
+    pub fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
+    }
+
+    /// What is to be asked now.
+    pub fn next_step(&self, now: Instant) -> Option<Step> {
+        self.step.filter(|_| !self.is_asked && self.retry_at <= now)
+    }
+
+    /// When a refused beginning is tried again.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        (self.step.is_some() && !self.is_asked && self.trouble.is_some()).then_some(self.retry_at)
+    }
+
+    /// It was asked.
+    pub fn asked(&mut self) {
+        self.is_asked = true;
+    }
+
+    /// The command of a step.
+    pub fn command<R>(&self, step: Step, send: impl FnOnce(&[&[u8]]) -> R) -> R {
+        match step {
+            Step::Recall => {
+                let id = self.last.map_or(self.id, |(id, _)| id);
+                send(&[b"HGET", EPOCHS, &id.0])
+            }
+            Step::Number => send(&[b"INCR", ballot::TICKETS]),
+            Step::Note(ticket) => {
+                let sequence = Digits::of_u64(waiting::first_sequence(ticket));
+                send(&[b"HSET", EPOCHS, &self.id.0, sequence.as_bytes()])
+            }
+            Step::Count => send(&[b"HLEN", EPOCHS]),
+            Step::List => send(&[b"HGETALL", EPOCHS]),
+            // The note comes first: should the rest not be done, it is still true.
+            Step::Prune if self.surplus.is_empty() => send(&[b"HSET", EPOCHS, PRUNED, b"1"]),
+            Step::Prune => {
+                let fields = self.surplus.iter().map(Vec::as_slice);
+                send(&[b"HDEL", EPOCHS].into_iter().chain(fields).collect::<Vec<_>>())
+            }
+        }
+    }
+
+    /// The store has answered; with what the epoch has begun just now.
+    pub fn answered(&mut self, step: Step, outcome: Outcome<'_>, now: Instant) -> Option<Begin> {
+        if !core::mem::take(&mut self.is_asked) || self.step != Some(step) {
+            return None;
+        }
+        let reply = match outcome {
+            Outcome::Reply(reply) => reply,
+            Outcome::Overdue | Outcome::Lost => return self.fail("no answer in time", now),
+        };
+        match (step, reply) {
+            (_, Reply::Error(message)) => {
+                let message = without_arguments(message).escape_ascii().to_string();
+                self.fail(&message, now)
+            }
+            (Step::Recall, reply @ (Reply::Null | Reply::Bulk(_))) => {
+                self.is_same_store = self.last.is_some_and(|(_, begin)| {
+                    matches!(reply, Reply::Bulk(value) if value == Digits::of_u64(begin).as_bytes())
+                });
+                self.go_on(Some(Step::Number))
+            }
+            (Step::Number, Reply::Integer(ticket)) if waiting::ticket(ticket).is_some() => {
+                self.go_on(waiting::ticket(ticket).map(Step::Note))
+            }
+            (Step::Note(ticket), Reply::Integer(_)) => {
+                (self.has_begun, self.trouble) = (true, None);
+                self.last = Some((self.id, waiting::first_sequence(ticket)));
+                self.go_on(Some(Step::Count));
+                Some(Begin { ticket, is_same_store: self.is_same_store })
+            }
+            (Step::Count, Reply::Integer(count)) => self.counted(usize::try_from(count).unwrap_or(0)),
+            (Step::List, Reply::Array(fields)) => self.listed(fields),
+            (Step::Prune, Reply::Integer(_)) => {
+                let is_noted_now = core::mem::take(&mut self.surplus).is_empty();
+                self.go_on(is_noted_now.then_some(Step::List))
+            }
+            _ => self.fail("not with what the command gives", now),
+        }
+    }
+
+    fn go_on(&mut self, step: Option<Step>) -> Option<Begin> {
+        self.step = step;
+        None
+    }
+
+    fn fail(&mut self, reason: &str, now: Instant) -> Option<Begin> {
+        if self.has_begun {
+            log::warn!("the oldest epochs of votes:epochs cannot be removed: the store answers {reason}");
+            return self.go_on(None);
+        }
+        let command = match self.step {
+            Some(Step::Recall) => "HGET votes:epochs",
+            Some(Step::Number) => "INCR votes:ticket",
+            _ => "HSET votes:epochs",
+        };
+        let trouble = format!("the store takes no votes: it answers {command}: {reason}");
+        if self.trouble.as_ref() != Some(&trouble) {
+            log::warn!("{trouble}");
+        }
+        (self.trouble, self.retry_at) = (Some(trouble), now + RETRY_AFTER);
+        let first = if self.step == Some(Step::Recall) { Step::Recall } else { Step::Number };
+        self.go_on(Some(first))
+    }
+
+    fn counted(&mut self, count: usize) -> Option<Begin> {
+        if count > FIELDS_MAX {
+            log::warn!(
+                "votes:epochs has {count} fields, and this application writes {EPOCHS_MAX}: who else?"
+            );
+        }
+        self.go_on((EPOCHS_MAX + 1..=FIELDS_MAX).contains(&count).then_some(Step::List))
+    }
+
+    fn listed<'a>(&mut self, mut fields: impl Iterator<Item = Reply<'a>>) -> Option<Begin> {
+        let mut begins: Vec<(u64, Vec<u8>)> = Vec::new();
+        let mut is_noted = false;
+        while let (Some(Reply::Bulk(name)), Some(Reply::Bulk(value))) = (fields.next(), fields.next()) {
+            let begin = core::str::from_utf8(value).ok().and_then(|value| value.parse().ok()).unwrap_or(0);
+            if name == PRUNED {
+                is_noted = true;
+            } else {
+                begins.push((begin, name.to_vec()));
+            }
+        }
+        begins.sort_unstable();
+        begins.truncate(begins.len().saturating_sub(EPOCHS_MAX));
+        self.surplus = if is_noted { begins.into_iter().map(|(_, name)| name).collect() } else { Vec::new() };
+        self.go_on(Some(Step::Prune))
+    }
+}
