@@ -117,13 +117,19 @@ impl Epoch {
     }
 
     /// What is to be asked now.
-    pub fn next_step(&self, now: Instant) -> Option<Step> {
-        self.step.filter(|_| !self.is_asked && self.retry_at <= now)
+    pub fn next_step(&mut self, now: Instant) -> Option<Step> {
+        if self.retry_at > now {
+            return None;
+        }
+        // From here on it waits for the store, not for the time.
+        self.retry_at = Instant::ZERO;
+        self.step.filter(|_| !self.is_asked)
     }
 
     /// When a refused beginning is tried again.
     pub fn next_deadline(&self) -> Option<Instant> {
-        (self.step.is_some() && !self.is_asked && self.trouble.is_some()).then_some(self.retry_at)
+        let waits = self.step.is_some() && !self.is_asked && self.retry_at > Instant::ZERO;
+        waits.then_some(self.retry_at)
     }
 
     /// It was asked.
