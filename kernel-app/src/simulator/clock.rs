@@ -1,5 +1,5 @@
-//! A node's clocks: a monotonic one that starts with the node and may run fast or slow, and a wall
-//! clock that may be wrong and may jump.
+//! A node's clocks: a monotonic one that starts with the node, may run fast or slow, stand or jump ahead, and a
+//! wall clock that may be wrong and may jump.
 //!
 //! Keeps no time itself: the simulation's is an argument.
 
@@ -33,6 +33,11 @@ impl Clock {
     pub fn set_drift(&mut self, now: Instant, drift_ppm: i32) {
         self.anchor = (now, self.local(now));
         self.drift_ppm = drift_ppm.clamp(-DRIFT_PPM_MAX, DRIFT_PPM_MAX);
+    }
+
+    /// The monotonic clock goes on from `local`.
+    pub fn set(&mut self, now: Instant, local: Instant) {
+        self.anchor = (now, local);
     }
 
     /// The wall clock is wrong by this much from now on.

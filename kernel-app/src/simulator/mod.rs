@@ -2,8 +2,9 @@
 //! guest, with one seed that decides everything that is left to chance.
 //!
 //! What can go wrong: frames are lost, late, reordered, doubled, or cut off on one way or both
-//! ([`Conditions`], [`Simulation::connect_one_way`]); nodes crash and start; their clocks are wrong; their
-//! disks are slow, full, failing, and torn by crashes ([`disk`]).
+//! ([`Conditions`], [`Simulation::connect_one_way`]); nodes lose their power or only their process, start, and
+//! pause; their clocks are wrong and jump; their disks are slow, full, failing, rotten, torn by power cuts and
+//! cached ([`disk`]).
 //!
 //! Two simulations that are built and driven alike with the same seed put the same frames on the wire
 //! at the same times, which [`Simulation::trace_hash`] shows. Simulates no processor: a turn takes
@@ -229,6 +230,26 @@ impl Simulation {
     /// Stops a node as a power cut does.
     pub fn crash(&mut self, node: NodeId) {
         self.nodes[node.0].crash(self.now);
+    }
+
+    /// Ends a node's process: what it wrote and did not flush stays in its disk's cache.
+    pub fn kill(&mut self, node: NodeId) {
+        self.nodes[node.0].kill(self.now);
+    }
+
+    /// Stops a node as SIGSTOP does, until [`Simulation::resume`]: frames wait in its card, as far as there is room.
+    pub fn pause(&mut self, node: NodeId) {
+        self.nodes[node.0].pause(self.now);
+    }
+
+    /// Lets a paused node go on; its monotonic clock may have stood meanwhile, as that of a stopped machine.
+    pub fn resume(&mut self, node: NodeId, clock_stood: bool) {
+        self.nodes[node.0].resume(self.now, clock_stood);
+    }
+
+    /// Makes a node's monotonic clock jump ahead, as it does when a machine was suspended.
+    pub fn leap(&mut self, node: NodeId, by: Duration) {
+        self.nodes[node.0].leap(self.now, by);
     }
 
     /// Starts a node anew, also one that is up.

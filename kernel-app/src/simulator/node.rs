@@ -15,6 +15,7 @@ use super::device::SimulatedDevice;
 use super::disk::SimulatedDisk;
 use super::random::Random;
 use crate::connections::Connections;
+use crate::disk::DiskError;
 use crate::runtime::{Runtime, StartError};
 use crate::service::Service;
 use crate::stack::{Address, AddressError, SOCKETS_MAX, SmoltcpNetwork, StackConfig};
@@ -32,6 +33,8 @@ pub type Boot = Box<dyn FnMut() -> Vec<Box<dyn Service>>>;
 pub enum NodeError {
     /// Its address cannot be used.
     Address(AddressError),
+    /// Its disk cannot be opened.
+    Disk(DiskError),
     /// Its services cannot be started.
     Start(StartError),
 }
@@ -40,6 +43,7 @@ impl fmt::Display for NodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Address(error) => error.fmt(f),
+            Self::Disk(error) => write!(f, "the disk cannot be opened: {error}"),
             Self::Start(error) => error.fmt(f),
         }
     }
@@ -62,6 +66,8 @@ pub(super) struct Node {
     due: Option<Instant>,
     /// The last turn takes until then.
     busy_until: Instant,
+    /// Since when it is paused, on its own clock.
+    paused: Option<Instant>,
 }
 
 impl Node {
@@ -85,12 +91,13 @@ impl Node {
             runtime: None,
             due: None,
             busy_until: Instant::ZERO,
+            paused: None,
         }
     }
 
-    /// Starts with new services and an empty network, as after a power cut.
+    /// Starts with new services and an empty network.
     pub fn start(&mut self, now: Instant) -> Result<(), NodeError> {
-        self.crash(now);
+        self.kill(now);
         self.clock.reset(now);
         let local = self.clock.local(now);
         let cidr = format!("{}/24", self.address);
@@ -104,6 +111,7 @@ impl Node {
             SmoltcpNetwork::new(SimulatedDevice::default(), &config, local).map_err(NodeError::Address)?;
         let mut runtime = Runtime::new(network, (self.boot)()).map_err(NodeError::Start)?;
         if let Some(disk) = &self.disk {
+            disk.open().map_err(NodeError::Disk)?;
             runtime = runtime.with_disk(Box::new(disk.clone()));
         }
         runtime.start(local, self.clock.unix_time(now), &mut self.random).map_err(NodeError::Start)?;
@@ -112,14 +120,45 @@ impl Node {
         Ok(())
     }
 
-    /// Stops at once: nothing is sent any more, nothing is kept but what the disk has.
+    /// Stops at once, as in a power cut: nothing is sent any more, nothing is kept but what the disk has. One
+    /// whose process has ended already may still lose what its disk's cache has.
     pub fn crash(&mut self, now: Instant) {
+        self.kill(now);
+        if let Some(disk) = &self.disk {
+            disk.cut_power(self.clock.local(now));
+        }
+    }
+
+    /// Ends the process at once: nothing is sent any more, the disk and its cache stay as they are.
+    pub fn kill(&mut self, now: Instant) {
         if self.runtime.take().is_some()
             && let Some(disk) = &self.disk
         {
-            disk.cut_power(self.clock.local(now));
+            disk.leave(self.clock.local(now));
         }
-        self.due = None;
+        (self.due, self.paused) = (None, None);
+    }
+
+    /// Nothing happens in the node until [`Node::resume`]; frames wait in its card.
+    pub fn pause(&mut self, now: Instant) {
+        self.paused = self.paused.or_else(|| self.is_up().then(|| self.clock.local(now)));
+    }
+
+    /// Goes on, with clocks that went on meanwhile or with a monotonic one that stood.
+    pub fn resume(&mut self, now: Instant, clock_stood: bool) {
+        let Some(since) = self.paused.take() else { return };
+        if clock_stood {
+            self.clock.set(now, since);
+        }
+        self.wake(now);
+    }
+
+    /// The monotonic clock jumps ahead.
+    pub fn leap(&mut self, now: Instant, by: Duration) {
+        self.clock.set(now, self.clock.local(now) + by);
+        if self.is_up() {
+            self.wake(now);
+        }
     }
 
     /// The connection table, while the node is up.
@@ -152,8 +191,9 @@ impl Node {
         self.due = Some(self.due.map_or(at, |due| due.min(at)));
     }
 
+    /// When it is to have a turn, unless it is paused.
     pub fn due(&self) -> Option<Instant> {
-        self.due
+        self.due.filter(|_| self.paused.is_none())
     }
 
     /// A frame arrives; a node that is down does not hear it.

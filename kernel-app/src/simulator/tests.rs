@@ -252,6 +252,31 @@ fn a_crashed_node_starts_with_nothing() {
 }
 
 #[test]
+fn a_paused_node_goes_on_with_what_it_had_and_what_came_meanwhile() {
+    for clock_stands in [false, true] {
+        let (mut simulation, server, client) = simulation_with_one_answer();
+        simulation.pause(server);
+        let request = simulation.send(&client, &get("/"));
+        let error = simulation.run_until(|_| client.response(request).is_some(), Duration::from_secs(3));
+        assert!(error.is_err() && simulation.is_up(server), "nothing happens in it");
+        simulation.resume(server, clock_stands);
+        simulation.run_until(|_| client.response(request).is_some(), LIMIT).expect("it goes on");
+        assert_eq!(client.response(request).expect("an answer").text().trim(), "2", "it had seen one");
+    }
+}
+
+#[test]
+fn a_clock_that_jumps_makes_everything_due() {
+    let mut clock = clock::Clock::default();
+    let now = Instant::from_millis(1_000);
+    clock.set(now, clock.local(now) + Duration::from_secs(3_600));
+    assert_eq!(clock.local(now), Instant::from_millis(3_601_000));
+    assert!(clock.simulated(Instant::from_millis(60_000)) <= now, "what was due in between is due");
+    clock.set(now, Instant::from_millis(5));
+    assert_eq!(clock.local(Instant::from_millis(1_001)), Instant::from_millis(6), "it has stood");
+}
+
+#[test]
 fn nothing_happens_when_nothing_is_left_to_happen() {
     let mut simulation = Simulation::new(6);
     assert!(!simulation.step());
