@@ -1,6 +1,7 @@
 //! A node that looks into the store: who is counted for what, and what waits, at one moment each time.
 //!
-//! Judges nothing. One `MULTI` takes each look, so that no vote moves while it is taken.
+//! Judges nothing. One `MULTI` takes each look, so that no vote moves while it is taken. Results that are in the
+//! database are looked at when the store's answer is there, and without a network.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +12,9 @@ use kernel_app::store_client::{Outcome, StoreClient};
 use kernel_app::{ConnectionId, Context, Endpoints, Instant, Origin, Peer, Service, Target};
 use wire::resp::Reply;
 
+use super::database::Shared;
 use super::ledger::Choice;
+use super::neighbour::{MARK_FIELDS, MARKS};
 
 /// How often the auditor looks.
 pub const LOOK_INTERVAL: Duration = Duration::from_millis(200);
@@ -21,6 +24,10 @@ const REPLY_WITHIN: Duration = Duration::from_secs(10);
 /// What a look found.
 #[derive(Clone, Debug, Default)]
 pub struct Look {
+    /// When the store was asked.
+    pub began: Instant,
+    /// No transaction of the neighbour is half there.
+    pub is_whole: bool,
     /// The name of every field of the results, and the option under which it was found; a voter who is
     /// in both is in it twice.
     pub counted: Vec<(String, Choice)>,
@@ -58,15 +65,19 @@ pub struct Auditor {
     client: StoreClient<bool>,
     is_looking: bool,
     look_at: Instant,
+    began: Instant,
+    database: Option<Rc<RefCell<Shared>>>,
     findings: Rc<RefCell<Findings>>,
 }
 
 impl Auditor {
-    /// An auditor of the store at `host` that looks at these processing lists, which may become more.
+    /// An auditor of the store at `host` that looks at these processing lists, which may become more, and at the
+    /// database if results are there.
     pub fn new(
         host: &str,
         port: u16,
         lists: Rc<RefCell<BTreeSet<String>>>,
+        database: Option<Rc<RefCell<Shared>>>,
         findings: Rc<RefCell<Findings>>,
     ) -> Self {
         Self {
@@ -75,6 +86,8 @@ impl Auditor {
             client: StoreClient::default(),
             is_looking: false,
             look_at: Instant::ZERO,
+            began: Instant::ZERO,
+            database,
             findings,
         }
     }
@@ -83,6 +96,7 @@ impl Auditor {
         let lists = self.lists.borrow();
         let results = Choice::ALL.map(|choice| format!("results:{}", choice.as_str()));
         let results = results.iter().map(|key| ["HGETALL", key]);
+        let marks: Vec<_> = ["HMGET", MARKS].into_iter().chain(MARK_FIELDS).collect();
         let lengths = [["LLEN", "votes"]].into_iter().chain(lists.iter().map(|list| ["LLEN", list]));
         let client = &mut self.client;
         let mut send = |words: &[&str], is_last| {
@@ -90,9 +104,30 @@ impl Auditor {
             client.send(&words, is_last, REPLY_WITHIN, context).is_ok()
         };
         self.is_looking = send(&["MULTI"], false)
+            && send(&marks, false)
             && results.chain(lengths).all(|words| send(&words, false))
             && send(&["EXEC"], true);
+        self.began = context.now;
         self.look_at = context.now + LOOK_INTERVAL;
+    }
+
+    /// Takes the reply to a command of a look.
+    fn note(
+        &mut self,
+        context: &mut Context<'_>,
+        hear: impl FnOnce(&mut StoreClient<bool>, &mut Context<'_>, Heard<'_>),
+    ) {
+        let Self { client, is_looking, findings, database, began, .. } = self;
+        let mut findings = findings.borrow_mut();
+        let mut heard = |is_last, outcome: &Outcome<'_>| {
+            note(is_last, outcome, is_looking, &mut findings, |look| {
+                look.began = *began;
+                if let Some(database) = database {
+                    look.counted.extend(counted(&database.borrow()));
+                }
+            });
+        };
+        hear(client, context, &mut heard);
     }
 }
 
@@ -114,8 +149,9 @@ impl Service for Auditor {
     }
 
     fn ready(&mut self, _: ConnectionId, context: &mut Context<'_>) {
-        let Self { client, is_looking, findings, .. } = self;
-        client.ready(context, |is_last, outcome, _| note(is_last, &outcome, is_looking, findings));
+        self.note(context, |client, context, heard| {
+            client.ready(context, |is_last, outcome, _| heard(is_last, &outcome));
+        });
     }
 
     fn closed(&mut self, id: ConnectionId, context: &mut Context<'_>) {
@@ -124,8 +160,9 @@ impl Service for Auditor {
     }
 
     fn turn(&mut self, context: &mut Context<'_>) {
-        let Self { client, is_looking, findings, .. } = self;
-        client.turn(context, |is_last, outcome, _| note(is_last, &outcome, is_looking, findings));
+        self.note(context, |client, context, heard| {
+            client.turn(context, |is_last, outcome, _| heard(is_last, &outcome));
+        });
         if !self.is_looking && self.look_at <= context.now && self.client.readiness().is_ok() {
             self.look(context);
         }
@@ -137,26 +174,50 @@ impl Service for Auditor {
     }
 }
 
-/// Takes the reply to a command of a look.
-fn note(is_last: bool, outcome: &Outcome<'_>, is_looking: &mut bool, findings: &RefCell<Findings>) {
-    let mut findings = findings.borrow_mut();
+/// Hears whether a reply is a look's last, and what it is.
+type Heard<'a> = &'a mut dyn FnMut(bool, &Outcome<'_>);
+
+/// Who is counted in the database; a vote for something that is no option is nobody's.
+fn counted(shared: &Shared) -> impl Iterator<Item = (String, Choice)> {
+    let choice = |vote: &str| Choice::ALL.into_iter().find(|choice| choice.as_str() == vote);
+    shared.tables.votes().filter_map(move |(voter, vote)| Some((voter.to_owned(), choice(vote)?)))
+}
+
+fn note(
+    is_last: bool,
+    outcome: &Outcome<'_>,
+    is_looking: &mut bool,
+    findings: &mut Findings,
+    complete: impl FnOnce(&mut Look),
+) {
     match outcome {
         Outcome::Reply(reply) if is_last => {
             *is_looking = false;
             match read(reply) {
-                Some(look) => findings.looks.push(look),
+                Some(mut look) => {
+                    complete(&mut look);
+                    findings.looks.push(look);
+                }
+                // Its data are not there yet: it cannot read its disk.
+                None if is_loading(reply) => {}
                 None => findings.complaint = Some(format!("the store answered a look with {reply:?}")),
             }
         }
         Outcome::Reply(Reply::Simple(_)) => {}
+        Outcome::Reply(reply) if is_loading(reply) => *is_looking &= !is_last,
         Outcome::Reply(reply) => findings.complaint = Some(format!("the store answered {reply:?}")),
         Outcome::Overdue | Outcome::Lost => *is_looking = false,
     }
 }
 
+fn is_loading(reply: &Reply<'_>) -> bool {
+    matches!(reply, Reply::Error(message) if message.starts_with(b"LOADING") || message.starts_with(b"EXECABORT"))
+}
+
 fn read(reply: &Reply<'_>) -> Option<Look> {
     let &Reply::Array(mut replies) = reply else { return None };
-    let mut look = Look::default();
+    let Reply::Array(mut marks) = replies.next()? else { return None };
+    let mut look = Look { is_whole: marks.next()? == marks.next()?, ..Look::default() };
     for choice in Choice::ALL {
         let Reply::Array(mut fields) = replies.next()? else { return None };
         while let Some(field) = fields.next() {

@@ -45,6 +45,7 @@ impl Counts {
     /// A run is over: takes what the simulation has counted itself.
     pub fn close(&mut self, cluster: &Cluster) {
         let (frames, disk) = (cluster.simulation.frame_counts(), cluster.disk.counts());
+        let database = cluster.shared.borrow().counts;
         let counted = [
             ("frames lost", frames.lost),
             ("frames doubled", frames.duplicated),
@@ -52,7 +53,13 @@ impl Counts {
             ("frames cut off", frames.cut),
             ("writes torn", disk.torn),
             ("writes failed", disk.failed),
+            ("failed writes kept in the cache", disk.failed_but_cached),
+            ("writes left in the cache by a process", disk.left_in_cache),
             ("writes without space", disk.no_space),
+            ("reads failed", disk.reads_failed),
+            ("transactions refused", database.refused),
+            ("transactions dropped", database.dropped),
+            ("commits unheard of", database.unheard),
         ];
         self.faults.extend(counted.into_iter().filter(|(_, count)| *count > 0));
         self.runs = 1;

@@ -20,11 +20,14 @@ pub fn register(voters: usize) -> Register {
     (0..voters).map(|voter| (voter_name(voter), voter)).collect()
 }
 
-/// Nothing is counted that was not cast, and nobody for both options.
+/// Nothing is counted that was not cast, nobody for both options, and no transaction is half there.
 ///
 /// # Errors
 /// What is counted and must not be.
 pub fn check_look(look: &Look, ledger: &Ledger, register: &Register) -> Result<(), String> {
+    if !look.is_whole {
+        return Err("half of a transaction is in the store".to_owned());
+    }
     let mut seen = BTreeMap::new();
     for (name, choice) in &look.counted {
         let Some(voter) = register.get(name) else {

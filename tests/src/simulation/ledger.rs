@@ -9,6 +9,10 @@
 //!   [`LOST_MAY_COUNT_WITHIN`] after its end. So it never overrides an accepted attempt that began after
 //!   that, and it is concurrent with one that began before;
 //! * *unsent*: it has no effect.
+//!
+//! Where an older copy of what is durable is put back, or what is not durable is lost ([`Ledger::forget`]), attempts
+//! from before may be forgotten, accepted or not. What is accepted from there on counts as always: nothing from
+//! before may override it.
 
 use std::time::Duration;
 
@@ -83,9 +87,16 @@ struct Attempt {
     choice: Choice,
     began: Instant,
     ended: Option<(Instant, Answer)>,
+    /// It may have been forgotten since.
+    is_doubtful: bool,
 }
 
 impl Attempt {
+    /// Whether it must count unless a later one does.
+    const fn is_firm(&self) -> bool {
+        matches!(self.ended, Some((_, Answer::Accepted))) && !self.is_doubtful
+    }
+
     /// Whether it may take effect at or after `now`.
     fn may_count_after(&self, now: Instant) -> bool {
         match self.ended {
@@ -130,13 +141,20 @@ impl Ledger {
 
     /// A voter begins an attempt.
     pub fn cast(&mut self, voter: usize, choice: Choice, now: Instant) {
-        self.voters[voter].push(Attempt { choice, began: now, ended: None });
+        self.voters[voter].push(Attempt { choice, began: now, ended: None, is_doubtful: false });
     }
 
     /// The voter's last attempt has ended.
     pub fn settle(&mut self, voter: usize, answer: Answer, now: Instant) {
         if let Some(attempt) = self.voters[voter].last_mut() {
             attempt.ended = Some((now, answer));
+        }
+    }
+
+    /// What was accepted after `since`, or is under way, may be forgotten from now on.
+    pub fn forget(&mut self, since: Instant) {
+        for attempt in self.voters.iter_mut().flatten() {
+            attempt.is_doubtful |= attempt.ended.is_none_or(|(at, _)| at > since);
         }
     }
 
@@ -152,7 +170,7 @@ impl Ledger {
     pub fn permitted(&self, voter: usize) -> Permitted {
         let attempts = &self.voters[voter];
         let is_accepted = |attempt: &Attempt| matches!(attempt.ended, Some((_, Answer::Accepted)));
-        let last = attempts.iter().rposition(is_accepted);
+        let last = attempts.iter().rposition(Attempt::is_firm);
         let since = last.map_or(Instant::ZERO, |index| attempts[index].began);
         let mut permitted = Permitted { choices: Vec::new(), nothing: last.is_none() };
         for (index, attempt) in attempts.iter().enumerate() {
@@ -216,6 +234,27 @@ mod tests {
         assert_eq!(permitted(&[(A, 0, 1, Lost), (B, 3 + soon, 30, Accepted)]), choices(&[B]));
         assert_eq!(permitted(&[(A, 0, 1, Refused), (B, 1, 30, Accepted)]), choices(&[B]));
         assert_eq!(permitted(&[(A, 0, 1, Unsent), (B, 1, 30, Accepted)]), choices(&[B]));
+    }
+
+    #[test]
+    fn what_may_be_forgotten_may_count_or_not_until_something_is_accepted_again() {
+        let mut ledger = Ledger::new(1);
+        let accept = |ledger: &mut Ledger, choice, second: u64| {
+            ledger.cast(0, choice, Instant::from_millis(second * 1_000));
+            ledger.settle(0, Accepted, Instant::from_millis(second * 1_000 + 1));
+        };
+        accept(&mut ledger, A, 1);
+        accept(&mut ledger, B, 3);
+        ledger.forget(Instant::from_millis(2_000));
+        assert_eq!(ledger.permitted(0), choices(&[A, B]));
+        ledger.forget(Instant::ZERO);
+        assert_eq!(ledger.permitted(0), Permitted { choices: vec![A, B], nothing: true });
+        ledger.cast(0, A, Instant::from_millis(4_000));
+        ledger.forget(Instant::ZERO);
+        ledger.settle(0, Accepted, Instant::from_millis(4_001));
+        assert!(ledger.permitted(0).nothing, "it was under way");
+        accept(&mut ledger, B, 5);
+        assert_eq!(ledger.permitted(0), choices(&[B]));
     }
 
     #[test]

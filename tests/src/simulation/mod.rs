@@ -1,11 +1,13 @@
 //! The whole application under faults, all of it decided by one seed, and judged.
 //!
-//! Three vote instances, the workers, the store and the result page run as simulated nodes. Voters choose
-//! instances at random and try again as people do; for 20 s nodes crash, wires are cut, frames are lost,
-//! clocks and disks go wrong. Then everything heals. Throughout: nothing is counted that was not cast,
-//! nobody twice, who is counted stays counted, and no limit is passed. In the end every voter is
-//! counted for the last choice that was accepted (`ledger` says exactly what that means), nothing waits, and
-//! the scores shown are those in the store.
+//! Vote instances, workers, the store, the result page and, in some seeds, a database run as simulated nodes; what
+//! the application is like, `plan` draws. Voters choose instances at random and try again as people do; for 20 s
+//! nodes lose their power or their process, pause, come and go, wires are cut, frames are lost, clocks jump, disks
+//! fail, rot and go back to older copies, memory is full, transactions are refused (`faults`). Then everything heals.
+//! Throughout: nothing is counted that was not cast, nobody twice, who is counted stays counted, no transaction is
+//! half there, and no limit is passed. In the end every voter is counted for the last choice that was accepted
+//! (`ledger` says exactly what that means, also where something went back), nothing waits, and the scores shown are
+//! those that are kept; and once more after a last power cut of everything.
 //!
 //! Every seed is run twice: its two traces must be the same.
 
@@ -14,12 +16,14 @@ pub mod bugs;
 mod chronicle;
 mod cluster;
 pub mod counts;
+mod database;
 mod faults;
 mod invariants;
 mod last_words;
 mod ledger;
 pub mod many;
 mod neighbour;
+mod plan;
 mod scenario;
 mod voters;
 mod watcher;

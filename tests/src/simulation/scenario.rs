@@ -15,6 +15,7 @@ use super::counts::Counts;
 use super::faults::Faults;
 use super::invariants::{self, Register};
 use super::ledger::Ledger;
+use super::plan::Plan;
 use super::voters::Voters;
 use super::watcher::Watcher;
 
@@ -32,8 +33,6 @@ pub const STEADY_FOR: Duration = Duration::from_secs(3);
 pub const STEPS_MAX: u64 = 150_000;
 /// Who votes once more after healing, of a million.
 const ENCORE_PER_MILLION: u32 = 200_000;
-/// How often somebody else uses the store, of a million.
-const NEIGHBOUR_PER_MILLION: u32 = 300_000;
 /// How many steps of the simulation lie between two checks of all limits.
 const STEPS_PER_LIMITS_CHECK: u64 = 64;
 
@@ -45,6 +44,39 @@ pub struct Books {
     pub chronicle: Chronicle,
     /// How often.
     pub counts: Counts,
+    /// Everything accepted before this was counted at some time since.
+    pub drained_at: Instant,
+    /// When results went back the last time: looks from before say nothing about those from after.
+    results_from: Instant,
+}
+
+impl Books {
+    fn new(voters: usize) -> Self {
+        let (chronicle, counts) = Default::default();
+        let (drained_at, results_from) = (Instant::ZERO, Instant::ZERO);
+        Self { ledger: Ledger::new(voters), chronicle, counts, drained_at, results_from }
+    }
+
+    /// The store's data go back to what they were at `since`, and the results with them if they are there. What is
+    /// in the database stays.
+    pub fn store_goes_back(&mut self, since: Instant, plan: Plan, now: Instant) {
+        if plan.has_database {
+            self.ledger.forget(since.max(self.drained_at));
+        } else {
+            self.ledger.forget(since);
+            self.results_go_back(now);
+        }
+    }
+
+    /// The database goes back to a time by which everything accepted before `drained_at` was counted.
+    pub fn database_goes_back(&mut self, drained_at: Instant) {
+        self.ledger.forget(drained_at);
+    }
+
+    /// What is counted is not what was counted.
+    pub fn results_go_back(&mut self, now: Instant) {
+        self.results_from = now;
+    }
 }
 
 /// See the module.
@@ -67,13 +99,13 @@ impl Scenario {
     pub fn new(seed: u64, bug: Option<Bug>) -> Self {
         // A sequence apart from the simulation's own, which starts with the seed itself.
         let mut random = Random::new(!seed);
-        let has_neighbour = random.happens(NEIGHBOUR_PER_MILLION);
-        let mut cluster = Cluster::new(seed, has_neighbour, random.fork(), bug);
+        let plan = Plan::draw(&mut random, bug);
+        let mut cluster = Cluster::new(seed, plan, random.fork(), bug);
         let count = (VOTERS_MAX / 2 + random.below(VOTERS_MAX / 2)) as usize;
         let voters = Voters::new(count, random.fork());
         let faults = Faults::new(random.fork(), &mut cluster);
-        let chronicle = Chronicle::default();
-        let books = Books { ledger: Ledger::new(count), chronicle, counts: Counts::default() };
+        let mut books = Books::new(count);
+        books.chronicle.add(Instant::ZERO, Event::Note(format!("{plan:?}")));
         let register = invariants::register(count);
         let watcher = Watcher::default();
         let last = Look::default();
@@ -93,7 +125,12 @@ impl Scenario {
         self.voters.encore(ENCORE_PER_MILLION, self.cluster.simulation.now());
         self.everybody_is_accepted()?;
         self.note("everybody has voted");
-        self.everything_is_counted()
+        self.everything_is_counted()?;
+        // What is only seen at the next start is seen now.
+        self.faults.black_out(&mut self.cluster, &mut self.books)?;
+        self.voters.encore(ENCORE_PER_MILLION, self.cluster.simulation.now());
+        self.everybody_is_accepted()?;
+        self.everything_is_counted().map_err(|text| format!("after a last power cut: {text}"))
     }
 
     fn everybody_is_accepted(&mut self) -> Result<(), String> {
@@ -170,7 +207,12 @@ impl Scenario {
         };
         for look in looks {
             invariants::check_look(&look, &self.books.ledger, &self.register)?;
-            invariants::check_progress(&self.last, &look)?;
+            if self.last.began >= self.books.results_from {
+                invariants::check_progress(&self.last, &look)?;
+            }
+            if look.is_drained() {
+                self.books.drained_at = look.began;
+            }
             self.last = look;
         }
         if self.cluster.simulation.steps() > STEPS_MAX {

@@ -9,16 +9,22 @@ use kernel_app::simulator::client::{Client, RequestId, post_form};
 use kernel_app::simulator::random::Random;
 
 use super::chronicle::Event;
-use super::cluster::{Cluster, VOTE_INSTANCES, voter_name};
+use super::cluster::{Cluster, voter_name};
 use super::ledger::{Answer, Choice};
 use super::scenario::Books;
 
 /// Most choices of a voter.
 const CHOICES_MAX: u64 = 5;
+/// Most choices of a hasty one.
+const HASTY_CHOICES_MAX: u64 = 12;
+/// How many voters are hasty, of a million.
+const HASTY_PER_MILLION: u32 = 300_000;
 /// Longest time until a voter votes for the first time.
 const FIRST_MAX: Duration = Duration::from_secs(16);
 /// Longest time between an accepted vote and the next choice.
 const PAUSE_MAX: Duration = Duration::from_secs(4);
+/// The same for a hasty one, whose votes follow each other through the instances.
+const HASTY_PAUSE_MAX: Duration = Duration::from_millis(30);
 /// Longest time between a failure and the next attempt.
 const RETRY_MAX: Duration = Duration::from_millis(1_500);
 /// How long a voter waits for an answer.
@@ -39,6 +45,7 @@ struct Voter {
     left: u64,
     choice: Choice,
     stage: Stage,
+    is_hasty: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -57,10 +64,14 @@ enum Stage {
 impl Voters {
     /// So many voters.
     pub fn new(count: usize, mut random: Random) -> Self {
-        let voter = |_| Voter {
-            left: 1 + random.below(CHOICES_MAX),
-            choice: random.pick(&Choice::ALL),
-            stage: Stage::Thinking(Instant::ZERO + random.up_to(FIRST_MAX)),
+        let voter = |_| {
+            let is_hasty = random.happens(HASTY_PER_MILLION);
+            Voter {
+                left: 1 + random.below(if is_hasty { HASTY_CHOICES_MAX } else { CHOICES_MAX }),
+                choice: random.pick(&Choice::ALL),
+                stage: Stage::Thinking(Instant::ZERO + random.up_to(FIRST_MAX)),
+                is_hasty,
+            }
         };
         Self { voters: (0..count).map(voter).collect(), random }
     }
@@ -108,7 +119,7 @@ impl Voters {
 
     fn vote(&mut self, index: usize, cluster: &mut Cluster, books: &mut Books) {
         let now = cluster.simulation.now();
-        let instance = self.random.below(VOTE_INSTANCES as u64) as usize;
+        let instance = self.random.pick(&cluster.instances_in_service());
         let voter = &mut self.voters[index];
         let form = format!("vote={}", voter.choice.as_str());
         let request = post_form("/", &form, &format!("voter_id={}", voter_name(index)));
@@ -148,7 +159,8 @@ impl Voters {
         if answer == Answer::Accepted {
             voter.left -= 1;
             voter.choice = random.pick(&Choice::ALL);
-            voter.stage = Stage::Thinking(now + random.up_to(PAUSE_MAX));
+            let pause_max = if voter.is_hasty { HASTY_PAUSE_MAX } else { PAUSE_MAX };
+            voter.stage = Stage::Thinking(now + random.up_to(pause_max));
         } else {
             if random.happens(OTHER_CHOICE_PER_MILLION) {
                 voter.choice = voter.choice.other();

@@ -13,12 +13,17 @@ use super::cluster::Cluster;
 pub const ASK_INTERVAL: Duration = Duration::from_millis(500);
 /// How long an answer may take before the watcher reloads.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// A stream on which nothing has come for this long is opened anew, as the page does: whoever lost its power does
+/// not say so.
+const SILENCE_MAX: Duration = Duration::from_secs(30);
 
 /// See the module.
 #[derive(Default)]
 pub struct Watcher {
     question: Option<(RequestId, Instant)>,
     events: Option<RequestId>,
+    /// Bytes of the events that were looked at, and when they became more.
+    heard: (usize, Instant),
     ask_at: Instant,
 }
 
@@ -36,13 +41,14 @@ impl Watcher {
         }
         self.ask_at = now + ASK_INTERVAL;
         cluster.watcher.take_settled();
-        let seen = [self.take_answer(cluster, now), self.look_at_events(cluster)];
+        let seen = [self.take_answer(cluster, now), self.look_at_events(cluster, now)];
         if self.question.is_none() {
             let request = cluster.simulation.send(&cluster.watcher, &get("/api/scores"));
             self.question = Some((request, now + PATIENCE));
         }
         if self.events.is_none() {
             self.events = Some(cluster.simulation.send(&cluster.watcher, &get("/events")));
+            self.heard = (0, now);
         }
         seen.into_iter().flatten().collect()
     }
@@ -60,13 +66,20 @@ impl Watcher {
         None
     }
 
-    fn look_at_events(&mut self, cluster: &Cluster) -> Option<[u64; 2]> {
+    /// The scores of the last event, if there is one that was not seen yet.
+    fn look_at_events(&mut self, cluster: &mut Cluster, now: Instant) -> Option<[u64; 2]> {
         let request = self.events?;
-        if cluster.watcher.is_lost(request) {
+        let is_silent = self.heard.1 + SILENCE_MAX <= now;
+        if cluster.watcher.is_lost(request) || is_silent {
+            cluster.simulation.abandon(&cluster.watcher, request);
             self.events = None;
             return None;
         }
         let text = cluster.watcher.so_far(request)?.text();
+        if text.len() == self.heard.0 {
+            return None;
+        }
+        self.heard = (text.len(), now);
         text.lines().rev().filter_map(|line| line.strip_prefix("data: ")).find_map(scores)
     }
 }

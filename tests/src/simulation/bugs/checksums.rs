@@ -29,13 +29,52 @@ fn newest(data: &[u8]) -> Option<&[u8]> {
     slots.max_by_key(|slot| u64_at(slot, 16))
 }
 
-/// A copy of the disk on which every record of the log has the checksum that belongs there.
-pub fn believe(disk: &mut dyn Disk) -> Vec<u8> {
+/// All of the disk; sectors that cannot be read are zeros. Says whether there are such.
+pub fn read_all(disk: &mut dyn Disk) -> (Vec<u8>, bool) {
     let mut copy = vec![0; disk.sectors() as usize * SECTOR_BYTES];
-    if disk.read(0, &mut copy).is_ok() && correct(&mut copy).is_some() { copy } else { Vec::new() }
+    if disk.read(0, &mut copy).is_ok() {
+        return (copy, false);
+    }
+    for (number, sector) in (0..).zip(copy.chunks_mut(SECTOR_BYTES)) {
+        if disk.read(number, sector).is_err() {
+            sector.fill(0);
+        }
+    }
+    (copy, true)
 }
 
-fn correct(copy: &mut [u8]) -> Option<()> {
+/// Makes every record of the log have the checksum that belongs there.
+pub fn believe(copy: &mut [u8]) {
+    walk(copy, |record, checksum| record[CHECKSUM_AT..HEADER_BYTES].copy_from_slice(&checksum.to_le_bytes()));
+}
+
+/// Ends the log where a record is not what it should be; says whether there is more behind.
+pub fn end_at_damage(copy: &mut [u8]) -> bool {
+    let is_right = |record: &mut [u8], checksum: u32| u32_at(record, CHECKSUM_AT) == Some(checksum);
+    let mut is_whole = true;
+    let end = walk(copy, |record, checksum| is_whole &= is_right(record, checksum));
+    let Some((start, sectors)) = half(0, copy) else { return false };
+    let end = if is_whole { end.unwrap_or(0) } else { first_wrong(copy, is_right) };
+    let half = &mut copy[start as usize * SECTOR_BYTES..(start + sectors) as usize * SECTOR_BYTES];
+    let had_more = half[end..].iter().any(|byte| *byte != 0);
+    half[end..].fill(0);
+    had_more
+}
+
+/// Where the first record begins, from the half's start, that is not right.
+fn first_wrong(copy: &mut [u8], is_right: impl Fn(&mut [u8], u32) -> bool) -> usize {
+    let (mut at, mut is_found) = (0, false);
+    walk(copy, |record, checksum| {
+        is_found |= !is_right(record, checksum);
+        if !is_found {
+            at += record.len().next_multiple_of(SECTOR_BYTES);
+        }
+    });
+    at
+}
+
+/// Shows the log's records with the checksums that belong there; says where it ends, from the half's start.
+fn walk(copy: &mut [u8], mut see: impl FnMut(&mut [u8], u32)) -> Option<usize> {
     let superblock = newest(copy)?;
     let (start, sectors) = half(0, copy)?;
     let mut checksum = crc32c(&[&superblock[16..24], &superblock[24..32]]);
@@ -44,14 +83,14 @@ fn correct(copy: &mut [u8]) -> Option<()> {
     let mut at = 0;
     while half[at..].starts_with(RECORD_MAGIC) && u64_at(&half[at..], 8) == Some(sequence) {
         let bytes = HEADER_BYTES + u32_at(&half[at..], 4)? as usize;
-        let record = half.get_mut(at..at + bytes)?;
+        let Some(record) = half.get_mut(at..at + bytes) else { break };
         let (header, payload) = record.split_at(HEADER_BYTES);
         checksum = crc32c(&[&checksum.to_le_bytes(), &header[..CHECKSUM_AT], payload]);
-        record[CHECKSUM_AT..HEADER_BYTES].copy_from_slice(&checksum.to_le_bytes());
+        see(record, checksum);
         at += bytes.next_multiple_of(SECTOR_BYTES);
         sequence += 1;
     }
-    Some(())
+    Some(at)
 }
 
 fn crc32c(parts: &[&[u8]]) -> u32 {

@@ -10,7 +10,9 @@ use super::relay::{Action, Tamper, Words};
 const PROCESSING: &[u8] = b"votes:processing:";
 const TICKETS: &[u8] = b"votes:ticket";
 const WORKERS: &[u8] = b"votes:workers";
+const RESULTS: &[u8] = b"results:";
 const DECOY: &[u8] = b"bug:decoy";
+const DECOY_LIST: &[u8] = b"bug:list";
 
 /// Changes commands one by one.
 pub struct Each<F>(pub F);
@@ -150,6 +152,151 @@ pub fn own_tickets(life: u64) -> impl Tamper {
     })
 }
 
+/// Each ticket is good for so many turns.
+pub fn reuse_tickets(times: u64) -> impl Tamper {
+    Tickets { replies: VecDeque::new(), last: None, given: 0, times, spare: false }
+}
+
+/// A ticket is asked for one turn ahead.
+pub fn spare_tickets() -> impl Tamper {
+    Tickets { replies: VecDeque::new(), last: None, given: 0, times: 1, spare: true }
+}
+
+struct Tickets {
+    /// Whether each reply to come is a ticket.
+    replies: VecDeque<bool>,
+    last: Option<Vec<u8>>,
+    given: u64,
+    times: u64,
+    spare: bool,
+}
+
+impl Tamper for Tickets {
+    fn commands(&mut self, commands: Vec<Words>) -> Vec<Action> {
+        let mut actions = Vec::new();
+        for words in commands {
+            let is_ticket = is(&words, b"INCR") && has(&words, 1, TICKETS);
+            match &self.last {
+                Some(last) if is_ticket && self.given < self.times && !self.spare => {
+                    self.given += 1;
+                    actions.push(Action::Say(last.clone()));
+                }
+                _ => {
+                    self.replies.push_back(is_ticket);
+                    actions.push(Action::Send(words));
+                }
+            }
+        }
+        actions
+    }
+
+    fn connected(&mut self) -> Vec<Action> {
+        self.replies.clear();
+        Vec::new()
+    }
+
+    fn replied(&mut self, reply: Vec<u8>) -> Vec<u8> {
+        if self.replies.pop_front() != Some(true) || !reply.starts_with(b":") {
+            return reply;
+        }
+        self.given = 0;
+        let before = self.last.replace(reply.clone());
+        if self.spare { before.unwrap_or(reply) } else { reply }
+    }
+}
+
+/// Replies to commands of this name are replaced.
+pub fn replace_replies(name: &'static [u8], change: fn(Vec<u8>) -> Vec<u8>) -> impl Tamper {
+    Replies { name, change, pending: VecDeque::new() }
+}
+
+struct Replies {
+    name: &'static [u8],
+    change: fn(Vec<u8>) -> Vec<u8>,
+    /// Whether each reply to come is one of those.
+    pending: VecDeque<bool>,
+}
+
+impl Tamper for Replies {
+    fn commands(&mut self, commands: Vec<Words>) -> Vec<Action> {
+        self.pending.extend(commands.iter().map(|words| is(words, self.name)));
+        commands.into_iter().map(Action::Send).collect()
+    }
+
+    fn connected(&mut self) -> Vec<Action> {
+        self.pending.clear();
+        Vec::new()
+    }
+
+    fn replied(&mut self, reply: Vec<u8>) -> Vec<u8> {
+        if self.pending.pop_front() == Some(true) { (self.change)(reply) } else { reply }
+    }
+}
+
+/// An error is taken for a vote that is queued.
+pub fn accept_refusals() -> impl Tamper {
+    replace_replies(b"RPUSH", |reply| if reply.starts_with(b"-") { b":1\r\n".to_vec() } else { reply })
+}
+
+/// Nobody knows which vote of a voter counts.
+pub fn forget_held_sequences() -> impl Tamper {
+    Each(|mut words: Words| {
+        if is(&words, b"HMGET") && has(&words, 1, RESULTS) {
+            words[1] = DECOY.to_vec();
+        }
+        Action::Send(words)
+    })
+}
+
+/// What a worker has taken and not counted is thrown away when it starts again.
+pub fn discard_processing_list() -> impl Tamper {
+    Each(|mut words: Words| {
+        if is(&words, b"LMOVE") && has(&words, 1, PROCESSING) {
+            words[2] = DECOY_LIST.to_vec();
+        }
+        Action::Send(words)
+    })
+}
+
+/// Both scores are those of the first option.
+pub fn one_score_twice() -> impl Tamper {
+    Each(|mut words: Words| {
+        if is(&words, b"HLEN") && has(&words, 1, b"results:b") {
+            words[1] = b"results:a".to_vec();
+        }
+        Action::Send(words)
+    })
+}
+
+/// The scores are those of the first votes for ever.
+pub fn stale_scores() -> impl Tamper {
+    Stale { first: None, pending: VecDeque::new() }
+}
+
+struct Stale {
+    first: Option<Vec<u8>>,
+    pending: VecDeque<bool>,
+}
+
+impl Tamper for Stale {
+    fn commands(&mut self, commands: Vec<Words>) -> Vec<Action> {
+        self.pending.extend(commands.iter().map(|words| is(words, b"EXEC")));
+        commands.into_iter().map(Action::Send).collect()
+    }
+
+    fn connected(&mut self) -> Vec<Action> {
+        self.pending.clear();
+        Vec::new()
+    }
+
+    fn replied(&mut self, reply: Vec<u8>) -> Vec<u8> {
+        if self.pending.pop_front() != Some(true) || !reply.starts_with(b"*2") {
+            return reply;
+        }
+        self.first.get_or_insert(reply).clone()
+    }
+}
+
 /// Votes carry no sequence: what comes last counts, however old it is.
 pub fn without_sequence() -> impl Tamper {
     Each(|mut words: Words| {
@@ -193,8 +340,9 @@ impl Tamper for Retry {
         .collect()
     }
 
-    fn replied(&mut self) {
+    fn replied(&mut self, reply: Vec<u8>) -> Vec<u8> {
         self.pending.pop_front();
+        reply
     }
 }
 

@@ -23,6 +23,16 @@ pub enum Dealing {
     SuperblockFirst,
     /// Believes records whatever their checksum says.
     ChecksumsIgnored,
+    /// Goes on behind a record that could not be written.
+    BehindFailures,
+    /// Takes a superblock whose write failed for one that is not there.
+    FlipNotDone,
+    /// Takes sectors that cannot be read for zeros.
+    ReadsIgnored,
+    /// Takes damage for the log's end.
+    DamageIsTail,
+    /// Begins anew where the log is damaged.
+    DamageIsBlank,
 }
 
 /// The store, with a disk that is not what it seems.
@@ -35,7 +45,9 @@ impl Misled {
     /// This store, which deals with its disk like this.
     pub fn new(inner: Box<dyn Service>, dealing: Dealing) -> Self {
         let (queue, copy) = (VecDeque::new(), Vec::new());
-        let state = State { dealing, queue, under_way: None, outcome: None, half: None, copy };
+        let (half, shift) = (None, 0);
+        let state =
+            State { dealing, queue, under_way: None, outcome: None, half, copy, shift, is_cut_off: false };
         Self { inner, state }
     }
 
@@ -66,10 +78,8 @@ impl Service for Misled {
     }
 
     fn start(&mut self, context: &mut Context<'_>) -> Result<(), String> {
-        if self.state.dealing == Dealing::ChecksumsIgnored
-            && let Some(disk) = context.disk.as_mut()
-        {
-            self.state.copy = checksums::believe(&mut **disk);
+        if let Some(disk) = context.disk.as_mut() {
+            self.state.copy = copy(self.state.dealing, &mut **disk);
         }
         self.call(context, |inner, context| inner.start(context))
     }
@@ -103,19 +113,38 @@ impl Service for Misled {
     }
 }
 
+/// The disk as it is read at the start; empty where it is read itself.
+fn copy(dealing: Dealing, disk: &mut dyn Disk) -> Vec<u8> {
+    let (mut copy, has_failed) = checksums::read_all(disk);
+    match dealing {
+        Dealing::ChecksumsIgnored if !has_failed => checksums::believe(&mut copy),
+        Dealing::ReadsIgnored if has_failed => {}
+        Dealing::DamageIsTail => {
+            checksums::end_at_damage(&mut copy);
+        }
+        Dealing::DamageIsBlank if checksums::end_at_damage(&mut copy) => copy.fill(0),
+        _ => copy.clear(),
+    }
+    copy
+}
+
 /// What outlives a turn.
 struct State {
     dealing: Dealing,
     /// Writes that the disk does not have yet.
     queue: VecDeque<Write>,
-    /// The one that it is busy with, and whether the store waits for that.
-    under_way: Option<bool>,
+    /// The one that it is busy with: whether the store waits for it, where it is, and its sectors.
+    under_way: Option<(bool, u64, u64)>,
     /// What the store is told.
     outcome: Option<Result<(), DiskError>>,
     /// First sector of the half that the last superblock names, and the half's sectors.
     half: Option<(u64, u64)>,
     /// The disk as it is read at the start; empty when it is read itself.
     copy: Vec<u8>,
+    /// By how many sectors records lie behind where they belong.
+    shift: u64,
+    /// Records go to a half that nobody will look for.
+    is_cut_off: bool,
 }
 
 struct Write {
@@ -129,7 +158,7 @@ struct Write {
 impl State {
     /// Hears of the write under way, and hands the disk the next one when it is time.
     fn settle(&mut self, disk: &mut dyn Disk, now: Instant) {
-        if let Some(is_waited_for) = self.under_way
+        if let Some((is_waited_for, sector, sectors)) = self.under_way
             && let Some(outcome) = disk.outcome(now)
         {
             self.under_way = None;
@@ -137,11 +166,22 @@ impl State {
                 let is_ignored = self.dealing == Dealing::FailuresIgnored;
                 self.outcome = Some(if is_ignored { Ok(()) } else { outcome });
             }
+            if outcome.is_err()
+                && self.dealing == Dealing::BehindFailures
+                && sector >= checksums::HALVES_START
+            {
+                self.shift += sectors;
+            }
+            if outcome.is_err() && self.dealing == Dealing::FlipNotDone && sector == 1 && self.half.is_some()
+            {
+                self.is_cut_off = true;
+            }
         }
         if self.under_way.is_none()
             && let Some(write) = self.queue.pop_front_if(|write| write.due <= now)
         {
-            self.under_way = Some(write.is_waited_for);
+            let sectors = (write.data.len() / SECTOR_BYTES) as u64;
+            self.under_way = Some((write.is_waited_for, write.sector, sectors));
             disk.write(write.sector, &write.data, now);
         }
     }
@@ -159,6 +199,11 @@ impl State {
             Dealing::SuperblockFirst if self.is_snapshot(sector) => {
                 self.queue.push_back(write(length, now + SNAPSHOT_LATE, false));
             }
+            Dealing::BehindFailures if sector >= checksums::HALVES_START => {
+                let sector = sector + self.shift;
+                self.queue.push_front(Write { sector, ..write(length, now, true) });
+            }
+            Dealing::FlipNotDone if self.is_cut_off && sector >= checksums::HALVES_START => {}
             Dealing::CutShort if length > SECTOR_BYTES => {
                 self.queue.push_front(write(length - SECTOR_BYTES, now, true));
             }
@@ -230,6 +275,8 @@ impl Disk for MisleadingDisk<'_> {
 
     fn is_busy(&self) -> bool {
         let is_waited_for = self.state.queue.iter().any(|write| write.is_waited_for);
-        self.state.outcome.is_some() || self.state.under_way == Some(true) || is_waited_for
+        self.state.outcome.is_some()
+            || self.state.under_way.is_some_and(|(is_waited_for, ..)| is_waited_for)
+            || is_waited_for
     }
 }

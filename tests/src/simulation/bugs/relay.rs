@@ -34,8 +34,10 @@ pub trait Tamper {
         Vec::new()
     }
 
-    /// The store has answered a command of the service.
-    fn replied(&mut self) {}
+    /// The store has answered a command of the service; what the service hears of it.
+    fn replied(&mut self, reply: Vec<u8>) -> Vec<u8> {
+        reply
+    }
 }
 
 /// Whose is the next reply.
@@ -216,10 +218,7 @@ fn next_reply<T: Tamper>(
     let (_, length) = parse_reply(received).expect("the store speaks RESP")?;
     let reply = received.drain(..length).collect();
     match expected.pop_front()? {
-        Expected::Service => {
-            tamper.replied();
-            Some(reply)
-        }
+        Expected::Service => Some(tamper.replied(reply)),
         _ => Some(Vec::new()),
     }
 }
