@@ -109,6 +109,12 @@ impl SimulatedDisk {
         self.0.borrow().under_way.as_ref().map(|write| write.sector)
     }
 
+    /// Whether a write is under way that follows one of the largest size: the rest of something that takes several.
+    pub fn goes_on_writing(&self) -> bool {
+        let platter = self.0.borrow();
+        platter.under_way.is_some() && platter.follows_largest
+    }
+
     /// What the device holds, without the cache.
     pub fn copy(&self) -> DiskCopy {
         DiskCopy(self.0.borrow().device.clone())
@@ -166,6 +172,7 @@ impl Disk for SimulatedDisk {
         platter.counts.writes += 1;
         let DiskConditions { latency, jitter, .. } = platter.conditions;
         let done_at = now + latency + platter.random.up_to(jitter);
+        platter.follows_largest = core::mem::replace(&mut platter.is_largest, data.len() == WRITE_BYTES_MAX);
         platter.under_way = Some(Write { sector, data: data.to_vec(), done_at });
     }
 

@@ -28,6 +28,9 @@ pub struct Platter {
     pub conditions: DiskConditions,
     pub random: Random,
     pub under_way: Option<Write>,
+    /// Whether the last write has the largest size, and whether the one before it has.
+    pub is_largest: bool,
+    pub follows_largest: bool,
     pub counts: DiskCounts,
     /// Whether opening drops no cache.
     pub keeps_cache: bool,
@@ -65,6 +68,8 @@ impl Platter {
             conditions: DiskConditions::default(),
             random,
             under_way: None,
+            is_largest: false,
+            follows_largest: false,
             counts: DiskCounts::default(),
             keeps_cache: false,
             device: Content::new(),

@@ -30,6 +30,8 @@ const STEPS_MAX: u64 = 200;
 const WHILE_WRITING_PER_MILLION: u32 = 400_000;
 /// How often it waits for a write of the first sectors, which say where the log is.
 const WHILE_FLIPPING_PER_MILLION: u32 = 250_000;
+/// How often, otherwise, for the rest of something that takes several writes.
+const WHILE_GOING_ON_PER_MILLION: u32 = 250_000;
 /// The first sectors.
 const FLIP_SECTORS: u64 = 2;
 /// How many steps it waits at most.
@@ -45,6 +47,8 @@ const COPIED_PER_MILLION: u32 = 300_000;
 enum Moment {
     Any,
     Writing,
+    /// It writes the rest of a unit that takes several records.
+    GoingOn,
     Flipping,
 }
 
@@ -64,6 +68,7 @@ impl Armed {
         match self.moment {
             Moment::Any => true,
             Moment::Writing => cluster.disk.is_busy() || late >= STEPS_FOR_A_WRITE,
+            Moment::GoingOn => cluster.disk.goes_on_writing() || late >= STEPS_FOR_A_FLIP,
             Moment::Flipping => {
                 cluster.disk.writes_at().is_some_and(|sector| sector < FLIP_SECTORS)
                     || late >= STEPS_FOR_A_FLIP
@@ -201,6 +206,8 @@ impl Faults {
         let may_flip = cluster.plan.has_disk && cluster.plan.has_neighbour && fault.is_of_store(cluster);
         if may_flip && self.random.happens(WHILE_FLIPPING_PER_MILLION) {
             Moment::Flipping
+        } else if may_flip && self.random.happens(WHILE_GOING_ON_PER_MILLION) {
+            Moment::GoingOn
         } else if self.random.happens(WHILE_WRITING_PER_MILLION) {
             Moment::Writing
         } else {
