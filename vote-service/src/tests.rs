@@ -18,6 +18,7 @@ mod strangers;
 
 /// What fits into one TCP segment on an Ethernet.
 const SEGMENT_BYTES: usize = 1_460;
+const ASKS_MEMORY: &str = "*2\r\n$4\r\nINFO\r\n$6\r\nmemory\r\n";
 const ASKS_TICKET: &str = "*2\r\n$4\r\nINCR\r\n$12\r\nvotes:ticket\r\n";
 const NOTES_EPOCH: &str = "*4\r\n$4\r\nHSET\r\n$12\r\nvotes:epochs\r\n$32\r\n";
 const RECALLS_EPOCH: &str = "*3\r\n$4\r\nHGET\r\n$12\r\nvotes:epochs\r\n$32\r\n";

@@ -40,14 +40,6 @@ fn a_vote_is_not_queued_behind_more_input_than_fits_when_its_sender_is_gone() {
     assert_eq!(status(&stage.sent(client)), "503");
 }
 
-const ASKS_MEMORY: &str = "*2\r\n$4\r\nINFO\r\n$6\r\nmemory\r\n";
-
-/// What a store says that has used so much of its memory.
-fn memory(used: u64, most: u64) -> String {
-    let text = format!("# Memory\r\nused_memory:{used}\r\nmaxmemory:{most}\r\n");
-    format!("${}\r\n{text}\r\n", text.len())
-}
-
 /// A vote with the cookie of a voter.
 fn cast_as(stage: &mut Stage<VoteService>, voter: &str, body: &str) -> ConnectionId {
     let client = stage.accept();
