@@ -17,12 +17,12 @@ fn a_vote_whose_sender_has_ended_the_connection_is_not_queued() {
     // Meanwhile another waits for its ticket, ends, and has voted elsewhere by the time that the ticket comes.
     let [waits, stays] = ["vote=a", "vote=b"].map(|body| cast(&mut stage, body));
     assert_eq!(stage.sent(store), ASKS_TICKET);
-    stage.receive(store, ":2\r\n");
+    stage.receive(store, ":5\r\n");
     assert_eq!(entries(&stage.sent(store)).len(), 1, "the first goes with this ticket, the second waits");
     stage.receive(store, ":1\r\n");
     assert_eq!(status(&stage.sent(waits)), "200");
     stage.receive_last(stays, "");
-    stage.receive(store, ":3\r\n");
+    stage.receive(store, ":6\r\n");
     assert!(!stage.sent(store).contains("RPUSH"));
     assert!(stage.sent(stays).contains(refused));
     let metrics = get(&mut stage, "/metrics", "");
@@ -38,6 +38,14 @@ fn a_vote_is_not_queued_behind_more_input_than_fits_when_its_sender_is_gone() {
     stage.receive(client, post("vote=a"));
     assert_eq!(stage.sent(store), "");
     assert_eq!(status(&stage.sent(client)), "503");
+}
+
+const ASKS_MEMORY: &str = "*2\r\n$4\r\nINFO\r\n$6\r\nmemory\r\n";
+
+/// What a store says that has used so much of its memory.
+fn memory(used: u64, most: u64) -> String {
+    let text = format!("# Memory\r\nused_memory:{used}\r\nmaxmemory:{most}\r\n");
+    format!("${}\r\n{text}\r\n", text.len())
 }
 
 /// A vote with the cookie of a voter.
@@ -107,7 +115,7 @@ fn a_store_that_has_room_again_takes_new_voters_again() {
     assert_eq!(stage.sent(store), ASKS_MEMORY, "while it is full it is asked every second");
     stage.receive(store, memory(10 * MIB, 32 * MIB));
     cast(&mut stage, "vote=a");
-    assert_eq!(entries(&ticket(&mut stage, store, 2)).len(), 1);
+    assert_eq!(entries(&ticket(&mut stage, store, 5)).len(), 1);
     assert!(get(&mut stage, "/readyz", "").ends_with("\r\n\r\nready\n"));
 }
 
@@ -128,7 +136,7 @@ fn a_store_that_refuses_for_want_of_memory_is_told_as_full() {
         stage.sent(store);
         client
     });
-    stage.receive(store, ":2\r\n");
+    stage.receive(store, ":5\r\n");
     stage.sent(store);
     stage.receive(store, "-OOM command not allowed when used memory > 'maxmemory'.\r\n-OOM again\r\n");
     for client in clients {
@@ -163,7 +171,7 @@ fn a_limit_bounds_new_voters_and_not_those_who_have_voted() {
     let settings = [("NEW_VOTERS_PER_MINUTE_PER_ADDRESS", "2"), ("CLIENT_ADDRESS_HEADER", "X-Forwarded-For")];
     let mut stage = Stage::new(service(&Settings::from_pairs(settings)).expect("good settings"));
     let (store, _) = reach_store(&mut stage, 1);
-    let mut last_ticket = 1;
+    let mut tickets = 7;
     let mut try_from = |address: &str, cookie: Option<(&str, &str)>| {
         let client = stage.accept();
         let mut lines = format!("\r\nX-Forwarded-For: 8.8.8.8, {address}\r\n");
@@ -174,8 +182,8 @@ fn a_limit_bounds_new_voters_and_not_those_who_have_voted() {
             stage.receive(store, format!("{LOOKED_UP}*2\r\n{found}$-1\r\n"));
         }
         if stage.sent(store).contains("INCR") {
-            last_ticket += 1;
-            stage.receive(store, format!(":{last_ticket}\r\n"));
+            tickets += 1;
+            stage.receive(store, format!(":{tickets}\r\n"));
             stage.sent(store);
             stage.receive(store, ":1\r\n");
         }
