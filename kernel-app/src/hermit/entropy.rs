@@ -4,6 +4,7 @@
 //! Not from the kernel: its `read_entropy` gives 31 bits of the time-stamp counter and reports success where the
 //! processor has no generator. Reference: Intel, Digital Random Number Generator software implementation guide.
 
+use alloc::boxed::Box;
 use core::arch::x86_64::{__cpuid, __cpuid_count, _rdrand64_step, _rdseed64_step};
 use core::fmt;
 
@@ -51,7 +52,7 @@ impl fmt::Display for NoEntropy {
 /// Where fresh words come from.
 enum Source {
     Processor(Processor),
-    Device(EntropyDevice),
+    Device(Box<EntropyDevice>),
 }
 
 /// The generator of this machine.
@@ -73,7 +74,7 @@ impl HermitEntropy {
             Some(usable) => usable,
             None => {
                 let device = find_device().map_err(NoEntropy::Device)?.ok_or(broken)?;
-                let mut source = Source::Device(device);
+                let mut source = Source::Device(Box::new(device));
                 let key = source.key().ok_or(NoEntropy::Device(EntropyDeviceError::NoAnswer))?;
                 (source, key)
             }

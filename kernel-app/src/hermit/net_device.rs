@@ -88,9 +88,9 @@ impl NetDevice {
     /// # Errors
     /// When the device is a legacy one or its queues are too small.
     pub fn new(mut transport: DeviceTransport, clock: Clock) -> Result<Self, NetDeviceError> {
-        transport.begin(Features::all().bits(), clock).map_err(NetDeviceError::Setup)?;
+        let accepted = transport.begin(Features::all().bits(), clock).map_err(NetDeviceError::Setup)?;
         let address = transport.read_config_space(0).map_err(NetDeviceError::Address)?;
-        let mtu = read_mtu(&transport, features)?;
+        let mtu = read_mtu(&transport, Features::from_bits_truncate(accepted))?;
         let transmit = PacketRing::new(&mut transport, QUEUE_TRANSMIT, &TRANSMIT_MEMORY, Writer::Driver)?;
         let receive = PacketRing::new(&mut transport, QUEUE_RECEIVE, &RECEIVE_MEMORY, Writer::Device)?;
         // Before DRIVER_OK, at which back ends in the host's kernel bind the vectors (section 3.1.1).
