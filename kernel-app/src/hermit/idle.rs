@@ -36,8 +36,8 @@ const CPUID_DEADLINE: u32 = 1 << 24;
 /// Shortest and longest sleep.
 const SLEEP_MIN: Duration = Duration::from_micros(10);
 const SLEEP_MAX: Duration = Duration::from_secs(4);
-/// What the timer's rate is measured over at least. The boot takes longer.
-const MEASURED_MIN: Duration = Duration::from_millis(1);
+/// What the timer's rate is measured over at least: some fifty times what reading it takes where that leaves the guest.
+const MEASURED_MIN: Duration = Duration::from_micros(100);
 /// How long that is waited for.
 const MEASURED_MAX: Duration = Duration::from_millis(10);
 
