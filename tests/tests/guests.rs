@@ -293,8 +293,8 @@ fn nothing_but_the_services_own_ports_leads_to_the_store_and_the_worker() {
         let mut expected = match service.as_str() {
             "store" => vec![resp, health],
             "worker" => vec![worker],
-            "vote" => vec![application.vote_port],
-            _ => vec![application.result_port],
+            "vote" => vec![application.vote_port, port_behind("vote", 8084)],
+            _ => vec![application.result_port, port_behind("result", 8084)],
         };
         listening.sort_unstable();
         expected.sort_unstable();

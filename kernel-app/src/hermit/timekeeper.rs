@@ -25,6 +25,8 @@ const START_TIME_ERROR_MAX: Duration = Duration::from_millis(300);
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// How near to an edge the check does not count.
 const CHECK_TOLERANCE: Duration = Duration::from_millis(100);
+/// How many seconds ours and the clock's may differ while its edge is still looked for.
+const LEAP_SECONDS: u64 = 3;
 /// How often an edge is looked for.
 const EDGE_INTERVAL: Duration = Duration::from_secs(60);
 const SECOND: Duration = Duration::from_secs(1);
@@ -158,6 +160,10 @@ impl RtcSource {
         let before = clock.now();
         let second = self.rtc.second();
         let after = clock.now();
+        if second.is_some_and(|second| has_leapt(clock, second)) {
+            self.take_over(clock);
+            return after + CHECK_INTERVAL;
+        }
         let edge = match second.map_or(Search::GivenUp, |second| search.look(before, after, second)) {
             Search::LookAt(at) => {
                 self.state = State::Searching(search);
@@ -209,6 +215,12 @@ impl RtcSource {
             self.state = State::Searching(EdgeSearch::new());
         }
     }
+}
+
+/// Whether the clock shows another second than one near ours, which it does when the machine was held.
+fn has_leapt(clock: Clock, second: u8) -> bool {
+    let behind = (60 + u64::from(second) - clock.unix_time().as_secs() % 60) % 60;
+    behind.min(60 - behind) > LEAP_SECONDS
 }
 
 /// Says that the machine was held.
