@@ -32,7 +32,9 @@ pub const QUEUE_BYTES_KEPT: usize = 16 * 1024;
 
 /// Most bytes of what all clients together have allocated: replies, transactions, names, half-read requests.
 /// Beyond, those that have the most are disconnected.
-pub const CLIENTS_BYTES_MAX: usize = 8 * 1024 * 1024;
+pub const CLIENTS_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// The same where a machine's memory is known, which is no more than it needs.
+pub const MACHINE_CLIENTS_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Most bytes of keys that blocked clients wait for, of all of them together.
 pub const WAIT_BYTES_MAX: usize = 1024 * 1024;

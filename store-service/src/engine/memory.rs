@@ -12,7 +12,7 @@ use kernel_app::{Context, Instant};
 use super::Engine;
 use super::flow::drop_client;
 use crate::failure::Failure;
-use crate::limits::{CLIENTS_BYTES_MAX, MACHINE_BYTES_OTHER};
+use crate::limits::{MACHINE_BYTES_OTHER, MACHINE_CLIENTS_BYTES_MAX};
 use crate::session::Transaction;
 
 /// How often the log tells of refusals, and of clients that are disconnected for what they take.
@@ -50,6 +50,7 @@ impl Engine {
     /// Fits the limits to a machine whose memory is known; `MAXMEMORY` may be more than it has.
     pub(super) fn fit_machine(&mut self, context: &Context<'_>) {
         let Some(heap) = context.connections.heap_usage() else { return };
+        self.clients_bytes_max = MACHINE_CLIENTS_BYTES_MAX;
         let free_bytes = heap.free_bytes.saturating_sub(MACHINE_BYTES_OTHER);
         self.keyspace.set_loadable_bytes(free_bytes);
         let wanted = self.keyspace.bytes_max();
@@ -85,10 +86,10 @@ impl Engine {
     /// Disconnects the clients that take the most, while all together take too much. Their number is bounded, so
     /// modest ones never do.
     pub(super) fn relieve(&mut self, context: &mut Context<'_>) {
-        if self.sessions.bytes() > CLIENTS_BYTES_MAX {
+        if self.sessions.bytes() > self.clients_bytes_max {
             self.sessions.give_back();
         }
-        while self.sessions.bytes() > CLIENTS_BYTES_MAX
+        while self.sessions.bytes() > self.clients_bytes_max
             && let Some(session) = self.sessions.largest()
         {
             let id = session.client.id;
@@ -132,8 +133,9 @@ impl Engine {
         }
         if *clients > 0 {
             return Some(format!(
-                "clients take more than {CLIENTS_BYTES_MAX} bytes: {} disconnected that took the most, the last \
-                 one {client_bytes} bytes",
+                "clients take more than {} bytes: {} disconnected that took the most, the last one {client_bytes} \
+                 bytes",
+                self.clients_bytes_max,
                 take(clients)
             ));
         }

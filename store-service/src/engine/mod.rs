@@ -68,6 +68,8 @@ pub struct Engine {
     port: u16,
     /// What the log has not been told yet.
     untold: Untold,
+    /// What all clients may have allocated together.
+    clients_bytes_max: usize,
 }
 
 /// What has been counted since the start.
@@ -118,6 +120,7 @@ impl Engine {
             started: Instant::ZERO,
             port,
             untold: Untold::new(),
+            clients_bytes_max: CLIENTS_BYTES_MAX,
         }
     }
 
@@ -177,7 +180,7 @@ impl Engine {
     /// How much of what is bounded here is in use.
     pub fn usages(&self, tell: &mut dyn FnMut(Usage)) {
         // The one that is worked on comes on top, until it is put back.
-        let clients_max = CLIENTS_BYTES_MAX + 2 * REPLY_BYTES_MAX;
+        let clients_max = self.clients_bytes_max + 2 * REPLY_BYTES_MAX;
         tell(Usage::new("clients of the store", self.sessions.len(), CLIENTS_MAX));
         tell(Usage::new("bytes of clients", self.sessions.bytes(), clients_max));
         tell(Usage::new("bytes of transactions", self.queue_bytes, QUEUE_BYTES_MAX));

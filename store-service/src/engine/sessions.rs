@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use kernel_app::ConnectionId;
 
-use crate::limits::{CLIENTS_BYTES_MAX, CLIENTS_MAX};
+use crate::limits::{CLIENTS_MAX, MACHINE_CLIENTS_BYTES_MAX};
 use crate::session::{Client, Session};
 
 /// All sessions but the one that is being worked on.
@@ -87,7 +87,7 @@ impl Sessions {
         let sessions = self.slots.iter_mut().flatten().map(Box::as_mut);
         sessions
             .max_by_key(|session| session.counted_bytes)
-            .filter(|session| session.counted_bytes > CLIENTS_BYTES_MAX / CLIENTS_MAX)
+            .filter(|session| session.counted_bytes > MACHINE_CLIENTS_BYTES_MAX / CLIENTS_MAX)
     }
 }
 

@@ -66,7 +66,7 @@ bugs! {
     IgnoreReadErrors "ignore-read-errors" Store 200 "Sectors that cannot be read are taken for zeros.";
     DamageIsTail "damage-is-tail" Store 100 "Damage in the midst of the log is taken for its end.";
     DamageIsBlank "damage-is-blank" Store 100 "A store whose log is damaged begins anew.";
-    PopWithoutProcessingList "pop-without-processing-list" Worker 20 "A popped vote is only in the worker's memory.";
+    PopWithoutProcessingList "pop-without-processing-list" Worker 100 "A popped vote is only in the worker's memory.";
     DiscardProcessingList "discard-processing-list" Worker 50
         "What a worker has taken and not counted is thrown away when it starts again.";
     ForgetRemoval "forget-removal" Worker 20 "A counted vote stays on the processing list.";
@@ -77,7 +77,7 @@ bugs! {
     AbandonOrphans "abandon-orphans" Worker 50
         "What a worker had taken that never comes back is left where it is.";
     WithoutWatch "without-watch" Worker 200 "Two workers count by what the other one has changed since.";
-    AcknowledgeEarly "acknowledge-early" Vote 20 "The voter is told that the vote is kept before the store says so.";
+    AcknowledgeEarly "acknowledge-early" Vote 100 "The voter is told that the vote is kept before the store says so.";
     AcceptRefusals "accept-refusals" Vote 100 "The voter is told that the vote is kept whatever the store says.";
     OwnTickets "own-tickets" Vote 20 "Each vote instance numbers its votes by itself.";
     ReuseTickets "reuse-tickets" Vote 20 "A vote instance asks for a ticket every fourth time only.";
