@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
-use image_build::accelerator::Choice;
-use image_build::{output, process};
+use image_build::tool::{output, process};
+use image_build::vm::accelerator::Choice;
 
 use crate::{budget, conductor, gate};
 

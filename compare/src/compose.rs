@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use image_build::backlog;
+use image_build::vm::backlog;
 
 use crate::client;
 use crate::substrate::{Instance, Order, Port, Program, Substrate};

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result};
-use image_build::process;
+use image_build::tool::process;
 
 /// Tells the inner program that it is contained.
 const VARIABLE: &str = "VOTING_APP_COMPARE_CONTAINED";

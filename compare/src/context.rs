@@ -6,8 +6,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use image_build::accelerator::{self, Accelerator, Choice};
-use image_build::workspace::Workspace;
+use image_build::tool::workspace::Workspace;
+use image_build::vm::accelerator::{Accelerator, Choice};
+use image_build::vm::probe;
 
 /// One comparison's surroundings.
 #[derive(Clone, Debug)]
@@ -29,7 +30,7 @@ impl Context {
     /// When the accelerator that was asked for does not work.
     pub fn find(choice: Choice, original: Option<PathBuf>, contained: bool) -> Result<Self> {
         let workspace = Workspace::find()?;
-        let accelerator = accelerator::choose(&workspace, choice)?;
+        let accelerator = probe::choose(&workspace, choice)?;
         Ok(Self { workspace, accelerator, original, contained })
     }
 

@@ -6,12 +6,13 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
-use crate::cluster::options::{AttachOptions, FaultOptions, LogsOptions, PsOptions, UpOptions};
-use crate::workspace::Workspace;
-use crate::{cluster, doctor, image, manifest, output, packages, process, run, setup};
+use crate::image::{self, manifest};
+use crate::tool::workspace::Workspace;
+use crate::tool::{output, packages, process};
+use crate::vm::run;
 
 #[derive(Parser)]
-#[command(name = "cargo image", about = "Builds and boots the voting application as Hermit unikernels")]
+#[command(name = "cargo image", about = "Builds programs as Hermit unikernels, and boots one")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -33,23 +34,6 @@ enum Command {
     },
     /// Boots a built program (cargo calls this for `cargo run --target x86_64-unknown-hermit`)
     Run(run::Options),
-    /// Says what this machine has and lacks
-    Doctor,
-    /// Boots the whole application and waits until it is healthy
-    Up(UpOptions),
-    /// Stops the application
-    Down,
-    /// Says what runs and how it is
-    Ps(PsOptions),
-    /// Prints what the services say
-    Logs(LogsOptions),
-    /// Shows where a service's program is, or debugs it
-    Attach(AttachOptions),
-    /// Makes the running application's network lose, delay or cut off frames
-    Fault(FaultOptions),
-    /// Holds a running application together (for `up`)
-    #[command(hide = true)]
-    Supervise,
     /// Becomes another program that ends with the process PARENT
     #[command(name = process::BOUND_COMMAND, hide = true)]
     ExecBound {
@@ -72,9 +56,6 @@ fn dispatch(command: Command) -> Result<ExitCode> {
     if let Command::ExecBound { parent, program, arguments } = command {
         return process::exec_bound(parent, &program, &arguments).map(|()| ExitCode::SUCCESS);
     }
-    if let Command::Supervise = command {
-        return cluster::supervise().map(|()| ExitCode::SUCCESS);
-    }
     let workspace = Workspace::find()?;
     match command {
         Command::Setup { tests } => {
@@ -82,19 +63,12 @@ fn dispatch(command: Command) -> Result<ExitCode> {
             if tests {
                 packages::ensure_tests()?;
             }
-            setup::ensure(&workspace)?;
+            image::set_up(&workspace)?;
             note!("ready: cargo run --target x86_64-unknown-hermit");
         }
         Command::Build { packages } => build(&workspace, packages)?,
         Command::Run(options) => return run::run(&workspace, &options),
-        Command::Doctor => return doctor::run(&workspace),
-        Command::Up(options) => return cluster::up(&workspace, &options),
-        Command::Down => cluster::down(&workspace)?,
-        Command::Ps(options) => cluster::ps(&workspace, options)?,
-        Command::Logs(options) => cluster::logs(&workspace, &options)?,
-        Command::Attach(options) => return cluster::attach(&workspace, &options),
-        Command::Fault(options) => cluster::fault(&workspace, &options)?,
-        Command::ExecBound { .. } | Command::Supervise => {}
+        Command::ExecBound { .. } => {}
     }
     Ok(ExitCode::SUCCESS)
 }

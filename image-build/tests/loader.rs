@@ -7,11 +7,13 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use image_build::accelerator::Accelerator;
-use image_build::guest::Verdict;
 use image_build::image;
-use image_build::qemu::{self, Launch, Machine};
-use image_build::workspace::Workspace;
+use image_build::tool::packages::table::QEMU;
+use image_build::tool::workspace::Workspace;
+use image_build::vm::accelerator::Accelerator;
+use image_build::vm::guest::Verdict;
+use image_build::vm::machine::{Launch, Machine};
+use image_build::vm::qemu;
 
 /// A machine that only ends itself needs a tenth of a second; a busy host may take many times that.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -47,7 +49,7 @@ fn launch(machine: Machine) -> Launch {
 #[test]
 fn both_machines_reach_the_program_without_a_word() {
     for machine in [Machine::Q35, Machine::Microvm] {
-        let (verdict, said) = run(launch(machine).command().expect("a command"));
+        let (verdict, said) = run(qemu::command(&launch(machine)).expect("a command"));
         assert_eq!((verdict, said.as_str()), (Verdict::Success, ""), "{machine:?}");
     }
 }
@@ -55,7 +57,7 @@ fn both_machines_reach_the_program_without_a_word() {
 #[test]
 fn too_little_memory_is_told_with_what_would_do() {
     let launch = Launch { memory_mib: 8, ..launch(Machine::Microvm) };
-    let (verdict, said) = run(launch.command().expect("a command"));
+    let (verdict, said) = run(qemu::command(&launch).expect("a command"));
     assert_eq!(verdict, Verdict::Failure);
     assert_eq!(said, "[LOADER] error: 8 MiB of memory are too little: give the machine at least 11 MiB\n");
 }
@@ -72,7 +74,7 @@ fn a_file_without_a_program_is_told() {
     let directory = tempfile::tempdir().expect("a directory");
     launch.image = directory.path().join("empty.img");
     fs::write(&launch.image, file).expect("a file");
-    let (verdict, said) = run(launch.command().expect("a command"));
+    let (verdict, said) = run(qemu::command(&launch).expect("a command"));
     assert_eq!(verdict, Verdict::Failure);
     assert!(said.starts_with("[LOADER] error: there is no program in this file"), "{said}");
 }
@@ -82,8 +84,8 @@ fn a_command_line_that_is_not_text_is_told() {
     use std::os::unix::ffi::OsStringExt;
 
     let launch = launch(Machine::Microvm);
-    let mut command = Command::new(qemu::PROGRAM);
-    let made = launch.command().expect("a command");
+    let mut command = Command::new(QEMU.program);
+    let made = qemu::command(&launch).expect("a command");
     let mut words = made.get_args();
     while let Some(word) = words.next() {
         command.arg(word);

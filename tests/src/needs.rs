@@ -1,12 +1,13 @@
 //! The programs of others that tests use: got once, before the first test that wants one, as `cargo up` gets QEMU.
-//! Which they are is `image_build::packages::table`'s to say.
+//! Which they are is `image_build::tool::packages::table`'s to say.
 //!
 //! A test that lacks something has failed, with one line that names all that is missing.
 
 use std::process::Command;
 use std::sync::OnceLock;
 
-use image_build::packages::{self, table};
+use image_build::tool::packages;
+use image_build::tool::packages::table;
 
 use crate::packages::parts;
 
@@ -16,7 +17,8 @@ use crate::packages::parts;
 /// When it is missing and cannot be had, or is not in the table.
 pub fn program(name: &str) -> Command {
     let listed = table::TESTS.iter().find(|packaged| packaged.program == name);
-    let packaged = listed.unwrap_or_else(|| panic!("{name} is not in image-build/src/packages/table.rs"));
+    let packaged =
+        listed.unwrap_or_else(|| panic!("{name} is not in image-build/src/tool/packages/table.rs"));
     if !packaged.is_there()
         && let Err(lacking) = programs()
     {

@@ -7,7 +7,8 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use image_build::{note, packages};
+use image_build::note;
+use image_build::tool::packages;
 use serde_json::Value;
 
 use crate::command::run;

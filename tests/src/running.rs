@@ -10,11 +10,15 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use image_build::accelerator::{self, Choice};
-use image_build::process::BOUND_COMMAND;
-use image_build::qemu::{self, Forward, Launch, Machine, Network, Serial};
-use image_build::workspace::Workspace;
-use image_build::{backlog, image, setup};
+use image_build::image;
+use image_build::tool::packages::table::QEMU;
+use image_build::tool::process::BOUND_COMMAND;
+use image_build::tool::workspace::Workspace;
+use image_build::vm::accelerator::Choice;
+use image_build::vm::backlog;
+use image_build::vm::machine::{Forward, Launch, Machine, Network, Serial};
+use image_build::vm::probe;
+use image_build::vm::qemu;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -80,9 +84,9 @@ fn built_programs(packages: &[&str], options: &[&str]) -> Vec<PathBuf> {
 /// When they cannot be built.
 pub fn images(packages: &[&str]) -> Vec<PathBuf> {
     // What they are booted in.
-    program(qemu::PROGRAM);
+    program(QEMU.program);
     let workspace = Workspace::find().expect("this is a workspace");
-    setup::ensure(&workspace).expect("the toolchain can be set up");
+    image::set_up(&workspace).expect("the toolchain can be set up");
     let images = image::build(&workspace, packages).expect("the images can be built");
     images.into_iter().map(|image| image.path).collect()
 }
@@ -120,7 +124,7 @@ impl Running {
     /// When QEMU cannot be started. Whether the guest is up is to be asked with [`Running::wait_for`].
     pub fn guest(image: &Path, guest_ports: &[u16], settings: &Settings<'_>) -> Self {
         let workspace = Workspace::find().expect("this is a workspace");
-        let accelerator = accelerator::choose(&workspace, Choice::Auto).expect("an accelerator");
+        let accelerator = probe::choose(&workspace, Choice::Auto).expect("an accelerator");
         let name = image.file_stem().and_then(|name| name.to_str()).expect("a name").to_owned();
         let addresses: Vec<_> = guest_ports.iter().map(|_| free_address()).collect();
         let log = log_file(image, &addresses);
@@ -133,7 +137,7 @@ impl Running {
         let address = [("IP", "10.0.2.15/24".to_owned()), ("GATEWAY", HOST_SEEN_FROM_GUEST.to_string())];
         let all = address.iter().chain(settings).map(|(name, value)| ((*name).to_owned(), value.clone()));
         launch.command_line.environment = all.collect::<BTreeMap<_, _>>();
-        let command = launch.command().expect("a launch that can be made");
+        let command = qemu::command(&launch).expect("a launch that can be made");
         Self { addresses, child: start(&command, None), log, is_guest: true }
     }
 
@@ -218,7 +222,7 @@ fn log_file(program: &Path, addresses: &[SocketAddrV4]) -> PathBuf {
 pub fn start(command: &Command, log: Option<&Path>) -> Child {
     // Asking cargo takes as long as the rest of a start.
     static TOOL: OnceLock<PathBuf> = OnceLock::new();
-    let tool = TOOL.get_or_init(|| linux_programs(&["image-build"]).remove(0));
+    let tool = TOOL.get_or_init(|| linux_programs(&["cluster"]).remove(0));
     let mut bound = Command::new(tool);
     bound.arg(BOUND_COMMAND).arg(std::process::id().to_string()).arg("--");
     bound.arg(command.get_program()).args(command.get_args());

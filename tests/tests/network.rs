@@ -12,8 +12,9 @@ use std::process::Stdio;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use image_build::cluster::{Access, network};
-use image_build::workspace::Workspace;
+use cluster::network;
+use cluster::state::access::Access;
+use image_build::tool::workspace::Workspace;
 use tests::application::Application;
 use tests::client::{curl, wait_for};
 use tests::command::{Outcome, free_port, run};

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use image_build::process::is_installed;
+use image_build::tool::process::is_installed;
 use tempfile::TempDir;
 use tests::client::{curl, wait_for};
 use tests::poll::Poll;

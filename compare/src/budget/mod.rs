@@ -9,9 +9,10 @@ mod symbols;
 use std::collections::{BTreeMap, HashMap};
 
 use anyhow::Result;
-use image_build::accelerator::Choice;
-use image_build::output::Unwritable;
-use image_build::qemu::{self, Machine};
+use image_build::tool::output::Unwritable;
+use image_build::vm::accelerator::Choice;
+use image_build::vm::machine::Machine;
+use image_build::vm::qemu;
 use image_build::{image, say};
 
 use crate::context::Context;

@@ -4,7 +4,9 @@ use std::fs;
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
-use image_build::{process, qemu, workspace::Workspace};
+use image_build::tool::packages::table::QEMU;
+use image_build::tool::process;
+use image_build::tool::workspace::Workspace;
 
 use crate::context::Context;
 use crate::load;
@@ -44,7 +46,7 @@ pub fn describe(context: &Context) -> Result<Machine> {
         memory_mib: memory_kib.unwrap_or(0) / 1024,
         system: system(),
         kernel: read("/proc/sys/kernel/osrelease")?.trim().to_owned(),
-        qemu: version(qemu::PROGRAM, &["--version"]),
+        qemu: version(QEMU.program, &["--version"]),
         docker: version("dockerd", &["--version"]).or_else(|| version("docker", &["--version"])),
         accelerator: context.accelerator.name().to_owned(),
         generators: load::versions(context),

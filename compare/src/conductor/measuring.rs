@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use image_build::accelerator::Choice;
 use image_build::note;
+use image_build::vm::accelerator::Choice;
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
 use crate::containment;

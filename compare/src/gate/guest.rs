@@ -9,8 +9,9 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use image_build::accelerator::Accelerator;
-use image_build::qemu::{Launch, Machine, Network};
+use image_build::vm::accelerator::Accelerator;
+use image_build::vm::machine::{Launch, Machine, Network};
+use image_build::vm::qemu;
 use tempfile::TempDir;
 
 use super::peer::{self, Peer};
@@ -80,7 +81,7 @@ impl Guest {
         launch.extra.extend(["-object", GATHERED, "-S", "-qmp", &qmp, "-D"].map(Into::into));
         let log = directory.path().join("qemu.log");
         launch.extra.push(log.clone().into());
-        let child = Child::start(context, &launch.command()?, &serial)?;
+        let child = Child::start(context, &qemu::command(&launch)?, &serial)?;
         let started = || -> Result<Self> {
             let (monitor, peer) = (Monitor::open(&monitor)?, Peer::new(socket)?);
             let mut guest = Self { monitor, peer, count: 0, log, _child: child, _directory: directory };

@@ -12,9 +12,12 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use image_build::accelerator::Choice;
-use image_build::qemu::{self, Machine};
-use image_build::{image, process, say};
+use image_build::tool::packages::table::QEMU;
+use image_build::tool::process;
+use image_build::vm::accelerator::Choice;
+use image_build::vm::machine::Machine;
+use image_build::vm::qemu;
+use image_build::{image, say};
 use serde::{Deserialize, Serialize};
 
 use crate::context::Context;
@@ -76,7 +79,7 @@ pub fn run(update: bool) -> Result<()> {
 }
 
 fn version() -> Result<String> {
-    let text = process::output(Command::new(qemu::PROGRAM).arg("--version"), "asking QEMU for its version")?;
+    let text = process::output(Command::new(QEMU.program).arg("--version"), "asking QEMU for its version")?;
     Ok(text.lines().next().unwrap_or_default().to_owned())
 }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
-use image_build::packages::table::AB;
+use image_build::tool::packages::table::AB;
 
 use super::{ANSWER_LIMIT, FORM_TYPE, Outcome, Shape, flaw};
 use crate::record::Method;

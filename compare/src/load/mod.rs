@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use image_build::note;
-use image_build::packages::table::AB;
-use image_build::{packages, process};
+use image_build::tool::packages::table::AB;
+use image_build::tool::{packages, process};
 
 use crate::child::{self, Child};
 use crate::context::Context;

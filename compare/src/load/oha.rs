@@ -9,7 +9,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use image_build::note;
-use image_build::process;
+use image_build::tool::process;
 use serde::Deserialize;
 
 use super::{ANSWER_LIMIT, FORM_TYPE, Outcome, Shape, flaw};

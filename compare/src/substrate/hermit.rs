@@ -7,9 +7,11 @@ use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
-use image_build::accelerator::Accelerator;
-use image_build::qemu::{self, Forward, Launch, Machine, Network, Serial};
-use image_build::{image, packages};
+use image_build::image;
+use image_build::tool::packages;
+use image_build::vm::accelerator::Accelerator;
+use image_build::vm::machine::{Forward, Launch, Machine, Network, Serial};
+use image_build::vm::{machine, qemu};
 
 use super::{Endpoint, Instance, Order, Program, Substrate};
 use crate::child::Child;
@@ -21,7 +23,7 @@ pub const SERVICES: [Program; 4] = [Program::Vote, Program::Result, Program::Wor
 /// Memory of a guest in MiB that nothing else is said of, as in the application's description.
 const MEMORY_MIB: u32 = 32;
 /// Memory that is tried, in MiB.
-const MEMORY_RANGE_MIB: (u32, u32) = (qemu::MEMORY_MIB_MIN, 64);
+const MEMORY_RANGE_MIB: (u32, u32) = (machine::MEMORY_MIB_MIN, 64);
 /// Where a guest of QEMU's user network finds the host.
 pub const HOST_FROM_GUEST: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
 /// Settings that spare a guest DHCP: the address that it would get.
@@ -118,7 +120,7 @@ pub fn start_guest(context: &Context, mut launch: Launch, order: &Order) -> Resu
         launch.extra.extend(COUNTED.iter().chain(&["-qmp", &monitor, "-D"]).map(Into::into));
         launch.extra.push(socket.with_extension("log").into());
     }
-    let command: Command = launch.command()?;
+    let command: Command = qemu::command(&launch)?;
     let log = order.log();
     let begun = Instant::now();
     let child = Child::start(context, &command, &log)?;

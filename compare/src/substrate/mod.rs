@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
-use image_build::qemu::Machine;
+use image_build::vm::machine::Machine;
 use serde::{Deserialize, Serialize};
 
 use crate::compose::{self, Application};

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
-use image_build::process;
+use image_build::tool::process;
 
 use super::{Endpoint, Instance, Order, Program, Substrate};
 use crate::child::Child;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
-use image_build::qemu::Machine;
+use image_build::vm::machine::Machine;
 
 use super::hermit::Hermit;
 use super::{Instance, Order, Program, Substrate};

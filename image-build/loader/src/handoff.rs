@@ -1,7 +1,7 @@
 //! What the host tool writes into the loader about the program that it put beside it.
 //!
 //! The host tool has placed and relocated the program; the loader neither copies nor parses it. The
-//! layout is known to `src/image.rs` of image-build, which finds it by the symbol `HANDOFF`.
+//! layout is known to `image/loader.rs` of image-build, which finds it by the symbol `HANDOFF`.
 
 use core::ptr;
 

@@ -10,11 +10,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 
 use anyhow::{Context, Result};
-use image_build::accelerator::{self, Accelerator, Choice};
-use image_build::disk_image::DiskImage;
 use image_build::image;
-use image_build::qemu::{Forward, Launch, Machine, Network};
-use image_build::workspace::Workspace;
+use image_build::tool::workspace::Workspace;
+use image_build::vm::accelerator::{Accelerator, Choice};
+use image_build::vm::disk_image::DiskImage;
+use image_build::vm::machine::{Forward, Launch, Machine, Network};
+use image_build::vm::probe;
+use image_build::vm::qemu;
 use serde_json::Value;
 
 use super::Dice;
@@ -59,8 +61,8 @@ impl Machines {
     /// When one of that fails.
     pub fn new(folder: &Path) -> Result<Self> {
         let workspace = Workspace::find()?;
-        let accelerator = accelerator::choose(&workspace, Choice::Auto)?;
-        let sandbox = accelerator::choose_sandbox(&workspace)?;
+        let accelerator = probe::choose(&workspace, Choice::Auto)?;
+        let sandbox = probe::choose_sandbox(&workspace)?;
         let images = image::build(&workspace, &PROGRAMS.map(|(package, _)| package))?;
         let images = images.into_iter().map(|image| image.path).collect();
         let disk = DiskImage { path: folder.join("store.img"), size_mib: DISK_MIB };
@@ -130,7 +132,7 @@ impl Machines {
             .extend(settings.map(|(name, value)| (name.to_owned(), value.to_owned())));
         let log =
             OpenOptions::new().create(true).append(true).open(self.folder.join(format!("{service}.log")))?;
-        let mut command = launch.command()?;
+        let mut command = qemu::command(&launch)?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         Ok(Running(command.spawn().context("QEMU cannot be started")?))
     }

@@ -1,6 +1,6 @@
 //! `voting-app.toml`: every text is read or refused with a place in it, and what is read keeps its limits.
 
-use image_build::cluster::application::{Application, REPLICAS_MAX, SERVICES_MAX};
+use cluster::application::{Application, REPLICAS_MAX, SERVICES_MAX};
 
 const IMAGES: [&str; 2] = ["vote-service", "store-service"];
 

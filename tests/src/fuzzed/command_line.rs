@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use image_build::command_line::{BYTES_MAX, CommandLine};
+use image_build::vm::command_line::{BYTES_MAX, CommandLine};
 use kernel_app::Settings;
 
 /// Lines `NAME=VALUE` are settings, other ones arguments; `\n` within a line stands for a line end.

@@ -9,8 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use image_build::packages::{self, table::FINCORE};
-use image_build::{process, qemu};
+use image_build::tool::packages;
+use image_build::tool::packages::table::FINCORE;
+use image_build::tool::packages::table::QEMU;
+use image_build::tool::process;
 use rustix::fs::{Advice, fadvise};
 
 use crate::child;
@@ -40,7 +42,7 @@ impl Files {
         // Of another user's process, and of one that has just ended, nothing is known.
         let maps: Vec<String> = maps.filter_map(|path| fs::read_to_string(path).ok()).collect();
         let mut other: BTreeSet<PathBuf> = maps.iter().flat_map(|text| mapped(text)).collect();
-        if other.iter().any(|path| path.file_name().is_some_and(|name| name == qemu::PROGRAM)) {
+        if other.iter().any(|path| path.file_name().is_some_and(|name| name == QEMU.program)) {
             other.extend(firmware()?);
         }
         Ok(Self { other: other.difference(&own).cloned().collect(), own })
@@ -90,7 +92,7 @@ fn mapped(maps: &str) -> BTreeSet<PathBuf> {
 
 /// The files that QEMU may load into a machine: its firmware and what it boots kernels with.
 fn firmware() -> Result<Vec<PathBuf>> {
-    let mut command = Command::new(qemu::PROGRAM);
+    let mut command = Command::new(QEMU.program);
     let folders = process::output(command.args(["-L", "help"]), "asking QEMU for its firmware")?;
     let files = folders.lines().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten();
     Ok(files.map(|entry| entry.path()).filter(|path| path.is_file()).collect())

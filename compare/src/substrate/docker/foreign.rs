@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use image_build::note;
-use image_build::process::is_installed;
+use image_build::tool::process::is_installed;
 
 use super::engine::{CLIENT, client, point_at};
 use super::names::{Names, PREFIX};

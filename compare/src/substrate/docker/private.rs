@@ -12,9 +12,10 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use image_build::packages::table::DOCKER_ENGINE;
-use image_build::packages::{self, Packaged};
-use image_build::process;
+use image_build::tool::packages;
+use image_build::tool::packages::Packaged;
+use image_build::tool::packages::table::DOCKER_ENGINE;
+use image_build::tool::process;
 
 use super::api;
 use super::names::Names;

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use image_build::qemu::Machine;
+use image_build::vm::machine::Machine;
 
 use super::packages::Packages;
 

@@ -16,9 +16,10 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
-use image_build::accelerator::Accelerator;
-use image_build::image::write_whole;
-use image_build::qemu::{self, Launch, Machine, OtherKernel};
+use image_build::tool::files::write_whole;
+use image_build::vm::accelerator::Accelerator;
+use image_build::vm::machine::{Launch, Machine, OtherKernel};
+use image_build::vm::qemu;
 
 use super::hermit::{guest_accelerator, start_guest};
 use super::{Instance, Order, Program, Substrate, native};
@@ -62,7 +63,7 @@ pub struct LinuxVm {
 /// # Errors
 /// When a package cannot be had, or an executable not be built.
 pub fn prepare(context: &Context, machine: Machine) -> Result<()> {
-    image_build::packages::ensure_qemu()?;
+    image_build::tool::packages::ensure_qemu()?;
     native::prepare(context)?;
     let packages = packages::ensure(&context.artifacts("linux")?)?;
     for program in [Program::Vote, Program::Result, Program::Worker, Program::Store] {

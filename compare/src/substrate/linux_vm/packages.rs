@@ -8,7 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use image_build::note;
-use image_build::process;
+use image_build::tool::process;
 
 use super::only_entry;
 

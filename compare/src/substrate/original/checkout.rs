@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use image_build::process;
+use image_build::tool::process;
 
 /// What makes a directory a checkout of the original.
 const PARTS: [&str; 5] =

@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
-use image_build::packages::{self, table::REDIS};
+use image_build::tool::packages;
+use image_build::tool::packages::table::REDIS;
 
 use self::names::Names;
 use self::python::Environment;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
-use image_build::process;
+use image_build::tool::process;
 
 /// The name that the vote service has for its queue.
 const QUEUE: &str = "redis";

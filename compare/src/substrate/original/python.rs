@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use image_build::packages;
-use image_build::packages::table::PYTHON_VENV;
-use image_build::process;
+use image_build::tool::packages;
+use image_build::tool::packages::table::PYTHON_VENV;
+use image_build::tool::process;
 
 /// File in the environment with the requirements that it was made for, written last.
 const STAMP: &str = "requirements.txt";

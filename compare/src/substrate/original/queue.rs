@@ -9,8 +9,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use image_build::packages::table::REDIS;
-use image_build::process;
+use image_build::tool::packages::table::REDIS;
+use image_build::tool::process;
 use tempfile::TempDir;
 
 use crate::child::{self, Child};

@@ -7,8 +7,9 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use image_build::accelerator::Accelerator;
-use image_build::qemu::{Forward, Launch, Machine, Network, Serial};
+use image_build::vm::accelerator::Accelerator;
+use image_build::vm::machine::{Forward, Launch, Machine, Network, Serial};
+use image_build::vm::qemu;
 use tests::command::free_port;
 
 /// How long a question waits: QEMU takes connections before the guest is there.
@@ -63,7 +64,7 @@ impl Guests<'_> {
         let settings = [("IP", "10.0.2.15/24"), ("GATEWAY", "10.0.2.2"), ("REDIS_URL", "redis://10.0.2.2:1")];
         let pairs = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
         launch.command_line.environment.extend(pairs);
-        let mut command = launch.command()?;
+        let mut command = qemu::command(&launch)?;
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let begun = Instant::now();
         let mut guest = Guest(command.spawn()?);

@@ -7,20 +7,20 @@ mod boot;
 mod load;
 
 use anyhow::Result;
-use image_build::accelerator::{self, Choice};
 use image_build::image;
-use image_build::manifest;
-use image_build::qemu::Machine;
-use image_build::setup;
-use image_build::workspace::Workspace;
+use image_build::image::manifest;
+use image_build::tool::workspace::Workspace;
+use image_build::vm::accelerator::Choice;
+use image_build::vm::machine::Machine;
+use image_build::vm::probe;
 
 /// Starts that are timed for each machine.
 const STARTS: usize = 11;
 
 fn main() -> Result<()> {
     let workspace = Workspace::find()?;
-    setup::ensure(&workspace)?;
-    let accelerator = accelerator::choose(&workspace, Choice::Auto)?;
+    image::set_up(&workspace)?;
+    let accelerator = probe::choose(&workspace, Choice::Auto)?;
     println!("Accelerator: {}\n\n| what | figure |\n|---|---|", accelerator.name());
 
     let names: Vec<String> = manifest::read(&workspace)?.into_keys().collect();

@@ -1,0 +1,148 @@
+//! What a description says: services, networks and volumes, and the limits of each.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::application::restart::Restart;
+use crate::application::values::{Condition, DiskSize, Memory, PortMapping};
+
+/// Longest description that is read, in bytes.
+pub const FILE_BYTES_MAX: usize = 64 * 1024;
+/// Most services of one application.
+pub const SERVICES_MAX: usize = 32;
+/// Longest value of a setting, in bytes; the guest accepts no longer one.
+pub const VALUE_BYTES_MAX: usize = 1024;
+/// Most volumes of one service.
+pub const VOLUMES_MAX: usize = 1;
+/// Most instances of one service.
+pub const REPLICAS_MAX: u16 = 16;
+/// Longest time a service may be given to become healthy, in seconds.
+pub const HEALTH_TIMEOUT_S_MAX: u64 = 600;
+
+/// Settings that are worked out for each instance and therefore cannot be given in the file.
+pub const RESERVED_SETTINGS: [&str; 3] = ["INSTANCE", "IP", "GATEWAY"];
+
+/// A whole application.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Application {
+    /// Its name, for people.
+    pub name: String,
+    /// The networks that services may join.
+    #[serde(default)]
+    pub networks: BTreeMap<String, Network>,
+    /// The volumes that services may keep data on.
+    #[serde(default)]
+    pub volumes: BTreeMap<String, Volume>,
+    /// The services by name.
+    #[serde(default)]
+    pub services: BTreeMap<String, Service>,
+}
+
+/// One network. Services that share none cannot name each other.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Network {
+    /// What it is for, for people.
+    #[serde(default)]
+    pub description: String,
+}
+
+/// Data that outlive the machines when the user names a folder for them: a disk of each instance of the
+/// one service that has the volume.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Volume {
+    /// Size of a disk that is made.
+    pub size: DiskSize,
+    /// What is kept there, for people.
+    #[serde(default)]
+    pub description: String,
+}
+
+/// One service: an image, how many instances of it, and what they are given.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Service {
+    /// The package whose image boots.
+    pub image: String,
+    /// Memory of each instance.
+    pub memory: Memory,
+    /// How many instances run.
+    #[serde(default = "one")]
+    pub replicas: u16,
+    /// Most instances that make sense: 1 for a service that keeps state of its own.
+    #[serde(default = "replicas_max")]
+    pub replicas_max: u16,
+    /// Networks it joins.
+    #[serde(default)]
+    pub networks: Vec<String>,
+    /// Ports published on the host at fixed numbers.
+    #[serde(default)]
+    pub ports: Vec<PortMapping>,
+    /// Ports of the guest that other services and the health check use; on the host they get any
+    /// free port of the loopback address.
+    #[serde(default)]
+    pub expose: Vec<u16>,
+    /// Settings; `{service:port}` in a value becomes the address of that service. An empty value is
+    /// not passed on: it marks a setting that an option of the command line may fill.
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
+    /// What has to be running or healthy first.
+    #[serde(default)]
+    pub depends_on: BTreeMap<String, Condition>,
+    /// How its health is asked for.
+    pub health: Health,
+    /// Whether an instance that has failed is started again.
+    #[serde(default)]
+    pub restart: Restart,
+    /// What people are told as its address.
+    pub endpoint: Option<Endpoint>,
+    /// The volume that it keeps its data on, if any; a machine has one disk.
+    #[serde(default)]
+    pub volumes: Vec<String>,
+    /// Its line in the file: services that may start at the same time do so in this order.
+    #[serde(skip)]
+    pub line: usize,
+}
+
+/// The health check of a service: `GET path` on `port` answers 200.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Health {
+    /// Port of the guest.
+    pub port: u16,
+    /// Path, with its leading slash.
+    #[serde(default = "readyz")]
+    pub path: String,
+    /// How long after its start an instance may take to be healthy, in seconds.
+    #[serde(default = "health_timeout")]
+    pub timeout_s: u64,
+}
+
+/// The address people are told.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Endpoint {
+    /// Scheme of the URL.
+    pub scheme: String,
+    /// Port of the guest.
+    pub port: u16,
+}
+
+fn one() -> u16 {
+    1
+}
+
+fn replicas_max() -> u16 {
+    REPLICAS_MAX
+}
+
+fn readyz() -> String {
+    "/readyz".to_owned()
+}
+
+fn health_timeout() -> u64 {
+    60
+}

@@ -1,0 +1,20 @@
+//! The description of an application: the services of one TOML file, as compose has them.
+//!
+//! Pure text in, checked types out. It reads no file, looks at no port and knows no virtual machine.
+
+mod check;
+mod description;
+mod locate;
+mod read;
+pub mod restart;
+pub mod template;
+#[cfg(test)]
+mod tests;
+mod values;
+
+pub use description::{
+    Application, Endpoint, FILE_BYTES_MAX, HEALTH_TIMEOUT_S_MAX, Health, Network, REPLICAS_MAX,
+    RESERVED_SETTINGS, SERVICES_MAX, Service, VALUE_BYTES_MAX, VOLUMES_MAX, Volume,
+};
+pub use read::ApplicationError;
+pub use values::{Condition, DiskSize, Memory, PortMapping};

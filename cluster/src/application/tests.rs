@@ -1,0 +1,164 @@
+//! Descriptions that must be refused, and how the refusal reads.
+
+use crate::application::*;
+
+const IMAGES: [&str; 2] = ["store-service", "web"];
+
+const GOOD: &str = r#"
+name = "shop"
+[networks]
+back = {}
+[services.store]
+image = "store-service"
+memory = "1GiB"
+networks = ["back"]
+expose = [6379, 8083]
+health = { port = 8083 }
+endpoint = { scheme = "redis", port = 6379 }
+[services.web]
+image = "web"
+memory = "16MiB"
+networks = ["back"]
+ports = ["0.0.0.0:8080:80"]
+depends_on = { store = "healthy" }
+[services.web.health]
+port = 80
+timeout_s = 5
+[services.web.environment]
+REDIS_URL = "redis://{store:6379}"
+"#;
+
+#[test]
+fn a_good_description_is_read_with_its_defaults() {
+    let application = Application::parse("a.toml", GOOD, &IMAGES).expect("good");
+    let store = &application.services["store"];
+    assert_eq!((store.memory.mib, store.replicas), (1024, 1));
+    assert_eq!((store.health.path.as_str(), store.health.timeout_s), ("/readyz", 60));
+    let web = &application.services["web"];
+    assert_eq!(web.ports[0].to_string(), "0.0.0.0:8080:80");
+    assert_eq!(web.depends_on["store"], Condition::Healthy);
+}
+
+/// Replaces `from` by `to` in the good description and gives the error.
+fn refusal(from: &str, to: &str) -> String {
+    assert!(GOOD.contains(from), "{from}");
+    let text = GOOD.replacen(from, to, 1);
+    Application::parse("a.toml", &text, &IMAGES).expect_err(to).to_string()
+}
+
+#[test]
+fn refusals_name_file_line_key_and_remedy() {
+    assert_eq!(
+        refusal("\"1GiB\"", "\"1G\""),
+        "a.toml:7: services.store.memory: \"1G\" is no memory size: give 8MiB to 2048MiB, such as \"32MiB\""
+    );
+    assert_eq!(
+        refusal("{ store = \"healthy\" }", "{ sture = \"healthy\" }"),
+        "a.toml:17: services.web.depends_on.sture: there is no service \"sture\": there are store, web"
+    );
+    assert_eq!(
+        refusal("image = \"web\"", "image = \"Web!\""),
+        "a.toml:13: services.web.image: there is no image \"Web!\": there are store-service, web"
+    );
+    assert_eq!(
+        refusal("timeout_s = 5", "timeout_s = 0"),
+        "a.toml:20: services.web.health.timeout_s: 0 cannot be used: give 1 to 600 seconds"
+    );
+}
+
+#[test]
+fn unknown_and_missing_keys_are_named_with_their_line() {
+    let unknown = refusal("image = \"web\"", "imaeg = \"web\"");
+    assert!(unknown.starts_with("a.toml:13: services.web.imaeg: unknown field `imaeg`"), "{unknown}");
+    let missing = refusal("memory = \"16MiB\"\n", "");
+    assert_eq!(missing, "a.toml:12: services.web: missing field `memory`");
+    let broken = refusal("expose = [6379, 8083]", "expose = [6379, 8083");
+    assert!(broken.starts_with("a.toml:10: "), "{broken}");
+    assert!(!broken.contains('\n'), "{broken}");
+}
+
+#[test]
+fn ports_must_exist_and_differ() {
+    let cases = [
+        ("port = 80\n", "port = 81\n", "a.toml:19: services.web.health.port: port 81 is in neither"),
+        (
+            "expose = [6379, 8083]",
+            "expose = [6379, 6379, 8083]",
+            "services.store.expose: port 6379 is listed",
+        ),
+        ("\"0.0.0.0:8080:80\"", "\"8080:80\", \"8080:81\"", "port 8080 of the host is published by web"),
+        ("\"0.0.0.0:8080:80\"", "\"8080\"", "a.toml:16: services.web.ports: \"8080\" publishes no port"),
+        ("{store:6379}", "{store:6380}", "environment.REDIS_URL: store has no port 6380"),
+        ("port = 6379 }", "port = 1 }", "services.store.endpoint.port: port 1 is in neither"),
+    ];
+    for (from, to, expected) in cases {
+        let error = refusal(from, to);
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn settings_are_checked() {
+    let cases = [
+        ("REDIS_URL", "redis_url", "services.web.environment.redis_url: a setting is named in capitals"),
+        ("REDIS_URL", "INSTANCE", "a.toml:22: services.web.environment.INSTANCE: is worked out"),
+        ("{store:6379}", "{store}", "\"{store}\" is no reference: write {service:port}"),
+    ];
+    for (from, to, expected) in cases {
+        let error = refusal(from, to);
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn a_service_with_state_is_not_multiplied() {
+    let error = refusal("image = \"web\"", "image = \"web\"\nreplicas_max = 1\nreplicas = 2");
+    assert!(error.contains("services.web.replicas: 2 cannot be used: give 1 to 1"), "{error}");
+}
+
+#[test]
+fn services_that_share_no_network_cannot_refer_to_each_other() {
+    let error = refusal("networks = [\"back\"]\nports", "ports");
+    assert!(error.contains("store is in none of this service's networks"), "{error}");
+    let error = refusal("networks = [\"back\"]\nports", "networks = [\"front\"]\nports");
+    assert!(error.contains("there is no network \"front\": there are back"), "{error}");
+}
+
+#[test]
+fn a_circle_of_dependencies_is_spelled_out() {
+    let error = refusal("[services.store]\n", "[services.store]\ndepends_on = { web = \"started\" }\n");
+    let expected =
+        "services.store.depends_on: the services wait for each other (store -> web -> store): remove one";
+    assert!(error.contains(expected), "{error}");
+    let error = refusal("{ store = \"healthy\" }", "{ web = \"healthy\" }");
+    assert!(error.contains("a service cannot wait for itself"), "{error}");
+}
+
+#[test]
+fn a_volume_is_the_disk_of_one_service() {
+    let with = |volumes: &str| {
+        let store = format!("image = \"store-service\"\nvolumes = {volumes}");
+        GOOD.replacen("[networks]", "[volumes.data]\nsize = \"1GiB\"\n[networks]", 1).replacen(
+            "image = \"store-service\"",
+            &store,
+            1,
+        )
+    };
+    let application = Application::parse("a.toml", &with("[\"data\"]"), &IMAGES).expect("good");
+    assert_eq!(application.volumes["data"].size.mib, 1024);
+    assert_eq!(application.services["store"].volumes, ["data"]);
+    let both = with("[\"data\"]").replacen("image = \"web\"", "image = \"web\"\nvolumes = [\"data\"]", 1);
+    let cases = [
+        (with("[\"date\"]"), "services.store.volumes: there is no volume \"date\": there are data"),
+        (with("[\"data\", \"data\"]"), "services.store.volumes: a machine has 1 disk"),
+        (both, "services.web.volumes: data is the disk of store already"),
+        (
+            with("[\"data\"]").replacen("1GiB\"\n", "4MiB\"\n", 1),
+            "volumes.data.size: \"4MiB\" is no disk size",
+        ),
+    ];
+    for (text, expected) in cases {
+        let error = Application::parse("a.toml", &text, &IMAGES).expect_err(expected).to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}

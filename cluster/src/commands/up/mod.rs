@@ -1,0 +1,155 @@
+//! `cargo up`: sets up and builds what is missing, has a supervisor start the application, and shows how
+//! it goes. What runs belongs to the supervisor, so this process may end at any time.
+
+mod environment;
+mod session;
+mod supervisor_process;
+
+use image_build::say;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::application::{Application, FILE_BYTES_MAX};
+use crate::commands::options::UpOptions;
+use crate::network;
+use crate::plan::overrides::without_password;
+use crate::plan::{Draft, Image, Plan};
+use crate::state::run_dir::RunDir;
+use crate::supervisor::disks;
+use crate::terminal::interrupt::Interrupts;
+use crate::terminal::style::Style;
+use crate::terminal::summary::summary;
+use image_build::image;
+use image_build::image::manifest;
+use image_build::tool::packages;
+use image_build::tool::workspace::Workspace;
+use image_build::vm::machine::Platform;
+use image_build::vm::probe;
+
+/// The description of the application when no other is named.
+const FILE_DEFAULT: &str = "voting-app.toml";
+/// The port of a Redis whose URL names none.
+const REDIS_PORT: &str = "6379";
+/// How long a Redis of this host may take to be there.
+const REDIS_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Boots the application. It returns when the application is up and goes on alone, or has ended.
+///
+/// # Errors
+/// When anything is wrong; then nothing runs that did not run before.
+pub fn up(workspace: &Workspace, run_dir: &RunDir, options: &UpOptions) -> Result<ExitCode> {
+    let interrupts = Interrupts::catch()?;
+    let started = start(workspace, run_dir, options, &interrupts).inspect_err(|_| Interrupts::settle())?;
+    match started {
+        Some(front) => front.watch(options.detach),
+        None => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// Starts the application; none when it is up already, which is said.
+fn start<'a>(
+    workspace: &Workspace,
+    run_dir: &'a RunDir,
+    options: &UpOptions,
+    interrupts: &Interrupts,
+) -> Result<Option<session::Front<'a>>> {
+    let mut choices = options.choices()?;
+    choices.settings = environment::read(&workspace.root)?;
+    let draft = Draft::new(read_application(workspace, options)?, &choices)?;
+    network::check(options.net, &draft.instances)?;
+    // A port or a disk that is taken is found before minutes go into a build. Ours may be taken by what
+    // is up.
+    if run_dir.try_lock()?.is_some() {
+        network::reserve_ports(options.net, &draft.instances, run_dir.path())?;
+        options.pcap.as_deref().map(network::create).transpose()?;
+        disks::claim(&draft.instances)?;
+    }
+    if let Some(url) = &options.redis {
+        check_redis(url)?;
+    }
+    let plan = prepare(workspace, options, draft)?;
+    if let Some(state) = run_dir.read_state()?.filter(|state| state.supervisor.runs()) {
+        if state.up && state.plan == plan {
+            let shown = summary(&state, None, Style::of_output());
+            say!("{shown}\nIt was up already, with these images and options.")?;
+            return Ok(None);
+        }
+        bail!(
+            "{} is running already, {}: stop it first with `cargo down`",
+            plan.application,
+            difference(&state.plan, &plan)
+        );
+    }
+    session::Front::start(run_dir, plan, interrupts).map(Some)
+}
+
+/// In what the plan that runs differs from the one that is asked for.
+fn difference(running: &Plan, asked: &Plan) -> &'static str {
+    match () {
+        () if running.instances != asked.instances => "with other instances or settings",
+        () if running.network != asked.network => "on another network",
+        () if running.platform != asked.platform => "on another machine or accelerator",
+        () if running.images != asked.images => "with images that have been built anew since",
+        () => "and is still starting",
+    }
+}
+
+fn read_application(workspace: &Workspace, options: &UpOptions) -> Result<Application> {
+    let default = workspace.root.join(FILE_DEFAULT);
+    let path = options.file.as_deref().unwrap_or(&default);
+    let name = path.strip_prefix(&workspace.root).unwrap_or(path).display().to_string();
+    let images = manifest::read(workspace)?;
+    let images: Vec<&str> = images.keys().map(String::as_str).collect();
+    Ok(Application::parse(&name, &read_text(path)?, &images)?)
+}
+
+/// The text of a file, of which no more is read than can be a description.
+fn read_text(path: &Path) -> Result<String> {
+    let read = || -> std::io::Result<String> {
+        let mut text = String::new();
+        fs::File::open(path)?.take(FILE_BYTES_MAX as u64 + 1).read_to_string(&mut text)?;
+        Ok(text)
+    };
+    read().with_context(|| {
+        format!("cannot read {}: give the description of the application with --file", path.display())
+    })
+}
+
+/// Whether a Redis on this host is there: else all services would wait for it until their time is over.
+/// The URL has been checked already; one of another host is for the guests to reach.
+fn check_redis(url: &str) -> Result<()> {
+    let authority = url.split('/').nth(2).unwrap_or_default();
+    let server = authority.rsplit('@').next().unwrap_or_default();
+    let (host, port) = server.rsplit_once(':').unwrap_or((server, REDIS_PORT));
+    if !matches!(host, "localhost" | "127.0.0.1") {
+        return Ok(());
+    }
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.parse()?));
+    TcpStream::connect_timeout(&address, REDIS_TIMEOUT).map(drop).with_context(|| {
+        let url = without_password(url);
+        format!("--redis {url}: nothing listens there: start it, or leave the option out to use the store")
+    })
+}
+
+/// Sets up and builds what is missing.
+fn prepare(workspace: &Workspace, options: &UpOptions, draft: Draft) -> Result<Plan> {
+    packages::ensure_qemu()?;
+    image::set_up(workspace)?;
+    let accelerator = probe::choose(workspace, options.accel)?;
+    let sandbox = probe::choose_sandbox(workspace)?;
+    let mut images = BTreeMap::new();
+    for built in image::build(workspace, &draft.packages())? {
+        let image::Image { name, path, bytes, program } = built;
+        images.insert(name, Image { path, bytes, program });
+    }
+    let mut plan = draft.complete(Platform { machine: options.machine, accelerator, sandbox }, images);
+    plan.network = options.network()?;
+    Ok(plan)
+}

@@ -1,0 +1,264 @@
+//! How an application's machines are connected: each by QEMU's user network, or all of them by a segment of
+//! their own (`switch`) or the kernel's bridge (`tap`), which this module starts from a plan.
+//!
+//! The segment itself is the package `segment`'s; QEMU's arguments are `machine`'s.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+use segment::host::{Door, Setup, link_name};
+use segment::layout::{Layout, STATIONS_MAX, Station, hardware_address};
+
+use crate::application::template::Template;
+use crate::network::outgoing::Outgoing;
+use crate::network::ports::Ports;
+use crate::plan::{HostPort, Instance, Net, Plan};
+use crate::state::run_dir::RunDir;
+use image_build::tool::process;
+use image_build::vm::machine;
+
+/// What making namespaces and interfaces takes, by the numbers of capabilities(7).
+const CAPABILITIES: [(u32, &str); 2] = [(12, "CAP_NET_ADMIN"), (21, "CAP_SYS_ADMIN")];
+
+/// The folder of the segment's sockets, in that of the application.
+pub fn folder(run_dir: &Path) -> PathBuf {
+    run_dir.join("net")
+}
+
+/// Finds a port for every port of these instances that the host gives access to.
+///
+/// # Errors
+/// When one is taken.
+pub fn reserve_ports(net: Net, instances: &[Instance], run_dir: &Path) -> Result<Ports> {
+    let private = (net != Net::User).then(|| folder(run_dir));
+    Ok(Ports::reserve(instances, private)?)
+}
+
+/// A network of an application's own, while it runs: until this is dropped.
+#[derive(Debug)]
+pub enum OwnNetwork {
+    /// The segment.
+    Switch(segment::host::Running),
+    /// The kernel's bridge.
+    Bridge(segment::tap::Running),
+}
+
+/// Starts the network of a plan that has one of its own. The ports that were held for published services are its own
+/// from then on.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn start(run_dir: &RunDir, plan: &Plan, ports: &mut Ports) -> Result<Option<OwnNetwork>> {
+    if plan.network.net == Net::User {
+        return Ok(None);
+    }
+    let outgoing = Outgoing::of(&plan.instances)?;
+    let folder = folder(run_dir.path());
+    let capture = plan.network.capture.as_deref().map(create).transpose()?;
+    let (layout, doors) = (layout(&plan.instances, &outgoing), doors(&plan.instances, ports));
+    let setup = Setup { layout, doors, outgoing: outgoing.resolve()?, folder, capture };
+    let start = || -> Result<OwnNetwork> {
+        Ok(match plan.network.net {
+            Net::Tap => OwnNetwork::Bridge(segment::tap::Running::start(setup)?),
+            _ => OwnNetwork::Switch(segment::host::Running::start(setup)?),
+        })
+    };
+    start().map(Some).context("the application's network cannot be started")
+}
+
+/// Makes a capture file.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn create(path: &Path) -> Result<File> {
+    File::create(path).with_context(|| format!("--pcap {}: the file cannot be written", path.display()))
+}
+
+/// Whether a network can connect so many instances, and may be made.
+///
+/// # Errors
+/// When it cannot.
+pub fn check(net: Net, instances: &[Instance]) -> Result<()> {
+    let count = instances.len();
+    let is_ipv6 = |instance: &&Instance| instance.ports.iter().any(|port| port.address.is_ipv6());
+    if let Some(instance) = instances.iter().find(|instance| net == Net::User && is_ipv6(instance)) {
+        bail!(
+            "{} is published at an address of IPv6, which QEMU's user network cannot: add --net switch",
+            instance.service
+        );
+    }
+    ensure!(
+        net == Net::User || count <= STATIONS_MAX,
+        "a network of its own connects at most {STATIONS_MAX} instances, not {count}: scale down, or use --net user"
+    );
+    let obstacle = (net == Net::Tap).then(tap_obstacle).flatten();
+    ensure!(
+        obstacle.is_none(),
+        "--net tap {}: use --net switch, which needs no rights",
+        obstacle.unwrap_or_default()
+    );
+    Ok(())
+}
+
+/// What keeps this user from making tap interfaces and namespaces, if anything does.
+pub fn tap_obstacle() -> Option<String> {
+    if let Err(error) = File::options().read(true).write(true).open("/dev/net/tun") {
+        return Some(format!("does not work, /dev/net/tun does not open ({error})"));
+    }
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let lacks = CAPABILITIES.iter().find(|(number, _)| !has_capability(&status, *number));
+    if let Some((_, name)) = lacks {
+        return Some(format!("needs {name} (root)"));
+    }
+    let program = ["ip", "unshare", "nsenter"].into_iter().find(|program| !process::is_installed(program))?;
+    Some(format!("needs the program {program}, which is not installed"))
+}
+
+/// Whether the effective capabilities in `/proc/self/status` have this one.
+fn has_capability(status: &str, number: u32) -> bool {
+    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let bits = line.and_then(|text| u64::from_str_radix(text.trim(), 16).ok());
+    bits.is_some_and(|bits| bits & (1 << number) != 0)
+}
+
+/// The card of an instance, for a QEMU that is started in the network's folder: a socket's path is short
+/// there. `None` when the instance is not of the plan.
+pub fn card(plan: &Plan, instance: &Instance) -> Option<machine::Network> {
+    let station = plan.instances.iter().position(|other| other.name == instance.name)?;
+    let mac = hardware_address(station);
+    let network = match plan.network.net {
+        Net::Tap => machine::Network::Tap { interface: segment::tap::interface(station), mac },
+        _ => machine::Network::Link { socket: link_name(&instance.name).into(), mac },
+    };
+    Some(network)
+}
+
+/// A machine's command as it is started on a network of its own: where that network's sockets are.
+pub fn plugged_in(command: Command, net: Net, folder: &Path) -> Command {
+    let mut plugged = match net {
+        Net::Tap => {
+            let mut inside = Command::new("nsenter");
+            inside.arg(format!("--net={}", segment::tap::NAMESPACE)).arg("--").arg(command.get_program());
+            inside.args(command.get_args());
+            inside
+        }
+        _ => command,
+    };
+    plugged.current_dir(folder);
+    plugged
+}
+
+/// The settings of an instance on the segment: services are found by their names, addresses by DHCP, and
+/// servers outside at the host's end.
+pub fn environment(plan: &Plan, instance: &Instance) -> Result<Vec<(String, String)>> {
+    let outgoing = Outgoing::of(&plan.instances)?;
+    let runs = |service: &str| plan.instances.iter().any(|other| other.service == service);
+    let name = |service: &str, port| runs(service).then(|| format!("{service}:{port}"));
+    let mut settings = Vec::new();
+    for (setting, value) in instance.environment.iter().filter(|(name, _)| !is_by_dhcp(name)) {
+        let filled = Template::parse(value)?.fill(name);
+        let filled =
+            filled.with_context(|| format!("{setting} of {} refers to what does not run", instance.name))?;
+        settings.push((setting.clone(), outgoing.rewrite(&filled).unwrap_or(filled)));
+    }
+    Ok(settings)
+}
+
+fn is_by_dhcp(setting: &str) -> bool {
+    matches!(setting, "IP" | "GATEWAY" | "DNS")
+}
+
+fn layout(instances: &[Instance], outgoing: &Outgoing) -> Layout {
+    let station = |instance: &Instance| Station {
+        name: instance.name.clone(),
+        service: instance.service.clone(),
+        networks: instance.networks.clone(),
+        exposes: instance
+            .ports
+            .iter()
+            .filter(|port| port.host == HostPort::Any)
+            .map(|port| port.guest)
+            .collect(),
+        told_of: told_of(instance),
+        outgoing: outgoing.ports_of(instance),
+    };
+    Layout::new(instances.iter().map(station).collect())
+}
+
+fn told_of(instance: &Instance) -> Vec<(String, u16)> {
+    let references = |value: &String| -> Vec<(String, u16)> {
+        let template = Template::parse(value);
+        let owned = |(service, port): (&str, u16)| (service.to_owned(), port);
+        template.map(|template| template.references().map(owned).collect()).unwrap_or_default()
+    };
+    instance.environment.values().flat_map(references).collect()
+}
+
+/// The ways in: published ports at their addresses, the others through sockets of the folder.
+fn doors(instances: &[Instance], ports: &mut Ports) -> Vec<Door> {
+    let mut doors = Vec::new();
+    for (station, instance) in instances.iter().enumerate() {
+        for port in &instance.ports {
+            let listener = ports.take(&instance.name, port.guest);
+            doors.push(Door { station, port: port.guest, listener });
+        }
+    }
+    doors
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Choices;
+    use crate::plan::draft::tests::voting;
+
+    fn plan(choices: &Choices) -> Plan {
+        let platform = crate::plan::draft::tests::platform();
+        voting(choices).expect("a plan").complete(platform, std::collections::BTreeMap::new())
+    }
+
+    #[test]
+    fn capabilities_are_read_from_the_status() {
+        assert!(has_capability("Name:\tx\nCapEff:\t000001ffffffffff\n", 12));
+        assert!(!has_capability("CapPrm:\t000001ffffffffff\nCapEff:\t0000000000000400\n", 12));
+        assert!(!has_capability("", 12));
+    }
+
+    #[test]
+    fn the_description_s_networks_become_rules() {
+        let plan = plan(&Choices::default());
+        let outgoing = Outgoing::of(&plan.instances).expect("no servers");
+        let layout = layout(&plan.instances, &outgoing);
+        let index = |name| layout.named(name)[0];
+        let (store, worker, vote, result) = (index("store"), index("worker"), index("vote"), index("result"));
+        let opens = |from, to, port| layout.may_pass(from, to, (50_000, port), true);
+        assert!(opens(worker, store, 6379) && opens(vote, store, 6379) && opens(result, store, 6379));
+        assert!(!opens(worker, vote, 8080) && !opens(store, vote, 8080) && !opens(vote, result, 8081));
+        assert!(layout.stations().iter().all(|station| station.outgoing.is_empty()));
+    }
+
+    #[test]
+    fn services_are_named_and_addresses_come_by_dhcp() {
+        let plan = plan(&Choices::default());
+        let vote = plan.instances.iter().find(|instance| instance.service == "vote").expect("vote");
+        let settings = environment(&plan, vote).expect("settings");
+        let value =
+            |name: &str| settings.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+        assert_eq!(value("REDIS_URL"), Some("redis://store:6379"));
+        assert_eq!((value("IP"), value("GATEWAY"), value("INSTANCE")), (None, None, Some("vote-1")));
+    }
+
+    #[test]
+    fn servers_outside_are_the_host_s_end_to_those_who_are_told_of_them() {
+        let redis = Some("redis://127.0.0.1:7000/1".to_owned());
+        let plan = plan(&Choices { redis, ..Choices::default() });
+        let outgoing = Outgoing::of(&plan.instances).expect("a server");
+        let layout = layout(&plan.instances, &outgoing);
+        assert!(layout.stations().iter().all(|station| station.outgoing == [7000]));
+        let settings = environment(&plan, &plan.instances[0]).expect("settings");
+        assert!(settings.contains(&("REDIS_URL".to_owned(), "redis://10.0.2.2:7000/1".to_owned())));
+        assert_eq!(outgoing.resolve().expect("an address"), [(7000, "127.0.0.1:7000".parse().expect("one"))]);
+    }
+}

@@ -1,0 +1,208 @@
+//! Ports of the host for the guests of a plan: found, and held until the guest takes them over. They are
+//! forwarded by QEMU or by the application's own network, not here.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+
+use crate::plan::{HostPort, Instance, Port};
+use crate::state::access::Access;
+
+/// How many ports after a published one are tried for a further instance.
+const TRIES_MAX: u16 = 100;
+/// Longest path of a socket, in bytes.
+const SOCKET_PATH_BYTES_MAX: usize = 107;
+
+/// The host's ports of all instances.
+#[derive(Debug)]
+pub struct Ports {
+    addresses: BTreeMap<(String, u16), SocketAddr>,
+    held: Vec<(String, u16, TcpListener)>,
+    /// The folder of the sockets that stand for ports that nobody is told of; without, they have addresses.
+    private: Option<PathBuf>,
+}
+
+/// A port of the host that cannot be had.
+#[derive(Debug)]
+pub struct PortError {
+    address: IpAddr,
+    wanted: HostPort,
+    service: String,
+    error: io::Error,
+}
+
+impl fmt::Display for PortError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { address, wanted, service, error } = self;
+        match (wanted, error.kind()) {
+            (HostPort::Exactly(port), io::ErrorKind::AddrInUse) => write!(
+                f,
+                "port {port} of {address} is taken: stop what listens there (`ss -ltnp sport = :{port}`), or publish {service} elsewhere with --publish {service}=PORT"
+            ),
+            (HostPort::Exactly(port), _) => write!(
+                f,
+                "port {port} of {address} cannot be had ({error}): publish {service} elsewhere with --publish {service}=PORT"
+            ),
+            (HostPort::From(port), _) => write!(
+                f,
+                "none of the {TRIES_MAX} ports of {address} from {port} on can be had for {service} ({error}): publish it elsewhere with --publish {service}=PORT"
+            ),
+            (HostPort::Any, _) => write!(f, "no free port of {address} can be had for {service}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for PortError {}
+
+impl Ports {
+    /// Finds a port for every port of these instances, and holds them all. Those that nobody is told of need
+    /// none when they have sockets in a `private` folder.
+    ///
+    /// # Errors
+    /// When one is taken.
+    pub fn reserve(instances: &[Instance], private: Option<PathBuf>) -> Result<Self, PortError> {
+        let mut ports = Self { addresses: BTreeMap::new(), held: Vec::new(), private };
+        // Those that users know come first, so that no other instance is given one of them.
+        let ranks: [fn(HostPort) -> bool; 3] = [
+            |wanted| matches!(wanted, HostPort::Exactly(_)),
+            |wanted| matches!(wanted, HostPort::From(_)),
+            |wanted| matches!(wanted, HostPort::Any),
+        ];
+        for rank in ranks {
+            for instance in instances {
+                let is_private = |port: &Port| ports.private.is_some() && port.host == HostPort::Any;
+                let wanted = instance.ports.iter().filter(|port| rank(port.host) && !is_private(port));
+                for port in wanted.collect::<Vec<_>>() {
+                    ports.hold(instance, port)?;
+                }
+            }
+        }
+        Ok(ports)
+    }
+
+    fn hold(&mut self, instance: &Instance, port: &Port) -> Result<(), PortError> {
+        let error = |error| PortError {
+            address: port.address,
+            wanted: port.host,
+            service: instance.service.clone(),
+            error,
+        };
+        let listener = listen(port).map_err(error)?;
+        let host = listener.local_addr().map_err(error)?.port();
+        let address = SocketAddr::new(port.address, host);
+        self.addresses.insert((instance.name.clone(), port.guest), address);
+        self.held.push((instance.name.clone(), port.guest, listener));
+        Ok(())
+    }
+
+    /// Where the host gives access to a port of an instance.
+    pub fn address(&self, instance: &str, guest: u16) -> Option<SocketAddr> {
+        self.addresses.get(&(instance.to_owned(), guest)).copied()
+    }
+
+    /// How the host reaches a port of an instance.
+    pub fn access(&self, instance: &str, guest: u16) -> Option<Access> {
+        let address = self.address(instance, guest).map(|address| Access::Tcp(reachable(address)));
+        let socket = |folder: &PathBuf| {
+            let name = segment::host::port_name(instance, guest);
+            Access::Unix(usable(folder.join(&name), folder, &name))
+        };
+        address.or_else(|| self.private.as_ref().map(socket))
+    }
+
+    /// The folder of private sockets.
+    pub fn private(&self) -> Option<&Path> {
+        self.private.as_deref()
+    }
+
+    /// Hands over the listener that holds a port.
+    pub fn take(&mut self, instance: &str, guest: u16) -> Option<TcpListener> {
+        let place = self.held.iter().position(|(holder, port, _)| holder == instance && *port == guest)?;
+        Some(self.held.swap_remove(place).2)
+    }
+
+    /// Lets go of an instance's ports, for its QEMU to take them at once.
+    pub fn release(&mut self, instance: &str) {
+        self.held.retain(|(holder, ..)| holder != instance);
+    }
+}
+
+/// The path of a socket that people can open: a socket's address has room for no longer one (unix(7)). This process is
+/// in the application's folder, and as long as it runs that has a short name, too.
+fn usable(path: PathBuf, folder: &Path, name: &str) -> PathBuf {
+    if path.as_os_str().len() <= SOCKET_PATH_BYTES_MAX {
+        return path;
+    }
+    let own = PathBuf::from(format!("/proc/{}/cwd", std::process::id()));
+    own.join(folder.file_name().unwrap_or_default()).join(name)
+}
+
+fn listen(port: &Port) -> io::Result<TcpListener> {
+    let bind = |host| TcpListener::bind((port.address, host));
+    match port.host {
+        HostPort::Exactly(host) => bind(host),
+        HostPort::Any => bind(0),
+        HostPort::From(first) => {
+            let mut last = io::Error::from(io::ErrorKind::AddrInUse);
+            for host in first..=first.saturating_add(TRIES_MAX - 1) {
+                match bind(host) {
+                    Ok(listener) => return Ok(listener),
+                    Err(error) => last = error,
+                }
+            }
+            Err(last)
+        }
+    }
+}
+
+/// The address as something on the host itself can connect to it.
+pub fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::draft::tests::one_service;
+
+    #[test]
+    fn instances_get_the_port_wanted_and_the_next_free_ones() {
+        let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let first = taken.local_addr().expect("an address").port();
+        let error = Ports::reserve(&one_service(1, first).instances, None).expect_err("taken").to_string();
+        assert!(error.contains(&format!("port {first} of 127.0.0.1 is taken")), "{error}");
+        assert!(error.contains("--publish web=PORT"), "{error}");
+        drop(taken);
+        let ports = Ports::reserve(&one_service(2, first).instances, None).expect("free");
+        assert_eq!(ports.address("web-1", 80).expect("one").port(), first);
+        assert!(ports.address("web-2", 80).expect("another").port() > first);
+        assert_eq!(ports.address("web-2", 81), None);
+    }
+
+    #[test]
+    fn sockets_can_be_opened_however_long_the_folder_s_path_is() {
+        let short = Ports::reserve(&[], Some("/a/run/net".into())).expect("no ports");
+        let path = |ports: &Ports| ports.access("store-1", 6379).map(|access| access.url("redis"));
+        assert_eq!(path(&short).as_deref(), Some("redis+unix:///a/run/net/store-1-6379.sock"));
+        let long = Path::new("/").join("x".repeat(100)).join("net");
+        let url = path(&Ports::reserve(&[], Some(long)).expect("no ports"));
+        let own = std::process::id();
+        assert_eq!(url, Some(format!("redis+unix:///proc/{own}/cwd/net/store-1-6379.sock")));
+    }
+
+    #[test]
+    fn ports_are_held_until_they_are_released() {
+        let mut ports = Ports::reserve(&one_service(1, 0).instances, None).expect("any port");
+        let address = ports.address("web-1", 80).expect("one");
+        assert!(TcpListener::bind(address).is_err());
+        ports.release("web-1");
+        TcpListener::bind(address).expect("free again");
+    }
+}

@@ -1,0 +1,13 @@
+//! What will run: the instances of an application under the choices of a command line, in an order in
+//! which they can start. It opens no port and starts nothing; addresses are worked out in `network`.
+
+mod choices;
+pub(crate) mod draft;
+mod model;
+pub mod overrides;
+
+pub use choices::{Choices, PlanError};
+pub use draft::Draft;
+pub use model::{
+    Data, HOST_SEEN_BY_GUESTS, HealthCheck, HostPort, Image, Instance, Net, NetworkPlan, Plan, Port,
+};

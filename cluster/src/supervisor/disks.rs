@@ -1,0 +1,16 @@
+//! The disks of a plan's instances, held until everything has ended. What a disk is, is `disk_image`'s.
+
+use crate::plan::{Data, Instance};
+use image_build::vm::disk_image::{DiskImage, DiskImageError, DiskLock};
+
+/// Makes the disks that are missing, and takes all of them.
+///
+/// # Errors
+/// When one cannot be used.
+pub fn claim(instances: &[Instance]) -> Result<Vec<DiskLock>, DiskImageError> {
+    let images = instances.iter().filter_map(|instance| match &instance.data {
+        Data::OnDisk(image) => Some(image),
+        Data::None | Data::InMemory => None,
+    });
+    images.map(DiskImage::claim).collect()
+}

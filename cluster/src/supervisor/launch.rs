@@ -1,0 +1,144 @@
+//! From an instance of a plan to the QEMU command that runs it. The command line itself is `qemu`'s.
+
+use std::net::SocketAddr;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::application::template::Template;
+use crate::network;
+use crate::network::ports::Ports;
+use crate::plan::{Data, HOST_SEEN_BY_GUESTS, Instance, Plan};
+use crate::state::debugger::socket_name;
+use image_build::vm::command_line::CommandLine;
+use image_build::vm::machine::{Forward, Launch, Network, Platform};
+use image_build::vm::qemu;
+
+/// The command that runs an instance. All ports of the plan are known by now.
+///
+/// # Errors
+/// When the plan lacks the image, or the settings do not fit on a kernel's command line.
+pub fn command(plan: &Plan, instance: &Instance, ports: &Ports) -> Result<Command> {
+    let image = plan
+        .images
+        .get(&instance.image)
+        .with_context(|| format!("there is no image of {}", instance.image))?;
+    let Platform { machine, accelerator, sandbox } = plan.platform;
+    let mut launch = Launch::new(&instance.name, image.path.clone(), machine, accelerator);
+    launch.memory_mib = instance.memory_mib;
+    launch.sandbox = sandbox;
+    launch.debugger = Some(socket_name(&instance.name).into());
+    let card = ports.private().zip(network::card(plan, instance));
+    let (environment, folder) = match card {
+        Some((folder, card)) => {
+            launch.network = card;
+            (network::environment(plan, instance)?, Some(folder))
+        }
+        None => {
+            launch.network = user_network(instance, ports);
+            (environment(plan, instance, ports)?, None)
+        }
+    };
+    launch.command_line = CommandLine::from_environment(environment);
+    if let Data::OnDisk(image) = &instance.data {
+        launch.disks = vec![image.path.clone()];
+    }
+    let command = qemu::command(&launch)?;
+    Ok(match folder {
+        Some(folder) => network::plugged_in(command, plan.network.net, folder),
+        None => command,
+    })
+}
+
+fn user_network(instance: &Instance, ports: &Ports) -> Network {
+    let forwards = instance.ports.iter().filter_map(|port| {
+        // Of IPv6 there is none on this network: see `network::check`.
+        let SocketAddr::V4(host) = ports.address(&instance.name, port.guest)? else { return None };
+        Some(Forward { host, guest_port: port.guest })
+    });
+    let outgoing = instance.environment.values().any(|value| names_a_server(value));
+    Network::User { forwards: forwards.collect(), outgoing }
+}
+
+/// Whether a setting names something to connect to: another service, or a URL. A service without any
+/// answers, and has nowhere to go.
+fn names_a_server(value: &str) -> bool {
+    value.contains("://") || Template::parse(value).is_ok_and(|value| value.references().next().is_some())
+}
+
+/// The settings of an instance with every reference replaced by the address that a guest can use.
+fn environment(plan: &Plan, instance: &Instance, ports: &Ports) -> Result<Vec<(String, String)>> {
+    let address = |service: &str, guest: u16| {
+        let others: Vec<&Instance> = plan.instances.iter().filter(|other| other.service == service).collect();
+        // The instances of one service share the instances of the other evenly.
+        let other = others.get(usize::from(instance.index) % others.len().max(1))?;
+        let host = ports.address(&other.name, guest)?;
+        Some(format!("{HOST_SEEN_BY_GUESTS}:{}", host.port()))
+    };
+    let mut settings = Vec::new();
+    for (setting, value) in &instance.environment {
+        let filled = Template::parse(value)?.fill(address);
+        ensure!(filled.is_some(), "{setting} of {} refers to what does not run", instance.name);
+        settings.extend(filled.map(|filled| (setting.clone(), filled)));
+    }
+    Ok(settings)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::application::Application;
+    use crate::plan::{Choices, Draft, Image};
+
+    #[test]
+    fn a_command_forwards_ports_and_names_the_addresses_of_others() {
+        let text = r#"
+            name = "test"
+            networks = { n = {} }
+            [services.store]
+            image = "img"
+            memory = "16MiB"
+            networks = ["n"]
+            expose = [6379]
+            health = { port = 6379 }
+            [services.web]
+            image = "img"
+            memory = "24MiB"
+            networks = ["n"]
+            expose = [80]
+            health = { port = 80 }
+            environment = { REDIS_URL = "redis://{store:6379}", TITLE = "Cats & Dogs" }
+        "#;
+        let application = Application::parse("t.toml", text, &["img"]).expect("a description");
+        let draft = Draft::new(application, &Choices::default()).expect("a plan");
+        let mut plan = draft.complete(crate::plan::draft::tests::platform(), BTreeMap::new());
+        let ports = Ports::reserve(&plan.instances, None).expect("free ports");
+        assert!(command(&plan, &plan.instances[1], &ports).is_err(), "no image yet");
+        let image = Image { path: "/i/img".into(), bytes: 1, program: "/i/elf".into() };
+        plan.images.insert("img".to_owned(), image);
+        let made = command(&plan, &plan.instances[1], &ports).expect("a command");
+        let words = |command: &Command| -> Vec<String> {
+            command.get_args().map(|word| word.to_str().expect("text").to_owned()).collect()
+        };
+        let words_of_store = words(&command(&plan, &plan.instances[0], &ports).expect("a command"));
+        assert!(words_of_store.iter().any(|word| word.starts_with("user,id=net0,restrict=on,")));
+        let words = words(&made);
+        assert!(
+            !words.iter().any(|word| word.contains("restrict")) && words.contains(&"-sandbox".to_owned())
+        );
+        let port = |instance, guest| ports.address(instance, guest).expect("reserved").port();
+        let redis = format!("env=REDIS_URL=redis://10.0.2.2:{}", port("store-1", 6379));
+        let line = words.iter().find(|word| word.contains("env=")).expect("settings");
+        let settings = shell_words::split(line).expect("quoted");
+        for expected in
+            [redis.as_str(), "env=TITLE=Cats & Dogs", "env=INSTANCE=web-1", "env=GATEWAY=10.0.2.2"]
+        {
+            assert!(settings.iter().any(|setting| setting == expected), "{expected}: {line}");
+        }
+        let forward = format!("hostfwd=tcp:127.0.0.1:{}-:80", port("web-1", 80));
+        assert!(words.iter().any(|word| word.contains(&forward)), "{words:?}");
+        assert!(words.contains(&"24M".to_owned()));
+    }
+}

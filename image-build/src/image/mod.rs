@@ -1,0 +1,176 @@
+//! Bootable images: one ELF file with the loader and a placed program that `-kernel` of QEMU starts.
+//!
+//! Making one from a built program takes milliseconds, so images are made anew whenever asked for and
+//! written only when they differ.
+
+mod bootable;
+pub mod loader;
+pub mod manifest;
+mod program;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use anyhow::{Context, Result, bail, ensure};
+use cargo_metadata::Message;
+
+use crate::image::loader::Loader;
+use crate::image::program::Program;
+use crate::tool::files::write_whole;
+use crate::tool::progress::Step;
+use crate::tool::workspace::Workspace;
+use crate::toolchain::libraries;
+use crate::toolchain::pinned;
+use crate::toolchain::pinned::Profile;
+use crate::toolchain::{HERMIT_TARGET, Toolchain};
+
+/// Where programs are placed: the first 2 MiB boundary above the loader.
+pub const PROGRAM_START: u64 = 2 << 20;
+/// The program of the probe: `mov edx, 0xf4; mov eax, 1; out dx, eax; hlt` ends QEMU with success.
+const PROBE_CODE: [u8; 12] = [0xba, 0xf4, 0, 0, 0, 0xb8, 1, 0, 0, 0, 0xef, 0xf4];
+
+/// The profile of images, as the workspace's `Cargo.toml` has it.
+const PROFILE: Profile = Profile {
+    name: "image",
+    opt_level: "3",
+    lto: "true",
+    codegen_units: 1,
+    debug: "\"limited\"",
+    strip: "\"none\"",
+    rust_flags: "",
+};
+/// The linker of the target, whatever a configuration puts in its place.
+const LINKER: (&str, &str) = ("CARGO_TARGET_X86_64_UNKNOWN_HERMIT_LINKER", "rust-lld");
+
+/// A bootable file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// Name of the program's package.
+    pub name: String,
+    /// The file.
+    pub path: PathBuf,
+    /// Its size.
+    pub bytes: u64,
+    /// The ELF file of the program in it, with its symbols.
+    pub program: PathBuf,
+}
+
+/// Does whatever of the one-time work is missing: the libraries of the toolchain, and the loader.
+///
+/// # Errors
+/// When a part cannot be fetched, built or installed; then nothing is changed.
+pub fn set_up(workspace: &Workspace) -> Result<()> {
+    loader::ensure(workspace, &libraries::ensure(workspace)?).map(drop)
+}
+
+/// Builds programs in the profile of images and makes an image of each, in the order of `names`.
+///
+/// # Errors
+/// When setup, build or linking fails, or an image is larger than `images.toml` allows.
+pub fn build(workspace: &Workspace, names: &[impl AsRef<str>]) -> Result<Vec<Image>> {
+    let toolchain = libraries::ensure(workspace)?;
+    let budgets = manifest::read(workspace)?;
+    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+    for name in &names {
+        let known: Vec<&str> = budgets.keys().map(String::as_str).collect();
+        ensure!(budgets.contains_key(*name), "there is no image {name}: give one of {}", known.join(", "));
+    }
+    let loader = Loader::parse(&fs::read(loader::ensure(workspace, &toolchain)?)?)?;
+    let programs = compile(workspace, &toolchain, &names)?;
+    let state = workspace.state()?;
+    names
+        .iter()
+        .map(|name| {
+            let program = programs.iter().find(|(built, _)| built == name);
+            let (_, elf) =
+                program.with_context(|| format!("the package {name} has no program of its name"))?;
+            let image = make(&loader, elf, name, &state.join(format!("{name}.img")))?;
+            let limit = budgets[*name].size_kib_max * 1024;
+            ensure!(
+                image.bytes <= limit,
+                "the image {name} has {} bytes, {} more than its budget of {} KiB in images.toml",
+                image.bytes,
+                image.bytes - limit,
+                limit / 1024
+            );
+            Ok(image)
+        })
+        .collect()
+}
+
+/// Makes an image of a built program.
+///
+/// # Errors
+/// When the program cannot run on Hermit, or the image cannot be written.
+pub fn from_program(workspace: &Workspace, elf: &Path, image: &Path) -> Result<Image> {
+    let toolchain = Toolchain::find(workspace)?;
+    let loader = Loader::parse(&fs::read(loader::ensure(workspace, &toolchain)?)?)?;
+    let name = elf.file_stem().and_then(|name| name.to_str()).context("the program's name is not UTF-8")?;
+    make(&loader, elf, name, image)
+}
+
+/// An image that ends QEMU with success as soon as it runs.
+///
+/// # Errors
+/// When the loader cannot be built or the image not written.
+pub fn probe_image(workspace: &Workspace) -> Result<PathBuf> {
+    let toolchain = Toolchain::find(workspace)?;
+    let loader = Loader::parse(&fs::read(loader::ensure(workspace, &toolchain)?)?)?;
+    let path = workspace.state()?.join("probe.img");
+    let program = Program {
+        start: PROGRAM_START,
+        end: PROGRAM_START + PROBE_CODE.len() as u64,
+        entry: PROGRAM_START,
+        tls: None,
+        bytes: PROBE_CODE.to_vec(),
+    };
+    write_whole(&path, &bootable::assemble(&loader, &program))?;
+    Ok(path)
+}
+
+fn make(loader: &Loader, elf: &Path, name: &str, path: &Path) -> Result<Image> {
+    let bytes = fs::read(elf).with_context(|| format!("cannot read {}", elf.display()))?;
+    let program = Program::place(&bytes, PROGRAM_START)
+        .with_context(|| format!("{} cannot be booted", elf.display()))?;
+    let image = bootable::assemble(loader, &program);
+    write_whole(path, &image)?;
+    Ok(Image {
+        name: name.to_owned(),
+        path: path.to_owned(),
+        bytes: image.len() as u64,
+        program: elf.to_owned(),
+    })
+}
+
+/// Runs cargo and returns the executables that it built, by the names of their targets.
+fn compile(workspace: &Workspace, toolchain: &Toolchain, names: &[&str]) -> Result<Vec<(String, PathBuf)>> {
+    let step = Step::start(format!("Building {} for Hermit", names.join(", ")));
+    let mut cargo = toolchain.cargo();
+    pinned::build_with(&mut cargo, &PROFILE);
+    // The programs use nothing unstable.
+    cargo.env_remove("RUSTC_BOOTSTRAP").env(LINKER.0, LINKER.1);
+    cargo.current_dir(&workspace.root).args(["--target", HERMIT_TARGET]);
+    // Where it is looked for, wherever a configuration would have it.
+    cargo.arg("--target-dir").arg(&workspace.target);
+    cargo.args(["--quiet", "--message-format", "json-render-diagnostics"]);
+    for name in names {
+        cargo.args(["--package", name]);
+    }
+    // Cargo says on its error output what is wrong with a program; it passes that on to the user.
+    let output =
+        cargo.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("cargo cannot be started")?;
+    if !output.status.success() {
+        bail!("building {} for Hermit failed", names.join(", "));
+    }
+    step.done();
+    let mut programs = Vec::new();
+    for message in Message::parse_stream(output.stdout.as_slice()) {
+        if let Message::CompilerArtifact(artifact) = message.context("cargo's messages cannot be read")?
+            && let Some(executable) = artifact.executable
+        {
+            programs.push((artifact.target.name, executable.into_std_path_buf()));
+        }
+    }
+    Ok(programs)
+}

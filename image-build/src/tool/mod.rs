@@ -1,0 +1,9 @@
+//! What the commands of this project share: where things are, what is printed, other programs and their packages.
+
+pub mod files;
+#[macro_use]
+pub mod output;
+pub mod packages;
+pub mod process;
+pub mod progress;
+pub mod workspace;

@@ -1,0 +1,85 @@
+//! Builds that come out the same whatever the user's environment and configuration of cargo say: what decides the
+//! result is given where nothing overrides it. Where packages come from stays the user's to say.
+//!
+//! Read first: "Configuration" in the Cargo book, where command line, environment and files have their ranks.
+
+use std::process::Command;
+
+/// A profile, as far as another one's configuration could change what it builds.
+#[derive(Clone, Copy, Debug)]
+pub struct Profile {
+    /// Its name.
+    pub name: &'static str,
+    /// Level of optimization, as TOML has it.
+    pub opt_level: &'static str,
+    /// Kind of link-time optimization, as TOML has it.
+    pub lto: &'static str,
+    /// How many parts a crate is compiled in.
+    pub codegen_units: u32,
+    /// What debuggers are told, as TOML has it.
+    pub debug: &'static str,
+    /// What is taken out of programs, as TOML has it.
+    pub strip: &'static str,
+    /// Flags of the compiler: these and no others.
+    pub rust_flags: &'static str,
+}
+
+/// Settings of every profile here, which packages of it can be given apart.
+const OF_PACKAGES: [(&str, &str); 3] =
+    [("debug-assertions", "false"), ("overflow-checks", "false"), ("incremental", "false")];
+/// Those of a whole profile.
+const OF_ALL: [(&str, &str); 3] =
+    [("panic", "\"abort\""), ("rpath", "false"), ("split-debuginfo", "\"off\"")];
+
+/// Has a cargo that knows of nothing that the environment says about builds (`Toolchain::cargo`) build with this
+/// profile, and with nothing that files say about it.
+pub fn build_with<'a>(cargo: &'a mut Command, profile: &Profile) -> &'a mut Command {
+    cargo.args(["build", "--profile", profile.name]);
+    let units = profile.codegen_units.to_string();
+    let of_packages = [("opt-level", profile.opt_level), ("codegen-units", &units), ("debug", profile.debug)];
+    let of_packages: Vec<(&str, &str)> = of_packages.into_iter().chain(OF_PACKAGES).collect();
+    for (key, value) in &of_packages {
+        cargo.args(["--config", &format!("profile.{}.package.\"*\".{key}={value}", profile.name)]);
+    }
+    let of_all =
+        [("lto", profile.lto), ("strip", profile.strip)].into_iter().chain(OF_ALL).chain(of_packages);
+    for (key, value) in of_all {
+        cargo.args(["--config", &format!("profile.{}.{key}={value}", profile.name)]);
+    }
+    // Above what a profile says, and above `build.incremental`.
+    cargo.env("CARGO_INCREMENTAL", "0");
+    // Above RUSTFLAGS and every flag in a file, also when it is empty.
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", profile.rust_flags)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_of_the_user_s_is_above_what_is_given() {
+        let mut cargo = Command::new("cargo");
+        crate::tool::process::forget_build_settings(&mut cargo);
+        let profile = Profile {
+            name: "image",
+            opt_level: "3",
+            lto: "true",
+            codegen_units: 1,
+            debug: "\"limited\"",
+            strip: "\"none\"",
+            rust_flags: "",
+        };
+        build_with(&mut cargo, &profile);
+        let words: Vec<&str> = cargo.get_args().filter_map(|word| word.to_str()).collect();
+        for expected in ["profile.image.lto=true", "profile.image.package.\"*\".opt-level=3"] {
+            assert!(words.windows(2).any(|two| two == ["--config", expected]), "{expected}: {words:?}");
+        }
+        let given = |name: &str| {
+            let found = cargo.get_envs().find(|(known, _)| *known == name);
+            found.and_then(|(_, value)| value?.to_str()).map(str::to_owned)
+        };
+        for name in ["CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER"] {
+            assert_eq!(given(name).as_deref(), Some(""), "{name}");
+        }
+    }
+}

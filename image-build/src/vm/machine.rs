@@ -1,0 +1,170 @@
+//! What a virtual machine is made of, whatever VMM runs it: image, memory, network card, disks, serial line.
+//!
+//! A VMM's module makes a command line of it, such as `qemu`.
+
+use std::ffi::OsString;
+use std::net::SocketAddrV4;
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+use crate::vm::accelerator::Accelerator;
+use crate::vm::command_line::CommandLine;
+
+/// Least memory that QEMU is asked for: below it the kernel cannot map its own page tables.
+pub const MEMORY_MIB_MIN: u32 = 8;
+/// Most memory: the loader maps the first 4 GiB, and devices need the top of them.
+pub const MEMORY_MIB_MAX: u32 = 2048;
+
+/// The virtual hardware.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Machine {
+    /// A PC with PCI Express: virtio over PCI.
+    #[default]
+    Q35,
+    /// The minimal machine: virtio over MMIO, no firmware to speak of.
+    Microvm,
+}
+
+/// A TCP port of the host that leads to one of the guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forward {
+    /// Where the host listens.
+    pub host: SocketAddrV4,
+    /// Port in the guest.
+    pub guest_port: u16,
+}
+
+/// What the guest's network card is connected to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Network {
+    /// No card.
+    None,
+    /// QEMU's own network: no rights needed, the host is 10.0.2.2.
+    User {
+        /// Ports that the host listens on for the guest.
+        forwards: Vec<Forward>,
+        /// Whether the guest can connect to anything. One that cannot is still reached by its ports.
+        outgoing: bool,
+    },
+    /// A tap interface of the host that exists already.
+    Tap {
+        /// Name of the interface.
+        interface: String,
+        /// Hardware address of the guest's card.
+        mac: [u8; 6],
+    },
+    /// A switch on this host, through a unix socket on which frames follow each other, each after its length.
+    Link {
+        /// Path of the socket, at most 107 bytes long.
+        socket: PathBuf,
+        /// Hardware address of the guest's card.
+        mac: [u8; 6],
+    },
+    /// Another program on this host, one frame in each UDP datagram.
+    Datagrams {
+        /// Where QEMU reads.
+        own: SocketAddrV4,
+        /// Where the other program reads.
+        peer: SocketAddrV4,
+    },
+}
+
+/// Where the guest's serial line goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Serial {
+    /// QEMU's own standard output.
+    Stdout,
+    /// A file, made anew.
+    File(PathBuf),
+    /// Nowhere.
+    None,
+}
+
+/// What a kernel other than Hermit is started with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherKernel {
+    /// Its initial file system.
+    pub initramfs: PathBuf,
+    /// Its command line.
+    pub words: String,
+}
+
+/// Everything that decides how one guest is started.
+#[derive(Clone, Debug)]
+pub struct Launch {
+    /// Name of the guest in process lists.
+    pub name: String,
+    /// The bootable file.
+    pub image: PathBuf,
+    /// The virtual hardware.
+    pub machine: Machine,
+    /// What runs the guest's instructions.
+    pub accelerator: Accelerator,
+    /// Memory of the guest in MiB.
+    pub memory_mib: u32,
+    /// Environment and arguments of the program.
+    pub command_line: CommandLine,
+    /// For an image that is another kernel than Hermit: what it is started with in place of those.
+    pub other_kernel: Option<OtherKernel>,
+    /// The guest's network card.
+    pub network: Network,
+    /// The guest's serial line.
+    pub serial: Serial,
+    /// Raw disk images, given to the guest as virtio block devices in this order.
+    pub disks: Vec<PathBuf>,
+    /// Socket at which QEMU waits for a debugger; the machine runs as long as none has come.
+    pub debugger: Option<PathBuf>,
+    /// Whether QEMU filters its own system calls; see `accelerator::choose_sandbox`.
+    pub sandbox: bool,
+    /// Further arguments, for measuring (`-icount`, plugins).
+    pub extra: Vec<OsString>,
+}
+
+impl Launch {
+    /// A launch with a machine's defaults: no network, no disk, serial line on standard output.
+    pub fn new(name: &str, image: PathBuf, machine: Machine, accelerator: Accelerator) -> Self {
+        Self {
+            name: name.to_owned(),
+            image,
+            machine,
+            accelerator,
+            memory_mib: 32,
+            command_line: CommandLine::default(),
+            other_kernel: None,
+            network: Network::None,
+            serial: Serial::Stdout,
+            disks: Vec::new(),
+            debugger: None,
+            sandbox: false,
+            extra: Vec::new(),
+        }
+    }
+}
+
+/// What the machines run on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Platform {
+    /// The virtual hardware.
+    pub machine: Machine,
+    /// What runs the guests' instructions.
+    pub accelerator: Accelerator,
+    /// Whether QEMU filters its own system calls.
+    pub sandbox: bool,
+}
+
+impl Platform {
+    /// How people are told: emulated times must never be taken for times on real hardware.
+    pub fn label(&self) -> String {
+        let machine = match self.machine {
+            Machine::Q35 => "q35",
+            Machine::Microvm => "microvm",
+        };
+        match self.accelerator {
+            Accelerator::Kvm { .. } => format!("{machine}, KVM"),
+            Accelerator::Tcg { .. } => format!("{machine}, emulated (TCG)"),
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! A virtual machine: what it is made of (`machine`), the command line that a VMM runs it by (`qemu`), and its life
+//! from start to end (`guest`, `run`).
+
+pub mod accelerator;
+pub mod backlog;
+pub mod command_line;
+pub mod disk_image;
+pub mod guest;
+pub mod guest_failure;
+pub mod listen_filter;
+pub mod machine;
+pub mod probe;
+pub mod qemu;
+pub mod run;

@@ -1,0 +1,283 @@
+//! `cargo image run`: boots one program in QEMU with its serial line on the terminal.
+//!
+//! It is cargo's runner for the Hermit target. An application of several programs is `cluster`'s.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
+use std::num::NonZeroU16;
+use std::path::{Path, PathBuf};
+use std::process::{ExitCode, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::image;
+use crate::image::manifest;
+use crate::tool::workspace::Workspace;
+use crate::tool::{output, packages};
+use crate::vm::accelerator::Choice;
+use crate::vm::backlog;
+use crate::vm::command_line::CommandLine;
+use crate::vm::disk_image::DiskImage;
+use crate::vm::guest::{Guest, Verdict};
+use crate::vm::guest_failure::Watch;
+use crate::vm::machine::{Forward, Launch, Machine, Network, Platform};
+use crate::vm::{probe, qemu};
+
+/// Settings that programs know, taken from the caller's environment.
+pub const SETTINGS: [&str; 15] = [
+    "OPTION_A",
+    "OPTION_B",
+    "PORT",
+    "HEALTH_PORT",
+    "RESULT_PORT",
+    "WORKER_PORT",
+    "REDIS_URL",
+    "RESULTS_URL",
+    "INSTANCE",
+    "MAXMEMORY",
+    "REQUIREPASS",
+    "LOG",
+    "IP",
+    "GATEWAY",
+    "DNS",
+];
+/// The variable that names the guest's disk. A process has its data in the file that it names.
+const DATA: &str = "DATA";
+/// How long a guest that has reported a fault may take to end itself.
+const FAULT_GRACE: Duration = Duration::from_secs(2);
+/// How often the state of QEMU is looked at while the serial line is silent.
+const POLL: Duration = Duration::from_millis(50);
+/// Status of a program that was ended by Ctrl-C, as shells give it.
+const STATUS_INTERRUPTED: u8 = 130;
+
+/// What `cargo image run` is told.
+#[derive(Args, Debug)]
+pub struct Options {
+    /// The program as cargo built it
+    pub program: PathBuf,
+    /// The virtual hardware [env: MACHINE]
+    #[arg(long, value_enum)]
+    pub machine: Option<Machine>,
+    /// What runs the guest's instructions [env: ACCEL]
+    #[arg(long, value_enum)]
+    pub accel: Option<Choice>,
+    /// The file that is the guest's disk, made when it is not there [env: DATA]
+    #[arg(long, value_name = "FILE")]
+    pub data: Option<PathBuf>,
+    /// Memory of the guest in MiB
+    #[arg(long, value_name = "MIB")]
+    pub memory: Option<u32>,
+    /// Arguments of the program
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub arguments: Vec<String>,
+}
+
+/// Boots the program and stays until it ends.
+///
+/// # Errors
+/// When it cannot be started; a guest that fails is an exit status and not an error.
+pub fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
+    packages::ensure_qemu()?;
+    let mut launch = launch(workspace, options)?;
+    let disk = disk(workspace, options, &launch.name)?;
+    let _lock = disk.as_ref().map(DiskImage::claim).transpose()?;
+    launch.disks.extend(disk.map(|disk| disk.path));
+    let Launch { machine, accelerator, sandbox, .. } = launch;
+    note!("{} on {}", launch.name, Platform { machine, accelerator, sandbox }.label());
+    for line in addresses(&launch.name, &launch.network, &manifest::read(workspace)?) {
+        note!("{line}");
+    }
+    watch(&launch)
+}
+
+fn launch(workspace: &Workspace, options: &Options) -> Result<Launch> {
+    let name =
+        options.program.file_stem().and_then(|name| name.to_str()).context("the program has no name")?;
+    let facts = manifest::read(workspace)?.remove(name).unwrap_or_default();
+    let image =
+        image::from_program(workspace, &options.program, &image_path(workspace, &options.program, name)?)?;
+    let accelerator = probe::choose(workspace, or_environment(options.accel, "ACCEL")?)?;
+    let machine = or_environment(options.machine, "MACHINE")?;
+    let environment = environment(facts.environment, |name| env::var_os(name))?;
+    let forwards = forwards(&facts.ports, &environment)?;
+    Ok(Launch {
+        memory_mib: options.memory.unwrap_or(facts.memory_mib),
+        command_line: CommandLine { environment, arguments: options.arguments.clone() },
+        network: Network::User { forwards, outgoing: true },
+        sandbox: probe::choose_sandbox(workspace)?,
+        ..Launch::new(name, image.path, machine, accelerator)
+    })
+}
+
+/// Where the program is to keep its data, if that is said.
+fn disk(workspace: &Workspace, options: &Options, name: &str) -> Result<Option<DiskImage>> {
+    let variable = || env::var_os(DATA).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let Some(path) = options.data.clone().or_else(variable) else { return Ok(None) };
+    let size_mib = manifest::read(workspace)?.get(name).and_then(|image| image.disk_mib);
+    let size_mib = size_mib.with_context(|| format!("{name} keeps no data: leave {DATA} and --data out"))?;
+    Ok(Some(DiskImage { path: std::path::absolute(path)?, size_mib }))
+}
+
+/// An option of the command line, else the variable of that name, else the default. `cargo run` has no
+/// place for options of the runner, so they can be given as variables.
+fn or_environment<T: clap::ValueEnum + Default>(option: Option<T>, variable: &str) -> Result<T> {
+    match (option, env::var(variable)) {
+        (Some(value), _) => Ok(value),
+        (None, Ok(text)) => match T::from_str(&text, true) {
+            Ok(value) => Ok(value),
+            Err(_) => {
+                let names = T::value_variants().iter().filter_map(clap::ValueEnum::to_possible_value);
+                let names: Vec<String> = names.map(|value| value.get_name().to_owned()).collect();
+                bail!("{variable}={text:?} cannot be used: give one of {}", names.join(", "))
+            }
+        },
+        (None, Err(_)) => Ok(T::default()),
+    }
+}
+
+/// Each profile has a file of its own, so that two runs do not take it from each other.
+fn image_path(workspace: &Workspace, program: &Path, name: &str) -> Result<PathBuf> {
+    let profile = program.parent().and_then(Path::file_name).and_then(|name| name.to_str()).unwrap_or("run");
+    Ok(workspace.state()?.join(format!("{name}-{profile}.img")))
+}
+
+/// The settings of the guest: the caller's come before the image's own.
+fn environment(
+    mut own: BTreeMap<String, String>,
+    variable: impl Fn(&str) -> Option<OsString>,
+) -> Result<BTreeMap<String, String>> {
+    for name in SETTINGS {
+        if let Some(value) = variable(name) {
+            let value = value.into_string().ok().with_context(|| format!("{name} is not UTF-8"))?;
+            own.insert(name.to_owned(), value);
+        }
+    }
+    Ok(own)
+}
+
+/// The ports of the host that lead to the guest; each is checked, since QEMU says less about it.
+fn forwards(ports: &[manifest::Port], environment: &BTreeMap<String, String>) -> Result<Vec<Forward>> {
+    ports.iter().map(|port| forward(port, environment.get(&port.setting))).collect()
+}
+
+fn forward(port: &manifest::Port, moved: Option<&String>) -> Result<Forward> {
+    let moved = moved.map(|text| text.parse::<NonZeroU16>().map(NonZeroU16::get)).transpose();
+    let moved =
+        moved.with_context(|| format!("{} cannot be used: give a TCP port from 1 to 65535", port.setting))?;
+    let host = SocketAddrV4::new(Ipv4Addr::LOCALHOST, moved.unwrap_or(port.host));
+    if let Err(error) = TcpListener::bind(host) {
+        let (number, name, setting) = (host.port(), &port.name, &port.setting);
+        bail!("port {number} for {name} cannot be used ({error}): end what listens there, or set {setting}");
+    }
+    Ok(Forward { host, guest_port: moved.unwrap_or(port.guest) })
+}
+
+/// Where to point a browser.
+fn addresses(name: &str, network: &Network, images: &BTreeMap<String, manifest::Image>) -> Vec<String> {
+    let (Network::User { forwards, .. }, Some(image)) = (network, images.get(name)) else {
+        return Vec::new();
+    };
+    let line = |(forward, port): (&Forward, &manifest::Port)| {
+        format!("{:>8}: {}://{}", port.name, port.scheme, forward.host)
+    };
+    forwards.iter().zip(&image.ports).map(line).collect()
+}
+
+/// What the threads that wait report.
+enum Event {
+    Line(Vec<u8>),
+    SerialClosed,
+    Signal,
+}
+
+fn watch(launch: &Launch) -> Result<ExitCode> {
+    let command = qemu::command(launch)?;
+    let (sender, events) = mpsc::channel();
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("signals cannot be caught")?;
+    let signal_sender = sender.clone();
+    thread::spawn(move || signals.forever().try_for_each(|_| signal_sender.send(Event::Signal)));
+    let mut guest = Guest::start(&command, Stdio::piped(), Stdio::inherit())?;
+    let serial = guest.process().stdout.take().context("QEMU has no output")?;
+    thread::spawn(move || read_lines(BufReader::new(serial), &sender));
+
+    let mut watch = Watch::default();
+    let mut fault_deadline = None;
+    let mut speaks = false;
+    loop {
+        match events.recv_timeout(POLL) {
+            Ok(Event::Line(line)) => {
+                // The guest runs, so QEMU listens.
+                if !std::mem::replace(&mut speaks, true) {
+                    deepen_backlog(&mut guest);
+                }
+                // As any program that nobody listens to any more, the guest ends with its output.
+                output::print_bytes(&line)?;
+                if watch.line(&line) && fault_deadline.is_none() {
+                    fault_deadline = Some(Instant::now() + FAULT_GRACE);
+                }
+            }
+            Ok(Event::Signal) => {
+                guest.stop();
+                return Ok(ExitCode::from(STATUS_INTERRUPTED));
+            }
+            Ok(Event::SerialClosed) | Err(RecvTimeoutError::Disconnected) => {
+                return Ok(report(&launch.name, guest.wait_for(FAULT_GRACE)?, &watch));
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        if fault_deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            guest.stop();
+            return Ok(report(&launch.name, Verdict::TimedOut, &watch));
+        }
+    }
+}
+
+/// Without it the guest serves all the same, only bursts of connections may have to wait.
+fn deepen_backlog(guest: &mut Guest) {
+    if let Err(error) = backlog::deepen(guest.process().id().cast_signed()) {
+        note!("note: bursts of connections may have to wait: {error:#}");
+    }
+}
+
+/// Longest line that is waited for; a longer one is shown in parts.
+const LINE_BYTES_MAX: usize = 8 * 1024;
+
+fn read_lines(mut serial: impl BufRead, events: &Sender<Event>) {
+    let mut line = Vec::new();
+    while let Ok(available) = serial.fill_buf() {
+        let end = available.iter().position(|byte| *byte == b'\n').map_or(available.len(), |at| at + 1);
+        line.extend_from_slice(&available[..end]);
+        let (empty, complete) = (available.is_empty(), line.ends_with(b"\n") || line.len() >= LINE_BYTES_MAX);
+        serial.consume(end);
+        if (complete || empty)
+            && !line.is_empty()
+            && events.send(Event::Line(std::mem::take(&mut line))).is_err()
+        {
+            return;
+        }
+        if empty {
+            break;
+        }
+    }
+    let _ = events.send(Event::SerialClosed);
+}
+
+fn report(name: &str, verdict: Verdict, watch: &Watch) -> ExitCode {
+    if verdict == Verdict::Success {
+        return ExitCode::SUCCESS;
+    }
+    match watch.first_fault() {
+        Some(fault) => note!("error: {name} failed: {fault}"),
+        None => note!("error: {name} failed: {verdict}"),
+    }
+    ExitCode::FAILURE
+}
