@@ -60,12 +60,16 @@ pub unsafe fn run<const HAS_DISK: bool>(
     if let Some(reason) = no_clock {
         log::warn!("{reason}");
     }
+    let services = program(&settings).unwrap_or_else(|error| stop(error));
+    if services.is_empty() {
+        // It has said what it had to say, and needs neither card nor entropy.
+        exit::succeed()
+    }
     let acpi = settings.get(ACPI).and_then(|address| address.parse().ok());
     let mut entropy =
         HermitEntropy::new(|| find_entropy_device(clock, acpi)).unwrap_or_else(|reason| stop(reason));
     let (card, disk) = find_devices::<HAS_DISK>(clock, acpi);
     let network = open_network(card, &settings, heap_bytes, &mut entropy, clock);
-    let services = program(&settings).unwrap_or_else(|error| stop(error));
     let mut runtime = Runtime::new(network, services).unwrap_or_else(|error| stop(error));
     runtime.watch_memory(sockets_max(heap_bytes), allocator::is_short, allocator::usage);
     if let Some(disk) = &disk {

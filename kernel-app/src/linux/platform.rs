@@ -37,7 +37,9 @@ const OTHER_FILES_MAX: u64 = 128;
 /// returns the exit status.
 pub fn run(name: &'static str, program: Program, has_disk: bool) -> i32 {
     match start(name, program, has_disk) {
-        Ok(runtime) => serve(runtime),
+        Ok(Some(runtime)) => serve(runtime),
+        // A program without services has said what it had to say.
+        Ok(None) => STATUS_STOPPED,
         Err(failure) => {
             // Nobody is left to tell when stderr is gone.
             let _ = writeln!(io::stderr(), "{name}: {}", failure.message);
@@ -74,10 +76,17 @@ impl From<StartError> for Failure {
     }
 }
 
-fn start(name: &'static str, program: Program, has_disk: bool) -> Result<Runtime<LinuxNetwork>, Failure> {
+fn start(
+    name: &'static str,
+    program: Program,
+    has_disk: bool,
+) -> Result<Option<Runtime<LinuxNetwork>>, Failure> {
     let settings = settings_of_process();
     logger::install(name, &settings)?;
     let services = program(&settings)?;
+    if services.is_empty() {
+        return Ok(None);
+    }
     let data = if has_disk { DataFile::of(&settings)? } else { None };
     let address = listen_address(&settings)?;
     allow_files(CONNECTIONS_MAX as u64 + OTHER_FILES_MAX);
@@ -87,10 +96,10 @@ fn start(name: &'static str, program: Program, has_disk: bool) -> Result<Runtime
     let waker = network.waker();
     let runtime = Runtime::new(network, services)?;
     match data {
-        None => Ok(runtime),
+        None => Ok(Some(runtime)),
         Some(data) => {
             let disk = LinuxDisk::open(&data, Some(waker)).map_err(Failure::cannot_start)?;
-            Ok(runtime.with_disk(Box::new(disk)))
+            Ok(Some(runtime.with_disk(Box::new(disk))))
         }
     }
 }
