@@ -2,11 +2,10 @@
 //!
 //! Looks at no payload and answers nothing itself; smoltcp does both.
 
-use smoltcp::iface::PollIngressSingleResult;
-use smoltcp::phy::Device;
 use smoltcp::socket::tcp;
 
-use super::door::Showing;
+use super::checksum;
+use super::device::{Device, FrameDevice};
 use super::flow::{self, Segment, Syn};
 use super::guard::{self, Verdict};
 use super::knocks::Knock;
@@ -14,19 +13,6 @@ use super::neighbours::Cause;
 use super::path::TooLarge;
 use super::{PACKETS_PER_TURN_MAX, SmoltcpNetwork, stack_time};
 use wire::Instant;
-
-/// A device that shows a frame before it is received.
-pub trait FrameDevice: Device {
-    /// The frame that [`Device::receive`] would give next.
-    fn peek(&mut self) -> Option<&[u8]>;
-
-    /// Throws that frame away.
-    fn skip(&mut self);
-
-    /// Whether a frame can be sent now. What is received while there is no room is read all the same; answers to
-    /// it are lost, and whoever waits for room is woken by the platform.
-    fn has_room(&mut self) -> bool;
-}
 
 /// Who takes a frame.
 enum Taker {
@@ -44,78 +30,88 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
     /// Reads what has arrived.
     pub(super) fn ingress(&mut self, now: Instant) {
         for _ in 0..PACKETS_PER_TURN_MAX {
-            let Some(frame) = self.device.peek() else { return };
-            let taker = match Segment::of_frame(frame) {
-                None => {
-                    if flow::is_arp(frame) {
-                        self.neighbours.heard(frame, now);
-                        self.all_due = true;
-                    } else if let Some(said) = TooLarge::of_frame(frame) {
-                        self.hear_too_large(said, now);
-                    }
-                    Taker::Others
+            let Some((frame, _)) = self.device.peek() else { return };
+            if checksum::is_right(frame) {
+                self.receive(now);
+            }
+            self.device.skip();
+        }
+    }
+
+    /// Gives the next frame to whom it is for.
+    fn receive(&mut self, now: Instant) {
+        let Some((frame, _)) = self.device.peek() else { return };
+        let taker = match Segment::of_frame(frame) {
+            None => {
+                if flow::is_arp(frame) {
+                    self.neighbours.heard(frame, now);
+                    self.all_due = true;
+                } else if let Some(said) = TooLarge::of_frame(frame) {
+                    self.hear_too_large(said, now);
                 }
-                Some(segment) => self.pool.taker(segment),
-            };
-            let result = match taker {
-                Taker::Member(index) => self.receive_at(index, now),
-                Taker::Guarded(index, segment) => self.receive_guarded(index, segment, now),
-                Taker::Knock(segment) => self.hear_knock(segment, now),
-                Taker::Others => {
-                    self.others_due = true;
-                    self.interface.poll_ingress_single(stack_time(now), &mut self.device, &mut self.others)
-                }
-            };
-            if result == PollIngressSingleResult::None {
-                // The device has nothing after all.
-                return;
+                Taker::Others
+            }
+            Some(segment) => self.pool.taker(segment),
+        };
+        match taker {
+            Taker::Member(index) => self.receive_at(index, now),
+            Taker::Guarded(index, segment) => self.receive_guarded(index, segment, now),
+            Taker::Knock(segment) => self.hear_knock(segment, now),
+            Taker::Others => {
+                self.others_due = true;
+                self.poll_with_frame(None, now);
             }
         }
     }
 
-    fn receive_at(&mut self, index: usize, now: Instant) -> PollIngressSingleResult {
+    fn receive_at(&mut self, index: usize, now: Instant) {
         self.pool.touch(index);
-        let sockets = self.pool.members[index].sockets_mut();
-        self.interface.poll_ingress_single(stack_time(now), &mut self.device, sockets)
+        self.poll_with_frame(Some(index), now);
+    }
+
+    /// Has smoltcp receive the next frame for this socket of the pool, or for those that are not of TCP.
+    fn poll_with_frame(&mut self, index: Option<usize>, now: Instant) {
+        let Some((frame, transmitter)) = self.device.peek() else { return };
+        let mut device = Device::with_frame(frame, transmitter, self.link.mtu);
+        let sockets = match index {
+            Some(index) => self.pool.members[index].sockets_mut(),
+            None => &mut self.others,
+        };
+        self.interface.poll_ingress_single(stack_time(now), &mut device, sockets);
     }
 
     /// Judges the frame first, and notes what the other side's SYN says if it comes to be believed.
-    fn receive_guarded(&mut self, index: usize, segment: Segment, now: Instant) -> PollIngressSingleResult {
-        let Some(frame) = self.device.peek() else { return PollIngressSingleResult::None };
+    fn receive_guarded(&mut self, index: usize, segment: Segment, now: Instant) {
+        let Some((frame, _)) = self.device.peek() else { return };
         let member = &mut self.pool.members[index];
-        let verdict = guard::judge(member, segment, frame);
-        if verdict == Verdict::Believed {
-            let syn =
-                (member.socket().state() == tcp::State::SynSent).then(|| Syn::of_frame(frame)).flatten();
-            let result = self.receive_at(index, now);
-            let member = &mut self.pool.members[index];
-            if let Some(syn) = syn.filter(|_| member.socket().is_active()) {
-                member.meet(syn, self.link.mtu);
+        match guard::judge(member, segment, frame) {
+            Verdict::Believed => {
+                let syn =
+                    (member.socket().state() == tcp::State::SynSent).then(|| Syn::of_frame(frame)).flatten();
+                self.receive_at(index, now);
+                let member = &mut self.pool.members[index];
+                if let Some(syn) = syn.filter(|_| member.socket().is_active()) {
+                    member.meet(syn, self.link.mtu);
+                }
             }
-            return result;
+            Verdict::Doubted => {
+                let sender = *frame[6..].first_chunk().unwrap_or(&[0; 6]);
+                self.challenge(index, sender, now);
+            }
+            Verdict::Ignored => {}
         }
-        let sender = *frame[6..].first_chunk().unwrap_or(&[0; 6]);
-        self.device.skip();
-        if verdict == Verdict::Doubted {
-            self.challenge(index, sender, now);
-        }
-        PollIngressSingleResult::PacketProcessed
     }
 
     /// Somebody asks for a connection. Nobody overtakes those who wait already.
-    fn hear_knock(&mut self, segment: Segment, now: Instant) -> PollIngressSingleResult {
-        let Some(frame) = self.device.peek() else { return PollIngressSingleResult::None };
-        let knock = Knock::new(frame, segment.flow, now);
-        self.device.skip();
-        if let Some(knock) = knock {
-            let must_wait = !self.knocks.is_empty() || self.pool.room() == 0;
-            if must_wait && self.pool.may_wait() {
-                self.knocks.push(knock);
-            } else {
-                self.let_in(&knock, now);
-            }
+    fn hear_knock(&mut self, segment: Segment, now: Instant) {
+        let Some((frame, _)) = self.device.peek() else { return };
+        let Some(knock) = Knock::new(frame, segment.flow, now) else { return };
+        let must_wait = !self.knocks.is_empty() || self.pool.room() == 0;
+        if must_wait && self.pool.may_wait() {
+            self.knocks.push(knock);
+        } else {
+            self.let_in(&knock, now);
         }
-        PollIngressSingleResult::PacketProcessed
     }
 
     /// Lets in those who wait, as far as there is room now.
@@ -142,9 +138,9 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
             now,
         );
         let member = &mut self.pool.members[index];
-        let mut shown = Showing::new(knock.frame(), &mut self.device);
+        let mut device = Device::with_frame(knock.frame(), self.device.transmitter(), self.link.mtu);
         self.link.with_door(own, number, time, |door| {
-            door.poll_ingress_single(time, &mut shown, member.sockets_mut());
+            door.poll_ingress_single(time, &mut device, member.sockets_mut());
         });
         member.begin(number);
         if let Some(syn) = Syn::of_frame(knock.frame()) {
