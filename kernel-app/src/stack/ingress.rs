@@ -6,9 +6,10 @@ use smoltcp::socket::tcp;
 
 use super::checksum;
 use super::device::{Device, FrameDevice};
-use super::flow::{self, Segment, Syn};
+use super::flow::{self, Flow, Segment, Syn};
+use super::forgotten::Handshake;
 use super::guard::{self, Verdict};
-use super::knocks::Knock;
+use super::knocks::{self, Knock};
 use super::neighbours::Cause;
 use super::path::TooLarge;
 use super::{PACKETS_PER_TURN_MAX, SmoltcpNetwork, stack_time};
@@ -22,6 +23,8 @@ enum Taker {
     Guarded(usize, Segment),
     /// A socket that is to listen for it.
     Knock(Segment),
+    /// One that had to make room during its handshake, which this may be the end of.
+    Forgotten(Handshake),
     /// ARP, ICMP, UDP, and segments of no connection, which are answered with a reset.
     Others,
 }
@@ -57,11 +60,14 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
             Taker::Member(index) => self.receive_at(index, now),
             Taker::Guarded(index, segment) => self.receive_guarded(index, segment, now),
             Taker::Knock(segment) => self.hear_knock(segment, now),
-            Taker::Others => {
-                self.others_due = true;
-                self.poll_with_frame(None, now);
-            }
+            Taker::Forgotten(handshake) => self.hear_forgotten(handshake, now),
+            Taker::Others => self.receive_for_others(now),
         }
+    }
+
+    fn receive_for_others(&mut self, now: Instant) {
+        self.others_due = true;
+        self.poll_with_frame(None, now);
     }
 
     fn receive_at(&mut self, index: usize, now: Instant) {
@@ -102,15 +108,33 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
         }
     }
 
-    /// Somebody asks for a connection. Nobody overtakes those who wait already.
+    /// Somebody asks for a connection. Nobody overtakes those who wait already. A SYN that brings data is not heard:
+    /// nobody was asked for any (RFC 7413), and it is said again without.
     fn hear_knock(&mut self, segment: Segment, now: Instant) {
         let Some((frame, _)) = self.device.peek() else { return };
-        let Some(knock) = Knock::new(frame, segment.flow, now) else { return };
         let must_wait = !self.knocks.is_empty() || self.pool.room() == 0;
+        if frame.len() > knocks::FRAME_BYTES_MAX {
+            return;
+        }
         if must_wait && self.pool.may_wait() {
-            self.knocks.push(knock);
+            self.knocks.push(Knock::new(frame, segment.flow, now));
         } else {
-            self.let_in(&knock, now);
+            self.let_in(segment.flow, None, None, now);
+        }
+    }
+
+    /// Somebody whose handshake was forgotten may have finished it: then it is made again as it was, up to our answer.
+    /// Without room nobody answers. Either way, what has been said is said again; so are segments that come before the
+    /// first.
+    fn hear_forgotten(&mut self, handshake: Handshake, now: Instant) {
+        let Some((frame, _)) = self.device.peek() else { return };
+        if !handshake.is_answered_by(frame) {
+            return self.receive_for_others(now);
+        }
+        let (flow, number) = (handshake.flow, handshake.local);
+        let Some(syn) = handshake.syn(frame).filter(|_| self.pool.room() > 0) else { return };
+        if self.let_in(flow, Some(&syn), Some(number), now) {
+            self.pool.forgotten.remove(flow);
         }
     }
 
@@ -120,35 +144,40 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
             && let Some(knock) = self.knocks.pop(now)
         {
             // Whoever has asked twice is let in once.
-            if self.pool.flows.get(knock.flow).is_none() && !self.let_in(&knock, now) {
+            if self.pool.flows.get(knock.flow).is_none() && !self.let_in(knock.flow, Some(&knock), None, now) {
                 return;
             }
         }
     }
 
-    /// A socket listens for as long as this frame takes; whether there is one. Without an answer the other side asks
-    /// again, and then there may be room.
-    fn let_in(&mut self, knock: &Knock, now: Instant) -> bool {
-        let Some(port) = self.pool.port_index(knock.flow.local_port()) else { return true };
+    /// A socket listens for as long as the SYN takes of one who waits, or of the next frame; whether there is one.
+    /// Without an answer the other side asks again, and then there may be room. Our first number may be known already.
+    fn let_in(&mut self, flow: Flow, waiting: Option<&Knock>, number: Option<u32>, now: Instant) -> bool {
+        let next = match waiting {
+            Some(knock) => Some((knock.frame(), self.device.transmitter())),
+            None => self.device.peek(),
+        };
+        let Some(((frame, transmitter), port)) = next.zip(self.pool.port_index(flow.local_port())) else {
+            return true;
+        };
         let Some(index) = self.pool.listen_once(port, now) else { return false };
         let (time, own) = (stack_time(now), self.address.own());
-        let number = self.sequence_numbers.first(
-            own.map_or(super::NO_ADDRESS, |cidr| cidr.address()),
-            knock.flow,
-            now,
-        );
+        let number = number.unwrap_or_else(|| {
+            let own = own.map_or(super::NO_ADDRESS, |cidr| cidr.address());
+            self.sequence_numbers.first(own, flow, now)
+        });
         let member = &mut self.pool.members[index];
-        let mut device = Device::with_frame(knock.frame(), self.device.transmitter(), self.link.mtu);
+        let mut device = Device::with_frame(frame, transmitter, self.link.mtu);
         self.link.with_door(own, number, time, |door| {
             door.poll_ingress_single(time, &mut device, member.sockets_mut());
         });
         member.begin(number);
-        if let Some(syn) = Syn::of_frame(knock.frame()) {
+        if let Some(syn) = Syn::of_frame(frame) {
             member.meet(syn, self.link.mtu);
         }
-        member.path_mtu = self.paths.mtu(knock.flow.remote(), now);
-        self.pool.heard(index, port, knock.flow, now);
-        self.seek(knock.flow.remote(), Cause::Stranger, now);
+        member.path_mtu = self.paths.mtu(flow.remote(), now);
+        self.pool.heard(index, port, flow, now);
+        self.seek(flow.remote(), Cause::Stranger, now);
         true
     }
 }
@@ -161,7 +190,10 @@ impl super::pool::Pool {
             None if segment.opens() && self.port_index(segment.flow.local_port()).is_some() => {
                 Taker::Knock(segment)
             }
-            None => Taker::Others,
+            None => {
+                let forgotten = segment.goes_on().then(|| self.forgotten.get(segment.flow)).flatten();
+                forgotten.map_or(Taker::Others, Taker::Forgotten)
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ mod device;
 mod dial;
 mod door;
 mod flow;
+mod forgotten;
 #[cfg(test)]
 mod full_ring_tests;
 mod guard;
@@ -104,6 +105,8 @@ pub const CLOSING_MAX: Duration = Duration::from_secs(30);
 const LEAVING_MAX: Duration = Duration::from_millis(250);
 /// SYNs that wait for room, of each socket that there may be.
 const KNOCKS_PER_SOCKET: usize = 2;
+/// Handshakes that are remembered though they had to make room, of each socket that there may be.
+const FORGOTTEN_PER_SOCKET: usize = 2;
 /// How often it is asked whether somebody may make room for those who wait.
 const ROOM_RETRY: Duration = Duration::from_millis(50);
 /// How long a handshake may take (RFC 4987).
