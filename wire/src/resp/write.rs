@@ -179,7 +179,7 @@ mod tests {
         for length in [0, 9, 10, 99, 100, 1_000] {
             let long = alloc::vec![b'x'; length];
             let mut out = Buffer::new(2_000);
-            write_command(&mut out, &[&long; 1]).expect("fits");
+            write_command(&mut out, &[&long[..]]).expect("fits");
             let expected = alloc::format!("*1\r\n${length}\r\n{}\r\n", "x".repeat(length));
             assert_eq!(out.as_slice(), expected.as_bytes());
         }
