@@ -4,8 +4,8 @@
 //! kernel's command line. This module does not read either: the platform hands the pairs over.
 
 use alloc::borrow::ToOwned;
-use alloc::collections::BTreeMap;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 
 use crate::database_client::DatabaseLogin;
@@ -27,7 +27,8 @@ const STORE_EXPECTED: &str = "redis://host:port, with :password@ or user:passwor
 /// The environment of a program.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    values: BTreeMap<String, String>,
+    /// Names and values, each name once. There are few, and they are read once.
+    values: Vec<(String, String)>,
 }
 
 /// Where a store is, and what it wants to hear first.
@@ -77,20 +78,28 @@ impl core::error::Error for SettingError {}
 impl Settings {
     /// Settings from name and value pairs; a later pair replaces an earlier one.
     pub fn from_pairs<N: Into<String>, V: Into<String>>(pairs: impl IntoIterator<Item = (N, V)>) -> Self {
-        Self { values: pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect() }
+        let mut settings = Self::default();
+        pairs.into_iter().for_each(|(name, value)| settings.set(name.into(), value.into()));
+        settings
     }
 
     /// The same settings but for this one.
     #[must_use]
     pub fn with(&self, name: &str, value: &str) -> Self {
         let mut settings = self.clone();
-        settings.values.insert(name.to_owned(), value.to_owned());
+        settings.set(name.to_owned(), value.to_owned());
         settings
+    }
+
+    fn set(&mut self, name: String, value: String) {
+        self.values.retain(|(known, _)| *known != name);
+        self.values.push((name, value));
     }
 
     /// The value as given; an empty one counts as absent.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.values.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        let found = self.values.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     }
 
     /// A text of 1 to `bytes_max` bytes without control characters.

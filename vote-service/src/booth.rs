@@ -531,7 +531,7 @@ fn named_voter(request: &Request<'_>) -> Option<Voter> {
 }
 
 fn read_choice(request: &Request<'_>) -> Result<Choice, Rejection> {
-    let field = form::field(request.header("content-type"), request.body, "vote");
+    let field = form::field(request.header_bytes("content-type"), request.body, "vote");
     let text = field.map_err(|_| Rejection::NoForm)?.ok_or(Rejection::Missing)?;
     Choice::parse(&text).ok_or(Rejection::UnknownOption)
 }

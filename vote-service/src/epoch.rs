@@ -249,10 +249,11 @@ impl Epoch {
             if name == PRUNED {
                 is_noted = true;
             } else {
-                begins.push((begin, name.to_vec()));
+                let begin = (begin, name.to_vec());
+                // In order as they come: there are few, and a sort is five kilobytes of an image.
+                begins.insert(begins.partition_point(|known| *known < begin), begin);
             }
         }
-        begins.sort_unstable();
         begins.truncate(begins.len().saturating_sub(EPOCHS_MAX));
         self.surplus = if is_noted { begins.into_iter().map(|(_, name)| name).collect() } else { Vec::new() };
         self.go_on(Some(Step::Prune))

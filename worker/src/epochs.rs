@@ -35,10 +35,11 @@ impl Epochs {
             if let (Some(name), Some(begin)) = (parse_name(name), parse_sequence(begin))
                 && epochs.begins.len() < EPOCHS_MAX
             {
-                epochs.begins.push((begin, name.into()));
+                let begin = (begin, name.into());
+                // In order as they come: there are few, and a sort is five kilobytes of an image.
+                epochs.begins.insert(epochs.begins.partition_point(|known| *known < begin), begin);
             }
         }
-        epochs.begins.sort_unstable();
         epochs
     }
 

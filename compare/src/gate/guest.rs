@@ -35,8 +35,8 @@ const TURN_LIMIT: Duration = Duration::from_secs(60);
 const TURNS_MAX: usize = 64;
 /// Times that QEMU looks at everything it waits for between two looks at a guest that may rest.
 const ROUNDS: usize = 3;
-/// How long it may run in one go before it is looked at. Some 10 ms after its last packet a guest looks at
-/// its timers; that is part of every turn, or it would be part of those in which the host is busy.
+/// How long it may run in one go before it is looked at. Half a second after a packet a guest looks at its timers: once
+/// in some batches, most of which are not among the middle half.
 const RUN: Duration = Duration::from_millis(15);
 /// How often in a row it must be found at rest. Being held in between, it cannot but have come to the end
 /// of what it was at, and its card to the end of what it sends.

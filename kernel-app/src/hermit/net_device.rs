@@ -1,19 +1,18 @@
-//! virtio-net as a smoltcp device: packet buffers in two virtqueues, kicked once per turn.
+//! virtio-net as the stack's device: packet buffers in two virtqueues, kicked once per turn.
 //!
 //! Offers no offloads and merges no buffers: one packet, one descriptor. Reference: virtio 1.2,
 //! sections 2.7 (split virtqueues) and 5.1 (network device).
 
+use alloc::boxed::Box;
 use core::fmt;
 
 use bitflags::bitflags;
-use smoltcp::phy::{self, Device, DeviceCapabilities, Medium};
-use smoltcp::time::Instant;
 use virtio_drivers::transport::Transport;
 
 use super::clock::Clock;
 use super::packet_ring::{BUFFER_BYTES, PacketRing, QUEUE_SIZE, RingMemory, TooSmall, Writer};
 use super::transport::{DeviceTransport, SetupError};
-use crate::stack::FrameDevice;
+use crate::stack::{FrameDevice, Transmitter};
 
 /// `virtio_net_hdr` of a device with VIRTIO_F_VERSION_1 (section 5.1.6).
 const HEADER_BYTES: usize = 12;
@@ -178,25 +177,18 @@ impl ReceiveRing {
 }
 
 /// Buffers for packets that leave, free or under way.
-struct TransmitRing {
+pub struct TransmitRing {
     ring: PacketRing,
     free: [u16; QUEUE_SIZE],
     free_count: usize,
+    /// Where a packet is written for which there is no room.
+    lost: Box<[u8; FRAME_BYTES]>,
 }
 
 impl TransmitRing {
     fn new(ring: PacketRing) -> Self {
         let free = core::array::from_fn(|descriptor| descriptor as u16);
-        Self { ring, free, free_count: QUEUE_SIZE }
-    }
-
-    /// Whether a packet can be sent, after taking back what the device is done with.
-    fn has_room(&mut self) -> bool {
-        if self.free_count == 0 {
-            self.ring.kick();
-            self.reclaim();
-        }
-        self.free_count > 0
+        Self { ring, free, free_count: QUEUE_SIZE, lost: Box::new([0; FRAME_BYTES]) }
     }
 
     fn reclaim(&mut self) {
@@ -207,55 +199,45 @@ impl TransmitRing {
             self.free_count += 1;
         }
     }
+}
 
-    fn send<R>(&mut self, frame_bytes: usize, fill: impl FnOnce(&mut [u8]) -> R) -> R {
-        self.free_count -= 1;
-        let descriptor = self.free[self.free_count];
-        // SAFETY: a free buffer is not offered; it is no longer free, and offered only below.
-        let buffer = unsafe { self.ring.buffer(descriptor) };
+impl Transmitter for TransmitRing {
+    fn has_room(&mut self) -> bool {
+        if self.free_count == 0 {
+            self.ring.kick();
+            self.reclaim();
+        }
+        self.free_count > 0
+    }
+
+    fn frame(&mut self, frame_bytes: usize) -> &mut [u8] {
+        if !self.has_room() {
+            return &mut self.lost[..frame_bytes];
+        }
+        // SAFETY: a free buffer is not offered.
+        let buffer = unsafe { self.ring.buffer(self.free[self.free_count - 1]) };
         // The header of a packet without offloads is all zero, as the memory was from the start.
-        let bytes = HEADER_BYTES + frame_bytes;
-        let result = fill(&mut buffer[HEADER_BYTES..bytes]);
-        self.ring.offer_bytes(descriptor, bytes);
-        result
+        &mut buffer[HEADER_BYTES..HEADER_BYTES + frame_bytes]
     }
-}
 
-/// A received packet, and where its buffer goes back to.
-pub struct RxToken<'a> {
-    ring: &'a mut ReceiveRing,
-    packet: (u16, usize),
-}
-
-impl phy::RxToken for RxToken<'_> {
-    fn consume<R, F: FnOnce(&[u8]) -> R>(self, read: F) -> R {
-        let result = read(self.ring.frame(self.packet));
-        self.ring.give_back(self.packet);
-        result
-    }
-}
-
-/// Room for one packet, if there is some: an answer that finds none is lost, as it would be on the wire.
-pub struct TxToken<'a>(&'a mut TransmitRing);
-
-impl phy::TxToken for TxToken<'_> {
-    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, frame_bytes: usize, fill: F) -> R {
-        if self.0.has_room() {
-            self.0.send(frame_bytes, fill)
-        } else {
-            fill(&mut [0; FRAME_BYTES][..frame_bytes])
+    fn send(&mut self, frame_bytes: usize) {
+        if let Some(left) = self.free_count.checked_sub(1) {
+            self.free_count = left;
+            self.ring.offer_bytes(self.free[left], HEADER_BYTES + frame_bytes);
         }
     }
 }
 
 impl FrameDevice for NetDevice {
-    fn has_room(&mut self) -> bool {
-        self.transmit.has_room()
+    type Transmitter = TransmitRing;
+
+    fn mtu(&self) -> usize {
+        self.mtu
     }
 
-    fn peek(&mut self) -> Option<&[u8]> {
+    fn peek(&mut self) -> Option<(&[u8], &mut TransmitRing)> {
         let packet = self.receive.look()?;
-        Some(self.receive.frame(packet))
+        Some((self.receive.frame(packet), &mut self.transmit))
     }
 
     fn skip(&mut self) {
@@ -263,27 +245,9 @@ impl FrameDevice for NetDevice {
             self.receive.give_back(packet);
         }
     }
-}
 
-impl Device for NetDevice {
-    type RxToken<'a> = RxToken<'a>;
-    type TxToken<'a> = TxToken<'a>;
-
-    fn capabilities(&self) -> DeviceCapabilities {
-        let mut capabilities = DeviceCapabilities::default();
-        capabilities.medium = Medium::Ethernet;
-        capabilities.max_transmission_unit = ETHERNET_BYTES + self.mtu;
-        capabilities
-    }
-
-    fn receive(&mut self, _now: Instant) -> Option<(RxToken<'_>, TxToken<'_>)> {
-        let packet = self.receive.look()?;
-        self.receive.next = None;
-        Some((RxToken { ring: &mut self.receive, packet }, TxToken(&mut self.transmit)))
-    }
-
-    fn transmit(&mut self, _now: Instant) -> Option<TxToken<'_>> {
-        self.transmit.has_room().then_some(TxToken(&mut self.transmit))
+    fn transmitter(&mut self) -> &mut TransmitRing {
+        &mut self.transmit
     }
 }
 

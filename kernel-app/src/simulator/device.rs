@@ -9,20 +9,22 @@ use alloc::vec::Vec;
 use smoltcp::phy::{self, DeviceCapabilities, Medium};
 use smoltcp::time::Instant;
 
-use crate::stack::FrameDevice;
+use crate::stack::{FrameDevice, Transmitter};
 
 /// Frames that wait to be read, as in a receive ring; what comes on top is lost.
 pub const RECEIVE_FRAMES_MAX: usize = 256;
 /// Frames that wait to be carried, as in a transmit ring.
 pub const SEND_FRAMES_MAX: usize = 256;
-/// Largest frame without its check sequence: Ethernet's header and 1500 bytes.
-pub const FRAME_BYTES_MAX: usize = 1514;
+/// Largest packet of a frame.
+const MTU: usize = 1500;
+/// What comes before it.
+const ETHERNET_BYTES: usize = 14;
 
 /// The card of one node.
 #[derive(Debug, Default)]
 pub struct SimulatedDevice {
     received: VecDeque<Vec<u8>>,
-    sent: Vec<Vec<u8>>,
+    sent: SentFrames,
 }
 
 impl SimulatedDevice {
@@ -37,65 +39,91 @@ impl SimulatedDevice {
 
     /// Takes what was sent since the last call.
     pub fn take_sent(&mut self) -> Vec<Vec<u8>> {
-        core::mem::take(&mut self.sent)
-    }
-}
-
-/// One received frame.
-pub struct RxToken(Vec<u8>);
-
-impl phy::RxToken for RxToken {
-    fn consume<R, F: FnOnce(&[u8]) -> R>(self, read: F) -> R {
-        read(&self.0)
-    }
-}
-
-/// Room for one frame.
-pub struct TxToken<'a>(&'a mut Vec<Vec<u8>>);
-
-impl phy::TxToken for TxToken<'_> {
-    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, length: usize, write: F) -> R {
-        let mut frame = vec![0; length];
-        let result = write(&mut frame);
-        // An answer that finds no room is lost.
-        if self.0.len() < SEND_FRAMES_MAX {
-            self.0.push(frame);
-        }
-        result
+        core::mem::take(&mut self.sent.sent)
     }
 }
 
 impl FrameDevice for SimulatedDevice {
-    fn peek(&mut self) -> Option<&[u8]> {
-        self.received.front().map(Vec::as_slice)
+    type Transmitter = SentFrames;
+
+    fn mtu(&self) -> usize {
+        MTU
+    }
+
+    fn peek(&mut self) -> Option<(&[u8], &mut SentFrames)> {
+        Some((self.received.front()?, &mut self.sent))
     }
 
     fn skip(&mut self) {
         self.received.pop_front();
     }
 
-    fn has_room(&mut self) -> bool {
-        self.sent.len() < SEND_FRAMES_MAX
+    fn transmitter(&mut self) -> &mut SentFrames {
+        &mut self.sent
     }
 }
 
-impl phy::Device for SimulatedDevice {
-    type RxToken<'a> = RxToken;
-    type TxToken<'a> = TxToken<'a>;
+/// Frames that were sent, in order, and the one that is being written.
+#[derive(Debug, Default)]
+pub struct SentFrames {
+    sent: Vec<Vec<u8>>,
+    next: Vec<u8>,
+}
 
-    fn receive(&mut self, _: Instant) -> Option<(RxToken, TxToken<'_>)> {
-        let frame = self.received.pop_front()?;
-        Some((RxToken(frame), TxToken(&mut self.sent)))
+impl Transmitter for SentFrames {
+    fn has_room(&mut self) -> bool {
+        self.sent.len() < SEND_FRAMES_MAX
     }
 
-    fn transmit(&mut self, _: Instant) -> Option<TxToken<'_>> {
-        (self.sent.len() < SEND_FRAMES_MAX).then_some(TxToken(&mut self.sent))
+    fn frame(&mut self, frame_bytes: usize) -> &mut [u8] {
+        // What a frame before it has left must not be taken for its own.
+        self.next = vec![0; frame_bytes];
+        &mut self.next
+    }
+
+    fn send(&mut self, _: usize) {
+        let frame = core::mem::take(&mut self.next);
+        if self.has_room() {
+            self.sent.push(frame);
+        }
+    }
+}
+
+/// For peers that are plain smoltcp, and make and check checksums by themselves.
+impl phy::Device for SimulatedDevice {
+    type RxToken<'a> = ReceivedFrame;
+    type TxToken<'a> = &'a mut SentFrames;
+
+    fn receive(&mut self, _: Instant) -> Option<(ReceivedFrame, &mut SentFrames)> {
+        let frame = self.received.pop_front()?;
+        Some((ReceivedFrame(frame), &mut self.sent))
+    }
+
+    fn transmit(&mut self, _: Instant) -> Option<&mut SentFrames> {
+        self.sent.has_room().then_some(&mut self.sent)
     }
 
     fn capabilities(&self) -> DeviceCapabilities {
         let mut capabilities = DeviceCapabilities::default();
         capabilities.medium = Medium::Ethernet;
-        capabilities.max_transmission_unit = FRAME_BYTES_MAX;
+        capabilities.max_transmission_unit = ETHERNET_BYTES + MTU;
         capabilities
+    }
+}
+
+/// One received frame.
+pub struct ReceivedFrame(Vec<u8>);
+
+impl phy::RxToken for ReceivedFrame {
+    fn consume<R, F: FnOnce(&[u8]) -> R>(self, read: F) -> R {
+        read(&self.0)
+    }
+}
+
+impl phy::TxToken for &mut SentFrames {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, frame_bytes: usize, fill: F) -> R {
+        let result = fill(self.frame(frame_bytes));
+        self.send(frame_bytes);
+        result
     }
 }

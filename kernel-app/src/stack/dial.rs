@@ -11,8 +11,8 @@ use smoltcp::socket::dns::{self, GetQueryResultError, QueryHandle};
 use smoltcp::socket::tcp;
 use smoltcp::wire::{DnsQueryType, IpAddress, IpEndpoint};
 
+use super::device::FrameDevice;
 use super::flow::Flow;
-use super::ingress::FrameDevice;
 use super::member::Role;
 use super::neighbours::Cause;
 use super::{HALF_OPEN_MAX, PEER_KEEP_ALIVE, SmoltcpNetwork, stack_duration, stack_time};

@@ -1,14 +1,15 @@
-//! How smoltcp is given what only its own device and its own generator could give it.
+//! How smoltcp is given numbers that only its own generator could give it.
 //!
 //! It draws first sequence numbers, and what DNS queries are known by, from a generator inside of its interface. That
 //! one cannot be set; but one of a new interface begins with a seed. So whoever connects meets an interface that was
-//! made for them alone, whose second number is the one that is wanted; nothing is kept of it. And a frame that does
-//! not come from the device, or not as the device has it, is shown by a device that has just that one.
+//! made for them alone, whose second number is the one that is wanted; nothing is kept of it.
 
 use smoltcp::iface::{Config, Interface};
-use smoltcp::phy::{self, Device, DeviceCapabilities, Medium};
+use smoltcp::phy::{self, Device, DeviceCapabilities};
 use smoltcp::time::Instant;
 use smoltcp::wire::{EthernetAddress, HardwareAddress, IpCidr, Ipv4Cidr};
+
+use super::device::capabilities;
 
 /// smoltcp's generator: a state is the one before it times this, and (src/rand.rs, "sPCG32")
 const MULTIPLIER: u64 = 0xbb2e_fcec_3c39_611d;
@@ -86,25 +87,18 @@ const fn inverse(odd: u64) -> u64 {
     inverse
 }
 
-fn capabilities(mtu: usize) -> DeviceCapabilities {
-    let mut capabilities = DeviceCapabilities::default();
-    capabilities.medium = Medium::Ethernet;
-    capabilities.max_transmission_unit = super::ETHERNET_BYTES + mtu;
-    capabilities
-}
-
 /// What is asked of a device when an interface is made; it neither sends nor receives.
 struct Outline(Link);
 
 impl Device for Outline {
-    type RxToken<'a> = Shown<'a>;
-    type TxToken<'a> = Ignored;
+    type RxToken<'a> = Never;
+    type TxToken<'a> = Never;
 
-    fn receive(&mut self, _: Instant) -> Option<(Shown<'_>, Ignored)> {
+    fn receive(&mut self, _: Instant) -> Option<(Never, Never)> {
         None
     }
 
-    fn transmit(&mut self, _: Instant) -> Option<Ignored> {
+    fn transmit(&mut self, _: Instant) -> Option<Never> {
         None
     }
 
@@ -113,55 +107,16 @@ impl Device for Outline {
     }
 }
 
-/// A device that has this one frame; what is sent in answer goes out by the device behind it.
-pub(super) struct Showing<'a, D> {
-    frame: Option<&'a [u8]>,
-    device: &'a mut D,
-}
-
-impl<'a, D: Device> Showing<'a, D> {
-    pub fn new(frame: &'a [u8], device: &'a mut D) -> Self {
-        Self { frame: Some(frame), device }
-    }
-}
-
-impl<D: Device> Device for Showing<'_, D> {
-    type RxToken<'a>
-        = Shown<'a>
-    where
-        Self: 'a;
-    type TxToken<'a>
-        = D::TxToken<'a>
-    where
-        Self: 'a;
-
-    fn receive(&mut self, now: Instant) -> Option<(Shown<'_>, D::TxToken<'_>)> {
-        let answer = self.device.transmit(now)?;
-        Some((Shown(self.frame.take()?), answer))
-    }
-
-    fn transmit(&mut self, now: Instant) -> Option<D::TxToken<'_>> {
-        self.device.transmit(now)
-    }
-
-    fn capabilities(&self) -> DeviceCapabilities {
-        self.device.capabilities()
-    }
-}
-
-/// A frame that is shown.
-pub(super) struct Shown<'a>(&'a [u8]);
-
-impl phy::RxToken for Shown<'_> {
-    fn consume<R, F: FnOnce(&[u8]) -> R>(self, read: F) -> R {
-        read(self.0)
-    }
-}
-
 /// Never made.
-pub(super) enum Ignored {}
+enum Never {}
 
-impl phy::TxToken for Ignored {
+impl phy::RxToken for Never {
+    fn consume<R, F: FnOnce(&[u8]) -> R>(self, _: F) -> R {
+        match self {}
+    }
+}
+
+impl phy::TxToken for Never {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, _: usize, _: F) -> R {
         match self {}
     }

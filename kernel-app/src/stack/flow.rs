@@ -77,6 +77,11 @@ impl Segment {
         self.flags & (FLAG_SYN | FLAG_ACK | FLAG_RST) == FLAG_SYN
     }
 
+    /// Whether it is of a connection that is there, or should be.
+    pub fn goes_on(self) -> bool {
+        self.flags & (FLAG_SYN | FLAG_ACK | FLAG_RST) == FLAG_ACK
+    }
+
     /// Whether it begins a connection or ends one at once.
     pub fn is_drastic(self) -> bool {
         self.flags & (FLAG_SYN | FLAG_RST) != 0
@@ -107,6 +112,11 @@ impl Syn {
 /// The sequence number of a frame that holds a TCP header.
 pub(super) fn number(frame: &[u8]) -> Option<u32> {
     Some(u32::from_be_bytes(*tcp_of(frame)?.get(4..)?.first_chunk()?))
+}
+
+/// The number that a frame acknowledges which holds a TCP header.
+pub(super) fn acknowledged(frame: &[u8]) -> Option<u32> {
+    Some(u32::from_be_bytes(*tcp_of(frame)?.get(8..)?.first_chunk()?))
 }
 
 /// From a frame's TCP header on.

@@ -3,12 +3,12 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::{Address, Seeds, SmoltcpNetwork, StackConfig, TIMERS_ASKED_AFTER};
+use super::{Address, NO_ROOM_PAUSE, Seeds, SmoltcpNetwork, StackConfig};
 use crate::connections::Connections;
 use crate::network::Network;
 use crate::simulator::device::{SEND_FRAMES_MAX, SimulatedDevice};
 use crate::simulator::random::Random;
-use crate::stack::FrameDevice;
+use crate::stack::{FrameDevice, Transmitter};
 use wire::Instant;
 
 const OWN: [u8; 4] = [10, 0, 0, 2];
@@ -70,11 +70,11 @@ fn reception_goes_on_and_nothing_spins_while_a_device_takes_no_frames() {
         node.receive(SEND_FRAMES_MAX);
         node.turn();
     }
-    assert!(!node.network.device_mut().has_room(), "the ring is full of answers");
+    assert!(!node.network.device_mut().transmitter().has_room(), "the ring is full of answers");
     node.receive(100);
     for turn in 0..5 {
         let due = node.turn();
-        let sleeps = due.is_none_or(|due| due >= node.now + TIMERS_ASKED_AFTER);
+        let sleeps = due.is_none_or(|due| due >= node.now + NO_ROOM_PAUSE);
         assert!(sleeps, "turn {turn} asks for another one at once");
     }
     assert!(node.network.device_mut().peek().is_none(), "all that has arrived was read");

@@ -2,31 +2,18 @@
 //!
 //! Looks at no payload and answers nothing itself; smoltcp does both.
 
-use smoltcp::iface::PollIngressSingleResult;
-use smoltcp::phy::Device;
 use smoltcp::socket::tcp;
 
-use super::door::Showing;
-use super::flow::{self, Segment, Syn};
+use super::checksum;
+use super::device::{Device, FrameDevice};
+use super::flow::{self, Flow, Segment, Syn};
+use super::forgotten::Handshake;
 use super::guard::{self, Verdict};
-use super::knocks::Knock;
+use super::knocks::{self, Knock};
 use super::neighbours::Cause;
 use super::path::TooLarge;
 use super::{PACKETS_PER_TURN_MAX, SmoltcpNetwork, stack_time};
 use wire::Instant;
-
-/// A device that shows a frame before it is received.
-pub trait FrameDevice: Device {
-    /// The frame that [`Device::receive`] would give next.
-    fn peek(&mut self) -> Option<&[u8]>;
-
-    /// Throws that frame away.
-    fn skip(&mut self);
-
-    /// Whether a frame can be sent now. What is received while there is no room is read all the same; answers to
-    /// it are lost, and whoever waits for room is woken by the platform.
-    fn has_room(&mut self) -> bool;
-}
 
 /// Who takes a frame.
 enum Taker {
@@ -36,6 +23,8 @@ enum Taker {
     Guarded(usize, Segment),
     /// A socket that is to listen for it.
     Knock(Segment),
+    /// One that had to make room during its handshake, which this may be the end of.
+    Forgotten(Handshake),
     /// ARP, ICMP, UDP, and segments of no connection, which are answered with a reset.
     Others,
 }
@@ -44,78 +33,109 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
     /// Reads what has arrived.
     pub(super) fn ingress(&mut self, now: Instant) {
         for _ in 0..PACKETS_PER_TURN_MAX {
-            let Some(frame) = self.device.peek() else { return };
-            let taker = match Segment::of_frame(frame) {
-                None => {
-                    if flow::is_arp(frame) {
-                        self.neighbours.heard(frame, now);
-                        self.all_due = true;
-                    } else if let Some(said) = TooLarge::of_frame(frame) {
-                        self.hear_too_large(said, now);
-                    }
-                    Taker::Others
-                }
-                Some(segment) => self.pool.taker(segment),
-            };
-            let result = match taker {
-                Taker::Member(index) => self.receive_at(index, now),
-                Taker::Guarded(index, segment) => self.receive_guarded(index, segment, now),
-                Taker::Knock(segment) => self.hear_knock(segment, now),
-                Taker::Others => {
-                    self.others_due = true;
-                    self.interface.poll_ingress_single(stack_time(now), &mut self.device, &mut self.others)
-                }
-            };
-            if result == PollIngressSingleResult::None {
-                // The device has nothing after all.
-                return;
+            let Some((frame, _)) = self.device.peek() else { return };
+            if checksum::is_right(frame) {
+                self.receive(now);
             }
+            self.device.skip();
         }
     }
 
-    fn receive_at(&mut self, index: usize, now: Instant) -> PollIngressSingleResult {
+    /// Gives the next frame to whom it is for.
+    fn receive(&mut self, now: Instant) {
+        let Some((frame, _)) = self.device.peek() else { return };
+        let taker = match Segment::of_frame(frame) {
+            None => {
+                if flow::is_arp(frame) {
+                    self.neighbours.heard(frame, now);
+                    self.all_due = true;
+                } else if let Some(said) = TooLarge::of_frame(frame) {
+                    self.hear_too_large(said, now);
+                }
+                Taker::Others
+            }
+            Some(segment) => self.pool.taker(segment),
+        };
+        match taker {
+            Taker::Member(index) => self.receive_at(index, now),
+            Taker::Guarded(index, segment) => self.receive_guarded(index, segment, now),
+            Taker::Knock(segment) => self.hear_knock(segment, now),
+            Taker::Forgotten(handshake) => self.hear_forgotten(handshake, now),
+            Taker::Others => self.receive_for_others(now),
+        }
+    }
+
+    fn receive_for_others(&mut self, now: Instant) {
+        self.others_due = true;
+        self.poll_with_frame(None, now);
+    }
+
+    fn receive_at(&mut self, index: usize, now: Instant) {
         self.pool.touch(index);
-        let sockets = self.pool.members[index].sockets_mut();
-        self.interface.poll_ingress_single(stack_time(now), &mut self.device, sockets)
+        self.poll_with_frame(Some(index), now);
+    }
+
+    /// Has smoltcp receive the next frame for this socket of the pool, or for those that are not of TCP.
+    fn poll_with_frame(&mut self, index: Option<usize>, now: Instant) {
+        let Some((frame, transmitter)) = self.device.peek() else { return };
+        let mut device = Device::with_frame(frame, transmitter, self.link.mtu);
+        let sockets = match index {
+            Some(index) => self.pool.members[index].sockets_mut(),
+            None => &mut self.others,
+        };
+        self.interface.poll_ingress_single(stack_time(now), &mut device, sockets);
     }
 
     /// Judges the frame first, and notes what the other side's SYN says if it comes to be believed.
-    fn receive_guarded(&mut self, index: usize, segment: Segment, now: Instant) -> PollIngressSingleResult {
-        let Some(frame) = self.device.peek() else { return PollIngressSingleResult::None };
+    fn receive_guarded(&mut self, index: usize, segment: Segment, now: Instant) {
+        let Some((frame, _)) = self.device.peek() else { return };
         let member = &mut self.pool.members[index];
-        let verdict = guard::judge(member, segment, frame);
-        if verdict == Verdict::Believed {
-            let syn =
-                (member.socket().state() == tcp::State::SynSent).then(|| Syn::of_frame(frame)).flatten();
-            let result = self.receive_at(index, now);
-            let member = &mut self.pool.members[index];
-            if let Some(syn) = syn.filter(|_| member.socket().is_active()) {
-                member.meet(syn, self.link.mtu);
+        match guard::judge(member, segment, frame) {
+            Verdict::Believed => {
+                let syn =
+                    (member.socket().state() == tcp::State::SynSent).then(|| Syn::of_frame(frame)).flatten();
+                self.receive_at(index, now);
+                let member = &mut self.pool.members[index];
+                if let Some(syn) = syn.filter(|_| member.socket().is_active()) {
+                    member.meet(syn, self.link.mtu);
+                }
             }
-            return result;
+            Verdict::Doubted => {
+                let sender = *frame[6..].first_chunk().unwrap_or(&[0; 6]);
+                self.challenge(index, sender, now);
+            }
+            Verdict::Ignored => {}
         }
-        let sender = *frame[6..].first_chunk().unwrap_or(&[0; 6]);
-        self.device.skip();
-        if verdict == Verdict::Doubted {
-            self.challenge(index, sender, now);
-        }
-        PollIngressSingleResult::PacketProcessed
     }
 
-    /// Somebody asks for a connection. Nobody overtakes those who wait already.
-    fn hear_knock(&mut self, segment: Segment, now: Instant) -> PollIngressSingleResult {
-        let Some(frame) = self.device.peek() else { return PollIngressSingleResult::None };
-        let knock = Knock::new(frame, segment.flow, now);
-        self.device.skip();
-        if let Some(knock) = knock {
-            let must_wait = !self.knocks.is_empty() || self.pool.room() == 0;
-            if must_wait && self.pool.may_wait() {
-                self.knocks.push(knock);
-            } else {
-                self.let_in(&knock, now);
-            }
+    /// Somebody asks for a connection. Nobody overtakes those who wait already. A SYN that brings data is not heard:
+    /// nobody was asked for any (RFC 7413), and it is said again without.
+    fn hear_knock(&mut self, segment: Segment, now: Instant) {
+        let Some((frame, _)) = self.device.peek() else { return };
+        let must_wait = !self.knocks.is_empty() || self.pool.room() == 0;
+        if frame.len() > knocks::FRAME_BYTES_MAX {
+            return;
         }
-        PollIngressSingleResult::PacketProcessed
+        if must_wait && self.pool.may_wait() {
+            self.knocks.push(Knock::new(frame, segment.flow, now));
+        } else {
+            self.let_in(segment.flow, None, None, now);
+        }
+    }
+
+    /// Somebody whose handshake was forgotten may have finished it: then it is made again as it was, up to our answer.
+    /// Without room nobody answers. Either way, what has been said is said again; so are segments that come before the
+    /// first.
+    fn hear_forgotten(&mut self, handshake: Handshake, now: Instant) {
+        let Some((frame, _)) = self.device.peek() else { return };
+        if !handshake.is_answered_by(frame) {
+            return self.receive_for_others(now);
+        }
+        let (flow, number) = (handshake.flow, handshake.local);
+        let Some(syn) = handshake.syn(frame).filter(|_| self.pool.room() > 0) else { return };
+        if self.let_in(flow, Some(&syn), Some(number), now) {
+            self.pool.forgotten.remove(flow);
+        }
     }
 
     /// Lets in those who wait, as far as there is room now.
@@ -124,35 +144,40 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
             && let Some(knock) = self.knocks.pop(now)
         {
             // Whoever has asked twice is let in once.
-            if self.pool.flows.get(knock.flow).is_none() && !self.let_in(&knock, now) {
+            if self.pool.flows.get(knock.flow).is_none() && !self.let_in(knock.flow, Some(&knock), None, now) {
                 return;
             }
         }
     }
 
-    /// A socket listens for as long as this frame takes; whether there is one. Without an answer the other side asks
-    /// again, and then there may be room.
-    fn let_in(&mut self, knock: &Knock, now: Instant) -> bool {
-        let Some(port) = self.pool.port_index(knock.flow.local_port()) else { return true };
+    /// A socket listens for as long as the SYN takes of one who waits, or of the next frame; whether there is one.
+    /// Without an answer the other side asks again, and then there may be room. Our first number may be known already.
+    fn let_in(&mut self, flow: Flow, waiting: Option<&Knock>, number: Option<u32>, now: Instant) -> bool {
+        let next = match waiting {
+            Some(knock) => Some((knock.frame(), self.device.transmitter())),
+            None => self.device.peek(),
+        };
+        let Some(((frame, transmitter), port)) = next.zip(self.pool.port_index(flow.local_port())) else {
+            return true;
+        };
         let Some(index) = self.pool.listen_once(port, now) else { return false };
         let (time, own) = (stack_time(now), self.address.own());
-        let number = self.sequence_numbers.first(
-            own.map_or(super::NO_ADDRESS, |cidr| cidr.address()),
-            knock.flow,
-            now,
-        );
+        let number = number.unwrap_or_else(|| {
+            let own = own.map_or(super::NO_ADDRESS, |cidr| cidr.address());
+            self.sequence_numbers.first(own, flow, now)
+        });
         let member = &mut self.pool.members[index];
-        let mut shown = Showing::new(knock.frame(), &mut self.device);
+        let mut device = Device::with_frame(frame, transmitter, self.link.mtu);
         self.link.with_door(own, number, time, |door| {
-            door.poll_ingress_single(time, &mut shown, member.sockets_mut());
+            door.poll_ingress_single(time, &mut device, member.sockets_mut());
         });
         member.begin(number);
-        if let Some(syn) = Syn::of_frame(knock.frame()) {
+        if let Some(syn) = Syn::of_frame(frame) {
             member.meet(syn, self.link.mtu);
         }
-        member.path_mtu = self.paths.mtu(knock.flow.remote(), now);
-        self.pool.heard(index, port, knock.flow, now);
-        self.seek(knock.flow.remote(), Cause::Stranger, now);
+        member.path_mtu = self.paths.mtu(flow.remote(), now);
+        self.pool.heard(index, port, flow, now);
+        self.seek(flow.remote(), Cause::Stranger, now);
         true
     }
 }
@@ -165,7 +190,10 @@ impl super::pool::Pool {
             None if segment.opens() && self.port_index(segment.flow.local_port()).is_some() => {
                 Taker::Knock(segment)
             }
-            None => Taker::Others,
+            None => {
+                let forgotten = segment.goes_on().then(|| self.forgotten.get(segment.flow)).flatten();
+                forgotten.map_or(Taker::Others, Taker::Forgotten)
+            }
         }
     }
 }

@@ -10,6 +10,7 @@ use smoltcp::iface::{SocketHandle, SocketSet};
 use smoltcp::socket::{Socket, tcp};
 
 use super::flow::{Flow, Syn};
+use super::forgotten::Handshake;
 use super::{
     EGRESS_ROUNDS_MAX, HEADERS_BYTES, RECEIVE_BYTES, RESPONSE_TIMEOUT, SEGMENT_BYTES, SEGMENT_BYTES_LEAST,
     SEGMENT_BYTES_UNSAID, SEND_BYTES, stack_duration,
@@ -194,6 +195,15 @@ impl Member {
         self.streams.remote = syn.number.wrapping_add(1);
         let told = syn.segment_bytes.filter(|bytes| *bytes != 0).map_or(SEGMENT_BYTES_UNSAID, usize::from);
         self.segment_bytes = told.max(SEGMENT_BYTES_LEAST).min(mtu - HEADERS_BYTES);
+    }
+
+    /// The handshake that it is in, for one who may come back to it.
+    pub fn handshake(&self, now: Instant) -> Option<Handshake> {
+        let Streams { local, remote } = self.streams;
+        let (local, remote) = (local.wrapping_sub(1), remote.wrapping_sub(1));
+        // At most what fits the link.
+        let segment_bytes = self.segment_bytes as u16;
+        self.flow.map(|flow| Handshake { flow, at: now, local, remote, segment_bytes })
     }
 
     /// The socket, and where its streams stand.

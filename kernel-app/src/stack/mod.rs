@@ -1,7 +1,7 @@
 //! TCP/IP for nodes that own their network device: smoltcp behind the [`Network`] contract.
 //!
 //! Used on Hermit (over virtio-net) and in the simulator (over a simulated wire). It drives no device
-//! itself, that is the [`Device`]'s work, and it never sleeps. Read RFC 9293 before touching it.
+//! itself, that is the [`FrameDevice`]'s work, and it never sleeps. Read RFC 9293 before touching it.
 //!
 //! Sockets live in a pool of at most [`SOCKETS_MAX`] and are used again in place. A table says which socket
 //! a segment is for, so that its cost does not depend on how many there are; a SYN gets a free one. When
@@ -9,9 +9,12 @@
 //! [`Connections::make_room`]; or else the handshake that is waited for longest is forgotten.
 
 mod address;
+mod checksum;
+mod device;
 mod dial;
 mod door;
 mod flow;
+mod forgotten;
 #[cfg(test)]
 mod full_ring_tests;
 mod guard;
@@ -38,15 +41,16 @@ use crate::usage::Usage;
 use wire::Instant;
 
 pub use address::{Address, AddressError, mtu};
+use device::Device;
+pub use device::{FrameDevice, Transmitter};
 use dial::Dials;
 use door::Link;
-pub use ingress::FrameDevice;
 use knocks::Knocks;
 use member::Role;
 use neighbours::Neighbours;
 pub use numbers::Seeds;
 use numbers::{Choices, SequenceNumbers};
-use path::{Narrow, Paths};
+use path::Paths;
 use pool::Pool;
 
 /// Connections that can be accepted at any time: when there is room for fewer, others are ended.
@@ -87,9 +91,11 @@ const NO_ADDRESS: core::net::Ipv4Addr = core::net::Ipv4Addr::UNSPECIFIED;
 pub const PACKETS_PER_TURN_MAX: usize = 256;
 /// Segments of one socket that are sent in one turn.
 pub const EGRESS_ROUNDS_MAX: usize = 16;
-/// How long after a packet the sockets are asked for their next timer. Asking costs as much as a request;
-/// timers are late by this much at most.
-pub const TIMERS_ASKED_AFTER: Duration = Duration::from_millis(10);
+/// How long after a packet the sockets are asked for their next timer. Asking all of them costs as much as a request,
+/// and none can be due sooner: smoltcp sends again after 1 s, and what waits for less here is this long or longer.
+pub const TIMERS_ASKED_AFTER: Duration = Duration::from_millis(500);
+/// How long at least a device is left alone that takes no frames, whatever is due.
+const NO_ROOM_PAUSE: Duration = Duration::from_millis(10);
 /// How long the other side may take to end its own stream once it has all of ours.
 pub const LINGER: Duration = Duration::from_secs(2);
 /// How long a connection whose service has ended it may take until the other side has all of it: a last segment that
@@ -99,6 +105,8 @@ pub const CLOSING_MAX: Duration = Duration::from_secs(30);
 const LEAVING_MAX: Duration = Duration::from_millis(250);
 /// SYNs that wait for room, of each socket that there may be.
 const KNOCKS_PER_SOCKET: usize = 2;
+/// Handshakes that are remembered though they had to make room, of each socket that there may be.
+const FORGOTTEN_PER_SOCKET: usize = 2;
 /// How often it is asked whether somebody may make room for those who wait.
 const ROOM_RETRY: Duration = Duration::from_millis(50);
 /// How long a handshake may take (RFC 4987).
@@ -153,8 +161,6 @@ pub struct SmoltcpNetwork<D: FrameDevice> {
     knocks: Knocks,
     neighbours: Neighbours,
     paths: Paths,
-    /// Of the segment that is being sent, while it is.
-    pieces: Vec<Vec<u8>>,
     sequence_numbers: SequenceNumbers,
     choices: Choices,
     /// The sockets that are not of TCP.
@@ -175,8 +181,7 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
     /// # Errors
     /// When a static address or gateway cannot be used.
     pub fn new(device: D, config: &StackConfig, now: Instant) -> Result<Self, AddressError> {
-        let mtu = device.capabilities().max_transmission_unit - ETHERNET_BYTES;
-        let mtu = config.mtu.map_or(mtu, |wanted| mtu.min(usize::from(wanted)));
+        let mtu = config.mtu.map_or(device.mtu(), |wanted| device.mtu().min(usize::from(wanted)));
         let (link, seeds) = (Link { hardware_address: config.hardware_address, mtu }, &config.seeds);
         let mut interface = link.interface(seeds.transactions, stack_time(now));
         let mut others = SocketSet::new(Vec::with_capacity(OTHER_SOCKETS));
@@ -189,7 +194,6 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
             knocks: Knocks::new(KNOCKS_PER_SOCKET * config.sockets_max),
             neighbours: Neighbours::new(),
             paths: Paths::default(),
-            pieces: Vec::new(),
             sequence_numbers: SequenceNumbers::new(seeds),
             choices: Choices::new(seeds),
             others,
@@ -228,18 +232,15 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
     fn egress(&mut self, now: Instant) {
         let time = stack_time(now);
         if core::mem::take(&mut self.others_due) {
-            let mut device = Narrow::new(&mut self.device, self.link.mtu, &mut self.pieces);
+            let mut device = Device::new(self.device.transmitter(), self.link.mtu);
             self.interface.poll_egress(time, &mut device, &mut self.others);
         }
         for index in &self.pool.touched {
             let member = &mut self.pool.members[*index];
             let mtu = member.path_mtu.map_or(self.link.mtu, usize::from);
+            let mut device = Device::new(self.device.transmitter(), mtu);
             for _ in 0..member.rounds {
-                let mut device = Narrow::new(&mut self.device, mtu, &mut self.pieces);
                 let result = self.interface.poll_egress(time, &mut device, member.sockets_mut());
-                if !self.pieces.is_empty() {
-                    path::send_pieces(&mut self.device, &mut self.pieces, time);
-                }
                 if result == PollResult::None {
                     break;
                 }
@@ -249,13 +250,13 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
                 matches!(member.role, Role::Open(_) | Role::Closing(..)) && !member.socket().is_open();
         }
         // What found no room in the device goes out as soon as there is some.
-        self.all_due |= !self.device.has_room();
+        self.all_due |= !self.device.transmitter().has_room();
     }
 
     /// While the device takes nothing only what ends without a packet has a time; its interrupt ends the wait.
     fn deadline_without_room(&self, now: Instant) -> Option<Instant> {
         let deadlines = [self.pool.earliest_deadline(), self.dials.earliest_deadline()];
-        deadlines.into_iter().flatten().min().map(|due| due.max(now + TIMERS_ASKED_AFTER))
+        deadlines.into_iter().flatten().min().map(|due| due.max(now + NO_ROOM_PAUSE))
     }
 
     fn earliest_timer(&mut self, now: Instant) -> Option<Instant> {
@@ -319,7 +320,11 @@ impl<D: FrameDevice> Network for SmoltcpNetwork<D> {
 
     fn next_deadline(&mut self, now: Instant) -> Option<Instant> {
         if self.all_due || self.others_due || !self.pool.touched.is_empty() {
-            return if self.device.has_room() { Some(now) } else { self.deadline_without_room(now) };
+            return if self.device.transmitter().has_room() {
+                Some(now)
+            } else {
+                self.deadline_without_room(now)
+            };
         }
         let due = match self.timers {
             Timers::Stale(ask_at) if now < ask_at => Some(ask_at),

@@ -6,13 +6,12 @@
 use core::net::Ipv4Addr;
 use core::time::Duration;
 
-use smoltcp::phy::TxToken;
 use smoltcp::wire::{
     ArpOperation, ArpPacket, ArpRepr, EthernetAddress, EthernetFrame, EthernetProtocol, EthernetRepr,
 };
 
-use super::ingress::FrameDevice;
-use super::{ETHERNET_BYTES, SmoltcpNetwork, stack_time};
+use super::device::{FrameDevice, Transmitter};
+use super::{ETHERNET_BYTES, SmoltcpNetwork};
 use wire::Instant;
 
 /// Neighbours that are remembered to have been asked or heard; as many as smoltcp remembers.
@@ -115,12 +114,11 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
             dst_addr: EthernetAddress::BROADCAST,
             ethertype: EthernetProtocol::Arp,
         };
-        // Without room in the device it is as if the question were lost.
-        let Some(token) = self.device.transmit(stack_time(now)) else { return };
-        token.consume(FRAME_BYTES, |frame| {
-            header.emit(&mut EthernetFrame::new_unchecked(&mut *frame));
-            question.emit(&mut ArpPacket::new_unchecked(&mut frame[ETHERNET_BYTES..]));
-        });
+        let transmitter = self.device.transmitter();
+        let frame = transmitter.frame(FRAME_BYTES);
+        header.emit(&mut EthernetFrame::new_unchecked(&mut *frame));
+        question.emit(&mut ArpPacket::new_unchecked(&mut frame[ETHERNET_BYTES..]));
+        transmitter.send(FRAME_BYTES);
     }
 }
 

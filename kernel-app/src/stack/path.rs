@@ -4,20 +4,18 @@
 //! smoltcp's segments stay as large as the link takes them: on a narrow way each is cut in two or more on its way out,
 //! as cards do it. Knows nothing of ways into this node; those who send find out for themselves.
 
-use alloc::vec;
 use alloc::vec::Vec;
 use core::net::Ipv4Addr;
 use core::time::Duration;
 
 use smoltcp::iface::PollResult;
-use smoltcp::phy::{Device, DeviceCapabilities, TxToken};
 use smoltcp::time::Instant as StackInstant;
 use smoltcp::wire::{
     Icmpv4DstUnreachable, Icmpv4Message, Icmpv4Packet, IpAddress, IpProtocol, Ipv4Packet, TcpPacket,
 };
 
+use super::device::{Device, FrameDevice};
 use super::flow::Flow;
-use super::ingress::FrameDevice;
 use super::{EGRESS_ROUNDS_MAX, ETHERNET_BYTES, HEADERS_BYTES, SmoltcpNetwork, stack_duration, stack_time};
 use wire::Instant;
 
@@ -79,7 +77,7 @@ impl TooLarge {
         let icmp = Icmpv4Packet::new_checked(packet.payload()).ok()?;
         let is_too_large = icmp.msg_type() == Icmpv4Message::DstUnreachable
             && icmp.msg_code() == u8::from(Icmpv4DstUnreachable::FragRequired);
-        if !is_too_large || !icmp.verify_checksum() {
+        if !is_too_large {
             return None;
         }
         let number = |bytes: &[u8]| Some(u16::from_be_bytes(*bytes.first_chunk()?));
@@ -157,90 +155,18 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
     fn send_early(&mut self, index: usize, time: StackInstant) {
         let mtu = self.mtu_of(index);
         for _ in 0..EGRESS_ROUNDS_MAX {
-            let mut device = Narrow::new(&mut self.device, mtu, &mut self.pieces);
+            let mut device = Device::new(self.device.transmitter(), mtu);
             let sockets = self.pool.members[index].sockets_mut();
-            let result = self.interface.poll_egress(time, &mut device, sockets);
-            send_pieces(&mut self.device, &mut self.pieces, time);
-            if result == PollResult::None {
+            if self.interface.poll_egress(time, &mut device, sockets) == PollResult::None {
                 return;
             }
         }
     }
 }
 
-/// Sends what the first piece of a segment leaves.
-#[cold]
-pub(super) fn send_pieces(device: &mut impl Device, pieces: &mut Vec<Vec<u8>>, time: StackInstant) {
-    for piece in pieces.drain(..) {
-        // Without room in the device it is as if the piece were lost.
-        let Some(token) = device.transmit(time) else { continue };
-        token.consume(piece.len(), |frame| frame.copy_from_slice(&piece));
-    }
-}
-
-/// A device that cuts segments which the way does not carry. The first piece takes the place of the whole; the others
-/// are to be sent behind it.
-pub(super) struct Narrow<'a, D> {
-    device: &'a mut D,
-    mtu: usize,
-    rest: &'a mut Vec<Vec<u8>>,
-}
-
-impl<'a, D> Narrow<'a, D> {
-    pub fn new(device: &'a mut D, mtu: usize, rest: &'a mut Vec<Vec<u8>>) -> Self {
-        Self { device, mtu, rest }
-    }
-}
-
-impl<D: Device> Device for Narrow<'_, D> {
-    type RxToken<'a>
-        = D::RxToken<'a>
-    where
-        Self: 'a;
-    type TxToken<'a>
-        = Cutting<'a, D::TxToken<'a>>
-    where
-        Self: 'a;
-
-    /// Nothing is read here.
-    fn receive(&mut self, _: StackInstant) -> Option<(Self::RxToken<'_>, Self::TxToken<'_>)> {
-        None
-    }
-
-    fn transmit(&mut self, now: StackInstant) -> Option<Self::TxToken<'_>> {
-        Some(Cutting { token: self.device.transmit(now)?, mtu: self.mtu, rest: self.rest })
-    }
-
-    fn capabilities(&self) -> DeviceCapabilities {
-        self.device.capabilities()
-    }
-}
-
-/// Room for one frame, of which others may follow.
-pub(super) struct Cutting<'a, T> {
-    token: T,
-    mtu: usize,
-    rest: &'a mut Vec<Vec<u8>>,
-}
-
-impl<T: TxToken> TxToken for Cutting<'_, T> {
-    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, length: usize, fill: F) -> R {
-        if length <= ETHERNET_BYTES + self.mtu {
-            return self.token.consume(length, fill);
-        }
-        let mut whole = vec![0; length];
-        let result = fill(&mut whole);
-        let mut pieces = cut(&whole, self.mtu).unwrap_or_else(|| vec![whole]).into_iter();
-        if let Some(first) = pieces.next() {
-            self.token.consume(first.len(), |frame| frame.copy_from_slice(&first));
-        }
-        self.rest.extend(pieces);
-        result
-    }
-}
-
-/// A frame with a segment in frames of at most `mtu` bytes behind their Ethernet headers; none when it has no segment.
-fn cut(frame: &[u8], mtu: usize) -> Option<Vec<Vec<u8>>> {
+/// A frame with a segment in frames of at most `mtu` bytes behind their Ethernet headers, without checksums; none when
+/// it has no segment.
+pub(super) fn cut(frame: &[u8], mtu: usize) -> Option<Vec<Vec<u8>>> {
     let packet = Ipv4Packet::new_checked(frame.get(ETHERNET_BYTES..)?).ok()?;
     let ip_bytes = usize::from(packet.header_len());
     let segment = TcpPacket::new_checked(packet.payload()).ok()?;
@@ -248,19 +174,16 @@ fn cut(frame: &[u8], mtu: usize) -> Option<Vec<Vec<u8>>> {
     let (first, ends, pushes) = (segment.seq_number(), segment.fin(), segment.psh());
     let (headers, payload) = frame.split_at(ETHERNET_BYTES + headers_bytes);
     let piece_bytes = mtu.checked_sub(headers_bytes).filter(|bytes| *bytes > 0)?;
-    let (from, to) = (IpAddress::Ipv4(packet.src_addr()), IpAddress::Ipv4(packet.dst_addr()));
     let count = payload.len().div_ceil(piece_bytes);
     let piece = |(number, bytes): (usize, &[u8])| {
         let mut piece = [headers, bytes].concat();
         let mut packet = Ipv4Packet::new_unchecked(&mut piece[ETHERNET_BYTES..]);
         packet.set_total_len((headers_bytes + bytes.len()) as u16);
-        packet.fill_checksum();
         let mut segment = TcpPacket::new_unchecked(packet.payload_mut());
         segment.set_seq_number(first + number * piece_bytes);
         let is_last = number + 1 == count;
         segment.set_fin(ends && is_last);
         segment.set_psh(pushes && is_last);
-        segment.fill_checksum(&from, &to);
         piece
     };
     Some(payload.chunks(piece_bytes).enumerate().map(piece).collect())

@@ -9,9 +9,10 @@ use alloc::vec::Vec;
 use smoltcp::socket::tcp;
 
 use super::flow::{Flow, Flows};
+use super::forgotten::Forgotten;
 use super::member::{Member, Role};
 use super::{
-    DIAL_SOCKETS, HALF_OPEN_DIVISOR, HALF_OPEN_FRESH, HALF_OPEN_MAX, IDLE_KEEP_ALIVE, LEAVING_MAX, LINGER,
+    DIAL_SOCKETS, FORGOTTEN_PER_SOCKET, HALF_OPEN_DIVISOR, HALF_OPEN_FRESH, HALF_OPEN_MAX, IDLE_KEEP_ALIVE, LEAVING_MAX, LINGER,
     ROOM_WANTED, SPARE_SOCKETS_KEPT, TRIM_INTERVAL, stack_duration,
 };
 use crate::connections::{CONNECTIONS_MAX, ConnectionId};
@@ -35,6 +36,8 @@ pub(super) struct Pool {
     ports: Vec<Port>,
     /// Which member carries which connection, from its first segment to its last.
     pub flows: Flows,
+    /// Handshakes that had to make room.
+    pub forgotten: Forgotten,
     spare: Vec<usize>,
     absent: Vec<usize>,
     /// Fewest spare sockets since the pool was last trimmed, and when it will be again.
@@ -59,6 +62,7 @@ impl Pool {
             members: Vec::with_capacity(sockets_max),
             ports: Vec::new(),
             flows: Flows::new(seed),
+            forgotten: Forgotten::new(FORGOTTEN_PER_SOCKET * sockets_max),
             spare: Vec::new(),
             absent: Vec::new(),
             spare_least: 0,
@@ -170,6 +174,7 @@ impl Pool {
             self.members[index].vacate();
             self.absent.push(index);
         }
+        self.forgotten.trim(now);
         self.spare_least = self.spare.len();
         self.trim_at = now + TRIM_INTERVAL;
     }
@@ -206,6 +211,7 @@ impl Pool {
         tell(Usage::new("sockets", self.members.len(), self.sockets_max));
         tell(Usage::new("sockets in use", self.in_use.len() + self.spare.len(), self.members.len()));
         tell(Usage::new("flows", self.flows.len(), self.in_use.len()));
+        tell(self.forgotten.usage());
     }
 
     /// How many more connections can be accepted.
@@ -264,11 +270,14 @@ impl Pool {
     }
 
     /// Ends the handshake that has been waited for longest, without a word: whoever asks for connections
-    /// and never answers (RFC 4987) must not keep out those who do. A fresh one may be answered yet.
+    /// and never answers (RFC 4987) must not keep out those who do. Who answers yet is let in again.
     fn forget_half_open(&mut self, now: Instant) {
         if let Some((deadline, index)) = self.half_open().min()
             && deadline <= now + (HALF_OPEN_MAX - HALF_OPEN_FRESH)
         {
+            if let Some(handshake) = self.members[index].handshake(now) {
+                self.forgotten.push(handshake);
+            }
             self.release(index);
         }
     }

@@ -3,6 +3,7 @@
 mod bench;
 mod closing;
 mod finding;
+mod hearing;
 mod narrow;
 mod numbers;
 mod resets;

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use smoltcp::socket::tcp;
 
-use super::ingress::FrameDevice;
+use super::device::FrameDevice;
 use super::member::{Closing, Role};
 use super::{CLOSING_MAX, EGRESS_ROUNDS_MAX, LINGER, SmoltcpNetwork};
 use crate::connections::{Connection, ConnectionId, Connections, Ending};

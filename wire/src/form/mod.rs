@@ -13,6 +13,8 @@ use core::fmt;
 /// Most fields of a form.
 pub const FIELDS_MAX: usize = 64;
 
+const URLENCODED: &str = "application/x-www-form-urlencoded";
+
 /// A form that cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FormError {
@@ -47,19 +49,27 @@ impl core::error::Error for FormError {}
 /// # Errors
 /// When the media type is another, the body is malformed, has too many fields, or the field is repeated.
 pub fn field<'a>(
-    content_type: Option<&str>,
+    content_type: Option<&[u8]>,
     body: &'a [u8],
     name: &str,
 ) -> Result<Option<Cow<'a, str>>, FormError> {
-    let (essence, parameters) = media_type::split(content_type.unwrap_or_default());
-    if essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+    let content_type = content_type.unwrap_or_default();
+    if is_urlencoded(content_type) {
         return only(urlencoded::Fields::new(body), name);
     }
+    let content_type = core::str::from_utf8(content_type).map_err(|_| FormError::MediaType)?;
+    let (essence, parameters) = media_type::split(content_type);
     if !essence.eq_ignore_ascii_case("multipart/form-data") {
         return Err(FormError::MediaType);
     }
     let boundary = media_type::parameter(parameters, "boundary")?.ok_or(FormError::Malformed)?;
     only(multipart::Fields::new(body, &boundary)?, name)
+}
+
+/// Whether it is what browsers say of plain forms, to the letter, or means the same.
+fn is_urlencoded(content_type: &[u8]) -> bool {
+    let means_it = |text: &str| media_type::split(text).0.eq_ignore_ascii_case(URLENCODED);
+    content_type == URLENCODED.as_bytes() || core::str::from_utf8(content_type).is_ok_and(means_it)
 }
 
 /// Name and value of a field.
@@ -89,7 +99,7 @@ mod tests {
     use alloc::string::String;
 
     fn vote(content_type: &str, body: &str) -> Result<Option<String>, FormError> {
-        field(Some(content_type), body.as_bytes(), "vote").map(|value| value.map(Cow::into_owned))
+        field(Some(content_type.as_bytes()), body.as_bytes(), "vote").map(|value| value.map(Cow::into_owned))
     }
 
     #[test]

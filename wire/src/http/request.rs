@@ -26,6 +26,11 @@ impl<'a> Request<'a> {
         self.values(name).next()
     }
 
+    /// The value of the first header line called `name`, as it came.
+    pub fn header_bytes(&self, name: &str) -> Option<&'a [u8]> {
+        self.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name)).map(|header| header.value)
+    }
+
     /// The values of all header lines called `name`, leaving out those that are not UTF-8.
     pub fn values(&self, name: &str) -> impl Iterator<Item = &'a str> {
         self.headers
@@ -62,7 +67,8 @@ mod tests {
         ];
         let request = Request { method: Method::Get, path: "/", query: "", body: b"", headers: &headers };
         assert_eq!(request.header("X"), Some("second"), "what is not UTF-8 is passed over");
-        assert_eq!(request.header("host"), None);
+        assert_eq!(request.header_bytes("x"), Some(&b"\xff"[..]));
+        assert_eq!((request.header("host"), request.header_bytes("host")), (None, None));
         let cookies =
             [("a", Some("1")), ("voter_id", Some("x=y")), ("b", None), ("c", Some("")), ("d", Some("\""))];
         for (name, value) in cookies {

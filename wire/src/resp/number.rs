@@ -56,7 +56,11 @@ impl Digits {
 
     /// How many digits a length or count has.
     pub fn count(value: usize) -> usize {
-        value.checked_ilog10().map_or(1, |power| power as usize + 1)
+        match value {
+            0..10 => 1,
+            10..100 => 2,
+            _ => value.ilog10() as usize + 1,
+        }
     }
 
     /// The digits as text.

@@ -6,7 +6,7 @@
 
 use super::number::Digits;
 use crate::Buffer;
-use crate::buffer::Full;
+use crate::buffer::{Full, Room};
 
 /// `+text`: a status such as `OK`. The text must have no line break.
 ///
@@ -100,11 +100,30 @@ pub fn bulk_bytes(len: usize) -> usize {
 pub fn write_command(out: &mut Buffer, args: &[&[u8]]) -> Result<(), Full> {
     let header = Digits::count(args.len()) + 3;
     let wanted = args.iter().fold(header, |sum, argument| sum + bulk_bytes(argument.len()));
-    if wanted > out.space() {
-        return Err(Full { wanted, space: out.space() });
+    let mut room = out.reserve(wanted)?;
+    put_count(&mut room, b'*', args.len());
+    for argument in args {
+        put_count(&mut room, b'$', argument.len());
+        room.put(argument);
+        room.put(b"\r\n");
     }
-    array(out, args.len())?;
-    args.iter().try_for_each(|argument| bulk(out, argument))
+    Ok(())
+}
+
+/// A line with a count, which has one digit or two as a rule.
+fn put_count(room: &mut Room<'_>, kind: u8, count: usize) {
+    match count {
+        0..10 => room.put(&[kind, b'0' + count as u8, b'\r', b'\n']),
+        10..100 => {
+            let [tens, ones] = [count / 10, count % 10].map(|digit| b'0' + digit as u8);
+            room.put(&[kind, tens, ones, b'\r', b'\n']);
+        }
+        _ => {
+            room.put(&[kind]);
+            room.put(Digits::of_len(count).as_bytes());
+            room.put(b"\r\n");
+        }
+    }
 }
 
 /// Lines of up to this many bytes are put together before they are appended.
@@ -157,6 +176,13 @@ mod tests {
         let command: [&[u8]; 3] = [b"RPUSH", b"votes", b"{}"];
         let whole = written(|out| write_command(out, &command));
         assert_eq!(whole, "*3\r\n$5\r\nRPUSH\r\n$5\r\nvotes\r\n$2\r\n{}\r\n");
+        for length in [0, 9, 10, 99, 100, 1_000] {
+            let long = alloc::vec![b'x'; length];
+            let mut out = Buffer::new(2_000);
+            write_command(&mut out, &[&long[..]]).expect("fits");
+            let expected = alloc::format!("*1\r\n${length}\r\n{}\r\n", "x".repeat(length));
+            assert_eq!(out.as_slice(), expected.as_bytes());
+        }
         let mut small = Buffer::new(whole.len() - 1);
         let full = Full { wanted: whole.len(), space: whole.len() - 1 };
         assert_eq!(write_command(&mut small, &command), Err(full));

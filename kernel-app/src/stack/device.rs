@@ -1,0 +1,145 @@
+//! A node's network device, and how smoltcp sees it in one call: a device that has this one frame, puts checksums into
+//! what is sent, and cuts what the way does not carry.
+//!
+//! smoltcp is compiled for each kind of device that it meets. It meets only this one.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use smoltcp::phy::{self, ChecksumCapabilities, DeviceCapabilities, Medium};
+use smoltcp::time::Instant;
+
+use super::{ETHERNET_BYTES, checksum, path};
+
+/// A device that shows a frame before it is received.
+pub trait FrameDevice {
+    /// Where frames leave it.
+    type Transmitter: Transmitter;
+
+    /// Largest packet, without Ethernet's header.
+    fn mtu(&self) -> usize;
+
+    /// The frame that has arrived next, which stays the next one; and by what it may be answered.
+    fn peek(&mut self) -> Option<(&[u8], &mut Self::Transmitter)>;
+
+    /// Throws that frame away.
+    fn skip(&mut self);
+
+    /// Where frames leave it. What is received while there is no room is read all the same; answers to it are lost,
+    /// and whoever waits for room is woken by the platform.
+    fn transmitter(&mut self) -> &mut Self::Transmitter;
+}
+
+/// The side of a device by which frames leave.
+pub trait Transmitter {
+    /// Whether a frame can be sent now.
+    fn has_room(&mut self) -> bool;
+
+    /// Where the next frame is to be written, of so many bytes. They may be any until then.
+    fn frame(&mut self, frame_bytes: usize) -> &mut [u8];
+
+    /// Sends it. Without room it is lost, as it would be on the wire.
+    fn send(&mut self, frame_bytes: usize);
+}
+
+/// What smoltcp is told of any device, which carries packets of so many bytes.
+pub(super) fn capabilities(mtu: usize) -> DeviceCapabilities {
+    let mut capabilities = DeviceCapabilities::default();
+    capabilities.medium = Medium::Ethernet;
+    capabilities.max_transmission_unit = ETHERNET_BYTES + mtu;
+    capabilities.checksum = ChecksumCapabilities::ignored();
+    capabilities
+}
+
+/// See the module.
+pub(super) struct Device<'a, T> {
+    frame: Option<&'a [u8]>,
+    transmitter: &'a mut T,
+    /// What the way carries.
+    mtu: usize,
+}
+
+impl<'a, T> Device<'a, T> {
+    /// A device that has received this, whose checksums are right.
+    pub fn with_frame(frame: &'a [u8], transmitter: &'a mut T, mtu: usize) -> Self {
+        Self { frame: Some(frame), transmitter, mtu }
+    }
+
+    /// A device that has received nothing.
+    pub fn new(transmitter: &'a mut T, mtu: usize) -> Self {
+        Self { frame: None, transmitter, mtu }
+    }
+}
+
+impl<T: Transmitter> phy::Device for Device<'_, T> {
+    type RxToken<'a>
+        = Shown<'a>
+    where
+        Self: 'a;
+    type TxToken<'a>
+        = Sending<'a, T>
+    where
+        Self: 'a;
+
+    fn receive(&mut self, _: Instant) -> Option<(Shown<'_>, Sending<'_, T>)> {
+        let shown = Shown(self.frame.take()?);
+        Some((shown, Sending { transmitter: self.transmitter, mtu: self.mtu }))
+    }
+
+    fn transmit(&mut self, _: Instant) -> Option<Sending<'_, T>> {
+        self.transmitter.has_room().then_some(Sending { transmitter: self.transmitter, mtu: self.mtu })
+    }
+
+    fn capabilities(&self) -> DeviceCapabilities {
+        capabilities(self.mtu)
+    }
+}
+
+/// A frame that is shown.
+pub(super) struct Shown<'a>(&'a [u8]);
+
+impl phy::RxToken for Shown<'_> {
+    fn consume<R, F: FnOnce(&[u8]) -> R>(self, read: F) -> R {
+        read(self.0)
+    }
+}
+
+/// Room for one frame, behind which others may have to follow.
+pub(super) struct Sending<'a, T> {
+    transmitter: &'a mut T,
+    mtu: usize,
+}
+
+impl<T: Transmitter> phy::TxToken for Sending<'_, T> {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, frame_bytes: usize, fill: F) -> R {
+        let Self { transmitter, mtu } = self;
+        let mut whole = Vec::new();
+        let is_too_large = frame_bytes > ETHERNET_BYTES + mtu;
+        let frame = if is_too_large {
+            whole.resize(frame_bytes, 0);
+            &mut whole[..]
+        } else {
+            transmitter.frame(frame_bytes)
+        };
+        // Called at one place: there is a good deal behind it.
+        let result = fill(frame);
+        if is_too_large {
+            send_cut(&whole, mtu, transmitter);
+        } else {
+            checksum::fill(frame);
+            transmitter.send(frame_bytes);
+        }
+        result
+    }
+}
+
+/// Sends a frame in pieces. What cannot be cut goes out as it is.
+#[cold]
+fn send_cut(whole: &[u8], mtu: usize, transmitter: &mut impl Transmitter) {
+    for piece in path::cut(whole, mtu).unwrap_or_else(|| vec![whole.to_vec()]) {
+        let frame = transmitter.frame(piece.len());
+        frame.copy_from_slice(&piece);
+        checksum::fill(frame);
+        transmitter.send(piece.len());
+    }
+}
