@@ -47,7 +47,7 @@ const PROFILE: Profile = Profile {
     rust_flags: "-Zmutable-noalias=no",
 };
 /// What is changed in the kernel's sources, old text and new.
-const EDITS: [[&str; 2]; 5] = [
+const EDITS: [[&str; 2]; 6] = [
     // The attribute as compilers since 1.88 want it.
     ["#[naked]", "#[unsafe(naked)]"],
     // How long the kernel measures the APIC timer at boot. Only its scheduler uses that timer, and a
@@ -72,6 +72,15 @@ const EDITS: [[&str; 2]; 5] = [
 \t\t\t\treturn Err(());
 \t\t\t}
 \t\t\tif tick - start_tick >= tick_count {",
+    ],
+    // It has room for one I/O APIC and panics at a second one, as microvm has it. That serves the virtio devices
+    // there, and is set up by their driver.
+    [
+        "fn init_ioapic_address(phys_addr: PhysAddr) {",
+        "fn init_ioapic_address(phys_addr: PhysAddr) {
+\tif IOAPIC_ADDRESS.get().is_some() {
+\t\treturn;
+\t}",
     ],
 ];
 

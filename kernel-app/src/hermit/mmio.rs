@@ -13,6 +13,16 @@ const FIRST: usize = 0xfeb0_0000;
 const STRIDE: usize = 512;
 /// Slots of a microvm.
 const SLOTS: usize = 24;
+/// A microvm's second I/O APIC, if it has one: each slot's interrupt is the pin of that number (hw/i386/microvm.c).
+const IO_APIC: usize = 0xfec1_0000;
+const IO_APIC_PINS: u32 = SLOTS as u32;
+/// Its data register behind the one that selects; its version with the number of its last pin; the first of the two
+/// registers of a pin (Intel 82093AA, section 3).
+const IO_APIC_DATA: usize = 0x10;
+const IO_APIC_VERSION: u32 = 1;
+const IO_APIC_PIN: u32 = 0x10;
+/// A vector that the kernel has no handler for: it acknowledges it, which is all a wake-up needs.
+const INTERRUPT_VECTOR: u32 = 0x90;
 /// QueueNotify (section 4.2.2).
 const QUEUE_NOTIFY: usize = 0x50;
 
@@ -41,4 +51,31 @@ fn open(registers: usize) -> Option<MmioTransport<'static>> {
 /// The notification register, which all queues share.
 pub fn doorbell(registers: usize) -> usize {
     registers + QUEUE_NOTIFY
+}
+
+/// Sends a device's interrupt to processor 0, where a second I/O APIC takes it; the kernel has set up the first one for
+/// all of its pins. Like those it is taken for edge-triggered: what is acknowledged late comes no second time.
+pub fn route_interrupt(registers: usize) {
+    let slot = ((registers - FIRST) / STRIDE) as u32;
+    // Where there is none, reads give all zeros or all ones.
+    if io_apic(IO_APIC_VERSION, None) >> 16 & 0xff != IO_APIC_PINS - 1 {
+        return;
+    }
+    io_apic(IO_APIC_PIN + 2 * slot + 1, Some(0));
+    io_apic(IO_APIC_PIN + 2 * slot, Some(INTERRUPT_VECTOR));
+}
+
+/// Writes a register of the second I/O APIC, or reads it.
+fn io_apic(register: u32, value: Option<u32>) -> u32 {
+    let select = core::ptr::with_exposed_provenance_mut::<u32>(IO_APIC);
+    // SAFETY: the loader maps it to itself; the kernel drives another one, and no memory is at that place.
+    unsafe {
+        select.write_volatile(register);
+        let data = select.byte_add(IO_APIC_DATA);
+        match value {
+            Some(value) => data.write_volatile(value),
+            None => return data.read_volatile(),
+        }
+    }
+    0
 }

@@ -144,12 +144,14 @@ impl DeviceTransport {
         }
     }
 
-    /// Routes a queue's interrupt to the processor; whether the device can interrupt. MMIO devices are
-    /// routed by the kernel's I/O APIC.
+    /// Routes a queue's interrupt to the processor; whether the device can interrupt.
     pub fn enable_interrupt(&mut self, queue: u16) -> bool {
         match &mut self.bus {
             Bus::Pci(notifications) => notifications.enable_interrupt(queue),
-            Bus::Mmio { .. } => true,
+            Bus::Mmio { registers } => {
+                mmio::route_interrupt(*registers);
+                true
+            }
         }
     }
 
