@@ -90,7 +90,7 @@ impl Stutters {
     pub fn end(&mut self, cluster: &mut Cluster, active: &[(Fault, Instant)]) {
         let now = cluster.simulation.now();
         if let State::Standing(node, _, clock_stands) = self.state
-            && !active.iter().any(|(fault, _)| fault.stops_node(node))
+            && !active.iter().any(|(fault, _)| matches!(fault, Fault::Pause(paused, _) if *paused == node))
         {
             cluster.simulation.resume(node, clock_stands);
         }
