@@ -199,9 +199,12 @@ impl Faults {
         Ok(ended)
     }
 
-    fn draw(&mut self, cluster: &Cluster, books: &Books) {
+    fn draw(&mut self, cluster: &Cluster, books: &mut Books) {
         if cluster.plan.goes_back && self.random.happens(COPIED_PER_MILLION) {
             self.copies.take(cluster, books.drained_at);
+            let (number, at) = (self.copies.len(), books.drained_at);
+            let text = format!("older copies: {number} by now; all accepted before {at:?} was counted");
+            books.chronicle.add(cluster.simulation.now(), Event::Note(text));
         }
         let active: Vec<_> = self.active.iter().map(|(fault, _)| *fault).collect();
         let was_bad = core::mem::take(&mut self.disk_was_bad);
