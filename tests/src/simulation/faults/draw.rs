@@ -53,7 +53,7 @@ pub fn any(
     if cluster.plan.goes_back && random.happens(GOES_BACK_PER_MILLION) {
         return older(random, cluster, copies);
     }
-    Some(match random.below(119) {
+    Some(match random.below(122) {
         0..15 => stopped(random.pick(&cluster.workers), random),
         15..27 => stopped(random.pick(&cluster.votes), random),
         27..41 => stopped(cluster.store, random),
@@ -78,11 +78,11 @@ pub fn any(
             Fault::Scale(random.pick(scaled))
         }
         106..109 if cluster.plan.is_cramped => Fault::FullMemory,
-        109..113 if cluster.plan.has_disk => {
+        109..116 if cluster.plan.has_disk => {
             let damage = random.pick(&[Damage::Rot, Damage::Rot, Damage::Rot, Damage::Unreadable]);
             Fault::Damaged(damage, random.pick(&[Remedy::GoodCopy, Remedy::AcceptLoss]))
         }
-        113..119 => match cluster.database {
+        116..122 => match cluster.database {
             Some(database) if random.happens(300_000) => stopped(database, random),
             Some(_) => Fault::Database(bad_database(random)),
             None => return None,
