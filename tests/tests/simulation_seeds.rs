@@ -8,7 +8,7 @@ use tests::simulation::many::{check_all, threads};
 const SEEDS: u64 = 500;
 
 /// What must have gone wrong in every tenth seed, or the invariants would say nothing.
-const KINDS: [&str; 24] = [
+const KINDS: [&str; 25] = [
     "bad disks",
     "blackouts",
     "clock jumps",
@@ -27,6 +27,7 @@ const KINDS: [&str; 24] = [
     "power cuts",
     "reads failed",
     "rough networks",
+    "stutters",
     "transactions refused",
     "writes failed",
     "writes left in the cache by a process",
@@ -35,10 +36,11 @@ const KINDS: [&str; 24] = [
     "wrong clocks",
 ];
 /// The same in every fiftieth: not every application has a database, or goes back.
-const RARE_KINDS: [&str; 8] = [
+const RARE_KINDS: [&str; 9] = [
     "bad databases",
     "commits unheard of",
     "full memories",
+    "losses accepted",
     "older copies of the store",
     "rotten sectors",
     "starts refused on a damaged disk",

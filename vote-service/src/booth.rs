@@ -180,7 +180,7 @@ impl Booth {
     /// Goes on with what an epoch begins with.
     fn begin_epoch(&mut self, context: &mut Context<'_>) {
         let Self { store, line: Line { epoch, .. }, .. } = self;
-        let Some(step) = epoch.next_step(context.now) else { return };
+        let Some(step) = epoch.next_step(context.now, context.entropy) else { return };
         let sent = epoch
             .command(step, |command| store.inquire(command, Asked::Epoch(step), STORE_REPLY_WITHIN, context));
         match sent {
@@ -242,7 +242,7 @@ impl StoreUser for Booth {
 
     fn store_opened(&mut self, id: ConnectionId, context: &mut Context<'_>) {
         self.desk.gate.fullness.reached(context.now);
-        self.line.epoch.renew(context.entropy);
+        self.line.epoch.renew();
         self.store.opened(id, context);
     }
 
@@ -397,7 +397,7 @@ impl Desk {
                     return self.refuse_waiting(reply, waiting, http, context);
                 };
                 if waiting.grant(ticket) == Grant::WentBack {
-                    epoch.renew(context.entropy);
+                    epoch.renew();
                 }
             }
             (Asked::Epoch(step), outcome) => {

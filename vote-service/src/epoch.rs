@@ -6,6 +6,11 @@
 //! for a ticket for a vote, an instance takes one for the epoch, and notes in `votes:epochs` where it begins: a vote
 //! belongs to the epoch that begins last of those at or before its sequence. The database numbers epochs as they come.
 //!
+//! To which epoch a vote belongs must not change once somebody may have looked: of two votes of a voter the older one
+//! could come to be of the later epoch. So an epoch begins [`TICKETS_AHEAD`] tickets later than the one that was taken,
+//! where nobody has a ticket yet, and once it is noted the store's tickets leap over that place. And what was noted
+//! stays as it is: a beginning that was not answered is followed by another epoch, not by the same at another place.
+//!
 //! Sends nothing by itself. Votes wait until the epoch has begun; the oldest epochs are removed by whoever begins one.
 
 use alloc::format;
@@ -29,6 +34,9 @@ pub const PRUNED: &[u8] = b"pruned";
 pub const EPOCHS_MAX: usize = 256;
 /// Most fields of the hash that are looked through; whoever writes more is not this application.
 const FIELDS_MAX: usize = 2 * EPOCHS_MAX;
+/// How many tickets lie between the one that an epoch takes and those that are of it: more than all instances together
+/// are given while it is being noted.
+pub const TICKETS_AHEAD: u64 = 1 << 16;
 /// A refused beginning is tried again after this time.
 pub const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -37,10 +45,12 @@ pub const RETRY_AFTER: Duration = Duration::from_secs(1);
 pub enum Step {
     /// Whether it knows the epoch before.
     Recall,
-    /// Where the epoch begins.
+    /// What tickets it gives.
     Number,
-    /// To note that it begins there.
+    /// To note that the epoch begins so many tickets after that one.
     Note(u64),
+    /// To give no tickets from before that place any more.
+    Leap(u64),
     /// How many there are.
     Count,
     /// Which ones, because they are too many.
@@ -52,6 +62,8 @@ pub enum Step {
 /// With what an epoch has begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Begin {
+    /// The ticket that the store has given for it: what it gave before is smaller, unless it has lost that.
+    pub taken: u64,
     /// All later tickets are larger.
     pub ticket: u64,
     /// The store knows the epoch before.
@@ -95,9 +107,9 @@ impl Default for Epoch {
 
 impl Epoch {
     /// Another epoch is to begin: the connection is new, or the store on it has lost data.
-    pub fn renew(&mut self, entropy: &mut dyn Entropy) {
+    pub fn renew(&mut self) {
         let first = if self.last.is_some() { Step::Recall } else { Step::Number };
-        (self.id, self.step, self.is_same_store) = (Id::random(entropy), Some(first), false);
+        (self.step, self.is_same_store) = (Some(first), false);
         (self.is_asked, self.has_begun) = (false, false);
         (self.trouble, self.retry_at) = (None, Instant::ZERO);
     }
@@ -118,13 +130,17 @@ impl Epoch {
     }
 
     /// What is to be asked now.
-    pub fn next_step(&mut self, now: Instant) -> Option<Step> {
+    pub fn next_step(&mut self, now: Instant, entropy: &mut dyn Entropy) -> Option<Step> {
         if self.retry_at > now {
             return None;
         }
         // From here on it waits for the store, not for the time.
         self.retry_at = Instant::ZERO;
-        self.step.filter(|_| !self.is_asked)
+        let step = self.step.filter(|_| !self.is_asked)?;
+        if step == Step::Number {
+            self.id = Id::random(entropy);
+        }
+        Some(step)
     }
 
     /// When a refused beginning is tried again.
@@ -155,8 +171,12 @@ impl Epoch {
             }
             Step::Number => send(&[b"INCR", ballot::TICKETS]),
             Step::Note(ticket) => {
-                let sequence = Digits::of_u64(waiting::first_sequence(ticket));
+                let sequence = Digits::of_u64(waiting::first_sequence(ticket + TICKETS_AHEAD));
                 send(&[b"HSET", EPOCHS, &self.id.0, sequence.as_bytes()])
+            }
+            Step::Leap(_) => {
+                let tickets = Digits::of_u64(TICKETS_AHEAD);
+                send(&[b"INCRBY", ballot::TICKETS, tickets.as_bytes()])
             }
             Step::Count => send(&[b"HLEN", EPOCHS]),
             Step::List => send(&[b"HGETALL", EPOCHS]),
@@ -189,14 +209,16 @@ impl Epoch {
                 });
                 self.go_on(Some(Step::Number))
             }
-            (Step::Number, Reply::Integer(ticket)) if waiting::ticket(ticket).is_some() => {
-                self.go_on(waiting::ticket(ticket).map(Step::Note))
+            (Step::Number, Reply::Integer(number)) if room_behind(number).is_some() => {
+                self.go_on(room_behind(number).map(Step::Note))
             }
-            (Step::Note(ticket), Reply::Integer(_)) => {
+            (Step::Note(ticket), Reply::Integer(_)) => self.go_on(Some(Step::Leap(ticket))),
+            (Step::Leap(taken), Reply::Integer(given)) if is_behind(given, taken) => {
                 (self.has_begun, self.trouble) = (true, None);
+                let ticket = taken + TICKETS_AHEAD;
                 self.last = Some((self.id, waiting::first_sequence(ticket)));
                 self.go_on(Some(Step::Count));
-                Some(Begin { ticket, is_same_store: self.is_same_store })
+                Some(Begin { taken, ticket, is_same_store: self.is_same_store })
             }
             (Step::Count, Reply::Integer(count)) => self.counted(usize::try_from(count).unwrap_or(0)),
             (Step::List, Reply::Array(fields)) => self.listed(fields),
@@ -221,6 +243,7 @@ impl Epoch {
         let command = match self.step {
             Some(Step::Recall) => "HGET votes:epochs",
             Some(Step::Number) => "INCR votes:ticket",
+            Some(Step::Leap(_)) => "INCRBY votes:ticket",
             _ => "HSET votes:epochs",
         };
         let trouble = format!("the store takes no votes: it answers {command}: {reason}");
@@ -258,4 +281,15 @@ impl Epoch {
         self.surplus = if is_noted { begins.into_iter().map(|(_, name)| name).collect() } else { Vec::new() };
         self.go_on(Some(Step::Prune))
     }
+}
+
+/// The ticket with this number, if an epoch can begin behind it.
+fn room_behind(number: i64) -> Option<u64> {
+    let ticket = waiting::ticket(number)?;
+    waiting::ticket(number.checked_add_unsigned(TICKETS_AHEAD)?).map(|_| ticket)
+}
+
+/// Whether tickets from this one on are of the epoch that `taken` was taken for.
+fn is_behind(given: i64, taken: u64) -> bool {
+    waiting::ticket(given).is_some_and(|given| given >= taken + TICKETS_AHEAD)
 }

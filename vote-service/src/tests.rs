@@ -11,7 +11,7 @@ use kernel_app::connections::Ending;
 use kernel_app::stage::Stage;
 use kernel_app::{ConnectionId, Settings};
 
-use crate::epoch::{EPOCHS_MAX, RETRY_AFTER};
+use crate::epoch::{EPOCHS_MAX, RETRY_AFTER, TICKETS_AHEAD};
 use crate::{VoteService, service};
 
 mod strangers;
@@ -21,6 +21,7 @@ const SEGMENT_BYTES: usize = 1_460;
 const ASKS_TICKET: &str = "*2\r\n$4\r\nINCR\r\n$12\r\nvotes:ticket\r\n";
 const NOTES_EPOCH: &str = "*4\r\n$4\r\nHSET\r\n$12\r\nvotes:epochs\r\n$32\r\n";
 const RECALLS_EPOCH: &str = "*3\r\n$4\r\nHGET\r\n$12\r\nvotes:epochs\r\n$32\r\n";
+const LEAPS: &str = "*3\r\n$6\r\nINCRBY\r\n$12\r\nvotes:ticket\r\n$5\r\n65536\r\n";
 const COUNTS_EPOCHS: &str = "*2\r\n$4\r\nHLEN\r\n$12\r\nvotes:epochs\r\n";
 
 /// A stage with the settings' defaults but for an `INSTANCE`.
@@ -41,7 +42,7 @@ fn stage_with_store() -> (Stage<VoteService>, ConnectionId) {
 fn reach_store(stage: &mut Stage<VoteService>, ticket: u64) -> (ConnectionId, String) {
     let store = stage.reach_peer();
     assert_eq!(stage.sent(store), format!("{ASKS_TICKET}{ASKS_TICKET}"), "one to try it, one for the epoch");
-    stage.receive(store, format!("+PONG\r\n:{ticket}\r\n"));
+    stage.receive(store, format!("+PONG\r\n{}", gives(ticket)));
     let asked = begin_epoch(stage, store, ticket);
     (store, asked)
 }
@@ -56,22 +57,24 @@ fn reach_store_again(
     let asked = stage.sent(store);
     let recall = asked.strip_prefix(ASKS_TICKET).expect("it is tried");
     assert!(recall.starts_with(RECALLS_EPOCH), "{recall}");
-    let digits = knows.map_or(String::new(), |ticket| sequence(ticket, 0).to_string());
+    let digits = knows.map_or(String::new(), |ticket| epoch_behind(ticket).to_string());
     let known = knows.map_or("$-1\r\n".into(), |_| format!("${}\r\n{digits}\r\n", digits.len()));
     stage.receive(store, format!("+PONG\r\n{known}"));
     assert_eq!(stage.sent(store), ASKS_TICKET, "for the epoch");
-    stage.receive(store, format!(":{ticket}\r\n"));
+    stage.receive(store, gives(ticket));
     let asked = begin_epoch(stage, store, ticket);
     (store, asked)
 }
 
-/// The store takes note of an epoch that begins with this ticket; what it is asked then.
+/// The store takes note of an epoch that begins behind this ticket; what it is asked then.
 fn begin_epoch(stage: &mut Stage<VoteService>, store: ConnectionId, ticket: u64) -> String {
     let note = stage.sent(store);
-    let digits = sequence(ticket, 0).to_string();
+    let digits = epoch_behind(ticket).to_string();
     let end = format!("\r\n${}\r\n{digits}\r\n", digits.len());
     assert!(note.starts_with(NOTES_EPOCH) && note.ends_with(&end), "{note} does not end with {end}");
     stage.receive(store, ":1\r\n");
+    assert_eq!(stage.sent(store), LEAPS, "once it is noted");
+    stage.receive(store, format!(":{}\r\n", number(ticket) + TICKETS_AHEAD));
     let asked = stage.sent(store);
     let further = asked.strip_prefix(COUNTS_EPOCHS).expect("the epochs are counted").to_string();
     stage.receive(store, ":1\r\n");
@@ -105,8 +108,23 @@ fn cast(stage: &mut Stage<VoteService>, body: &str) -> ConnectionId {
 /// The store gives the ticket that it is asked for; what it is asked for then.
 fn ticket(stage: &mut Stage<VoteService>, store: ConnectionId, ticket: u64) -> String {
     assert_eq!(stage.sent(store), ASKS_TICKET);
-    stage.receive(store, format!(":{ticket}\r\n"));
+    stage.receive(store, gives(ticket));
     stage.sent(store)
+}
+
+/// The store's number for a ticket of these tests, which leave room for an epoch between any two.
+fn number(ticket: u64) -> u64 {
+    ticket * 2 * TICKETS_AHEAD
+}
+
+/// The store's reply with a ticket.
+fn gives(ticket: u64) -> String {
+    format!(":{}\r\n", number(ticket))
+}
+
+/// Where the epoch begins for which a ticket was taken.
+fn epoch_behind(ticket: u64) -> u64 {
+    sequence(ticket, 0) + TICKETS_AHEAD * 65_536
 }
 
 /// The `vote` and `seq` of every entry in a stream of commands.
@@ -121,7 +139,7 @@ fn entries(commands: &str) -> Vec<(String, u64)> {
 
 /// Sequences of a ticket begin here.
 fn sequence(ticket: u64, index: u64) -> u64 {
-    ticket * 65_536 + index
+    number(ticket) * 65_536 + index
 }
 
 fn status(response: &str) -> &str {
@@ -240,9 +258,9 @@ fn replies_are_matched_to_voters_in_order() {
         stage.sent(store);
         client
     });
-    stage.receive(store, ":10\r\n");
+    stage.receive(store, gives(10));
     stage.sent(store);
-    stage.receive(store, ":1\r\n:20\r\n");
+    stage.receive(store, format!(":1\r\n{}", gives(20)));
     assert_eq!(entries(&stage.sent(store)).len(), 2);
     stage.receive(store, "-OOM command not allowed\r\n:2\r\n");
     let statuses = clients.map(|client| status(&stage.sent(client)).to_string());
@@ -276,7 +294,7 @@ fn a_silent_store_is_given_up_within_a_second_and_its_late_reply_is_nobodys() {
     assert!(get(&mut stage, "/readyz", "").contains("the store is silent"));
     stage.receive(store, ":1\r\n");
     assert_eq!((stage.sent(early), stage.sent(late)), (String::new(), String::new()));
-    stage.receive(store, ":20\r\n");
+    stage.receive(store, gives(20));
     assert_eq!(entries(&stage.sent(store)), [("b".to_string(), sequence(20, 0))]);
     stage.receive(store, ":2\r\n");
     assert!(stage.sent(late).contains("value=\"b\" disabled"), "its own reply");
@@ -309,11 +327,11 @@ fn votes_that_come_together_share_a_ticket_and_later_ones_get_the_next() {
     assert_eq!(stage.sent(store), ASKS_TICKET);
     let later = ["vote=b", "vote=a", "vote=b"].map(|body| cast(&mut stage, body));
     assert_eq!(stage.sent(store), "", "one ticket at a time");
-    stage.receive(store, ":5\r\n");
+    stage.receive(store, gives(5));
     let commands = stage.sent(store);
     assert_eq!(entries(&commands), [("a".to_string(), sequence(5, 0))]);
     assert!(commands.ends_with(ASKS_TICKET), "{commands}");
-    stage.receive(store, ":1\r\n:8\r\n");
+    stage.receive(store, format!(":1\r\n{}", gives(8)));
     assert_eq!(status(&stage.sent(first)), "200");
     let expected = [("b", 0), ("a", 1), ("b", 2)].map(|(vote, at)| (vote.to_string(), sequence(8, at)));
     assert_eq!(entries(&stage.sent(store)), expected);
@@ -324,15 +342,15 @@ fn votes_that_come_together_share_a_ticket_and_later_ones_get_the_next() {
 
 #[test]
 fn a_vote_without_a_ticket_in_time_is_refused_and_never_queued() {
-    for reply in ["", ":9\r\n"] {
+    for reply in [String::new(), gives(9)] {
         let (mut stage, store) = stage_with_store();
         let client = cast(&mut stage, "vote=a");
         assert_eq!(stage.sent(store), ASKS_TICKET);
         stage.now = stage.now + Duration::from_millis(900);
-        stage.receive(store, reply);
+        stage.receive(store, reply.clone());
         assert_eq!(status(&stage.sent(client)), "503", "{reply}");
         assert!(!stage.sent(store).contains("RPUSH"), "{reply}");
-        stage.receive(store, if reply.is_empty() { ":9\r\n" } else { "" });
+        stage.receive(store, if reply.is_empty() { gives(9) } else { String::new() });
         assert!(!stage.sent(store).contains("RPUSH"), "a late ticket is nobody's");
     }
     let (mut stage, store) = stage_with_store();
@@ -355,7 +373,7 @@ fn a_vote_whose_connection_is_lost_is_queued_again_as_the_same_vote() {
     stage.pass(Duration::from_millis(300));
     let (store, asked) = reach_store_again(&mut stage, Some(1), 41);
     assert_eq!(asked, ASKS_TICKET);
-    stage.receive(store, ":50\r\n");
+    stage.receive(store, gives(50));
     let commands = stage.sent(store);
     assert!(commands.starts_with(&before), "{commands} does not begin with {before}");
     assert_eq!(entries(&commands)[1..], [("b".to_string(), sequence(50, 1))]);
@@ -376,7 +394,7 @@ fn sequences_that_the_store_will_give_again_are_not_used_again() {
         stage.close(store);
         let (store, asked) = reach_store_again(&mut stage, knows, epoch);
         assert_eq!(asked, ASKS_TICKET);
-        stage.receive(store, format!(":{}\r\n", epoch + 1));
+        stage.receive(store, gives(epoch + 1));
         assert_eq!(entries(&stage.sent(store)), [("a".to_string(), sequence(epoch + 1, 0))]);
     }
 }
@@ -393,9 +411,9 @@ fn a_store_that_loses_its_data_while_it_is_connected_begins_another_epoch() {
     assert!(stage.sent(store).starts_with(RECALLS_EPOCH), "that ticket is worth nothing");
     stage.receive(store, "$-1\r\n");
     assert_eq!(stage.sent(store), ASKS_TICKET, "this one is for the epoch");
-    stage.receive(store, ":2\r\n");
+    stage.receive(store, gives(2));
     assert_eq!(begin_epoch(&mut stage, store, 2), ASKS_TICKET);
-    stage.receive(store, ":3\r\n");
+    stage.receive(store, gives(3));
     assert_eq!(entries(&stage.sent(store)), [("b".to_string(), sequence(3, 0))]);
     stage.receive(store, ":1\r\n");
     assert_eq!(status(&stage.sent(client)), "200");
@@ -407,7 +425,7 @@ fn without_an_epoch_no_vote_is_taken_and_the_reason_is_told() {
         let mut stage = stage();
         let store = stage.reach_peer();
         let early = cast(&mut stage, "vote=a");
-        stage.receive(store, "+PONG\r\n:7\r\n");
+        stage.receive(store, format!("+PONG\r\n{}", gives(7)));
         stage.sent(store);
         stage.receive(store, format!("{refusal}\r\n"));
         let late = cast(&mut stage, "vote=a");
@@ -419,7 +437,7 @@ fn without_an_epoch_no_vote_is_taken_and_the_reason_is_told() {
         stage.pass(RETRY_AFTER);
         assert_eq!(stage.sent(store), ASKS_TICKET);
         assert_eq!(status(&stage.sent(early)), "503", "its time is up");
-        stage.receive(store, ":9\r\n");
+        stage.receive(store, gives(9));
         assert_eq!(begin_epoch(&mut stage, store, 9), "");
         assert_eq!(status(&get(&mut stage, "/readyz", "")), "200", "it was mended");
         cast(&mut stage, "vote=a");
@@ -441,16 +459,50 @@ fn a_silent_store_is_not_asked_for_an_epoch_without_end() {
     stage.receive(store, ":8\r\n");
     stage.pass(RETRY_AFTER);
     assert!(stage.sent(store).starts_with(ASKS_TICKET), "before it is asked how full it is");
-    stage.receive(store, ":9\r\n-ERR of its memory it says nothing\r\n");
+    stage.receive(store, format!("{}-ERR of its memory it says nothing\r\n", gives(9)));
     assert_eq!(begin_epoch(&mut stage, store, 9), "");
+}
+
+#[test]
+fn a_beginning_that_is_not_answered_is_followed_by_another_epoch() {
+    let mut stage = stage();
+    let store = stage.reach_peer();
+    stage.receive(store, format!("+PONG\r\n{}", gives(7)));
+    let asked = stage.sent(store);
+    let note = &asked[asked.find(NOTES_EPOCH).expect("it is noted")..];
+    let unanswered = note[NOTES_EPOCH.len()..].split_once("\r\n").expect("its name").1;
+    // The store may have noted it, and somebody may have read that.
+    stage.receive(store, "-ERR nobody knows what became of it\r\n");
+    stage.pass(RETRY_AFTER);
+    assert_eq!(stage.sent(store), ASKS_TICKET);
+    stage.receive(store, gives(8));
+    let note = stage.sent(store);
+    assert!(note.starts_with(NOTES_EPOCH), "{note}");
+    let name = unanswered.split("\r\n").next().expect("a name");
+    assert!(name.len() == 32 && !note.contains(name), "{name} stays where it is: {note}");
+}
+
+#[test]
+fn an_epoch_does_not_begin_while_the_store_gives_tickets_from_before_it() {
+    let mut stage = stage();
+    let store = stage.reach_peer();
+    let client = cast(&mut stage, "vote=a");
+    stage.receive(store, format!("+PONG\r\n{}", gives(7)));
+    stage.receive(store, ":1\r\n");
+    assert!(stage.sent(store).ends_with(LEAPS));
+    stage.receive(store, format!(":{}\r\n", number(7) + TICKETS_AHEAD - 1));
+    assert_eq!(stage.sent(store), "", "it has gone back");
+    stage.pass(RETRY_AFTER);
+    assert_eq!((stage.sent(store).as_str(), status(&stage.sent(client))), (ASKS_TICKET, "503"));
 }
 
 #[test]
 fn the_oldest_epochs_are_removed_and_it_is_noted_that_there_were_some() {
     let mut stage = stage();
     let store = stage.reach_peer();
-    stage.receive(store, "+PONG\r\n:900\r\n");
+    stage.receive(store, format!("+PONG\r\n{}", gives(900)));
     stage.receive(store, ":1\r\n");
+    stage.receive(store, gives(901));
     assert!(stage.sent(store).ends_with(COUNTS_EPOCHS));
     let old: Vec<_> =
         (0..EPOCHS_MAX + 2).map(|age| (format!("{age:032}"), sequence(age as u64, 0))).collect();
@@ -486,9 +538,9 @@ fn a_voter_who_leaves_early_disturbs_nobody() {
     let [waits, stays] = ["vote=a", "vote=b"].map(|body| cast(&mut stage, body));
     assert_eq!(stage.sent(store), ASKS_TICKET);
     [queued, waits].into_iter().for_each(|gone| stage.close(gone));
-    stage.receive(store, ":1\r\n:20\r\n");
+    stage.receive(store, format!(":1\r\n{}", gives(20)));
     assert_eq!(stage.sent(store), ASKS_TICKET, "who left before the vote was queued has not voted");
-    stage.receive(store, ":30\r\n");
+    stage.receive(store, gives(30));
     assert_eq!(entries(&stage.sent(store)), [("b".to_string(), sequence(30, 0))]);
     stage.receive(store, ":2\r\n");
     assert!(stage.sent(stays).contains("value=\"b\" disabled"));

@@ -160,14 +160,14 @@ impl Waiting {
     /// An epoch has begun.
     ///
     /// Sequences from before are worth something only in the store that has given them. If it knows the epoch that
-    /// they are of, they stay as they are below the new ticket, so that a vote that it may have twice is still one
+    /// they are of, they stay as they are below the ticket taken, so that a vote that it may have twice is still one
     /// vote; one that is not below it the store has lost, and will give once more.
     pub fn begin(&mut self, begin: Begin) {
-        if begin.ticket <= self.last {
-            self.warn(begin.ticket);
+        if begin.taken <= self.last {
+            self.warn(begin.taken);
         }
         self.last = begin.ticket;
-        let is_kept = |sequence: &u64| begin.is_same_store && *sequence < first_sequence(begin.ticket);
+        let is_kept = |sequence: &u64| begin.is_same_store && *sequence < first_sequence(begin.taken);
         self.votes.iter_mut().for_each(|vote| vote.sequence = vote.sequence.filter(is_kept));
     }
 

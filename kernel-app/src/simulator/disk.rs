@@ -2,6 +2,8 @@
 //!
 //! Knows no format. Between a node and the device lies a page cache, as Linux has one:
 //! * a write is in the cache at once, and on the device once its flush has ended, after a time that the seed decides;
+//! * what is [written ahead](Disk::write_ahead) stays in the cache until the flush of a later write, which takes
+//!   everything to the device, in any order;
 //! * the end of a process leaves the cache as it is, a power cut leaves nothing of it: what was not flushed is
 //!   [torn](tear);
 //! * a flush that fails leaves the device torn, and the cache's pages count as clean: reads find what was to be
@@ -17,11 +19,12 @@ mod tear;
 mod tests;
 
 use alloc::rc::Rc;
+use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::time::Duration;
 
 use super::random::Random;
-use crate::disk::{Disk, DiskError, WRITE_BYTES_MAX};
+use crate::disk::{Disk, DiskError, SECTOR_BYTES, WRITE_BYTES_MAX};
 use platter::{Content, Platter, Write};
 use wire::Instant;
 
@@ -70,6 +73,17 @@ pub struct DiskCounts {
     pub reads_failed: u64,
     /// Writes that a process left in the cache when it ended.
     pub left_in_cache: u64,
+    /// Writes that were left to the flush of a later one.
+    pub ahead: u64,
+}
+
+/// A sector that is damaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DamagedSector {
+    /// Which one.
+    pub sector: u64,
+    /// The write that had made it durable: they count from 1, see [`SimulatedDisk::durable_writes`].
+    pub write: Option<u64>,
 }
 
 /// What is wrong with a sector.
@@ -88,6 +102,13 @@ pub struct SimulatedDisk(Rc<RefCell<Platter>>);
 /// What a device held at some time.
 #[derive(Clone, Debug)]
 pub struct DiskCopy(Content);
+
+impl DiskCopy {
+    /// One sector of it.
+    pub fn sector(&self, number: u64) -> [u8; SECTOR_BYTES] {
+        self.0.get(&number).copied().unwrap_or([0; SECTOR_BYTES])
+    }
+}
 
 impl SimulatedDisk {
     pub(super) fn new(sectors: u64, random: Random) -> Self {
@@ -115,9 +136,19 @@ impl SimulatedDisk {
         platter.under_way.is_some() && platter.follows_largest
     }
 
-    /// What the device holds, without the cache.
+    /// What the device holds, without the cache, and what damaged sectors held.
     pub fn copy(&self) -> DiskCopy {
-        DiskCopy(self.0.borrow().device.clone())
+        DiskCopy(self.0.borrow().sound_content())
+    }
+
+    /// How many writes have become durable so far.
+    pub fn durable_writes(&self) -> u64 {
+        self.0.borrow().durable_writes
+    }
+
+    /// The sectors that are damaged now.
+    pub fn damaged_sectors(&self) -> Vec<DamagedSector> {
+        self.0.borrow().damaged_sectors()
     }
 
     /// Makes the device hold what it held when the copy was taken. Nobody uses it meanwhile.
@@ -138,6 +169,17 @@ impl SimulatedDisk {
     /// Whether the cache is kept when the disk is opened: a substrate that breaks its promise.
     pub fn keep_cache(&self, keep: bool) {
         self.0.borrow_mut().keeps_cache = keep;
+    }
+
+    fn begin(&self, sector: u64, data: &[u8], flushes: bool, now: Instant) {
+        let mut platter = self.0.borrow_mut();
+        assert!(platter.under_way.is_none(), "one write at a time");
+        assert!(data.len() <= WRITE_BYTES_MAX, "{} bytes are too many for one write", data.len());
+        platter.counts.writes += 1;
+        let DiskConditions { latency, jitter, .. } = platter.conditions;
+        let done_at = now + latency + platter.random.up_to(jitter);
+        platter.follows_largest = core::mem::replace(&mut platter.is_largest, data.len() == WRITE_BYTES_MAX);
+        platter.under_way = Some(Write { sector, data: data.to_vec(), done_at, flushes });
     }
 
     /// A process begins to use the disk.
@@ -166,14 +208,11 @@ impl Disk for SimulatedDisk {
     }
 
     fn write(&mut self, sector: u64, data: &[u8], now: Instant) {
-        let mut platter = self.0.borrow_mut();
-        assert!(platter.under_way.is_none(), "one write at a time");
-        assert!(data.len() <= WRITE_BYTES_MAX, "{} bytes are too many for one write", data.len());
-        platter.counts.writes += 1;
-        let DiskConditions { latency, jitter, .. } = platter.conditions;
-        let done_at = now + latency + platter.random.up_to(jitter);
-        platter.follows_largest = core::mem::replace(&mut platter.is_largest, data.len() == WRITE_BYTES_MAX);
-        platter.under_way = Some(Write { sector, data: data.to_vec(), done_at });
+        self.begin(sector, data, true, now);
+    }
+
+    fn write_ahead(&mut self, sector: u64, data: &[u8], now: Instant) {
+        self.begin(sector, data, false, now);
     }
 
     fn outcome(&mut self, now: Instant) -> Option<Result<(), DiskError>> {

@@ -2,7 +2,7 @@
 //!
 //! Does nothing by itself: `scenario` lets time pass.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::rc::Rc;
@@ -75,6 +75,8 @@ pub struct Cluster {
     pub shared: Rc<RefCell<Shared>>,
     /// Whether the neighbour fills the store.
     pub appetite: Appetite,
+    /// Whether whoever starts the store accepts the loss of what is behind damage.
+    pub accepts_loss: Rc<Cell<bool>>,
     /// What the application is like.
     pub plan: Plan,
     /// The nodes that were taken out of service, and are not started with the others.
@@ -106,7 +108,8 @@ impl Cluster {
             .has_database
             .then(|| add_database(&mut simulation, shared.clone(), findings.clone(), random.fork()));
         let lists = Lists::default();
-        let mut boots = Boots { bug, plan, random, lists: lists.clone() };
+        let accepts_loss = Rc::<Cell<bool>>::default();
+        let mut boots = Boots { bug, plan, random, lists: lists.clone(), accepts_loss: accepts_loss.clone() };
         let boot = boots.of(Role::Store, "store");
         let store = if plan.has_disk {
             simulation.add_node_with_disk("store", STORE, &disk, boot)
@@ -142,6 +145,7 @@ impl Cluster {
             database,
             shared,
             appetite,
+            accepts_loss,
             plan,
             off,
             workers,
@@ -205,6 +209,7 @@ struct Boots {
     plan: Plan,
     random: Random,
     lists: Lists,
+    accepts_loss: Rc<Cell<bool>>,
 }
 
 impl Boots {
@@ -227,6 +232,7 @@ impl Boots {
             settings = settings.with("MAXMEMORY", CRAMPED_MEMORY);
         }
         let (bug, lists, mut random) = (self.bug, self.lists.clone(), self.random.fork());
+        let accepts_loss = self.accepts_loss.clone();
         let (mut life, name) = (0, name.to_owned());
         move || {
             life += 1;
@@ -237,9 +243,11 @@ impl Boots {
                 let name = settings.get("INSTANCE").unwrap_or_default();
                 lists.borrow_mut().insert(format!("votes:processing:{name}"));
             }
-            let services = program(&settings).expect("usable settings");
+            let recovers = role == Role::Store && accepts_loss.get();
+            let recovery = if recovers { "accept-loss" } else { "" };
+            let services = program(&settings.clone().with("RECOVER", recovery)).expect("usable settings");
             match bug {
-                Some(bug) => bug.afflict(role, life, services),
+                Some(bug) => bug.afflict(role, life, recovers, services),
                 None => services,
             }
         }

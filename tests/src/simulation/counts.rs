@@ -55,6 +55,7 @@ impl Counts {
             ("writes failed", disk.failed),
             ("failed writes kept in the cache", disk.failed_but_cached),
             ("writes left in the cache by a process", disk.left_in_cache),
+            ("writes left to a later flush", disk.ahead),
             ("writes without space", disk.no_space),
             ("reads failed", disk.reads_failed),
             ("transactions refused", database.refused),

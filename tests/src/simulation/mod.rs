@@ -21,6 +21,7 @@ mod faults;
 mod invariants;
 mod last_words;
 mod ledger;
+mod log_format;
 pub mod many;
 mod neighbour;
 mod plan;

@@ -48,13 +48,29 @@ pub struct Books {
     pub drained_at: Instant,
     /// When results went back the last time: looks from before say nothing about those from after.
     results_from: Instant,
+    /// How many writes of the store were durable by when.
+    durable: Vec<(u64, Instant)>,
 }
 
 impl Books {
     fn new(voters: usize) -> Self {
         let (chronicle, counts) = Default::default();
         let (drained_at, results_from) = (Instant::ZERO, Instant::ZERO);
-        Self { ledger: Ledger::new(voters), chronicle, counts, drained_at, results_from }
+        let (ledger, durable) = (Ledger::new(voters), Vec::new());
+        Self { ledger, chronicle, counts, drained_at, results_from, durable }
+    }
+
+    /// So many writes of the store are durable by now.
+    fn note_durable(&mut self, writes: u64, now: Instant) {
+        if self.durable.last().is_none_or(|(known, _)| *known < writes) {
+            self.durable.push((writes, now));
+        }
+    }
+
+    /// When the write with this number had become durable: nobody had heard of it before.
+    pub fn durable_at(&self, write: u64) -> Instant {
+        let place = self.durable.partition_point(|(known, _)| *known < write);
+        self.durable.get(place).map_or(Instant::ZERO, |(_, at)| *at)
     }
 
     /// The store's data go back to what they were at `since`, and the results with them if they are there. What is
@@ -188,6 +204,7 @@ impl Scenario {
 
     fn act(&mut self) -> Result<(), String> {
         let Self { cluster, books, .. } = self;
+        books.note_durable(cluster.disk.durable_writes(), cluster.simulation.now());
         self.voters.hear(cluster, books)?;
         self.voters.act(cluster, books);
         if self.faults_are_on {

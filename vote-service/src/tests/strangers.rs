@@ -17,12 +17,12 @@ fn a_vote_whose_sender_has_ended_the_connection_is_not_queued() {
     // Meanwhile another waits for its ticket, ends, and has voted elsewhere by the time that the ticket comes.
     let [waits, stays] = ["vote=a", "vote=b"].map(|body| cast(&mut stage, body));
     assert_eq!(stage.sent(store), ASKS_TICKET);
-    stage.receive(store, ":5\r\n");
+    stage.receive(store, gives(5));
     assert_eq!(entries(&stage.sent(store)).len(), 1, "the first goes with this ticket, the second waits");
     stage.receive(store, ":1\r\n");
     assert_eq!(status(&stage.sent(waits)), "200");
     stage.receive_last(stays, "");
-    stage.receive(store, ":6\r\n");
+    stage.receive(store, gives(6));
     assert!(!stage.sent(store).contains("RPUSH"));
     assert!(stage.sent(stays).contains(refused));
     let metrics = get(&mut stage, "/metrics", "");
@@ -136,7 +136,7 @@ fn a_store_that_refuses_for_want_of_memory_is_told_as_full() {
         stage.sent(store);
         client
     });
-    stage.receive(store, ":5\r\n");
+    stage.receive(store, gives(5));
     stage.sent(store);
     stage.receive(store, "-OOM command not allowed when used memory > 'maxmemory'.\r\n-OOM again\r\n");
     for client in clients {
@@ -161,7 +161,7 @@ fn who_was_looked_up_keeps_the_time_there_is_and_whoever_leaves_is_not_queued() 
     stage.close(leaves);
     stage.receive(store, format!("{LOOKED_UP}*2\r\n$1\r\n1\r\n$-1\r\n"));
     if stage.sent(store).contains("INCR") {
-        stage.receive(store, ":9\r\n");
+        stage.receive(store, gives(9));
     }
     assert!(!stage.sent(store).contains("RPUSH"));
 }
@@ -183,7 +183,7 @@ fn a_limit_bounds_new_voters_and_not_those_who_have_voted() {
         }
         if stage.sent(store).contains("INCR") {
             tickets += 1;
-            stage.receive(store, format!(":{tickets}\r\n"));
+            stage.receive(store, gives(tickets));
             stage.sent(store);
             stage.receive(store, ":1\r\n");
         }

@@ -7,7 +7,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::tear::tear;
-use super::{Damage, DiskConditions, DiskCounts};
+use super::{Damage, DamagedSector, DiskConditions, DiskCounts};
 use crate::disk::{DiskError, SECTOR_BYTES};
 use crate::simulator::random::Random;
 use wire::Instant;
@@ -17,6 +17,10 @@ const FAILED_BUT_CACHED_PER_MILLION: u32 = 750_000;
 
 /// How often all of it is on the device nevertheless.
 const FAILED_BUT_DONE_PER_MILLION: u32 = 250_000;
+
+/// How often what would be wrong with a write that nobody flushes is told at its end, of a million: by a device that
+/// has no cache of its own. Otherwise the flush tells.
+const TOLD_BEFORE_FLUSH_PER_MILLION: u32 = 500_000;
 
 pub type Sector = [u8; SECTOR_BYTES];
 /// Sectors that were ever written; the others are zeros.
@@ -42,7 +46,7 @@ pub struct Platter {
     dirty: Vec<Write>,
     /// Which write made a sector durable; writes count from 1.
     written: BTreeMap<u64, u64>,
-    durable_writes: u64,
+    pub durable_writes: u64,
     unreadable: BTreeSet<u64>,
     /// What damaged sectors held.
     undamaged: Content,
@@ -53,6 +57,8 @@ pub struct Write {
     pub sector: u64,
     pub data: Vec<u8>,
     pub done_at: Instant,
+    /// Whether its end is that of a flush, of this write and of all before it.
+    pub flushes: bool,
 }
 
 impl Write {
@@ -83,9 +89,7 @@ impl Platter {
     }
 
     pub fn open(&mut self) -> Result<(), DiskError> {
-        for write in core::mem::take(&mut self.dirty) {
-            self.flush(&write)?;
-        }
+        self.flush_dirty()?;
         if !self.keeps_cache {
             self.cache.clear();
         }
@@ -99,9 +103,14 @@ impl Platter {
             let _ = self.finish(write);
         } else if self.check(write.sector, write.data.len()).is_ok() {
             self.counts.left_in_cache += 1;
-            put(&mut self.cache, write.sector, &write.data);
-            self.dirty.push(write);
+            self.keep_dirty(write);
         }
+    }
+
+    /// Leaves a write to a later flush.
+    fn keep_dirty(&mut self, write: Write) {
+        put(&mut self.cache, write.sector, &write.data);
+        self.dirty.push(write);
     }
 
     pub fn cut_power(&mut self, now: Instant) {
@@ -149,26 +158,56 @@ impl Platter {
     /// The write's time has come.
     pub fn finish(&mut self, write: Write) -> Result<(), DiskError> {
         self.check(write.sector, write.data.len())?;
-        self.flush(&write)
+        if write.flushes {
+            self.keep_dirty(write);
+            return self.flush_dirty();
+        }
+        self.counts.ahead += 1;
+        if self.random.happens(TOLD_BEFORE_FLUSH_PER_MILLION)
+            && let Err(error) = self.verdict(&write)
+        {
+            self.fail(&write, error);
+            return Err(error);
+        }
+        self.keep_dirty(write);
+        Ok(())
+    }
+
+    /// Brings everything that is dirty to the device; the first failure is told, and does not stop the rest.
+    fn flush_dirty(&mut self) -> Result<(), DiskError> {
+        let dirty = core::mem::take(&mut self.dirty);
+        dirty.iter().fold(Ok(()), |result, write| result.and(self.flush(write)))
     }
 
     fn flush(&mut self, write: &Write) -> Result<(), DiskError> {
         let verdict = self.verdict(write);
         match verdict {
             Ok(()) => self.make_durable(write),
-            Err(_) => {
-                if self.random.happens(FAILED_BUT_CACHED_PER_MILLION) {
-                    self.counts.failed_but_cached += 1;
-                    put(&mut self.cache, write.sector, &write.data);
-                }
-                if verdict == Err(DiskError::Failed) && self.random.happens(FAILED_BUT_DONE_PER_MILLION) {
-                    self.make_durable(write);
-                } else if verdict == Err(DiskError::Failed) {
-                    self.tear(write);
-                }
-            }
+            Err(error) => self.fail(write, error),
         }
         verdict
+    }
+
+    /// What a failed write leaves: pages in the cache that count as clean, or nothing there; something or all of it
+    /// on the device.
+    fn fail(&mut self, write: &Write, error: DiskError) {
+        if self.random.happens(FAILED_BUT_CACHED_PER_MILLION) {
+            self.counts.failed_but_cached += 1;
+            put(&mut self.cache, write.sector, &write.data);
+        } else {
+            self.forget_cached(write);
+        }
+        if error == DiskError::Failed && self.random.happens(FAILED_BUT_DONE_PER_MILLION) {
+            self.make_durable(write);
+        } else if error == DiskError::Failed {
+            self.tear(write);
+        }
+    }
+
+    fn forget_cached(&mut self, write: &Write) {
+        for number in write.sector..write.sector + write.sectors() {
+            self.cache.remove(&number);
+        }
     }
 
     fn verdict(&mut self, write: &Write) -> Result<(), DiskError> {
@@ -187,8 +226,8 @@ impl Platter {
     fn make_durable(&mut self, write: &Write) {
         put(&mut self.device, write.sector, &write.data);
         self.durable_writes += 1;
+        self.forget_cached(write);
         for number in write.sector..write.sector + write.sectors() {
-            self.cache.remove(&number);
             self.written.insert(number, self.durable_writes);
         }
         self.forget_damage(write);
@@ -238,6 +277,18 @@ impl Platter {
             }
         }
         Some(sector)
+    }
+
+    /// The device's content as it would be without damage.
+    pub fn sound_content(&self) -> Content {
+        let mut content = self.device.clone();
+        content.extend(&self.undamaged);
+        content
+    }
+
+    pub fn damaged_sectors(&self) -> Vec<DamagedSector> {
+        let of = |sector: &u64| DamagedSector { sector: *sector, write: self.written.get(sector).copied() };
+        self.undamaged.keys().map(of).collect()
     }
 
     pub fn undo_damage(&mut self) {

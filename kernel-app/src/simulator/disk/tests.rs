@@ -143,3 +143,58 @@ fn old_sectors_are_damaged_and_mended_and_an_older_copy_is_put_back() {
     disk.put_back(&copy);
     assert!(holds(&mut disk, 0..1, 1) && holds(&mut disk, 1..2, 0));
 }
+
+/// Writes ahead, and waits for the end.
+fn write_ahead(disk: &mut SimulatedDisk, sector: u64, data: &[u8]) -> Result<(), DiskError> {
+    disk.write_ahead(sector, data, Instant::ZERO);
+    disk.outcome(disk.next_deadline().expect("a write is under way")).expect("over")
+}
+
+#[test]
+fn what_is_written_ahead_is_durable_once_a_later_write_is() {
+    let mut kept = [0; 2];
+    for seed in 0..100 {
+        let mut disk = disk(seed);
+        write(&mut disk, 0, &filled(1, 4)).expect("written");
+        write_ahead(&mut disk, 0, &filled(2, 4)).expect("written");
+        assert!(holds(&mut disk, 0..4, 2), "whoever reads finds it");
+        disk.cut_power(Instant::ZERO);
+        kept[usize::from(holds(&mut disk, 0..4, 2))] += 1;
+
+        write_ahead(&mut disk, 8, &filled(3, 4)).expect("written");
+        write(&mut disk, 20, &filled(3, 1)).expect("written, and flushed");
+        disk.cut_power(Instant::ZERO);
+        assert!(holds(&mut disk, 8..12, 3));
+    }
+    assert!(kept.iter().all(|count| *count > 0), "lost or kept: {kept:?}");
+}
+
+#[test]
+fn a_flush_tells_of_what_was_written_ahead_and_cannot_be_flushed() {
+    let mut told = [0; 2];
+    for seed in 0..100 {
+        let mut disk = disk(seed);
+        disk.set_conditions(FAILING);
+        let ahead = write_ahead(&mut disk, 0, &filled(1, 4));
+        told[usize::from(ahead.is_err())] += 1;
+        disk.set_conditions(DiskConditions { failed_per_million: 500_000, ..FAILING });
+        if ahead.is_ok() && write(&mut disk, 8, &filled(1, 1)).is_ok() {
+            disk.cut_power(Instant::ZERO);
+            assert!(holds(&mut disk, 0..4, 1) && holds(&mut disk, 8..9, 1), "seed {seed}");
+        }
+    }
+    assert!(told.iter().all(|count| *count > 0), "told later or at once: {told:?}");
+}
+
+#[test]
+fn a_copy_of_a_damaged_disk_is_of_what_it_held() {
+    let mut disk = disk(1);
+    write(&mut disk, 3, &filled(1, 1)).expect("written");
+    write(&mut disk, 4, &filled(1, 1)).expect("written");
+    let damaged = disk.damage(Damage::Rot, 1);
+    assert_eq!(damaged, Some(3));
+    assert_eq!(disk.damaged_sectors(), [DamagedSector { sector: 3, write: Some(1) }]);
+    assert_eq!((disk.copy().sector(3), disk.durable_writes()), ([1; SECTOR_BYTES], 2));
+    disk.undo_damage();
+    assert_eq!(disk.damaged_sectors(), []);
+}

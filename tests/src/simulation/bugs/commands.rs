@@ -5,6 +5,8 @@
 
 use std::collections::VecDeque;
 
+use kernel_app::Instant;
+
 use super::relay::{Action, Tamper, Words};
 
 const PROCESSING: &[u8] = b"votes:processing:";
@@ -202,6 +204,62 @@ impl Tamper for Tickets {
         self.given = 0;
         let before = self.last.replace(reply.clone());
         if self.spare { before.unwrap_or(reply) } else { reply }
+    }
+}
+
+/// A ticket is used for votes that came while it was on its way.
+pub fn ticket_for_latecomers() -> impl Tamper {
+    Latecomers { now: Instant::ZERO, answered_at: None, spare: None, replies: VecDeque::new() }
+}
+
+/// Asks for two tickets at once. The second is as old as the first, and is for those for whom the service asks as soon
+/// as it has the first.
+struct Latecomers {
+    now: Instant,
+    /// When the service has heard of its last ticket.
+    answered_at: Option<Instant>,
+    spare: Option<Vec<u8>>,
+    /// Whether each reply to come is a ticket.
+    replies: VecDeque<bool>,
+}
+
+impl Tamper for Latecomers {
+    fn commands(&mut self, commands: Vec<Words>) -> Vec<Action> {
+        let mut actions = Vec::new();
+        for words in commands {
+            let is_ticket = is(&words, b"INCR") && has(&words, 1, TICKETS);
+            let spare = self.spare.take_if(|_| is_ticket);
+            match spare.filter(|_| self.answered_at == Some(self.now)) {
+                Some(spare) => actions.push(Action::Say(spare)),
+                None => {
+                    self.replies.push_back(is_ticket);
+                    actions.push(Action::Send(words.clone()));
+                    actions.extend(is_ticket.then_some(Action::SendKept(words)));
+                }
+            }
+        }
+        actions
+    }
+
+    fn clock(&mut self, now: Instant) {
+        self.now = now;
+    }
+
+    fn connected(&mut self) -> Vec<Action> {
+        self.replies.clear();
+        self.spare = None;
+        Vec::new()
+    }
+
+    fn replied(&mut self, reply: Vec<u8>) -> Vec<u8> {
+        if self.replies.pop_front() == Some(true) {
+            self.answered_at = Some(self.now);
+        }
+        reply
+    }
+
+    fn kept(&mut self, reply: Vec<u8>) {
+        self.spare = Some(reply).filter(|reply| reply.starts_with(b":"));
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use kernel_app::disk::{Disk, DiskError, SECTOR_BYTES};
 use kernel_app::{ConnectionId, Context, Endpoints, Instant, Origin, Service, Usage};
 
-use super::checksums;
+use crate::simulation::log_format;
 
 /// How a store deals with its disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +23,12 @@ pub enum Dealing {
     SuperblockFirst,
     /// Believes records whatever their checksum says.
     ChecksumsIgnored,
+    /// Flushes a compaction's records with the superblock that needs them.
+    CopyUnflushed,
     /// Goes on behind a record that could not be written.
     BehindFailures,
+    /// Goes on behind the parts of a unit, the rest of which could not be written.
+    BehindParts,
     /// Takes a superblock whose write failed for one that is not there.
     FlipNotDone,
     /// Takes sectors that cannot be read for zeros.
@@ -45,9 +49,10 @@ impl Misled {
     /// This store, which deals with its disk like this.
     pub fn new(inner: Box<dyn Service>, dealing: Dealing) -> Self {
         let (queue, copy) = (VecDeque::new(), Vec::new());
-        let (half, shift) = (None, 0);
+        let (half, shift, parts, behind) = (None, 0, Parts::default(), Parts::default());
+        let (under_way, outcome, is_cut_off) = (None, None, false);
         let state =
-            State { dealing, queue, under_way: None, outcome: None, half, copy, shift, is_cut_off: false };
+            State { dealing, queue, under_way, outcome, half, copy, shift, is_cut_off, parts, behind };
         Self { inner, state }
     }
 
@@ -115,14 +120,14 @@ impl Service for Misled {
 
 /// The disk as it is read at the start; empty where it is read itself.
 fn copy(dealing: Dealing, disk: &mut dyn Disk) -> Vec<u8> {
-    let (mut copy, has_failed) = checksums::read_all(disk);
+    let (mut copy, has_failed) = log_format::read_all(disk);
     match dealing {
-        Dealing::ChecksumsIgnored if !has_failed => checksums::believe(&mut copy),
+        Dealing::ChecksumsIgnored if !has_failed => log_format::believe(&mut copy),
         Dealing::ReadsIgnored if has_failed => {}
         Dealing::DamageIsTail => {
-            checksums::end_at_damage(&mut copy);
+            log_format::end_at_damage(&mut copy);
         }
-        Dealing::DamageIsBlank if checksums::end_at_damage(&mut copy) => copy.fill(0),
+        Dealing::DamageIsBlank if log_format::end_at_damage(&mut copy) => copy.fill(0),
         _ => copy.clear(),
     }
     copy
@@ -133,8 +138,8 @@ struct State {
     dealing: Dealing,
     /// Writes that the disk does not have yet.
     queue: VecDeque<Write>,
-    /// The one that it is busy with: whether the store waits for it, where it is, and its sectors.
-    under_way: Option<(bool, u64, u64)>,
+    /// The one that it is busy with.
+    under_way: Option<UnderWay>,
     /// What the store is told.
     outcome: Option<Result<(), DiskError>>,
     /// First sector of the half that the last superblock names, and the half's sectors.
@@ -145,6 +150,26 @@ struct State {
     shift: u64,
     /// Records go to a half that nobody will look for.
     is_cut_off: bool,
+    /// The parts so far of a unit that goes on.
+    parts: Parts,
+    /// Those of units that failed, behind which the log goes on.
+    behind: Parts,
+}
+
+/// Records of units that are not whole.
+#[derive(Clone, Copy, Default)]
+struct Parts {
+    records: u64,
+    sectors: u64,
+    /// Of the last one, or of the last record behind them.
+    checksum: u32,
+}
+
+struct UnderWay {
+    is_waited_for: bool,
+    sector: u64,
+    sectors: u64,
+    header: Option<log_format::Header>,
 }
 
 struct Write {
@@ -153,45 +178,77 @@ struct Write {
     due: Instant,
     /// Whether the store waits for its end.
     is_waited_for: bool,
+    flushes: bool,
 }
 
 impl State {
     /// Hears of the write under way, and hands the disk the next one when it is time.
     fn settle(&mut self, disk: &mut dyn Disk, now: Instant) {
-        if let Some((is_waited_for, sector, sectors)) = self.under_way
+        if self.under_way.is_some()
             && let Some(outcome) = disk.outcome(now)
+            && let Some(write) = self.under_way.take()
         {
-            self.under_way = None;
-            if is_waited_for {
-                let is_ignored = self.dealing == Dealing::FailuresIgnored;
-                self.outcome = Some(if is_ignored { Ok(()) } else { outcome });
-            }
-            if outcome.is_err()
-                && self.dealing == Dealing::BehindFailures
-                && sector >= checksums::HALVES_START
-            {
-                self.shift += sectors;
-            }
-            if outcome.is_err() && self.dealing == Dealing::FlipNotDone && sector == 1 && self.half.is_some()
-            {
-                self.is_cut_off = true;
-            }
+            self.ended(&write, outcome);
         }
         if self.under_way.is_none()
             && let Some(write) = self.queue.pop_front_if(|write| write.due <= now)
         {
-            let sectors = (write.data.len() / SECTOR_BYTES) as u64;
-            self.under_way = Some((write.is_waited_for, write.sector, sectors));
-            disk.write(write.sector, &write.data, now);
+            let Write { sector, data, is_waited_for, .. } = &write;
+            let (sector, sectors) = (*sector, (data.len() / SECTOR_BYTES) as u64);
+            let header = log_format::header(data).filter(|_| !self.is_snapshot(sector));
+            self.under_way = Some(UnderWay { is_waited_for: *is_waited_for, sector, sectors, header });
+            if write.flushes {
+                disk.write(sector, data, now);
+            } else {
+                disk.write_ahead(sector, data, now);
+            }
         }
     }
 
-    fn write(&mut self, sector: u64, data: &[u8], now: Instant) {
+    fn ended(&mut self, write: &UnderWay, outcome: Result<(), DiskError>) {
+        if write.is_waited_for {
+            let is_ignored = self.dealing == Dealing::FailuresIgnored;
+            self.outcome = Some(if is_ignored { Ok(()) } else { outcome });
+        }
+        match (self.dealing, outcome) {
+            (Dealing::BehindFailures, Err(_)) if write.sector >= log_format::HALVES_START => {
+                self.shift += write.sectors;
+            }
+            (Dealing::FlipNotDone, Err(_)) if write.sector == 1 && self.half.is_some() => {
+                self.is_cut_off = true;
+            }
+            (Dealing::BehindParts, _) => self.note_part(write, outcome.is_ok()),
+            _ => {}
+        }
+    }
+
+    /// Counts the parts of a unit; once it has failed, the log goes on behind them, until it is compacted.
+    fn note_part(&mut self, write: &UnderWay, is_written: bool) {
+        match write.header {
+            Some(header) if is_written => {
+                self.behind.checksum = header.checksum;
+                let Parts { records, sectors, .. } = self.parts;
+                let (records, sectors) = (records + 1, sectors + write.sectors);
+                let parts = Parts { records, sectors, checksum: header.checksum };
+                self.parts = if header.continues { parts } else { Parts::default() };
+            }
+            Some(_) if self.parts.records > 0 => {
+                let Parts { records, sectors, checksum } = core::mem::take(&mut self.parts);
+                let (records, sectors) = (self.behind.records + records, self.behind.sectors + sectors);
+                self.behind = Parts { records, sectors, checksum };
+            }
+            None if is_written && write.sector == 1 => (self.parts, self.behind) = Default::default(),
+            _ => {}
+        }
+    }
+
+    fn write(&mut self, sector: u64, data: &[u8], flushes: bool, now: Instant) {
         let write = |length: usize, due, is_waited_for| Write {
             sector,
             data: data[..length].to_vec(),
             due,
             is_waited_for,
+            flushes,
         };
         let length = data.len();
         match self.dealing {
@@ -199,11 +256,20 @@ impl State {
             Dealing::SuperblockFirst if self.is_snapshot(sector) => {
                 self.queue.push_back(write(length, now + SNAPSHOT_LATE, false));
             }
-            Dealing::BehindFailures if sector >= checksums::HALVES_START => {
+            Dealing::CopyUnflushed if self.is_snapshot(sector) => {
+                self.queue.push_front(Write { flushes: false, ..write(length, now, true) });
+            }
+            Dealing::BehindFailures if sector >= log_format::HALVES_START => {
                 let sector = sector + self.shift;
                 self.queue.push_front(Write { sector, ..write(length, now, true) });
             }
-            Dealing::FlipNotDone if self.is_cut_off && sector >= checksums::HALVES_START => {}
+            Dealing::BehindParts if self.behind.records > 0 && self.is_commit(sector, data) => {
+                let mut write = write(length, now, true);
+                write.sector += self.behind.sectors;
+                log_format::put_behind(&mut write.data, self.behind.records, self.behind.checksum);
+                self.queue.push_front(write);
+            }
+            Dealing::FlipNotDone if self.is_cut_off && sector >= log_format::HALVES_START => {}
             Dealing::CutShort if length > SECTOR_BYTES => {
                 self.queue.push_front(write(length - SECTOR_BYTES, now, true));
             }
@@ -212,15 +278,20 @@ impl State {
         if self.queue.iter().all(|write| !write.is_waited_for) {
             self.outcome = Some(Ok(()));
         }
-        if let Some(half) = checksums::half(sector, data) {
+        if let Some(half) = log_format::half(sector, data) {
             self.half = Some(half);
         }
+    }
+
+    /// Whether it is a record of the log that is in use.
+    fn is_commit(&self, sector: u64, data: &[u8]) -> bool {
+        log_format::header(data).is_some() && !self.is_snapshot(sector)
     }
 
     /// Whether it is a record of the half that is not in use.
     fn is_snapshot(&self, sector: u64) -> bool {
         let Some((start, sectors)) = self.half else { return false };
-        sector >= checksums::HALVES_START && !(start..start + sectors).contains(&sector)
+        sector >= log_format::HALVES_START && !(start..start + sectors).contains(&sector)
     }
 }
 
@@ -256,7 +327,7 @@ impl Disk for MisleadingDisk<'_> {
                 }
             }
         }
-        if let Some(half) = checksums::half(sector, into) {
+        if let Some(half) = log_format::half(sector, into) {
             self.state.half = Some(half);
         }
         Ok(())
@@ -264,7 +335,13 @@ impl Disk for MisleadingDisk<'_> {
 
     fn write(&mut self, sector: u64, data: &[u8], now: Instant) {
         self.state.copy.clear();
-        self.state.write(sector, data, now);
+        self.state.write(sector, data, true, now);
+        self.state.settle(self.disk, now);
+    }
+
+    fn write_ahead(&mut self, sector: u64, data: &[u8], now: Instant) {
+        self.state.copy.clear();
+        self.state.write(sector, data, false, now);
         self.state.settle(self.disk, now);
     }
 
@@ -276,7 +353,7 @@ impl Disk for MisleadingDisk<'_> {
     fn is_busy(&self) -> bool {
         let is_waited_for = self.state.queue.iter().any(|write| write.is_waited_for);
         self.state.outcome.is_some()
-            || self.state.under_way.is_some_and(|(is_waited_for, ..)| is_waited_for)
+            || self.state.under_way.as_ref().is_some_and(|write| write.is_waited_for)
             || is_waited_for
     }
 }

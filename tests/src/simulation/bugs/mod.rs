@@ -4,7 +4,6 @@
 //! store ([`relay`]), by a disk that is not what the store takes it for ([`disks`]), or by a database that does not
 //! do what it was told ([`Flaw`]).
 
-mod checksums;
 mod commands;
 mod disks;
 mod relay;
@@ -60,12 +59,18 @@ bugs! {
         "What is read at the start is what a process before has cached, not what the disk has.";
     CutWritesShort "cut-writes-short" Store 20 "The store leaves out a write's last sector.";
     FlipBeforeCopy "flip-before-copy" Store 200 "A compaction's superblock is durable before its records.";
+    FlipWithCopy "flip-with-copy" Store 200
+        "A compaction's last records are flushed with the superblock that needs them, not before.";
     FlipNotDone "flip-not-done" Store 200 "A failed change of halves is taken for one that has not happened.";
     BehindFailures "behind-failures" Store 50 "After a failed commit the log goes on behind what failed.";
+    BehindParts "behind-parts" Store 200
+        "After a failed commit the log goes on behind the parts of it that were written.";
     SkipChecksums "skip-checksums" Store 200 "Recovery believes torn records.";
     IgnoreReadErrors "ignore-read-errors" Store 200 "Sectors that cannot be read are taken for zeros.";
     DamageIsTail "damage-is-tail" Store 100 "Damage in the midst of the log is taken for its end.";
     DamageIsBlank "damage-is-blank" Store 100 "A store whose log is damaged begins anew.";
+    AcceptAllLoss "accept-all-loss" Store 200
+        "Told to accept the loss of what is behind damage, the store begins anew.";
     PopWithoutProcessingList "pop-without-processing-list" Worker 100 "A popped vote is only in the worker's memory.";
     DiscardProcessingList "discard-processing-list" Worker 50
         "What a worker has taken and not counted is thrown away when it starts again.";
@@ -82,6 +87,8 @@ bugs! {
     OwnTickets "own-tickets" Vote 20 "Each vote instance numbers its votes by itself.";
     ReuseTickets "reuse-tickets" Vote 20 "A vote instance asks for a ticket every fourth time only.";
     SpareTickets "spare-tickets" Vote 50 "A vote instance asks for its next ticket before there is a vote for it.";
+    TicketForLatecomers "ticket-for-latecomers" Vote 200
+        "A ticket is used for votes that came after it was asked for.";
     WithoutSequence "without-sequence" Vote 50 "A vote that comes late overrides a newer one.";
     RetryAsNewVote "retry-as-new-vote" Vote 50 "A refused vote is queued again later, as a new one.";
     RecordWithoutGuard "record-without-guard" Worker 50 "In the database the vote that comes last counts.";
@@ -112,7 +119,7 @@ impl Bug {
         match self {
             Self::AcceptRefusals => Plan { is_cramped: true, ..plan },
             Self::RecordWithoutEpochs => Plan { has_disk: false, ..plan },
-            Self::FlipBeforeCopy | Self::FlipNotDone => Plan { has_neighbour: true, ..plan },
+            Self::FlipBeforeCopy | Self::FlipWithCopy | Self::FlipNotDone | Self::BehindParts => Plan { has_neighbour: true, ..plan },
             _ => plan,
         }
     }
@@ -129,9 +136,16 @@ impl Bug {
         }
     }
 
-    /// Puts the bug into a node's services, if it is a node that has it. `life` tells a node's starts apart.
-    pub fn afflict(self, role: Role, life: u64, services: Vec<Box<dyn Service>>) -> Vec<Box<dyn Service>> {
-        if role != self.role() {
+    /// Puts the bug into a node's services, if it is a node that has it. `life` tells a node's starts apart; a store may
+    /// have been told to accept a loss.
+    pub fn afflict(
+        self,
+        role: Role,
+        life: u64,
+        recovers: bool,
+        services: Vec<Box<dyn Service>>,
+    ) -> Vec<Box<dyn Service>> {
+        if role != self.role() || (self == Self::AcceptAllLoss && !recovers) {
             return services;
         }
         services.into_iter().map(|service| self.spoil(service, life)).collect()
@@ -152,12 +166,14 @@ impl Bug {
             | Self::CommitLater => service,
             Self::CutWritesShort => misled(service, Dealing::CutShort),
             Self::FlipBeforeCopy => misled(service, Dealing::SuperblockFirst),
+            Self::FlipWithCopy => misled(service, Dealing::CopyUnflushed),
             Self::FlipNotDone => misled(service, Dealing::FlipNotDone),
             Self::BehindFailures => misled(service, Dealing::BehindFailures),
+            Self::BehindParts => misled(service, Dealing::BehindParts),
             Self::SkipChecksums => misled(service, Dealing::ChecksumsIgnored),
             Self::IgnoreReadErrors => misled(service, Dealing::ReadsIgnored),
             Self::DamageIsTail => misled(service, Dealing::DamageIsTail),
-            Self::DamageIsBlank => misled(service, Dealing::DamageIsBlank),
+            Self::DamageIsBlank | Self::AcceptAllLoss => misled(service, Dealing::DamageIsBlank),
             Self::PopWithoutProcessingList => relayed(service, commands::pop_without_processing_list(life)),
             Self::DiscardProcessingList => relayed(service, commands::discard_processing_list()),
             Self::ForgetHeldSequences => relayed(service, commands::forget_held_sequences()),
@@ -171,6 +187,7 @@ impl Bug {
             Self::AcceptRefusals => relayed(service, commands::accept_refusals()),
             Self::ReuseTickets => relayed(service, commands::reuse_tickets(3)),
             Self::SpareTickets => relayed(service, commands::spare_tickets()),
+            Self::TicketForLatecomers => relayed(service, commands::ticket_for_latecomers()),
             Self::OneScoreTwice => relayed(service, commands::one_score_twice()),
             Self::StaleScores => relayed(service, commands::stale_scores()),
             Self::OwnTickets => relayed(service, commands::own_tickets(life)),

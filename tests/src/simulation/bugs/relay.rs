@@ -18,6 +18,8 @@ pub enum Action {
     Send(Words),
     /// Sends this; nobody hears the reply.
     SendUnheard(Words),
+    /// Sends this; only the man in the middle hears the reply.
+    SendKept(Words),
     /// The service hears this as the store's reply.
     Say(Vec<u8>),
     /// What follows is done once the store has answered everything.
@@ -28,6 +30,12 @@ pub enum Action {
 pub trait Tamper {
     /// The commands that the service has written at once.
     fn commands(&mut self, commands: Vec<Words>) -> Vec<Action>;
+
+    /// What time it is, whenever something happens.
+    fn clock(&mut self, _: Instant) {}
+
+    /// The store has answered [`Action::SendKept`].
+    fn kept(&mut self, _: Vec<u8>) {}
 
     /// The store is reached, perhaps again; actions that come before everything else.
     fn connected(&mut self) -> Vec<Action> {
@@ -44,6 +52,7 @@ pub trait Tamper {
 enum Expected {
     Service,
     Nobody,
+    Tamper,
     Made(Vec<u8>),
 }
 
@@ -79,6 +88,7 @@ impl<T: Tamper> Relay<T> {
 
     /// Lets the service do something, and then what follows from it.
     fn call(&mut self, context: &mut Context<'_>, act: impl FnOnce(&mut dyn Service, &mut Context<'_>)) {
+        self.tamper.clock(context.now);
         self.look(context);
         act(&mut *self.inner, context);
         self.intercept(context);
@@ -122,6 +132,10 @@ impl<T: Tamper> Relay<T> {
                 Action::SendUnheard(words) => {
                     connection.output.write(&encode(&words)).expect("room");
                     self.expected.push_back(Expected::Nobody);
+                }
+                Action::SendKept(words) => {
+                    connection.output.write(&encode(&words)).expect("room");
+                    self.expected.push_back(Expected::Tamper);
                 }
                 Action::Say(reply) => self.expected.push_back(Expected::Made(reply)),
                 Action::Await if self.expected.is_empty() => {}
@@ -181,6 +195,7 @@ impl<T: Tamper> Service for Relay<T> {
 
     fn ready(&mut self, id: ConnectionId, context: &mut Context<'_>) {
         if self.store == Some(id) {
+            self.tamper.clock(context.now);
             self.receive(context);
             self.look(context);
             self.pump(context);
@@ -219,6 +234,10 @@ fn next_reply<T: Tamper>(
     let reply = received.drain(..length).collect();
     match expected.pop_front()? {
         Expected::Service => Some(tamper.replied(reply)),
+        Expected::Tamper => {
+            tamper.kept(reply);
+            Some(Vec::new())
+        }
         _ => Some(Vec::new()),
     }
 }

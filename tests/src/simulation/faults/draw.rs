@@ -9,7 +9,7 @@ use kernel_app::simulator::random::Random;
 use kernel_app::simulator::{Conditions, DRIFT_PPM_MAX, NodeId};
 
 use super::copies::Copies;
-use super::fault::Fault;
+use super::fault::{Fault, Remedy};
 use crate::simulation::cluster::Cluster;
 use crate::simulation::database::DatabaseConditions;
 
@@ -23,7 +23,8 @@ const LONG_PAUSE_PER_MILLION: u32 = 250_000;
 const LEAP_MAX: Duration = Duration::from_secs(3_600);
 /// Most that a wall clock is wrong.
 const WALL_OFFSET_MS_MAX: u64 = 24 * 3_600 * 1_000;
-/// How often the store comes to harm while its disk is bad, of a million.
+/// How often the store comes to harm while its disk is bad, or has just been, of a million: what went wrong then shows
+/// when it starts again.
 const STORE_TOO_PER_MILLION: u32 = 500_000;
 /// How often something goes back where that happens, of a million.
 const GOES_BACK_PER_MILLION: u32 = 120_000;
@@ -38,15 +39,21 @@ pub fn duration(fault: &Fault, random: &mut Random) -> Duration {
 }
 
 /// Any fault; one that makes no sense in this application is none.
-pub fn any(random: &mut Random, cluster: &Cluster, copies: &Copies, active: &[Fault]) -> Option<Fault> {
+pub fn any(
+    random: &mut Random,
+    cluster: &Cluster,
+    copies: &Copies,
+    active: &[Fault],
+    disk_was_bad: bool,
+) -> Option<Fault> {
     let is_bad = |fault: &Fault| matches!(fault, Fault::Disk(_));
-    if active.iter().any(is_bad) && random.happens(STORE_TOO_PER_MILLION) {
+    if (disk_was_bad || active.iter().any(is_bad)) && random.happens(STORE_TOO_PER_MILLION) {
         return Some(stopped(cluster.store, random));
     }
     if cluster.plan.goes_back && random.happens(GOES_BACK_PER_MILLION) {
         return older(random, cluster, copies);
     }
-    Some(match random.below(119) {
+    Some(match random.below(122) {
         0..15 => stopped(random.pick(&cluster.workers), random),
         15..27 => stopped(random.pick(&cluster.votes), random),
         27..41 => stopped(cluster.store, random),
@@ -71,10 +78,11 @@ pub fn any(random: &mut Random, cluster: &Cluster, copies: &Copies, active: &[Fa
             Fault::Scale(random.pick(scaled))
         }
         106..109 if cluster.plan.is_cramped => Fault::FullMemory,
-        109..113 if cluster.plan.has_disk => {
-            Fault::Damaged(random.pick(&[Damage::Rot, Damage::Rot, Damage::Unreadable]))
+        109..116 if cluster.plan.has_disk => {
+            let damage = random.pick(&[Damage::Rot, Damage::Rot, Damage::Rot, Damage::Unreadable]);
+            Fault::Damaged(damage, random.pick(&[Remedy::GoodCopy, Remedy::AcceptLoss]))
         }
-        113..119 => match cluster.database {
+        116..122 => match cluster.database {
             Some(database) if random.happens(300_000) => stopped(database, random),
             Some(_) => Fault::Database(bad_database(random)),
             None => return None,

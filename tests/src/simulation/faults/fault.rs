@@ -9,6 +9,7 @@ use kernel_app::simulator::disk::{Damage, DiskConditions};
 use kernel_app::simulator::{Conditions, NodeId};
 
 use super::copies::Copies;
+use super::loss;
 use crate::simulation::cluster::Cluster;
 use crate::simulation::database::DatabaseConditions;
 use crate::simulation::scenario::Books;
@@ -44,14 +45,23 @@ pub enum Fault {
     Network(Conditions),
     /// The store's disk is slow, failing or full.
     Disk(DiskConditions),
-    /// A sector of the store's disk is damaged while its process is down.
-    Damaged(Damage),
+    /// A sector of the store's disk is damaged while its process is down; what is done should the store refuse it.
+    Damaged(Damage, Remedy),
     /// The store, the database, or both start again with these older copies of what they had.
     GoBack(Option<usize>, Option<usize>),
     /// The store's memory is full.
     FullMemory,
     /// The database is slow, refuses transactions and drops connections.
     Database(DatabaseConditions),
+}
+
+/// What an operator does whose store does not start on a damaged disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// Restores a good copy.
+    GoodCopy,
+    /// Starts it with `RECOVER=accept-loss` if it says that this would do.
+    AcceptLoss,
 }
 
 /// What a fault works on.
@@ -88,8 +98,17 @@ impl Fault {
         match self {
             Self::Crash(node) | Self::Kill(node) | Self::Pause(node, _) => Stops::Node(*node),
             Self::Scale(node) | Self::Leap(node, _) => Stops::Node(*node),
-            Self::Blackout | Self::Damaged(_) | Self::GoBack(..) => Stops::Several,
+            Self::Blackout | Self::Damaged(..) | Self::GoBack(..) => Stops::Several,
             _ => Stops::Nothing,
+        }
+    }
+
+    /// Whether this node does nothing while it lasts.
+    pub fn stops_node(&self, node: NodeId) -> bool {
+        match self.stops() {
+            Stops::Nothing => false,
+            Stops::Node(stopped) => stopped == node,
+            Stops::Several => true,
         }
     }
 
@@ -124,8 +143,8 @@ impl Fault {
             Self::Isolation(_) => "isolated nodes",
             Self::Network(_) => "rough networks",
             Self::Disk(_) => "bad disks",
-            Self::Damaged(Damage::Rot) => "rotten sectors",
-            Self::Damaged(Damage::Unreadable) => "unreadable sectors",
+            Self::Damaged(Damage::Rot, _) => "rotten sectors",
+            Self::Damaged(Damage::Unreadable, _) => "unreadable sectors",
             Self::GoBack(Some(_), Some(_)) => "older copies of both",
             Self::GoBack(_, Some(_)) => "older copies of the database",
             Self::GoBack(..) => "older copies of the store",
@@ -156,7 +175,7 @@ impl Fault {
             Self::Isolation(node) => isolate(node, cluster, false),
             Self::Network(conditions) => simulation.set_conditions(conditions),
             Self::Disk(conditions) => cluster.disk.set_conditions(conditions),
-            Self::Damaged(damage) => {
+            Self::Damaged(damage, _) => {
                 stop(cluster.store, false, cluster, books);
                 cluster.disk.damage(damage, SPARED_WRITES);
             }
@@ -183,10 +202,10 @@ impl Fault {
         let Site { cluster, books, copies, usual } = site;
         let simulation = &mut cluster.simulation;
         match *self {
-            Self::Crash(node) | Self::Kill(node) => return start(node, cluster),
+            Self::Crash(node) | Self::Kill(node) => return start(node, cluster, books),
             Self::Blackout => {
                 for node in cluster.nodes() {
-                    if !cluster.simulation.is_up(node) && start(node, cluster)?.is_err() {
+                    if !cluster.simulation.is_up(node) && start(node, cluster, books)?.is_err() {
                         return Ok(Err(NotYet));
                     }
                 }
@@ -202,7 +221,7 @@ impl Fault {
             Self::Isolation(node) => isolate(node, cluster, true),
             Self::Network(_) => simulation.set_conditions(*usual),
             Self::Disk(_) => cluster.disk.set_conditions(DiskConditions::default()),
-            Self::Damaged(_) => return start_damaged(cluster, books),
+            Self::Damaged(_, remedy) => return start_damaged(remedy, cluster, books),
             Self::GoBack(store, database) => {
                 if let (Some(index), Some(node)) = (database, cluster.database)
                     && !cluster.simulation.is_up(node)
@@ -213,7 +232,7 @@ impl Fault {
                 }
                 if let Some(index) = store {
                     cluster.disk.put_back(copies.disk(index));
-                    return start(cluster.store, cluster);
+                    return start(cluster.store, cluster, books);
                 }
             }
             Self::FullMemory => cluster.appetite.set(false),
@@ -242,7 +261,9 @@ impl Fault {
             Self::Isolation(node) => format!("{} is cut off from all", name(node)),
             Self::Network(conditions) => format!("{conditions:?}"),
             Self::Disk(conditions) => format!("{conditions:?}"),
-            Self::Damaged(damage) => format!("store is killed and a sector of its disk damaged: {damage:?}"),
+            Self::Damaged(damage, remedy) => {
+                format!("store is killed and a sector of its disk damaged: {damage:?}, {remedy:?}")
+            }
             Self::GoBack(store, database) => {
                 format!("older copies: number {store:?} of the store, {database:?} of the database")
             }
@@ -269,25 +290,50 @@ fn stop(node: NodeId, cut_power: bool, cluster: &mut Cluster, books: &mut Books)
     }
 }
 
-/// Starts a node; not yet when the disk is in the way, as a supervisor finds.
-fn start(node: NodeId, cluster: &mut Cluster) -> Result<Result<(), NotYet>, String> {
+/// Starts a node; not yet when the disk is in the way, as a supervisor finds. A store that found damage before and was
+/// stopped before it had saved what was left may find it again.
+fn start(node: NodeId, cluster: &mut Cluster, books: &mut Books) -> Result<Result<(), NotYet>, String> {
     match cluster.start(node) {
         Err(error) if error.contains("Input/output error") || error.contains("No space left") => {
             Ok(Err(NotYet))
         }
+        Err(error) if is_about_loss(&error) && !cluster.accepts_loss.get() => accept_loss(cluster, books),
         result => result.map(Ok),
     }
 }
 
-/// Starts the store on a disk that is damaged. It may refuse, and is given a good copy then; if it starts, nothing
-/// that matters was damaged, which the votes will show.
-fn start_damaged(cluster: &mut Cluster, books: &mut Books) -> Result<Result<(), NotYet>, String> {
-    if cluster.start(cluster.store).is_err() {
-        books.counts.fault("starts refused on a damaged disk");
-        cluster.disk.undo_damage();
-        return start(cluster.store, cluster);
+fn is_about_loss(error: &str) -> bool {
+    error.contains("RECOVER=accept-loss")
+}
+
+/// Starts the store on a disk that is damaged. It may refuse; if it starts, nothing that matters was damaged, which
+/// the votes will show.
+fn start_damaged(
+    remedy: Remedy,
+    cluster: &mut Cluster,
+    books: &mut Books,
+) -> Result<Result<(), NotYet>, String> {
+    let Err(error) = cluster.start(cluster.store) else { return Ok(Ok(())) };
+    books.counts.fault("starts refused on a damaged disk");
+    if remedy == Remedy::AcceptLoss && is_about_loss(&error) {
+        return accept_loss(cluster, books);
     }
-    Ok(Ok(()))
+    cluster.disk.undo_damage();
+    start(cluster.store, cluster, books)
+}
+
+/// Starts the store once with `RECOVER=accept-loss`: what was written before the damage must be there, and what is
+/// accepted from now on.
+fn accept_loss(cluster: &mut Cluster, books: &mut Books) -> Result<Result<(), NotYet>, String> {
+    let since = loss::begins_at(&cluster.disk, books)?;
+    cluster.accepts_loss.set(true);
+    let started = start(cluster.store, cluster, books);
+    cluster.accepts_loss.set(false);
+    if let Ok(Ok(())) = started {
+        books.counts.fault("losses accepted");
+        books.store_goes_back(since, cluster.plan, cluster.simulation.now());
+    }
+    started
 }
 
 /// Takes a node out of service or back into it; one of its kind stays.

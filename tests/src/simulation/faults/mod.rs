@@ -5,6 +5,8 @@
 mod copies;
 mod draw;
 mod fault;
+mod loss;
+mod stutters;
 
 use std::fmt;
 use std::time::Duration;
@@ -19,6 +21,7 @@ use super::cluster::Cluster;
 use super::scenario::Books;
 use copies::Copies;
 use fault::{Fault, NotYet, Site};
+use stutters::Stutters;
 
 /// Most faults at a time.
 pub const FAULTS_MAX: usize = 4;
@@ -31,7 +34,7 @@ const WHILE_WRITING_PER_MILLION: u32 = 400_000;
 /// How often it waits for a write of the first sectors, which say where the log is.
 const WHILE_FLIPPING_PER_MILLION: u32 = 250_000;
 /// How often, otherwise, for the rest of something that takes several writes.
-const WHILE_GOING_ON_PER_MILLION: u32 = 250_000;
+const WHILE_GOING_ON_PER_MILLION: u32 = 400_000;
 /// The first sectors.
 const FLIP_SECTORS: u64 = 2;
 /// How many steps it waits at most.
@@ -86,6 +89,9 @@ pub struct Faults {
     armed: Option<Armed>,
     draw_at: Instant,
     copies: Copies,
+    stutters: Stutters,
+    /// The store's disk has been bad just now.
+    disk_was_bad: bool,
 }
 
 impl fmt::Debug for Faults {
@@ -106,13 +112,15 @@ impl Faults {
         cluster.simulation.set_conditions(usual);
         let mut copies = Copies::default();
         copies.take(cluster, Instant::ZERO);
-        Self { random, usual, active: Vec::new(), armed: None, draw_at: Instant::ZERO, copies }
+        let stutters = Stutters::new(random.fork());
+        let (active, armed, draw_at, disk_was_bad) = (Vec::new(), None, Instant::ZERO, false);
+        Self { random, usual, active, armed, draw_at, copies, stutters, disk_was_bad }
     }
 
     /// When something begins or ends next.
     pub fn next_deadline(&self) -> Option<Instant> {
         let draw = self.armed.is_none().then_some(self.draw_at);
-        self.active.iter().map(|(_, until)| *until).chain(draw).min()
+        self.active.iter().map(|(_, until)| *until).chain(draw).chain(self.stutters.next_deadline()).min()
     }
 
     /// Begins and ends what is due.
@@ -121,11 +129,15 @@ impl Faults {
     /// When a node cannot be started again.
     pub fn act(&mut self, cluster: &mut Cluster, books: &mut Books) -> Result<(), String> {
         let now = cluster.simulation.now();
+        if self.stutters.act(cluster, &self.active) {
+            books.counts.fault("stutters");
+        }
         if let Some(Armed { fault, .. }) = self.armed.take_if(|armed| armed.is_due(cluster)) {
             self.begin(fault, cluster, books);
         }
         while let Some(index) = self.active.iter().position(|(_, until)| *until <= now) {
             let (fault, _) = self.active.swap_remove(index);
+            self.disk_was_bad |= matches!(fault, Fault::Disk(_));
             if let Err(NotYet) = self.end(fault, cluster, books)? {
                 self.active.push((fault, now + START_AGAIN_AFTER));
             }
@@ -142,6 +154,7 @@ impl Faults {
     /// When a node cannot be started again.
     pub fn heal(&mut self, cluster: &mut Cluster, books: &mut Books) -> Result<(), String> {
         self.armed = None;
+        self.stutters.end(cluster, &self.active);
         self.usual = Conditions::default();
         cluster.disk.set_conditions(DiskConditions::default());
         for (fault, _) in core::mem::take(&mut self.active) {
@@ -186,12 +199,16 @@ impl Faults {
         Ok(ended)
     }
 
-    fn draw(&mut self, cluster: &Cluster, books: &Books) {
+    fn draw(&mut self, cluster: &Cluster, books: &mut Books) {
         if cluster.plan.goes_back && self.random.happens(COPIED_PER_MILLION) {
             self.copies.take(cluster, books.drained_at);
+            let (number, at) = (self.copies.len(), books.drained_at);
+            let text = format!("older copies: {number} by now; all accepted before {at:?} was counted");
+            books.chronicle.add(cluster.simulation.now(), Event::Note(text));
         }
         let active: Vec<_> = self.active.iter().map(|(fault, _)| *fault).collect();
-        let fault = draw::any(&mut self.random, cluster, &self.copies, &active);
+        let was_bad = core::mem::take(&mut self.disk_was_bad);
+        let fault = draw::any(&mut self.random, cluster, &self.copies, &active, was_bad);
         let free = fault.filter(|fault| !active.iter().any(|other| other.collides(fault)));
         if let Some(fault) = free.filter(|_| active.len() < FAULTS_MAX) {
             let step = cluster.simulation.steps() + self.random.below(STEPS_MAX);

@@ -1,4 +1,4 @@
-//! The journal's format as far as a bug needs it: superblocks, and records made to look whole.
+//! The journal's format as far as a bug or a judge needs it: superblocks, and records made to look whole.
 //!
 //! Knows nothing of what records hold. The format is described in `docs/durability.md`.
 
@@ -21,6 +21,50 @@ pub fn half(sector: u64, data: &[u8]) -> Option<(u64, u64)> {
     let start = if sector > 1 { None } else { newest(data) }?;
     let sectors = u64_at(start, 32)?;
     Some((HALVES_START + u64::from(u32_at(start, 12)?) * sectors, sectors))
+}
+
+/// The half of a disk that holds its log.
+#[derive(Clone, Copy, Debug)]
+pub struct Half {
+    /// Its first sector on the disk.
+    pub start: u64,
+    /// How many it has.
+    pub sectors: u64,
+    /// So many of them, at its start, were written by a compaction.
+    pub compacted: u64,
+}
+
+/// The half in use, as the newer of the two superblocks says.
+pub fn half_in_use(first: &[u8], second: &[u8]) -> Option<Half> {
+    let both = [first, second].concat();
+    let (start, sectors) = half(0, &both)?;
+    Some(Half { start, sectors, compacted: u64_at(newest(&both)?, 48)? })
+}
+
+/// What a record's header says of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Header {
+    /// Whether its unit goes on in the next record.
+    pub continues: bool,
+    /// What the next record's checksum begins with.
+    pub checksum: u32,
+}
+
+/// The header of a record, if that is what begins here.
+pub fn header(data: &[u8]) -> Option<Header> {
+    let is_record = data.starts_with(RECORD_MAGIC);
+    let (flags, checksum) = (u32_at(data, 24)?, u32_at(data, CHECKSUM_AT)?);
+    is_record.then_some(Header { continues: flags != 0, checksum })
+}
+
+/// Gives a record another place in the log: so many records later, behind one with this checksum.
+pub fn put_behind(record: &mut [u8], records: u64, checksum: u32) {
+    let Some((bytes, sequence)) = u32_at(record, 4).zip(u64_at(record, 8)) else { return };
+    record[8..16].copy_from_slice(&(sequence + records).to_le_bytes());
+    let (header, rest) = record.split_at(HEADER_BYTES);
+    let payload = rest.get(..bytes as usize).unwrap_or(rest);
+    let checksum = crc32c(&[&checksum.to_le_bytes(), &header[..CHECKSUM_AT], payload]);
+    record[CHECKSUM_AT..HEADER_BYTES].copy_from_slice(&checksum.to_le_bytes());
 }
 
 /// The superblock with the largest generation.
