@@ -57,8 +57,13 @@ fn start<'a>(
     interrupts: &Interrupts,
 ) -> Result<Option<front::Front<'a>>> {
     let mut choices = options.choices()?;
-    choices.settings = environment::read(&workspace.root)?;
-    let draft = Draft::new(read_application(workspace, options)?, &choices)?;
+    let description = options.file.clone().unwrap_or_else(|| workspace.root.join(FILE_DEFAULT));
+    choices.settings = environment::read(description.parent().unwrap_or(&workspace.root))?;
+    let application = read_application(workspace, &description)?;
+    for name in environment::without_taker(&choices.settings, &application) {
+        note!("note: {name} is not used: no service names it in its `environment`");
+    }
+    let draft = Draft::new(application, &choices)?;
     network::check(options.net, &draft.instances)?;
     // A port or a disk that is taken is found before minutes go into a build. Ours may be taken by what
     // is up.
@@ -97,9 +102,7 @@ fn difference(running: &Plan, asked: &Plan) -> &'static str {
     }
 }
 
-fn read_application(workspace: &Workspace, options: &UpOptions) -> Result<Application> {
-    let default = workspace.root.join(FILE_DEFAULT);
-    let path = options.file.as_deref().unwrap_or(&default);
+fn read_application(workspace: &Workspace, path: &Path) -> Result<Application> {
     let name = path.strip_prefix(&workspace.root).unwrap_or(path).display().to_string();
     let images = manifest::read(workspace)?;
     let images: Vec<&str> = images.keys().map(String::as_str).collect();
