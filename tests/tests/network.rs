@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use image_build::cluster::{Access, network};
 use image_build::workspace::Workspace;
+use serde_json::Value;
 use tests::application::Application;
 use tests::client::{curl, wait_for};
 use tests::command::{Outcome, free_port, run};
@@ -224,4 +225,17 @@ fn a_redis_of_the_host_is_the_only_thing_outside_that_is_reached() {
     counted(&application, &voters);
     drop(application);
     redis.kill().and_then(|()| redis.wait()).expect("it ends");
+}
+
+#[test]
+fn sockets_that_are_shown_can_be_opened_however_long_their_path_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let state = folder.path().join("x".repeat(120));
+    let application = Application::up_in(Some(state), "test-network-long", &["--net", "switch"]);
+    let application = application.unwrap_or_else(|outcome| panic!("{outcome:?}"));
+    let rows = application.instances();
+    let endpoint = |row: &Value| Some(row["endpoint"].as_str()?.strip_prefix("redis+unix://")?.to_owned());
+    let socket = rows.iter().find_map(endpoint).unwrap_or_else(|| panic!("{rows:?}"));
+    let answered = run(program("redis-cli").args(["-s", &socket, "PING"]));
+    assert_eq!(answered.stdout.trim(), "PONG", "{socket}: {answered:?}");
 }
