@@ -239,3 +239,20 @@ fn sockets_that_are_shown_can_be_opened_however_long_their_path_is() {
     let answered = run(program("redis-cli").args(["-s", &socket, "PING"]));
     assert_eq!(answered.stdout.trim(), "PONG", "{socket}: {answered:?}");
 }
+
+#[test]
+fn a_page_can_be_published_at_an_address_of_ipv6() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let description = folder.path().join("voting-app.toml");
+    let text = include_str!("../../voting-app.toml").replace("\"8080:8080\"", "\"[::1]:8080:8080\"");
+    fs::write(&description, text).expect("room");
+    let file = ["--file", description.to_str().expect("UTF-8")];
+    let refused = Application::up("test-network-ipv6", &file).err().expect("the user network has no IPv6");
+    assert!(refused.stderr.contains("add --net switch"), "{refused:?}");
+    let application = up("test-network-ipv6", &file);
+    let page = curl(&format!("http://[::1]:{}/", application.vote_port), &[]);
+    assert!(page.status == 200 && page.body.contains("Cats"), "{page:?}");
+    let rows = application.instances();
+    let address = format!("http://[::1]:{}", application.vote_port);
+    assert!(rows.iter().any(|row| row["endpoint"] == address), "{rows:?}");
+}
