@@ -6,6 +6,9 @@ use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
+use std::sync::Once;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use image_build::cluster::run_dir::RunDir;
 use image_build::workspace::Workspace;
@@ -20,7 +23,8 @@ const CTRL_C: &str = "\u{3}";
 const STATUS_INTERRUPTED: i32 = 130;
 /// What begins a colour or moves the cursor (ECMA-48).
 const ESCAPE: char = '\u{1b}';
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+/// Within this time a moment comes, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A command of the application `project` that has a terminal to itself, as in a window.
 fn on_terminal(project: &str, arguments: &[&str]) -> Command {
@@ -69,8 +73,18 @@ const MOMENTS: [Moment; 6] = [
     Moment::File("result-1.log"),
 ];
 
+/// Builds what `cargo up` boots: else the moments would come minutes later.
+fn build() {
+    static BUILT: Once = Once::new();
+    BUILT.call_once(|| {
+        let built = run(&mut cargo(&["image", "build"]));
+        assert!(built.success, "{built:?}");
+    });
+}
+
 /// Starts an application, presses Ctrl-C so often at this moment, and says how the command ended and what it showed.
 fn interrupted(project: &str, moment: &Moment, times: usize) -> (ExitStatus, String) {
+    build();
     let folder = folder(project);
     // What an earlier test run has left would be taken for the moment.
     let _ = fs::remove_dir_all(&folder);
@@ -88,10 +102,10 @@ fn interrupted(project: &str, moment: &Moment, times: usize) -> (ExitStatus, Str
 
 /// Without a pause: the moment is short.
 fn await_file(path: &Path, terminal: &Terminal) {
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     while !path.exists() {
         assert!(begun.elapsed() < PATIENCE, "{}: {}", path.display(), terminal.shown());
-        std::thread::yield_now();
+        thread::yield_now();
     }
 }
 
@@ -132,8 +146,9 @@ fn ctrl_c_twice_during_the_start_leaves_nothing_either() {
 #[test]
 fn ctrl_c_before_anything_has_started_says_so() {
     const PROJECT: &str = "terminal-early";
+    build();
     let mut terminal = Terminal::start(&mut on_terminal(PROJECT, &["up"]));
-    terminal.expect("Running `");
+    terminal.expect("Running");
     terminal.press(CTRL_C);
     let status = terminal.end();
     // The tool, or cargo, or the tool before it has come to catching signals.
@@ -161,7 +176,7 @@ fn colours_are_for_terminals_that_have_some_and_readers_who_want_them() {
     }
     for arguments in [&["ps"][..], &["logs"], &["up", "--help"], &["up", "--no-such-option"]] {
         let shown = show(arguments, ("NO_COLOR", ""));
-        let own = shown.split_once("Running `").map_or(&*shown, |(_, own)| own);
+        let own = shown.split_once("Running").map_or(&*shown, |(_, own)| own);
         let own = own.split_once('\n').map_or("", |(_, own)| own);
         assert!(own.contains(ESCAPE), "{arguments:?}: {shown:?}");
     }

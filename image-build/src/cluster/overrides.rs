@@ -190,8 +190,9 @@ fn url_for_guests(url: &str, scheme: &str) -> Option<String> {
     if rest.contains(is_refused) {
         return None;
     }
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let (user, server) = authority.split_at(authority.rfind('@').map_or(0, |at| at + 1));
+    // As the services read it: what is before the last `@` is user and password, whatever is in them.
+    let (user, place) = rest.split_at(rest.rfind('@').map_or(0, |at| at + 1));
+    let (server, path) = place.split_at(place.find('/').unwrap_or(place.len()));
     let (host, port) = server.split_at(server.rfind(':').unwrap_or(server.len()));
     let host = match host {
         "" => return None,
@@ -233,6 +234,8 @@ mod tests {
         assert_eq!(without_password("redis://:secret@x/votes"), "redis://***@x/votes");
         let results = url_for_guests("postgres://u:p@localhost:5432/votes", "postgres");
         assert_eq!(results.as_deref(), Some("postgres://u:p@10.0.2.2:5432/votes"));
+        let results = url_for_guests("postgres://u:p/w@localhost/votes", "postgres");
+        assert_eq!(results.as_deref(), Some("postgres://u:p/w@10.0.2.2/votes"));
         let results = url_for_guests("postgres://u:Caf\u{e9}@localhost/votes", "postgres");
         assert_eq!(results.as_deref(), Some("postgres://u:Caf\u{e9}@10.0.2.2/votes"));
         for wrong in
