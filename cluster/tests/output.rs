@@ -70,3 +70,35 @@ fn an_error_that_nobody_hears_keeps_its_status() {
         }
     }
 }
+
+#[test]
+fn usage_is_told_as_people_type_commands() {
+    let state = tempfile::tempdir().expect("a folder");
+    for (arguments, expected) in [
+        (&["up", "--help"][..], "Usage: cargo up [OPTIONS]"),
+        (&["attach"], "Usage: cargo attach <SERVICE>"),
+        (&["build", "x"], "Usage: cargo image build [OPTIONS]"),
+        (&["--help"], "Usage: cargo image <COMMAND>"),
+    ] {
+        let output = tool(state.path(), arguments).output().expect("it runs");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &said(&output);
+        assert!(text.contains(expected), "{arguments:?}: {text}");
+    }
+}
+
+#[test]
+fn servers_that_are_not_there_are_told_before_anything_is_built() {
+    let state = tempfile::tempdir().expect("a folder");
+    // A port that was free a moment ago.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    drop(listener);
+    for (option, url) in [
+        ("--redis", format!("redis://127.0.0.1:{port}")),
+        ("--results", format!("postgres://u:p%40/x@localhost:{port}/votes")),
+    ] {
+        let output = tool(state.path(), &["up", option, &url]).output().expect("it runs");
+        let told = said(&output);
+        assert!(told.contains("nothing listens there") && !told.contains("Building"), "{told}");
+    }
+}

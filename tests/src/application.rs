@@ -2,6 +2,8 @@
 //!
 //! Uses only the commands that users have.
 
+use std::path::PathBuf;
+
 use serde_json::Value;
 
 use crate::client::{Response, curl};
@@ -10,6 +12,8 @@ use crate::command::{Outcome, cargo, free_port, run};
 /// A running application.
 pub struct Application {
     project: String,
+    /// Where its record is kept, if not where the user's are.
+    state: Option<PathBuf>,
     /// Port of the vote page.
     pub vote_port: u16,
     /// Port of the result page.
@@ -22,8 +26,16 @@ impl Application {
     /// # Errors
     /// What the command printed, when it failed.
     pub fn up(project: &str, options: &[&str]) -> Result<Self, Outcome> {
+        Self::up_in(None, project, options)
+    }
+
+    /// The same, with its record in a folder of its own.
+    ///
+    /// # Errors
+    /// What the command printed, when it failed.
+    pub fn up_in(state: Option<PathBuf>, project: &str, options: &[&str]) -> Result<Self, Outcome> {
         let (vote_port, result_port) = (free_port(), free_port());
-        let application = Self { project: project.to_owned(), vote_port, result_port };
+        let application = Self { project: project.to_owned(), state, vote_port, result_port };
         let publish = [format!("vote={vote_port}"), format!("result={result_port}")];
         let mut arguments = vec!["up", "--detach", "--publish", &publish[0], "--publish", &publish[1]];
         arguments.extend(options);
@@ -33,12 +45,14 @@ impl Application {
 
     /// One that runs already as this project, stopped when this is dropped.
     pub fn adopt(project: &str, vote_port: u16, result_port: u16) -> Self {
-        Self { project: project.to_owned(), vote_port, result_port }
+        Self { project: project.to_owned(), state: None, vote_port, result_port }
     }
 
     /// Another command about this application.
     pub fn command(&self, arguments: &[&str]) -> Outcome {
-        run(cargo(arguments).env("VOTING_APP_PROJECT", &self.project))
+        let mut command = cargo(arguments);
+        command.env("VOTING_APP_PROJECT", &self.project);
+        run(command.envs(self.state.as_ref().map(|folder| ("XDG_STATE_HOME", folder))))
     }
 
     /// Address of the vote page.

@@ -23,3 +23,4 @@ pub mod services;
 pub mod simulation;
 pub mod soak;
 pub mod sockets;
+pub mod terminal;

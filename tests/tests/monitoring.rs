@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use serde_json::Value;
 use tests::application::Application;
 use tests::client::{vote, wait_for};
 use tests::command::{Outcome, free_port, run};
+use tests::http::{Connection, post_vote};
 use tests::needs::program;
 
 const PROJECT: &str = "monitoring-test";
@@ -126,8 +128,9 @@ fn the_dashboard_is_one() {
 fn every_expression_finds_data() {
     let data = tempfile::tempdir().expect("a folder");
     let folder = data.path().to_str().expect("UTF-8");
-    let application =
-        Application::up(PROJECT, &["--data", folder]).unwrap_or_else(|outcome| panic!("{outcome:?}"));
+    let description = deploy("voting-app.toml");
+    let arguments = ["--data", folder, "--file", description.to_str().expect("UTF-8")];
+    let application = Application::up(PROJECT, &arguments).unwrap_or_else(|outcome| panic!("{outcome:?}"));
     for choice in ["a", "b"] {
         assert_eq!(vote(&application.vote_url(), choice, None).status, 200);
     }
@@ -145,4 +148,18 @@ fn every_expression_finds_data() {
     prometheus.wait_for_series("sum(votes) == 2", 1);
     let firing = prometheus.query("ALERTS{alertstate=\"firing\"}");
     assert!(firing.is_empty(), "{firing:?}");
+    expect_limits(application.vote_port);
+}
+
+/// What `deploy/voting-app.toml` lets in from one address at once is some, and more are told to wait.
+fn expect_limits(vote_port: u16) {
+    let from = |address: &str| {
+        let head = format!("Host: test\r\nX-Forwarded-For: 192.0.2.1, {address}\r\n");
+        String::from_utf8(post_vote("a")).expect("text").replacen("Host: test\r\n", &head, 1)
+    };
+    let mut connection = Connection::open(SocketAddrV4::new(Ipv4Addr::LOCALHOST, vote_port)).expect("the vote service listens");
+    let mut ask = |address| connection.ask(from(address).as_bytes()).expect("an answer").0;
+    let taken = (0..300).take_while(|_| ask("198.51.100.7") == 200).count();
+    assert!((30..300).contains(&taken), "{taken}");
+    assert_eq!([ask("198.51.100.7"), ask("198.51.100.8")], [429, 200]);
 }

@@ -15,6 +15,7 @@ use std::time::Duration;
 use cluster::network;
 use cluster::state::access::Access;
 use image_build::tool::workspace::Workspace;
+use serde_json::Value;
 use tests::application::Application;
 use tests::client::{curl, wait_for};
 use tests::command::{Outcome, free_port, run};
@@ -225,4 +226,34 @@ fn a_redis_of_the_host_is_the_only_thing_outside_that_is_reached() {
     counted(&application, &voters);
     drop(application);
     redis.kill().and_then(|()| redis.wait()).expect("it ends");
+}
+
+#[test]
+fn sockets_that_are_shown_can_be_opened_however_long_their_path_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let state = folder.path().join("x".repeat(120));
+    let application = Application::up_in(Some(state), "test-network-long", &["--net", "switch"]);
+    let application = application.unwrap_or_else(|outcome| panic!("{outcome:?}"));
+    let rows = application.instances();
+    let endpoint = |row: &Value| Some(row["endpoint"].as_str()?.strip_prefix("redis+unix://")?.to_owned());
+    let socket = rows.iter().find_map(endpoint).unwrap_or_else(|| panic!("{rows:?}"));
+    let answered = run(program("redis-cli").args(["-s", &socket, "PING"]));
+    assert_eq!(answered.stdout.trim(), "PONG", "{socket}: {answered:?}");
+}
+
+#[test]
+fn a_page_can_be_published_at_an_address_of_ipv6() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let description = folder.path().join("voting-app.toml");
+    let text = include_str!("../../voting-app.toml").replace("\"8080:8080\"", "\"[::1]:8080:8080\"");
+    fs::write(&description, text).expect("room");
+    let file = ["--file", description.to_str().expect("UTF-8")];
+    let refused = Application::up("test-network-ipv6", &file).err().expect("the user network has no IPv6");
+    assert!(refused.stderr.contains("add --net switch"), "{refused:?}");
+    let application = up("test-network-ipv6", &file);
+    let page = curl(&format!("http://[::1]:{}/", application.vote_port), &[]);
+    assert!(page.status == 200 && page.body.contains("Cats"), "{page:?}");
+    let rows = application.instances();
+    let address = format!("http://[::1]:{}", application.vote_port);
+    assert!(rows.iter().any(|row| row["endpoint"] == address), "{rows:?}");
 }

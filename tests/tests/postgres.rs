@@ -171,11 +171,45 @@ fn encoded(password: &str) -> String {
     password.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
+/// A URL of a role that has this password.
+fn url_of_role(postgres: &Postgres, role: &str, password: &str) -> String {
+    postgres.ask(&format!("CREATE ROLE {role} LOGIN SUPERUSER PASSWORD '{password}'"));
+    postgres.url_of(password, DATABASE).replacen("voter:", &format!("{role}:"), 1)
+}
+
+#[test]
+fn passwords_are_the_same_however_they_are_typed() {
+    let postgres = Postgres::start(true);
+    for (number, password) in [
+        "Cafe\u{301}",
+        "Caf\u{e9}",
+        "no\u{a0}break",
+        "soft\u{ad}hyphen",
+        "o\u{fb03}ce",
+        "\u{ff11}\u{3000}\u{200b}\u{2168}",
+        // Those that RFC 4013 does not allow are taken as they are.
+        "\u{627}a\u{fb03}",
+        "\u{fb03}\u{1f600}",
+        "\u{ad}",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let services = Services::with_results(&url_of_role(&postgres, &format!("role{number}"), password));
+        let is_ready = |service| readiness(service).starts_with("ready");
+        let found = wait_for(PATIENCE, || {
+            services.scores();
+            (is_ready(&services.worker) && is_ready(&services.result)).then_some(())
+        });
+        assert!(found.is_some(), "{password:?}: {}", readiness(&services.worker));
+    }
+}
+
 #[test]
 fn unikernels_keep_their_results_there_too() {
     let postgres = Postgres::start(true);
-    let application =
-        Application::up("postgres-test", &["--results", &postgres.url(), "--scale", "worker=2"]);
+    let url = url_of_role(&postgres, "guest", "Cafe\u{301} o\u{fb03}ce");
+    let application = Application::up("postgres-test", &["--results", &url, "--scale", "worker=2"]);
     let application = application.unwrap_or_else(|outcome| panic!("{outcome:?}"));
     let scores = |expected: (u64, u64)| {
         let found = wait_for(PATIENCE, || application.scores().filter(|scores| *scores == expected));

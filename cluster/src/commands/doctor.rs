@@ -71,9 +71,13 @@ impl fmt::Display for Finding {
 /// # Errors
 /// When the toolchain cannot be asked at all.
 pub fn run(workspace: &Workspace) -> Result<ExitCode> {
-    let patience = Patience::start("looking at this machine, and trying QEMU on it");
+    let patience = Patience::start("looking at this machine, and trying QEMU on it where there is one");
     let toolchain = Toolchain::find(workspace)?;
-    let mut findings = vec![emulator(), accelerator(workspace), sandbox(workspace)];
+    let mut findings = vec![emulator()];
+    // What cannot be tried is not said to fail.
+    if findings[0].state == State::Good {
+        findings.extend([accelerator(workspace), sandbox(workspace)]);
+    }
     findings.extend(parts(&toolchain));
     findings.extend([core(&toolchain), docker(), tap(), tests()]);
     findings.extend(PORTS.map(port));

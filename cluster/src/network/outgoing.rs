@@ -123,15 +123,18 @@ fn address(value: &str) -> Option<(String, u16)> {
 
 fn parse(value: &str) -> Option<Url<'_>> {
     let (scheme, rest) = value.split_once("://")?;
-    let authority = rest.split(['/', '?', '#']).next()?;
-    let server = authority.rsplit('@').next()?;
+    let end_of_server = |text: &str| text.find(['/', '?', '#']).unwrap_or(text.len());
+    // As the services read it: a login may hold anything.
+    let has_login = matches!(scheme, "redis" | "postgres" | "postgresql");
+    let login_within = if has_login { rest } else { &rest[..end_of_server(rest)] };
+    let place = &rest[login_within.rfind('@').map_or(0, |at| at + 1)..];
+    let (server, after) = place.split_at(end_of_server(place));
     let (host, port) = match server.rsplit_once(':') {
         Some((host, port)) => (host, Some(port.parse().ok()?)),
         None => (server, None),
     };
-    let after_bytes = rest.len() - authority.len();
-    let (before, _) = value.split_at(value.len() - after_bytes - server.len());
-    (!host.is_empty()).then(|| Url { before, scheme, host, port, after: &value[value.len() - after_bytes..] })
+    let before = &value[..value.len() - place.len()];
+    (!host.is_empty()).then_some(Url { before, scheme, host, port, after })
 }
 
 #[cfg(test)]
@@ -154,6 +157,8 @@ mod tests {
             "redis://db.example",
             "redis://other.example",
             "postgres://u:p@10.0.2.2/votes?a=b",
+            "postgres://u:p/w?@10.0.2.2/votes",
+            "http://10.0.2.2/?from=a@b",
             "redis://{store:6379}",
             "Cats",
         ];
@@ -162,6 +167,8 @@ mod tests {
             Some("redis://10.0.2.2:6379"),
             Some("redis://10.0.2.2:40000"),
             Some("postgres://u:p@10.0.2.2:5432/votes?a=b"),
+            Some("postgres://u:p/w?@10.0.2.2:5432/votes"),
+            Some("http://10.0.2.2:80/?from=a@b"),
             None,
             None,
         ];

@@ -179,10 +179,29 @@ pub(crate) mod tests {
 
     /// The voting application.
     pub fn voting(choices: &Choices) -> Result<Draft, PlanError> {
+        described(TEXT, choices)
+    }
+
+    fn described(text: &str, choices: &Choices) -> Result<Draft, PlanError> {
         let images = ["store-service", "worker", "vote-service", "result-service"];
         let application =
-            Application::parse("voting-app.toml", TEXT, &images).expect("the project's own description");
+            Application::parse("voting-app.toml", text, &images).expect("the project's own description");
         Draft::new(application, choices)
+    }
+
+    #[test]
+    fn the_description_for_strangers_differs_in_its_limits_only() {
+        let choices = Choices::default();
+        let mut draft =
+            described(include_str!("../../../deploy/voting-app.toml"), &choices).expect("a plan");
+        let vote = draft.instances.iter_mut().find(|instance| instance.service == "vote").expect("vote");
+        let mut taken_out = |name: &str| vote.environment.remove(name).expect(name);
+        let [in_all, per_address] =
+            ["NEW_VOTERS_PER_MINUTE", "NEW_VOTERS_PER_MINUTE_PER_ADDRESS"].map(&mut taken_out);
+        let limits = [in_all, per_address].map(|limit| limit.parse::<u32>().expect("a number"));
+        assert!(limits[0] > limits[1] && limits[1] > 0, "{limits:?}");
+        assert_eq!(taken_out("CLIENT_ADDRESS_HEADER"), "X-Forwarded-For");
+        assert_eq!(draft, voting(&choices).expect("a plan"));
     }
 
     fn names(plan: &Draft) -> Vec<&str> {

@@ -34,7 +34,7 @@ pub fn apply(application: &mut Application, choices: &Choices) -> Result<(), Pla
         let url = url_for_guests(url, scheme).ok_or_else(|| PlanError::Url {
             option: "--results",
             value: without_password(url),
-            expected: "postgres://user:password@127.0.0.1:5432/votes",
+            expected: "postgres://user:password@127.0.0.1:5432/votes, with %20 for a blank and %7B, %7D for braces",
         })?;
         set(application, "--results", RESULTS_SETTING, &url)?;
     }
@@ -185,14 +185,16 @@ pub fn without_password(url: &str) -> String {
 }
 
 /// The URL as guests have to write it: the host's loopback is another address to them. `None` when it is
-/// no URL of this scheme with a host. Braces are refused: they would read as references.
+/// no URL of this scheme with a host. Braces are refused: they would read as references. A password may be any text.
 fn url_for_guests(url: &str, scheme: &str) -> Option<String> {
     let rest = url.strip_prefix(scheme)?.strip_prefix("://")?;
-    if rest.chars().any(|c| !c.is_ascii_graphic() || matches!(c, '{' | '}')) {
+    let is_refused = |c: char| matches!(c, '{' | '}') || (c.is_ascii() && !c.is_ascii_graphic());
+    if rest.contains(is_refused) {
         return None;
     }
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let (user, server) = authority.split_at(authority.rfind('@').map_or(0, |at| at + 1));
+    // As the services read it: what is before the last `@` is user and password, whatever is in them.
+    let (user, place) = rest.split_at(rest.rfind('@').map_or(0, |at| at + 1));
+    let (server, path) = place.split_at(place.find('/').unwrap_or(place.len()));
     let (host, port) = server.split_at(server.rfind(':').unwrap_or(server.len()));
     let host = match host {
         "" => return None,
@@ -200,7 +202,7 @@ fn url_for_guests(url: &str, scheme: &str) -> Option<String> {
         other => other,
     };
     let port_is_right = port.is_empty() || port[1..].parse::<u16>().is_ok_and(|port| port != 0);
-    port_is_right.then(|| format!("{scheme}://{user}{host}{port}{path}"))
+    (port_is_right && host.is_ascii()).then(|| format!("{scheme}://{user}{host}{port}{path}"))
 }
 
 #[cfg(test)]
@@ -234,8 +236,12 @@ mod tests {
         assert_eq!(without_password("redis://:secret@x/votes"), "redis://***@x/votes");
         let results = url_for_guests("postgres://u:p@localhost:5432/votes", "postgres");
         assert_eq!(results.as_deref(), Some("postgres://u:p@10.0.2.2:5432/votes"));
+        let results = url_for_guests("postgres://u:p/w@localhost/votes", "postgres");
+        assert_eq!(results.as_deref(), Some("postgres://u:p/w@10.0.2.2/votes"));
+        let results = url_for_guests("postgres://u:Caf\u{e9}@localhost/votes", "postgres");
+        assert_eq!(results.as_deref(), Some("postgres://u:Caf\u{e9}@10.0.2.2/votes"));
         for wrong in
-            ["http://x", "redis://", "redis://x:0", "redis://x:y", "redis://{store:1}", "redis://a b"]
+            ["http://x", "redis://", "redis://x:0", "redis://x:y", "redis://{store:1}", "redis://a b", "redis://caf\u{e9}"]
         {
             assert_eq!(redis(wrong), None, "{wrong}");
         }

@@ -5,28 +5,27 @@ use image_build::note;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::state::event::Event;
+use image_build::tool::progress;
 
 /// How often the lines turn.
 const TICK: Duration = Duration::from_millis(100);
 
 /// The lines.
 pub struct Progress {
-    lines: MultiProgress,
     bars: BTreeMap<String, ProgressBar>,
 }
 
 impl Progress {
     /// Lines for these instances; none on anything but a terminal.
     pub fn new(instances: &[String], is_terminal: bool) -> Self {
-        let lines = MultiProgress::new();
         let mut bars = BTreeMap::new();
         if is_terminal {
             let width = instances.iter().map(String::len).max().unwrap_or(0);
             for instance in instances {
-                let bar = lines.add(ProgressBar::new_spinner());
+                let bar = progress::screen().add(ProgressBar::new_spinner());
                 if let Ok(style) = ProgressStyle::with_template("  {spinner} {prefix} {wide_msg}") {
                     bar.set_style(style);
                 }
@@ -36,7 +35,7 @@ impl Progress {
                 bars.insert(instance.clone(), bar);
             }
         }
-        Self { lines, bars }
+        Self { bars }
     }
 
     /// Shows what has happened.
@@ -64,6 +63,6 @@ impl Drop for Progress {
     fn drop(&mut self) {
         self.bars.values().for_each(ProgressBar::finish_and_clear);
         // It fails when the terminal has gone, and then there is nothing to clear.
-        let _ = self.lines.clear();
+        let _ = progress::screen().clear();
     }
 }

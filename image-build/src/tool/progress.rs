@@ -1,11 +1,12 @@
 //! What the tool says while it works: a spinner on a terminal, plain lines elsewhere.
 
 use std::io;
+use std::sync::LazyLock;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::tool::output;
 
@@ -13,6 +14,13 @@ use crate::tool::output;
 const TICK: Duration = Duration::from_millis(100);
 /// How long nothing needs to be said.
 const PATIENCE: Duration = Duration::from_millis(800);
+
+/// All lines that turn on the terminal. Who says something meanwhile takes them away for that long: see
+/// [`output::tell`].
+pub fn screen() -> &'static MultiProgress {
+    static SCREEN: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+    &SCREEN
+}
 
 /// A piece of work that takes long enough to be shown.
 #[derive(Debug)]
@@ -76,7 +84,7 @@ impl Drop for Patience {
 }
 
 fn spinner(what: &str) -> ProgressBar {
-    let bar = ProgressBar::new_spinner().with_message(what.to_owned());
+    let bar = screen().add(ProgressBar::new_spinner().with_message(what.to_owned()));
     if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
         bar.set_style(style);
     }

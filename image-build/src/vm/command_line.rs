@@ -3,12 +3,16 @@
 //! The kernel splits it as a POSIX shell does and stops with a panic on an open quote, so every word
 //! is quoted here and none is passed through as text.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
+use wire::postgres::password;
 
 /// Longest command line: QEMU's PVH firmware copies it to a buffer of 4 KiB with its final zero.
 pub const BYTES_MAX: usize = 4095;
+/// The setting with a database's password, which guests cannot prepare.
+const RESULTS_SETTING: &str = "RESULTS_URL";
 
 /// Environment and arguments of the program in a guest.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,6 +44,7 @@ impl CommandLine {
         for (name, value) in &self.environment {
             ensure!(is_name(name), "{name:?} cannot be the name of a setting: use letters, digits and _");
             ensure!(!value.contains('\0'), "{name} cannot hold a zero byte");
+            let value = passed(name, value);
             words.push(shell_words::quote(&format!("env={name}={value}")).into_owned());
         }
         for argument in &self.arguments {
@@ -57,6 +62,11 @@ impl CommandLine {
         );
         Ok(text)
     }
+}
+
+/// A setting's value as a guest needs it.
+fn passed<'a>(name: &str, value: &'a str) -> Cow<'a, str> {
+    if name == RESULTS_SETTING { password::prepared_url(value) } else { value.into() }
 }
 
 fn is_name(name: &str) -> bool {
@@ -81,6 +91,16 @@ mod tests {
                 ["-freq", "3000", &format!("env=OPTION_A={value}"), "--", value].map(str::to_owned);
             assert_eq!(shell_words::split(&text).expect("quotes match"), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_databases_password_is_prepared_for_guests() {
+        let url = "postgres://u:o\u{fb03}ce@h/votes";
+        let line = CommandLine::from_environment([("RESULTS_URL", url), ("OPTION_A", url)]);
+        let text = line.render(None).expect("a line that can be passed");
+        let words = shell_words::split(&text).expect("quotes match");
+        let prepared = "env=RESULTS_URL=postgres://u:%6F%66%66%69%63%65@h/votes".to_owned();
+        assert_eq!(words, [format!("env=OPTION_A={url}"), prepared]);
     }
 
     #[test]

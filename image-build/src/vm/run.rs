@@ -33,22 +33,29 @@ use crate::vm::machine::{Forward, Launch, Machine, Network, Platform};
 use crate::vm::{probe, qemu};
 
 /// Settings that programs know, taken from the caller's environment.
-pub const SETTINGS: [&str; 15] = [
+pub const SETTINGS: [&str; 22] = [
     "OPTION_A",
     "OPTION_B",
     "PORT",
     "HEALTH_PORT",
+    "VOTE_HEALTH_PORT",
+    "RESULT_HEALTH_PORT",
+    "NEW_VOTERS_PER_MINUTE",
+    "NEW_VOTERS_PER_MINUTE_PER_ADDRESS",
+    "CLIENT_ADDRESS_HEADER",
     "RESULT_PORT",
     "WORKER_PORT",
+    "MAXMEMORY",
     "REDIS_URL",
     "RESULTS_URL",
-    "INSTANCE",
-    "MAXMEMORY",
     "REQUIREPASS",
+    "RECOVER",
+    "INSTANCE",
     "LOG",
     "IP",
     "GATEWAY",
     "DNS",
+    "MTU",
 ];
 /// The variable that names the guest's disk. A process has its data in the file that it names.
 const DATA: &str = "DATA";

@@ -8,7 +8,7 @@ use tests::command::run;
 use tests::needs::program;
 use tests::redis::{Server, request, store};
 
-use crate::terminal::Terminal;
+use tests::terminal::Terminal;
 
 fn cli(server: &Server) -> Command {
     let mut command = program("redis-cli");
@@ -51,7 +51,7 @@ fn redis_cli_is_typed_at() {
         terminal.expect(answer);
     }
     terminal.type_line("QUIT");
-    assert!(terminal.ends_well());
+    assert!(terminal.end().success());
 }
 
 #[test]

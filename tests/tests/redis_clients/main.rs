@@ -7,4 +7,3 @@ mod benchmark;
 mod cli;
 mod python;
 mod rust_crate;
-mod terminal;

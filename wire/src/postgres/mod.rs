@@ -1,10 +1,11 @@
 //! The client side of PostgreSQL's protocol 3.0: what is sent ([`write`]), what comes back ([`parse_message`]), and
-//! the proof of a password ([`scram`]).
+//! the proof of a password ([`scram`], [`password`]).
 //!
 //! Read <https://www.postgresql.org/docs/15/protocol.html> first. Knows no statement and keeps no state of a
 //! connection; values go both ways as text. No TLS.
 
 mod message;
+pub mod password;
 mod row;
 pub mod scram;
 mod server_error;

@@ -1,7 +1,6 @@
 //! SCRAM-SHA-256: proves that the client knows the password, and that the server does (RFC 5802, RFC 7677).
 //!
-//! No channel binding, since there is no TLS. The password is taken as it is: SASLprep would change some that are
-//! not ASCII.
+//! No channel binding, since there is no TLS. How a password becomes the bytes that are hashed is [`password`]'s.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -12,6 +11,8 @@ use base64ct::{Base64, Encoding};
 use hmac::{Hmac, KeyInit, Mac};
 use pbkdf2::pbkdf2_hmac;
 use sha2::{Digest, Sha256};
+
+use super::password;
 
 /// The mechanism's name.
 pub const MECHANISM: &str = "SCRAM-SHA-256";
@@ -103,7 +104,7 @@ impl Scram {
             return Err(ScramError::Rounds(rounds));
         }
         let mut salted = Key::default();
-        pbkdf2_hmac::<Sha256>(password, &salt, rounds, &mut salted);
+        pbkdf2_hmac::<Sha256>(&password::prepared(password), &salt, rounds, &mut salted);
         let last_bare = format!("c={},r={nonce}", Base64::encode_string(GS2_HEADER.as_bytes()));
         let signed = [&self.first_bare, challenge, &last_bare].map(ToString::to_string).join(",");
         let client_key = keyed(&salted, b"Client Key");

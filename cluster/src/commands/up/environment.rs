@@ -1,5 +1,6 @@
 //! What `up` takes from its environment and from a file `.env` beside the description, as compose does: what is voted
-//! on. Of other settings that are found there it is said that they are not used, and what is instead.
+//! on, and whether a damaged log may be shortened. Of other settings that are found there it is said that they are not
+//! used, and what is instead.
 
 use image_build::note;
 use std::collections::BTreeMap;
@@ -9,20 +10,23 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::application::VALUE_BYTES_MAX;
+use crate::application::{Application, RESERVED_SETTINGS, VALUE_BYTES_MAX};
+use image_build::vm::run::SETTINGS;
 
-/// Settings that are taken.
-const TAKEN: [&str; 2] = ["OPTION_A", "OPTION_B"];
-/// Settings of the services that are not, and what does the same.
-const NOT_TAKEN: [(&str, &str); 7] = [
+/// Settings that are taken, for all services that name them.
+const TAKEN: [&str; 3] = ["OPTION_A", "OPTION_B", "RECOVER"];
+/// What does the same as settings that are not.
+const INSTEAD: [(&str, &str); 7] = [
     ("REDIS_URL", "--redis URL"),
     ("RESULTS_URL", "--results URL"),
     ("PORT", "--publish SERVICE=PORT"),
+    ("RESULT_PORT", "--publish SERVICE=PORT"),
+    ("WORKER_PORT", "--publish SERVICE=PORT"),
     ("DATA", "--data DIR"),
-    ("MAXMEMORY", "`environment` in the description"),
-    ("REQUIREPASS", "`environment` in the description"),
-    ("LOG", "`environment` in the description"),
+    ("DATA_SIZE", "`volumes` in the description"),
 ];
+/// The same of all others.
+const IN_DESCRIPTION: &str = "`environment` in the description";
 /// The file.
 const FILE: &str = ".env";
 /// Longest file, in bytes.
@@ -35,7 +39,7 @@ const FILE_BYTES_MAX: u64 = 64 * 1024;
 pub fn read(folder: &Path) -> Result<BTreeMap<String, String>> {
     let file = read_file(&folder.join(FILE))?;
     let variable = |name: &str| env::var(name).ok().or_else(|| file.get(name).cloned());
-    for (name, instead) in NOT_TAKEN {
+    for (name, instead) in not_taken() {
         if variable(name).is_some_and(|value| !value.is_empty()) {
             note!("note: {name} of the environment or {FILE} is not used here: {instead} is");
         }
@@ -49,6 +53,25 @@ pub fn read(folder: &Path) -> Result<BTreeMap<String, String>> {
         );
     }
     Ok(taken)
+}
+
+/// Those that no service of this application takes.
+pub fn without_taker<'a>(
+    settings: &'a BTreeMap<String, String>,
+    application: &Application,
+) -> impl Iterator<Item = &'a str> {
+    let services = &application.services;
+    let is_taken = |name: &str| services.values().any(|service| service.environment.contains_key(name));
+    settings.keys().map(String::as_str).filter(move |name| !is_taken(name))
+}
+
+/// The settings that are not taken, and what is used instead. Those of [`RESERVED_SETTINGS`] are nobody's to give.
+fn not_taken() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let others = SETTINGS.into_iter().filter(|name| {
+        let is_other = |(listed, _): &(&str, &str)| listed != name;
+        !TAKEN.contains(name) && !RESERVED_SETTINGS.contains(name) && INSTEAD.iter().all(is_other)
+    });
+    INSTEAD.into_iter().chain(others.map(|name| (name, IN_DESCRIPTION)))
 }
 
 fn read_file(path: &Path) -> Result<BTreeMap<String, String>> {
@@ -80,6 +103,24 @@ fn parse(text: &str) -> Result<BTreeMap<String, String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_setting_of_the_readme_is_taken_or_said_not_to_be() {
+        let readme = include_str!("../../../README.md");
+        let (_, table) = readme.split_once("\n## Settings").expect("a chapter");
+        let (table, _) = table.split_once("\n## ").expect("another one");
+        let names = table.lines().filter_map(|line| line.strip_prefix('|')?.split_once('|'));
+        let listed: Vec<&str> = names.flat_map(|(names, _)| names.split('`').skip(1).step_by(2)).collect();
+        assert!(listed.len() > 20, "{listed:?}");
+        let told: Vec<&str> =
+            not_taken().map(|(name, _)| name).chain(TAKEN).chain(RESERVED_SETTINGS).collect();
+        let lacking: Vec<&&str> = listed.iter().filter(|name| !told.contains(name)).collect();
+        assert!(lacking.is_empty(), "{lacking:?}");
+        // A guest has no files: those two are for processes.
+        let for_guests: Vec<&&str> =
+            listed.iter().filter(|name| !SETTINGS.contains(name) && !name.starts_with("DATA")).collect();
+        assert!(for_guests.is_empty(), "{for_guests:?}");
+    }
 
     #[test]
     fn lines_of_a_file_are_names_and_values() {

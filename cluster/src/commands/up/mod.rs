@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use wire::postgres::url::PORT_DEFAULT;
 
 use crate::application::{Application, FILE_BYTES_MAX};
 use crate::commands::options::UpOptions;
@@ -36,9 +37,9 @@ use image_build::vm::probe;
 /// The description of the application when no other is named.
 const FILE_DEFAULT: &str = "voting-app.toml";
 /// The port of a Redis whose URL names none.
-const REDIS_PORT: &str = "6379";
-/// How long a Redis of this host may take to be there.
-const REDIS_TIMEOUT: Duration = Duration::from_secs(2);
+const REDIS_PORT: u16 = 6379;
+/// How long a server of this host may take to be there.
+const SERVER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Boots the application. It returns when the application is up and goes on alone, or has ended.
 ///
@@ -61,18 +62,21 @@ fn start<'a>(
     interrupts: &Interrupts,
 ) -> Result<Option<session::Front<'a>>> {
     let mut choices = options.choices()?;
-    choices.settings = environment::read(&workspace.root)?;
-    let draft = Draft::new(read_application(workspace, options)?, &choices)?;
+    let description = options.file.clone().unwrap_or_else(|| workspace.root.join(FILE_DEFAULT));
+    choices.settings = environment::read(description.parent().unwrap_or(&workspace.root))?;
+    let application = read_application(workspace, &description)?;
+    for name in environment::without_taker(&choices.settings, &application) {
+        note!("note: {name} is not used: no service names it in its `environment`");
+    }
+    let draft = Draft::new(application, &choices)?;
     network::check(options.net, &draft.instances)?;
+    check_servers(options)?;
     // A port or a disk that is taken is found before minutes go into a build. Ours may be taken by what
     // is up.
     if run_dir.try_lock()?.is_some() {
         network::reserve_ports(options.net, &draft.instances, run_dir.path())?;
         options.pcap.as_deref().map(network::create).transpose()?;
         disks::claim(&draft.instances)?;
-    }
-    if let Some(url) = &options.redis {
-        check_redis(url)?;
     }
     let plan = prepare(workspace, options, draft)?;
     if let Some(state) = run_dir.read_state()?.filter(|state| state.supervisor.runs()) {
@@ -101,9 +105,7 @@ fn difference(running: &Plan, asked: &Plan) -> &'static str {
     }
 }
 
-fn read_application(workspace: &Workspace, options: &UpOptions) -> Result<Application> {
-    let default = workspace.root.join(FILE_DEFAULT);
-    let path = options.file.as_deref().unwrap_or(&default);
+fn read_application(workspace: &Workspace, path: &Path) -> Result<Application> {
     let name = path.strip_prefix(&workspace.root).unwrap_or(path).display().to_string();
     let images = manifest::read(workspace)?;
     let images: Vec<&str> = images.keys().map(String::as_str).collect();
@@ -122,20 +124,33 @@ fn read_text(path: &Path) -> Result<String> {
     })
 }
 
-/// Whether a Redis on this host is there: else all services would wait for it until their time is over.
+/// Whether the servers of this host that take a service's place are there.
+fn check_servers(options: &UpOptions) -> Result<()> {
+    for (option, url, port, instead) in [
+        ("--redis", &options.redis, REDIS_PORT, "use the store"),
+        ("--results", &options.results, PORT_DEFAULT, "keep results in the store"),
+    ] {
+        let Some(url) = url else { continue };
+        check_server(url, port).with_context(|| {
+            let url = without_password(url);
+            format!("{option} {url}: nothing listens there: start it, or leave the option out to {instead}")
+        })?;
+    }
+    Ok(())
+}
+
+/// Whether a server on this host is there: else all services would wait for it until their time is over.
 /// The URL has been checked already; one of another host is for the guests to reach.
-fn check_redis(url: &str) -> Result<()> {
-    let authority = url.split('/').nth(2).unwrap_or_default();
-    let server = authority.rsplit('@').next().unwrap_or_default();
-    let (host, port) = server.rsplit_once(':').unwrap_or((server, REDIS_PORT));
+fn check_server(url: &str, port_default: u16) -> Result<()> {
+    let place = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let place = place.rsplit('@').next().unwrap_or_default();
+    let server = place.split('/').next().unwrap_or_default();
+    let (host, port) = server.rsplit_once(':').map_or((server, Ok(port_default)), |(host, port)| (host, port.parse()));
     if !matches!(host, "localhost" | "127.0.0.1") {
         return Ok(());
     }
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.parse()?));
-    TcpStream::connect_timeout(&address, REDIS_TIMEOUT).map(drop).with_context(|| {
-        let url = without_password(url);
-        format!("--redis {url}: nothing listens there: start it, or leave the option out to use the store")
-    })
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port?));
+    Ok(TcpStream::connect_timeout(&address, SERVER_TIMEOUT).map(drop)?)
 }
 
 /// Sets up and builds what is missing.

@@ -11,8 +11,10 @@ use crate::substrate::Execution;
 /// What a log may say.
 pub const HOSTILE: &str =
     "ended: <script>alert('1')</script> & \"quoted\" | piped\n</pre></details> second line";
-/// Why a substrate is missing.
-pub const MISSING: &str = "no <kernel> here: install one";
+/// Why a substrate is missing: as long as those that name all packages.
+pub const MISSING: &str = "no <kernel> here; missing: linux, dockerd, containerd, runc, iptables: run `apt-get update && \
+    apt-get install --yes --no-install-recommends containerd docker.io iptables linux-image-amd64 runc`; \
+    found: the file /boot/vmlinuz cannot be read: No such file or directory (os error 2): a kernel is needed";
 /// Why samples do not count.
 pub const VOIDED: &str = "3 of 100 answers were <b>wrong</b>";
 /// What is said of a figure.

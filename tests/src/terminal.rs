@@ -5,7 +5,7 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
-use std::process::{Child, Command};
+use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -13,10 +13,13 @@ use std::time::Duration;
 use rustix::fs::{Mode, OFlags, open};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
-use tests::client::wait_for;
+
+use crate::client::wait_for;
 
 /// How long an answer may take, on a busy machine.
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
+/// What a terminal is called that can do much.
+const KIND: &str = "xterm";
 
 /// See the module.
 pub struct Terminal {
@@ -27,7 +30,10 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Starts a program on a terminal of its own.
+    /// Starts a program on a terminal of its own; of what kind that is may be in the command's `TERM`.
+    ///
+    /// # Panics
+    /// When the system has no terminals left, or the program cannot be run.
     pub fn start(command: &mut Command) -> Self {
         let pty = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
         grantpt(&pty).and_then(|()| unlockpt(&pty)).expect("it is ours");
@@ -36,7 +42,10 @@ impl Terminal {
         let path = ptsname(&pty, Vec::new()).expect("a name");
         let end =
             || File::from(open(&path, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).expect("its other end"));
-        command.env("TERM", "xterm").stdin(end()).stdout(end()).stderr(end());
+        if !command.get_envs().any(|(name, _)| name == "TERM") {
+            command.env("TERM", KIND);
+        }
+        command.stdin(end()).stdout(end()).stderr(end());
         let child = command.spawn().expect("it starts");
         let keyboard = File::from(pty);
         let screen = Arc::new(Mutex::new(Vec::new()));
@@ -53,10 +62,29 @@ impl Terminal {
 
     /// Types a line.
     pub fn type_line(&mut self, line: &str) {
-        self.keyboard.write_all(format!("{line}\r").as_bytes()).expect("the program reads");
+        self.press(&format!("{line}\r"));
+    }
+
+    /// Presses keys.
+    ///
+    /// # Panics
+    /// When the terminal has gone.
+    pub fn press(&mut self, keys: &str) {
+        self.keyboard.write_all(keys.as_bytes()).expect("the terminal takes keys");
+    }
+
+    /// All that was shown.
+    ///
+    /// # Panics
+    /// When its reader has panicked.
+    pub fn shown(&self) -> String {
+        String::from_utf8_lossy(&self.screen.lock().expect("no panic")).into_owned()
     }
 
     /// Waits until this is shown, behind what was waited for before.
+    ///
+    /// # Panics
+    /// When it is not.
     pub fn expect(&mut self, text: &str) {
         let find = || {
             let screen = self.screen.lock().expect("no panic");
@@ -69,10 +97,13 @@ impl Terminal {
         self.seen = found.unwrap_or_else(|| panic!("{text:?} is not shown, but {screen:?}"));
     }
 
-    /// Whether the program ends by itself, and well.
-    pub fn ends_well(&mut self) -> bool {
+    /// How the program ends by itself.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn end(&mut self) -> ExitStatus {
         let ended = wait_for(LIMIT, || self.child.try_wait().ok().flatten());
-        ended.is_some_and(|status| status.success())
+        ended.unwrap_or_else(|| panic!("it goes on: {}", self.shown()))
     }
 }
 
