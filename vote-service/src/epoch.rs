@@ -15,16 +15,12 @@ use core::time::Duration;
 
 use kernel_app::store_client::{Outcome, without_arguments};
 use kernel_app::{Entropy, Instant};
+use votes::keys::{EPOCHS, PRUNED, TICKETS};
+use votes::sequence;
 use wire::resp::{Digits, Reply};
 
-use crate::ballot;
 use crate::voter::Id;
-use crate::waiting;
 
-/// Hash in the store: epochs, and the sequences at which they begin.
-pub const EPOCHS: &[u8] = b"votes:epochs";
-/// The field that says that there were older epochs. Which of two votes from before is newer, nobody knows then.
-pub const PRUNED: &[u8] = b"pruned";
 /// Most epochs that are kept in the store, but for those that others begin while the oldest are removed.
 pub const EPOCHS_MAX: usize = 256;
 /// Most fields of the hash that are looked through; whoever writes more is not this application.
@@ -153,10 +149,10 @@ impl Epoch {
                 let id = self.last.map_or(self.id, |(id, _)| id);
                 send(&[b"HGET", EPOCHS, &id.0])
             }
-            Step::Number => send(&[b"INCR", ballot::TICKETS]),
+            Step::Number => send(&[b"INCR", TICKETS]),
             Step::Note(ticket) => {
-                let sequence = Digits::of_u64(waiting::first_sequence(ticket));
-                send(&[b"HSET", EPOCHS, &self.id.0, sequence.as_bytes()])
+                let begin = Digits::of_u64(sequence::first_of(ticket));
+                send(&[b"HSET", EPOCHS, &self.id.0, begin.as_bytes()])
             }
             Step::Count => send(&[b"HLEN", EPOCHS]),
             Step::List => send(&[b"HGETALL", EPOCHS]),
@@ -189,12 +185,12 @@ impl Epoch {
                 });
                 self.go_on(Some(Step::Number))
             }
-            (Step::Number, Reply::Integer(ticket)) if waiting::ticket(ticket).is_some() => {
-                self.go_on(waiting::ticket(ticket).map(Step::Note))
+            (Step::Number, Reply::Integer(ticket)) if sequence::ticket(ticket).is_some() => {
+                self.go_on(sequence::ticket(ticket).map(Step::Note))
             }
             (Step::Note(ticket), Reply::Integer(_)) => {
                 (self.has_begun, self.trouble) = (true, None);
-                self.last = Some((self.id, waiting::first_sequence(ticket)));
+                self.last = Some((self.id, sequence::first_of(ticket)));
                 self.go_on(Some(Step::Count));
                 Some(Begin { ticket, is_same_store: self.is_same_store })
             }
