@@ -4,17 +4,19 @@
 
 use alloc::format;
 use alloc::string::String;
-use core::fmt::Write;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use kernel_app::asset;
 use kernel_app::assets::{Asset, escape, fill};
 use kernel_app::http::Response;
 use kernel_app::{Instant, Usage};
+use serde::Serialize;
+use votes::{Scores, json};
 
 use crate::chart;
 use crate::history::{History, SAMPLES_MAX, Sample};
-use crate::scores::{Scores, percent, votes};
+use crate::scores::{api_json, percent, shares_tenths, summary, votes};
 
 /// The page's looks.
 pub static STYLE: Asset = asset!("text/css; charset=utf-8", include_bytes!("../assets/style.css"));
@@ -203,8 +205,8 @@ impl Board {
         };
         let mut events = format!("event: store\ndata: {{\"ready\":{}{keeper}}}\n\n", !self.away);
         if let Some(scores) = self.scores {
-            events += &format!("event: scores\ndata: {}\n\n", scores.event_json());
-            self.json = scores.api_json();
+            events += &format!("event: scores\ndata: {}\n\n", json::to_string(&scores));
+            self.json = api_json(scores);
         }
         self.parts[SCORES].show(events);
     }
@@ -214,26 +216,33 @@ impl Board {
     }
 
     fn render_history(&self) -> String {
+        #[derive(Serialize)]
+        struct Body {
+            samples: Vec<Aged>,
+        }
+        #[derive(Serialize)]
+        struct Aged {
+            age_ms: u64,
+            a: u64,
+            b: u64,
+        }
         let samples = self.history.samples();
         let end = samples.last().map_or(Instant::ZERO, |last| last.at);
-        let mut json = String::from("{\"samples\":[");
-        for (index, Sample { at, scores: Scores { a, b } }) in samples.iter().enumerate() {
-            let comma = if index == 0 { "" } else { "," };
-            let age_ms = end.since(*at).as_millis();
-            // Writing to a string cannot fail.
-            let _ = write!(json, "{comma}{{\"age_ms\":{age_ms},\"a\":{a},\"b\":{b}}}");
-        }
-        json + "]}\n"
+        let aged = |Sample { at, scores: Scores { a, b } }: &Sample| {
+            let age_ms = u64::try_from(end.since(*at).as_millis()).unwrap_or(u64::MAX);
+            Aged { age_ms, a: *a, b: *b }
+        };
+        json::to_string(&Body { samples: samples.iter().map(aged).collect() }) + "\n"
     }
 
     fn render_page(&self) -> String {
         let scores = self.scores.unwrap_or_default();
         let counted = scores.total() > 0;
-        let (share_a, share_b) = scores.shares_tenths();
+        let (share_a, share_b) = shares_tenths(scores);
         let [width_a, width_b] = [percent(share_a), percent(share_b)];
         let shown = |width| if counted { format!("{width}%") } else { String::from(UNKNOWN) };
         let count = |count| if counted { votes(count) } else { String::new() };
-        let result = if self.scores.is_some() { scores.summary() } else { String::from(NEVER_KNOWN) };
+        let result = if self.scores.is_some() { summary(scores) } else { String::from(NEVER_KNOWN) };
         let notice = if self.away { self.notice() } else { String::new() };
         let values = [
             ("a", self.names[0].as_str()),

@@ -77,8 +77,8 @@ fn age(span: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scores::Scores;
     use kernel_app::Instant;
+    use votes::Scores;
 
     fn sample(second: u64, a: u64, b: u64) -> Sample {
         Sample { at: Instant::from_millis(second * 1_000), scores: Scores { a, b } }

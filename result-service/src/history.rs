@@ -6,8 +6,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use kernel_app::Instant;
-
-use crate::scores::Scores;
+use votes::Scores;
 
 /// Most samples that are kept. When there is no room for another, every second one goes.
 pub const SAMPLES_MAX: usize = 120;

@@ -2,52 +2,39 @@
 //!
 //! Pure arithmetic and text; `assets/app.js` does the same in the browser.
 
+use alloc::format;
 use alloc::string::String;
 
-use alloc::format;
+use serde::Serialize;
+use votes::{Scores, json};
 
-/// One count for each option.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Scores {
-    /// Voters whose last choice is the first option.
-    pub a: u64,
-    /// Voters whose last choice is the second option.
-    pub b: u64,
+/// Shares of the two options in tenths of a percent; they sum to 1,000. Halves when nobody voted.
+pub fn shares_tenths(scores: Scores) -> (u64, u64) {
+    let total = u128::from(scores.total());
+    if total == 0 {
+        return (500, 500);
+    }
+    let rounded = (u128::from(scores.a) * 1000 + total / 2) / total;
+    let a = u64::try_from(rounded).unwrap_or(1000).min(1000);
+    (a, 1000 - a)
 }
 
-impl Scores {
-    /// Voters altogether.
-    pub fn total(self) -> u64 {
-        self.a.saturating_add(self.b)
+/// `{"a":2,"b":1,"total":3}`: the body of `/api/scores`.
+pub fn api_json(Scores { a, b }: Scores) -> String {
+    #[derive(Serialize)]
+    struct Body {
+        a: u64,
+        b: u64,
+        total: u64,
     }
+    json::to_string(&Body { a, b, total: Scores { a, b }.total() }) + "\n"
+}
 
-    /// Shares of the two options in tenths of a percent; they sum to 1,000. Halves when nobody voted.
-    pub fn shares_tenths(self) -> (u64, u64) {
-        let total = u128::from(self.total());
-        if total == 0 {
-            return (500, 500);
-        }
-        let rounded = (u128::from(self.a) * 1000 + total / 2) / total;
-        let a = u64::try_from(rounded).unwrap_or(1000).min(1000);
-        (a, 1000 - a)
-    }
-
-    /// `{"a":2,"b":1}`: the event's data.
-    pub fn event_json(self) -> String {
-        format!("{{\"a\":{},\"b\":{}}}", self.a, self.b)
-    }
-
-    /// `{"a":2,"b":1,"total":3}`: the body of `/api/scores`.
-    pub fn api_json(self) -> String {
-        format!("{{\"a\":{},\"b\":{},\"total\":{}}}\n", self.a, self.b, self.total())
-    }
-
-    /// The sentence under the page's numbers.
-    pub fn summary(self) -> String {
-        match self.total() {
-            0 => String::from("No votes yet"),
-            total => votes(total),
-        }
+/// The sentence under the page's numbers.
+pub fn summary(scores: Scores) -> String {
+    match scores.total() {
+        0 => String::from("No votes yet"),
+        total => votes(total),
     }
 }
 
@@ -66,7 +53,7 @@ mod tests {
     use super::*;
 
     fn shares(a: u64, b: u64) -> (String, String) {
-        let (a, b) = Scores { a, b }.shares_tenths();
+        let (a, b) = shares_tenths(Scores { a, b });
         (percent(a), percent(b))
     }
 
@@ -88,7 +75,7 @@ mod tests {
 
     #[test]
     fn counts_are_put_into_words() {
-        let summary = |a, b| Scores { a, b }.summary();
+        let summary = |a, b| summary(Scores { a, b });
         assert_eq!(summary(0, 0), "No votes yet");
         assert_eq!(summary(0, 1), "1 vote");
         assert_eq!(summary(2, 1), "3 votes");
@@ -98,7 +85,7 @@ mod tests {
     #[test]
     fn json_is_what_clients_of_the_original_read() {
         let scores = Scores { a: 2, b: 1 };
-        assert_eq!(scores.event_json(), r#"{"a":2,"b":1}"#);
-        assert_eq!(scores.api_json(), "{\"a\":2,\"b\":1,\"total\":3}\n");
+        assert_eq!(json::to_string(&scores), r#"{"a":2,"b":1}"#);
+        assert_eq!(api_json(scores), "{\"a\":2,\"b\":1,\"total\":3}\n");
     }
 }

@@ -12,17 +12,15 @@ use kernel_app::database_client::{self, DatabaseClient, Row, Statement};
 use kernel_app::network::Unreachable;
 use kernel_app::store_client::{self, StoreClient};
 use kernel_app::{ConnectionId, Context, Instant, Usage};
+use votes::Scores;
+use votes::keys::RESULTS;
 use wire::resp::Reply;
-
-use crate::scores::Scores;
 
 /// How long an answer may take: whoever waits has one within a second.
 pub const REPLY_WITHIN: Duration = Duration::from_millis(900);
 /// How long a database may take, which counts rows: whoever waits for millions of them waits longer.
 pub const COUNT_WITHIN: Duration = Duration::from_secs(5);
 
-/// Hashes that the worker keeps: one field for each voter of the option.
-const KEYS: [&[u8]; 2] = [b"results:a", b"results:b"];
 /// The original's own question, about the options that there are: anybody may write others.
 const COUNT: Statement = Statement {
     name: "count",
@@ -134,7 +132,7 @@ impl Source {
     pub fn ask(&mut self, serial: u64, context: &mut Context<'_>) -> bool {
         match self {
             Self::Store(client) => {
-                let questions = KEYS.map(|key| [&b"HLEN"[..], key]);
+                let questions = RESULTS.map(|key| [&b"HLEN"[..], key]);
                 let questions = questions.iter().map(|question| &question[..]);
                 client.send_transaction(questions, serial, REPLY_WITHIN, context).is_ok()
             }

@@ -8,8 +8,8 @@ use core::time::Duration;
 
 use kernel_app::network::Unreachable;
 use kernel_app::{ConnectionId, Context, Instant, Usage};
+use votes::Scores;
 
-use crate::scores::Scores;
 use crate::source::{Answer, Source};
 
 /// Scores that are not older than this are given out without asking again.

@@ -16,10 +16,10 @@ use kernel_app::store_backed::StoreUser;
 use kernel_app::store_client::{Outcome, Refusal, SendError, StoreClient, without_arguments};
 use kernel_app::store_login::StoreLogin;
 use kernel_app::{ConnectionId, Context, Instant, Usage};
+use votes::{Choice, Entry, keys, sequence};
 use wire::form;
 use wire::resp::Reply;
 
-use crate::ballot::{self, Choice, Entry};
 use crate::epoch::{Epoch, Step};
 use crate::gate::Gate;
 use crate::journal::Journal;
@@ -27,14 +27,14 @@ use crate::pages::{ICON, Pages, STYLE};
 use crate::rejection::{Rejection, Rejections, Told};
 use crate::sender::is_from_elsewhere;
 use crate::voter::{COOKIE, CookieLine, Id, Voter};
-use crate::waiting::{self, Grant, Vote, WAITING_MAX, Waiting};
+use crate::waiting::{Grant, Vote, WAITING_MAX, Waiting};
 
 /// How long the store may take for a vote: the voter has an answer within a second.
 pub const STORE_REPLY_WITHIN: Duration = Duration::from_millis(900);
 
 /// What tells at once whether a store takes votes: one that is read-only or full refuses it. The ticket that
 /// it gives is nobody's.
-const TRIAL: &[&[u8]] = &[b"INCR", ballot::TICKETS];
+const TRIAL: &[&[u8]] = &[b"INCR", keys::TICKETS];
 
 const STYLE_PATH: &str = "/static/style.css";
 const ICON_PATH: &str = "/static/icon.svg";
@@ -46,7 +46,7 @@ const ROUTES: &[Route] = &[
 
 /// How full the store is, and how much of that waits to be counted.
 const MEMORY: &[&[u8]] = &[b"INFO", b"memory"];
-const QUEUE_LENGTH: &[&[u8]] = &[b"LLEN", ballot::QUEUE];
+const QUEUE_LENGTH: &[&[u8]] = &[b"LLEN", keys::QUEUE];
 
 /// What the store was asked for.
 #[derive(Debug)]
@@ -151,7 +151,7 @@ impl Booth {
     /// Asks whether somebody has voted, in both hashes at once: a worker may move the voter in between.
     fn look_up(&mut self, vote: Vote, address: IpAddr, context: &mut Context<'_>) -> Result<(), Rejection> {
         let voter = vote.voter;
-        let commands = ballot::RESULTS.map(|hash| [b"HGET", hash, voter.as_bytes()]);
+        let commands = keys::RESULTS.map(|hash| [b"HGET", hash, voter.as_str().as_bytes()]);
         let commands = commands.iter().map(|command| &command[..]);
         let asked = Asked::Voter(Box::new((vote, address)));
         Ok(self.store.send_transaction(commands, asked, STORE_REPLY_WITHIN, context)?)
@@ -195,7 +195,7 @@ impl Booth {
             return;
         }
         // Without the store, votes wait for its return until their time is up.
-        let command: [&[u8]; 2] = [b"INCR", ballot::TICKETS];
+        let command: [&[u8]; 2] = [b"INCR", keys::TICKETS];
         if self.store.send(&command, Asked::Ticket, STORE_REPLY_WITHIN, context).is_ok() {
             self.line.waiting.asked();
         }
@@ -218,9 +218,14 @@ impl Booth {
     }
 
     fn queue(&mut self, vote: Vote, context: &mut Context<'_>) -> Result<(), SendError> {
-        let sequence = vote.sequence.unwrap_or_default();
-        let entry = Entry::new(vote.voter, vote.choice, vote.id, sequence);
-        let command: [&[u8]; 3] = [b"RPUSH", ballot::QUEUE, entry.as_bytes()];
+        let entry = Entry {
+            voter_id: vote.voter.as_str().into(),
+            choice: vote.choice,
+            id: vote.id.as_str().into(),
+            sequence: vote.sequence.unwrap_or_default(),
+        };
+        let entry = entry.to_json().ok_or(SendError::Busy)?;
+        let command: [&[u8]; 3] = [b"RPUSH", keys::QUEUE, entry.as_bytes()];
         self.store.send(&command, Asked::Queue(vote), vote.deadline.since(context.now), context)
     }
 
@@ -393,7 +398,7 @@ impl Desk {
     ) {
         match (asked, outcome) {
             (Asked::Ticket, Outcome::Reply(reply)) => {
-                let Some(ticket) = number(&reply).and_then(waiting::ticket) else {
+                let Some(ticket) = number(&reply).and_then(sequence::ticket) else {
                     return self.refuse_waiting(reply, waiting, http, context);
                 };
                 if waiting.grant(ticket) == Grant::WentBack {

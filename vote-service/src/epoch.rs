@@ -20,16 +20,12 @@ use core::time::Duration;
 
 use kernel_app::store_client::{Outcome, without_arguments};
 use kernel_app::{Entropy, Instant};
+use votes::keys::{EPOCHS, PRUNED, TICKETS};
+use votes::sequence;
 use wire::resp::{Digits, Reply};
 
-use crate::ballot;
 use crate::voter::Id;
-use crate::waiting;
 
-/// Hash in the store: epochs, and the sequences at which they begin.
-pub const EPOCHS: &[u8] = b"votes:epochs";
-/// The field that says that there were older epochs. Which of two votes from before is newer, nobody knows then.
-pub const PRUNED: &[u8] = b"pruned";
 /// Most epochs that are kept in the store, but for those that others begin while the oldest are removed.
 pub const EPOCHS_MAX: usize = 256;
 /// Most fields of the hash that are looked through; whoever writes more is not this application.
@@ -169,14 +165,14 @@ impl Epoch {
                 let id = self.last.map_or(self.id, |(id, _)| id);
                 send(&[b"HGET", EPOCHS, &id.0])
             }
-            Step::Number => send(&[b"INCR", ballot::TICKETS]),
+            Step::Number => send(&[b"INCR", TICKETS]),
             Step::Note(ticket) => {
-                let sequence = Digits::of_u64(waiting::first_sequence(ticket + TICKETS_AHEAD));
+                let sequence = Digits::of_u64(sequence::first_of(ticket + TICKETS_AHEAD));
                 send(&[b"HSET", EPOCHS, &self.id.0, sequence.as_bytes()])
             }
             Step::Leap(_) => {
                 let tickets = Digits::of_u64(TICKETS_AHEAD);
-                send(&[b"INCRBY", ballot::TICKETS, tickets.as_bytes()])
+                send(&[b"INCRBY", TICKETS, tickets.as_bytes()])
             }
             Step::Count => send(&[b"HLEN", EPOCHS]),
             Step::List => send(&[b"HGETALL", EPOCHS]),
@@ -216,7 +212,7 @@ impl Epoch {
             (Step::Leap(taken), Reply::Integer(given)) if is_behind(given, taken) => {
                 (self.has_begun, self.trouble) = (true, None);
                 let ticket = taken + TICKETS_AHEAD;
-                self.last = Some((self.id, waiting::first_sequence(ticket)));
+                self.last = Some((self.id, sequence::first_of(ticket)));
                 self.go_on(Some(Step::Count));
                 Some(Begin { taken, ticket, is_same_store: self.is_same_store })
             }
@@ -285,11 +281,11 @@ impl Epoch {
 
 /// The ticket with this number, if an epoch can begin behind it.
 fn room_behind(number: i64) -> Option<u64> {
-    let ticket = waiting::ticket(number)?;
-    waiting::ticket(number.checked_add_unsigned(TICKETS_AHEAD)?).map(|_| ticket)
+    let ticket = sequence::ticket(number)?;
+    sequence::ticket(number.checked_add_unsigned(TICKETS_AHEAD)?).map(|_| ticket)
 }
 
 /// Whether tickets from this one on are of the epoch that `taken` was taken for.
 fn is_behind(given: i64, taken: u64) -> bool {
-    waiting::ticket(given).is_some_and(|given| given >= taken + TICKETS_AHEAD)
+    sequence::ticket(given).is_some_and(|given| given >= taken + TICKETS_AHEAD)
 }

@@ -8,8 +8,8 @@ use core::fmt;
 
 use kernel_app::Instant;
 use kernel_app::pace::LOG_EVERY;
+use votes::Choice;
 
-use crate::ballot::Choice;
 use crate::rejection::Rejection;
 
 /// How many were refused for each reason.

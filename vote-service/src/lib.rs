@@ -6,7 +6,6 @@
 
 extern crate alloc;
 
-mod ballot;
 mod booth;
 mod epoch;
 mod fullness;

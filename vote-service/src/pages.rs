@@ -7,8 +7,8 @@ use alloc::string::String;
 use kernel_app::asset;
 use kernel_app::assets::{Asset, escape, fill};
 use kernel_app::http::Response;
+use votes::Choice;
 
-use crate::ballot::Choice;
 use crate::rejection::{Notice, Retry};
 
 /// The page's looks.

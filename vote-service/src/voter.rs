@@ -31,6 +31,16 @@ impl Id {
         }
         Self(digits)
     }
+
+    /// The digits.
+    pub fn as_str(&self) -> &str {
+        text(&self.0)
+    }
+}
+
+/// Digits are ASCII.
+fn text(digits: &[u8]) -> &str {
+    core::str::from_utf8(digits).unwrap_or_default()
 }
 
 const fn digit(value: u8) -> u8 {
@@ -64,18 +74,9 @@ impl Voter {
         Self { digits: Id::random(entropy).0, unused: 0 }
     }
 
-    /// The digits, as they stand in the results.
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.digits[usize::from(self.unused)..]
-    }
-
-    /// Puts the voter before `end` and `head` before the voter; where that begins.
-    #[inline]
-    pub fn write_behind<const HEAD: usize>(&self, head: &[u8; HEAD], buffer: &mut [u8], end: usize) -> usize {
-        let start = end - DIGITS - HEAD + usize::from(self.unused);
-        buffer[end - DIGITS..end].copy_from_slice(&self.digits);
-        buffer[start..start + HEAD].copy_from_slice(head);
-        start
+    /// The digits, as they stand in entries and results.
+    pub fn as_str(&self) -> &str {
+        text(&self.digits[usize::from(self.unused)..])
     }
 }
 
@@ -93,7 +94,9 @@ impl CookieLine {
 
     /// The line that gives `voter` back to the browser.
     pub fn of(&mut self, voter: Voter) -> &[u8] {
-        let start = voter.write_behind(NAME, &mut self.0, DIGITS_END);
+        let start = usize::from(voter.unused);
+        self.0[DIGITS_END - DIGITS..DIGITS_END].copy_from_slice(&voter.digits);
+        self.0[start..start + NAME.len()].copy_from_slice(NAME);
         &self.0[start..]
     }
 }

@@ -7,29 +7,15 @@ use alloc::collections::VecDeque;
 
 use kernel_app::Instant;
 use kernel_app::http::Exchange;
+use votes::{Choice, sequence};
 
-use crate::ballot::Choice;
 use crate::epoch::Begin;
 use crate::voter::{Id, Voter};
 
 /// Most votes that wait; more are refused.
 pub const WAITING_MAX: usize = 4096;
-/// Sequences that a ticket is good for: those of ticket 3 begin at 3 times this.
-const SEQUENCES_PER_TICKET: u64 = 1 << 16;
-/// The largest ticket whose sequences fit into 64 bits; at a million a second it is reached after 8 years.
-const TICKET_MAX: u64 = u64::MAX / SEQUENCES_PER_TICKET - 1;
 
-const _: () = assert!(WAITING_MAX as u64 <= SEQUENCES_PER_TICKET);
-
-/// The ticket that the store gives with this number, if it can be one.
-pub fn ticket(number: i64) -> Option<u64> {
-    u64::try_from(number).ok().filter(|ticket| (1..=TICKET_MAX).contains(ticket))
-}
-
-/// The first of a ticket's sequences.
-pub const fn first_sequence(ticket: u64) -> u64 {
-    ticket * SEQUENCES_PER_TICKET
-}
+const _: () = assert!(WAITING_MAX as u64 <= sequence::PER_TICKET);
 
 /// What a ticket is good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,7 +136,7 @@ impl Waiting {
             return Grant::WentBack;
         }
         self.last = ticket;
-        for (vote, sequence) in self.votes.iter_mut().take(covered).zip(first_sequence(ticket)..) {
+        for (vote, sequence) in self.votes.iter_mut().take(covered).zip(sequence::first_of(ticket)..) {
             vote.sequence = vote.sequence.or(Some(sequence));
         }
         self.granted = covered;
@@ -167,7 +153,7 @@ impl Waiting {
             self.warn(begin.taken);
         }
         self.last = begin.ticket;
-        let is_kept = |sequence: &u64| begin.is_same_store && *sequence < first_sequence(begin.taken);
+        let is_kept = |sequence: &u64| begin.is_same_store && *sequence < sequence::first_of(begin.taken);
         self.votes.iter_mut().for_each(|vote| vote.sequence = vote.sequence.filter(is_kept));
     }
 

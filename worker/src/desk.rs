@@ -5,11 +5,11 @@
 use alloc::borrow::Cow;
 
 use crate::mover::Mover;
-use crate::payload::Choice;
 use crate::recorder::Recorder;
 use kernel_app::Context;
 use kernel_app::http::{Answer, Exchange, Handler, Request, Response, Route};
 use kernel_app::metrics::Exposition;
+use votes::Choice;
 
 /// The two whose state operators see.
 #[derive(Debug)]

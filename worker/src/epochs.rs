@@ -9,13 +9,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::limits::{EPOCH_BYTES_MAX, EPOCHS_MAX};
-use crate::payload::parse_sequence;
+use votes::keys::PRUNED;
+use votes::sequence;
 use wire::resp::Reply;
-
-/// Hash in the store: epochs, and the sequences at which they begin.
-pub const EPOCHS: &[u8] = b"votes:epochs";
-/// The field that says that there were older epochs.
-pub const PRUNED: &[u8] = b"pruned";
 
 /// See the module.
 #[derive(Clone, Debug, Default)]
@@ -32,7 +28,7 @@ impl Epochs {
         let mut epochs = Self::default();
         while let (Some(Reply::Bulk(name)), Some(Reply::Bulk(begin))) = (fields.next(), fields.next()) {
             epochs.pruned |= name == PRUNED;
-            if let (Some(name), Some(begin)) = (parse_name(name), parse_sequence(begin))
+            if let (Some(name), Some(begin)) = (parse_name(name), sequence::parse(begin))
                 && epochs.begins.len() < EPOCHS_MAX
             {
                 let begin = (begin, name.into());

@@ -18,7 +18,6 @@ pub mod jitter;
 pub mod limits;
 pub mod mover;
 pub mod part;
-pub mod payload;
 pub mod received;
 pub mod recorder;
 pub mod stats;

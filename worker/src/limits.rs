@@ -4,11 +4,6 @@
 
 use core::time::Duration;
 
-/// Longest `voter_id` and `id`, in characters; the original's column is `VARCHAR(255)`.
-pub const TEXT_CHARS_MAX: usize = 255;
-/// Longest queue element that is looked into. Enough for a `voter_id` of [`TEXT_CHARS_MAX`]
-/// characters that are all escaped; longer elements are set aside unread.
-pub const PAYLOAD_BYTES_MAX: usize = 4096;
 /// Most elements that are moved to the processing list in one cycle. A batch whose transaction another
 /// worker got in the way of can have the next one behind it, so twice as many is what a crash can leave.
 pub const BATCH_MAX: usize = 64;

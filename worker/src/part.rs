@@ -5,12 +5,34 @@
 //! it is told of whom.
 
 use alloc::vec::Vec;
+use core::fmt;
 use core::ops::Range;
 
 use crate::batch::{Batch, Element};
 use crate::limits::{BATCH_MAX, PART_BYTES_MAX};
-use crate::payload::{Choice, Rejection, Vote, parse_sequence};
+use votes::{Choice, Entry as Vote, EntryError, sequence};
 use wire::resp::Reply;
+
+/// Why an element is set aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rejection {
+    /// It is no vote.
+    NoVote(EntryError),
+    /// The database of the results refuses what is in it.
+    Refused,
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoVote(error) => write!(f, "{error}"),
+            Self::Refused => f.write_str("the database refuses what is in it"),
+        }
+    }
+}
+
+/// An element that was too large to be taken in.
+const OVERSIZED: Rejection = Rejection::NoVote(EntryError::Oversized);
 
 /// What becomes of an element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +94,7 @@ impl Part {
                     self.push(payload);
                 }
                 Some(Element::Oversized) if self.entries.is_empty() => {
-                    return self.add(Verdict::Rejected(Rejection::Oversized), 0);
+                    return self.add(Verdict::Rejected(OVERSIZED), 0);
                 }
                 _ => break,
             }
@@ -83,7 +105,7 @@ impl Part {
     fn push(&mut self, payload: &[u8]) {
         let start = self.voters.len();
         match Vote::parse(payload) {
-            Err(rejection) => self.add(Verdict::Rejected(rejection), start),
+            Err(error) => self.add(Verdict::Rejected(Rejection::NoVote(error)), start),
             Ok(vote) => {
                 self.voters.extend_from_slice(vote.voter_id.as_bytes());
                 self.add(Verdict::Counts(vote.choice), start);
@@ -125,7 +147,7 @@ impl Part {
 
     /// Whether it is one element that is too large to be looked into.
     pub fn is_oversized(&self) -> bool {
-        self.verdicts().next() == Some(Verdict::Rejected(Rejection::Oversized))
+        self.verdicts().next() == Some(Verdict::Rejected(OVERSIZED))
     }
 
     /// What becomes of the elements, in order.
@@ -146,7 +168,7 @@ impl Part {
         for entry in self.entries.iter_mut().filter(|entry| !entry.voter.is_empty()) {
             entry.held[choice as usize] = match values.next()? {
                 Reply::Null => None,
-                Reply::Bulk(value) => Some(parse_sequence(value).unwrap_or(0)),
+                Reply::Bulk(value) => Some(sequence::parse(value).unwrap_or(0)),
                 _ => return None,
             };
         }

@@ -4,7 +4,7 @@
 
 use core::fmt;
 
-use crate::limits::PAYLOAD_BYTES_MAX;
+use votes::PAYLOAD_BYTES_MAX;
 use wire::Buffer;
 use wire::resp::{Reply, parse_reply};
 

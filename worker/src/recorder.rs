@@ -16,11 +16,11 @@ use kernel_app::database_client::{
 };
 use kernel_app::network::Unreachable;
 use kernel_app::{ConnectionId, Context, Instant, Usage};
+use votes::Choice;
 
 use crate::epochs::Epochs;
 use crate::mover::{RecordFault, ToRecord};
 use crate::part::Part;
-use crate::payload::Choice;
 
 /// Where the database is.
 const SETTING: &str = "RESULTS_URL";

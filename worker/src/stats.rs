@@ -2,8 +2,8 @@
 //!
 //! Writes no exposition; `worker` does.
 
-use crate::payload::Choice;
 use kernel_app::metrics::Counter;
+use votes::Choice;
 
 /// Counts since the start.
 #[derive(Clone, Copy, Debug, Default)]

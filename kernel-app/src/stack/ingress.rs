@@ -144,7 +144,8 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
             && let Some(knock) = self.knocks.pop(now)
         {
             // Whoever has asked twice is let in once.
-            if self.pool.flows.get(knock.flow).is_none() && !self.let_in(knock.flow, Some(&knock), None, now) {
+            if self.pool.flows.get(knock.flow).is_none() && !self.let_in(knock.flow, Some(&knock), None, now)
+            {
                 return;
             }
         }

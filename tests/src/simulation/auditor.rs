@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use kernel_app::store_client::{Outcome, StoreClient};
 use kernel_app::{ConnectionId, Context, Endpoints, Instant, Origin, Peer, Service, Target};
+use votes::keys::QUEUE;
 use wire::resp::Reply;
 
 use super::database::Shared;
@@ -94,19 +95,16 @@ impl Auditor {
 
     fn look(&mut self, context: &mut Context<'_>) {
         let lists = self.lists.borrow();
-        let results = Choice::ALL.map(|choice| format!("results:{}", choice.as_str()));
-        let results = results.iter().map(|key| ["HGETALL", key]);
-        let marks: Vec<_> = ["HMGET", MARKS].into_iter().chain(MARK_FIELDS).collect();
-        let lengths = [["LLEN", "votes"]].into_iter().chain(lists.iter().map(|list| ["LLEN", list]));
+        let results = Choice::ALL.map(|choice| [&b"HGETALL"[..], choice.results_key()]);
+        let marks: Vec<_> = ["HMGET", MARKS].into_iter().chain(MARK_FIELDS).map(str::as_bytes).collect();
+        let lists = lists.iter().map(|list| list.as_bytes());
+        let lengths = [QUEUE].into_iter().chain(lists).map(|list| [&b"LLEN"[..], list]);
         let client = &mut self.client;
-        let mut send = |words: &[&str], is_last| {
-            let words: Vec<_> = words.iter().map(|word| word.as_bytes()).collect();
-            client.send(&words, is_last, REPLY_WITHIN, context).is_ok()
-        };
-        self.is_looking = send(&["MULTI"], false)
+        let mut send = |words: &[&[u8]], is_last| client.send(words, is_last, REPLY_WITHIN, context).is_ok();
+        self.is_looking = send(&[b"MULTI"], false)
             && send(&marks, false)
-            && results.chain(lengths).all(|words| send(&words, false))
-            && send(&["EXEC"], true);
+            && results.into_iter().chain(lengths).all(|words| send(&words, false))
+            && send(&[b"EXEC"], true);
         self.began = context.now;
         self.look_at = context.now + LOOK_INTERVAL;
     }

@@ -241,7 +241,8 @@ impl Boots {
                     settings = settings.with("INSTANCE", &format!("{name}-{life}"));
                 }
                 let name = settings.get("INSTANCE").unwrap_or_default();
-                lists.borrow_mut().insert(format!("votes:processing:{name}"));
+                let list = votes::keys::processing(name.as_bytes());
+                lists.borrow_mut().insert(String::from_utf8_lossy(&list).into_owned());
             }
             let recovers = role == Role::Store && accepts_loss.get();
             let recovery = if recovers { "accept-loss" } else { "" };

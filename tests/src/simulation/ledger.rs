@@ -17,6 +17,7 @@
 use std::time::Duration;
 
 use kernel_app::Instant;
+pub use votes::Choice;
 
 /// How long an attempt may still take effect after its voter was told that it failed: not at all, over one
 /// that began later.
@@ -25,36 +26,6 @@ pub const REFUSED_MAY_COUNT_WITHIN: Duration = Duration::ZERO;
 /// under way take up to 1 s on the roughest of networks (`faults`), and the vote service, whose clock may be
 /// slow, takes 0.9 s until it refuses.
 pub const LOST_MAY_COUNT_WITHIN: Duration = Duration::from_millis(2_500);
-
-/// One of the two options.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Choice {
-    /// The first option.
-    A,
-    /// The second option.
-    B,
-}
-
-impl Choice {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::A, Self::B];
-
-    /// As it stands in forms and in the store's keys.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::A => "a",
-            Self::B => "b",
-        }
-    }
-
-    /// The other one.
-    pub const fn other(self) -> Self {
-        match self {
-            Self::A => Self::B,
-            Self::B => Self::A,
-        }
-    }
-}
 
 /// How an attempt ended for the voter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -21,8 +21,8 @@ pub struct Digits {
 }
 
 impl Digits {
-    /// `-9223372036854775808`, `18446744073709551615`.
-    const LEN_MAX: usize = 20;
+    /// Most digits: `-9223372036854775808`, `18446744073709551615`.
+    pub const LEN_MAX: usize = 20;
 
     /// The digits of `value`, with a minus sign when it is negative.
     pub fn new(value: i64) -> Self {
@@ -52,6 +52,11 @@ impl Digits {
             digits.bytes[digits.start] = b'0' + rest as u8;
         }
         digits
+    }
+
+    /// The digits with as many zeros before them as the longest number needs; not of a negative one.
+    pub fn padded(&self) -> &[u8; Self::LEN_MAX] {
+        &self.bytes
     }
 
     /// How many digits a length or count has.

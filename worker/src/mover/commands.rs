@@ -2,14 +2,14 @@
 //!
 //! Decides nothing about when they are sent.
 
-use super::{Awaited, Mover, PROCESSING_PREFIX, QUEUE, REJECTED, WORKERS};
+use super::{Awaited, Mover};
 use crate::batch::Element;
 use crate::colleagues::Task;
-use crate::epochs::EPOCHS;
 use crate::limits::{BATCH_MAX, BLOCK_S, TRIM_MAX};
 use crate::part::{Part, Verdict};
-use crate::payload::{Choice, Rejection};
 use crate::received::Fault;
+use votes::keys::{self, EPOCHS, QUEUE, REJECTED, WORKERS};
+use votes::{Choice, EntryError};
 use wire::Buffer;
 use wire::buffer::Full;
 use wire::resp::{Digits, write, write_command};
@@ -151,7 +151,7 @@ impl Mover {
 
     /// Sets the first element of the processing list aside, which is the batch's oversized first.
     fn set_aside(&mut self, output: &mut Buffer) -> Result<(), Fault> {
-        log::warn!("a queue element is {}; it is kept in votes:rejected", Rejection::Oversized);
+        log::warn!("a queue element is {}; it is kept in votes:rejected", EntryError::Oversized);
         command(output, &[b"MULTI"])?;
         command(output, &[b"LMOVE", &self.processing, REJECTED, b"LEFT", b"RIGHT"])?;
         command(output, &[b"EXEC"])?;
@@ -184,7 +184,6 @@ impl Mover {
 
     /// Does what is to be done about the other workers; says whether there was something.
     pub(super) fn attend(&mut self, output: &mut Buffer, now: wire::Instant) -> Result<bool, Fault> {
-        let list = |name: &[u8]| [PROCESSING_PREFIX, name].concat();
         let awaited = match self.colleagues.task(now) {
             None => return Ok(false),
             Some(Task::Beat) => {
@@ -195,11 +194,11 @@ impl Mover {
                 return Ok(true);
             }
             Some(Task::Measure(name)) => {
-                command(output, &[b"LLEN", &list(name)])?;
+                command(output, &[b"LLEN", &keys::processing(name)])?;
                 [(Awaited::Rescued, 0), (Awaited::LeftBehind, 1)]
             }
             Some(Task::Rescue(name, count)) => {
-                let list = list(name);
+                let list = keys::processing(name);
                 for _ in 0..count {
                     command(output, &[b"LMOVE", &list, QUEUE, b"RIGHT", b"LEFT"])?;
                 }

@@ -17,6 +17,7 @@ use kernel_app::stage::Stage;
 use kernel_app::store_login::StoreLogin;
 use kernel_app::{ConnectionId, Settings};
 use store_service::Store;
+use votes::keys;
 use wire::Buffer;
 use wire::resp::{Reply, parse_reply, write_command};
 
@@ -165,7 +166,7 @@ impl Crowd {
     }
 
     fn push(&mut self, payload: &str) {
-        self.ask(&[b"RPUSH", super::QUEUE, payload.as_bytes()]);
+        self.ask(&[b"RPUSH", keys::QUEUE, payload.as_bytes()]);
     }
 
     /// The hash's fields and values.

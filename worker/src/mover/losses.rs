@@ -13,10 +13,10 @@ use core::time::Duration;
 use super::crowd::{Dice, take_command};
 use super::{Mover, RecordFault, ToRecord};
 use crate::limits::{BACKOFF_MAX, ORPHAN_AFTER};
-use crate::payload::{Choice, Vote};
 use kernel_app::stage::Stage;
 use kernel_app::{ConnectionId, Settings};
 use store_service::Store;
+use votes::{Choice, Entry, sequence};
 use wire::Buffer;
 use wire::resp::{Reply, parse_reply, write_command};
 
@@ -24,8 +24,6 @@ const WORKERS: [&str; 2] = ["one", "two"];
 const VOTERS: usize = 4;
 const INSTANCES: usize = 2;
 const STEPS: usize = 3_000;
-/// Sequences of a ticket, as vote instances share them out.
-const SEQUENCES_PER_TICKET: u64 = 1 << 16;
 /// The keys of a store that are put back with an older copy.
 const LISTS: [&str; 4] = ["votes", "votes:processing:one", "votes:processing:two", "votes:rejected"];
 
@@ -260,7 +258,7 @@ impl World {
         let begins = copy.epochs.chunks_exact(2).map(|pair| pair[1].parse::<u64>().expect("a number"));
         let unknown_from = begins.filter(|begin| last.is_none_or(|last| *begin > last)).min();
         copy.lists.iter().flat_map(|(_, elements)| elements).any(|element| {
-            let vote = Vote::parse(element.as_bytes()).expect("a vote");
+            let vote = Entry::parse(element.as_bytes()).expect("a vote");
             *vote.voter_id == voter.to_string() && unknown_from.is_some_and(|from| vote.sequence >= from)
         })
     }
@@ -306,7 +304,7 @@ impl World {
             (None, ..) => self.instances[index].ticket = Some(self.number(&["INCR", "votes:ticket"])),
             (Some(ticket), false, _) => {
                 self.epochs += 1;
-                let (epoch, begin) = (format!("e{}", self.epochs), ticket * SEQUENCES_PER_TICKET);
+                let (epoch, begin) = (format!("e{}", self.epochs), sequence::first_of(ticket));
                 let last = self.instances[index].epoch.clone();
                 let is_same = self.texts(&["HGETALL", "votes:epochs"]).contains(&last);
                 self.number(&["HSET", "votes:epochs", &epoch, &begin.to_string()]);
@@ -318,7 +316,7 @@ impl World {
             }
             (_, _, None) => self.arrive(index, dice),
             (_, _, Some(mut vote)) if vote.sequence.is_none() => {
-                vote.sequence = Some(self.number(&["INCR", "votes:ticket"]) * SEQUENCES_PER_TICKET);
+                vote.sequence = Some(sequence::first_of(self.number(&["INCR", "votes:ticket"])));
                 self.instances[index].vote = Some(vote);
             }
             (_, _, Some(vote)) => self.queue(index, &vote, dice),

@@ -52,22 +52,13 @@ use crate::epochs::Epochs;
 use crate::jitter::Jitter;
 use crate::limits::{BACKOFF_MAX, BACKOFF_MIN, BATCH_MAX, COLLEAGUES_MAX, REPLY_TIMEOUT};
 use crate::part::Part;
-use crate::payload::Choice;
 use crate::received::{Fault, Receiver};
 use crate::stats::Stats;
 use kernel_app::Usage;
 use kernel_app::network::Unreachable;
 use kernel_app::store_login::StoreLogin;
+use votes::{Choice, keys};
 use wire::{Buffer, Instant};
-
-/// The list that votes arrive on.
-pub const QUEUE: &[u8] = b"votes";
-/// The list of what was on the queue and is not a vote.
-pub const REJECTED: &[u8] = b"votes:rejected";
-/// The hash in which workers show themselves: a count that grows, by name.
-pub const WORKERS: &[u8] = b"votes:workers";
-/// What a worker's name follows in the key of its processing list.
-pub const PROCESSING_PREFIX: &[u8] = b"votes:processing:";
 
 /// What a reply answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -219,7 +210,7 @@ impl Mover {
         Self {
             name: name.into(),
             login: StoreLogin::default(),
-            processing: [PROCESSING_PREFIX, name.as_bytes()].concat(),
+            processing: keys::processing(name.as_bytes()),
             phase: Phase::Away,
             condition: Condition::Away,
             receiver: Receiver::default(),

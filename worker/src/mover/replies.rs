@@ -7,11 +7,12 @@ use alloc::string::String;
 use super::commands::{REJECT_COMMANDS, VOTE_COMMANDS};
 use super::{Awaited, Mover};
 use crate::batch::Element;
-use crate::epochs::{EPOCHS, Epochs};
+use crate::epochs::Epochs;
 use crate::limits::{MESSAGE_BYTES_MAX, REJECTED_MAX};
 use crate::part::Verdict;
 use crate::received::{Fault, Received};
 use kernel_app::store_client::without_arguments;
+use votes::keys::EPOCHS;
 use wire::resp::{Items, Reply};
 
 impl Mover {

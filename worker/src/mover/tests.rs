@@ -9,7 +9,9 @@ use core::time::Duration;
 mod elsewhere;
 
 use super::*;
-use crate::limits::{BATCH_MAX, BLOCK_S, PAYLOAD_BYTES_MAX, REJECTED_MAX};
+use crate::limits::{BATCH_MAX, BLOCK_S, REJECTED_MAX};
+use votes::PAYLOAD_BYTES_MAX;
+use votes::keys::{QUEUE, REJECTED};
 use wire::resp::{Reply, parse_reply, write};
 
 type Bytes = Vec<u8>;

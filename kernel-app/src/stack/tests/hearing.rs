@@ -63,7 +63,11 @@ fn who_was_forgotten_for_others_is_let_in_when_there_is_room() {
     assert_eq!(bench.tell(&request), [], "there is no room, and nobody is reset");
     let later = Peer { seq: peers[0].seq.wrapping_add(5), ..peers[0].clone() };
     bench.tell(&peers[1].segment(TcpControl::Rst, b""));
-    assert_eq!(bench.tell(&later.segment(TcpControl::Psh, b" HTTP")), [], "what is not the first is said again");
+    assert_eq!(
+        bench.tell(&later.segment(TcpControl::Psh, b" HTTP")),
+        [],
+        "what is not the first is said again"
+    );
     let answers = bench.tell(&request);
     let [answer] = &answers[..] else { panic!("{answers:?}") };
     assert_eq!((answer.control, answer.seq.wrapping_add(1)), (TcpControl::Syn, peers[0].ack), "as it was");

@@ -6,13 +6,11 @@
 use std::collections::VecDeque;
 
 use kernel_app::Instant;
+use votes::Choice;
+use votes::keys::{PROCESSING, RESULTS, TICKETS, WORKERS};
 
 use super::relay::{Action, Tamper, Words};
 
-const PROCESSING: &[u8] = b"votes:processing:";
-const TICKETS: &[u8] = b"votes:ticket";
-const WORKERS: &[u8] = b"votes:workers";
-const RESULTS: &[u8] = b"results:";
 const DECOY: &[u8] = b"bug:decoy";
 const DECOY_LIST: &[u8] = b"bug:list";
 
@@ -31,6 +29,11 @@ fn is(words: &Words, name: &[u8]) -> bool {
 
 fn has(words: &Words, at: usize, prefix: &[u8]) -> bool {
     words.get(at).is_some_and(|word| word.starts_with(prefix))
+}
+
+/// Whether the command is about the results.
+fn is_results(words: &Words) -> bool {
+    words.get(1).is_some_and(|key| RESULTS.contains(&key.as_slice()))
 }
 
 /// A command that changes nothing of interest and is answered with 1.
@@ -59,7 +62,7 @@ pub fn forget_removal(life: u64) -> impl Tamper {
 /// Who changes sides stays on the old one too.
 pub fn forget_other_option() -> impl Tamper {
     Each(|mut words: Words| {
-        if is(&words, b"HDEL") && has(&words, 1, b"results:") {
+        if is(&words, b"HDEL") && is_results(&words) {
             words[1] = DECOY.to_vec();
         }
         Action::Send(words)
@@ -70,7 +73,7 @@ pub fn forget_other_option() -> impl Tamper {
 pub fn count_votes_not_voters(life: u64) -> impl Tamper {
     let mut number = life << 32;
     Each(move |mut words: Words| {
-        if is(&words, b"HSET") && has(&words, 1, b"results:") {
+        if is(&words, b"HSET") && is_results(&words) {
             for voter in words[2..].iter_mut().step_by(2) {
                 number += 1;
                 voter.extend(format!(":{number}").bytes());
@@ -299,7 +302,7 @@ pub fn accept_refusals() -> impl Tamper {
 /// Nobody knows which vote of a voter counts.
 pub fn forget_held_sequences() -> impl Tamper {
     Each(|mut words: Words| {
-        if is(&words, b"HMGET") && has(&words, 1, RESULTS) {
+        if is(&words, b"HMGET") && is_results(&words) {
             words[1] = DECOY.to_vec();
         }
         Action::Send(words)
@@ -319,8 +322,8 @@ pub fn discard_processing_list() -> impl Tamper {
 /// Both scores are those of the first option.
 pub fn one_score_twice() -> impl Tamper {
     Each(|mut words: Words| {
-        if is(&words, b"HLEN") && has(&words, 1, b"results:b") {
-            words[1] = b"results:a".to_vec();
+        if is(&words, b"HLEN") && has(&words, 1, Choice::B.results_key()) {
+            words[1] = Choice::A.results_key().to_vec();
         }
         Action::Send(words)
     })
