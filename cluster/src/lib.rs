@@ -11,6 +11,9 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+#[macro_use(note, say)]
+extern crate image_build;
+
 pub mod application;
 pub mod commands;
 mod log;

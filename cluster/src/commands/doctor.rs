@@ -2,7 +2,6 @@
 //!
 //! It looks and tries; it changes nothing but its own caches.
 
-use image_build::say;
 use std::fmt;
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Command, ExitCode};

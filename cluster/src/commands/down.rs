@@ -1,7 +1,6 @@
 //! `cargo down`: stops the application, also one whose supervisor has crashed. It ends no process but
 //! those that the state file identifies beyond their numbers.
 
-use image_build::{note, say};
 use std::thread;
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,6 @@
 //! Ctrl-C and its kin in the process that the user started: while it builds, they end the build; later
 //! they are the running application's to act on.
 
-use image_build::note;
 use std::process;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;

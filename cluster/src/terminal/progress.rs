@@ -1,14 +1,13 @@
 //! How starting goes: one turning line for each instance on a terminal, plain lines elsewhere. It is
 //! told events and decides nothing.
 
-use image_build::note;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::state::event::Event;
-use image_build::tool::progress;
+use image_build::tool::screen::screen;
 
 /// How often the lines turn.
 const TICK: Duration = Duration::from_millis(100);
@@ -25,7 +24,7 @@ impl Progress {
         if is_terminal {
             let width = instances.iter().map(String::len).max().unwrap_or(0);
             for instance in instances {
-                let bar = progress::screen().add(ProgressBar::new_spinner());
+                let bar = screen().add(ProgressBar::new_spinner());
                 if let Ok(style) = ProgressStyle::with_template("  {spinner} {prefix} {wide_msg}") {
                     bar.set_style(style);
                 }
@@ -63,6 +62,6 @@ impl Drop for Progress {
     fn drop(&mut self) {
         self.bars.values().for_each(ProgressBar::finish_and_clear);
         // It fails when the terminal has gone, and then there is nothing to clear.
-        let _ = progress::screen().clear();
+        let _ = screen().clear();
     }
 }

@@ -6,4 +6,5 @@ pub mod output;
 pub mod packages;
 pub mod process;
 pub mod progress;
+pub mod screen;
 pub mod workspace;

@@ -14,7 +14,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::consts::SIGPIPE;
 use signal_hook::low_level::emulate_default_handler;
 
-use crate::progress;
+use crate::tool::screen::screen;
 
 /// Status of a program that has ended for a closed pipe, as shells tell it; where the signal does not end it.
 const STATUS_CLOSED: u8 = 141;
@@ -72,7 +72,7 @@ pub fn print_bytes(bytes: &[u8]) -> Result<(), Unwritable> {
 /// Says a line on standard error.
 pub fn tell(words: Arguments<'_>) {
     // In one piece: other processes write there, too.
-    let written = progress::screen().suspend(|| io::stderr().write_all(format!("{words}\n").as_bytes()));
+    let written = screen().suspend(|| io::stderr().write_all(format!("{words}\n").as_bytes()));
     if let Err(error) = written {
         UNHEARD.get_or_init(|| error.kind());
     }

@@ -1,26 +1,19 @@
 //! What the tool says while it works: a spinner on a terminal, plain lines elsewhere.
 
 use std::io;
-use std::sync::LazyLock;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::tool::output;
+use crate::tool::screen::screen;
 
 /// How often the spinner turns.
 const TICK: Duration = Duration::from_millis(100);
 /// How long nothing needs to be said.
 const PATIENCE: Duration = Duration::from_millis(800);
-
-/// All lines that turn on the terminal. Who says something meanwhile takes them away for that long: see
-/// [`output::tell`].
-pub fn screen() -> &'static MultiProgress {
-    static SCREEN: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
-    &SCREEN
-}
 
 /// A piece of work that takes long enough to be shown.
 #[derive(Debug)]

@@ -2,7 +2,6 @@
 //! on, and whether a damaged log may be shortened. Of other settings that are found there it is said that they are not
 //! used, and what is instead.
 
-use image_build::note;
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
@@ -106,7 +105,7 @@ mod tests {
 
     #[test]
     fn each_setting_of_the_readme_is_taken_or_said_not_to_be() {
-        let readme = include_str!("../../../README.md");
+        let readme = include_str!("../../../../README.md");
         let (_, table) = readme.split_once("\n## Settings").expect("a chapter");
         let (table, _) = table.split_once("\n## ").expect("another one");
         let names = table.lines().filter_map(|line| line.strip_prefix('|')?.split_once('|'));

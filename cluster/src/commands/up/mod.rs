@@ -5,7 +5,6 @@ mod environment;
 mod session;
 mod supervisor_process;
 
-use image_build::say;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;

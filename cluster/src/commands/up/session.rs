@@ -1,7 +1,6 @@
 //! What people see of a starting and running application, and what their Ctrl-C does. It decides nothing
 //! about machines.
 
-use image_build::{note, say};
 use std::collections::BTreeSet;
 use std::io;
 use std::process::ExitCode;

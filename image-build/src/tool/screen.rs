@@ -1,0 +1,12 @@
+//! The lines that turn on the terminal, of which all that is said there has to know.
+
+use std::sync::LazyLock;
+
+use indicatif::MultiProgress;
+
+/// All lines that turn on the terminal. Who says something meanwhile takes them away for that long: see
+/// `output::tell`.
+pub fn screen() -> &'static MultiProgress {
+    static SCREEN: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+    &SCREEN
+}
