@@ -119,7 +119,9 @@ impl Bug {
         match self {
             Self::AcceptRefusals => Plan { is_cramped: true, ..plan },
             Self::RecordWithoutEpochs => Plan { has_disk: false, ..plan },
-            Self::FlipBeforeCopy | Self::FlipWithCopy | Self::FlipNotDone | Self::BehindParts => Plan { has_neighbour: true, ..plan },
+            Self::FlipBeforeCopy | Self::FlipWithCopy | Self::FlipNotDone | Self::BehindParts => {
+                Plan { has_neighbour: true, ..plan }
+            }
             _ => plan,
         }
     }

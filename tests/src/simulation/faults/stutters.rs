@@ -75,7 +75,8 @@ impl Stutters {
 
     fn begin(&mut self, node: NodeId, cluster: &mut Cluster, active: &[(Fault, Instant)]) -> bool {
         let now = cluster.simulation.now();
-        let is_free = cluster.simulation.is_up(node) && !active.iter().any(|(fault, _)| fault.stops_node(node));
+        let is_free =
+            cluster.simulation.is_up(node) && !active.iter().any(|(fault, _)| fault.stops_node(node));
         if is_free {
             cluster.simulation.pause(node);
             let until = now + self.random.between(LASTS[0], LASTS[1]);
