@@ -464,13 +464,36 @@ fn a_silent_store_is_not_asked_for_an_epoch_without_end() {
 }
 
 #[test]
+fn each_connection_asks_for_the_epoch_of_the_one_before() {
+    let mut stage = stage();
+    let mut before = None;
+    for ticket in [1, 2, 3] {
+        let store = stage.reach_peer();
+        let asked = stage.sent(store);
+        let recalled = asked.split_once(RECALLS_EPOCH).map(|(_, rest)| rest[..32].to_string());
+        assert_eq!(recalled, before, "before ticket {ticket}");
+        if recalled.is_some() {
+            stage.receive(store, "+PONG\r\n$-1\r\n");
+            assert_eq!(stage.sent(store), ASKS_TICKET);
+            stage.receive(store, gives(ticket));
+        } else {
+            stage.receive(store, format!("+PONG\r\n{}", gives(ticket)));
+        }
+        before = stage.sent(store).strip_prefix(NOTES_EPOCH).map(|rest| rest[..32].to_string());
+        stage.receive(store, ":1\r\n");
+        stage.receive(store, format!(":{}\r\n", number(ticket) + TICKETS_AHEAD));
+        stage.close(store);
+    }
+}
+
+#[test]
 fn a_beginning_that_is_not_answered_is_followed_by_another_epoch() {
     let mut stage = stage();
     let store = stage.reach_peer();
     stage.receive(store, format!("+PONG\r\n{}", gives(7)));
     let asked = stage.sent(store);
     let note = &asked[asked.find(NOTES_EPOCH).expect("it is noted")..];
-    let unanswered = note[NOTES_EPOCH.len()..].split_once("\r\n").expect("its name").1;
+    let name = note[NOTES_EPOCH.len()..][..32].to_string();
     // The store may have noted it, and somebody may have read that.
     stage.receive(store, "-ERR nobody knows what became of it\r\n");
     stage.pass(RETRY_AFTER);
@@ -478,8 +501,7 @@ fn a_beginning_that_is_not_answered_is_followed_by_another_epoch() {
     stage.receive(store, gives(8));
     let note = stage.sent(store);
     assert!(note.starts_with(NOTES_EPOCH), "{note}");
-    let name = unanswered.split("\r\n").next().expect("a name");
-    assert!(name.len() == 32 && !note.contains(name), "{name} stays where it is: {note}");
+    assert!(!note.contains(&name), "{name} stays where it is: {note}");
 }
 
 #[test]

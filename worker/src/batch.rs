@@ -78,6 +78,8 @@ mod tests {
         assert_eq!(batch.get(0), Some(Element::Payload(b"one")));
         batch.settle(1);
         assert_eq!((batch.get(0), batch.get(1)), (Some(Element::Oversized), Some(Element::Payload(b""))));
+        batch.settle(1);
+        assert_eq!((batch.get(0), batch.get(1)), (Some(Element::Payload(b"")), None));
         batch.settle(9);
         assert_eq!((batch.unsettled(), batch.get(0)), (0, None));
         assert!(batch.bytes.is_empty() && batch.elements.is_empty());

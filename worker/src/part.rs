@@ -300,6 +300,13 @@ mod tests {
     }
 
     #[test]
+    fn of_a_voter_whom_both_options_hold_the_larger_sequence_counts() {
+        let mut part = part(&[("x", "a", 5), ("y", "a", 5)]);
+        hold(&mut part, &[Some("3"), Some("7")], &[Some("7"), Some("3")]);
+        assert!(part.verdicts().eq([Verdict::Superseded; 2]));
+    }
+
+    #[test]
     fn within_a_part_the_newest_decides() {
         let votes = [("x", "a", 7), ("y", "b", 1), ("x", "b", 9), ("x", "a", 8), ("y", "b", 1)];
         let mut part = part(&votes);

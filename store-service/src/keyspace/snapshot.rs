@@ -4,7 +4,8 @@
 //! log knows: so the name of a key is written once, however long it is, and a snapshot never takes more
 //! than [`Keyspace::snapshot_bytes`].
 //!
-//! Keys come in their order, and the fields of a large hash in that of their positions, which no change disturbs:
+//! Strings come before lists and hashes: where the end of a snapshot is lost, as somebody has accepted, a counter is never
+//! behind what was numbered by it. Otherwise keys come in their order, and the fields of a large hash in that of their positions, which no change disturbs:
 //! what is there all the time is written, and whatever is not written when it changes is written as it is later.
 //! The same does not hold inside of a list, or of a small hash, of which only a part is written.
 
@@ -30,6 +31,8 @@ const ADD_BYTES: usize = b"*1024\r\n".len() + b"$3\r\nADD\r\n".len();
 /// How far a snapshot has come.
 #[derive(Clone, Debug, Default)]
 pub struct Cursor {
+    /// All strings are written.
+    past_strings: bool,
     /// The last key that was begun.
     key: Option<Box<[u8]>>,
     /// How far that one has come; none when it is complete.
@@ -60,8 +63,15 @@ impl Keyspace {
                 }
             }
             let behind = cursor.key.as_deref().map_or(Unbounded, Excluded);
-            let next = self.entries.range::<[u8], _>((behind, Unbounded)).next();
-            let Some((key, value)) = next else { return true };
+            let is_due = |value: &Value| matches!(value, Value::String(_)) != cursor.past_strings;
+            let next = self.entries.range::<[u8], _>((behind, Unbounded)).find(|(_, value)| is_due(value));
+            let Some((key, value)) = next else {
+                if cursor.past_strings {
+                    return true;
+                }
+                *cursor = Cursor { past_strings: true, ..Cursor::default() };
+                continue;
+            };
             let command: &[&[u8]] = match value {
                 Value::String(bytes) => &[b"SET", key, bytes],
                 Value::List(_) => &[BEGIN, b"RPUSH", key],
@@ -70,7 +80,7 @@ impl Keyspace {
             if write::write_command(out, command).is_err() {
                 return false;
             }
-            *cursor = Cursor { key: Some(key.clone()), place: Some(Place::Page(i64::MIN, 0)) };
+            (cursor.key, cursor.place) = (Some(key.clone()), Some(Place::Page(i64::MIN, 0)));
         }
     }
 }

@@ -11,6 +11,8 @@ use votes::keys::{PROCESSING, RESULTS, TICKETS, WORKERS};
 
 use super::relay::{Action, Tamper, Words};
 
+/// By how many tickets the store leaps where an epoch begins.
+const LEAP: u64 = 1 << 16;
 const DECOY: &[u8] = b"bug:decoy";
 const DECOY_LIST: &[u8] = b"bug:list";
 
@@ -151,6 +153,10 @@ pub fn own_tickets(life: u64) -> impl Tamper {
     Each(move |words: Words| {
         if is(&words, b"INCR") && has(&words, 1, TICKETS) {
             number += 1;
+            return Action::Say(format!(":{number}\r\n").into_bytes());
+        }
+        if is(&words, b"INCRBY") && has(&words, 1, TICKETS) {
+            number += LEAP;
             return Action::Say(format!(":{number}\r\n").into_bytes());
         }
         Action::Send(words)
@@ -373,8 +379,9 @@ pub fn retry_as_new_vote() -> impl Tamper {
     Retry { pending: VecDeque::new(), latest: 0 }
 }
 
-/// How far ahead of the latest sequence a retry's is: 50 tickets, as if others had voted in the meantime.
-const SEQUENCES_AHEAD: u64 = 50 << 16;
+/// How far ahead of the latest sequence a retry's is: 50 tickets of the next epoch, as if others had voted in the
+/// meantime.
+const SEQUENCES_AHEAD: u64 = (LEAP + 50) << 16;
 
 struct Retry {
     /// The commands that are not answered yet.
