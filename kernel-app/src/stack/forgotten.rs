@@ -122,9 +122,8 @@ mod tests {
     fn only_so_many_are_remembered_and_none_for_long() {
         let mut forgotten = Forgotten::new(2);
         (1..=3).for_each(|port| forgotten.push(handshake(port, u64::from(port) * 1_000)));
-        let known = |forgotten: &Forgotten| {
-            [1, 2, 3].map(|port| forgotten.get(handshake(port, 0).flow).is_some())
-        };
+        let known =
+            |forgotten: &Forgotten| [1, 2, 3].map(|port| forgotten.get(handshake(port, 0).flow).is_some());
         assert_eq!(known(&forgotten), [false, true, true], "the oldest makes room");
         forgotten.trim(Instant::from_millis(2_001) + REMEMBERED_FOR);
         assert_eq!(known(&forgotten), [false, false, true]);

@@ -12,8 +12,8 @@ use super::flow::{Flow, Flows};
 use super::forgotten::Forgotten;
 use super::member::{Member, Role};
 use super::{
-    DIAL_SOCKETS, FORGOTTEN_PER_SOCKET, HALF_OPEN_DIVISOR, HALF_OPEN_FRESH, HALF_OPEN_MAX, IDLE_KEEP_ALIVE, LEAVING_MAX, LINGER,
-    ROOM_WANTED, SPARE_SOCKETS_KEPT, TRIM_INTERVAL, stack_duration,
+    DIAL_SOCKETS, FORGOTTEN_PER_SOCKET, HALF_OPEN_DIVISOR, HALF_OPEN_FRESH, HALF_OPEN_MAX, IDLE_KEEP_ALIVE,
+    LEAVING_MAX, LINGER, ROOM_WANTED, SPARE_SOCKETS_KEPT, TRIM_INTERVAL, stack_duration,
 };
 use crate::connections::{CONNECTIONS_MAX, ConnectionId};
 use crate::network::ListenError;
