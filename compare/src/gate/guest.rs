@@ -35,9 +35,11 @@ const TURN_LIMIT: Duration = Duration::from_secs(60);
 const TURNS_MAX: usize = 64;
 /// Times that QEMU looks at everything it waits for between two looks at a guest that may rest.
 const ROUNDS: usize = 3;
-/// How long it may run in one go before it is looked at. Half a second after a packet a guest looks at its timers: once
-/// in some batches, most of which are not among the middle half.
+/// How long it may run in one go before it is looked at.
 const RUN: Duration = Duration::from_millis(15);
+/// Half a second after a packet a guest looks at its timers. So long it rests before each batch, or that look would be
+/// part of those that come while the host is busy.
+const PAUSE: Duration = Duration::from_millis(600);
 /// How often in a row it must be found at rest. Being held in between, it cannot but have come to the end
 /// of what it was at, and its card to the end of what it sends.
 const RESTS: u32 = 2;
@@ -134,6 +136,7 @@ impl Guest {
 
     /// A request on each of 16 connections at once; instructions for one.
     fn batch(&mut self, request: &[u8], keep_alive: bool) -> Result<f64> {
+        self.pause()?;
         let before = self.count;
         if keep_alive {
             self.peer.ask(request);
@@ -146,6 +149,14 @@ impl Guest {
             self.peer.close();
         }
         Ok((self.count - before) as f64 / CONNECTIONS as f64)
+    }
+
+    fn pause(&mut self) -> Result<()> {
+        self.monitor.release()?;
+        std::thread::sleep(PAUSE);
+        self.monitor.hold()?;
+        self.turn(0)?;
+        self.settle()
     }
 
     fn hang_up(&mut self) -> Result<()> {

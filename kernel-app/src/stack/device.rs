@@ -57,17 +57,24 @@ pub(super) struct Device<'a, T> {
     transmitter: &'a mut T,
     /// What the way carries.
     mtu: usize,
+    /// Whether what is sent goes nowhere.
+    is_mute: bool,
 }
 
 impl<'a, T> Device<'a, T> {
     /// A device that has received this, whose checksums are right.
     pub fn with_frame(frame: &'a [u8], transmitter: &'a mut T, mtu: usize) -> Self {
-        Self { frame: Some(frame), transmitter, mtu }
+        Self { frame: Some(frame), transmitter, mtu, is_mute: false }
     }
 
     /// A device that has received nothing.
     pub fn new(transmitter: &'a mut T, mtu: usize) -> Self {
-        Self { frame: None, transmitter, mtu }
+        Self { frame: None, transmitter, mtu, is_mute: false }
+    }
+
+    /// The same, by which nothing is sent: the other side has it already.
+    pub fn mute(transmitter: &'a mut T, mtu: usize) -> Self {
+        Self { frame: None, transmitter, mtu, is_mute: true }
     }
 }
 
@@ -83,11 +90,15 @@ impl<T: Transmitter> phy::Device for Device<'_, T> {
 
     fn receive(&mut self, _: Instant) -> Option<(Shown<'_>, Sending<'_, T>)> {
         let shown = Shown(self.frame.take()?);
-        Some((shown, Sending { transmitter: self.transmitter, mtu: self.mtu }))
+        Some((shown, Sending { transmitter: self.transmitter, mtu: self.mtu, is_mute: self.is_mute }))
     }
 
     fn transmit(&mut self, _: Instant) -> Option<Sending<'_, T>> {
-        self.transmitter.has_room().then_some(Sending { transmitter: self.transmitter, mtu: self.mtu })
+        self.transmitter.has_room().then_some(Sending {
+            transmitter: self.transmitter,
+            mtu: self.mtu,
+            is_mute: self.is_mute,
+        })
     }
 
     fn capabilities(&self) -> DeviceCapabilities {
@@ -108,11 +119,12 @@ impl phy::RxToken for Shown<'_> {
 pub(super) struct Sending<'a, T> {
     transmitter: &'a mut T,
     mtu: usize,
+    is_mute: bool,
 }
 
 impl<T: Transmitter> phy::TxToken for Sending<'_, T> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, frame_bytes: usize, fill: F) -> R {
-        let Self { transmitter, mtu } = self;
+        let Self { transmitter, mtu, is_mute } = self;
         let mut whole = Vec::new();
         let is_too_large = frame_bytes > ETHERNET_BYTES + mtu;
         let frame = if is_too_large {
@@ -125,7 +137,7 @@ impl<T: Transmitter> phy::TxToken for Sending<'_, T> {
         let result = fill(frame);
         if is_too_large {
             send_cut(&whole, mtu, transmitter);
-        } else {
+        } else if !is_mute {
             checksum::fill(frame);
             transmitter.send(frame_bytes);
         }

@@ -54,7 +54,7 @@ impl Handshake {
         let (ip, tcp) = syn[ETHERNET_BYTES..].split_at_mut(IP_BYTES);
         ip[2..4].copy_from_slice(&((HEADERS_BYTES + OPTION_BYTES) as u16).to_be_bytes());
         tcp[4..8].copy_from_slice(&self.remote.to_be_bytes());
-        tcp[12..14].copy_from_slice(&[((HEADERS_BYTES - IP_BYTES + OPTION_BYTES) / 4 << 4) as u8, FLAG_SYN]);
+        tcp[12..14].copy_from_slice(&[(((HEADERS_BYTES - IP_BYTES + OPTION_BYTES) / 4) << 4) as u8, FLAG_SYN]);
         tcp[14..16].copy_from_slice(frame.get(tcp_at + 14..tcp_at + 16)?);
         let [high, low] = self.segment_bytes.to_be_bytes();
         tcp[HEADERS_BYTES - IP_BYTES..].copy_from_slice(&[2, 4, high, low]);
@@ -103,5 +103,33 @@ impl Forgotten {
 
     pub fn usage(&self) -> Usage {
         Usage::new("forgotten handshakes", self.handshakes.len(), self.handshakes_max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::net::Ipv4Addr;
+
+    use super::*;
+
+    fn handshake(port: u16, at_ms: u64) -> Handshake {
+        let flow = Flow::new(Ipv4Addr::LOCALHOST, port, 80);
+        let at = Instant::from_millis(at_ms);
+        Handshake { flow, at, local: 1, remote: 2, segment_bytes: 536 }
+    }
+
+    #[test]
+    fn only_so_many_are_remembered_and_none_for_long() {
+        let mut forgotten = Forgotten::new(2);
+        (1..=3).for_each(|port| forgotten.push(handshake(port, u64::from(port) * 1_000)));
+        let known =
+            |forgotten: &Forgotten| [1, 2, 3].map(|port| forgotten.get(handshake(port, 0).flow).is_some());
+        assert_eq!(known(&forgotten), [false, true, true], "the oldest makes room");
+        forgotten.trim(Instant::from_millis(2_001) + REMEMBERED_FOR);
+        assert_eq!(known(&forgotten), [false, false, true]);
+        forgotten.remove(handshake(3, 0).flow);
+        forgotten.trim(Instant::from_millis(2_001));
+        assert_eq!(known(&forgotten), [false; 3]);
+        assert_eq!(forgotten.handshakes.capacity(), 0, "a flood's memory is given back");
     }
 }

@@ -123,9 +123,8 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
         }
     }
 
-    /// Somebody whose handshake was forgotten may have finished it: then it is made again as it was, up to our answer.
-    /// Without room nobody answers. Either way, what has been said is said again; so are segments that come before the
-    /// first.
+    /// Somebody whose handshake was forgotten may have finished it: then it is made again as it was. Without room nobody
+    /// answers, and it is said again; so are segments that come before the first.
     fn hear_forgotten(&mut self, handshake: Handshake, now: Instant) {
         let Some((frame, _)) = self.device.peek() else { return };
         if !handshake.is_answered_by(frame) {
@@ -133,8 +132,15 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
         }
         let (flow, number) = (handshake.flow, handshake.local);
         let Some(syn) = handshake.syn(frame).filter(|_| self.pool.room() > 0) else { return };
-        if self.let_in(flow, Some(&syn), Some(number), now) {
-            self.pool.forgotten.remove(flow);
+        if !self.let_in(flow, Some(&syn), Some(number), now) {
+            return;
+        }
+        self.pool.forgotten.remove(flow);
+        if let Some(index) = self.pool.flows.get(flow) {
+            let mut device = Device::mute(self.device.transmitter(), self.link.mtu);
+            let sockets = self.pool.members[index].sockets_mut();
+            self.interface.poll_egress(stack_time(now), &mut device, sockets);
+            self.receive_at(index, now);
         }
     }
 
