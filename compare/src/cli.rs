@@ -13,7 +13,12 @@ use crate::{budget, conductor, gate};
 
 /// Measures the application as unikernels, Linux machines, containers and processes, and writes a report.
 #[derive(Parser)]
-#[command(name = "cargo compare", bin_name = "cargo compare", subcommand_negates_reqs = true, args_conflicts_with_subcommands = true)]
+#[command(
+    name = "cargo compare",
+    bin_name = "cargo compare",
+    subcommand_negates_reqs = true,
+    args_conflicts_with_subcommands = true
+)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,

@@ -12,7 +12,8 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 /// Why there is no engine, as the client says it.
-const REFUSAL: &str = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?";
+const REFUSAL: &str =
+    "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?";
 /// A user's only way to one, where a run cannot have namespaces.
 const MEND: &str = "there is no Docker engine: start Docker's (`systemctl start docker`)";
 

@@ -157,7 +157,8 @@ fn expect_limits(vote_port: u16) {
         let head = format!("Host: test\r\nX-Forwarded-For: 192.0.2.1, {address}\r\n");
         String::from_utf8(post_vote("a")).expect("text").replacen("Host: test\r\n", &head, 1)
     };
-    let mut connection = Connection::open(SocketAddrV4::new(Ipv4Addr::LOCALHOST, vote_port)).expect("the vote service listens");
+    let mut connection = Connection::open(SocketAddrV4::new(Ipv4Addr::LOCALHOST, vote_port))
+        .expect("the vote service listens");
     let mut ask = |address| connection.ask(from(address).as_bytes()).expect("an answer").0;
     let taken = (0..300).take_while(|_| ask("198.51.100.7") == 200).count();
     assert!((30..300).contains(&taken), "{taken}");

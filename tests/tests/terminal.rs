@@ -163,12 +163,13 @@ fn colours_are_for_terminals_that_have_some_and_readers_who_want_them() {
     const PROJECT: &str = "terminal-colours";
     let application = Application::up(PROJECT, &[]).unwrap_or_else(|outcome| panic!("{outcome:?}"));
     let show = |arguments: &[&str], variable: (&str, &str)| {
-        let mut terminal =
-            Terminal::start(on_terminal(PROJECT, arguments).env(variable.0, variable.1));
+        let mut terminal = Terminal::start(on_terminal(PROJECT, arguments).env(variable.0, variable.1));
         terminal.end();
         terminal.shown()
     };
-    for arguments in [&["ps"][..], &["logs"], &["up", "--help"], &["up", "--no-such-option"], &["logs", "nobody"]] {
+    for arguments in
+        [&["ps"][..], &["logs"], &["up", "--help"], &["up", "--no-such-option"], &["logs", "nobody"]]
+    {
         for variable in [("NO_COLOR", "1"), ("TERM", "dumb")] {
             let shown = show(arguments, variable);
             assert!(shown.len() > 40 && !shown.contains(ESCAPE), "{arguments:?}, {variable:?}: {shown:?}");

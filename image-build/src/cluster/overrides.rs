@@ -238,9 +238,15 @@ mod tests {
         assert_eq!(results.as_deref(), Some("postgres://u:p/w@10.0.2.2/votes"));
         let results = url_for_guests("postgres://u:Caf\u{e9}@localhost/votes", "postgres");
         assert_eq!(results.as_deref(), Some("postgres://u:Caf\u{e9}@10.0.2.2/votes"));
-        for wrong in
-            ["http://x", "redis://", "redis://x:0", "redis://x:y", "redis://{store:1}", "redis://a b", "redis://caf\u{e9}"]
-        {
+        for wrong in [
+            "http://x",
+            "redis://",
+            "redis://x:0",
+            "redis://x:y",
+            "redis://{store:1}",
+            "redis://a b",
+            "redis://caf\u{e9}",
+        ] {
             assert_eq!(redis(wrong), None, "{wrong}");
         }
     }

@@ -435,8 +435,7 @@ pub(crate) mod tests {
     #[test]
     fn the_description_for_strangers_differs_in_its_limits_only() {
         let choices = Choices::default();
-        let mut draft =
-            described(include_str!("../../../deploy/voting-app.toml"), &choices).expect("a plan");
+        let mut draft = described(include_str!("../../../deploy/voting-app.toml"), &choices).expect("a plan");
         let vote = draft.instances.iter_mut().find(|instance| instance.service == "vote").expect("vote");
         let mut taken_out = |name: &str| vote.environment.remove(name).expect(name);
         let [in_all, per_address] =

@@ -141,7 +141,8 @@ fn check_server(url: &str, port_default: u16) -> Result<()> {
     let place = url.split_once("://").map_or(url, |(_, rest)| rest);
     let place = place.rsplit('@').next().unwrap_or_default();
     let server = place.split('/').next().unwrap_or_default();
-    let (host, port) = server.rsplit_once(':').map_or((server, Ok(port_default)), |(host, port)| (host, port.parse()));
+    let (host, port) =
+        server.rsplit_once(':').map_or((server, Ok(port_default)), |(host, port)| (host, port.parse()));
     if !matches!(host, "localhost" | "127.0.0.1") {
         return Ok(());
     }
