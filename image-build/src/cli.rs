@@ -70,9 +70,11 @@ fn dispatch(command: Command) -> Result<ExitCode> {
     let workspace = Workspace::find()?;
     match command {
         Command::Setup { tests } => {
-            packages::ensure_qemu()?;
+            // All at once: what is missing is told in one line. QEMU is among what tests use.
             if tests {
                 packages::ensure_tests()?;
+            } else {
+                packages::ensure_qemu()?;
             }
             image::set_up(&workspace)?;
             note!("ready: cargo run --target x86_64-unknown-hermit");

@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Mutex};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags, open};
@@ -26,6 +26,7 @@ pub struct Terminal {
     keyboard: File,
     screen: Arc<Mutex<Vec<u8>>>,
     child: Child,
+    reader: JoinHandle<()>,
     seen: usize,
 }
 
@@ -50,14 +51,14 @@ impl Terminal {
         let keyboard = File::from(pty);
         let screen = Arc::new(Mutex::new(Vec::new()));
         let (mut shown, kept) = (keyboard.try_clone().expect("one more"), screen.clone());
-        thread::spawn(move || {
+        let reader = thread::spawn(move || {
             let mut bytes = [0; 4096];
             // Ends with an error when the program does.
             while let Ok(count @ 1..) = shown.read(&mut bytes) {
                 kept.lock().expect("no panic").extend_from_slice(&bytes[..count]);
             }
         });
-        Self { keyboard, screen, child, seen: 0 }
+        Self { keyboard, screen, child, reader, seen: 0 }
     }
 
     /// Types a line.
@@ -97,13 +98,16 @@ impl Terminal {
         self.seen = found.unwrap_or_else(|| panic!("{text:?} is not shown, but {screen:?}"));
     }
 
-    /// How the program ends by itself.
+    /// How the program ends by itself. Its last words have been shown then.
     ///
     /// # Panics
     /// When it does not.
     pub fn end(&mut self) -> ExitStatus {
         let ended = wait_for(LIMIT, || self.child.try_wait().ok().flatten());
-        ended.unwrap_or_else(|| panic!("it goes on: {}", self.shown()))
+        let ended = ended.unwrap_or_else(|| panic!("it goes on: {}", self.shown()));
+        let all_shown = wait_for(LIMIT, || self.reader.is_finished().then_some(()));
+        assert!(all_shown.is_some(), "something has kept the terminal: {}", self.shown());
+        ended
     }
 }
 
