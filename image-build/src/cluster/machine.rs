@@ -15,6 +15,10 @@ use crate::accelerator::Accelerator;
 use crate::command_line::CommandLine;
 use crate::qemu::{Forward, Launch, Machine, Network};
 
+/// Setting of guests whose questions for the time are answered on their serial line; kernel-app's `timekeeper` reads
+/// it. On KVM they ask nobody.
+const TIME_SERVER: (&str, &str) = ("TIME_SERVER", "serial");
+
 /// What the machines run on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Platform {
@@ -66,6 +70,7 @@ pub fn command(plan: &Plan, instance: &Instance, ports: &Ports) -> Result<Comman
         }
     };
     launch.command_line = CommandLine::from_environment(environment);
+    launch.command_line.environment.insert(TIME_SERVER.0.to_owned(), TIME_SERVER.1.to_owned());
     if let Data::OnDisk(image) = &instance.data {
         launch.disks = vec![image.path.clone()];
     }
