@@ -4,7 +4,7 @@
 //! Judges nothing but that a machine starts.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -210,15 +210,24 @@ impl Debugger {
 
     fn ask(&mut self, packet: &str) -> String {
         self.send(packet);
-        let mut answer = Vec::new();
-        self.0.read_until(b'$', &mut answer).expect("QEMU answers");
-        answer.clear();
-        self.0.read_until(b'#', &mut answer).expect("QEMU answers");
-        let mut sum = [0; 2];
-        std::io::Read::read_exact(&mut self.0, &mut sum).expect("QEMU answers");
+        loop {
+            let answer = self.packet();
+            // That the machine has stopped is said at any time.
+            if !answer.starts_with('T') {
+                return answer;
+            }
+        }
+    }
+
+    fn packet(&mut self) -> String {
+        let mut packet = Vec::new();
+        self.0.read_until(b'$', &mut packet).expect("QEMU answers");
+        packet.clear();
+        self.0.read_until(b'#', &mut packet).expect("QEMU answers");
+        self.0.read_exact(&mut [0; 2]).expect("QEMU answers");
         self.0.get_mut().write_all(b"+").expect("QEMU listens");
-        answer.pop();
-        String::from_utf8(answer).expect("a text")
+        packet.pop();
+        String::from_utf8(packet).expect("a text")
     }
 }
 

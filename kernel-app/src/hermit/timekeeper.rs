@@ -305,7 +305,7 @@ impl RtcSource {
             let right = Duration::from_secs(shown) + self.lag.unwrap_or_default();
             let said = clock.unix_time();
             if !(right..right + SECOND).contains(&said) {
-                tell(clock.steer(clock.now(), right));
+                tell(clock.approach(clock.now(), right));
             }
             self.state = State::Searching(EdgeSearch::urgent());
             restart(questions, clock.now());

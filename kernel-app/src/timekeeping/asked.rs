@@ -128,6 +128,7 @@ mod tests {
             let right = questions.answer(told, now).expect("an answer");
             error = right - (start + now.since(Instant::ZERO));
             assert_eq!(questions.answer(told, now), None, "one question, one answer");
+            assert!(questions.is_answered());
             now = questions.ask_at().unwrap_or(now);
         }
         assert_eq!(error, Duration::from_millis(2));
@@ -139,6 +140,7 @@ mod tests {
         let mut questions = Questions::new(Instant::ZERO);
         assert!(questions.ask(Instant::from_millis(1)));
         assert_eq!(questions.ask_at(), None);
-        assert!(!questions.ask(Instant::from_millis(100_000)));
+        assert!(!questions.ask(Instant::from_millis(100_000)) && !questions.is_answered());
+        assert!(QUESTION.ends_with('\n') && QUESTION.chars().all(char::is_control), "no word of a log");
     }
 }

@@ -13,10 +13,12 @@ const STEP_MIN: Duration = Duration::from_millis(10);
 const SLEW_DIVISOR: u64 = 4;
 /// The rate of the monotonic clock is learnt from readings that are at least this far apart.
 const RATE_SPAN_MIN: Duration = Duration::from_secs(20);
+/// A reading that is so soon followed by a lower one was wrong.
+const MENDED_WITHIN: Duration = Duration::from_secs(2);
 /// Errors of the monotonic clock that are believed, in parts per million: at once, and when the next readings say
 /// the same. Anything else is a machine that was held, or a clock that was set.
 const RATE_ERROR_USUAL: i64 = 1_000;
-const RATE_ERROR_MAX: i64 = 500_000;
+const RATE_ERROR_MAX: i64 = 9_000_000;
 /// How much two readings of a rate differ that say the same.
 const RATE_ERROR_NOISE: i64 = 500;
 
@@ -66,9 +68,15 @@ impl WallClock {
 
     /// A good source says that it is `right` now. Returns by how much the clock was behind, in microseconds.
     pub fn steer(&mut self, now: Instant, right: Duration) -> i64 {
+        let behind = self.approach(now, right);
+        self.learn_rate(now, right.as_micros() as u64, behind);
+        behind
+    }
+
+    /// It is `right` now as far as can be seen at a glance, which says nothing about rates.
+    pub fn approach(&mut self, now: Instant, right: Duration) -> i64 {
         let (said, right) = (self.unix_micros(now), right.as_micros() as u64);
         let behind = right.wrapping_sub(said).cast_signed();
-        self.learn_rate(now, right, behind);
         let steps = behind >= STEP_MIN.as_micros() as i64;
         self.since = now;
         self.unix_micros = if steps { right } else { said };
@@ -82,8 +90,8 @@ impl WallClock {
         let Some((last_now, last_right)) = last else { return };
         let passed = now.since(last_now);
         if passed < RATE_SPAN_MIN {
-            // The first reading is the better one, unless this one says that it was wrong.
-            if behind.unsigned_abs() < STEP_MIN.as_micros() as u64 {
+            let was_wrong = passed < MENDED_WITHIN && behind <= -(STEP_MIN.as_micros() as i64);
+            if !was_wrong {
                 self.reading = last;
             }
             return;
@@ -160,8 +168,8 @@ mod tests {
 
     #[test]
     fn a_rate_that_was_told_wrongly_is_learnt() {
-        // A counter that is 30% slower than told, as where it had to be guessed, and one that is 500 ppm fast.
-        for true_micros_per_second in [1_090_000u64, 999_500] {
+        // Counters that are slower than told, as where they had to be guessed, and one that is 500 ppm fast.
+        for true_micros_per_second in [2_200_000u64, 1_090_000, 999_500] {
             let mut clock = WallClock::new(at(0), START);
             let right = |seconds: u64| after(seconds * true_micros_per_second);
             clock.steer(at(0), right(0));

@@ -222,11 +222,15 @@ fn invited(mtu: [Option<u16>; 2]) -> [Option<u16>; 2] {
     let mut port = 40_000;
     bench.greet(GATEWAY);
     mtu.map(|mtu| {
-        for _ in 0..4 {
-            let sent: Vec<_> = bench.run_for(Duration::from_secs(8)).into_iter().map(|sent| sent.1).collect();
-            let Some(answer) = lease(&sent, mtu) else { continue };
-            bench.put(answer);
-            bench.turn();
+        let mut sent = bench.turn();
+        for _ in 0..40 {
+            sent = match lease(&sent, mtu) {
+                None => bench.run_for(Duration::from_secs(1)).into_iter().map(|sent| sent.1).collect(),
+                Some(answer) => {
+                    bench.put(answer);
+                    bench.turn()
+                }
+            };
         }
         bench.greet(ONE);
         port += 1;
