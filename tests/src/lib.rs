@@ -13,6 +13,7 @@ pub mod differential;
 pub mod enclosure;
 pub mod fuzzed;
 pub mod http;
+pub mod machine;
 pub mod needs;
 pub mod packages;
 pub mod poll;

@@ -1,142 +1,16 @@
 //! The smallest image on machines that the host tool does not make: other places for devices, no clock, no entropy,
 //! a machine that is held, restored or broken.
-//!
-//! QEMU is started by hand here, so that each machine differs in one thing from those that `guests.rs` starts.
 
-use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::Once;
-use std::time::{Duration, SystemTime};
+use std::process::Command;
+use std::time::{Duration, Instant, SystemTime};
 
-use serde_json::{Value, json};
-use tempfile::TempDir;
+use serde_json::json;
 use tests::client::{curl, vote, wait_for};
-use tests::command::{cargo, free_port, run};
+use tests::command::run;
+use tests::machine::{BOOT_LIMIT, CARD, Guest, Q35, snapshots};
 
-/// A boot, or whatever ends one, on a busy host.
-const BOOT_LIMIT: Duration = Duration::from_secs(60);
 /// A held machine has the right time again within this; it looks every second.
 const RIGHT_WITHIN: Duration = Duration::from_secs(10);
-const Q35: &[&str] = &["-M", "q35,sata=off,smbus=off,i8042=off,vmport=off"];
-const CARD: &[&str] = &["-device", "virtio-net-pci,disable-legacy=on,romfile=,netdev=n0"];
-
-/// The image that needs nothing beside it, built once.
-fn image() -> PathBuf {
-    static BUILT: Once = Once::new();
-    BUILT.call_once(|| {
-        let built = run(&mut cargo(&["image", "build", "--package", "voting-app"]));
-        assert!(built.success, "{}", built.stderr);
-    });
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/hermit/voting-app.img"))
-}
-
-/// A running QEMU.
-struct Guest {
-    child: Child,
-    port: u16,
-    directory: TempDir,
-}
-
-impl Guest {
-    fn start(words: &[&[&str]]) -> Self {
-        let (image, port) = (image(), free_port());
-        let directory = tempfile::tempdir().expect("a directory");
-        let log = directory.path().join("log");
-        let mut command = Command::new("qemu-system-x86_64");
-        command.args(["-accel", "tcg", "-m", "64M", "-display", "none", "-nodefaults", "-no-user-config"]);
-        command.args(["-no-reboot", "-serial", &format!("file:{}", log.display())]);
-        command
-            .args(["-qmp", &format!("unix:{},server=on,wait=off", directory.path().join("qmp").display())]);
-        command.arg("-netdev").arg(format!("user,id=n0,hostfwd=tcp:127.0.0.1:{port}-:8080"));
-        command.arg("-kernel").arg(image);
-        command.args(["-append", "env=IP=10.0.2.15/24 env=GATEWAY=10.0.2.2"]);
-        command.args(words.concat()).stdout(Stdio::null()).stderr(Stdio::null());
-        let child = command.spawn().expect("QEMU is installed: README.md, \"What you need\"");
-        Self { child, port, directory }
-    }
-
-    /// A q35 with a processor that has everything, and these words.
-    fn q35(words: &[&str]) -> Self {
-        Self::start(&[Q35, &["-cpu", "max"], words])
-    }
-
-    fn url(&self) -> String {
-        format!("http://127.0.0.1:{}/", self.port)
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
-    }
-
-    fn serves(&mut self) {
-        let answer = wait_for(BOOT_LIMIT, || {
-            let ended = self.child.try_wait().expect("a child");
-            assert!(ended.is_none(), "it ended: {}", self.log());
-            (curl(&format!("{}healthz", self.url()), &[]).status == 200).then_some(())
-        });
-        assert!(answer.is_some(), "it does not serve: {}", self.log());
-    }
-
-    /// Its log once it has these words.
-    fn says(&self, words: &str) -> String {
-        let log = wait_for(BOOT_LIMIT, || Some(self.log()).filter(|log| log.contains(words)));
-        log.unwrap_or_else(|| panic!("it does not say {words:?} but {:?}", self.log()))
-    }
-
-    fn status(&mut self) -> Option<i32> {
-        let ended = wait_for(BOOT_LIMIT, || self.child.try_wait().expect("a child"));
-        ended.unwrap_or_else(|| panic!("it does not end: {}", self.log())).code()
-    }
-
-    fn monitor(&self) -> Monitor {
-        let path = self.directory.path().join("qmp");
-        let stream = wait_for(BOOT_LIMIT, || UnixStream::connect(&path).ok()).expect("QEMU's monitor");
-        stream.set_read_timeout(Some(BOOT_LIMIT)).expect("a limit");
-        let mut monitor = Monitor(BufReader::new(stream));
-        monitor.line();
-        monitor.execute(&json!({ "execute": "qmp_capabilities" }));
-        monitor
-    }
-}
-
-impl Drop for Guest {
-    fn drop(&mut self) {
-        // Both fail only when it has ended.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-struct Monitor(BufReader<UnixStream>);
-
-impl Monitor {
-    fn line(&mut self) -> Value {
-        let mut line = String::new();
-        self.0.read_line(&mut line).expect("QEMU answers");
-        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line:?}: {error}"))
-    }
-
-    fn execute(&mut self, command: &Value) -> Value {
-        writeln!(self.0.get_mut(), "{command}").expect("QEMU listens");
-        loop {
-            let answer = self.line();
-            assert!(answer.get("error").is_none(), "{command}: {answer}");
-            if let Some(answer) = answer.get("return") {
-                return answer.clone();
-            }
-        }
-    }
-
-    /// A command for people.
-    fn human(&mut self, command: &str) -> String {
-        let arguments = json!({ "command-line": command });
-        let answer = self.execute(&json!({ "execute": "human-monitor-command", "arguments": arguments }));
-        answer.as_str().expect("a text").to_owned()
-    }
-}
 
 #[test]
 fn cards_are_found_wherever_they_are() {
@@ -186,6 +60,26 @@ fn cards_are_found_wherever_they_are() {
 }
 
 #[test]
+fn registers_above_4_gib_are_reached() {
+    // What does not fit below makes the firmware put all above that may be there.
+    let large = ["-device", "pci-testdev,membar=8G"];
+    let mut guest = Guest::start(&[Q35, &["-cpu", "max"], &large, CARD]);
+    guest.serves();
+    let functions = guest.monitor().human("info pci");
+    let card = functions.split("Bus ").find(|function| function.contains("1af4:1041")).expect("a card");
+    let place = card.split("64 bit prefetchable memory at 0x").nth(1).and_then(|rest| rest.split(' ').next());
+    let place = u64::from_str_radix(place.expect("registers"), 16).expect("a number");
+    assert!(place >= 1 << 32, "{card}");
+}
+
+#[test]
+fn cards_are_found_by_configuration_space_in_memory_alone() {
+    for options in ["microvm,pcie=on", "microvm,pcie=on,ioapic2=off"] {
+        Guest::start(&[&["-M", options, "-cpu", "max"], CARD]).serves();
+    }
+}
+
+#[test]
 fn what_cannot_be_used_is_named_with_its_reason() {
     let legacy =
         Guest::q35(&["-device", "virtio-net-pci,disable-modern=on,disable-legacy=off,romfile=,netdev=n0"]);
@@ -216,6 +110,23 @@ fn a_machine_without_a_clock_says_so_and_serves() {
     guest.says(
         "no time of day: there is no KVM clock, and the real-time clock at port 0x70 gave no time in 3 ms",
     );
+}
+
+#[test]
+fn a_second_io_apic_serves_the_devices_of_a_plain_microvm() {
+    for options in ["microvm", "microvm,ioapic2=off", "microvm,acpi=off"] {
+        let card = ["-device", "virtio-net-device,netdev=n0"];
+        let modern = ["-global", "virtio-mmio.force-legacy=false"];
+        let mut guest = Guest::start(&[&["-M", options, "-cpu", "max"], &modern, &card]);
+        guest.serves();
+        // Without the card's interrupts it would answer when it looks at its serial line, five times a second.
+        let start = Instant::now();
+        for _ in 0..20 {
+            assert_eq!(curl(&guest.url(), &[]).status, 200);
+        }
+        let each = start.elapsed() / 20;
+        assert!(each < Duration::from_millis(90), "{options}: {each:?} each: {}", guest.log());
+    }
 }
 
 #[test]
@@ -263,12 +174,18 @@ fn a_machine_that_was_held_has_the_right_time_again() {
 }
 
 #[test]
+fn what_is_larger_than_a_buffer_is_not_taken_from_the_card() {
+    let card = "virtio-net-pci,disable-legacy=on,romfile=,netdev=n0,host_mtu=9000";
+    let mut guest = Guest::q35(&["-device", card]);
+    guest.serves();
+    guest.says("the card carries packets of 9000 bytes; 1500 are the most that is sent or taken here");
+    assert_eq!(curl(&guest.url(), &[]).status, 200);
+}
+
+#[test]
 fn two_restores_of_a_snapshot_give_different_voters() {
     let directory = tempfile::tempdir().expect("a directory");
-    let disk = directory.path().join("snapshots.qcow2");
-    fs::write(&disk, empty_qcow2()).expect("a file");
-    let path = disk.to_str().expect("a path in UTF-8");
-    let drive = format!("if=none,id=snapshots,format=qcow2,file={path}");
+    let drive = snapshots(directory.path());
     let mut guest = Guest::start(&[Q35, &["-cpu", "max"], CARD, &["-drive", &drive]]);
     guest.serves();
     let mut monitor = guest.monitor();
@@ -284,26 +201,4 @@ fn two_restores_of_a_snapshot_give_different_voters() {
     };
     let (one, other) = (restored(), restored());
     assert_ne!(one, other);
-}
-
-/// An empty disk that can hold snapshots, in QEMU's format (docs/interop/qcow2.txt): header, table and block of
-/// reference counts, and table of clusters, one cluster each.
-fn empty_qcow2() -> Vec<u8> {
-    const CLUSTER: u64 = 1 << 16;
-    let mut header = b"QFI\xfb".to_vec();
-    let mut number = |bytes: &[u8]| header.extend(bytes);
-    number(&2u32.to_be_bytes());
-    number(&[0; 12]);
-    number(&16u32.to_be_bytes());
-    number(&(64u64 << 20).to_be_bytes());
-    number(&[0; 4]);
-    number(&1u32.to_be_bytes());
-    number(&(3 * CLUSTER).to_be_bytes());
-    number(&CLUSTER.to_be_bytes());
-    number(&1u32.to_be_bytes());
-    let mut file = vec![0; 4 * CLUSTER as usize];
-    file[..header.len()].copy_from_slice(&header);
-    file[CLUSTER as usize..][..8].copy_from_slice(&(2 * CLUSTER).to_be_bytes());
-    file[2 * CLUSTER as usize..][..8].copy_from_slice(&[0, 1, 0, 1, 0, 1, 0, 1]);
-    file
 }

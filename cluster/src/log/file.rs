@@ -12,6 +12,18 @@ pub const LOG_BYTES_MAX: u64 = 2 * 1024 * 1024;
 /// Longest line that is kept whole, in bytes; a longer one is cut into several.
 pub const LINE_BYTES_MAX: u64 = 4096;
 
+/// A line that asks for the time (`kernel_app::timekeeping::asked`); no part of the log.
+const QUESTION: &[u8] = b"\x05\n";
+
+/// What a guest has said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Said<'a> {
+    /// A line for the log.
+    Line(&'a str),
+    /// It wants to know the time.
+    Question,
+}
+
 /// A line of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
@@ -43,11 +55,11 @@ impl LogWriter {
         Self { path, file: None, bytes_max, lost: 0 }
     }
 
-    /// Copies everything from a guest's output until it ends; `look` sees each line.
+    /// Copies everything from a guest's output until it ends; `hear` is told of it at once.
     ///
     /// # Errors
     /// When the output cannot be read. A full disk loses lines, but does not stop the guest.
-    pub fn copy(&mut self, source: impl Read, mut look: impl FnMut(&str)) -> io::Result<()> {
+    pub fn copy(&mut self, source: impl Read, mut hear: impl FnMut(Said<'_>)) -> io::Result<()> {
         let mut source = BufReader::new(source);
         let mut line = Vec::new();
         loop {
@@ -55,9 +67,13 @@ impl LogWriter {
             if source.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line)? == 0 {
                 return Ok(());
             }
+            if line == QUESTION {
+                hear(Said::Question);
+                continue;
+            }
             let text = printable(&line);
             if !text.is_empty() {
-                look(&text);
+                hear(Said::Line(&text));
                 let _ = self.write(&Line { at_ms: now_ms(), text });
             }
         }
@@ -215,13 +231,17 @@ mod tests {
         let mut log = LogWriter::new(path.clone(), LOG_BYTES_MAX);
         let before = now_ms();
         let mut seen = Vec::new();
-        log.copy(&b"one\r\n\r\n\x1b[1;31mred\x1b[0m \xff\x07\tx\n\x1b[2Jlast without end"[..], |line| {
-            seen.push(line.to_owned())
+        let mut questions = 0;
+        let output = b"one\r\n\x05\n\r\n\x1b[1;31mred\x1b[0m \xff\x07\tx\n\x05\n\x1b[2Jlast without \x05end";
+        log.copy(&output[..], |said| match said {
+            Said::Line(line) => seen.push(line.to_owned()),
+            Said::Question => questions += 1,
         })
         .expect("readable");
         let lines = LogReader::from_start(path).read().expect("readable");
         assert_eq!(texts(&lines), seen);
         assert_eq!(seen, ["one", "red \u{fffd} x", "last without end"]);
+        assert_eq!(questions, 2);
         assert!(lines.iter().all(|line| (before..=now_ms()).contains(&line.at_ms)));
     }
 

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 
-use crate::log::file::{LOG_BYTES_MAX, LogWriter, now_ms};
+use crate::log::file::{LOG_BYTES_MAX, LogWriter, Said, now_ms};
 use crate::network::ports::Ports;
 use crate::plan::Instance;
 use crate::state::debugger::Debugger;
@@ -43,6 +43,24 @@ const LOG_END_TIMEOUT: Duration = Duration::from_millis(500);
 /// The order to stop, on a machine's serial line (`kernel_app::hermit`): End of Transmission.
 const STOP: u8 = 0x04;
 
+/// A machine's serial line: on it orders are given, and questions answered. The pipe takes some bytes even when the
+/// machine reads none, and breaks only when it has ended.
+#[derive(Clone, Debug)]
+struct SerialLine(Arc<Mutex<Option<ChildStdin>>>);
+
+impl SerialLine {
+    fn write(&self, bytes: &[u8]) {
+        let mut line = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = line.as_mut().map(|line| line.write_all(bytes));
+    }
+
+    /// Tells the time (`kernel_app::timekeeping::asked`).
+    fn tell_time(&self) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.write(format!("\x06{:014x}", now.as_micros()).as_bytes());
+    }
+}
+
 /// A machine that has been started.
 #[derive(Debug)]
 pub struct Running {
@@ -52,8 +70,7 @@ pub struct Running {
     pub handle: Handle,
     /// The number of that.
     pub pid: i32,
-    /// The machine's serial line, on which it is told to stop.
-    orders: Option<ChildStdin>,
+    serial: SerialLine,
     /// When it has to be healthy.
     pub deadline: Instant,
     /// What its health check said last.
@@ -101,10 +118,15 @@ impl Starting<'_> {
         // The command holds the pipe's other end, and the log would never end.
         drop(command);
         let process = Identity::of(child.id())?;
-        let orders = child.stdin.take();
+        let serial = SerialLine(Arc::new(Mutex::new(child.stdin.take())));
         let handle = Handle::of_child(&child)?;
         let fault = Arc::new(Mutex::new(Watch::default()));
-        let log_end = copy_log(log, output, source, Arc::clone(&fault), outbox.clone());
+        let log_end = copy_log(
+            log,
+            output,
+            serial.clone(),
+            Faults { source, watch: Arc::clone(&fault), outbox: outbox.clone() },
+        );
         wait_for_end(child, source, outbox.clone());
         let enough = Arc::new(AtomicBool::new(false));
         let debugger = Debugger::of(name, process.pid);
@@ -119,7 +141,7 @@ impl Starting<'_> {
             source,
             handle,
             pid: process.pid,
-            orders,
+            serial,
             deadline: started + Duration::from_secs(instance.health.timeout_s),
             problem: "no answer yet".to_owned(),
             started,
@@ -170,8 +192,7 @@ impl Running {
 
     /// Tells the machine to stop: the first time to announce it, the second time to drain.
     pub fn order_stop(&mut self) {
-        // The pipe takes some bytes even when the machine reads none, and breaks only when it has ended.
-        let _ = self.orders.as_mut().map(|orders| orders.write_all(&[STOP]));
+        self.serial.write(&[STOP]);
     }
 
     /// Whether its health is still waited for.
@@ -219,27 +240,35 @@ impl Running {
     }
 }
 
-fn copy_log(
-    mut log: LogWriter,
-    output: io::PipeReader,
-    source: Source,
-    fault: Arc<Mutex<Watch>>,
-    outbox: Sender<Message>,
-) -> Receiver<()> {
+fn copy_log(mut log: LogWriter, output: io::PipeReader, serial: SerialLine, faults: Faults) -> Receiver<()> {
     let (end, log_end) = mpsc::channel();
     thread::spawn(move || {
-        let look = |line: &str| {
-            let mut watch = fault.lock().unwrap_or_else(PoisonError::into_inner);
-            let is_first = watch.first_fault().is_none();
-            if watch.line(line.as_bytes()) && is_first {
-                end_soon(source, outbox.clone());
-            }
+        let hear = |said: Said<'_>| match said {
+            Said::Line(line) => faults.look(line),
+            Said::Question => serial.tell_time(),
         };
         // A log that cannot be copied any further ends here; the machine goes on.
-        let _ = log.copy(output, look);
+        let _ = log.copy(output, hear);
         drop(end);
     });
     log_end
+}
+
+/// Whether a machine has said that it cannot go on.
+struct Faults {
+    source: Source,
+    watch: Arc<Mutex<Watch>>,
+    outbox: Sender<Message>,
+}
+
+impl Faults {
+    fn look(&self, line: &str) {
+        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_first = watch.first_fault().is_none();
+        if watch.line(line.as_bytes()) && is_first {
+            end_soon(self.source, self.outbox.clone());
+        }
+    }
 }
 
 /// Some faults leave a machine idling for ever. Others end it by themselves, after some more words.

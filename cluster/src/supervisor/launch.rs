@@ -14,6 +14,10 @@ use image_build::vm::command_line::CommandLine;
 use image_build::vm::machine::{Forward, Launch, Network, Platform};
 use image_build::vm::qemu;
 
+/// Setting of guests whose questions for the time are answered on their serial line; kernel-app's `timekeeper` reads
+/// it. On KVM they ask nobody.
+const TIME_SERVER: (&str, &str) = ("TIME_SERVER", "serial");
+
 /// The command that runs an instance. All ports of the plan are known by now.
 ///
 /// # Errors
@@ -40,6 +44,7 @@ pub fn command(plan: &Plan, instance: &Instance, ports: &Ports) -> Result<Comman
         }
     };
     launch.command_line = CommandLine::from_environment(environment);
+    launch.command_line.environment.insert(TIME_SERVER.0.to_owned(), TIME_SERVER.1.to_owned());
     if let Data::OnDisk(image) = &instance.data {
         launch.disks = vec![image.path.clone()];
     }

@@ -18,7 +18,7 @@ use super::entropy_device::{EntropyDevice, EntropyDeviceError};
 use super::idle::Idle;
 use super::kvm_clock::KvmClock;
 use super::net_device::NetDevice;
-use super::orders::Orders;
+use super::orders::{Order, Orders};
 use super::timekeeper::Timekeeper;
 use super::transport::{DeviceTransport, Search};
 use super::{allocator, exit, fault, logger, page_tables};
@@ -50,9 +50,11 @@ pub unsafe fn run<const HAS_DISK: bool>(
     let heap_bytes = allocator::claim();
     // SAFETY: the caller vouches for the array.
     let settings = unsafe { read_environment(environment) };
+    // Before anybody is asked for the time: the answer must not be taken away.
+    let orders = Orders::new();
     let kvm = KvmClock::find();
     let clock = Clock::new(kvm.as_ref());
-    let (mut timekeeper, no_clock) = Timekeeper::start(clock, kvm, &settings);
+    let (timekeeper, no_clock) = Timekeeper::start(clock, kvm, &settings);
     logger::start(name, &settings, clock).unwrap_or_else(|error| stop(error));
     if !protected {
         log::warn!("the image's headers cannot be read: its code stays writable");
@@ -81,24 +83,25 @@ pub unsafe fn run<const HAS_DISK: bool>(
         env!("CARGO_PKG_VERSION"),
         clock.now().as_micros() / 1000
     );
-    log::debug!("the heap has {} KiB", heap_bytes / 1024);
+    log::debug!("the heap has {} KiB, the time of day comes from {timekeeper}", heap_bytes / 1024);
     let idle = idle.calibrate(clock).unwrap_or_else(|error| stop(error));
-    event_loop(runtime, disk.as_ref(), &mut timekeeper, &idle, &mut entropy)
+    event_loop(runtime, disk.as_ref(), (orders, timekeeper), &idle, &mut entropy)
 }
 
 fn event_loop(
     mut runtime: Runtime<SmoltcpNetwork<NetDevice>>,
     disk: Option<&SharedBlockDevice>,
-    timekeeper: &mut Timekeeper,
+    (mut orders, mut timekeeper): (Orders, Timekeeper),
     idle: &Idle,
     entropy: &mut dyn Entropy,
 ) -> ! {
     let clock = timekeeper.clock();
-    let mut orders = Orders::new();
     while !runtime.has_stopped() {
         let now = clock.now();
-        if orders.stop_has_come(now) {
-            runtime.stop(None, now);
+        match orders.next(now) {
+            Some(Order::Stop) => runtime.stop(None, now),
+            Some(Order::Time(told)) => timekeeper.hear(told),
+            None => {}
         }
         timekeeper.look(now);
         let deadline = runtime.turn(now, clock.unix_time(), entropy);

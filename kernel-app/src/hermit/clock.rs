@@ -76,6 +76,14 @@ impl Clock {
         behind
     }
 
+    /// The same for what was seen at a glance.
+    pub fn approach(&self, now: Instant, right: Duration) -> i64 {
+        let mut wall = self.0.wall.get();
+        let behind = wall.approach(now, right);
+        self.0.wall.set(wall);
+        behind
+    }
+
     /// What the wall clock says, or said, at a time after it was last steered.
     pub fn unix_time_at(&self, at: Instant) -> Duration {
         self.0.wall.get().unix_time(at)

@@ -21,6 +21,11 @@ struct Gate {
     reserved: u32,
 }
 
+/// Option of a gate: there is a handler.
+const PRESENT: u16 = 1 << 15;
+/// A vector whose gate the kernel has filled, which is the model for those that it leaves out: reserved ones.
+const GENERAL_PROTECTION: usize = 13;
+
 /// What `sidt` stores.
 #[repr(C, packed)]
 #[derive(Default)]
@@ -118,14 +123,21 @@ pub fn install() {
     // SAFETY: `sidt` stores ten bytes into a structure of ten bytes.
     unsafe { asm!("sidt [{}]", in(reg) &raw mut table, options(nostack, preserves_flags)) }
     let gates = core::ptr::with_exposed_provenance_mut::<Gate>(table.base as usize);
+    // SAFETY: as below.
+    let (selector, options) =
+        unsafe { ((*gates.add(GENERAL_PROTECTION)).selector, (*gates.add(GENERAL_PROTECTION)).options) };
     let spurious = SPURIOUS.map(|vector| (vector, spurious as extern "C" fn()));
     for (vector, entry) in ENTRIES.into_iter().chain(spurious) {
         let address = entry as usize as u64;
-        // SAFETY: the kernel has filled all 256 gates of its table, which lies in writable memory; only
+        // SAFETY: the kernel has a table of 256 gates, which lies in writable memory; where it has filled one, only
         // the address changes, the selector and the stack that the kernel has chosen stay. No
         // exception can come in between on the one processor while plain stores run.
         unsafe {
             let gate = gates.add(vector);
+            if (*gate).options & PRESENT == 0 {
+                (&raw mut (*gate).selector).write_volatile(selector);
+                (&raw mut (*gate).options).write_volatile(options);
+            }
             (&raw mut (*gate).address_low).write_volatile(address as u16);
             (&raw mut (*gate).address_middle).write_volatile((address >> 16) as u16);
             (&raw mut (*gate).address_high).write_volatile((address >> 32) as u32);

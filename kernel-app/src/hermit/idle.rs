@@ -20,6 +20,9 @@ const X2APIC_REGISTERS: u32 = 0x800;
 /// Where the APIC's memory lies otherwise; the kernel maps it there.
 const APIC_MEMORY: usize = 0xfee0_0000;
 const TIMER_ENTRY: u32 = 0x32;
+/// Entry of the second pin, to which non-maskable interrupts are wired, and what makes it take them.
+const NMI_ENTRY: u32 = 0x36;
+const NMI: u32 = 0b100 << 8;
 const TIMER_COUNT: u32 = 0x38;
 const TIMER_LEFT: u32 = 0x39;
 const TIMER_DIVIDER: u32 = 0x3e;
@@ -80,11 +83,13 @@ pub struct Idle {
 }
 
 impl Idle {
-    /// Starts the local APIC's timer as the kernel has set it up.
+    /// Starts the local APIC's timer as the kernel has set it up, and lets non-maskable interrupts in, which the kernel
+    /// keeps out: by one a host ends a machine that hangs, and is told where.
     #[expect(clippy::new_ret_no_self, reason = "it is ready only after the boot")]
     pub fn new() -> Starting {
         // SAFETY: every x86-64 processor has this register.
         let apic = Apic { x2apic: unsafe { read_msr(APIC_BASE) } & X2APIC != 0 };
+        apic.write(NMI_ENTRY, NMI);
         let by_deadline = __cpuid(1).ecx & CPUID_DEADLINE != 0;
         if by_deadline {
             apic.write(TIMER_ENTRY, TIMER_VECTOR | BY_DEADLINE);

@@ -88,8 +88,17 @@ impl NetDevice {
     /// When the device is a legacy one or its queues are too small.
     pub fn new(mut transport: DeviceTransport, clock: Clock) -> Result<Self, NetDeviceError> {
         let accepted = transport.begin(Features::all().bits(), clock).map_err(NetDeviceError::Setup)?;
+        let mut mtu = read_mtu(&transport, Features::from_bits_truncate(accepted))?;
+        if mtu > MTU {
+            // Who takes a device's MTU has room for such packets (section 5.1.4.1).
+            log::info!(
+                "the card carries packets of {mtu} bytes; {MTU} are the most that is sent or taken here"
+            );
+            let wanted = Features::all() - Features::MTU;
+            transport.begin(wanted.bits(), clock).map_err(NetDeviceError::Setup)?;
+            mtu = MTU;
+        }
         let address = transport.read_config_space(0).map_err(NetDeviceError::Address)?;
-        let mtu = read_mtu(&transport, Features::from_bits_truncate(accepted))?;
         let transmit = PacketRing::new(&mut transport, QUEUE_TRANSMIT, &TRANSMIT_MEMORY, Writer::Driver)?;
         let receive = PacketRing::new(&mut transport, QUEUE_RECEIVE, &RECEIVE_MEMORY, Writer::Device)?;
         // Before DRIVER_OK, at which back ends in the host's kernel bind the vectors (section 3.1.1).
@@ -134,13 +143,13 @@ impl NetDevice {
     }
 }
 
-/// The largest packet that the device carries, as far as a buffer has room for it.
+/// The largest packet that the device carries.
 fn read_mtu(transport: &DeviceTransport, features: Features) -> Result<usize, NetDeviceError> {
     if !features.contains(Features::MTU) {
         return Ok(MTU);
     }
     let mtu: u16 = transport.read_config_space(CONFIG_MTU).map_err(NetDeviceError::Address)?;
-    Ok(usize::from(mtu).clamp(MTU_LEAST, MTU))
+    Ok(usize::from(mtu).max(MTU_LEAST))
 }
 
 /// Buffers for packets that arrive; all are offered but for that of the packet that is being read.

@@ -1,42 +1,54 @@
-//! Keeps the wall clock right: by KVM's clock where there is one, else by the edges of the real-time clock.
+//! Keeps the wall clock right: by KVM's clock where there is one, else by who started the machine and the edges of
+//! the real-time clock.
 //!
 //! Waits for nothing while services run; it says when it wants to look. The start costs no wait for an edge either:
-//! the host tool says when it has started the machine. It is needed for more than the start: QEMU's clock begins
-//! with a whole second, so that its edges are not those of the host's seconds.
+//! the host tool says when it has started the machine, and answers when it is asked for the time. That is needed for
+//! more than the start: QEMU's clock begins with a whole second, so that its edges are not those of the host's seconds.
 
-use core::fmt;
+use core::fmt::{self, Write};
 use core::time::Duration;
 
 use super::clock::Clock;
+use super::console::Console;
 use super::kvm_clock::KvmClock;
 use super::rtc::{Rtc, UPDATE_TIME_MAX};
 use crate::settings::Settings;
+use crate::timekeeping::asked::{QUESTION, Questions};
 use crate::timekeeping::edge::{Edge, EdgeSearch, Search};
-use crate::timekeeping::wall::STEP_MIN;
 use wire::Instant;
 
 /// The host's time when the machine was started, in microseconds since 1970.
 const STARTED_AT: &str = "STARTED_AT";
+/// Set where questions for the time are answered on the serial line.
+const TIME_SERVER: &str = "TIME_SERVER";
 /// From then until QEMU's counter begins to count.
 const START_TIME: Duration = Duration::from_millis(80);
 /// How much that may be off, on a busy host.
 const START_TIME_ERROR_MAX: Duration = Duration::from_millis(300);
-/// How often the clock is checked for having been held, as by a snapshot.
-const CHECK_INTERVAL: Duration = Duration::from_secs(1);
-/// How near to an edge the check does not count.
-const CHECK_TOLERANCE: Duration = Duration::from_millis(100);
+/// How often KVM's clock is read.
+const KVM_INTERVAL: Duration = Duration::from_secs(1);
+/// How often the clock is checked for having been held, as by a snapshot. The serial line is looked at as often, so
+/// that this wakes nobody.
+const CHECK_INTERVAL: Duration = Duration::from_millis(200);
+/// So long before each edge it is checked as well: whatever is behind by a little more has seen it already.
+const CHECK_BEFORE_EDGE: Duration = Duration::from_millis(20);
+/// How near to an edge a check does not count.
+const CHECK_TOLERANCE: Duration = Duration::from_millis(15);
 /// How many seconds ours and the clock's may differ while its edge is still looked for.
 const LEAP_SECONDS: u64 = 3;
-/// How often an edge is looked for.
+/// How often an edge is looked for, and how soon after the first: it tells the counter's rate.
 const EDGE_INTERVAL: Duration = Duration::from_secs(60);
+const EDGE_INTERVAL_FIRST: Duration = Duration::from_secs(21);
+/// What is told when the clock was behind: as far as this no machine was held.
+const HELD_MIN: Duration = Duration::from_secs(1);
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Where the time of day comes from.
 enum Source {
     Kvm(KvmClock),
     Rtc(RtcSource),
-    /// Nowhere: the clock goes on as it was set.
-    None,
+    /// From nowhere but the start.
+    Start,
 }
 
 struct RtcSource {
@@ -46,6 +58,7 @@ struct RtcSource {
     /// Whether the wall clock came from the host, so that it tells the lag.
     knows_host: bool,
     state: State,
+    next_interval: Duration,
 }
 
 #[derive(Clone, Copy)]
@@ -72,7 +85,22 @@ impl fmt::Display for NoClock {
 pub struct Timekeeper {
     clock: Clock,
     source: Source,
+    /// Whoever started the machine is asked for the time.
+    questions: Option<Questions>,
     look_at: Instant,
+}
+
+/// Says where the time comes from.
+impl fmt::Display for Timekeeper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match (&self.source, self.questions) {
+            (Source::Kvm(_), _) => "KVM's clock",
+            (Source::Rtc(_), None) => "the real-time clock",
+            (Source::Rtc(_), Some(_)) => "the real-time clock and the serial line",
+            (Source::Start, None) => "the start",
+            (Source::Start, Some(_)) => "the serial line",
+        })
+    }
 }
 
 impl Timekeeper {
@@ -89,10 +117,14 @@ impl Timekeeper {
             Source::Rtc(RtcSource::start(clock, rtc, Duration::from_secs(shown), started))
         } else {
             clock.set(Instant::ZERO, started.unwrap_or_default());
-            Source::None
+            Source::Start
         };
-        let obstacle = (matches!(source, Source::None) && started.is_none()).then_some(NoClock);
-        (Self { clock, source, look_at: clock.now() }, obstacle)
+        let obstacle = (matches!(source, Source::Start) && started.is_none()).then_some(NoClock);
+        let is_asked = settings.get(TIME_SERVER).is_some() && !matches!(source, Source::Kvm(_));
+        let questions = is_asked.then(|| Questions::new(clock.now()));
+        let mut keeper = Self { clock, source, questions, look_at: clock.now() };
+        keeper.ask();
+        (keeper, obstacle)
     }
 
     /// The clock that is kept right.
@@ -102,11 +134,16 @@ impl Timekeeper {
 
     /// When the source is to be looked at again.
     pub fn look_at(&self) -> Instant {
-        self.look_at
+        let ask_at = self.questions.as_ref().and_then(Questions::ask_at);
+        ask_at.map_or(self.look_at, |at| at.min(self.look_at))
     }
 
     /// Looks at the source, if it is time for it.
     pub fn look(&mut self, now: Instant) {
+        if now < self.look_at() {
+            return;
+        }
+        self.ask();
         if now < self.look_at {
             return;
         }
@@ -116,11 +153,44 @@ impl Timekeeper {
                 if let Some(right) = kvm.unix_time() {
                     tell(clock.steer(clock.now(), right));
                 }
-                now + CHECK_INTERVAL
+                now + KVM_INTERVAL
             }
-            Source::Rtc(source) => source.look(clock, now),
-            Source::None => now + EDGE_INTERVAL,
+            Source::Rtc(source) => source.look(clock, now, &mut self.questions),
+            Source::Start => {
+                restart(&mut self.questions, now);
+                now + EDGE_INTERVAL
+            }
         };
+    }
+
+    /// The host's time when it was asked for it last.
+    pub fn hear(&mut self, told: Duration) {
+        let now = self.clock.now();
+        let Some(right) = self.questions.as_mut().and_then(|questions| questions.answer(told, now)) else {
+            return;
+        };
+        tell(self.clock.steer(now, right));
+        if let Source::Rtc(source) = &mut self.source {
+            // What the clock's edges are behind by is told by the next one.
+            (source.lag, source.knows_host) = (None, true);
+            source.state = State::Searching(EdgeSearch::new());
+            self.look_at = now;
+        }
+    }
+
+    fn ask(&mut self) {
+        let now = self.clock.now();
+        if self.questions.as_mut().is_some_and(|questions| questions.ask(now)) {
+            // The console never fails.
+            let _ = Console.write_str(QUESTION);
+        }
+    }
+}
+
+/// Asks again from the beginning, if somebody is there.
+fn restart(questions: &mut Option<Questions>, now: Instant) {
+    if let Some(questions) = questions.as_mut().filter(|questions| questions.is_answered()) {
+        *questions = Questions::new(now);
     }
 }
 
@@ -132,16 +202,18 @@ impl RtcSource {
         // The clock shows a whole second, and is behind by less than another one.
         let latest = shown + 2 * SECOND + START_TIME_ERROR_MAX;
         let told = told.filter(|told| *told + START_TIME_ERROR_MAX >= shown && *told <= latest);
-        clock.set(now, told.unwrap_or(shown + SECOND / 2));
-        let state = State::Searching(EdgeSearch::new());
-        Self { rtc, lag: None, knows_host: told.is_some(), state }
+        clock.set(now, told.unwrap_or(shown));
+        // Who was told the time has some for the edge.
+        let search = if told.is_some() { EdgeSearch::new() } else { EdgeSearch::urgent() };
+        let (state, next_interval) = (State::Searching(search), EDGE_INTERVAL_FIRST);
+        Self { rtc, lag: None, knows_host: told.is_some(), state, next_interval }
     }
 
     /// Looks, and says when to look next.
     #[cold]
-    fn look(&mut self, clock: Clock, now: Instant) -> Instant {
+    fn look(&mut self, clock: Clock, now: Instant, questions: &mut Option<Questions>) -> Instant {
         match self.state {
-            State::Searching(search) => self.search(clock, search),
+            State::Searching(search) => self.search(clock, search, questions),
             State::Settled { edge, search_at } if now >= search_at => {
                 let (search, at) = EdgeSearch::around(edge, now);
                 self.state = State::Searching(search);
@@ -149,20 +221,20 @@ impl RtcSource {
             }
             State::Settled { .. } => {
                 if !self.agrees(clock) {
-                    self.take_over(clock);
+                    self.take_over(clock, questions);
                 }
-                now + CHECK_INTERVAL
+                self.next_check(clock)
             }
         }
     }
 
-    fn search(&mut self, clock: Clock, mut search: EdgeSearch) -> Instant {
+    fn search(&mut self, clock: Clock, mut search: EdgeSearch, questions: &mut Option<Questions>) -> Instant {
         let before = clock.now();
         let second = self.rtc.second();
         let after = clock.now();
-        if second.is_some_and(|second| has_leapt(clock, second)) {
-            self.take_over(clock);
-            return after + CHECK_INTERVAL;
+        if second.is_some_and(|second| is_far(clock, second)) {
+            self.take_over(clock, questions);
+            return after;
         }
         let edge = match second.map_or(Search::GivenUp, |second| search.look(before, after, second)) {
             Search::LookAt(at) => {
@@ -173,11 +245,13 @@ impl RtcSource {
             Search::GivenUp => None,
         };
         // Without an edge the clock goes on as it is until the next search, which knows of none either.
-        self.state = match edge {
-            Some(edge) => State::Settled { edge, search_at: after + EDGE_INTERVAL },
-            None => State::Searching(EdgeSearch::new()),
+        let Some(edge) = edge else {
+            self.state = State::Searching(EdgeSearch::new());
+            return after + EDGE_INTERVAL;
         };
-        after + if edge.is_some() { CHECK_INTERVAL } else { EDGE_INTERVAL }
+        self.state = State::Settled { edge, search_at: after + self.next_interval };
+        self.next_interval = EDGE_INTERVAL;
+        self.next_check(clock)
     }
 
     /// Steers the clock by an edge, if what it began is still shown.
@@ -186,46 +260,68 @@ impl RtcSource {
         if shown % 60 != u64::from(edge.second) {
             return None;
         }
-        let shown = Duration::from_secs(shown);
+        let (shown, said) = (Duration::from_secs(shown), clock.unix_time_at(edge.at));
         let lag = self.lag.unwrap_or_else(|| {
-            let said = if self.knows_host { clock.unix_time_at(edge.at) } else { shown };
+            let said = if self.knows_host { said } else { shown };
             // Who was told the host's time a little early finds the clock ahead of it by that.
             said.checked_sub(shown).filter(|lag| *lag <= SECOND + START_TIME_ERROR_MAX).unwrap_or_default()
         });
         self.lag = Some(lag);
         let now = clock.now();
-        tell(clock.steer(now, shown + lag + now.since(edge.at)));
+        // What may be right as well as the edge is left as it is.
+        let right = if said.abs_diff(shown + lag) <= edge.error { said } else { shown + lag };
+        tell(clock.steer(now, right + now.since(edge.at)));
         Some(edge.at)
     }
 
-    /// Whether the clock shows the second that it should.
+    /// What the clock should show.
+    fn expected(&self, clock: Clock) -> Duration {
+        clock.unix_time().saturating_sub(self.lag.unwrap_or_default())
+    }
+
+    /// Whether it shows the second that it should.
     fn agrees(&self, clock: Clock) -> bool {
+        let earliest = self.expected(clock);
         let Some(second) = self.rtc.second() else { return true };
-        let expected = clock.unix_time().saturating_sub(self.lag.unwrap_or_default());
-        [expected.saturating_sub(CHECK_TOLERANCE), expected + CHECK_TOLERANCE]
-            .iter()
-            .any(|time| time.as_secs() % 60 == u64::from(second))
+        let latest = self.expected(clock);
+        // It may be behind by a second that nobody knows of yet.
+        let lag = if self.lag.is_none() && self.knows_host { SECOND } else { Duration::ZERO };
+        let first = earliest.saturating_sub(lag + CHECK_TOLERANCE).as_secs();
+        (first..=(latest + CHECK_TOLERANCE).as_secs()).any(|time| time % 60 == u64::from(second))
+    }
+
+    /// When to look whether that is so: soon, and shortly before the next edge.
+    fn next_check(&self, clock: Clock) -> Instant {
+        let now = clock.now();
+        let since_edge = Duration::from_nanos(self.expected(clock).subsec_nanos().into());
+        let before_edge = (SECOND - CHECK_BEFORE_EDGE).saturating_sub(since_edge);
+        now + if before_edge.is_zero() { CHECK_INTERVAL } else { before_edge.min(CHECK_INTERVAL) }
     }
 
     /// Takes over what the clock shows, as well as that can be done at once, and looks for its edge.
-    fn take_over(&mut self, clock: Clock) {
+    fn take_over(&mut self, clock: Clock, questions: &mut Option<Questions>) {
         if let Some(shown) = self.rtc.unix_seconds(clock) {
-            let right = Duration::from_secs(shown) + SECOND / 2 + self.lag.unwrap_or_default();
-            tell(clock.steer(clock.now(), right));
-            self.state = State::Searching(EdgeSearch::new());
+            // It is that at least, and up to a second more, by which the edge then takes it on.
+            let right = Duration::from_secs(shown) + self.lag.unwrap_or_default();
+            let said = clock.unix_time();
+            if !(right..right + SECOND).contains(&said) {
+                tell(clock.approach(clock.now(), right));
+            }
+            self.state = State::Searching(EdgeSearch::urgent());
+            restart(questions, clock.now());
         }
     }
 }
 
 /// Whether the clock shows another second than one near ours, which it does when the machine was held.
-fn has_leapt(clock: Clock, second: u8) -> bool {
+fn is_far(clock: Clock, second: u8) -> bool {
     let behind = (60 + u64::from(second) - clock.unix_time().as_secs() % 60) % 60;
     behind.min(60 - behind) > LEAP_SECONDS
 }
 
 /// Says that the machine was held.
 fn tell(behind_micros: i64) {
-    if behind_micros >= STEP_MIN.as_micros() as i64 {
+    if behind_micros >= HELD_MIN.as_micros() as i64 {
         log::info!("the clock was {} ms behind, as after a pause", behind_micros / 1000);
     }
 }

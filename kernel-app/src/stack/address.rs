@@ -3,6 +3,7 @@
 //! Resolves no names; `dial` does.
 
 use alloc::string::{String, ToString};
+use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::Ipv4Addr;
@@ -10,7 +11,7 @@ use core::time::Duration;
 
 use smoltcp::iface::{Interface, SocketHandle, SocketSet};
 use smoltcp::socket::{dhcpv4, dns};
-use smoltcp::wire::{IpAddress, IpCidr, Ipv4Address, Ipv4Cidr};
+use smoltcp::wire::{DhcpPacket, IpAddress, IpCidr, Ipv4Address, Ipv4Cidr};
 
 use super::stack_duration;
 use crate::settings::{SettingError, Settings};
@@ -23,7 +24,13 @@ const QUERIES_MAX: usize = 4;
 const QUESTION_WAIT_MIN: Duration = Duration::from_millis(500);
 const QUESTION_WAIT_MAX: Duration = Duration::from_secs(64);
 
-/// What `MTU` may be.
+/// What is asked for: subnet mask, router, name servers, the link's MTU (RFC 2132).
+const PARAMETERS: &[u8] = &[1, 3, 6, OPTION_MTU];
+const OPTION_MTU: u8 = 26;
+/// Room for the longest answer.
+const ANSWER_BYTES_MAX: usize = 1_500;
+
+/// What `MTU` may be, and what of a server's word about it is believed.
 const MTU_RANGE: core::ops::RangeInclusive<u16> = 576..=1_500;
 
 /// Where the address comes from.
@@ -88,6 +95,8 @@ pub(super) struct Addressing {
     lease: Option<Lease>,
     own: Option<Ipv4Cidr>,
     gateway: Option<Ipv4Address>,
+    /// What the link carries, where DHCP says so.
+    mtu: Option<u16>,
     /// The first of them is asked.
     servers: Vec<IpAddress>,
     pub(super) resolver: SocketHandle,
@@ -108,10 +117,14 @@ impl Addressing {
     ) -> Result<Self, AddressError> {
         let queries: Vec<Option<dns::DnsQuery>> = (0..QUERIES_MAX).map(|_| None).collect();
         let resolver = sockets.add(dns::Socket::new(&[], queries));
-        let mut addressing = Self { lease: None, own: None, gateway: None, servers: Vec::new(), resolver };
+        let mut addressing =
+            Self { lease: None, own: None, gateway: None, mtu: None, servers: Vec::new(), resolver };
         match address {
             Address::Dhcp => {
-                let socket = sockets.add(dhcpv4::Socket::new());
+                let mut socket = dhcpv4::Socket::new();
+                socket.set_parameter_request_list(PARAMETERS);
+                socket.set_receive_packet_buffer(vec![0; ANSWER_BYTES_MAX].leak());
+                let socket = sockets.add(socket);
                 addressing.lease = Some(Lease { socket, wanted_since: None });
             }
             Address::Static { cidr, gateway, dns } => {
@@ -129,6 +142,11 @@ impl Addressing {
     /// This node's address and prefix length, once it has them.
     pub fn own(&self) -> Option<Ipv4Cidr> {
         self.own
+    }
+
+    /// The largest packet that the link carries, where DHCP has said so.
+    pub fn mtu(&self) -> Option<u16> {
+        self.mtu
     }
 
     /// How many name servers there are.
@@ -167,7 +185,7 @@ impl Addressing {
         let Some(lease) = &mut self.lease else { return };
         let socket = sockets.get_mut::<dhcpv4::Socket>(lease.socket);
         let event = socket.poll();
-        let (address, gateway, servers) = match event {
+        let (address, gateway, mtu, servers) = match event {
             None => {
                 if let Some(since) = lease.wanted_since {
                     space_questions(socket, now.since(since), jitter());
@@ -175,12 +193,18 @@ impl Addressing {
                 return;
             }
             Some(dhcpv4::Event::Configured(config)) => {
-                (Some(config.address), config.router, config.dns_servers)
+                let mtu = config.packet.as_ref().and_then(link_mtu);
+                (Some(config.address), config.router, mtu, config.dns_servers)
             }
-            Some(dhcpv4::Event::Deconfigured) => (None, None, Default::default()),
+            Some(dhcpv4::Event::Deconfigured) => (None, None, None, Default::default()),
         };
         match address {
-            Some(address) => log::info!("DHCP lease: {address}"),
+            // A lease that is renewed is told once.
+            Some(_) if (address, mtu) == (self.own, self.mtu) => {}
+            Some(address) => match mtu {
+                None => log::info!("DHCP lease: {address}"),
+                Some(mtu) => log::info!("DHCP lease: {address}, packets of {mtu} bytes at most"),
+            },
             // The protocol also starts in this state.
             None if self.own.is_none() => {}
             None => log::warn!("DHCP lease lost, asking for a new one"),
@@ -189,7 +213,7 @@ impl Addressing {
             space_questions(socket, Duration::ZERO, jitter());
         }
         lease.wanted_since = address.is_none().then_some(now);
-        (self.own, self.gateway) = (address, gateway);
+        (self.own, self.gateway, self.mtu) = (address, gateway, mtu);
         self.servers = servers.into_iter().map(IpAddress::Ipv4).collect();
         self.apply(interface, sockets);
     }
@@ -203,6 +227,12 @@ impl Addressing {
         let first = &self.servers[..self.servers.len().min(1)];
         sockets.get_mut::<dns::Socket>(self.resolver).update_servers(first);
     }
+}
+
+/// The MTU that an answer tells.
+fn link_mtu(answer: &DhcpPacket<&[u8]>) -> Option<u16> {
+    let told = answer.options().find(|option| option.kind == OPTION_MTU)?;
+    Some(u16::from_be_bytes(told.data.try_into().ok()?)).filter(|mtu| MTU_RANGE.contains(mtu))
 }
 
 /// Sets when DHCP asks again if it is not answered: as long after its next question as it has waited already, so that

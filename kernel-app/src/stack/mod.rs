@@ -155,6 +155,8 @@ enum Timers {
 pub struct SmoltcpNetwork<D: FrameDevice> {
     device: D,
     link: Link,
+    /// The largest packet that device and settings allow; the link may carry less.
+    mtu_max: usize,
     interface: Interface,
     pool: Pool,
     /// Those who ask for a connection and wait for room.
@@ -189,6 +191,7 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
         Ok(Self {
             device,
             link,
+            mtu_max: mtu,
             interface,
             pool: Pool::new(config.sockets_max, seeds.flows),
             knocks: Knocks::new(KNOCKS_PER_SOCKET * config.sockets_max),
@@ -301,6 +304,7 @@ impl<D: FrameDevice> Network for SmoltcpNetwork<D> {
         self.pool.trim(now);
         let jitter = || self.choices.next();
         self.address.poll(&mut self.interface, &mut self.others, now, jitter);
+        self.link.mtu = self.address.mtu().map_or(self.mtu_max, |told| self.mtu_max.min(usize::from(told)));
         self.poll_dials(now, events);
         self.scan(now, all, connections, events);
     }

@@ -1,33 +1,39 @@
 //! The moment at which a clock that shows whole seconds goes on, found by few looks at it.
 //!
 //! Reads no clock and never waits: it is told what was seen and says when to look next. Looks come at first a
-//! tenth of a second apart; around the next edge, which is a second later, they divide what is still unknown.
+//! tenth of a second apart, or far more often where it is urgent; around the next edge, which is a second later, they
+//! divide what is still unknown.
 
 use core::time::Duration;
 
 use wire::Instant;
 
-/// Time between looks while nothing is known.
+/// Time between looks while nothing is known, and in a hurry.
 const COARSE: Duration = Duration::from_millis(100);
+const FINE: Duration = Duration::from_millis(3);
 /// Into how many parts an edge's window is divided, a second later.
 const PARTS: u32 = 8;
-/// A window of this width is narrow enough: its middle is right to half of it.
+/// A window of this width is narrow enough, and in a hurry: its middle is right to half of it.
 const NARROW: Duration = Duration::from_millis(4);
-/// A window of this width serves when looks come too late for a narrower one, as on a busy host.
+const NARROW_IN_HASTE: Duration = Duration::from_millis(10);
+/// A window of this width serves when looks come too late for a narrower one, as on a busy host: after so many edges
+/// that a search needs otherwise, and in a hurry.
 const USEFUL: Duration = Duration::from_millis(40);
-/// Looks without a narrower window after which that is so.
-const LOOKS_IN_VAIN_MAX: u32 = 3 * (PARTS + 3);
+const EDGES: u32 = 3;
+const EDGES_IN_HASTE: u32 = 1;
 /// How far before and behind the expected edge a later search looks: more than a counter is off in a minute.
 const MARGIN: Duration = Duration::from_millis(40);
 const SECOND: Duration = Duration::from_secs(1);
-/// Looks of one search; a clock that stands still or leaps is given up.
-const LOOKS_MAX: u32 = 120;
+/// How long one search may take; a clock that stands still or leaps is given up.
+pub const SEARCH_MAX: Duration = Duration::from_secs(12);
 
 /// An edge that was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Edge {
-    /// When the clock went on, to [`NARROW`].
+    /// When the clock went on, to [`Self::error`].
     pub at: Instant,
+    /// By how much that may be wrong.
+    pub error: Duration,
     /// What it showed from then on: 0 to 59.
     pub second: u8,
 }
@@ -46,18 +52,25 @@ pub enum Search {
 /// A search for one edge.
 #[derive(Clone, Copy, Debug)]
 pub struct EdgeSearch {
+    is_urgent: bool,
+    started: Option<Instant>,
     /// The last look: its time and the second that was shown.
     last: Option<(Instant, u8)>,
     /// The narrowest window so far.
     window: Option<(Instant, Instant)>,
-    looks: u32,
-    looks_in_vain: u32,
+    /// Edges that have passed.
+    edges: u32,
 }
 
 impl EdgeSearch {
     /// A search that knows nothing.
     pub const fn new() -> Self {
-        Self { last: None, window: None, looks: 0, looks_in_vain: 0 }
+        Self { is_urgent: false, started: None, last: None, window: None, edges: 0 }
+    }
+
+    /// A search that knows nothing and is to be over with the next edge, at the cost of some hundred looks.
+    pub const fn urgent() -> Self {
+        Self { is_urgent: true, ..Self::new() }
     }
 
     /// A search that knows of an edge in the past. Its first look is at the returned time.
@@ -66,44 +79,58 @@ impl EdgeSearch {
         let next = edge + Duration::from_secs(seconds);
         let start = Instant::from_micros(next.as_micros() - (SECOND + MARGIN).as_micros() as u64);
         let window = Some((start, start + 2 * MARGIN));
-        (Self { last: None, window, looks: 0, looks_in_vain: 0 }, start + SECOND)
+        (Self { window, ..Self::new() }, start + SECOND)
     }
 
     /// The clock showed `second` at some time from `before` to `after`.
     pub fn look(&mut self, before: Instant, after: Instant, second: u8) -> Search {
-        self.looks += 1;
-        if self.looks > LOOKS_MAX {
+        if before.since(*self.started.get_or_insert(before)) > SEARCH_MAX {
             return Search::GivenUp;
         }
         let last = self.last.replace((before, second));
-        self.looks_in_vain += 1;
         if let Some((last, shown)) = last
             && (shown + 1) % 60 == second
-            && after.since(last) < SECOND
         {
+            self.edges += 1;
             let width = after.since(last);
-            let in_vain = self.looks_in_vain > LOOKS_IN_VAIN_MAX;
-            if width <= NARROW || (in_vain && width <= USEFUL) {
-                return Search::Found(Edge { at: last + width / 2, second });
+            if width <= self.enough() {
+                return Search::Found(Edge { at: last + width / 2, error: width / 2, second });
             }
-            if in_vain || self.window.is_none_or(|(start, end)| end.since(start) > width) {
-                self.looks_in_vain = 0;
-                self.window = Some((last, after));
-            }
+            self.window = match self.window {
+                // All looks came too late: the next ones begin sooner.
+                Some((start, end)) if width > SECOND / 2 => Some((earlier(start, end.since(start)), end)),
+                Some((start, end)) if end.since(start) <= width => self.window,
+                _ => Some((last, after)),
+            };
         }
         Search::LookAt(self.next_look(after))
     }
 
+    /// How wide a window may be that has the edge.
+    fn enough(&self) -> Duration {
+        match (self.edges, self.is_urgent) {
+            (EDGES_IN_HASTE, true) => NARROW_IN_HASTE,
+            (..=EDGES, false) => NARROW,
+            _ => USEFUL,
+        }
+    }
+
     /// The next of the points that divide the window, a whole number of seconds later.
     fn next_look(&self, now: Instant) -> Instant {
-        let Some((start, end)) = self.window else { return now + COARSE };
+        let Some((start, end)) = self.window else {
+            return now + if self.is_urgent { FINE } else { COARSE };
+        };
         let part = (end.since(start) / PARTS).max(Duration::from_micros(100));
         // The first look of a round is to show the old second, so that there is something to compare with.
-        let start = Instant::from_micros(start.as_micros().saturating_sub(part.as_micros() as u64));
+        let start = earlier(start, part);
         let this = start + Duration::from_secs(now.since(start).as_secs());
         let within = (0..PARTS + 3).map(|index| this + part * index).find(|point| *point > now);
         within.unwrap_or(this + SECOND)
     }
+}
+
+fn earlier(time: Instant, by: Duration) -> Instant {
+    Instant::from_micros(time.as_micros().saturating_sub(by.as_micros() as u64))
 }
 
 impl Default for EdgeSearch {
@@ -170,6 +197,20 @@ mod tests {
             }
             outcome => outcome == Search::GivenUp,
         });
-        assert_eq!(looks, Some(LOOKS_MAX as usize + 1));
+        assert!(looks.is_some_and(|looks| looks < 130), "{looks:?}");
+    }
+
+    #[test]
+    fn in_a_hurry_the_next_edge_is_the_one() {
+        for (phase, late) in [(0, 0), (131_000, 200), (999_000, 900), (500_000, 4_000)] {
+            let start = Instant::from_micros(3_130_000);
+            let (edge, _, end) = search(EdgeSearch::urgent(), start, phase, late);
+            let off = ((edge.at.as_micros() - phase + 500_000) % 1_000_000).abs_diff(500_000);
+            assert!(u128::from(off) <= edge.error.as_micros() && off <= 5_100, "phase {phase}: {edge:?}");
+            assert!(end.since(start) <= Duration::from_millis(1_010), "{end:?}");
+        }
+        // Looks that come too late for that find it a second later.
+        let (edge, _, end) = search(EdgeSearch::urgent(), Instant::from_micros(3_130_000), 500_000, 9_500);
+        assert!(edge.error <= USEFUL / 2 && end < Instant::from_micros(10_000_000), "{edge:?} {end:?}");
     }
 }

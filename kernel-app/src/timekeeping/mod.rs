@@ -2,6 +2,7 @@
 //!
 //! The Hermit platform reads the registers; here they are decoded, and the wall clock is steered by them.
 
+pub mod asked;
 pub mod edge;
 pub mod pvclock;
 pub mod rtc;

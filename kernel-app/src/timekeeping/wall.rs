@@ -1,22 +1,24 @@
 //! The wall clock: a monotonic clock plus an offset that is steered, so that it never goes back.
 //!
-//! Reads no clock. A reading that is far ahead is taken over at once, as after a restored snapshot; any other is
+//! Reads no clock. A reading that is ahead is taken over at once, unless it is ahead by little; any other is
 //! approached: the clock goes faster or slower until it is right.
 
 use core::time::Duration;
 
 use wire::Instant;
 
-/// How far behind the clock steps instead of hurrying: a machine that was held for so long.
-pub const STEP_MIN: Duration = Duration::from_secs(1);
+/// How far behind the clock steps instead of hurrying.
+const STEP_MIN: Duration = Duration::from_millis(10);
 /// The part of the time that has passed by which the clock hurries or tarries.
 const SLEW_DIVISOR: u64 = 4;
 /// The rate of the monotonic clock is learnt from readings that are at least this far apart.
 const RATE_SPAN_MIN: Duration = Duration::from_secs(20);
+/// A reading that is so soon followed by a lower one was wrong.
+const MENDED_WITHIN: Duration = Duration::from_secs(2);
 /// Errors of the monotonic clock that are believed, in parts per million: at once, and when the next readings say
 /// the same. Anything else is a machine that was held, or a clock that was set.
 const RATE_ERROR_USUAL: i64 = 1_000;
-const RATE_ERROR_MAX: i64 = 500_000;
+const RATE_ERROR_MAX: i64 = 9_000_000;
 /// How much two readings of a rate differ that say the same.
 const RATE_ERROR_NOISE: i64 = 500;
 
@@ -66,9 +68,15 @@ impl WallClock {
 
     /// A good source says that it is `right` now. Returns by how much the clock was behind, in microseconds.
     pub fn steer(&mut self, now: Instant, right: Duration) -> i64 {
+        let behind = self.approach(now, right);
+        self.learn_rate(now, right.as_micros() as u64, behind);
+        behind
+    }
+
+    /// It is `right` now as far as can be seen at a glance, which says nothing about rates.
+    pub fn approach(&mut self, now: Instant, right: Duration) -> i64 {
         let (said, right) = (self.unix_micros(now), right.as_micros() as u64);
         let behind = right.wrapping_sub(said).cast_signed();
-        self.learn_rate(now, right);
         let steps = behind >= STEP_MIN.as_micros() as i64;
         self.since = now;
         self.unix_micros = if steps { right } else { said };
@@ -77,12 +85,15 @@ impl WallClock {
     }
 
     /// Two readings of a clock that was not set in between give the monotonic clock's rate.
-    fn learn_rate(&mut self, now: Instant, right: u64) {
+    fn learn_rate(&mut self, now: Instant, right: u64, behind: i64) {
         let last = self.reading.replace((now, right));
         let Some((last_now, last_right)) = last else { return };
         let passed = now.since(last_now);
         if passed < RATE_SPAN_MIN {
-            self.reading = last;
+            let was_wrong = passed < MENDED_WITHIN && behind <= -(STEP_MIN.as_micros() as i64);
+            if !was_wrong {
+                self.reading = last;
+            }
             return;
         }
         let passed = passed.as_micros() as i64;
@@ -118,8 +129,8 @@ mod tests {
     }
 
     #[test]
-    fn a_small_error_is_made_up_for_smoothly_in_both_directions() {
-        for error in [400_000i64, -400_000] {
+    fn what_is_made_up_for_is_so_smoothly() {
+        for error in [9_000i64, -400_000] {
             let mut clock = WallClock::new(at(0), START);
             let right = |micros: u64| {
                 after(micros) + Duration::from_secs(1)
@@ -139,10 +150,11 @@ mod tests {
 
     #[test]
     fn a_machine_that_was_held_has_the_right_time_at_once() {
-        let mut clock = WallClock::new(at(0), START);
-        let held = 20_000_000;
-        assert_eq!(clock.steer(at(1_000_000), after(1_000_000 + held)), 20_000_000);
-        assert_eq!(clock.unix_time(at(1_000_000)), after(1_000_000 + held));
+        for held in [20_000_000, 30_000] {
+            let mut clock = WallClock::new(at(0), START);
+            assert_eq!(clock.steer(at(1_000_000), after(1_000_000 + held)), held as i64);
+            assert_eq!(clock.unix_time(at(1_000_000)), after(1_000_000 + held));
+        }
     }
 
     #[test]
@@ -156,8 +168,8 @@ mod tests {
 
     #[test]
     fn a_rate_that_was_told_wrongly_is_learnt() {
-        // A counter that is 30% slower than told, as where it had to be guessed, and one that is 500 ppm fast.
-        for true_micros_per_second in [1_090_000u64, 999_500] {
+        // Counters that are slower than told, as where they had to be guessed, and one that is 500 ppm fast.
+        for true_micros_per_second in [2_200_000u64, 1_090_000, 999_500] {
             let mut clock = WallClock::new(at(0), START);
             let right = |seconds: u64| after(seconds * true_micros_per_second);
             clock.steer(at(0), right(0));
@@ -167,6 +179,16 @@ mod tests {
             let error = clock.unix_time(at((120 + day) * 1_000_000)).abs_diff(right(120 + day));
             assert!(error < Duration::from_millis(100), "{error:?} after a day without a reading");
         }
+    }
+
+    #[test]
+    fn a_reading_that_was_put_right_says_nothing_about_the_rate() {
+        let mut clock = WallClock::new(at(0), START);
+        clock.steer(at(0), after(18_000));
+        clock.steer(at(200_000), after(200_000));
+        clock.steer(at(22_000_000), after(22_000_000));
+        let error = clock.unix_time(at(82_000_000)).abs_diff(after(82_000_000));
+        assert!(error < Duration::from_millis(1), "{error:?} after a minute");
     }
 
     #[test]

@@ -6,9 +6,12 @@ use core::net::Ipv4Addr;
 use core::time::Duration;
 
 use smoltcp::phy::ChecksumCapabilities;
-use smoltcp::wire::{ArpOperation, IpAddress, IpProtocol, TcpControl, UdpPacket, UdpRepr};
+use smoltcp::wire::{
+    ArpOperation, DhcpMessageType, DhcpOption, DhcpPacket, DhcpRepr, EthernetAddress, IpAddress, IpProtocol,
+    TcpControl, UdpPacket, UdpRepr,
+};
 
-use super::bench::{Bench, NODE, Segment, arp, asked_for, packet};
+use super::bench::{Bench, NODE, NODE_HARDWARE, Segment, arp, asked_for, packet};
 use crate::network::{Event, Network, Unreachable};
 use crate::stack::{Address, ETHERNET_BYTES};
 
@@ -163,4 +166,83 @@ fn dhcp_asks_ever_more_seldom() {
         waits.iter().skip(2).zip(&waits[1..]).all(|(wait, before)| wait > before || *wait > 63.0),
         "{waits:?}"
     );
+}
+
+/// What a DHCP server answers to the node's last question among these frames.
+fn lease(frames: &[Vec<u8>], mtu: Option<u16>) -> Option<Vec<u8>> {
+    let question = frames.iter().rev().find_map(|frame| {
+        let message = DhcpPacket::new_checked(frame.get(ETHERNET_BYTES + 28..)?).ok()?;
+        let question = DhcpRepr::parse(&message).ok()?;
+        assert_eq!(question.parameter_request_list, Some(&[1, 3, 6, 26][..]));
+        let kind = match question.message_type {
+            DhcpMessageType::Discover => DhcpMessageType::Offer,
+            DhcpMessageType::Request => DhcpMessageType::Ack,
+            _ => return None,
+        };
+        Some((kind, question.transaction_id))
+    });
+    let (kind, transaction_id) = question?;
+    let told = mtu.map(u16::to_be_bytes);
+    let option = told.as_ref().map(|data| DhcpOption { kind: 26, data });
+    let reply = DhcpRepr {
+        message_type: kind,
+        transaction_id,
+        secs: 0,
+        client_hardware_address: EthernetAddress(NODE_HARDWARE),
+        client_ip: Ipv4Addr::UNSPECIFIED,
+        your_ip: NODE,
+        server_ip: Ipv4Addr::UNSPECIFIED,
+        router: Some(GATEWAY),
+        subnet_mask: Some(Ipv4Addr::new(255, 255, 255, 0)),
+        relay_agent_ip: Ipv4Addr::UNSPECIFIED,
+        broadcast: false,
+        requested_ip: None,
+        client_identifier: None,
+        server_identifier: Some(GATEWAY),
+        parameter_request_list: None,
+        dns_servers: None,
+        max_size: None,
+        lease_duration: Some(60),
+        renew_duration: None,
+        rebind_duration: None,
+        additional_options: option.as_slice(),
+    };
+    let udp = UdpRepr { src_port: 67, dst_port: 68 };
+    Some(packet(GATEWAY, IpProtocol::Udp, udp.header_len() + reply.buffer_len(), |payload| {
+        let (from, to) = (IpAddress::Ipv4(GATEWAY), IpAddress::Ipv4(NODE));
+        let mut packet = UdpPacket::new_unchecked(payload);
+        let fill = |bytes: &mut [u8]| reply.emit(&mut DhcpPacket::new_unchecked(bytes)).expect("it fits");
+        udp.emit(&mut packet, &from, &to, reply.buffer_len(), fill, &ChecksumCapabilities::default());
+    }))
+}
+
+/// The largest segment that a node invites whose DHCP server says this, now and once its lease was renewed.
+fn invited(mtu: [Option<u16>; 2]) -> [Option<u16>; 2] {
+    let mut bench = Bench::with_address(Address::Dhcp);
+    let mut port = 40_000;
+    bench.greet(GATEWAY);
+    mtu.map(|mtu| {
+        let mut sent = bench.turn();
+        for _ in 0..40 {
+            sent = match lease(&sent, mtu) {
+                None => bench.run_for(Duration::from_secs(1)).into_iter().map(|sent| sent.1).collect(),
+                Some(answer) => {
+                    bench.put(answer);
+                    bench.turn()
+                }
+            };
+        }
+        bench.greet(ONE);
+        port += 1;
+        let answers = bench.tell(&super::bench::syn((ONE, port), 1_460));
+        answers.first().and_then(|answer| answer.segment_bytes)
+    })
+}
+
+#[test]
+fn the_link_s_mtu_is_taken_from_dhcp_where_it_is_lower_than_the_device_s() {
+    assert_eq!(invited([None, None]), [Some(1_460); 2]);
+    assert_eq!(invited([Some(1_400), Some(1_300)]), [Some(1_360), Some(1_260)]);
+    assert_eq!(invited([Some(1_400), None]), [Some(1_360), Some(1_460)]);
+    assert_eq!(invited([Some(9_000), Some(68)]), [Some(1_460); 2], "neither is believed");
 }
