@@ -35,13 +35,14 @@ fn clients_who_speak_http_are_told_once_a_second() {
 fn clients_who_take_no_replies_are_told_once_a_second() {
     let mut bench = Bench::new();
     let setter = bench.connect();
-    bench.ask(setter, &std::format!("SET k {}", "v".repeat(50_000)));
+    for _ in 0..26 {
+        bench.ask(setter, &std::format!("RPUSH q {}", "v".repeat(50_000)));
+    }
     let lines = lines_of(|| {
-        let clients: [_; CLIENTS] = core::array::from_fn(|_| bench.connect());
+        // More would be refused so long a reply.
+        let clients: [_; 3] = core::array::from_fn(|_| bench.connect());
         for client in clients {
-            for _ in 0..20 {
-                bench.send(client, b"GET k\r\n");
-            }
+            bench.send(client, b"LRANGE q 0 -1\r\n");
         }
         bench.wait(60_000);
         bench.wait(60_000);
