@@ -10,6 +10,8 @@ extern crate alloc;
 extern crate std;
 
 pub mod assets;
+#[cfg(target_os = "linux")]
+pub mod captured_log;
 pub mod connections;
 pub mod database_client;
 pub mod disk;

@@ -26,6 +26,8 @@ pub struct MemoryDisk {
     pub fails_late: bool,
     /// The error that reads end with.
     pub read_error: Option<DiskError>,
+    /// Sectors that cannot be read until they are written.
+    pub unreadable: Vec<u64>,
     /// While this is set, writes do not end.
     pub hangs: bool,
 }
@@ -58,6 +60,7 @@ impl MemoryDisk {
             error: None,
             fails_late: false,
             read_error: None,
+            unreadable: Vec::new(),
             hangs: false,
         }
     }
@@ -99,6 +102,7 @@ impl MemoryDisk {
     pub fn tear(&mut self, sector: u64, data: &[u8], mut torn: impl FnMut(usize) -> Torn) {
         for (at, new) in data.chunks(SECTOR_BYTES).enumerate() {
             let start = byte_of(sector) + at * SECTOR_BYTES;
+            self.unreadable.retain(|unreadable| byte_of(*unreadable) != start);
             let old = &mut self.bytes[start..start + SECTOR_BYTES];
             match torn(at) {
                 Torn::Old => {}
@@ -121,6 +125,10 @@ impl Disk for MemoryDisk {
     fn read(&mut self, sector: u64, into: &mut [u8]) -> Result<(), DiskError> {
         if let Some(error) = self.read_error {
             return Err(error);
+        }
+        let sectors = sector..sector.saturating_add((into.len() / SECTOR_BYTES) as u64);
+        if self.unreadable.iter().any(|unreadable| sectors.contains(unreadable)) {
+            return Err(DiskError::Failed);
         }
         let start = byte_of(sector);
         let from = self.bytes.get(start..start.saturating_add(into.len())).ok_or(DiskError::OutOfRange)?;

@@ -170,6 +170,11 @@ impl<N: Network> Runtime<N> {
         if self.stopping.is_under_way() { self.stop_by(deadline) } else { deadline }
     }
 
+    /// Why the node must not go on, if so.
+    pub fn failure(&self) -> Option<&str> {
+        self.node.services.iter().find_map(|service| service.failure())
+    }
+
     /// Orders the node to stop; see [`Stopping::order`].
     pub fn stop(&mut self, notice: Option<Duration>, now: Instant) {
         self.stopping.order(notice, now);
@@ -193,7 +198,8 @@ impl<N: Network> Runtime<N> {
     /// After such a turn: when the next one is due, if its services have this deadline.
     #[cold]
     fn stop_by(&mut self, deadline: Option<Instant>) -> Option<Instant> {
-        if !self.connections.has_clients() {
+        let writes = self.disk.as_ref().is_some_and(|disk| disk.is_busy());
+        if !self.connections.has_clients() && !writes {
             self.stopping.note_drained();
         }
         [deadline, self.stopping.next_deadline()].into_iter().flatten().min()

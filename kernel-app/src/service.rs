@@ -51,6 +51,12 @@ pub trait Service {
     /// When `turn` must be called next even if nothing happens.
     fn next_deadline(&self) -> Option<Instant>;
 
+    /// Why the program must not go on, in one line that tells how to mend it: asked after each turn, for what only a
+    /// turn could find out.
+    fn failure(&self) -> Option<&str> {
+        None
+    }
+
     /// How much of its queues, tables and buffers is in use; for those who check that limits hold.
     fn usages(&self, _tell: &mut dyn FnMut(Usage)) {}
 }

@@ -29,6 +29,9 @@ impl Handler for Engine {
 
     /// Who can connect can work, unless the disk does not. A full store still gives out what it holds.
     fn readiness(&self) -> Result<(), Cow<'_, str>> {
+        if let Some(bytes) = self.loaded_bytes() {
+            return Err(Cow::Owned(format!("loading: {bytes} bytes of the log are read\n")));
+        }
         let Some(journal) = self.journal() else { return Ok(()) };
         if let Some(trouble) = journal.trouble() {
             return Err(Cow::Owned(format!("the disk cannot be written: {}\n", trouble.error)));
@@ -68,7 +71,7 @@ impl Engine {
     }
 
     fn disk_metrics(&self, exposition: &mut Exposition) {
-        let durable = i64::from(self.journal().is_some());
+        let durable = i64::from(self.journal().is_some() || self.is_loading());
         exposition.gauge("store_durable", "Whether data outlive the store: 0 or 1.", durable);
         let Some(journal) = self.journal() else { return };
         let counts = journal.counts();

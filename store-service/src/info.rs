@@ -68,7 +68,12 @@ fn memory(text: &mut String, engine: &Engine, _: &Context<'_>) -> fmt::Result {
 }
 
 fn persistence(text: &mut String, engine: &Engine, _: &Context<'_>) -> fmt::Result {
-    write!(text, "loading:0\r\nrdb_changes_since_last_save:{}\r\n", engine.keyspace().changes())?;
+    write!(
+        text,
+        "loading:{}\r\nrdb_changes_since_last_save:{}\r\n",
+        u8::from(engine.is_loading()),
+        engine.keyspace().changes()
+    )?;
     let Some(journal) = engine.journal() else { return write!(text, "aof_enabled:0\r\n") };
     let counts = journal.counts();
     let status = |ok: bool| if ok { "ok" } else { "err" };

@@ -109,6 +109,9 @@ impl Service for Store {
     }
 
     fn turn(&mut self, context: &mut Context<'_>) {
+        if context.connections.stage() == Stage::Draining {
+            self.engine.seal();
+        }
         self.engine.turn(context);
         if context.connections.stage() == Stage::Draining {
             self.engine.dismiss_clients(context);
@@ -118,6 +121,10 @@ impl Service for Store {
 
     fn next_deadline(&self) -> Option<Instant> {
         [self.engine.next_deadline(), self.http.next_deadline()].into_iter().flatten().min()
+    }
+
+    fn failure(&self) -> Option<&str> {
+        self.engine.failure()
     }
 
     fn usages(&self, tell: &mut dyn FnMut(Usage)) {

@@ -15,6 +15,7 @@ use kernel_app::database_client::{
     DatabaseClient, DatabaseLogin, NotSent, Outcome, Rows, ServerError, Statement,
 };
 use kernel_app::network::Unreachable;
+use kernel_app::pace::LogPace;
 use kernel_app::{ConnectionId, Context, Instant, Usage};
 use votes::Choice;
 
@@ -163,6 +164,8 @@ struct Progress {
     prepared: bool,
     /// Why epochs could not be registered.
     refusal: Option<String>,
+    /// Of votes that are refused for what is in them.
+    log_pace: LogPace,
 }
 
 impl Recorder {
@@ -189,20 +192,20 @@ impl Recorder {
     /// The database has answered.
     pub fn ready(&mut self, context: &mut Context<'_>) {
         let Self { client, progress } = self;
-        client.ready(context, |asked, outcome, _| progress.note(asked, outcome));
+        client.ready(context, |asked, outcome, context| progress.note(asked, outcome, context.now));
         self.prepare(context);
     }
 
     /// The database is gone.
     pub fn closed(&mut self, id: ConnectionId, context: &mut Context<'_>) {
         let Self { client, progress } = self;
-        client.closed(id, context, |asked, outcome, _| progress.note(asked, outcome));
+        client.closed(id, context, |asked, outcome, context| progress.note(asked, outcome, context.now));
     }
 
     /// Gives up on what the database has left waiting.
     pub fn turn(&mut self, context: &mut Context<'_>) {
         let Self { client, progress } = self;
-        client.turn(context, |asked, outcome, _| progress.note(asked, outcome));
+        client.turn(context, |asked, outcome, context| progress.note(asked, outcome, context.now));
     }
 
     /// When [`Recorder::turn`] has something to do.
@@ -276,9 +279,9 @@ impl Recorder {
 }
 
 impl Progress {
-    fn note(&mut self, asked: Asked, outcome: Outcome<'_>) {
+    fn note(&mut self, asked: Asked, outcome: Outcome<'_>, now: Instant) {
         match (asked, outcome) {
-            (Asked::Record(serial), outcome) if self.serial == Some(serial) => self.recorded(outcome),
+            (Asked::Record(serial), outcome) if self.serial == Some(serial) => self.recorded(outcome, now),
             (Asked::Record(_), _) => {}
             (Asked::Create | Asked::Complete, Outcome::Refused(error))
                 if !is_among(&MADE_MEANWHILE, &error) =>
@@ -300,13 +303,15 @@ impl Progress {
         }
     }
 
-    fn recorded(&mut self, outcome: Outcome<'_>) {
+    fn recorded(&mut self, outcome: Outcome<'_>, now: Instant) {
         match outcome {
             Outcome::Refused(error) if is_among(&NOT_PREPARED, &error) && !self.prepared => {
                 self.prepare = true
             }
             Outcome::Refused(error) if is_of_content(&error) => {
-                log::warn!("{}", told(&error));
+                if self.log_pace.allows(now) {
+                    log::warn!("{}", told(&error));
+                }
                 self.end(Err(RecordFault::Content));
             }
             Outcome::Refused(error) => self.fail(told(&error)),

@@ -1,4 +1,5 @@
-//! virtio-blk as a disk: one request at a time, and after each write a flush.
+//! virtio-blk as a disk: one request at a time, and a flush after each write but those that are told to wait for a later
+//! one.
 //!
 //! Merges nothing and caches nothing: what is written together is the service's decision. Reference:
 //! virtio 1.2, section 5.2 (block device).
@@ -82,6 +83,8 @@ struct BlockDevice {
     sectors: u64,
     clock: Clock,
     progress: Progress,
+    /// Whether a flush follows the write under way.
+    flushes: bool,
     /// When the request under way is given up.
     deadline: Instant,
 }
@@ -122,7 +125,15 @@ impl BlockDevice {
         transport.finish_init();
         let requests = Requests::new(queue, transport.doorbell(QUEUE), memory);
         let sectors = u64::from(high) << 32 | u64::from(low);
-        Ok(Self { transport, requests, sectors, clock, progress: Progress::Idle, deadline: Instant::ZERO })
+        Ok(Self {
+            transport,
+            requests,
+            sectors,
+            clock,
+            progress: Progress::Idle,
+            flushes: true,
+            deadline: Instant::ZERO,
+        })
     }
 
     fn read(&mut self, mut sector: u64, into: &mut [u8]) -> Result<(), DiskError> {
@@ -150,10 +161,11 @@ impl BlockDevice {
         }
     }
 
-    fn write(&mut self, sector: u64, data: &[u8], now: Instant) {
+    fn write(&mut self, sector: u64, data: &[u8], flushes: bool, now: Instant) {
         let range = self.check_write(sector, data.len());
         let begun = range.and_then(|()| self.requests.write(sector, data));
         self.progress = begun.map_or_else(Progress::Refused, |()| Progress::Writing);
+        self.flushes = flushes;
         self.deadline = now + ANSWER_TIME_MAX;
     }
 
@@ -167,8 +179,9 @@ impl BlockDevice {
                 None => Err(given_up()),
             },
         };
-        // A write is safe when a flush has ended that was asked for after its end (section 5.2.6.2).
-        let written = matches!(self.progress, Progress::Writing) && answer.is_ok();
+        // A write is safe when a flush has ended that was asked for after its end (section 5.2.6.2): so are those
+        // before it that have ended without.
+        let written = matches!(self.progress, Progress::Writing) && answer.is_ok() && self.flushes;
         let outcome = if written { self.requests.flush() } else { answer };
         if written && outcome.is_ok() {
             self.progress = Progress::Flushing;
@@ -246,7 +259,11 @@ impl Disk for SharedBlockDevice {
     }
 
     fn write(&mut self, sector: u64, data: &[u8], now: Instant) {
-        self.0.borrow_mut().write(sector, data, now);
+        self.0.borrow_mut().write(sector, data, true, now);
+    }
+
+    fn write_ahead(&mut self, sector: u64, data: &[u8], now: Instant) {
+        self.0.borrow_mut().write(sector, data, false, now);
     }
 
     fn outcome(&mut self, now: Instant) -> Option<Result<(), DiskError>> {

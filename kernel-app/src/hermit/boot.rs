@@ -105,6 +105,9 @@ fn event_loop(
         }
         timekeeper.look(now);
         let deadline = runtime.turn(now, clock.unix_time(), entropy);
+        if let Some(reason) = runtime.failure() {
+            stop(reason);
+        }
         let device = runtime.network_mut().device_mut();
         device.kick();
         if deadline.is_some_and(|deadline| deadline <= now) {

@@ -11,6 +11,7 @@ use super::{Answer, Exchange, Handler, Method, PushError, Response};
 use crate::connections::{
     CONNECTIONS_MAX, Connection, ConnectionId, Ending, INPUT_BYTES_MAX, OUTPUT_LOW_WATER_BYTES,
 };
+use crate::pace::LogPace;
 use crate::service::Context;
 use crate::stopping::Stage;
 use crate::usage::Usage;
@@ -43,6 +44,8 @@ pub struct HttpServer {
     statistics: Statistics,
     /// What connections have been told of the node's end.
     stage: Stage,
+    /// Of answers that have no room.
+    log_pace: LogPace,
 }
 
 #[derive(Debug)]
@@ -73,6 +76,7 @@ impl HttpServer {
             date: DateLine::default(),
             statistics: Statistics::default(),
             stage: Stage::Open,
+            log_pace: LogPace::default(),
         }
     }
 
@@ -284,10 +288,12 @@ impl HttpServer {
     /// Writes the answer to the request that a connection waits for; without room for it, a 500.
     fn write(&mut self, id: ConnectionId, response: &Response<'_>, context: &mut Context<'_>) {
         if !self.try_write(id, response, context) {
-            log::error!(
-                "the answer of {} bytes does not fit in the output: 500 instead",
-                response.body.len()
-            );
+            if self.log_pace.allows(context.now) {
+                log::error!(
+                    "the answer of {} bytes does not fit in the output: 500 instead",
+                    response.body.len()
+                );
+            }
             if !self.try_write(id, &builtin::plain(500), context) {
                 self.abort(id, context);
             }

@@ -114,6 +114,10 @@ fn serve(mut runtime: Runtime<LinuxNetwork>) -> i32 {
     }
     loop {
         let due = runtime.turn(clock.now(), clock.unix_time(), &mut entropy);
+        if let Some(reason) = runtime.failure() {
+            log::error!("{reason}");
+            return STATUS_CANNOT_START;
+        }
         if runtime.has_stopped() {
             break;
         }

@@ -260,6 +260,11 @@ impl Simulation {
         self.nodes[node.0].start(self.now)
     }
 
+    /// Why a node has ended by itself, if it has.
+    pub fn failure(&self, node: NodeId) -> Option<&str> {
+        self.nodes[node.0].failure.as_deref()
+    }
+
     /// A node's connection table, while it is up.
     pub fn connections(&self, node: NodeId) -> Option<&Connections> {
         self.nodes[node.0].connections()

@@ -68,6 +68,8 @@ pub(super) struct Node {
     busy_until: Instant,
     /// Since when it is paused, on its own clock.
     paused: Option<Instant>,
+    /// Why it has ended by itself.
+    pub failure: Option<String>,
 }
 
 impl Node {
@@ -92,12 +94,14 @@ impl Node {
             due: None,
             busy_until: Instant::ZERO,
             paused: None,
+            failure: None,
         }
     }
 
     /// Starts with new services and an empty network.
     pub fn start(&mut self, now: Instant) -> Result<(), NodeError> {
         self.kill(now);
+        self.failure = None;
         self.clock.reset(now);
         let local = self.clock.local(now);
         let cidr = format!("{}/24", self.address);
@@ -212,6 +216,11 @@ impl Node {
         let due = runtime.turn(self.clock.local(now), self.clock.unix_time(now), &mut self.random);
         self.busy_until = now + TURN_TIME;
         self.due = due.map(|due| self.clock.simulated(due).max(self.busy_until));
+        if let Some(reason) = runtime.failure() {
+            self.failure = Some(reason.into());
+            self.kill(now);
+            return Vec::new();
+        }
         runtime.network_mut().device_mut().take_sent()
     }
 }

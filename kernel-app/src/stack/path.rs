@@ -17,6 +17,7 @@ use smoltcp::wire::{
 use super::device::{Device, FrameDevice};
 use super::flow::Flow;
 use super::{EGRESS_ROUNDS_MAX, ETHERNET_BYTES, HEADERS_BYTES, SmoltcpNetwork, stack_duration, stack_time};
+use crate::pace::LogPace;
 use wire::Instant;
 
 /// Least that a way is believed to carry: less would only cost us work, and any host takes 576 bytes.
@@ -35,24 +36,31 @@ const TIMER_AHEAD: Duration = Duration::from_secs(1);
 
 /// Where ways are narrow.
 #[derive(Debug, Default)]
-pub(super) struct Paths(Vec<(Ipv4Addr, u16, Instant)>);
+pub(super) struct Paths {
+    narrow: Vec<(Ipv4Addr, u16, Instant)>,
+    /// Anybody can say of any way that it is narrow.
+    log_pace: LogPace,
+}
 
 impl Paths {
     /// What the way to an address carries, if it is known to be narrow.
     pub fn mtu(&mut self, address: Ipv4Addr, now: Instant) -> Option<u16> {
-        if self.0.is_empty() {
+        if self.narrow.is_empty() {
             return None;
         }
-        self.0.retain(|(_, _, until)| now < *until);
-        self.0.iter().find(|(known, ..)| *known == address).map(|(_, mtu, _)| *mtu)
+        self.narrow.retain(|(_, _, until)| now < *until);
+        self.narrow.iter().find(|(known, ..)| *known == address).map(|(_, mtu, _)| *mtu)
     }
 
     fn note(&mut self, address: Ipv4Addr, mtu: u16, now: Instant) {
-        self.0.retain(|(known, ..)| *known != address);
-        if self.0.len() == WAYS_MAX {
-            self.0.remove(0);
+        if self.log_pace.allows(now) {
+            log::info!("the way to {address} carries packets of {mtu} bytes at most, as far as is known");
         }
-        self.0.push((address, mtu, now + REMEMBERED_FOR));
+        self.narrow.retain(|(known, ..)| *known != address);
+        if self.narrow.len() == WAYS_MAX {
+            self.narrow.remove(0);
+        }
+        self.narrow.push((address, mtu, now + REMEMBERED_FOR));
     }
 }
 
@@ -145,7 +153,6 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
     }
 
     fn narrow(&mut self, index: usize, remote: Ipv4Addr, mtu: u16, now: Instant) {
-        log::info!("the way to {remote} carries packets of {mtu} bytes at most, as far as is known");
         self.pool.members[index].path_mtu = Some(mtu);
         self.paths.note(remote, mtu, now);
     }

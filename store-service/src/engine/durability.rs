@@ -13,12 +13,15 @@ use super::Engine;
 use super::flow::drop_client;
 use crate::command::Command;
 use crate::failure::Failure;
-use crate::journal::{Journal, Progress, Recovered, Unit};
+use crate::journal::{Journal, Opening, Progress, Recovered, Unit};
 use crate::keyspace::Keyspace;
 use crate::session::{Client, Transaction};
 
+/// How many steps of reading are taken before anybody can ask for something: a short log is there at once.
+const START_STEPS: usize = 24;
+
 impl Engine {
-    /// Reads the data from the disk, if there is one. Comes before anything else.
+    /// Reads the data from the disk, if there is one, or begins to. Comes before anything else.
     ///
     /// # Errors
     /// When the disk must not be used, in one line.
@@ -32,16 +35,30 @@ impl Engine {
             log::info!("data live in memory only, at most {bytes_max} bytes: they go when the store stops");
             return Ok(());
         };
-        let (journal, recovered) =
-            Journal::open(disk, &mut self.keyspace, context.now, context.entropy, self.accept_loss)
-                .map_err(|error| error.to_string())?;
+        self.opening = Some(Opening::new(disk, self.accept_loss).map_err(|error| error.to_string())?);
+        for _ in 0..START_STEPS {
+            if !self.open_further(context)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a little more of the log; whether there is more.
+    fn open_further(&mut self, context: &mut Context<'_>) -> Result<bool, String> {
+        let (Some(opening), Some(disk)) = (&mut self.opening, context.disk.as_deref_mut()) else {
+            return Ok(false);
+        };
+        let step = opening.step(disk, &mut self.keyspace, context.now, context.entropy);
+        let Some((journal, recovered)) = step.map_err(|error| error.to_string())? else { return Ok(true) };
+        self.opening = None;
         if let Some(damage) = recovered.as_ref().and_then(|recovered| recovered.damage.as_ref()) {
             let copy = damage.copy.as_ref().map_or(String::new(), |copy| format!("; a copy is at {copy}"));
             log::warn!("{damage}; RECOVER=accept-loss: going on with what comes before{copy}");
         }
         self.found = Some(describe(&journal, recovered, &self.keyspace, disk));
         self.journal = Some(journal);
-        Ok(())
+        Ok(false)
     }
 
     /// Whether memory and disk allow a command; to be asked before it is carried out.
@@ -54,11 +71,13 @@ impl Engine {
     /// The same for all commands of a transaction.
     pub(super) fn admit_all(&self, transaction: &Transaction) -> Result<(), Failure> {
         self.keyspace.admit(transaction.iter())?;
-        let Some(journal) = &self.journal else { return Ok(()) };
+        let is_told = |(command, _): (Command, _)| self.lacks_data_for(command) && !command.tells_no_data();
+        let Some(journal) = &self.journal else {
+            return if transaction.iter().any(is_told) { Err(Failure::Loading) } else { Ok(()) };
+        };
         let unit = Unit::serving(self.waiters.bytes());
         let unit = transaction.iter().fold(unit, |unit, (_, args)| unit.with(args));
         transaction.iter().try_for_each(|(command, _)| journal.admit(command, unit, &self.keyspace))?;
-        let is_told = |(command, _): (Command, _)| self.lacks_data_for(command) && !command.tells_no_data();
         if transaction.iter().any(is_told) { Err(Failure::Loading) } else { Ok(()) }
     }
 
@@ -103,6 +122,11 @@ impl Engine {
 
     /// Makes the turn's changes durable, all at once, or goes on with it. Says which replies may go.
     pub(super) fn commit(&mut self, context: &mut Context<'_>) -> Progress {
+        if self.opening.is_some()
+            && let Err(reason) = self.open_further(context)
+        {
+            (self.opening, self.failure) = (None, Some(reason));
+        }
         let (Some(journal), Some(disk)) = (&mut self.journal, context.disk.as_deref_mut()) else {
             return Progress::MEMORY_ONLY;
         };
@@ -110,7 +134,7 @@ impl Engine {
             // Only now has time passed: a service has no clock of its own.
             log::info!("{found}, in {} ms", context.now.since(self.started).as_millis());
         }
-        let progress = journal.advance(disk, &self.keyspace, context.now, context.entropy);
+        let progress = journal.advance(disk, &mut self.keyspace, context.now, context.entropy);
         if progress.failed {
             self.drop_clients(|_| true, context);
         } else if progress.in_doubt {
@@ -138,14 +162,19 @@ impl Engine {
     fn reload(&mut self, context: &mut Context<'_>) {
         let (Some(journal), Some(disk)) = (&mut self.journal, context.disk.as_deref_mut()) else { return };
         match journal.reload(disk, &mut self.keyspace) {
-            Ok(()) => log::warn!("went back to the data that are on the disk; clients are disconnected"),
+            Ok(false) => {}
+            Ok(true) => log::warn!("went back to the data that are on the disk; clients are disconnected"),
             Err(error) => log::error!("cannot go back to the data that are on the disk: {error}"),
         }
     }
 
+    fn is_holding(&self) -> bool {
+        self.journal.as_ref().is_some_and(|journal| journal.is_holding(&self.keyspace))
+    }
+
     /// Lets the clients go on whose inputs were held, if they may.
     fn let_go(&mut self) {
-        if self.held.is_empty() || self.journal.as_ref().is_some_and(Journal::is_holding) {
+        if self.held.is_empty() || self.is_holding() {
             return;
         }
         for id in self.held.drain(..) {

@@ -7,7 +7,7 @@ use core::mem;
 use kernel_app::connections::OUTPUT_LOW_WATER_BYTES;
 use kernel_app::{Buffer, ConnectionId, Context, Instant};
 
-use super::Engine;
+use super::{Engine, LogPaces};
 use crate::journal::Progress;
 use crate::limits::{CLIENTS_MAX, COMMIT_WAIT_MAX, REPLY_STALL_MAX};
 use crate::session::{Client, Session};
@@ -127,7 +127,8 @@ impl Engine {
         let stall = self.stall_since.map(|since| since + REPLY_STALL_MAX);
         let commit = self.uncommitted_since.map(|since| since + COMMIT_WAIT_MAX);
         let journal = self.journal.as_ref().and_then(|journal| journal.next_deadline());
-        [self.waiters.next_deadline(), stall, commit, journal].into_iter().flatten().min()
+        let loads = self.opening.as_ref().map(|_| Instant::ZERO);
+        [self.waiters.next_deadline(), stall, commit, journal, loads].into_iter().flatten().min()
     }
 
     /// Notes that something is to be done for a client at the turn's end.
@@ -147,7 +148,7 @@ impl Engine {
         listed.retain(|id| {
             let Some(client) = self.sessions.client(*id) else { return false };
             client.note(progress);
-            let resumes = hand_over(client, context);
+            let resumes = hand_over(client, context, &mut self.log_paces);
             let listed = !client.replies.is_empty();
             client.listed = listed;
             self.replies_bytes += client.replies.len();
@@ -170,7 +171,7 @@ fn keep_earlier(earliest: &mut Option<Instant>, since: Option<Instant>) {
 /// Moves a client's durable replies to its connection's output, and ends the connection if those were all
 /// and it is to end, if it takes nothing for too long, or if the disk takes too long. Says whether the client
 /// may go on with its input.
-fn hand_over(client: &mut Client, context: &mut Context<'_>) -> bool {
+fn hand_over(client: &mut Client, context: &mut Context<'_>, paces: &mut LogPaces) -> bool {
     let id = client.id;
     let Some(connection) = context.connections.get_mut(id) else { return false };
     let moved = connection.output.write_some(client.durable_replies());
@@ -192,10 +193,14 @@ fn hand_over(client: &mut Client, context: &mut Context<'_>) -> bool {
     }
     let past = |since: Option<Instant>, limit| since.is_some_and(|since| context.now.since(since) >= limit);
     if past(client.stalled_since, REPLY_STALL_MAX) {
-        log::warn!("client {} has taken no reply for {REPLY_STALL_MAX:?}: dropped", client.number);
+        if paces.stalled.allows(context.now) {
+            log::warn!("client {} has taken no reply for {REPLY_STALL_MAX:?}: dropped", client.number);
+        }
         drop_client(client, context);
     } else if past(client.uncommitted_since, COMMIT_WAIT_MAX) {
-        log::warn!("client {} has waited for the disk for {COMMIT_WAIT_MAX:?}: dropped", client.number);
+        if paces.uncommitted.allows(context.now) {
+            log::warn!("client {} has waited for the disk for {COMMIT_WAIT_MAX:?}: dropped", client.number);
+        }
         drop_client(client, context);
     }
     false

@@ -16,13 +16,14 @@ use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use kernel_app::pace::LogPace;
 use kernel_app::secret::Secret;
 use kernel_app::{ConnectionId, Context, Instant, Usage};
 use wire::resp::{Args, write};
 
 use crate::command::Command;
 use crate::failure::Failure;
-use crate::journal::Journal;
+use crate::journal::{Journal, Opening};
 use crate::keyspace::Keyspace;
 use crate::limits::{
     CLIENTS_BYTES_MAX, CLIENTS_MAX, QUEUE_BYTES_MAX, REPLIES_BYTES_MAX, REPLY_BYTES_MAX, REPLY_BYTES_SCARCE,
@@ -44,6 +45,10 @@ pub struct Engine {
     watches: Watches,
     /// None while data live in memory only.
     journal: Option<Journal>,
+    /// The log is being read.
+    opening: Option<Opening>,
+    /// Why the store must not go on.
+    failure: Option<String>,
     /// What was found on the disk, to be logged by the first turn.
     found: Option<String>,
     /// Clients whose input is held by the journal.
@@ -68,8 +73,17 @@ pub struct Engine {
     port: u16,
     /// What the log has not been told yet.
     untold: Untold,
+    log_paces: LogPaces,
     /// What all clients may have allocated together.
     clients_bytes_max: usize,
+}
+
+/// Of what any client can cause.
+#[derive(Debug, Default)]
+struct LogPaces {
+    http: LogPace,
+    stalled: LogPace,
+    uncommitted: LogPace,
 }
 
 /// What has been counted since the start.
@@ -106,6 +120,8 @@ impl Engine {
             waiters: Waiters::default(),
             watches: Watches::default(),
             journal: None,
+            opening: None,
+            failure: None,
             found: None,
             held: Vec::new(),
             password: None,
@@ -120,6 +136,7 @@ impl Engine {
             started: Instant::ZERO,
             port,
             untold: Untold::new(),
+            log_paces: LogPaces::default(),
             clients_bytes_max: CLIENTS_BYTES_MAX,
         }
     }
@@ -144,6 +161,28 @@ impl Engine {
     /// The log, if there is a disk.
     pub fn journal(&self) -> Option<&Journal> {
         self.journal.as_ref()
+    }
+
+    /// Whether the data are not there yet.
+    pub fn is_loading(&self) -> bool {
+        self.opening.is_some() || self.failure.is_some()
+    }
+
+    /// How many bytes of the log were read, while they are.
+    pub fn loaded_bytes(&self) -> Option<u64> {
+        self.opening.as_ref().map(Opening::bytes)
+    }
+
+    /// Why the store must not go on, if so.
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
+    }
+
+    /// The node is about to end.
+    pub fn seal(&mut self) {
+        if let Some(journal) = &mut self.journal {
+            journal.seal();
+        }
     }
 
     /// What was found on the disk, until the first turn has told it.
@@ -200,7 +239,7 @@ impl Engine {
     /// Deals with one request, which has at least a name.
     fn request(&mut self, client: &mut Client, args: Args<'_>, context: &mut Context<'_>) {
         let before = client.replies.len();
-        let Some(command) = self.check(client, args) else {
+        let Some(command) = self.check(client, args, context.now) else {
             self.counts.errors += 1;
             client.transaction.spoil();
             return client.tell_at_once(before);
@@ -228,9 +267,9 @@ impl Engine {
     }
 
     /// The command of a request that may be carried out or queued; otherwise the client is told.
-    fn check(&mut self, client: &mut Client, args: Args<'_>) -> Option<Command> {
+    fn check(&mut self, client: &mut Client, args: Args<'_>, now: Instant) -> Option<Command> {
         let Some(command) = Command::find(&args[0]) else {
-            self.unknown(client, args);
+            self.unknown(client, args, now);
             return None;
         };
         if !command.takes(args.len()) {
@@ -264,16 +303,18 @@ impl Engine {
 
     /// Whether the data are not there, or not known to be durable; a change is then refused for what the disk says.
     pub(super) fn lacks_data_for(&self, command: Command) -> bool {
-        let Some(journal) = &self.journal else { return false };
+        let Some(journal) = &self.journal else { return self.is_loading() };
         journal.lacks_data() || (journal.is_in_doubt() && !command.is_write())
     }
 
     /// Tells a client that there is no such command, in Redis's words.
-    fn unknown(&mut self, client: &mut Client, args: Args<'_>) {
+    fn unknown(&mut self, client: &mut Client, args: Args<'_>, now: Instant) {
         const QUOTED_BYTES_MAX: usize = 128;
         let name = &args[0];
         if name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:") {
-            log::warn!("a client speaks HTTP to the RESP port {}: disconnected", self.port);
+            if self.log_paces.http.allows(now) {
+                log::warn!("a client speaks HTTP to the RESP port {}: disconnected", self.port);
+            }
             client.replies.clear();
             client.closing = true;
             return;

@@ -1,19 +1,26 @@
 //! Compaction: the data as the fewest commands in the other half, and then a superblock that says so.
 //!
-//! The log in use stays as it is until the new superblock is durable. Inputs are held meanwhile, so the
-//! data do not change.
+//! The log in use goes on meanwhile, and every commit goes there, until the new superblock is durable. The other half
+//! gets the data piece by piece and, before each piece, what has changed since the one before of what it has already.
+//! Only for the end of it, when all data are written, no changes are taken.
 
 use core::time::Duration;
 
+use kernel_app::disk::SECTOR_BYTES;
 use kernel_app::{Buffer, Disk, Entropy, Instant};
 
 use super::record::{PAYLOAD_BYTES_MAX, Position, sectors_of};
 use super::superblock::Superblock;
 use super::{Journal, Write};
-use crate::keyspace::{Cursor, Keyspace};
+use crate::keyspace::Keyspace;
 
 /// How long after a failed compaction the next one may begin.
 const COMPACT_AGAIN_AFTER: Duration = Duration::from_secs(10);
+/// How much a compaction writes between two commits, and between two flushes of its own: what a commit's flush has to
+/// wait for.
+pub const AHEAD_BYTES_MAX: u64 = 512 * 1024;
+/// Changes are held once so many bytes of them are to be written to the other half, too.
+pub const CHANGES_BYTES_MAX: usize = 256 * 1024;
 
 /// A compaction under way.
 #[derive(Debug)]
@@ -22,89 +29,139 @@ pub struct Compaction {
     superblock: Superblock,
     /// Of its records.
     life: u64,
-    /// The end of what is durable in the other half.
+    /// The end of what is written to the other half.
     end: Position,
-    cursor: Cursor,
-    /// All data are written or being written.
+    /// What is to be written of the changes and the piece of the data behind them.
+    round: Buffer,
+    /// The piece was the last.
     complete: bool,
-    /// Something may not be durable of what is written.
-    unflushed: bool,
-    /// The commands of the next record.
-    commands: Buffer,
+    /// No changes are taken until the end: nothing is left to be written but what has changed.
+    ending: bool,
+    /// How much was written since the last flush,
+    unflushed_bytes: u64,
+    /// and since the last commit.
+    turn_bytes: u64,
+    /// What a snapshot would have taken at the beginning.
+    pub(super) snapshot_bytes: usize,
     started: Instant,
 }
 
+impl Compaction {
+    pub fn is_ending(&self) -> bool {
+        self.ending
+    }
+
+    /// Whether a commit comes first, if one is due.
+    pub fn gives_way(&self) -> bool {
+        self.ending || self.turn_bytes >= AHEAD_BYTES_MAX
+    }
+
+    /// Another write has ended, and with it a flush of all that was written before.
+    pub fn flushed(&mut self) {
+        (self.unflushed_bytes, self.turn_bytes) = (0, 0);
+    }
+
+    /// The payload of the next record, and whether the rest of the round is behind it.
+    fn payload(&self) -> Option<(&[u8], bool)> {
+        let rest = self.round.as_slice();
+        let payload = &rest[..rest.len().min(PAYLOAD_BYTES_MAX)];
+        (!rest.is_empty()).then_some((payload, rest.len() > payload.len()))
+    }
+}
+
 impl Journal {
-    /// Begins a compaction or writes the next part of the one under way. Everything is durable.
-    pub(super) fn compact(&mut self, disk: &mut dyn Disk, keyspace: &Keyspace, entropy: &mut dyn Entropy) {
+    /// Begins a compaction or writes the next part of the one under way.
+    pub(super) fn compact(
+        &mut self,
+        disk: &mut dyn Disk,
+        keyspace: &mut Keyspace,
+        entropy: &mut dyn Entropy,
+    ) {
         self.compaction_wanted = false;
-        let (superblock, sequence, now) = (self.superblock, self.end.sequence, self.now);
-        let compaction = self.compaction.get_or_insert_with(|| {
-            let superblock = superblock.next(entropy.next_u64(), sequence);
-            let (cursor, commands) = (Cursor::default(), Buffer::new(PAYLOAD_BYTES_MAX));
-            let (end, life) = (superblock.first(), superblock.life(entropy.next_u64()));
-            Compaction {
-                superblock,
-                life,
-                end,
-                cursor,
-                complete: false,
-                unflushed: false,
-                commands,
-                started: now,
+        if self.compaction.is_none() {
+            self.begin_compaction(keyspace, entropy);
+        }
+        let Some(compaction) = &mut self.compaction else { return };
+        if compaction.payload().is_none() {
+            if compaction.complete && !compaction.ending {
+                compaction.ending = true;
+                // What was taken until now is committed first.
+                return self.begin(disk, keyspace, entropy);
             }
-        });
-        if !compaction.complete {
-            compaction.commands.clear();
-            compaction.complete = keyspace.write_commands(&mut compaction.cursor, &mut compaction.commands);
-            // A record without commands is written for its flush.
-            if !compaction.commands.is_empty() || (compaction.complete && compaction.unflushed) {
-                return self.write_snapshot(disk);
-            }
-            if !compaction.complete {
-                // A record has room for any command.
-                return self.give_up_compaction();
+            if !compaction.begin_round(keyspace) {
+                log::warn!("more changes at once than a compaction can follow");
+                return self.give_up_compaction(keyspace);
             }
         }
+        if compaction.payload().is_some() || compaction.unflushed_bytes > 0 {
+            return self.write_snapshot(disk, keyspace);
+        }
+        if !compaction.complete {
+            // A record has room for any command.
+            return self.give_up_compaction(keyspace);
+        }
         compaction.superblock.snapshot_sectors = compaction.end.sector;
-        disk.write(1, &compaction.superblock.encode(), now);
+        disk.write(1, &compaction.superblock.encode(), self.now);
         self.under_way = Some(Write::Flip);
     }
 
-    fn write_snapshot(&mut self, disk: &mut dyn Disk) {
-        let Some(Compaction { superblock, life, end, commands, complete, .. }) = &self.compaction else {
-            return;
-        };
-        if end.sector + sectors_of(commands.len()) > superblock.half_sectors {
-            // Admission rules it out, unless the data came from a larger disk.
+    fn begin_compaction(&mut self, keyspace: &mut Keyspace, entropy: &mut dyn Entropy) {
+        let superblock = self.superblock.next(entropy.next_u64(), self.end.sequence);
+        self.compaction = Some(Compaction {
+            superblock,
+            life: superblock.life(entropy.next_u64()),
+            end: superblock.first(),
+            round: Buffer::new(PAYLOAD_BYTES_MAX),
+            complete: false,
+            ending: false,
+            unflushed_bytes: 0,
+            turn_bytes: 0,
+            snapshot_bytes: keyspace.snapshot_bytes(),
+            started: self.now,
+        });
+        keyspace.begin_snapshot();
+    }
+
+    /// Writes the round's next record, or an empty one for its flush.
+    fn write_snapshot(&mut self, disk: &mut dyn Disk, keyspace: &mut Keyspace) {
+        let Some(compaction) = &self.compaction else { return };
+        let (payload, continues) = compaction.payload().unwrap_or_default();
+        let Compaction { superblock, life, end, unflushed_bytes, .. } = compaction;
+        if end.sector + sectors_of(payload.len()) > superblock.half_sectors {
+            // Admission rules it out, unless the data came from a larger disk, or very much was moved at once.
             log::error!("the data do not fit into half of the disk: the log is not compacted");
-            return self.give_up_compaction();
+            return self.give_up_compaction(keyspace);
         }
-        let behind = end.write(&mut self.image, *life, commands.as_slice(), false);
+        let behind = end.write(&mut self.image, *life, payload, continues);
         let sector = superblock.start() + end.sector;
-        if *complete {
+        let flushes = payload.is_empty() || compaction.ending || *unflushed_bytes >= AHEAD_BYTES_MAX;
+        if flushes {
             disk.write(sector, &self.image, self.now);
         } else {
             disk.write_ahead(sector, &self.image, self.now);
         }
-        self.under_way = Some(Write::Snapshot(behind));
+        self.under_way = Some(Write::Snapshot(behind, flushes));
     }
 
-    pub(super) fn snapshot_written(&mut self, behind: Position) {
-        if let Some(compaction) = &mut self.compaction {
-            (compaction.end, compaction.unflushed) = (behind, !compaction.complete);
-        }
+    pub(super) fn snapshot_written(&mut self, behind: Position, flushed: bool) {
+        let Some(compaction) = &mut self.compaction else { return };
+        compaction.round.consume(PAYLOAD_BYTES_MAX);
+        let bytes = (behind.sector - compaction.end.sector) * SECTOR_BYTES as u64;
+        compaction.unflushed_bytes = if flushed { 0 } else { compaction.unflushed_bytes + bytes };
+        compaction.turn_bytes += bytes;
+        compaction.end = behind;
     }
 
     /// The new superblock is durable: from here on its half holds the log.
-    pub(super) fn flipped(&mut self) {
+    pub(super) fn flipped(&mut self, keyspace: &mut Keyspace) {
         let Some(compaction) = self.compaction.take() else { return };
+        keyspace.end_snapshot();
         let before = self.log_bytes();
         (self.superblock, self.life) = (compaction.superblock, compaction.life);
-        self.rescuing = false;
+        (self.rescuing, self.lacks_room) = (false, false);
         (self.tail, self.end) = (compaction.end, compaction.end);
         (self.copies_due, self.copy) = (1, 0);
-        self.gave_up = false;
+        (self.gave_up, self.is_sealed) = (false, true);
         self.counts.compactions += 1;
         self.counts.compaction_time = self.now.since(compaction.started);
         log::info!(
@@ -115,12 +172,28 @@ impl Journal {
     }
 
     /// Goes on with the log as it is.
-    pub(super) fn give_up_compaction(&mut self) {
+    pub(super) fn give_up_compaction(&mut self, keyspace: &mut Keyspace) {
+        keyspace.end_snapshot();
         self.compaction = None;
         self.gave_up = true;
+        self.lacks_room = false;
         (self.record_due, self.compaction_wanted) = (!self.rescuing, self.rescuing);
         self.compact_not_before = self.now + COMPACT_AGAIN_AFTER;
         self.counts.compactions_failed += 1;
         log::warn!("the compaction is given up: the log stays as it is");
+    }
+}
+
+impl Compaction {
+    /// Gathers what has changed and the next piece; whether that could be told.
+    fn begin_round(&mut self, keyspace: &mut Keyspace) -> bool {
+        let Ok(changes) = keyspace.take_changes() else { return false };
+        self.round.clear();
+        self.round.set_limit(changes.len() + PAYLOAD_BYTES_MAX);
+        let told = self.round.write(changes.as_slice()).is_ok();
+        if !self.complete {
+            self.complete = keyspace.write_piece(&mut self.round);
+        }
+        told
     }
 }

@@ -8,12 +8,14 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{self, Write as _};
 
+use kernel_app::Disk;
+use kernel_app::disk::SECTOR_BYTES;
 use wire::resp::{Args, Framer};
 
 use super::record::{Header, Position};
 use super::recovery::RecoveryError;
 use super::superblock::Superblock;
-use super::window::Window;
+use super::window::{Unreadable, Window};
 use crate::command::Command;
 use crate::keyspace::BEGIN;
 
@@ -31,6 +33,8 @@ pub struct Damage {
     pub sequence: u64,
     /// Whether it is in the part that a compaction wrote.
     pub compacted: bool,
+    /// Sectors that cannot be read, there or behind it.
+    pub unreadable: Option<Unreadable>,
     /// How many records of the same log lie behind it.
     pub records: u64,
     /// The number of the last one.
@@ -52,6 +56,13 @@ pub struct Keys {
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { sector, sequence, records, last, keys, .. } = self;
+        if let Some(Unreadable { sector, last, error }) = self.unreadable {
+            write!(f, "sector {sector} of the disk (byte {}) cannot be read", sector * SECTOR_BYTES as u64)?;
+            if last > sector {
+                write!(f, ", nor can others up to sector {last}")?;
+            }
+            write!(f, " ({error}); ")?;
+        }
         write!(f, "record {sequence} of the log, at sector {sector} of the disk, is damaged")?;
         if self.compacted {
             f.write_str(", in the part that a compaction wrote")?;
@@ -105,44 +116,90 @@ impl Keys {
     }
 }
 
-/// What is wrong with a log whose whole units end at `tail` and whose whole records end at `end`; none if nothing is.
-///
-/// # Errors
-/// When the disk cannot be read.
-pub fn find(
-    window: &mut Window<'_>,
-    superblock: &Superblock,
-    tail: Position,
-    end: Position,
-) -> Result<Option<Damage>, RecoveryError> {
-    let compacted = tail.sector < superblock.snapshot_sectors;
-    let sector = superblock.start() + end.sector;
-    let (sequence, keys) = (end.sequence, Keys::default());
-    let mut damage = Damage { sector, sequence, compacted, records: 0, last: 0, keys, copy: None };
-    let mut at = end.sector;
-    while at < window.end() {
-        let header = window.header(at)?.filter(|header| superblock.has_life(header.life));
-        let Some(header) = header.filter(|header| header.sequence >= sequence) else {
-            at += 1;
-            continue;
+/// The search for what is wrong with a log whose whole units end at `tail` and whose whole records end at `end`: a walk
+/// through the rest of its half.
+#[derive(Debug)]
+pub struct Search {
+    damage: Damage,
+    /// Where the log ends, and where the search is, in sectors of the half.
+    end: u64,
+    at: u64,
+}
+
+impl Search {
+    pub fn new(superblock: &Superblock, tail: Position, end: Position) -> Self {
+        let damage = Damage {
+            sector: superblock.start() + end.sector,
+            sequence: end.sequence,
+            compacted: tail.sector < superblock.snapshot_sectors,
+            unreadable: None,
+            records: 0,
+            last: 0,
+            keys: Keys::default(),
+            copy: None,
         };
-        let image = window.sectors(at, header.sectors())?;
+        Self { damage, end: end.sector, at: end.sector }
+    }
+
+    /// Looks at so many sectors; whether those were the last.
+    ///
+    /// # Errors
+    /// When the disk cannot be read.
+    pub fn step(
+        &mut self,
+        window: &mut Window,
+        disk: &mut dyn Disk,
+        superblock: &Superblock,
+        sectors: u64,
+    ) -> Result<bool, RecoveryError> {
+        let until = self.at.saturating_add(sectors).min(window.end());
+        while self.at < until {
+            self.look(window, disk, superblock)?;
+        }
+        self.damage.unreadable = window.unreadable();
+        Ok(self.at >= window.end())
+    }
+
+    fn look(
+        &mut self,
+        window: &mut Window,
+        disk: &mut dyn Disk,
+        superblock: &Superblock,
+    ) -> Result<(), RecoveryError> {
+        let Self { damage, end, at } = self;
+        let header = window.header(disk, *at)?.filter(|header| superblock.has_life(header.life));
+        let Some(header) = header.filter(|header| header.sequence >= damage.sequence) else {
+            *at += 1;
+            return Ok(());
+        };
+        let image = window.sectors(disk, *at, header.sectors())?;
         if let Some(payload) = image.and_then(|image| header.payload(image)) {
             damage.keys.add_of(payload);
         }
         // The damaged record itself may say any number.
-        if header.sequence > sequence && at > end.sector {
+        if header.sequence > damage.sequence && *at > *end {
             damage.records += 1;
             damage.last = damage.last.max(header.sequence);
         }
         // Its length may be what is damaged, and then others begin within it.
-        at += if is_followed(window, at, header)? { header.sectors() } else { 1 };
+        *at += if is_followed(window, disk, *at, header)? { header.sectors() } else { 1 };
+        Ok(())
     }
-    Ok((compacted || damage.records > 0).then_some(damage))
+
+    /// What is wrong, if something is.
+    pub fn damage(self) -> Option<Damage> {
+        let Damage { compacted, records, unreadable, .. } = self.damage;
+        (compacted || records > 0 || unreadable.is_some()).then_some(self.damage)
+    }
 }
 
 /// Whether the next record begins where this one ends.
-fn is_followed(window: &mut Window<'_>, at: u64, header: Header) -> Result<bool, RecoveryError> {
-    let next = window.header(at + header.sectors())?;
+fn is_followed(
+    window: &mut Window,
+    disk: &mut dyn Disk,
+    at: u64,
+    header: Header,
+) -> Result<bool, RecoveryError> {
+    let next = window.header(disk, at + header.sectors())?;
     Ok(next.is_some_and(|next| next.life == header.life && next.sequence == header.sequence.wrapping_add(1)))
 }

@@ -8,7 +8,9 @@ mod batch;
 mod checksum;
 mod compaction;
 mod damage;
+mod opening;
 mod pace;
+mod reading;
 mod record;
 mod recovery;
 mod replay;
@@ -19,6 +21,7 @@ mod window;
 
 use alloc::vec::Vec;
 use core::mem;
+use core::time::Duration;
 
 use kernel_app::disk::{DiskError, SECTOR_BYTES};
 use kernel_app::{Disk, Entropy, Instant};
@@ -27,9 +30,10 @@ use crate::keyspace::Keyspace;
 use batch::Batch;
 use compaction::Compaction;
 pub use damage::Damage;
+pub use opening::Opening;
 use pace::Pace;
+use reading::Reading;
 use record::{PAYLOAD_BYTES_MAX, Position, sectors_of};
-use recovery::{Contents, inspect, replay};
 pub use recovery::{DISK_BYTES_MIN, Recovered, RecoveryError};
 #[cfg(test)]
 pub(crate) use replay::load;
@@ -39,6 +43,8 @@ use superblock::Superblock;
 
 /// Clients' inputs are held while so many bytes wait for the write under way to end.
 pub const GATHERED_BYTES_MAX: usize = 1024 * 1024;
+/// How long after the last commit an empty record is written behind it.
+const SEAL_AFTER: Duration = Duration::from_secs(1);
 
 /// See the module.
 #[derive(Debug)]
@@ -73,9 +79,19 @@ pub struct Journal {
     /// Whether what was read at the start is known to be durable.
     verified: bool,
     memory: Memory,
+    /// The data on the disk are being read again.
+    reading: Option<Reading>,
+    /// When the last record was written.
+    written_at: Instant,
+    /// Behind the last record that says something is another one, which shows that it was durable.
+    is_sealed: bool,
+    /// It need not wait.
+    seals_now: bool,
     compaction: Option<Compaction>,
-    /// A compaction is to begin as soon as everything is durable.
+    /// A compaction is to begin.
     compaction_wanted: bool,
+    /// The next request has no room before a compaction has ended.
+    lacks_room: bool,
     /// Whether the last compaction failed.
     gave_up: bool,
     /// A compaction that failed is not begun again before.
@@ -110,8 +126,8 @@ enum Write {
     Erasure,
     /// A record of a commit; the position behind it, and whether its unit goes on.
     Record(Position, bool),
-    /// A record of a compaction; the position behind it.
-    Snapshot(Position),
+    /// A record of a compaction; the position behind it, and whether it is flushed.
+    Snapshot(Position, bool),
     /// The first copy of the superblock that ends a compaction.
     Flip,
 }
@@ -147,8 +163,7 @@ impl Progress {
 }
 
 impl Journal {
-    /// Reads a disk's log into `keyspace`, which is empty; a blank disk is going to be formatted. A damaged log is
-    /// read up to the damage if `accept_loss` says so, once there is a copy where that can be.
+    /// Reads all of a disk's log into `keyspace`, which is empty: see [`Opening`].
     ///
     /// # Errors
     /// When the disk must not be used.
@@ -159,34 +174,36 @@ impl Journal {
         entropy: &mut dyn Entropy,
         accept_loss: bool,
     ) -> Result<(Self, Option<Recovered>), RecoveryError> {
-        let (superblock, stale) = match inspect(disk)? {
-            Contents::Log { superblock, stale } => (superblock, stale),
-            Contents::Blank => {
-                let superblock = Superblock::new(disk.sectors(), entropy.next_u64());
-                // The second copy comes first: see `recovery::is_blank`.
-                let life = superblock.life(entropy.next_u64());
-                let journal = Self::new(superblock, superblock.first(), life, now);
-                return Ok((journal.with_copies_due(2, 1), None));
+        let mut opening = Opening::new(disk, accept_loss)?;
+        loop {
+            if let Some(opened) = opening.step(disk, keyspace, now, entropy)? {
+                return Ok(opened);
             }
-        };
-        let mut recovered = replay(disk, &superblock, None, keyspace)?;
-        recovered.stale = stale;
+        }
+    }
+
+    /// On a blank disk.
+    fn format(disk: &mut dyn Disk, now: Instant, entropy: &mut dyn Entropy) -> Self {
+        let superblock = Superblock::new(disk.sectors(), entropy.next_u64());
+        let life = superblock.life(entropy.next_u64());
+        // The second copy comes first: see `recovery::is_blank`.
+        Self::new(superblock, superblock.first(), life, now).with_copies_due(2, 1)
+    }
+
+    /// Behind what was read of a log.
+    fn of(superblock: Superblock, recovered: &Recovered, now: Instant, entropy: &mut dyn Entropy) -> Self {
         let life = superblock.life(entropy.next_u64());
         let mut journal = Self::new(superblock, recovered.tail, life, now);
-        if let Some(damage) = &mut recovered.damage {
-            if !accept_loss {
-                return Err(RecoveryError::Damaged(damage.clone()));
-            }
-            damage.copy = disk.keep_copy().map_err(RecoveryError::NoCopy)?;
+        if recovered.damage.is_some() {
             (journal.rescuing, journal.compaction_wanted) = (true, true);
         } else {
             journal.record_due = true;
             journal.leave_nothing_behind(recovered.end);
         }
-        if let Some(copy) = stale {
-            journal = journal.with_copies_due(1, copy);
+        match recovered.stale {
+            Some(copy) => journal.with_copies_due(1, copy),
+            None => journal,
         }
-        Ok((journal, Some(recovered)))
     }
 
     fn new(superblock: Superblock, tail: Position, life: u64, now: Instant) -> Self {
@@ -207,8 +224,13 @@ impl Journal {
             rescuing: false,
             verified: false,
             memory: Memory::Sound,
+            reading: None,
+            written_at: now,
+            is_sealed: true,
+            seals_now: false,
             compaction: None,
             compaction_wanted: false,
+            lacks_room: false,
             gave_up: false,
             compact_not_before: now,
             trouble: None,
@@ -242,7 +264,7 @@ impl Journal {
     pub fn advance(
         &mut self,
         disk: &mut dyn Disk,
-        keyspace: &Keyspace,
+        keyspace: &mut Keyspace,
         now: Instant,
         entropy: &mut dyn Entropy,
     ) -> Progress {
@@ -253,8 +275,8 @@ impl Journal {
             && let Some(write) = self.under_way.take()
         {
             match outcome {
-                Ok(()) => self.succeeded(write, &mut progress),
-                Err(error) => self.failed(write, error),
+                Ok(()) => self.succeeded(write, keyspace, &mut progress),
+                Err(error) => self.failed(write, error, keyspace),
             }
         }
         if progress.committed {
@@ -263,7 +285,8 @@ impl Journal {
         let idle = self.under_way.is_none();
         progress.in_doubt = self.is_in_doubt() && !was_in_doubt;
         progress.failed = self.memory == Memory::Astray && idle;
-        progress.must_reload = progress.failed || (self.memory == Memory::Missing && idle && self.may_try());
+        let reads = self.reading.is_some() || (idle && self.may_try());
+        progress.must_reload = progress.failed || (self.memory == Memory::Missing && reads);
         if self.memory == Memory::Sound && idle && self.may_try() {
             self.begin(disk, keyspace, entropy);
         }
@@ -274,7 +297,7 @@ impl Journal {
         progress
     }
 
-    fn begin(&mut self, disk: &mut dyn Disk, keyspace: &Keyspace, entropy: &mut dyn Entropy) {
+    fn begin(&mut self, disk: &mut dyn Disk, keyspace: &mut Keyspace, entropy: &mut dyn Entropy) {
         self.write_started = self.now;
         if self.copies_due > 0 {
             disk.write(self.copy as u64, &self.superblock.encode(), self.now);
@@ -286,17 +309,25 @@ impl Journal {
             self.write_record(disk);
         } else if self.rescuing {
             self.compact(disk, keyspace, entropy);
-        } else if self.record_due || self.commit_at().is_some_and(|at| at <= self.now) {
+        } else if self.commit_comes_first() {
             mem::swap(&mut self.gathering, &mut self.committing);
             self.committing.seal();
             self.record = 0;
             self.commit_started = self.now;
             self.write_record(disk);
-        } else if !self.gathering.is_empty() {
-            // Soon, with more.
         } else if self.compaction.is_some() || self.compaction_wanted {
             self.compact(disk, keyspace, entropy);
         }
+    }
+
+    /// Whether a commit is due and a compaction, if one is under way, has had its share.
+    fn commit_comes_first(&self) -> bool {
+        let ending = self.compaction.as_ref().is_some_and(Compaction::is_ending);
+        let due = self.record_due
+            || self.seal_at().is_some_and(|at| at <= self.now)
+            || self.commit_at().is_some_and(|at| at <= self.now)
+            || (ending && !self.gathering.is_empty());
+        due && self.compaction.as_ref().is_none_or(Compaction::gives_way)
     }
 
     /// Sees to it that nothing stays behind the tail of a unit that is not whole and whose last part, whole or not,
@@ -328,9 +359,14 @@ impl Journal {
         self.under_way = Some(Write::Record(behind, payload.continues));
     }
 
-    fn succeeded(&mut self, write: Write, progress: &mut Progress) {
+    fn succeeded(&mut self, write: Write, keyspace: &mut Keyspace, progress: &mut Progress) {
         self.verified = true;
         self.works();
+        if let Some(compaction) = &mut self.compaction
+            && !matches!(write, Write::Snapshot(..))
+        {
+            compaction.flushed();
+        }
         match write {
             Write::Superblock => {
                 self.copies_due -= 1;
@@ -338,8 +374,8 @@ impl Journal {
             }
             Write::Erasure => self.erased(),
             Write::Record(behind, continues) => self.record_written(behind, continues, progress),
-            Write::Snapshot(behind) => self.snapshot_written(behind),
-            Write::Flip => self.flipped(),
+            Write::Snapshot(behind, flushed) => self.snapshot_written(behind, flushed),
+            Write::Flip => self.flipped(keyspace),
         }
     }
 
@@ -353,6 +389,7 @@ impl Journal {
         self.record += 1;
         if !self.is_committing() {
             let took = self.now.since(self.commit_started);
+            (self.is_sealed, self.written_at) = (self.committing.is_empty(), self.now);
             self.pace.committed(self.committing.units(), self.gathering.units(), took, self.now);
             self.committing.clear();
             self.record_due = false;
@@ -362,13 +399,17 @@ impl Journal {
         }
     }
 
-    fn failed(&mut self, write: Write, error: DiskError) {
+    fn failed(&mut self, write: Write, error: DiskError, keyspace: &mut Keyspace) {
         self.fails(error);
         self.compaction_wanted = false;
+        // What was not flushed may be lost, and what does not become durable may be in the other half. Whether a
+        // flip has happened is not known before it has succeeded.
+        if self.compaction.is_some() && write != Write::Flip {
+            self.give_up_compaction(keyspace);
+        }
         match write {
-            // Tried again. Whether a flip has happened is not known before it has succeeded.
-            Write::Superblock | Write::Flip | Write::Erasure => {}
-            Write::Snapshot(_) => self.give_up_compaction(),
+            // Tried again.
+            Write::Superblock | Write::Flip | Write::Erasure | Write::Snapshot(..) => {}
             // Nothing is in it: written to see whether the disk works.
             Write::Record(..) if self.committing.is_empty() && self.gathering.is_empty() => {
                 self.committing.clear();
@@ -377,12 +418,37 @@ impl Journal {
         }
     }
 
-    /// Replaces the data in memory, some of which may never become durable, by those that are. Until the
-    /// disk works again nothing more changes.
+    /// Replaces the data in memory, some of which may never become durable, by those that are, a little of them at a
+    /// time; whether that was all. Until the disk works again nothing more changes.
     ///
     /// # Errors
     /// When the disk cannot be read; `keyspace` is then of no use, and this must be tried again.
-    pub fn reload(&mut self, disk: &mut dyn Disk, keyspace: &mut Keyspace) -> Result<(), RecoveryError> {
+    pub fn reload(&mut self, disk: &mut dyn Disk, keyspace: &mut Keyspace) -> Result<bool, RecoveryError> {
+        if self.reading.is_none() {
+            self.go_back(keyspace);
+        }
+        let Some(reading) = &mut self.reading else { return Ok(false) };
+        match reading.step(disk, keyspace) {
+            Ok(None) => return Ok(false),
+            Ok(Some(recovered)) if recovered.tail == self.tail => self.memory = Memory::Sound,
+            Ok(Some(recovered)) => {
+                self.fails(DiskError::Failed);
+                self.reading = None;
+                let sector = self.superblock.start() + recovered.tail.sector;
+                return Err(RecoveryError::Lost(recovered.tail.sequence, sector));
+            }
+            Err(error) => {
+                self.fails(DiskError::Failed);
+                self.reading = None;
+                return Err(error);
+            }
+        }
+        self.reading = None;
+        Ok(true)
+    }
+
+    /// Forgets what is in memory, and begins to read what is durable.
+    fn go_back(&mut self, keyspace: &mut Keyspace) {
         self.gathering.clear();
         self.committing.clear();
         self.record = 0;
@@ -392,22 +458,11 @@ impl Journal {
         self.end = self.tail;
         self.record_due = true;
         self.memory = Memory::Missing;
-        keyspace.clear();
-        match replay(disk, &self.superblock, Some(self.tail.sector), keyspace) {
-            Ok(recovered) if recovered.tail == self.tail => {
-                self.memory = Memory::Sound;
-                Ok(())
-            }
-            Ok(recovered) => {
-                self.fails(DiskError::Failed);
-                let sector = self.superblock.start() + recovered.tail.sector;
-                Err(RecoveryError::Lost(recovered.tail.sequence, sector))
-            }
-            Err(error) => {
-                self.fails(DiskError::Failed);
-                Err(error)
-            }
+        if self.compaction.is_some() {
+            self.give_up_compaction(keyspace);
         }
+        keyspace.clear();
+        self.reading = Some(Reading::up_to(self.superblock, self.tail.sector));
     }
 
     /// When what has gathered is to be committed, if something has.
@@ -417,18 +472,35 @@ impl Journal {
         (!self.gathering.is_empty()).then_some(at)
     }
 
+    /// When an empty record is to be written behind the last one, so that rot in that is not taken for a torn tail.
+    fn seal_at(&self) -> Option<Instant> {
+        let quiet = self.gathering.is_empty() && self.compaction.is_none() && !self.is_committing();
+        let seals = !self.is_sealed && quiet && self.memory == Memory::Sound && self.has_spare_room();
+        let wait = if self.seals_now { Duration::ZERO } else { SEAL_AFTER };
+        seals.then_some(self.written_at + wait)
+    }
+
+    /// The node is about to end: what is written is sealed at once.
+    pub fn seal(&mut self) {
+        self.seals_now = true;
+    }
+
     /// When `advance` must be called next, if the disk does not ask for it.
     pub fn next_deadline(&self) -> Option<Instant> {
         if self.under_way.is_some() {
             return None;
         }
-        let compacts = self.compaction.is_some() || self.compaction_wanted;
         let at_once = self.memory != Memory::Sound
             || self.copies_due > 0
             || self.record_due
             || self.is_committing()
-            || self.leftover.is_some();
-        let due = if at_once { Some(self.now) } else { self.commit_at().or(compacts.then_some(self.now)) };
+            || self.leftover.is_some()
+            || self.compaction.is_some()
+            || self.compaction_wanted;
+        if self.reading.is_some() {
+            return Some(self.now);
+        }
+        let due = if at_once { Some(self.now) } else { self.commit_at().or(self.seal_at()) };
         let not_before = self.trouble.as_ref().map_or(self.now, |trouble| trouble.retry_at);
         due.map(|due| due.max(not_before))
     }

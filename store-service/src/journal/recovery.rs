@@ -10,12 +10,11 @@ use core::fmt;
 use kernel_app::Disk;
 use kernel_app::disk::{DiskError, SECTOR_BYTES};
 
-use super::damage::{self, Damage};
+use super::damage::Damage;
 use super::record::{Header, Position};
-use super::replay::{Replay, ReplayError};
+use super::replay::ReplayError;
 use super::superblock::{HALVES_START, Slot, Superblock, VERSION};
-use super::window::{Found, WINDOW_BYTES, Window};
-use crate::keyspace::Keyspace;
+use super::window::WINDOW_BYTES;
 
 /// The smallest disk that is used.
 pub const DISK_BYTES_MIN: u64 = 8 * 1024 * 1024;
@@ -56,7 +55,12 @@ impl fmt::Display for RecoveryError {
             Self::TooSmall(bytes) => {
                 write!(f, "the disk has {bytes} bytes: give it {DISK_BYTES_MIN} or more")
             }
-            Self::Read(sector, error) => write!(f, "the disk cannot be read at sector {sector}: {error}"),
+            Self::Read(sector, error) => write!(
+                f,
+                "sector {sector} of the disk (byte {}) cannot be read: {error}: see to the device, restore a copy of \
+                 the disk, or start once with RECOVER=accept-loss, which does without it where that can be",
+                sector * SECTOR_BYTES as u64
+            ),
             Self::Foreign => f.write_str(
                 "the disk holds something that is not this store's: give another one, or zeros to begin anew",
             ),
@@ -130,14 +134,12 @@ pub struct Recovered {
 ///
 /// # Errors
 /// When the disk must not be used.
-pub fn inspect(disk: &mut dyn Disk) -> Result<Contents, RecoveryError> {
+pub fn inspect(disk: &mut dyn Disk, accept_loss: bool) -> Result<Contents, RecoveryError> {
     let bytes = disk.sectors().saturating_mul(SECTOR_BYTES as u64);
     if bytes < DISK_BYTES_MIN {
         return Err(RecoveryError::TooSmall(bytes));
     }
-    let mut sectors = [0; 2 * SECTOR_BYTES];
-    read(disk, 0, &mut sectors)?;
-    let slots = [Slot::parse(&sectors[..SECTOR_BYTES]), Slot::parse(&sectors[SECTOR_BYTES..])];
+    let slots = [read_slot(disk, 0, accept_loss)?, read_slot(disk, 1, accept_loss)?];
     if let Some(version) = slots.iter().find_map(|slot| match slot {
         Slot::OtherVersion(version) => Some(*version),
         _ => None,
@@ -159,6 +161,17 @@ pub fn inspect(disk: &mut dyn Disk) -> Result<Contents, RecoveryError> {
         return Err(RecoveryError::Shrunk(superblock.sectors(), disk.sectors()));
     }
     Ok(Contents::Log { superblock, stale })
+}
+
+/// What one of the superblocks' sectors holds. One that cannot be read may be the one that counts, and the other one
+/// older.
+fn read_slot(disk: &mut dyn Disk, sector: u64, accept_loss: bool) -> Result<Slot, RecoveryError> {
+    let mut bytes = [0; SECTOR_BYTES];
+    match read(disk, sector, &mut bytes) {
+        Ok(()) => Ok(Slot::parse(&bytes)),
+        Err(_) if accept_loss => Ok(Slot::Damaged),
+        Err(error) => Err(error),
+    }
 }
 
 /// Whether nothing is on the disk but, at most, the second superblock: it is the first thing ever written,
@@ -183,42 +196,6 @@ fn record_in_blank(disk: &mut dyn Disk) -> Result<Option<u64>, RecoveryError> {
         }
     }
     Ok(None)
-}
-
-/// Carries out what the log holds, up to the first record that is not whole or to `end`, in sectors of the
-/// half.
-///
-/// # Errors
-/// When the disk cannot be read, or holds records that no store can have written there.
-pub fn replay(
-    disk: &mut dyn Disk,
-    superblock: &Superblock,
-    end: Option<u64>,
-    keyspace: &mut Keyspace,
-) -> Result<Recovered, RecoveryError> {
-    let is_start = end.is_none();
-    let end = end.unwrap_or(superblock.half_sectors).min(superblock.half_sectors);
-    let mut window = Window::new(disk, superblock.start(), end);
-    let mut replay = Replay::new(keyspace);
-    let mut at = superblock.first();
-    let mut recovered =
-        Recovered { tail: at, records: 0, commands: 0, end: at, dropped_bytes: 0, damage: None, stale: None };
-    let mut records = 0;
-    while let Some(Found { payload, continues, behind }) = window.record(at)? {
-        replay.record(payload, continues).map_err(|error| RecoveryError::Replay(at.sequence, error))?;
-        at = behind;
-        records += 1;
-        if !continues {
-            recovered = Recovered { tail: at, records, commands: replay.commands, ..recovered };
-        }
-    }
-    recovered.end = at;
-    let torn_sectors = window.torn_sectors(at)?;
-    recovered.dropped_bytes = (at.sector - recovered.tail.sector + torn_sectors) * SECTOR_BYTES as u64;
-    if is_start {
-        recovered.damage = damage::find(&mut window, superblock, recovered.tail, at)?;
-    }
-    Ok(recovered)
 }
 
 pub(super) fn read(disk: &mut dyn Disk, sector: u64, into: &mut [u8]) -> Result<(), RecoveryError> {

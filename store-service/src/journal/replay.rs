@@ -39,8 +39,7 @@ impl fmt::Display for ReplayError {
 
 /// Carries out what records say, in their order.
 #[derive(Debug)]
-pub struct Replay<'a> {
-    keyspace: &'a mut Keyspace,
+pub struct Replay {
     framer: Framer,
     /// The parts of a unit that goes on.
     unit: Vec<u8>,
@@ -53,10 +52,9 @@ pub struct Replay<'a> {
     pub commands: u64,
 }
 
-impl<'a> Replay<'a> {
-    pub fn new(keyspace: &'a mut Keyspace) -> Self {
+impl Replay {
+    pub fn new() -> Self {
         Self {
-            keyspace,
             framer: Framer::new(),
             unit: Vec::new(),
             begun: None,
@@ -70,9 +68,14 @@ impl<'a> Replay<'a> {
     ///
     /// # Errors
     /// When its commands cannot be carried out.
-    pub fn record(&mut self, payload: &[u8], continues: bool) -> Result<(), ReplayError> {
+    pub fn record(
+        &mut self,
+        payload: &[u8],
+        continues: bool,
+        keyspace: &mut Keyspace,
+    ) -> Result<(), ReplayError> {
         if !continues && self.unit.is_empty() {
-            return self.commands_of(payload);
+            return self.commands_of(payload, keyspace);
         }
         if self.unit.len() + payload.len() > UNIT_BYTES_MAX {
             return Err(ReplayError::Malformed);
@@ -82,21 +85,21 @@ impl<'a> Replay<'a> {
             return Ok(());
         }
         let unit = core::mem::take(&mut self.unit);
-        self.commands_of(&unit)
+        self.commands_of(&unit, keyspace)
     }
 
-    fn commands_of(&mut self, mut bytes: &[u8]) -> Result<(), ReplayError> {
+    fn commands_of(&mut self, mut bytes: &[u8], keyspace: &mut Keyspace) -> Result<(), ReplayError> {
         let mut framer = core::mem::take(&mut self.framer);
         while !bytes.is_empty() {
             let frame = framer.next(bytes).ok().flatten().ok_or(ReplayError::Malformed)?;
-            self.command(frame.args)?;
+            self.command(frame.args, keyspace)?;
             bytes = &bytes[frame.bytes..];
         }
         self.framer = framer;
         Ok(())
     }
 
-    fn command(&mut self, args: Args<'_>) -> Result<(), ReplayError> {
+    fn command(&mut self, args: Args<'_>, keyspace: &mut Keyspace) -> Result<(), ReplayError> {
         self.commands += 1;
         match args.get(0) {
             Some(BEGIN) if args.len() == 3 => {
@@ -104,44 +107,45 @@ impl<'a> Replay<'a> {
                 self.begun = Some((command, args[2].to_vec()));
                 Ok(())
             }
-            Some(ADD) => self.add(args),
+            Some(ADD) => self.add(args, keyspace),
             Some(name) => {
                 let command = Command::find(name).ok_or(ReplayError::Malformed)?;
-                self.execute(command, args)
+                self.execute(command, args, keyspace)
             }
             None => Err(ReplayError::Malformed),
         }
     }
 
-    fn add(&mut self, items: Args<'_>) -> Result<(), ReplayError> {
+    fn add(&mut self, items: Args<'_>, keyspace: &mut Keyspace) -> Result<(), ReplayError> {
         let (command, key) = self.begun.take().ok_or(ReplayError::Malformed)?;
         let mut buffer = core::mem::take(&mut self.args);
         buffer.clear();
         buffer.push([command.spec().name.as_bytes(), &key].into_iter().chain(items.iter().skip(1)));
         let args = buffer.get(0).ok_or(ReplayError::Malformed)?;
-        self.execute(command, args)?;
+        self.execute(command, args, keyspace)?;
         self.begun = Some((command, key));
         self.args = buffer;
         Ok(())
     }
 
-    fn execute(&mut self, command: Command, args: Args<'_>) -> Result<(), ReplayError> {
+    fn execute(
+        &mut self,
+        command: Command,
+        args: Args<'_>,
+        keyspace: &mut Keyspace,
+    ) -> Result<(), ReplayError> {
         if !command.is_logged() || !command.takes(args.len()) {
             return Err(ReplayError::Malformed);
         }
         self.replies.clear();
-        self.keyspace.execute(command, args, &mut self.replies).map_err(|_| ReplayError::Refused)?;
+        keyspace.execute(command, args, &mut self.replies).map_err(|_| ReplayError::Refused)?;
         // More than `MAXMEMORY` is read, too: it is refused to grow, but not to be there.
-        if self.keyspace.bytes() > self.keyspace.loadable_bytes() {
-            Err(ReplayError::TooLarge)
-        } else {
-            Ok(())
-        }
+        if keyspace.bytes() > keyspace.loadable_bytes() { Err(ReplayError::TooLarge) } else { Ok(()) }
     }
 }
 
 /// Carries out commands as a log has them.
 #[cfg(test)]
 pub(crate) fn load(commands: &[u8], keyspace: &mut Keyspace) {
-    Replay::new(keyspace).record(commands, false).expect("commands that a store has written");
+    Replay::new().record(commands, false, keyspace).expect("commands that a store has written");
 }

@@ -6,6 +6,7 @@
 use kernel_app::disk::SECTOR_BYTES;
 use wire::resp::{Args, COMMAND_BYTES_MAX};
 
+use super::compaction::{CHANGES_BYTES_MAX, Compaction};
 use super::{GATHERED_BYTES_MAX, Journal, Memory};
 use crate::command::Command;
 use crate::failure::Failure;
@@ -32,6 +33,11 @@ const ARGUMENT_LOG_BYTES: usize = b"$65536\r\n\r\n".len();
 const COMMAND_LOG_BYTES: usize = b"*1024\r\n".len();
 /// What the log needs beyond the commands: record headers and padding, of parts of units too.
 const RECORDS_BYTES: u64 = 64 * 1024;
+/// While a compaction is under way changes are held if the other half might not have so much room: for what one
+/// request may change, and whom it serves.
+const UNITS_BYTES_MAX: u64 = 1024 * 1024;
+/// The part of a compaction that may be added by headers of records which changes are in.
+const CHANGED_DIVISOR: usize = 64;
 
 /// What a unit takes, at most: how much the data in memory may grow, and its bytes in the log.
 #[derive(Clone, Copy, Debug, Default)]
@@ -92,22 +98,34 @@ impl Journal {
     pub fn holds(&mut self, unit_bytes: usize, keyspace: &Keyspace) -> bool {
         let wanted = unit_bytes as u64 + 2 * COMMAND_BYTES_MAX as u64 + RECORDS_BYTES;
         if self.room_bytes() < wanted
-            && self.may_compact()
+            && (self.compaction.is_some() || self.may_compact())
             && compacted_bytes_max(keyspace.snapshot_bytes()) + wanted <= self.log_bytes_max()
         {
-            self.compaction_wanted = true;
+            self.lacks_room = true;
+            self.compaction_wanted |= self.compaction.is_none();
         }
-        self.is_holding()
+        self.is_holding(keyspace)
     }
 
     /// Whether inputs are held, whatever the next request is.
-    pub fn is_holding(&self) -> bool {
-        let compacting = self.compaction.is_some() && self.trouble().is_none();
+    pub fn is_holding(&self, keyspace: &Keyspace) -> bool {
+        let compacts = self.compaction_wanted || self.compaction.is_some();
+        let waits = (compacts && self.lacks_room)
+            || self.rescuing
+            || self.compaction.as_ref().is_some_and(|compaction| self.must_end(compaction, keyspace));
         self.memory == Memory::Astray
-            || compacting
-            || self.compaction_wanted
-            || (self.rescuing && self.trouble().is_none())
+            || (waits && self.trouble().is_none())
             || self.gathering.len() >= GATHERED_BYTES_MAX
+    }
+
+    /// Whether a compaction must end before anything else changes.
+    fn must_end(&self, compaction: &Compaction, keyspace: &Keyspace) -> bool {
+        let bytes = compaction.snapshot_bytes + keyspace.snapshot_growth();
+        // The changes between two pieces may take a record more.
+        let wanted = compacted_bytes_max(bytes) + (bytes / CHANGED_DIVISOR) as u64 + UNITS_BYTES_MAX;
+        compaction.is_ending()
+            || keyspace.changes_bytes() >= CHANGES_BYTES_MAX
+            || wanted > self.log_bytes_max()
     }
 
     /// Whether the data are not in memory, so that nothing can be said of them.
@@ -123,6 +141,11 @@ impl Journal {
         if self.log_bytes() > long && self.may_compact() {
             self.compaction_wanted = true;
         }
+    }
+
+    /// Whether a record is not missed where others need room.
+    pub(super) fn has_spare_room(&self) -> bool {
+        self.room_bytes() > 2 * RECORDS_BYTES
     }
 
     fn may_compact(&self) -> bool {

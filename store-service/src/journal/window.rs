@@ -1,17 +1,19 @@
 //! A half of the disk, read piece by piece.
 //!
-//! Knows records, and not what they mean.
+//! Knows records, and not what they mean. Sectors that cannot be read are zeros, and remembered.
 
 use alloc::vec::Vec;
 
 use kernel_app::Disk;
-use kernel_app::disk::{SECTOR_BYTES, WRITE_BYTES_MAX};
+use kernel_app::disk::{DiskError, SECTOR_BYTES, WRITE_BYTES_MAX};
 
 use super::record::{Header, Position};
-use super::recovery::{RecoveryError, read};
+use super::recovery::RecoveryError;
 
 /// How much is read at once.
 pub const WINDOW_BYTES: usize = 2 * WRITE_BYTES_MAX;
+/// How often a sector may be unreadable: each time may take a device seconds.
+const UNREADABLE_MAX: u64 = 1024;
 
 /// A record that is whole and where it belongs.
 pub struct Found<'a> {
@@ -20,9 +22,19 @@ pub struct Found<'a> {
     pub behind: Position,
 }
 
+/// Sectors that cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// The first of them, on the disk.
+    pub sector: u64,
+    /// The last of them.
+    pub last: u64,
+    pub error: DiskError,
+}
+
 /// A piece of the half that is in memory.
-pub struct Window<'a> {
-    disk: &'a mut dyn Disk,
+#[derive(Debug)]
+pub struct Window {
     /// Where the half begins on the disk.
     start: u64,
     /// Where reading ends, in sectors of the half.
@@ -30,12 +42,15 @@ pub struct Window<'a> {
     /// The sector of the half that `bytes` begin with.
     first: u64,
     bytes: Vec<u8>,
+    unreadable: Option<Unreadable>,
+    /// How often a sector could not be read.
+    failures: u64,
 }
 
-impl<'a> Window<'a> {
+impl Window {
     /// A half that begins at this sector of the disk, up to a sector of its own.
-    pub fn new(disk: &'a mut dyn Disk, start: u64, end: u64) -> Self {
-        Self { disk, start, end, first: 0, bytes: Vec::new() }
+    pub fn new(start: u64, end: u64) -> Self {
+        Self { start, end, first: 0, bytes: Vec::new(), unreadable: None, failures: 0 }
     }
 
     /// Where reading ends, in sectors of the half.
@@ -43,27 +58,37 @@ impl<'a> Window<'a> {
         self.end
     }
 
+    /// What could not be read so far.
+    pub fn unreadable(&self) -> Option<Unreadable> {
+        self.unreadable
+    }
+
     /// The record at a position, if the one that belongs there is whole.
-    pub fn record(&mut self, at: Position) -> Result<Option<Found<'_>>, RecoveryError> {
-        let Some(header) = self.header(at.sector)? else { return Ok(None) };
-        let Some(image) = self.sectors(at.sector, header.sectors())? else { return Ok(None) };
+    pub fn record(&mut self, disk: &mut dyn Disk, at: Position) -> Result<Option<Found<'_>>, RecoveryError> {
+        let Some(header) = self.header(disk, at.sector)? else { return Ok(None) };
+        let Some(image) = self.sectors(disk, at.sector, header.sectors())? else { return Ok(None) };
         let whole = header.verify(image, at).zip(header.payload(image));
         let continues = header.continues;
         Ok(whole.map(|(behind, payload)| Found { payload, continues, behind }))
     }
 
     /// How much of a record that belongs here was written, as far as its header tells.
-    pub fn torn_sectors(&mut self, at: Position) -> Result<u64, RecoveryError> {
-        let header = self.header(at.sector)?.filter(|header| header.sequence == at.sequence);
+    pub fn torn_sectors(&mut self, disk: &mut dyn Disk, at: Position) -> Result<u64, RecoveryError> {
+        let header = self.header(disk, at.sector)?.filter(|header| header.sequence == at.sequence);
         Ok(header.map_or(0, |header| header.sectors().min(self.end - at.sector)))
     }
 
-    pub fn header(&mut self, sector: u64) -> Result<Option<Header>, RecoveryError> {
-        Ok(self.sectors(sector, 1)?.and_then(Header::parse))
+    pub fn header(&mut self, disk: &mut dyn Disk, sector: u64) -> Result<Option<Header>, RecoveryError> {
+        Ok(self.sectors(disk, sector, 1)?.and_then(Header::parse))
     }
 
     /// Sectors of the half; none when they go beyond the end.
-    pub fn sectors(&mut self, from: u64, count: u64) -> Result<Option<&[u8]>, RecoveryError> {
+    pub fn sectors(
+        &mut self,
+        disk: &mut dyn Disk,
+        from: u64,
+        count: u64,
+    ) -> Result<Option<&[u8]>, RecoveryError> {
         let Some(left) = self.end.checked_sub(from).filter(|left| *left >= count) else { return Ok(None) };
         let wanted = bytes_of(count);
         let inside = from.checked_sub(self.first).map(bytes_of);
@@ -74,11 +99,29 @@ impl<'a> Window<'a> {
                 // A record is at most WRITE_BYTES_MAX, so what is wanted is in it.
                 self.bytes.resize(WINDOW_BYTES.min(bytes_of(left)), 0);
                 self.first = from;
-                read(self.disk, self.start + from, &mut self.bytes)?;
+                if disk.read(self.start + from, &mut self.bytes).is_err() {
+                    self.read_each(disk)?;
+                }
                 0
             }
         };
         Ok(self.bytes.get(inside..inside + wanted))
+    }
+
+    /// Reads sector by sector what could not be read at once.
+    fn read_each(&mut self, disk: &mut dyn Disk) -> Result<(), RecoveryError> {
+        for (at, bytes) in self.bytes.chunks_mut(SECTOR_BYTES).enumerate() {
+            let sector = self.start + self.first + at as u64;
+            let Err(error) = disk.read(sector, bytes) else { continue };
+            bytes.fill(0);
+            let unreadable = self.unreadable.get_or_insert(Unreadable { sector, last: sector, error });
+            unreadable.last = unreadable.last.max(sector);
+            self.failures += 1;
+            if self.failures > UNREADABLE_MAX {
+                return Err(RecoveryError::Read(unreadable.sector, error));
+            }
+        }
+        Ok(())
     }
 }
 

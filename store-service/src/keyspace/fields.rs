@@ -112,7 +112,9 @@ impl Fields {
                 let place = find(items, position, field).map(|(place, old)| (place, old.len()));
                 Item { position, field, value }.write(|parts| match place {
                     Some((place, _)) => items.replace(place, parts),
-                    None => items.push_back(parts),
+                    None => {
+                        items.push_back(parts);
+                    }
                 });
                 place.map(|(_, old)| old)
             }

@@ -26,6 +26,8 @@ impl Keyspace {
             return Err(Failure::Arguments);
         }
         let secret = self.hash;
+        self.hash(&args[1])?;
+        self.tell_fields(b"HSET", &args[1], args.iter().skip(1));
         let added = self.change_hash(&args[1], |hash| {
             let pairs = (2..args.len()).step_by(2);
             pairs.filter(|at| hash.put(secret, &args[*at], &args[at + 1])).count()
@@ -73,7 +75,9 @@ impl Keyspace {
         };
         let sum = value.checked_add(increment).ok_or(Failure::Overflow)?;
         let secret = self.hash;
-        self.change_hash(key, |hash| hash.put(secret, field, Digits::new(sum).as_bytes()))?;
+        let digits = Digits::new(sum);
+        self.tell_fields(b"HSET", key, [key, field, digits.as_bytes()].into_iter());
+        self.change_hash(key, |hash| hash.put(secret, field, digits.as_bytes()))?;
         self.changes += 1;
         Ok(write::integer(out, sum)?)
     }
@@ -84,6 +88,7 @@ impl Keyspace {
             None => 0,
             Some(_) => {
                 let secret = self.hash;
+                self.tell_fields(b"HDEL", key, args.iter().skip(1));
                 let fields = args.iter().skip(2);
                 self.change_hash(key, |hash| fields.filter(|field| hash.remove(secret, field)).count())?
             }

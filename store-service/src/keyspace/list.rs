@@ -1,10 +1,11 @@
 //! The commands on lists. Waiting for an element is not their business.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::ops::Range;
 
 use wire::Buffer;
-use wire::resp::{Args, parse_integer, write};
+use wire::resp::{Args, Digits, parse_integer, write};
 
 use super::Keyspace;
 use super::sequence::Sequence;
@@ -51,6 +52,14 @@ impl End {
         }
     }
 
+    /// The name of the command that adds an element to it.
+    fn push(self) -> &'static [u8] {
+        match self {
+            Self::Left => b"LPUSH",
+            Self::Right => b"RPUSH",
+        }
+    }
+
     fn peek(self, list: &Sequence) -> Option<&[u8]> {
         match self {
             Self::Left => list.front(),
@@ -58,14 +67,16 @@ impl End {
         }
     }
 
-    fn take(self, list: &mut Sequence) {
+    /// Takes an element, which there is; the number of its page.
+    fn take(self, list: &mut Sequence) -> i64 {
         match self {
             Self::Left => list.pop_front(),
             Self::Right => list.pop_back(),
         }
     }
 
-    fn put(self, list: &mut Sequence, element: &[u8]) {
+    /// Adds an element; the number of its page.
+    fn put(self, list: &mut Sequence, element: &[u8]) -> i64 {
         match self {
             Self::Left => list.push_front(&[element]),
             Self::Right => list.push_back(&[element]),
@@ -82,7 +93,7 @@ impl Keyspace {
     pub fn pop_one(&mut self, key: &[u8], end: End, out: &mut Buffer) -> Result<bool, Failure> {
         let Some(element) = self.list(key)?.and_then(|list| end.peek(list)) else { return Ok(false) };
         write::bulk(out, element)?;
-        self.change_list(key, |list| end.take(list))?;
+        self.take(key, end, 1)?;
         self.changes += 1;
         Ok(true)
     }
@@ -107,18 +118,14 @@ impl Keyspace {
         let end = out.len() - 2;
         let element = &out.as_slice()[end - bytes..end];
         // Added first: a list that is moved in itself never goes.
-        self.change_list(destination, |list| to.put(list, element))?;
-        self.change_list(source, |list| from.take(list))?;
+        self.put(destination, to, core::iter::once(element))?;
+        self.take(source, from, 1)?;
         self.changes += 1;
         Ok(true)
     }
 
     pub(super) fn push(&mut self, args: Args<'_>, end: End, out: &mut Buffer) -> Result<(), Failure> {
-        let elements = args.iter().skip(2);
-        let length = self.change_list(&args[1], |list| {
-            elements.for_each(|element| end.put(list, element));
-            list.len()
-        })?;
+        let length = self.put(&args[1], end, args.iter().skip(2))?;
         self.changes += 1;
         Ok(write::length(out, length)?)
     }
@@ -148,7 +155,7 @@ impl Keyspace {
             End::Right => list.iter_back().take(count).try_for_each(|element| write::bulk(out, element))?,
         }
         if count > 0 {
-            self.change_list(key, |list| (0..count).for_each(|_| end.take(list)))?;
+            self.take(key, end, count)?;
             self.changes += 1;
         }
         Ok(())
@@ -177,7 +184,7 @@ impl Keyspace {
                 let all = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
                 let most = if count == 0 { usize::MAX } else { all };
                 let from = if count < 0 { End::Right } else { End::Left };
-                self.change_list(key, |list| list.remove_equal(element, most, from))?
+                self.remove_equal(key, element, most, from)?
             }
         };
         self.changes += u64::from(removed > 0);
@@ -190,6 +197,49 @@ impl Keyspace {
             true => Ok(()),
             false => Ok(write::null(out)?),
         }
+    }
+
+    /// Adds elements; how many there are then. What goes to where a snapshot has been is told.
+    fn put<'a>(
+        &mut self,
+        key: &'a [u8],
+        end: End,
+        elements: impl Iterator<Item = &'a [u8]>,
+    ) -> Result<usize, Failure> {
+        let written_before = self.written_before(key);
+        let mut written: Vec<&[u8]> = Vec::new();
+        let length = self.change_list(key, |list| {
+            written.extend(elements.filter(|element| end.put(list, element) < written_before));
+            list.len()
+        })?;
+        if !written.is_empty() {
+            written.insert(0, key);
+            self.tell(end.push(), written.into_iter());
+        }
+        Ok(length)
+    }
+
+    /// Takes so many elements, which there are.
+    fn take(&mut self, key: &[u8], end: End, count: usize) -> Result<(), Failure> {
+        let written_before = self.written_before(key);
+        let written =
+            self.change_list(key, |list| (0..count).filter(|_| end.take(list) < written_before).count())?;
+        if written > 0 {
+            self.tell(end.pop(), [key, Digits::of_u64(written as u64).as_bytes()].into_iter());
+        }
+        Ok(())
+    }
+
+    /// Takes away elements that are equal to this one, so many at most, those nearest to an end; how many there were.
+    fn remove_equal(&mut self, key: &[u8], element: &[u8], most: usize, from: End) -> Result<usize, Failure> {
+        let written_before = self.written_before(key);
+        let removed = self.change_list(key, |list| list.remove_equal(element, most, from, written_before))?;
+        if removed.written > 0 {
+            let count = i64::try_from(removed.written).unwrap_or(i64::MAX);
+            let count = Digits::new(if from == End::Left { count } else { -count });
+            self.tell(b"LREM", [key, count.as_bytes(), element].into_iter());
+        }
+        Ok(removed.all)
     }
 
     fn list(&self, key: &[u8]) -> Result<Option<&Sequence>, Failure> {

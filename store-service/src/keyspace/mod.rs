@@ -7,6 +7,7 @@
 //! be copied, and gives back when it shrinks. What is allocated is counted, in use or not.
 
 mod buckets;
+mod changes;
 mod fields;
 mod growth;
 mod hash;
@@ -27,6 +28,8 @@ use wire::resp::{Args, write};
 
 use crate::command::Command;
 use crate::failure::Failure;
+pub use changes::SnapshotFailed;
+use changes::Taking;
 pub use list::End;
 pub use snapshot::{ADD, BEGIN, Cursor};
 use value::{Value, Weight, key_weight};
@@ -55,13 +58,23 @@ pub struct Keyspace {
     bytes_max: usize,
     loadable_bytes: usize,
     changes: u64,
+    /// The snapshot under way.
+    taking: Option<Taking>,
 }
 
 impl Keyspace {
     /// An empty keyspace for at most `bytes_max` bytes, of which `secret` keeps the hashes unpredictable.
     pub fn new(bytes_max: usize, secret: [u64; 2]) -> Self {
         let (entries, weight) = (BTreeMap::new(), Weight::default());
-        Self { entries, hash: SecretHash(secret), weight, bytes_max, loadable_bytes: usize::MAX, changes: 0 }
+        Self {
+            entries,
+            hash: SecretHash(secret),
+            weight,
+            bytes_max,
+            loadable_bytes: usize::MAX,
+            changes: 0,
+            taking: None,
+        }
     }
 
     /// How many keys there are.
@@ -206,6 +219,7 @@ impl Keyspace {
             return Err(Failure::Syntax);
         }
         self.clear();
+        self.tell_cleared();
         self.changes += 1;
         Ok(write::simple(out, b"OK")?)
     }
@@ -228,8 +242,10 @@ impl Keyspace {
         };
         let before = value.weight();
         let result = change(value);
-        self.weight.exchange(before, value.weight());
-        if value.is_empty() {
+        let (after, is_empty) = (value.weight(), value.is_empty());
+        self.weight.exchange(before, after);
+        self.note_growth(before, after);
+        if is_empty {
             self.remove(key);
         }
         result
@@ -239,6 +255,8 @@ impl Keyspace {
     fn add(&mut self, key: &[u8], value: Value) {
         self.weight.exchange(Weight::default(), key_weight(key));
         self.weight.exchange(Weight::default(), value.weight());
+        self.note_growth(Weight::default(), key_weight(key));
+        self.note_growth(Weight::default(), value.weight());
         self.entries.insert(key.into(), value);
     }
 
@@ -247,6 +265,7 @@ impl Keyspace {
         let Some(value) = self.entries.remove(key) else { return false };
         self.weight.exchange(key_weight(key), Weight::default());
         self.weight.exchange(value.weight(), Weight::default());
+        self.tell_whole(key, None);
         true
     }
 }

@@ -28,6 +28,14 @@ pub(super) struct Sequence {
     snapshot_bytes: usize,
 }
 
+/// How many elements were taken away,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Removed {
+    pub all: usize,
+    /// and how many of them from pages that a snapshot has.
+    pub written: usize,
+}
+
 /// Where an element lies, as long as nothing changes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
@@ -63,16 +71,17 @@ impl Sequence {
         Some(self.pages.last_key_value()?.1.last()?.body)
     }
 
-    /// Adds an element, which is these parts together, behind the others.
-    pub(super) fn push_back(&mut self, parts: &[&[u8]]) {
+    /// Adds an element, which is these parts together, behind the others; the number of its page.
+    pub(super) fn push_back(&mut self, parts: &[&[u8]]) -> i64 {
         let bytes = self.count_in(parts);
         if let Some(mut last) = self.pages.last_entry() {
+            let number = *last.key();
             let page = last.get_mut();
             let before = page.memory();
             if !page.is_full_for(bytes) {
                 page.push_back(parts);
                 self.pages_bytes = self.pages_bytes + page.memory() - before;
-                return;
+                return number;
             }
             page.fit();
             self.pages_bytes = self.pages_bytes + page.memory() - before;
@@ -81,18 +90,20 @@ impl Sequence {
         let mut page = self.new_page(bytes);
         page.push_back(parts);
         self.add_page(number, page);
+        number
     }
 
-    /// Adds an element before the others.
-    pub(super) fn push_front(&mut self, parts: &[&[u8]]) {
+    /// Adds an element before the others; the number of its page.
+    pub(super) fn push_front(&mut self, parts: &[&[u8]]) -> i64 {
         let bytes = self.count_in(parts);
         if let Some(mut first) = self.pages.first_entry() {
+            let number = *first.key();
             let page = first.get_mut();
             let before = page.memory();
             if !page.is_full_for(bytes) {
                 page.push_front(parts);
                 self.pages_bytes = self.pages_bytes + page.memory() - before;
-                return;
+                return number;
             }
             page.fit();
             self.pages_bytes = self.pages_bytes + page.memory() - before;
@@ -101,28 +112,30 @@ impl Sequence {
         let mut page = self.new_page(bytes);
         page.push_front(parts);
         self.add_page(number, page);
+        number
     }
 
-    /// Takes the first element away.
-    pub(super) fn pop_front(&mut self) {
-        self.pop(BTreeMap::first_entry, Page::first);
+    /// Takes the first element away, which there is; the number of its page.
+    pub(super) fn pop_front(&mut self) -> i64 {
+        self.pop(BTreeMap::first_entry, Page::first)
     }
 
-    /// Takes the last element away.
-    pub(super) fn pop_back(&mut self) {
-        self.pop(BTreeMap::last_entry, Page::last);
+    /// Takes the last element away, which there is; the number of its page.
+    pub(super) fn pop_back(&mut self) -> i64 {
+        self.pop(BTreeMap::last_entry, Page::last)
     }
 
     fn pop(
         &mut self,
         end_of_pages: impl FnOnce(&mut BTreeMap<i64, Page>) -> Option<OccupiedEntry<'_, i64, Page>>,
         end_of_page: impl FnOnce(&Page) -> Option<Record<'_>>,
-    ) {
+    ) -> i64 {
         let alone = self.pages.len() == 1;
-        let Some(mut entry) = end_of_pages(&mut self.pages) else { return };
+        let Some(mut entry) = end_of_pages(&mut self.pages) else { return i64::MAX };
+        let number = *entry.key();
         let page = entry.get_mut();
         let before = page.memory();
-        let Some(Record { at, end, body }) = end_of_page(page) else { return };
+        let Some(Record { at, end, body }) = end_of_page(page) else { return i64::MAX };
         self.snapshot_bytes -= write::bulk_bytes(body.len());
         self.len -= 1;
         page.remove(at, end);
@@ -135,6 +148,7 @@ impl Sequence {
         } else {
             self.pages_bytes += page.memory();
         }
+        number
     }
 
     /// The elements in order.
@@ -169,17 +183,16 @@ impl Sequence {
         })
     }
 
-    /// The elements of the pages from this one on, with their pages' numbers and their positions there.
-    pub(super) fn items_from(&self, number: i64) -> impl Iterator<Item = ((i64, usize), &[u8])> {
-        self.pages.range(number..).flat_map(|(number, page)| {
-            page.records().enumerate().map(|(position, record)| ((*number, position), record.body))
-        })
+    /// The pages from this one on, with their numbers.
+    pub(super) fn pages_from(&self, number: i64) -> impl Iterator<Item = (i64, &Page)> {
+        self.pages.range(number..).map(|(number, page)| (*number, page))
     }
 
     /// Takes away elements that are equal to this one, so many at most, those that are nearest to an end; how
-    /// many there were.
-    pub(super) fn remove_equal(&mut self, element: &[u8], most: usize, from: End) -> usize {
+    /// many there were. Pages before the one of this number and those from there on are not mixed.
+    pub(super) fn remove_equal(&mut self, element: &[u8], most: usize, from: End, border: i64) -> Removed {
         let (mut removed, mut behind, mut passed) = (0, None, None);
+        let mut written = 0;
         while removed < most {
             let pages = (passed.map_or(Unbounded, Excluded), behind.map_or(Unbounded, Excluded));
             let mut pages = self.pages.range(pages);
@@ -192,21 +205,22 @@ impl Sequence {
                 self.take_out(place);
                 removed += 1;
             }
+            written += if number < border { removed - before } else { 0 };
             // A page that has become sparse is put together with one that was passed before.
             match from {
                 End::Left => {
-                    let joined = removed > before && passed.is_some_and(|passed| self.join(passed));
+                    let joined = removed > before && passed.is_some_and(|passed| self.join(passed, border));
                     passed = if joined { passed } else { Some(number) };
                 }
                 End::Right => {
                     if removed > before {
-                        self.join(number);
+                        self.join(number, border);
                     }
                     behind = Some(number);
                 }
             }
         }
-        removed
+        Removed { all: removed, written }
     }
 
     fn find_in(&self, number: i64, element: &[u8], from: End) -> Option<Place> {
@@ -218,7 +232,7 @@ impl Sequence {
     /// Takes an element away.
     pub(super) fn remove(&mut self, place: Place) {
         self.take_out(place);
-        self.join(place.page);
+        self.join(place.page, i64::MIN);
     }
 
     fn take_out(&mut self, place: Place) {
@@ -245,11 +259,13 @@ impl Sequence {
         self.snapshot_bytes = self.snapshot_bytes + write::bulk_bytes(new) - write::bulk_bytes(old);
     }
 
-    /// Puts a page and the one behind it together, if both are sparse; whether it has.
-    fn join(&mut self, number: i64) -> bool {
+    /// Puts a page and the one behind it together, if both are sparse and on the same side of the border; whether it
+    /// has.
+    fn join(&mut self, number: i64, border: i64) -> bool {
         let mut pages = self.pages.range(number..);
         let (Some((first, page)), Some((behind, next))) = (pages.next(), pages.next()) else { return false };
-        if *first != number || page.len() + next.len() > PAGE_BYTES_SPARSE {
+        let is_border = *first < border && border <= *behind;
+        if *first != number || is_border || page.len() + next.len() > PAGE_BYTES_SPARSE {
             return false;
         }
         let behind = *behind;

@@ -4,10 +4,11 @@
 //! log knows: so the name of a key is written once, however long it is, and a snapshot never takes more
 //! than [`Keyspace::snapshot_bytes`].
 //!
-//! Strings come before lists and hashes: where the end of a snapshot is lost, as somebody has accepted, a counter is never
-//! behind what was numbered by it. Otherwise keys come in their order, and the fields of a large hash in that of their positions, which no change disturbs:
-//! what is there all the time is written, and whatever is not written when it changes is written as it is later.
-//! The same does not hold inside of a list, or of a small hash, of which only a part is written.
+//! Strings come before lists and hashes: where the end of a snapshot is lost, as somebody has accepted, a counter is
+//! never behind what was numbered by it. Otherwise keys come in their order, the elements of a list in that of their
+//! pages, and the fields of a large hash in that of their positions. So the data may change between two pieces: what is
+//! written and changes is told by the keyspace as commands of its own (`changes.rs`), and whatever is not written when
+//! it changes is written as it is later.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -18,6 +19,7 @@ use wire::resp::{ARGS_MAX, COMMAND_BYTES_MAX, write};
 
 use super::Keyspace;
 use super::fields::{Item, Position};
+use super::page::PAGE_BYTES;
 use super::sequence::Sequence;
 use super::value::Value;
 
@@ -27,23 +29,29 @@ pub const BEGIN: &[u8] = b"KEY";
 pub const ADD: &[u8] = b"ADD";
 /// What `ADD` takes beyond its items: the array's header and the name.
 const ADD_BYTES: usize = b"*1024\r\n".len() + b"$3\r\nADD\r\n".len();
+/// How many commands a page's elements may be spread over beside the one that is begun.
+const PAGE_COMMANDS: usize = PAGE_BYTES / (ARGS_MAX - 1) + 1;
 
 /// How far a snapshot has come.
 #[derive(Clone, Debug, Default)]
 pub struct Cursor {
-    /// All strings are written.
-    past_strings: bool,
+    /// All strings are written; what comes now are lists and hashes.
+    pub(super) past_strings: bool,
     /// The last key that was begun.
-    key: Option<Box<[u8]>>,
+    pub(super) key: Option<Box<[u8]>>,
     /// How far that one has come; none when it is complete.
-    place: Option<Place>,
+    pub(super) place: Option<Place>,
 }
 
 /// Where the next item of a key is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    /// In this page of a list or a small hash, behind so many others.
-    Page(i64, usize),
+pub(super) enum Place {
+    /// At the first item, and the key itself must be begun again.
+    Start,
+    /// The first one of this page of a list, or of those behind it.
+    Page(i64),
+    /// Behind so many fields of a small hash.
+    Field(usize),
     /// At this position of a large hash, behind so many others.
     Position(Position, usize),
 }
@@ -54,17 +62,19 @@ impl Keyspace {
     /// `out` must have room for [`COMMAND_BYTES_MAX`] when it is empty.
     pub fn write_commands(&self, cursor: &mut Cursor, out: &mut Buffer) -> bool {
         loop {
-            if let Some((key, place)) = cursor.key.as_ref().zip(cursor.place)
-                && let Some(value) = self.entries.get(key)
-            {
-                cursor.place = value.write_items(place, out);
-                if cursor.place.is_some() {
-                    return false;
+            let begun = cursor.key.as_ref().zip(cursor.place);
+            let begun = begun.and_then(|(key, place)| Some((place, self.entries.get_key_value(key)?)));
+            let next = match begun {
+                Some((Place::Start, again)) => Some(again),
+                Some((place, (_, value))) => {
+                    cursor.place = value.write_items(place, out);
+                    if cursor.place.is_some() {
+                        return false;
+                    }
+                    self.behind(cursor)
                 }
-            }
-            let behind = cursor.key.as_deref().map_or(Unbounded, Excluded);
-            let is_due = |value: &Value| matches!(value, Value::String(_)) != cursor.past_strings;
-            let next = self.entries.range::<[u8], _>((behind, Unbounded)).find(|(_, value)| is_due(value));
+                None => self.behind(cursor),
+            };
             let Some((key, value)) = next else {
                 if cursor.past_strings {
                     return true;
@@ -80,32 +90,38 @@ impl Keyspace {
             if write::write_command(out, command).is_err() {
                 return false;
             }
-            (cursor.key, cursor.place) = (Some(key.clone()), Some(Place::Page(i64::MIN, 0)));
+            (cursor.key, cursor.place) = (Some(key.clone()), Some(Place::Page(i64::MIN)));
         }
+    }
+
+    fn behind(&self, cursor: &Cursor) -> Option<(&Box<[u8]>, &Value)> {
+        let behind = cursor.key.as_deref().map_or(Unbounded, Excluded);
+        let is_due = |value: &Value| matches!(value, Value::String(_)) != cursor.past_strings;
+        self.entries.range::<[u8], _>((behind, Unbounded)).find(|(_, value)| is_due(value))
     }
 }
 
 impl Value {
     /// Writes items from a place on, as far as there is room; the place of the next one, if that was not all.
     fn write_items(&self, place: Place, out: &mut Buffer) -> Option<Place> {
-        match (self, place) {
-            (Self::String(_), _) => None,
-            (Self::List(list), place) => {
-                write_items(out, pages_from(list, place).map(|(at, element)| (at, [element, b""], 1)))
+        let hash = match self {
+            Self::String(_) => return None,
+            Self::List(list) => {
+                return write_pages(out, list, if let Place::Page(page) = place { page } else { i64::MIN });
             }
-            (Self::Hash(hash), place) => match (hash.ordered(), hash.hashed(), place) {
-                (Some(items), _, place) => {
-                    let items = pages_from(items, place);
-                    write_items(out, items.filter_map(|(at, body)| Some((at, pair(Item::read(body)?), 2))))
-                }
-                (_, Some(buckets), Place::Position(from, passed)) => {
-                    let items = with_places(from, buckets.from(from)).skip(passed);
-                    write_items(out, items.map(|(at, item)| (at, pair(item), 2)))
-                }
-                // It was small when it was begun: what is written twice is the same.
-                (_, Some(_), Place::Page(..)) => self.write_items(Place::Position(0, 0), out),
-                (None, None, _) => None,
-            },
+            Self::Hash(hash) => hash,
+        };
+        match (hash.ordered(), hash.hashed(), place) {
+            (Some(fields), _, place) => {
+                let passed = if let Place::Field(passed) = place { passed } else { 0 };
+                let fields = fields.iter().enumerate().skip(passed);
+                write_fields(out, fields.filter_map(|(at, body)| Some((Place::Field(at), Item::read(body)?))))
+            }
+            (_, Some(buckets), Place::Position(from, passed)) => {
+                write_fields(out, with_places(from, buckets.from(from)).skip(passed))
+            }
+            (_, Some(buckets), _) => write_fields(out, with_places(0, buckets.from(0))),
+            (None, None, _) => None,
         }
     }
 }
@@ -126,35 +142,85 @@ fn with_places<'a>(
     })
 }
 
-fn pages_from(items: &Sequence, place: Place) -> impl Iterator<Item = (Place, &[u8])> {
-    let (page, passed) = if let Place::Page(page, passed) = place { (page, passed) } else { (i64::MIN, 0) };
-    items.items_from(page).map(|((page, at), body)| (Place::Page(page, at), body)).skip(passed)
+/// Writes fields as far as there is room; the place of the next one.
+fn write_fields<'a>(out: &mut Buffer, items: impl Iterator<Item = (Place, Item<'a>)>) -> Option<Place> {
+    let mut adder = Adder::new(out);
+    for (place, item) in items {
+        if !adder.add(&pair(item)) {
+            return adder.stop_at(place);
+        }
+    }
+    adder.end()
 }
 
-/// Writes items, each of so many of its parts, as far as there is room; the place of the next one, if that was
-/// not all.
-fn write_items<'a>(
-    out: &mut Buffer,
-    items: impl Iterator<Item = (Place, [&'a [u8]; 2], usize)>,
-) -> Option<Place> {
-    let mut items = items.peekable();
-    let mut gathered: Vec<&[u8]> = Vec::new();
-    loop {
-        gathered.clear();
-        gathered.push(ADD);
-        let mut left = out.space().min(COMMAND_BYTES_MAX).saturating_sub(ADD_BYTES);
-        let mut fits = |parts: &[&[u8]]| {
-            let bytes = parts.iter().map(|part| write::bulk_bytes(part.len())).sum();
-            left.checked_sub(bytes).map(|rest| left = rest).is_some()
-        };
-        while gathered.len() + 2 <= ARGS_MAX
-            && let Some((_, parts, count)) = items.next_if(|(_, parts, count)| fits(&parts[..*count]))
-        {
-            gathered.extend_from_slice(&parts[..count]);
+/// Writes whole pages of a list as far as there is room; the place of the next one.
+fn write_pages(out: &mut Buffer, list: &Sequence, from: i64) -> Option<Place> {
+    let mut adder = Adder::new(out);
+    for (number, page) in list.pages_from(from) {
+        if !adder.has_room_for(page.records().map(|record| write::bulk_bytes(record.body.len())).sum()) {
+            return adder.stop_at(Place::Page(number));
         }
-        let place = items.peek().map(|(place, ..)| *place);
-        if gathered.len() == 1 || write::write_command(out, &gathered).is_err() {
-            return place;
+        for record in page.records() {
+            adder.add(&[record.body]);
         }
+    }
+    adder.end()
+}
+
+fn bytes_of(parts: &[&[u8]]) -> usize {
+    parts.iter().map(|part| write::bulk_bytes(part.len())).sum()
+}
+
+/// Gathers items into `ADD` commands.
+struct Adder<'out, 'a> {
+    out: &'out mut Buffer,
+    /// The next command.
+    gathered: Vec<&'a [u8]>,
+    /// Bytes of its items.
+    bytes: usize,
+}
+
+impl<'out, 'a> Adder<'out, 'a> {
+    fn new(out: &'out mut Buffer) -> Self {
+        Self { out, gathered: Vec::from([ADD]), bytes: 0 }
+    }
+
+    /// Whether items of so many bytes have room, however they are spread over commands.
+    fn has_room_for(&self, bytes: usize) -> bool {
+        self.bytes + bytes + (1 + PAGE_COMMANDS) * ADD_BYTES <= self.out.space()
+    }
+
+    /// Adds an item; `false` when it has no room.
+    fn add(&mut self, parts: &[&'a [u8]]) -> bool {
+        let bytes = bytes_of(parts);
+        let full = self.gathered.len() + 2 > ARGS_MAX || self.bytes + bytes + ADD_BYTES > COMMAND_BYTES_MAX;
+        if full {
+            self.write();
+        }
+        let fits = self.bytes + bytes + ADD_BYTES <= self.out.space();
+        if fits {
+            self.gathered.extend_from_slice(parts);
+            self.bytes += bytes;
+        }
+        fits
+    }
+
+    fn write(&mut self) {
+        if self.gathered.len() > 1 {
+            // Only what has room was gathered.
+            let _ = write::write_command(self.out, &self.gathered);
+        }
+        self.gathered.truncate(1);
+        self.bytes = 0;
+    }
+
+    fn stop_at(mut self, place: Place) -> Option<Place> {
+        self.write();
+        Some(place)
+    }
+
+    fn end(mut self) -> Option<Place> {
+        self.write();
+        None
     }
 }

@@ -93,5 +93,6 @@ impl Keyspace {
                 other => *other = Value::String(value.into()),
             },
         );
+        self.tell_whole(key, Some(value));
     }
 }

@@ -3,6 +3,7 @@
 mod blocking;
 mod durability;
 mod flow;
+mod log_lines;
 mod replies;
 mod watches;
 

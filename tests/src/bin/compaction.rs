@@ -1,6 +1,7 @@
 //! `cargo run --release -p tests --bin compaction -- --megabytes 200`: how long clients of a store wait while it writes
-//! its log anew. A client asks PING every millisecond, another reads, and a third one changes data without a pause until
-//! the log has been compacted; the longest waits are told.
+//! its log anew, and while it reads it at its start. Until the log has been compacted one client asks PING every
+//! millisecond, others read, push and set fields as often, and one changes data without a pause; the longest waits are
+//! told. Then the store is killed and started again, and PING and `/readyz` are asked until all is read.
 #![cfg(not(target_os = "hermit"))]
 
 use std::net::SocketAddrV4;
@@ -12,6 +13,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use tests::http;
 use tests::redis::Connection;
 use tests::running::{Running, release_programs};
 
@@ -22,6 +24,8 @@ const FIELD_BYTES: usize = 100;
 /// Fields of one command.
 const FIELDS: usize = 500;
 const BETWEEN_PINGS: Duration = Duration::from_millis(1);
+/// What `/readyz` answers once all is there.
+const READY: u16 = 200;
 /// What one request changes, to make the log long.
 const VALUE_BYTES: usize = 60_000;
 
@@ -34,7 +38,7 @@ struct Cli {
     /// Where the store's file is made
     #[arg(long, value_name = "DIR", default_value = ".")]
     folder: PathBuf,
-    /// Fail when a PING or a read waits for longer
+    /// Fail when anybody waits for longer
     #[arg(long, value_name = "MILLISECONDS")]
     at_most: Option<u64>,
 }
@@ -44,6 +48,13 @@ struct Cli {
 struct Waits {
     longest: Duration,
     requests: usize,
+}
+
+impl Waits {
+    fn note(&mut self, wait: Duration) {
+        self.longest = self.longest.max(wait);
+        self.requests += 1;
+    }
 }
 
 fn main() -> ExitCode {
@@ -63,6 +74,8 @@ fn main() -> ExitCode {
     let askers = [
         ask(address, &stop, &[b"PING"], BETWEEN_PINGS),
         ask(address, &stop, &[b"HLEN", b"results"], BETWEEN_PINGS),
+        ask(address, &stop, &[b"RPUSH", b"votes", b"a"], BETWEEN_PINGS),
+        ask(address, &stop, &[b"HSET", b"results", b"000000000000001", b"1"], BETWEEN_PINGS),
         ask(address, &stop, &[b"SET", b"k", &[b'v'; VALUE_BYTES]], Duration::ZERO),
     ];
     while compacted(&store) == before {
@@ -72,13 +85,47 @@ fn main() -> ExitCode {
     let waits = askers.map(|asker| asker.join().expect("a client"));
     let told = store.log().lines().rfind(|line| line.contains("compacted")).unwrap_or("").to_owned();
     println!("{megabytes} MB: {told}");
-    for (name, Waits { longest, requests }) in ["PING", "read", "change"].iter().zip(waits) {
-        println!("{name}: longest wait {:.1} ms of {requests}", longest.as_secs_f64() * 1e3);
-    }
+    tell(["PING", "read", "push", "field", "change"].iter().zip(waits));
+    drop(store);
+    let store = Running::linux(&program, &["PORT", "HEALTH_PORT"], &settings);
+    let started = starts(&store);
+    let told = store.log().lines().rfind(|line| line.contains("recovered")).unwrap_or("").to_owned();
+    println!("{told}");
+    tell(["PING at the start", "readyz at the start"].iter().zip(started));
     drop(store);
     std::fs::remove_file(&data).expect("the file is ours");
     let limit = at_most.map_or(Duration::MAX, Duration::from_millis);
-    if waits[..2].iter().all(|waits| waits.longest <= limit) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if waits.iter().chain(&started).all(|waits| waits.longest <= limit) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn tell<'a>(waits: impl Iterator<Item = (&'a &'a str, Waits)>) {
+    for (name, Waits { longest, requests }) in waits {
+        println!("{name}: longest wait {:.1} ms of {requests}", longest.as_secs_f64() * 1e3);
+    }
+}
+
+/// Asks a store that has just been started until it is ready: how long PING and `/readyz` waited for an answer.
+fn starts(store: &Running) -> [Waits; 2] {
+    let mut waits = [Waits::default(); 2];
+    let mut connection = Connection::open(store.addresses[0]).expect("it listens");
+    loop {
+        let asked = Instant::now();
+        let reply = connection.ask(&[b"PING"]).expect("the store answers");
+        waits[0].note(asked.elapsed());
+        let asked = Instant::now();
+        let (status, body) = http::ask(store.addresses[1], &http::get("/readyz")).expect("it answers");
+        waits[1].note(asked.elapsed());
+        let is_known = reply.starts_with(b"+PONG") || reply.starts_with(b"-LOADING");
+        assert!(is_known && (status == READY || body.contains("loading")), "{body}");
+        if status == READY {
+            return waits;
+        }
+        thread::sleep(BETWEEN_PINGS);
+    }
 }
 
 fn fill(address: SocketAddrV4, megabytes: usize) {
@@ -105,8 +152,7 @@ fn ask(address: SocketAddrV4, stop: &Arc<AtomicBool>, args: &[&[u8]], pause: Dur
             let asked = Instant::now();
             let reply = connection.ask(&args).expect("the store answers");
             assert!(!reply.starts_with(b"-"), "{}", String::from_utf8_lossy(&reply));
-            waits.longest = waits.longest.max(asked.elapsed());
-            waits.requests += 1;
+            waits.note(asked.elapsed());
             thread::sleep(pause);
         }
         waits

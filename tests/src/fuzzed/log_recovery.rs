@@ -128,7 +128,7 @@ fn read(disk: &mut SparseDisk, life: u8) -> Result<Vec<u8>, RecoveryError> {
     let mut entropy = Counter(life);
     let (mut journal, _) = Journal::open(disk, &mut keyspace, Instant::ZERO, &mut entropy, false)?;
     for _ in 0..64 {
-        journal.advance(disk, &keyspace, Instant::ZERO, &mut entropy);
+        journal.advance(disk, &mut keyspace, Instant::ZERO, &mut entropy);
     }
     Ok(contents(&keyspace))
 }

@@ -117,7 +117,7 @@ impl Mover {
     pub(super) fn settle(&mut self, output: &mut Buffer, now: wire::Instant) -> Result<(), Fault> {
         let whole = self.part.len() == self.batch.unsettled();
         if self.part.is_oversized() {
-            self.set_aside(output)?
+            self.set_aside(output, now)?
         } else {
             self.transaction(output)?
         }
@@ -150,8 +150,10 @@ impl Mover {
     }
 
     /// Sets the first element of the processing list aside, which is the batch's oversized first.
-    fn set_aside(&mut self, output: &mut Buffer) -> Result<(), Fault> {
-        log::warn!("a queue element is {}; it is kept in votes:rejected", EntryError::Oversized);
+    fn set_aside(&mut self, output: &mut Buffer, now: wire::Instant) -> Result<(), Fault> {
+        if self.log_pace.allows(now) {
+            log::warn!("a queue element is {}; it is kept in votes:rejected", EntryError::Oversized);
+        }
         command(output, &[b"MULTI"])?;
         command(output, &[b"LMOVE", &self.processing, REJECTED, b"LEFT", b"RIGHT"])?;
         command(output, &[b"EXEC"])?;

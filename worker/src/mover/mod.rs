@@ -56,6 +56,7 @@ use crate::received::{Fault, Receiver};
 use crate::stats::Stats;
 use kernel_app::Usage;
 use kernel_app::network::Unreachable;
+use kernel_app::pace::LogPace;
 use kernel_app::store_login::StoreLogin;
 use votes::{Choice, keys};
 use wire::{Buffer, Instant};
@@ -180,6 +181,8 @@ pub struct Mover {
     replayed: bool,
     found: Findings,
     stats: Stats,
+    /// Of what others have put into the lists.
+    log_pace: LogPace,
 }
 
 /// What the replies since the last replay say.
@@ -231,6 +234,7 @@ impl Mover {
             replayed: false,
             found: Findings::default(),
             stats: Stats::default(),
+            log_pace: LogPace::default(),
         }
     }
 
@@ -448,7 +452,9 @@ impl Mover {
                 self.work(output, now)
             }
             Phase::Working if self.found.disturbed => {
-                log::warn!("the processing list was not as left: replaying it (is INSTANCE unique?)");
+                if self.log_pace.allows(now) {
+                    log::warn!("the processing list was not as left: replaying it (is INSTANCE unique?)");
+                }
                 self.start_replay(output)
             }
             Phase::Working if core::mem::take(&mut self.found.conflict) => {

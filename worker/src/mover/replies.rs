@@ -127,7 +127,7 @@ impl Mover {
                 vote => self.counted(index, vote, effects, results.by_ref().take(VOTE_COMMANDS)),
             }
         }
-        log_rejections(part.verdicts());
+        self.log_rejections(part.verdicts());
         self.batch.settle(part.len());
         self.part = part;
         self.part.clear();
@@ -188,16 +188,18 @@ impl Mover {
             self.found.restore.push(payload.to_vec());
         }
     }
-}
 
-/// One line for a transaction, however many elements it rejects.
-fn log_rejections(verdicts: impl DoubleEndedIterator<Item = Verdict> + Clone) {
-    let rejections = verdicts.filter_map(|verdict| match verdict {
-        Verdict::Rejected(rejection) => Some(rejection),
-        _ => None,
-    });
-    if let Some(last) = rejections.clone().next_back() {
-        log::warn!("{} queue elements are kept in votes:rejected: {last}", rejections.count());
+    /// One line for a transaction, however many elements it rejects.
+    fn log_rejections(&mut self, verdicts: impl DoubleEndedIterator<Item = Verdict> + Clone) {
+        let rejections = verdicts.filter_map(|verdict| match verdict {
+            Verdict::Rejected(rejection) => Some(rejection),
+            _ => None,
+        });
+        if let Some(last) = rejections.clone().next_back()
+            && self.log_pace.allows(self.heard_at)
+        {
+            log::warn!("{} queue elements are kept in votes:rejected: {last}", rejections.count());
+        }
     }
 }
 

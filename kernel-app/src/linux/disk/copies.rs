@@ -17,8 +17,10 @@ use crate::disk::SECTOR_BYTES;
 const COPIES_MAX: usize = 9;
 /// How much is copied at once.
 const PIECE_BYTES: usize = 1024 * 1024;
+/// How much is copied at once where something cannot be read: no common device has larger sectors.
+const PART_BYTES: usize = 4096;
 
-/// Copies a disk to `NAME.damaged-<n>` beside it; the copy's path.
+/// Copies a disk to `NAME.damaged-<n>` beside it; the copy's path, and how much of it could not be read.
 ///
 /// # Errors
 /// In one line, with what to do; there is no copy then.
@@ -26,8 +28,10 @@ pub fn keep(path: &Path, sectors: u64, reader: &mut DirectFile) -> Result<String
     let (copy, file) = make(path)?;
     let shown = copy.display();
     let copied = fill(&file, sectors * SECTOR_BYTES as u64, reader);
-    match copied.and_then(|()| file.sync_all()).and_then(|()| sync_name(&copy)) {
-        Ok(()) => Ok(format!("{shown}")),
+    let synced = |unreadable| file.sync_all().and_then(|()| sync_name(&copy)).map(|()| unreadable);
+    match copied.and_then(synced) {
+        Ok(0) => Ok(format!("{shown}")),
+        Ok(unreadable) => Ok(format!("{shown} (zeros where {unreadable} bytes cannot be read)")),
         Err(error) => {
             // Half a copy would only take room and a number.
             let _ = std::fs::remove_file(&copy);
@@ -52,19 +56,33 @@ fn make(path: &Path) -> Result<(PathBuf, File), String> {
     Err(format!("{shown}.damaged-1 to -{COPIES_MAX} are there already: move them away"))
 }
 
-/// Copies all bytes; zeros stay holes.
-fn fill(file: &File, bytes: u64, reader: &mut DirectFile) -> io::Result<()> {
+/// Copies all bytes that can be read; how many cannot. Zeros stay holes.
+fn fill(file: &File, bytes: u64, reader: &mut DirectFile) -> io::Result<u64> {
     file.set_len(bytes)?;
     let mut piece = vec![0; PIECE_BYTES];
-    let mut at = 0;
+    let (mut at, mut unreadable) = (0, 0);
     while at < bytes {
         let length = piece.len().min(usize::try_from(bytes - at).unwrap_or(usize::MAX));
         let piece = &mut piece[..length];
-        reader.read(at, piece)?;
+        if reader.read(at, piece).is_err() {
+            unreadable += read_parts(at, piece, reader);
+        }
         if piece.iter().any(|byte| *byte != 0) {
             file.write_all_at(piece, at)?;
         }
         at += length as u64;
     }
-    Ok(())
+    Ok(unreadable)
+}
+
+/// Reads what can be read of a piece; how many bytes cannot, which are zeros then.
+fn read_parts(at: u64, piece: &mut [u8], reader: &mut DirectFile) -> u64 {
+    let mut unreadable = 0;
+    for (number, part) in piece.chunks_mut(PART_BYTES).enumerate() {
+        if reader.read(at + (number * PART_BYTES) as u64, part).is_err() {
+            part.fill(0);
+            unreadable += part.len() as u64;
+        }
+    }
+    unreadable
 }

@@ -109,6 +109,23 @@ fn copies_are_kept_beside_the_file_and_their_number_is_bounded() {
 }
 
 #[test]
+fn a_copy_is_kept_of_what_can_be_read() {
+    let scratch = Scratch::new("unreadable");
+    let mut disk = open(&scratch).expect("a new file");
+    assert_eq!(write(&mut disk, 100, &[7; SECTOR_BYTES]), Ok(()));
+    // What is beyond the end cannot be read, as if its sectors were bad.
+    let file = OpenOptions::new().write(true).open(&scratch.0).expect("the file");
+    file.set_len(600 * SECTOR_BYTES as u64).expect("shorter");
+    let told = disk.keep_copy().expect("room").expect("a file has a place beside it");
+    let copy = format!("{}.damaged-1", scratch.0.display());
+    assert_eq!(told, format!("{copy} (zeros where {} bytes cannot be read)", 424 * SECTOR_BYTES));
+    let mut expected = fs::read(&scratch.0).expect("the file");
+    expected.resize(1024 * SECTOR_BYTES, 0);
+    assert!(fs::read(&copy).expect("the copy") == expected);
+    fs::remove_file(copy).expect("it is ours");
+}
+
+#[test]
 fn any_place_and_length_is_read_past_the_cache() {
     let scratch = Scratch::new("places");
     let mut disk = open(&scratch).expect("a new file");

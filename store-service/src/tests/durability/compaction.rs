@@ -1,5 +1,6 @@
 //! Compaction: when it comes, what it keeps, and cuts and failures in each of its steps.
 
+use std::string::String;
 use std::vec::Vec;
 use std::{assert, assert_eq, format};
 
@@ -111,26 +112,76 @@ fn damage_to_what_a_compaction_wrote_is_an_error_and_not_a_tail() {
 }
 
 #[test]
-fn what_changes_data_waits_for_the_end_of_a_compaction_and_nothing_else_does() {
+fn what_changes_data_is_carried_out_and_committed_while_the_log_is_compacted() {
     let (mut bench, client) = nearly_compacted();
     let [reader, writer] = core::array::from_fn(|_| bench.connect());
     begin_compaction(&mut bench, client);
-    bench.disk().hangs = true;
-    assert_eq!(bench.ask(reader, "PING"), r"+PONG\r\n");
+    bench.received(client);
+    let is_compacting = |bench: &Bench| bench.store.engine().journal().expect("a journal").is_compacting();
+    bench.send(writer, b"RPUSH q x\r\nLPOP q\r\nHSET h field1 other\r\nDEL k3\r\n");
+    let mut replies = String::new();
+    while is_compacting(&bench) && !replies.contains(r":301\r\n") {
+        bench.turn();
+        replies += &bench.received(writer);
+    }
+    assert!(is_compacting(&bench), "it is answered before the end");
+    assert_eq!(replies, r":301\r\n$8\r\nelement0\r\n:0\r\n:1\r\n");
+    assert!(bench.restarted(2).contents() == bench.contents(), "by the old log");
     assert_eq!(bench.ask(reader, "LLEN q"), r":300\r\n");
-    assert_eq!(bench.ask(reader, "MULTI\r\nLLEN q"), r"+OK\r\n+QUEUED\r\n");
-    assert_eq!(bench.ask(writer, "PING\r\nRPUSH q x\r\nPING"), r"+PONG\r\n", "in order");
-    assert_eq!(bench.ask(reader, "LLEN nothing\r\nEXEC"), r"+QUEUED\r\n");
-    assert_eq!(
-        bench.store.engine().journal().expect("a journal").gathered_bytes(),
-        0,
-        "the data stay as they are"
-    );
-    bench.disk().hangs = false;
     bench.settle();
-    assert_eq!(bench.received(writer), r":301\r\n+PONG\r\n");
-    assert!(bench.received(reader).starts_with(r"*2\r\n:30"));
     assert_eq!(compactions(&bench), 1);
+    assert!(bench.restarted(2).contents() == bench.contents(), "by the new one");
+}
+
+/// A generator (xorshift) with a fixed seed.
+fn next(random: &mut u64) -> u64 {
+    *random ^= *random << 13;
+    *random ^= *random >> 7;
+    *random ^= *random << 17;
+    *random
+}
+
+#[test]
+fn a_cut_while_clients_change_what_is_compacted_leaves_all_that_was_acknowledged() {
+    let mut random = 7;
+    let mut compacted = 0;
+    let (mut start, _) = nearly_compacted();
+    for round in 0..40 {
+        let mut bench = Bench::on(start.disk().after_cut(), 2).expect("a log");
+        bench.settle();
+        let client = bench.connect();
+        begin_compaction(&mut bench, client);
+        bench.received(client);
+        // By how many commands were delivered.
+        let (mut states, mut acknowledged) = (std::vec![(0, bench.contents())], 0);
+        let mut delivered = 0;
+        for step in 0..1 + next(&mut random) % 25 {
+            for _ in 0..next(&mut random) % 3 {
+                let number = next(&mut random) % 300;
+                let command = match next(&mut random) % 6 {
+                    0 => format!("RPUSH q {step}"),
+                    1 => format!("SET k{} {}", number % 12, "v".repeat(number as usize * 60)),
+                    2 => format!("HSET h field{number} {step}"),
+                    3 => format!("HDEL h field{number}"),
+                    4 => format!("LREM q 1 element{number}"),
+                    _ => format!("DEL k{}", number % 12),
+                };
+                bench.deliver(client, format!("{command}\r\n").as_bytes());
+                delivered += 1;
+                states.push((delivered, bench.contents()));
+            }
+            bench.disk().hangs = next(&mut random) % 3 == 0;
+            bench.turn();
+            acknowledged += bench.received(client).matches(r"\n").count();
+            // What was held was carried out in the turn.
+            states.push((delivered, bench.contents()));
+        }
+        compacted += compactions(&bench);
+        let state = bench.restarted(3).contents();
+        let found = states.iter().rfind(|(_, known)| *known == state).map(|(delivered, _)| *delivered);
+        assert!(found.is_some_and(|count| count >= acknowledged), "round {round}: {found:?}, {acknowledged}");
+    }
+    assert!((1..40).contains(&compacted), "{compacted}: some cuts come before the end and some after it");
 }
 
 #[test]

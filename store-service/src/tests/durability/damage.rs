@@ -261,3 +261,55 @@ fn a_disk_whose_beginning_has_become_zeros_is_not_formatted() {
     let error = refused(&disk);
     assert!(error.contains("the beginning of the disk is zeros, but sector 20"), "{error}");
 }
+
+#[test]
+fn a_sector_that_cannot_be_read_is_named_and_is_damage_for_whoever_accepts_the_loss() {
+    let Log { disk, records, before } = log_of_two_lives();
+    for (number, (sector, sectors)) in records.iter().enumerate() {
+        for unreadable in [*sector, sector + sectors - 1] {
+            let mut damaged = disk.clone();
+            damaged.unreadable.push(unreadable);
+            let error = refused(&damaged);
+            let place = format!("sector {unreadable} of the disk (byte {}) cannot be read", unreadable * 512);
+            assert!(error.contains(&place) && error.contains("RECOVER=accept-loss"), "{error}");
+            let mut bench = Bench::start(&[("RECOVER", "accept-loss")], Some(damaged), 9).expect("told to");
+            assert!(bench.contents() == before[number.min(before.len() - 1)], "record {number}");
+            bench.settle();
+            let client = bench.connect();
+            assert_eq!(bench.ask_durably(client, "RPUSH later x"), r":1\r\n");
+            assert!(bench.disk().unreadable == [unreadable], "the damaged half stays as it is");
+        }
+    }
+}
+
+#[test]
+fn a_sector_behind_the_log_that_cannot_be_read_might_have_been_of_it() {
+    let Log { mut disk, before, .. } = log_of_two_lives();
+    disk.unreadable.extend([3_000, 3_001, 3_007]);
+    let error = refused(&disk);
+    assert!(error.contains("sector 3000 of the disk (byte 1536000) cannot be read"), "{error}");
+    assert!(error.contains("nor can others up to sector 3007 (Input/output error)"), "{error}");
+    let bench = Bench::start(&[("RECOVER", "accept-loss")], Some(disk), 9).expect("told to");
+    assert!(Some(&bench.contents()) == before.last());
+}
+
+#[test]
+fn a_superblock_that_cannot_be_read_may_be_the_one_that_counts() {
+    let Log { disk, before, .. } = log_of_two_lives();
+    for sector in [0, 1] {
+        let mut damaged = disk.clone();
+        damaged.unreadable.push(sector);
+        let error = refused(&damaged);
+        assert!(
+            error.contains(&format!("sector {sector} of the disk (byte {}) cannot be read", sector * 512))
+        );
+        let mut bench = Bench::start(&[("RECOVER", "accept-loss")], Some(damaged), 9).expect("told to");
+        bench.settle();
+        assert!(Some(&bench.contents()) == before.last());
+        assert!(bench.disk().unreadable.is_empty(), "it is written again");
+    }
+    let mut damaged = disk;
+    damaged.unreadable.extend([0, 1]);
+    let error = Bench::start(&[("RECOVER", "accept-loss")], Some(damaged), 9).err().expect("nothing tells");
+    assert!(error.contains("both superblocks"), "{error}");
+}

@@ -126,6 +126,7 @@ fn with_much() -> MemoryDisk {
 #[test]
 fn data_beyond_maxmemory_are_there_and_do_not_grow() {
     let mut bench = Bench::start(&[("MAXMEMORY", "1mb")], Some(with_much()), 2).expect("data stay reachable");
+    bench.settle();
     let client = bench.connect();
     let oom = r"-OOM command not allowed when used memory > 'maxmemory'.\r\n";
     assert!(bench.ask_durably(client, "GET k399").starts_with(r"$60000\r\nvvv"));

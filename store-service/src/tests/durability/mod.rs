@@ -5,6 +5,8 @@ mod cuts;
 mod damage;
 mod disks;
 mod failures;
+mod loading;
+mod seal;
 mod trouble;
 
 use std::string::String;

@@ -12,7 +12,7 @@ use crate::limits::COMMIT_WAIT_MAX;
 
 const FULL: &str = r"-MISCONF Errors writing to the AOF file: No space left on device\r\n";
 
-fn readiness(bench: &mut Bench) -> String {
+pub(super) fn readiness(bench: &mut Bench) -> String {
     let origin = Origin::Accepted(1);
     let id = bench.connections.open(0, origin).expect("room");
     bench.call(|store, context| store.opened(id, origin, context));
