@@ -1,27 +1,33 @@
 //! Child processes that end with this one, their logs, and what the kernel says of them.
 //!
-//! Knows nothing of substrates.
+//! Knows nothing of what they run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child as Process, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use image_build::tool::process;
-use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, waitpgid};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::{AsFd, BorrowedFd};
+use rustix::io::retry_on_intr;
+use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, kill_process_group, pidfd_open, waitpgid};
 
 use crate::context::Context;
-use crate::substrate::Running;
 
 /// Bytes of a log that are quoted when something failed.
 const LOG_TAIL_BYTES: usize = 2000;
-/// How often a child that is given a time is looked at.
-const POLL: Duration = Duration::from_millis(2);
 /// Clock ticks a second in /proc (sysconf(_SC_CLK_TCK) on Linux).
 const TICKS_PER_SECOND: f64 = 100.0;
+
+/// Something that ends when it is dropped.
+pub trait Running {
+    /// How it ended by itself, if it has.
+    fn ended(&mut self) -> Option<String>;
+}
 
 /// A process that is killed when this value goes, with what it has started, or when this program ends in
 /// any way.
@@ -33,18 +39,18 @@ impl Child {
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn start(context: &Context, command: &Command, log: &Path) -> Result<Self> {
+    pub fn start(context: &Context, command: Command, log: &Path) -> Result<Self> {
         let file = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
         let errors = file.try_clone().context("cannot write a log twice")?;
         // In a contained run all processes end with the first one; else the kernel is told of each.
-        let mut command = if context.contained { copy(command) } else { process::bound(command)? };
+        let mut command = if context.contained { command } else { process::bound(&command)? };
         // A group of its own, so that its children can be ended with it.
         command.stdin(Stdio::null()).stdout(file).stderr(errors).process_group(0);
         let program = command.get_program().to_string_lossy().into_owned();
         Ok(Self(command.spawn().with_context(|| format!("{program} cannot be started"))?))
     }
 
-    /// Its number.
+    /// Its number, for the kernel's files about it.
     pub fn pid(&self) -> i32 {
         self.0.id().cast_signed()
     }
@@ -54,17 +60,11 @@ impl Child {
     /// # Errors
     /// When it does not end within `limit`; then it is killed.
     pub fn wait(&mut self, limit: Duration) -> Result<bool> {
-        let begun = Instant::now();
-        loop {
-            if let Some(status) = self.0.try_wait().context("a child's state is not known")? {
-                return Ok(status.success());
-            }
-            if begun.elapsed() > limit {
-                self.stop();
-                bail!("it did not end within {} s", limit.as_secs());
-            }
-            std::thread::sleep(POLL);
+        if !ends_within(&self.0, limit)? {
+            self.stop();
+            bail!("it did not end within {} s", limit.as_secs());
         }
+        Ok(self.0.wait().context("a child's state is not known")?.success())
     }
 
     /// Ends it and all of its group. What fails here only fails because it has ended already.
@@ -89,20 +89,44 @@ impl Drop for Child {
     }
 }
 
-/// The same command. (`Command` cannot be cloned.)
-fn copy(command: &Command) -> Command {
-    let mut copy = Command::new(command.get_program());
-    copy.args(command.get_args());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => copy.env(name, value),
-            None => copy.env_remove(name),
-        };
+/// Runs `command` to its end; what it wrote, without the end of its last line.
+///
+/// Its output must fit a pipe (64 KiB). Its standard input is the caller's to choose.
+///
+/// # Errors
+/// When it cannot be started, fails, or does not end within `limit`; then it is killed.
+pub fn output_within(command: &mut Command, limit: Duration, purpose: &str) -> Result<String> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child = child.with_context(|| format!("{purpose}: {program} cannot be started"))?;
+    if !ends_within(&child, limit)? {
+        // Fails only when it has ended just now.
+        let _ = child.kill();
+        let _ = child.wait();
+        bail!("{purpose} took more than {} s", limit.as_secs());
     }
-    if let Some(directory) = command.get_current_dir() {
-        copy.current_dir(directory);
-    }
-    copy
+    let output = child.wait_with_output().with_context(|| format!("{purpose}: no output"))?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{purpose} failed ({}): {}", output.status, errors.trim());
+    Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
+}
+
+fn ends_within(child: &Process, limit: Duration) -> Result<bool> {
+    let process =
+        pidfd_open(Pid::from_child(child), PidfdFlags::empty()).context("a child cannot be watched")?;
+    has_ended(process.as_fd(), limit)
+}
+
+/// Whether the process behind a descriptor (pidfd_open(2)) ends within `limit`.
+///
+/// # Errors
+/// When the system cannot say.
+pub fn has_ended(process: BorrowedFd<'_>, limit: Duration) -> Result<bool> {
+    let limit = Timespec::try_from(limit).context("a limit is too long")?;
+    let mut descriptors = [PollFd::from_borrowed_fd(process, PollFlags::IN)];
+    let ready =
+        retry_on_intr(|| poll(&mut descriptors, Some(&limit))).context("a process cannot be watched")?;
+    Ok(ready > 0)
 }
 
 /// The end of a log, or why there is none.
@@ -124,8 +148,8 @@ pub fn families(pids: &[i32]) -> BTreeSet<i32> {
     let mut children: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
     for number in numbers {
         // What ends while it is looked at is no longer there.
-        if let Ok(parent) = stat(number, &[STAT_PARENT]) {
-            children.entry(parent as i32).or_default().push(number);
+        if let Ok(parent) = parent(number) {
+            children.entry(parent).or_default().push(number);
         }
     }
     let mut all = BTreeSet::new();
@@ -195,6 +219,14 @@ fn scheduled_seconds(pid: i32) -> Option<f64> {
 const STAT_PARENT: usize = 1;
 const STAT_TIMES: [usize; 4] = [11, 12, 13, 14];
 
+/// The process that has started another one, or has taken it over.
+///
+/// # Errors
+/// When that one is gone.
+pub fn parent(pid: i32) -> Result<i32> {
+    stat(pid, &[STAT_PARENT]).map(|parent| parent as i32)
+}
+
 /// The sum of some fields of a process's state.
 fn stat(pid: i32, fields: &[usize]) -> Result<f64> {
     let path = format!("/proc/{pid}/stat");
@@ -209,7 +241,32 @@ fn stat(pid: i32, fields: &[usize]) -> Result<f64> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
+
+    #[test]
+    fn a_failure_tells_what_was_meant_and_what_was_said() {
+        let run = |command: &mut Command| output_within(command, Duration::from_secs(60), "building");
+        let error = run(Command::new("sh").args(["-c", "echo no space >&2; exit 3"])).expect_err("it fails");
+        assert_eq!(error.to_string(), "building failed (exit status: 3): no space");
+        assert_eq!(run(Command::new("echo").arg("fine")).expect("it works"), "fine");
+    }
+
+    #[test]
+    fn a_process_that_goes_on_is_told_from_one_that_has_ended() {
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().expect("cat");
+        assert!(!ends_within(&child, Duration::from_millis(10)).expect("an answer"));
+        drop(child.stdin.take());
+        assert!(ends_within(&child, Duration::from_secs(60)).expect("an answer"));
+        child.wait().expect("its status");
+    }
+
+    #[test]
+    fn a_process_has_the_parent_that_the_system_says() {
+        let own = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get());
+        assert_eq!(parent(std::process::id().cast_signed()).ok(), own);
+    }
 
     #[test]
     fn the_children_of_a_child_belong_to_it_and_end_with_it() {
@@ -238,7 +295,7 @@ mod tests {
             fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
         };
         while all.iter().any(is_there) && Instant::now() < limit {
-            std::thread::sleep(POLL);
+            std::thread::yield_now();
         }
         assert!(!all.iter().any(is_there), "{all:?} are still there");
     }

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use image_build::tool::{output, process};
 use image_build::vm::accelerator::Choice;
 
-use crate::{budget, conductor, gate};
+use crate::run::{self, Options};
+use crate::{budget, instruction_check, store_speed};
 
 /// Measures the application as unikernels, Linux machines, containers and processes, and writes a report.
 #[derive(Parser)]
@@ -24,32 +25,6 @@ struct Cli {
     command: Option<Command>,
     #[command(flatten)]
     options: Options,
-}
-
-/// What a run is asked for.
-#[derive(Args, Clone, Debug)]
-pub struct Options {
-    /// The short run: fewer rounds and loads, less than five minutes
-    #[arg(long)]
-    pub quick: bool,
-    /// How often each measurement is repeated (3; 2 with --quick)
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100))]
-    pub rounds: Option<u32>,
-    /// Measure only these substrates, such as hermit-q35,linux-q35
-    #[arg(long, value_delimiter = ',', value_name = "ID")]
-    pub only: Vec<String>,
-    /// Continue a run: the latest, or the one in DIRECTORY
-    #[arg(long, value_name = "DIRECTORY", num_args = 0..=1, conflicts_with_all = ["quick", "rounds", "only"])]
-    pub resume: Option<Option<PathBuf>>,
-    /// Say what changed since this results.json
-    #[arg(long, value_name = "OLD.JSON")]
-    pub baseline: Option<PathBuf>,
-    /// Where measuring the original application is wanted: a checkout of it
-    #[arg(long, value_name = "PATH")]
-    pub original: Option<PathBuf>,
-    /// What runs the guests
-    #[arg(long, value_enum, default_value_t)]
-    pub accel: Choice,
 }
 
 #[derive(Subcommand)]
@@ -74,6 +49,15 @@ enum Command {
         #[arg(long, default_value_t = 0, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(0..=200))]
         functions: u16,
     },
+    /// Loads the store beside redis-server, by turns, with redis-benchmark
+    Store {
+        /// How often each test is repeated
+        #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..=100))]
+        rounds: u16,
+        /// Requests of each test in a round
+        #[arg(long, default_value_t = 400_000, value_parser = clap::value_parser!(u32).range(1..))]
+        requests: u32,
+    },
     /// Measures what a run has planned (for `cargo compare`)
     #[command(hide = true)]
     Measure {
@@ -96,7 +80,7 @@ enum Command {
 /// Does what the command line says.
 pub fn main() -> ExitCode {
     match Cli::try_parse() {
-        Ok(Cli { command: None, options }) => output::status(conductor::run(&options)),
+        Ok(Cli { command: None, options }) => output::status(run::run(&options)),
         Ok(Cli { command: Some(command), .. }) => {
             output::status(dispatch(command).map(|()| ExitCode::SUCCESS))
         }
@@ -106,10 +90,11 @@ pub fn main() -> ExitCode {
 
 fn dispatch(command: Command) -> Result<()> {
     match command {
-        Command::Report { directory, baseline } => conductor::report(directory, baseline.as_deref()),
-        Command::Instructions { update } => gate::run(update),
+        Command::Report { directory, baseline } => run::report(directory, baseline.as_deref()),
+        Command::Instructions { update } => instruction_check::run(update),
         Command::Budget { functions } => budget::run(usize::from(functions)),
-        Command::Measure { directory, original, accel } => conductor::measure(&directory, original, accel),
+        Command::Store { rounds, requests } => store_speed::run(usize::from(rounds), requests),
+        Command::Measure { directory, original, accel } => run::measure(&directory, original, accel),
         Command::ExecBound { parent, program, arguments } => {
             process::exec_bound(parent, &program, &arguments)
         }

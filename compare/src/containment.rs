@@ -47,9 +47,6 @@ pub fn measure(run: &Path, contained: bool, arguments: &[String]) -> Result<std:
 
 /// Brings up the loopback of the run's own network, with all ports there are: a load without keep-alive
 /// takes one for each request, and leaves it waiting for a minute.
-///
-/// # Errors
-/// When the system refuses.
 pub fn enter() -> Result<()> {
     let mut command = Command::new("ip");
     process::output(command.args(["link", "set", "lo", "up"]), "bringing up the loopback")?;

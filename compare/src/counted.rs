@@ -11,11 +11,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use tempfile::TempDir;
 
-use crate::client;
-use crate::compose;
+use crate::child::log_tail;
 use crate::qmp::{self, Monitor};
-use crate::record::{Counted, Method};
-use crate::substrate::{Instance, Order, Port, Program, Substrate};
+use crate::substrate::{Instance, Order, Port, Program, Substrate, deepen_backlogs, ready};
 
 /// How long a counted guest may take to start.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -24,11 +22,8 @@ const REST_LIMIT: Duration = Duration::from_secs(20);
 
 /// A counted vote service, and a store beside it that is not counted, unless both are in one image.
 pub struct CountedVote {
-    /// The vote service.
-    pub vote: Instance,
-    /// Where it listens.
+    _vote: Instance,
     pub host: SocketAddrV4,
-    /// Its machine's monitor.
     pub monitor: Monitor,
     /// Instructions from power-on until it waited for requests.
     pub boot: u64,
@@ -46,38 +41,30 @@ impl CountedVote {
     /// # Errors
     /// When one does not start, or QEMU does not count.
     pub fn start(substrate: &dyn Substrate, directory: &Path) -> Result<Self> {
-        let quiet = ("LOG".to_owned(), "warn".to_owned());
-        let order = |program, name: &str| {
-            let (name, settings) = (name.to_owned(), vec![quiet.clone()]);
-            Order { program, name, settings, memory_mib: None, directory, counted: None }
+        let order = |program, name, store: Option<&str>| {
+            let settings = [("LOG", "warn"), ("REDIS_URL", store.unwrap_or_default())];
+            let count = if store.is_some() { 2 } else { 1 };
+            Order::new(program, name, &settings[..count], directory)
         };
         // What has one vote service only is one image, and its store is in it.
         let has_own_store = substrate.votes_max() == 1;
-        let store = if has_own_store {
-            None
-        } else {
-            let store = substrate.start(&order(Program::Store, "store"))?;
-            Some(compose::ready(store, Program::Store)?)
-        };
+        let start = || ready(substrate.start(&order(Program::Store, "store", None))?, Program::Store);
+        let store = (!has_own_store).then(start).transpose()?;
         // The path of a socket may have some hundred bytes; a run's directory may have more.
         let sockets = tempfile::tempdir().context("no directory for the monitor's socket")?;
         let socket = sockets.path().join("qmp");
-        let mut order = order(Program::Vote, "vote");
-        if let Some(store) = &store {
-            let url = format!("redis://{}", store.endpoint(Port::Store)?.peer);
-            order.settings.push(("REDIS_URL".to_owned(), url));
-        }
-        order.counted = Some(socket.clone());
-        let mut vote = substrate.vote(&order)?;
+        let url = store.as_ref().map(Instance::redis_url).transpose()?;
+        let order = order(Program::Vote, "vote", url.as_deref());
+        let mut vote = substrate.vote(&Order { counted: Some(socket.clone()), ..order })?;
         let host = vote.endpoint(Port::Vote)?.host;
-        let mut monitor = Monitor::open(&socket).with_context(|| crate::child::log_tail(&vote.log))?;
+        let mut monitor = Monitor::open(&socket).with_context(|| log_tail(&vote.log))?;
         // Nobody asks the guest anything before it rests, or the questions would count.
         let boot = monitor.instructions_of_boot(START_LIMIT)?;
-        client::first_ok(&mut vote, host, "/readyz", START_LIMIT)?;
-        compose::deepen_backlogs(&vote);
+        vote.first_ok(Port::Vote, "/readyz", START_LIMIT)?;
+        deepen_backlogs(&vote);
         monitor.instructions_at_rest(REST_LIMIT)?;
         let log = socket.with_extension("log");
-        Ok(Self { vote, host, monitor, boot, has_own_store, log, _store: store, _directory: sockets })
+        Ok(Self { _vote: vote, host, monitor, boot, has_own_store, log, _store: store, _directory: sockets })
     }
 
     /// What `load` gives, with the instructions that the guest has executed for it.
@@ -86,8 +73,8 @@ impl CountedVote {
     /// When the load fails, or the guest does not come to rest.
     pub fn count<T>(&mut self, load: impl FnOnce() -> Result<T>) -> Result<(T, u64)> {
         let before = self.monitor.instructions_at_rest(REST_LIMIT)?;
-        let outcome = load()?;
-        Ok((outcome, self.monitor.instructions_at_rest(REST_LIMIT)? - before))
+        let result = load()?;
+        Ok((result, self.monitor.instructions_at_rest(REST_LIMIT)? - before))
     }
 
     /// What `load` gives, with the accesses to emulated devices that the guest has made for it.
@@ -98,28 +85,13 @@ impl CountedVote {
         self.monitor.instructions_at_rest(REST_LIMIT)?;
         let before = fs::metadata(&self.log).context("QEMU has no log")?.len();
         self.monitor.log_accesses(true)?;
-        let outcome = load()?;
+        let result = load()?;
         self.monitor.instructions_at_rest(REST_LIMIT)?;
         self.monitor.log_accesses(false)?;
         let mut log = BufReader::new(File::open(&self.log).context("cannot read QEMU's log")?);
         log.seek(SeekFrom::Start(before)).context("QEMU's log became shorter")?;
         let accesses = log.lines().map_while(Result::ok).filter(|line| qmp::is_access_of_guest(line)).count();
         ensure!(accesses > 0, "QEMU logs no accesses to devices: is it built without trace backend `log`?");
-        Ok((outcome, accesses))
+        Ok((result, accesses))
     }
 }
-
-/// Kind of request and whether its connection is kept, of what is counted; none for the boot.
-pub fn kind(counted: Counted) -> Option<(Method, bool)> {
-    match counted {
-        Counted::Boot => None,
-        Counted::GetClose => Some((Method::Get, false)),
-        Counted::GetKeepAlive => Some((Method::Get, true)),
-        Counted::PostClose => Some((Method::Post, false)),
-        Counted::PostKeepAlive => Some((Method::Post, true)),
-    }
-}
-
-/// Everything that is counted.
-pub const ALL: [Counted; 5] =
-    [Counted::Boot, Counted::GetClose, Counted::GetKeepAlive, Counted::PostClose, Counted::PostKeepAlive];

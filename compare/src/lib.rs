@@ -6,23 +6,23 @@
 #![cfg(not(target_os = "hermit"))]
 
 mod budget;
-pub mod child;
+mod child;
 pub mod cli;
-pub mod client;
-pub mod compose;
-mod conductor;
+mod client;
 mod containment;
-pub mod context;
-pub mod counted;
-mod gate;
-pub mod load;
-pub mod measure;
+mod context;
+mod counted;
+mod instruction_check;
+mod load;
+mod measure;
 mod plan;
-pub mod qmp;
-pub mod record;
-pub mod report;
-pub mod results;
+mod qmp;
+mod record;
+mod report;
+mod results;
+mod run;
 mod run_dir;
-pub mod statistics;
-pub mod substrate;
+mod statistics;
+mod store_speed;
+mod substrate;
 mod trace;

@@ -4,8 +4,8 @@
 
 use anyhow::Result;
 
-use crate::record::Group;
-use crate::run_dir::{Run, RunDir, Visit};
+use crate::record::{Group, Run, Visit};
+use crate::run_dir::RunDir;
 
 /// A group's part in a run.
 struct Part {

@@ -1,6 +1,6 @@
-//! What one measurement gives: a sample, as it is appended to a run's `samples.jsonl`.
+//! The words of a run: what is measured, in which visits, and what one measurement gives, a sample.
 //!
-//! Draws no conclusions; `results` does.
+//! They are what `run.json` and `samples.jsonl` are made of. Draws no conclusions; `results` does.
 
 use std::collections::BTreeMap;
 
@@ -30,6 +30,13 @@ pub enum Group {
     Instructions,
 }
 
+impl Group {
+    /// Its name in files.
+    pub fn name(self) -> String {
+        name(self)
+    }
+}
+
 /// What was measured, with its parameters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
@@ -55,15 +62,9 @@ pub enum Measure {
     Density,
     /// Guest instructions ([`Metric::Instructions`]) for one of these, and accesses to emulated devices
     /// ([`Metric::DeviceAccesses`]).
-    Instructions {
-        /// What was counted.
-        of: Counted,
-    },
+    Instructions { of: Counted },
     /// Several vote instances, each with a generator of its own ([`Metric::RequestsPerSecond`] in all).
-    Scaling {
-        /// How many.
-        instances: u32,
-    },
+    Scaling { instances: u32 },
 }
 
 /// State of the page cache before a start.
@@ -76,30 +77,23 @@ pub enum Cache {
     Warm,
 }
 
-/// A load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Load {
-    /// Kind of request.
     pub method: Method,
-    /// Whether connections are kept.
     pub keep_alive: bool,
     /// Connections at the same time.
     pub connections: u32,
-    /// What makes the load.
     pub generator: Generator,
 }
 
-/// Kind of request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Method {
-    /// The vote page.
     Get,
     /// A vote of a new voter.
     Post,
 }
 
-/// What makes a load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Generator {
@@ -128,35 +122,54 @@ pub enum Counted {
     PostKeepAlive,
 }
 
+impl Counted {
+    /// Everything that is counted.
+    pub const ALL: [Self; 5] =
+        [Self::Boot, Self::GetClose, Self::GetKeepAlive, Self::PostClose, Self::PostKeepAlive];
+
+    /// Its name in files.
+    pub fn name(self) -> String {
+        name(self)
+    }
+
+    /// Kind of request and whether its connection is kept; none for the boot.
+    pub fn request(self) -> Option<(Method, bool)> {
+        let place = Self::ALL[1..].iter().position(|of| *of == self)?;
+        KINDS.get(place).copied()
+    }
+}
+
+/// What a value without parameters is called in files.
+fn name(value: impl Serialize) -> String {
+    let value = serde_json::to_value(value).unwrap_or_default();
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+/// The four kinds of load: what is asked, and whether connections are kept.
+pub const KINDS: [(Method, bool); 4] =
+    [(Method::Get, false), (Method::Get, true), (Method::Post, false), (Method::Post, true)];
+/// Numbers of vote instances that are loaded together.
+pub const SCALING: [u32; 3] = [1, 2, 4];
+
 /// A figure's meaning; its unit is part of the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Metric {
-    /// Completed requests each second.
     RequestsPerSecond,
     /// Requests each second that an open loop asked for.
     OfferedPerSecond,
-    /// Time in milliseconds.
     Ms,
-    /// Median latency in milliseconds.
     P50Ms,
-    /// 90th percentile in milliseconds.
     P90Ms,
-    /// 99th percentile in milliseconds.
     P99Ms,
-    /// 99.9th percentile in milliseconds.
     P999Ms,
-    /// Bytes as they are.
     Bytes,
     /// Bytes after gzip.
     CompressedBytes,
-    /// Memory in MiB.
     MemoryMib,
     /// Share of one core in percent.
     CorePercent,
-    /// A number of instances.
     Instances,
-    /// Guest instructions.
     Instructions,
     /// Reads and writes of emulated devices' registers by the guest.
     DeviceAccesses,
@@ -167,18 +180,20 @@ impl Metric {
     pub fn more_is_better(self) -> bool {
         matches!(self, Self::RequestsPerSecond | Self::OfferedPerSecond | Self::Instances)
     }
+
+    /// Whether it is a count, which hardly varies, and not a time.
+    pub fn is_count(self) -> bool {
+        let sizes = matches!(self, Self::Bytes | Self::CompressedBytes | Self::Instances);
+        sizes || matches!(self, Self::Instructions | Self::DeviceAccesses)
+    }
 }
 
-/// One measurement.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
     /// Round, from 0. Samples of one round are pairs of each other.
     pub round: u32,
-    /// Identifier of the substrate.
     pub substrate: String,
-    /// What was measured.
     pub measure: Measure,
-    /// The figures.
     pub metrics: BTreeMap<Metric, f64>,
     /// Latency in milliseconds at each percentile (0 to 100), for loads.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -192,4 +207,65 @@ pub struct Sample {
     /// What a reader must know of how the figure came about, such as an extrapolation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+}
+
+/// One group of measurements on one substrate in one round.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Visit {
+    pub round: u32,
+    pub group: Group,
+    pub substrate: String,
+}
+
+/// What a run is, decided when it begins.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Run {
+    /// When it began, in RFC 3339, UTC.
+    pub begun: String,
+    /// Commit of the clone, with `+` when files differ from it.
+    pub commit: String,
+    /// Whether it is the short run.
+    pub quick: bool,
+    /// How often each measurement is repeated.
+    pub rounds: u32,
+    /// Substrates that are measured, by identifier; each with why it cannot be, if so.
+    pub substrates: Vec<(String, Option<String>)>,
+    pub machine: Machine,
+}
+
+/// The machine that was measured on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Machine {
+    /// Model of its processor.
+    pub processor: String,
+    pub cores: usize,
+    pub memory_mib: u64,
+    pub system: String,
+    pub kernel: String,
+    /// Version of QEMU, if there is one.
+    pub qemu: Option<String>,
+    /// Version of Docker's engine, if there is one.
+    pub docker: Option<String>,
+    /// What runs guests: `kvm` or `tcg`.
+    pub accelerator: String,
+    /// Load generators with their versions.
+    pub generators: Vec<String>,
+}
+
+/// What runs a substrate's instructions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Execution {
+    /// The host's processor, without a virtual machine.
+    Native,
+    /// The host's processor in a virtual machine (KVM).
+    Accelerated,
+    /// QEMU's translator (TCG).
+    Emulated,
+}
+
+impl Execution {
+    pub fn is_emulated(self) -> bool {
+        self == Self::Emulated
+    }
 }

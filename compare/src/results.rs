@@ -2,17 +2,18 @@
 //!
 //! Documented in `docs/comparison-schema.md`. Draws no picture; `report` does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::record::{Generator, Load, Measure, Method, Metric, Sample};
-use crate::run_dir::Run;
+use crate::record::{Execution, Generator, Load, Machine, Measure, Method, Metric, Run, Sample};
 use crate::statistics::{self, Ratio, Summary};
-use crate::substrate::{CANDIDATES, Execution};
+use crate::substrate::CANDIDATES;
 
 /// Version of the schema; a reader refuses what it does not know.
 pub const SCHEMA: u32 = 1;
+/// Connections of the loads that a report's first figures are about, where they were measured.
+const USUAL_CONNECTIONS: u32 = 16;
 /// Ratios are those of each unikernel to each of the others.
 const UNIKERNELS: [&str; 3] = ["hermit-q35", "hermit-microvm", "one-image"];
 
@@ -31,45 +32,19 @@ pub struct Results {
     pub rounds: u32,
     /// Whether every planned visit was made.
     pub complete: bool,
-    /// The machine.
     pub machine: Machine,
     /// One for each substrate, measured or not.
-    pub substrates: Vec<Row>,
+    pub substrates: Vec<SubstrateRecord>,
     /// One for each measure of each substrate.
     pub cells: Vec<Cell>,
     /// Unikernels against the others.
-    pub ratios: Vec<Comparison>,
-}
-
-/// The machine that was measured on.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Machine {
-    /// Model of its processor.
-    pub processor: String,
-    /// Its cores.
-    pub cores: usize,
-    /// Memory in MiB.
-    pub memory_mib: u64,
-    /// Operating system.
-    pub system: String,
-    /// Kernel.
-    pub kernel: String,
-    /// Version of QEMU, if there is one.
-    pub qemu: Option<String>,
-    /// Version of Docker's engine, if there is one.
-    pub docker: Option<String>,
-    /// What runs guests: `kvm` or `tcg`.
-    pub accelerator: String,
-    /// Load generators with their versions.
-    pub generators: Vec<String>,
+    pub ratios: Vec<PairedRatio>,
 }
 
 /// A substrate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Row {
-    /// Identifier.
+pub struct SubstrateRecord {
     pub id: String,
-    /// Name for people.
     pub title: String,
     /// What runs its instructions.
     pub execution: Execution,
@@ -82,9 +57,7 @@ pub struct Row {
 /// A measure of a substrate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cell {
-    /// Identifier of the substrate.
     pub substrate: String,
-    /// What was measured.
     pub measure: Measure,
     /// Its figures over all samples that count.
     pub metrics: BTreeMap<Metric, Summary>,
@@ -102,18 +75,14 @@ pub struct Cell {
     pub notes: Vec<String>,
 }
 
-/// A unikernel against another substrate.
+/// A figure of a unikernel by the same figure of another substrate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Comparison {
-    /// Identifier of the unikernel.
+pub struct PairedRatio {
     pub unikernel: String,
-    /// Identifier of the other.
     pub against: String,
     /// Whether both run on the same kind of processor: both emulated, or both not.
     pub alike: bool,
-    /// What was measured.
     pub measure: Measure,
-    /// The figure.
     pub metric: Metric,
     /// The unikernel's figure by the other's.
     pub ratio: Ratio,
@@ -128,17 +97,13 @@ impl Results {
         samples: &[Sample],
         failures: &BTreeMap<String, Vec<String>>,
     ) -> Self {
-        let substrates: Vec<Row> = run
-            .substrates
-            .iter()
-            .map(|(id, missing)| Row {
-                id: id.clone(),
-                title: title(id).to_owned(),
-                execution: executions(id),
-                missing: missing.clone(),
-                failures: failures.get(id).cloned().unwrap_or_default(),
-            })
-            .collect();
+        let substrate = |(id, missing): &(String, Option<String>)| SubstrateRecord {
+            id: id.clone(),
+            title: title(id).to_owned(),
+            execution: executions(id),
+            missing: missing.clone(),
+            failures: failures.get(id).cloned().unwrap_or_default(),
+        };
         let groups = by_cell(samples);
         Self {
             schema: SCHEMA,
@@ -149,12 +114,34 @@ impl Results {
             complete,
             machine: run.machine.clone(),
             ratios: ratios(&groups, &executions),
-            cells: groups
-                .into_iter()
-                .map(|((substrate, measure), samples)| cell(substrate, measure, &samples))
-                .collect(),
-            substrates,
+            cells: groups.into_iter().map(|((id, measure), samples)| cell(id, measure, &samples)).collect(),
+            substrates: run.substrates.iter().map(substrate).collect(),
         }
+    }
+
+    /// A substrate of the run.
+    pub fn substrate(&self, id: &str) -> Option<&SubstrateRecord> {
+        self.substrates.iter().find(|substrate| substrate.id == id)
+    }
+
+    /// The loads that were measured, some several times.
+    pub fn loads(&self) -> impl Iterator<Item = Load> {
+        self.cells.iter().filter_map(|cell| match cell.measure {
+            Measure::Load(load) => Some(load),
+            _ => None,
+        })
+    }
+
+    /// Numbers of connections that were measured with a generator.
+    pub fn connections(&self, generator: Generator) -> Vec<u32> {
+        let loads = self.loads().filter(|load| load.generator == generator);
+        loads.map(|load| load.connections).collect::<BTreeSet<u32>>().into_iter().collect()
+    }
+
+    /// The connections that were measured that are nearest to the usual ones.
+    pub fn usual_connections(&self) -> u32 {
+        let connections = self.loads().map(|load| load.connections);
+        connections.min_by_key(|of| of.abs_diff(USUAL_CONNECTIONS)).unwrap_or(USUAL_CONNECTIONS)
     }
 
     /// The cell of a measure of a substrate.
@@ -230,29 +217,21 @@ fn median_timeline(samples: &[&Sample]) -> Vec<(String, f64)> {
     first.timeline.iter().filter_map(stage).collect()
 }
 
-fn ratios(groups: &Groups, executions: &impl Fn(&str) -> Execution) -> Vec<Comparison> {
-    let emulated = |id: &str| executions(id) == Execution::Emulated;
+fn ratios(groups: &Groups, executions: &impl Fn(&str) -> Execution) -> Vec<PairedRatio> {
+    let emulated = |id: &str| executions(id).is_emulated();
     let mut ratios = Vec::new();
     for ((unikernel, measure), own) in groups.iter().filter(|((id, _), _)| is_unikernel(id)) {
-        for ((against, _), other) in
-            groups.iter().filter(|((id, what), _)| what == measure && id != unikernel)
-        {
-            let metrics: Vec<Metric> = own.iter().flat_map(|sample| sample.metrics.keys().copied()).collect();
-            let metrics: std::collections::BTreeSet<Metric> = metrics.into_iter().collect();
-            for metric in metrics {
-                if let Some(ratio) = statistics::paired_ratio(&pairs(own, other, metric)) {
-                    let (unikernel, against) = (unikernel.clone(), against.clone());
-                    let alike = emulated(&unikernel) == emulated(&against);
-                    ratios.push(Comparison {
-                        unikernel,
-                        against,
-                        alike,
-                        measure: measure.clone(),
-                        metric,
-                        ratio,
-                    });
-                }
-            }
+        let others = groups.iter().filter(|((id, what), _)| what == measure && id != unikernel);
+        for ((against, _), other) in others {
+            let metrics: BTreeSet<Metric> =
+                own.iter().flat_map(|sample| sample.metrics.keys().copied()).collect();
+            let paired = |metric| {
+                let ratio = statistics::paired_ratio(&pairs(own, other, metric))?;
+                let (alike, measure) = (emulated(unikernel) == emulated(against), measure.clone());
+                let (unikernel, against) = (unikernel.clone(), against.clone());
+                Some(PairedRatio { unikernel, against, alike, measure, metric, ratio })
+            };
+            ratios.extend(metrics.into_iter().filter_map(paired));
         }
     }
     ratios
@@ -264,7 +243,7 @@ fn pairs(own: &[&Sample], other: &[&Sample], metric: Metric) -> Vec<(f64, f64)> 
         let counted = samples.iter().filter(|sample| sample.round == round && sample.voided.is_none());
         counted.filter_map(|sample| sample.metrics.get(&metric).copied()).collect()
     };
-    let rounds = own.iter().map(|sample| sample.round).collect::<std::collections::BTreeSet<u32>>();
+    let rounds = own.iter().map(|sample| sample.round).collect::<BTreeSet<u32>>();
     rounds.into_iter().flat_map(|round| of(own, round).into_iter().zip(of(other, round))).collect()
 }
 

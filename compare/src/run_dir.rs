@@ -7,40 +7,20 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::record::{Group, Sample};
-use crate::results::Machine;
+use crate::record::{Run, Sample, Visit};
 
 const RUN: &str = "run.json";
 const SAMPLES: &str = "samples.jsonl";
 /// Failed visits after which a substrate is left alone: each may have waited a minute for an answer.
 const FAILURES_MAX: usize = 3;
 
-/// What a run is, decided when it begins.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Run {
-    /// When it began, in RFC 3339, UTC.
-    pub begun: String,
-    /// Commit of the clone, with `+` when files differ from it.
-    pub commit: String,
-    /// Whether it is the short run.
-    pub quick: bool,
-    /// How often each measurement is repeated.
-    pub rounds: u32,
-    /// Substrates that are measured, by identifier; each with why it cannot be, if so.
-    pub substrates: Vec<(String, Option<String>)>,
-    /// The machine.
-    pub machine: Machine,
-}
-
 /// A line of the samples' file: a visit that is over, with all that it gave. It is not made again.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Entry {
-    /// The visit.
     pub visit: Visit,
-    /// What was measured.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub samples: Vec<Sample>,
     /// Why the visit failed, with the log; then it has no samples.
@@ -51,22 +31,9 @@ pub struct Entry {
 /// Reasons of failures, by substrate.
 pub type Failures = BTreeMap<String, Vec<String>>;
 
-/// One group of measurements on one substrate in one round.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Visit {
-    /// Round, from 0.
-    pub round: u32,
-    /// What is measured.
-    pub group: Group,
-    /// Where.
-    pub substrate: String,
-}
-
 /// An open run directory.
 pub struct RunDir {
-    /// Its path.
     pub path: PathBuf,
-    /// What the run is.
     pub run: Run,
     file: File,
 }
@@ -100,9 +67,6 @@ impl RunDir {
     }
 
     /// The latest run below `root`.
-    ///
-    /// # Errors
-    /// When there is none.
     pub fn latest(root: &Path) -> Result<PathBuf> {
         let entries = fs::read_dir(root).with_context(|| format!("cannot list {}", root.display()))?;
         let runs = entries.flatten().map(|entry| entry.path()).filter(|path| path.join(RUN).is_file());
@@ -134,18 +98,12 @@ impl RunDir {
     }
 
     /// Visits that are over.
-    ///
-    /// # Errors
-    /// As [`entries`](Self::entries).
     pub fn done(&self) -> Result<HashSet<Visit>> {
         Ok(self.entries()?.into_iter().map(|entry| entry.visit).collect())
     }
 
     /// All samples, and the failures.
-    ///
-    /// # Errors
-    /// As [`entries`](Self::entries).
-    pub fn outcome(&self) -> Result<(Vec<Sample>, Failures)> {
+    pub fn samples(&self) -> Result<(Vec<Sample>, Failures)> {
         let mut samples = Vec::new();
         let mut failures = Failures::new();
         for mut entry in self.entries()? {
@@ -158,9 +116,6 @@ impl RunDir {
     }
 
     /// Whether a substrate has failed too often to be tried again in this run.
-    ///
-    /// # Errors
-    /// As [`entries`](Self::entries).
     pub fn is_given_up(&self, substrate: &str) -> Result<bool> {
         let failed = |entry: &&Entry| entry.visit.substrate == substrate && entry.failure.is_some();
         Ok(self.entries()?.iter().filter(failed).count() >= FAILURES_MAX)
@@ -171,10 +126,9 @@ impl RunDir {
     /// # Errors
     /// When it cannot be created.
     pub fn logs(&self, visit: &Visit) -> Result<PathBuf> {
-        let group = serde_json::to_value(visit.group)?;
-        let group = group.as_str().context("a group is not a name")?;
-        let path = self.path.join("logs").join(format!("{}-{}-{group}", visit.round, visit.substrate));
-        ensure!(fs::create_dir_all(&path).is_ok(), "cannot create {}", path.display());
+        let name = format!("{}-{}-{}", visit.round, visit.substrate, visit.group.name());
+        let path = self.path.join("logs").join(name);
+        fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
         Ok(path)
     }
 }
@@ -192,7 +146,7 @@ fn drop_torn_line(path: &Path, file: &File) -> Result<()> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::record::{Measure, Metric};
+    use crate::record::{Group, Machine, Measure, Metric};
 
     /// A run without substrates.
     pub(crate) fn run() -> Run {
@@ -240,7 +194,7 @@ pub(crate) mod tests {
         let mut run_dir = RunDir::open(&RunDir::latest(root.path()).expect("it is there")).expect("readable");
         assert!(run_dir.done().expect("readable") == HashSet::from([visit("a")]));
         run_dir.append(&measured("b")).expect("it is writable");
-        let (samples, failures) = run_dir.outcome().expect("readable");
+        let (samples, failures) = run_dir.samples().expect("readable");
         let measured: Vec<&str> = samples.iter().map(|sample| sample.substrate.as_str()).collect();
         assert_eq!((measured, failures.len()), (vec!["a", "b"], 0));
     }
@@ -251,7 +205,7 @@ pub(crate) mod tests {
         let mut run_dir = RunDir::create(root.path(), run()).expect("a run");
         let failure = Some("it ended".to_owned());
         run_dir.append(&Entry { samples: Vec::new(), failure, ..measured("a") }).expect("it is writable");
-        let (samples, failures) = run_dir.outcome().expect("readable");
+        let (samples, failures) = run_dir.samples().expect("readable");
         assert!(samples.is_empty());
         assert_eq!(failures["a"], ["it ended"]);
         assert!(run_dir.done().expect("readable").contains(&visit("a")));

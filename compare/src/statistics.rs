@@ -13,9 +13,7 @@ const STUDENT_95: [f64; 12] =
 pub struct Summary {
     /// The middle of all values.
     pub median: f64,
-    /// The least of them.
     pub low: f64,
-    /// The largest.
     pub high: f64,
     /// The 95th percentile, by nearest rank.
     pub p95: f64,
@@ -45,9 +43,7 @@ pub struct Ratio {
     pub ratio: f64,
     /// Lower end of the interval; none of a single pair.
     pub low: Option<f64>,
-    /// Upper end.
     pub high: Option<f64>,
-    /// Number of pairs.
     pub pairs: usize,
 }
 

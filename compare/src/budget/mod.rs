@@ -1,7 +1,7 @@
 //! A request's budget: which layers of the vote service's guest its instructions are spent in.
 //!
-//! The same guest and the same turns as the gate's, so that it adds up to what is gated. Says nothing of
-//! time, and nothing of the host.
+//! The same guest and the same turns as the instruction check's, so that it adds up to what is checked. Says nothing
+//! of time, and nothing of the host.
 
 mod layer;
 mod symbols;
@@ -16,11 +16,10 @@ use image_build::vm::qemu;
 use image_build::{image, say};
 
 use crate::context::Context;
-use crate::counted;
-use crate::gate::guest::Guest;
+use crate::instruction_check::Guest;
 use crate::record::Counted;
 use crate::substrate::Program;
-use layer::Layer;
+use layer::{LAYERS, Layer};
 use symbols::{Origin, Symbols};
 
 /// Instructions for one request, by where they are spent.
@@ -42,8 +41,8 @@ pub fn run(functions: usize) -> Result<()> {
     let mut guest = Guest::boot(&context, image.path, Machine::Q35)?;
     let mut origins = HashMap::new();
     let mut budgets = Vec::new();
-    for of in counted::ALL {
-        let Some((method, keep_alive)) = counted::kind(of) else { continue };
+    for of in Counted::ALL {
+        let Some((method, keep_alive)) = of.request() else { continue };
         let (trace, requests) = guest.trace(method, keep_alive)?;
         let mut budget = Budget { of, layers: BTreeMap::new(), functions: BTreeMap::new() };
         for (address, times) in trace {
@@ -89,9 +88,9 @@ fn print_layers(budgets: &[Budget]) -> Result<(), Unwritable> {
     cells("instructions per request", budgets.iter().map(|budget| budget.label().to_owned()).collect())?;
     cells("---", budgets.iter().map(|_| "---:".to_owned()).collect())?;
     let row = |count: f64, all: f64| format!("{count:.0} ({:.0}%)", 100.0 * count / all.max(1.0));
-    for layer in layer::ALL {
+    for (layer, _) in LAYERS {
         let of = |budget: &Budget| row(budget.layer(layer), budget.layers.values().sum());
-        cells(layer.label(), budgets.iter().map(of).collect())?;
+        cells(layer, budgets.iter().map(of).collect())?;
     }
     cells("all", budgets.iter().map(|budget| format!("{:.0}", budget.layers.values().sum::<f64>())).collect())
 }

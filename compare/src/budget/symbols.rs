@@ -8,7 +8,7 @@ use addr2line::Loader;
 use anyhow::{Result, anyhow};
 use image_build::image::PROGRAM_START;
 
-use super::layer::Layer;
+use super::layer::{self, Layer};
 
 /// A program with its debug information.
 pub struct Symbols(Loader);
@@ -24,9 +24,6 @@ pub struct Origin {
 
 impl Symbols {
     /// Those of this ELF file.
-    ///
-    /// # Errors
-    /// When it has none.
     pub fn open(program: &Path) -> Result<Self> {
         let loader = Loader::new(program);
         loader.map(Self).map_err(|error| anyhow!("{} has no symbols: {error}", program.display()))
@@ -36,7 +33,7 @@ impl Symbols {
     pub fn origin(&self, address: u64) -> Origin {
         let found = address.checked_sub(PROGRAM_START).and_then(|address| self.frames(address));
         // Firmware and loader have run long before: what has no lines is the kernel's assembly.
-        found.unwrap_or_else(|| Origin { layer: Layer::Kernel, function: format!("{address:#x}") })
+        found.unwrap_or_else(|| Origin { layer: layer::KERNEL, function: format!("{address:#x}") })
     }
 
     fn frames(&self, address: u64) -> Option<Origin> {
@@ -47,15 +44,15 @@ impl Symbols {
                 frame.function.as_ref().and_then(|name| name.demangle().ok().map(|name| name.into_owned()));
             functions.extend(name);
             let file = frame.location.and_then(|location| location.file);
-            layer = layer.or_else(|| file.and_then(Layer::of_file));
+            layer = layer.or_else(|| file.and_then(layer::of_file));
         }
         if functions.is_empty() {
             let name = self.0.find_symbol(address)?;
-            let layer = if is_of_bytes(name) { Layer::Copying } else { Layer::Kernel };
+            let layer = if is_of_bytes(name) { layer::COPYING } else { layer::KERNEL };
             return Some(Origin { layer, function: name.to_owned() });
         }
         let (inner, outer) = (functions.first()?, functions.last()?);
-        let layer = layer.unwrap_or(Layer::Library);
+        let layer = layer.unwrap_or(layer::LIBRARY);
         let function = if inner == outer { inner.clone() } else { format!("{inner} in {outer}") };
         Some(Origin { layer, function })
     }

@@ -10,7 +10,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 use image_build::tool::packages::table::AB;
 
-use super::{ANSWER_LIMIT, FORM_TYPE, Outcome, Shape, flaw};
+use super::report::{ANSWER_LIMIT, FORM_TYPE, LoadReport, Shape, flaw};
 use crate::record::Method;
 
 /// Requests that it has room for when it runs for a time: more than any service answers in it.
@@ -41,28 +41,16 @@ pub fn version(text: &str) -> Option<String> {
     Some(format!("{} {version}", AB.program))
 }
 
-/// What its report says of a load that was to have all its requests answered.
+/// What its report says of a load of which `least` requests must be answered.
 ///
 /// # Errors
 /// When it is not a report.
-pub fn read(files: &Path, shape: &Shape, success: bool) -> Result<Outcome> {
-    read_files(files, shape.requests, success)
-}
-
-/// What its report says of a load for a time.
-///
-/// # Errors
-/// When it is not a report.
-pub fn read_timed(files: &Path, _shape: &Shape, success: bool) -> Result<Outcome> {
-    read_files(files, 1, success)
-}
-
-fn read_files(files: &Path, least: u32, success: bool) -> Result<Outcome> {
+pub fn read(files: &Path, least: u32, success: bool) -> Result<LoadReport> {
     let log = files.join("log");
     let report = fs::read_to_string(&log).with_context(|| format!("cannot read {}", log.display()))?;
     if !success {
         let Some(flaw) = given_up(&report) else { bail!("ab failed") };
-        return Ok(Outcome { flaw: Some(flaw), ..Outcome::default() });
+        return Ok(LoadReport { flaw: Some(flaw), ..LoadReport::default() });
     }
     // Where nothing was answered there are no percentiles.
     let percentiles = fs::read_to_string(files.join("percentiles.csv")).unwrap_or_default();
@@ -76,7 +64,7 @@ fn given_up(report: &str) -> Option<String> {
     Some(format!("ab gave up after {} requests: {reason}", made.unwrap_or("0")))
 }
 
-fn parse(report: &str, percentiles: &str, least: u32) -> Result<Outcome> {
+fn parse(report: &str, percentiles: &str, least: u32) -> Result<LoadReport> {
     let number = |name: &str| -> Option<f64> {
         let line = report.lines().find_map(|line| line.strip_prefix(name))?;
         line.split_whitespace().next()?.parse().ok()
@@ -87,7 +75,7 @@ fn parse(report: &str, percentiles: &str, least: u32) -> Result<Outcome> {
     let short = u64::from(least).saturating_sub(completed);
     let kinds = report.lines().find_map(|line| line.trim().strip_prefix("(Connect: "));
     let failed_how = kinds.map_or_else(|| "failed".to_owned(), |kinds| format!("failed (Connect: {kinds}"));
-    Ok(Outcome {
+    Ok(LoadReport {
         requests_per_second: number("Requests per second:").context("ab's report has no rate")?,
         acknowledged: completed.saturating_sub(failed + refused),
         curve: curve(percentiles),
@@ -133,11 +121,11 @@ mod tests {
 
     #[test]
     fn a_clean_report_is_a_rate_and_percentiles() {
-        let outcome = parse(POSTS, PERCENTILES, 5000).expect("a report");
-        assert_eq!((outcome.requests_per_second, outcome.acknowledged), (76722.42, 5000));
-        assert_eq!((outcome.flaw.clone(), outcome.note.clone()), (None, None));
-        assert_eq!((outcome.curve.len(), outcome.curve[100]), (101, (100.0, 4.123)));
-        assert_eq!((outcome.percentile(99.0), outcome.percentile(99.9)), (Some(1.456), None));
+        let report = parse(POSTS, PERCENTILES, 5000).expect("a report");
+        assert_eq!((report.requests_per_second, report.acknowledged), (76722.42, 5000));
+        assert_eq!((report.flaw.clone(), report.note.clone()), (None, None));
+        assert_eq!((report.curve.len(), report.curve[100]), (101, (100.0, 4.123)));
+        assert_eq!((report.percentile(99.0), report.percentile(99.9)), (Some(1.456), None));
     }
 
     #[test]

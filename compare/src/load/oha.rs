@@ -12,7 +12,7 @@ use image_build::note;
 use image_build::tool::process;
 use serde::Deserialize;
 
-use super::{ANSWER_LIMIT, FORM_TYPE, Outcome, Shape, flaw};
+use super::report::{ANSWER_LIMIT, FORM_TYPE, LoadReport, Shape, flaw};
 use crate::context::Context;
 use crate::record::Method;
 
@@ -44,9 +44,9 @@ pub fn program(context: &Context) -> Result<Option<PathBuf>> {
 ///
 /// # Errors
 /// When the build fails.
-pub fn ensure(context: &Context) -> Result<PathBuf> {
-    if let Some(program) = program(context)? {
-        return Ok(program);
+pub fn ensure(context: &Context) -> Result<()> {
+    if program(context)?.is_some() {
+        return Ok(());
     }
     note!("building the load generator oha {VERSION} (once, some minutes)");
     let mut cargo = Command::new("cargo");
@@ -62,7 +62,7 @@ pub fn ensure(context: &Context) -> Result<PathBuf> {
     }
     process::output(&mut cargo, "building oha")?;
     fs::remove_dir_all(&build).with_context(|| format!("cannot remove {}", build.display()))?;
-    program(context)?.context("cargo built oha, but not where it was told")
+    program(context)?.context("cargo built oha, but not where it was told").map(drop)
 }
 
 /// The command for a load at `rate` requests each second.
@@ -104,14 +104,14 @@ struct Summary {
 ///
 /// # Errors
 /// When it is not a report.
-pub fn read(files: &Path, shape: &Shape, success: bool) -> Result<Outcome> {
+pub fn read(files: &Path, requests: u32, success: bool) -> Result<LoadReport> {
     ensure!(success, "oha failed");
     let path = files.join("report.json");
     let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    parse(&text, shape.requests)
+    parse(&text, requests)
 }
 
-fn parse(text: &str, requests: u32) -> Result<Outcome> {
+fn parse(text: &str, requests: u32) -> Result<LoadReport> {
     let report: Report = serde_json::from_str(text).context("oha's report is not what it was")?;
     let answered = |good: bool| -> u64 {
         let of = report.status_code_distribution.iter().filter(|(status, _)| status.starts_with('2') == good);
@@ -122,7 +122,7 @@ fn parse(text: &str, requests: u32) -> Result<Outcome> {
     let kinds: Vec<&str> = report.error_distribution.keys().map(String::as_str).collect();
     let failed = format!("failed ({})", kinds.join("; "));
     let short = u64::from(requests).saturating_sub(made);
-    Ok(Outcome {
+    Ok(LoadReport {
         requests_per_second: report.summary.requests_per_sec,
         acknowledged: answered(true),
         curve: curve(&report),
@@ -154,23 +154,23 @@ mod tests {
 
     #[test]
     fn percentiles_come_in_order_and_milliseconds() {
-        let outcome = parse(POSTS, 2000).expect("a report");
-        assert_eq!((outcome.acknowledged, outcome.flaw.clone()), (2000, None));
-        let at: Vec<f64> = outcome.curve.iter().map(|(at, _)| *at).collect();
+        let report = parse(POSTS, 2000).expect("a report");
+        assert_eq!((report.acknowledged, report.flaw.clone()), (2000, None));
+        let at: Vec<f64> = report.curve.iter().map(|(at, _)| *at).collect();
         assert_eq!(at, [0.0, 10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.9, 99.99, 100.0]);
-        assert!(outcome.curve.is_sorted_by(|a, b| a.1 <= b.1));
-        assert!((outcome.percentile(99.9).expect("it is there") - 0.945_605).abs() < 1e-9);
+        assert!(report.curve.is_sorted_by(|a, b| a.1 <= b.1));
+        assert!((report.percentile(99.9).expect("it is there") - 0.945_605).abs() < 1e-9);
     }
 
     #[test]
     fn refusals_and_errors_are_flaws_and_have_no_latency() {
-        let outcome = |text, requests| parse(text, requests).expect("a report");
+        let report = |text, requests| parse(text, requests).expect("a report");
         let refused = "of 500 requests 500 failed (Connection refused (os error 111))";
-        assert_eq!(outcome(REFUSED, 500).flaw.as_deref(), Some(refused));
-        assert_eq!((outcome(REFUSED, 500).acknowledged, outcome(REFUSED, 500).curve.len()), (0, 0));
+        assert_eq!(report(REFUSED, 500).flaw.as_deref(), Some(refused));
+        assert_eq!((report(REFUSED, 500).acknowledged, report(REFUSED, 500).curve.len()), (0, 0));
         let not_found = "of 500 requests 500 were not answered with 2xx";
-        assert_eq!(outcome(NOT_FOUND, 500).flaw.as_deref(), Some(not_found));
-        assert_eq!(outcome(POSTS, 2001).flaw.as_deref(), Some("of 2001 requests 1 were not made"));
+        assert_eq!(report(NOT_FOUND, 500).flaw.as_deref(), Some(not_found));
+        assert_eq!(report(POSTS, 2001).flaw.as_deref(), Some("of 2001 requests 1 were not made"));
     }
 
     #[test]

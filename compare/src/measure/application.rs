@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, anyhow, ensure};
 use serde::Deserialize;
 
-use super::Site;
+use super::site::Site;
 use crate::child;
 use crate::client;
-use crate::compose::Application;
+
 use crate::record::{Measure, Metric, Sample};
-use crate::substrate::Port;
+use crate::substrate::{Application, Port};
 
 /// How long the idle application is watched, in a full run and in a quick one.
 const IDLE: (Duration, Duration) = (Duration::from_secs(8), Duration::from_secs(2));
@@ -40,10 +40,10 @@ const LINE_BYTES_MAX: u64 = 1 << 16;
 pub fn measure(site: &Site) -> Result<Vec<Sample>> {
     let mut application = site.substrate.application(1, site.directory)?;
     thread::sleep(SETTLE);
-    let idle = idle_percent(&application, if site.quick { IDLE.1 } else { IDLE.0 })?;
+    let idle = idle_percent(&application, site.pick(IDLE))?;
     let mut samples = vec![site.sample(Measure::Idle, [(Metric::CorePercent, idle)])];
     if site.substrate.is_whole() {
-        let times = follow(&application, if site.quick { VOTES.1 } else { VOTES.0 })?;
+        let times = follow(&application, site.pick(VOTES))?;
         let sample =
             |time: &Duration| site.sample(Measure::EndToEnd, [(Metric::Ms, time.as_secs_f64() * 1000.0)]);
         samples.extend(times.iter().map(sample));
@@ -80,7 +80,7 @@ fn follow_one(host: SocketAddrV4, events: &mut Events, total: u64) -> Result<Dur
         let shown = events.await_total(total, sent + EVENT_LIMIT).map(|()| sent.elapsed());
         let answer =
             vote.join().map_err(|_| anyhow!("the voter panicked"))?.context("a vote is not answered")?;
-        ensure!(answer.status == 200, "a vote is answered with {}: {:.300}", answer.status, answer.body);
+        ensure!(answer.status == 200, "a vote is answered with {}: {:.300}", answer.status, answer.text());
         shown
     })
 }

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
-use super::{Site, vote};
+use super::site::Site;
+use super::vote;
 use crate::child;
 use crate::record::{Measure, Metric, Sample};
 use crate::substrate::Instance;
@@ -38,12 +39,12 @@ pub fn measure(site: &Site) -> Result<Vec<Sample>> {
         return Ok(vec![site.voided(Measure::Density, flaw)]);
     }
     let begun = Instant::now();
-    let time_max = if site.quick { TIME_MAX.1 } else { TIME_MAX.0 };
+    let time_max = site.pick(TIME_MAX);
     let mut instances: Vec<Instance> = Vec::new();
     let mut sums: Vec<f64> = Vec::new();
     loop {
-        let (mut instance, host) = vote::start(site, &format!("vote-{}", instances.len() + 1), None)?;
-        vote::first_page(&mut instance, host, START_LIMIT)?;
+        let mut instance = vote::start(site, &format!("vote-{}", instances.len() + 1), None)?;
+        vote::first_page(&mut instance, START_LIMIT)?;
         instances.push(instance);
         sums.push(memory_mib(&instances)?);
         let is_full = sums.last().is_some_and(|sum| *sum > BUDGET_MIB);
@@ -53,8 +54,7 @@ pub fn measure(site: &Site) -> Result<Vec<Sample>> {
         }
     }
     for instance in &instances {
-        let host = instance.endpoint(crate::substrate::Port::Vote)?.host;
-        vote::check_page(host).with_context(|| format!("{instance} of {}", instances.len()))?;
+        vote::check_page(instance).with_context(|| format!("{instance} of {}", instances.len()))?;
     }
     let (fitting, note) = fitting(&sums);
     Ok(vec![Sample { note, ..site.sample(Measure::Density, [(Metric::Instances, fitting)]) }])

@@ -2,12 +2,12 @@
 //! connections at a time.
 //!
 //! The median of some runs: how many requests a guest finds at once, and so what each takes, depends on
-//! the host. What does not depend on it is gated, see `gate`.
+//! the host. What does not depend on it is checked, see `instruction_check`.
 
 use anyhow::Result;
 
-use super::Site;
-use crate::counted::{self, CountedVote};
+use super::site::Site;
+use crate::counted::CountedVote;
 use crate::load::{self, Shape};
 use crate::record::{Counted, Measure, Metric, Sample};
 use crate::statistics;
@@ -28,31 +28,30 @@ pub fn measure(site: &Site) -> Result<Vec<Sample>> {
         return Ok(Vec::new());
     }
     let mut vote = CountedVote::start(site.substrate, site.directory)?;
-    counted::ALL.into_iter().map(|of| count(site, &mut vote, of)).collect()
+    Counted::ALL.into_iter().map(|of| count(site, &mut vote, of)).collect()
 }
 
 fn count(site: &Site, vote: &mut CountedVote, of: Counted) -> Result<Sample> {
     let measure = Measure::Instructions { of };
-    let Some((method, keep_alive)) = counted::kind(of) else {
+    let Some((method, keep_alive)) = of.request() else {
         return Ok(site.sample(measure, [(Metric::Instructions, vote.boot as f64)]));
     };
     let shape = |requests| Shape { host: vote.host, method, keep_alive, connections: CONNECTIONS, requests };
-    let requests = if site.quick { REQUESTS.1 } else { REQUESTS.0 };
+    let (requests, runs) = (site.pick(REQUESTS), site.pick(RUNS));
     let (shape, reported) = (shape(requests), shape(REQUESTS_REPORTED));
     let load = |shape| load::closed_loop(site.context, site.directory, shape)?.finish();
-    let runs = if site.quick { RUNS.1 } else { RUNS.0 };
     let mut counts = Vec::new();
     // The first run warms up.
     for _ in 0..=runs {
-        let (outcome, count) = vote.count(|| load(shape))?;
-        if let Some(flaw) = outcome.flaw {
+        let (report, count) = vote.count(|| load(shape))?;
+        if let Some(flaw) = report.flaw {
             return Ok(site.voided(measure, flaw));
         }
         counts.push(count as f64 / f64::from(requests));
     }
     let median = statistics::summary(&counts.split_off(1)).map_or(0.0, |summary| summary.median);
-    let (outcome, accesses) = vote.count_accesses(|| load(reported))?;
-    if let Some(flaw) = outcome.flaw {
+    let (report, accesses) = vote.count_accesses(|| load(reported))?;
+    if let Some(flaw) = report.flaw {
         return Ok(site.voided(measure, flaw));
     }
     let accesses = accesses as f64 / f64::from(REQUESTS_REPORTED);

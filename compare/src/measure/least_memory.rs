@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{Site, vote};
+use super::site::Site;
+use super::vote;
 use crate::load::{self, Shape};
 use crate::record::{Measure, Method, Metric, Sample};
+use crate::substrate::Port;
 
 /// How much longer than with plenty of memory a start may take before it counts as none.
 const PATIENCE: u32 = 4;
@@ -31,9 +33,8 @@ pub fn measure(site: &Site) -> Result<Vec<Sample>> {
     let Some((least, most)) = site.substrate.memory_range() else { return Ok(Vec::new()) };
     let usual = works(site, most, LIMIT_MAX).with_context(|| format!("with {most} MiB"))?;
     let limit = (usual * PATIENCE).clamp(LIMIT_MIN, LIMIT_MAX);
-    let confirmations = if site.quick { CONFIRMATIONS.1 } else { CONFIRMATIONS.0 };
     let works = |memory_mib| works(site, memory_mib, limit).is_ok();
-    let memory_mib = least_that_works(least..=most, confirmations, works);
+    let memory_mib = least_that_works(least..=most, site.pick(CONFIRMATIONS), works);
     let memory_mib = memory_mib.with_context(|| format!("with {most} MiB it works only sometimes"))?;
     let note = (memory_mib == least).then(|| format!("less than {least} MiB cannot be asked for there"));
     let sample = site.sample(Measure::LeastMemory, [(Metric::MemoryMib, f64::from(memory_mib))]);
@@ -42,12 +43,13 @@ pub fn measure(site: &Site) -> Result<Vec<Sample>> {
 
 /// Starts one with that memory, and loads it; the time until its first answer.
 fn works(site: &Site, memory_mib: u32, limit: Duration) -> Result<Duration> {
-    let (mut instance, host) = vote::start(site, "vote", Some(memory_mib))?;
-    let time = vote::first_page(&mut instance, host, limit)?;
+    let mut instance = vote::start(site, "vote", Some(memory_mib))?;
+    let time = vote::first_page(&mut instance, limit)?;
+    let host = instance.endpoint(Port::Vote)?.host;
     let (method, keep_alive) = (Method::Get, false);
     let shape = Shape { host, method, keep_alive, connections: CONNECTIONS, requests: REQUESTS };
-    let outcome = load::closed_loop(site.context, site.directory, shape)?.finish()?;
-    if let Some(flaw) = outcome.flaw {
+    let report = load::closed_loop(site.context, site.directory, shape)?.finish()?;
+    if let Some(flaw) = report.flaw {
         bail!("a small load fails: {flaw}");
     }
     instance.check()?;

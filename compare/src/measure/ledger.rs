@@ -4,12 +4,13 @@ use std::net::SocketAddrV4;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
 
-use super::Site;
+use super::site::Site;
 use crate::client::{self, Response};
-use crate::compose::Application;
-use crate::load::Outcome;
-use crate::substrate::Port;
+
+use crate::load::LoadReport;
+use crate::substrate::{Application, Port};
 
 /// How long the worker may take for the votes of one load.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -55,10 +56,10 @@ impl Ledger {
     ///
     /// # Errors
     /// When the result page does not answer.
-    pub fn add(&mut self, outcome: &Outcome) -> Result<()> {
-        self.acknowledged += outcome.acknowledged;
+    pub fn add(&mut self, report: &LoadReport) -> Result<()> {
+        self.acknowledged += report.acknowledged;
         match self.state {
-            State::Balanced if outcome.flaw.is_some() => self.state = State::Unknown,
+            State::Balanced if report.flaw.is_some() => self.state = State::Unknown,
             State::Balanced => self.settle()?,
             State::Unbalanced(_) | State::Unknown => {}
         }
@@ -98,13 +99,12 @@ fn unbalanced(acknowledged: u64, counted: u64) -> Option<String> {
 fn total(page: SocketAddrV4) -> Result<u64> {
     let answer = client::get(page, SCORES).with_context(|| format!("{SCORES} is not answered"))?;
     expect_ok(&answer, SCORES)?;
-    let scores: serde_json::Value = serde_json::from_str(&answer.body)
-        .with_context(|| format!("{SCORES} is no JSON: {}", answer.body))?;
-    scores["total"].as_u64().with_context(|| format!("{SCORES} has no total: {}", answer.body))
+    let scores: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    scores["total"].as_u64().with_context(|| format!("{SCORES} has no total: {}", answer.text()))
 }
 
 fn expect_ok(answer: &Response, what: &str) -> Result<()> {
-    ensure!(answer.status == 200, "{what} is answered with {}: {:.300}", answer.status, answer.body);
+    ensure!(answer.status == 200, "{what} is answered with {}: {:.300}", answer.status, answer.text());
     Ok(())
 }
 

@@ -5,16 +5,16 @@
 use std::net::SocketAddrV4;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 
-use super::Site;
 use super::ledger::Ledger;
+use super::site::Site;
+use super::vote;
 use crate::child;
-use crate::client;
-use crate::compose::Application;
-use crate::load::{self, Outcome, Shape};
+
+use crate::load::{self, LoadReport, Shape};
 use crate::record::{Generator, Load, Measure, Method, Metric, Sample};
-use crate::substrate::Port;
+use crate::substrate::{Application, Port};
 
 /// Connections in a full run and in a quick one.
 const CONNECTIONS: (&[u32], &[u32]) = (&[1, 16, 64, 256], &[16]);
@@ -51,34 +51,25 @@ const RESIDENT_CONNECTIONS: (u32, u32) = (64, 16);
 /// When the application does not start, ends, or answers wrongly; when a generator fails.
 pub fn measure(site: &Site, method: Method) -> Result<Vec<Sample>> {
     let mut application = site.substrate.application(1, site.directory)?;
-    let vote = &application.votes[0];
-    let (host, processes) = (vote.endpoint(Port::Vote)?.host, vote.processes.clone());
-    check_page(host)?;
+    let page = &application.votes[0];
+    let (host, processes) = (page.endpoint(Port::Vote)?.host, page.processes.clone());
+    vote::check_page(page)?;
     let ledger = match method {
         Method::Get => None,
         Method::Post => Ledger::open(site, &application, host)?,
     };
-    let mut visit = Visit { site, method, host, processes, ledger, samples: Vec::new() };
+    let mut loads = Loads { site, method, host, processes, ledger, samples: Vec::new() };
     for keep_alive in [false, true] {
-        for connections in visit.pick(CONNECTIONS) {
-            visit.loads(keep_alive, *connections)?;
-            visit.check(&mut application)?;
+        for connections in site.pick(CONNECTIONS) {
+            loads.make(keep_alive, *connections)?;
+            loads.check(&mut application)?;
         }
     }
-    Ok(visit.finish())
-}
-
-/// Asks once for what will be asked for many times.
-fn check_page(host: SocketAddrV4) -> Result<()> {
-    let page = client::get(host, "/").context("the vote page does not answer")?;
-    let is_right =
-        page.status == 200 && ["<form", "Cats", "Dogs"].iter().all(|part| page.body.contains(part));
-    ensure!(is_right, "the vote page answers wrongly: status {}, {:.300}", page.status, page.body);
-    Ok(())
+    Ok(loads.finish())
 }
 
 /// The loads on one application.
-struct Visit<'a> {
+struct Loads<'a> {
     site: &'a Site<'a>,
     method: Method,
     host: SocketAddrV4,
@@ -87,14 +78,9 @@ struct Visit<'a> {
     samples: Vec<Sample>,
 }
 
-impl Visit<'_> {
-    /// The first in a full run, the second in a quick one.
-    fn pick<T>(&self, (full, quick): (T, T)) -> T {
-        if self.site.quick { quick } else { full }
-    }
-
+impl Loads<'_> {
     /// A closed loop, an open one at a share of its rate, and one at the rate that is the same for all.
-    fn loads(&mut self, keep_alive: bool, connections: u32) -> Result<()> {
+    fn make(&mut self, keep_alive: bool, connections: u32) -> Result<()> {
         let load = |generator| Load { method: self.method, keep_alive, connections, generator };
         let [closed, open, same] = [Generator::Ab, Generator::Oha, Generator::OhaSameRate].map(load);
         let reached = match self.warm(closed)? {
@@ -119,12 +105,12 @@ impl Visit<'_> {
         let mut wanted = WARM_REQUESTS;
         loop {
             let shape = self.shape(load, wanted);
-            let outcome = load::closed_loop(self.site.context, self.site.directory, shape)?.finish()?;
-            let outcome = self.settle(outcome)?;
-            if let Some(flaw) = outcome.flaw {
+            let report = load::closed_loop(self.site.context, self.site.directory, shape)?.finish()?;
+            let report = self.settle(report)?;
+            if let Some(flaw) = report.flaw {
                 return Ok(Err(flaw));
             }
-            let rate = outcome.requests_per_second;
+            let rate = report.requests_per_second;
             let is_most = f64::from(shape.requests) < wanted.floor();
             if is_most || f64::from(shape.requests) >= rate * WARM_SECONDS {
                 return Ok(Ok(rate));
@@ -135,21 +121,21 @@ impl Visit<'_> {
 
     /// As fast as it goes; the rate that was reached, if it counts.
     fn closed_loop(&mut self, load: Load, expected: f64) -> Result<Option<f64>> {
-        let shape = self.shape(load, expected * self.pick(CLOSED_SECONDS));
+        let shape = self.shape(load, expected * self.site.pick(CLOSED_SECONDS));
         let running = load::closed_loop(self.site.context, self.site.directory, shape)?;
-        if load.keep_alive && load.connections == self.pick(RESIDENT_CONNECTIONS) {
+        if load.keep_alive && load.connections == self.site.pick(RESIDENT_CONNECTIONS) {
             self.read_memory(f64::from(shape.requests) / expected)?;
         }
-        let outcome = self.settle(running.finish()?)?;
-        let rate = outcome.flaw.is_none().then_some(outcome.requests_per_second);
-        self.record(load, None, outcome);
+        let report = self.settle(running.finish()?)?;
+        let rate = report.flaw.is_none().then_some(report.requests_per_second);
+        self.record(load, None, report);
         Ok(rate)
     }
 
     fn open_loop(&mut self, load: Load, reached: f64) -> Result<()> {
         let rate = (reached * OPEN_SHARE).min(OPEN_RATE_MAX);
         let least = if self.site.quick { REQUESTS.0 } else { OPEN_REQUESTS_MIN };
-        let requests = (rate * self.pick(OPEN_SECONDS)).max(least);
+        let requests = (rate * self.site.pick(OPEN_SECONDS)).max(least);
         let is_less = rate < reached * OPEN_SHARE;
         let note = is_less.then(|| {
             let share = 100.0 * OPEN_SHARE;
@@ -162,14 +148,14 @@ impl Visit<'_> {
 
     fn same_rate(&mut self, load: Load) -> Result<()> {
         let rate = if load.keep_alive { SAME_RATES.1 } else { SAME_RATES.0 };
-        self.offer(load, rate * self.pick(OPEN_SECONDS), rate, None)
+        self.offer(load, rate * self.site.pick(OPEN_SECONDS), rate, None)
     }
 
     fn offer(&mut self, load: Load, requests: f64, rate: f64, note: Option<String>) -> Result<()> {
         let shape = self.shape(load, requests);
-        let outcome = load::open_loop(self.site.context, self.site.directory, shape, rate)?.finish()?;
-        let outcome = self.settle(Outcome { note, ..outcome })?;
-        self.record(load, Some(rate), outcome);
+        let report = load::open_loop(self.site.context, self.site.directory, shape, rate)?.finish()?;
+        let report = self.settle(LoadReport { note, ..report })?;
+        self.record(load, Some(rate), report);
         Ok(())
     }
 
@@ -182,18 +168,18 @@ impl Visit<'_> {
     }
 
     /// Waits until the votes of a load are counted.
-    fn settle(&mut self, outcome: Outcome) -> Result<Outcome> {
-        self.ledger.as_mut().map_or(Ok(()), |ledger| ledger.add(&outcome))?;
-        Ok(outcome)
+    fn settle(&mut self, report: LoadReport) -> Result<LoadReport> {
+        self.ledger.as_mut().map_or(Ok(()), |ledger| ledger.add(&report))?;
+        Ok(report)
     }
 
-    fn record(&mut self, load: Load, asked: Option<f64>, outcome: Outcome) {
-        if let Some(flaw) = outcome.flaw {
+    fn record(&mut self, load: Load, asked: Option<f64>, report: LoadReport) {
+        if let Some(flaw) = report.flaw {
             return self.void(load, flaw);
         }
         let asked = asked.map(|rate| (Metric::OfferedPerSecond, rate));
-        let sample = self.site.sample(Measure::Load(load), outcome.metrics().into_iter().chain(asked));
-        self.samples.push(Sample { curve: outcome.curve, note: outcome.note, ..sample });
+        let sample = self.site.sample(Measure::Load(load), report.metrics().into_iter().chain(asked));
+        self.samples.push(Sample { curve: report.curve, note: report.note, ..sample });
     }
 
     fn void(&mut self, load: Load, reason: String) {

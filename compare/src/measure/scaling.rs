@@ -7,12 +7,11 @@ use std::net::SocketAddrV4;
 
 use anyhow::Result;
 
-use super::Site;
-use crate::load::{self, Outcome, Running, Shape};
-use crate::record::{Measure, Method, Metric, Sample};
+use super::site::Site;
+use crate::load::{self, GeneratorRun, LoadReport, Shape};
+use crate::record::{Measure, Method, Metric, SCALING, Sample};
 use crate::substrate::Port;
 
-const INSTANCES: [u32; 3] = [1, 2, 4];
 /// Connections to each.
 const CONNECTIONS: u32 = 16;
 /// Seconds of each load, and of one before to warm up. A time, not a number of requests: a generator that
@@ -24,7 +23,7 @@ const SECONDS: u32 = 1;
 /// # Errors
 /// When an application does not start, or a generator fails.
 pub fn measure(site: &Site) -> Result<Vec<Sample>> {
-    let possible = INSTANCES.into_iter().filter(|instances| *instances <= site.substrate.votes_max());
+    let possible = SCALING.into_iter().filter(|instances| *instances <= site.substrate.votes_max());
     possible.map(|instances| scale(site, instances)).collect()
 }
 
@@ -34,24 +33,24 @@ fn scale(site: &Site, instances: u32) -> Result<Sample> {
         application.votes.iter().map(|vote| Ok(vote.endpoint(Port::Vote)?.host)).collect();
     let hosts = hosts?;
     load_all(site, &hosts)?;
-    let outcomes = load_all(site, &hosts)?;
+    let reports = load_all(site, &hosts)?;
     application.check()?;
     let measure = Measure::Scaling { instances };
-    let flaws: Vec<&str> = outcomes.iter().filter_map(|outcome| outcome.flaw.as_deref()).collect();
+    let flaws: Vec<&str> = reports.iter().filter_map(|report| report.flaw.as_deref()).collect();
     if !flaws.is_empty() {
         return Ok(site.voided(measure, flaws.join("; ")));
     }
-    let sum = outcomes.iter().map(|outcome| outcome.requests_per_second).sum();
+    let sum = reports.iter().map(|report| report.requests_per_second).sum();
     Ok(site.sample(measure, [(Metric::RequestsPerSecond, sum)]))
 }
 
 /// Loads all of them at the same time.
-fn load_all(site: &Site, hosts: &[SocketAddrV4]) -> Result<Vec<Outcome>> {
+fn load_all(site: &Site, hosts: &[SocketAddrV4]) -> Result<Vec<LoadReport>> {
     let start = |host: &SocketAddrV4| {
         let (method, connections) = (Method::Get, CONNECTIONS);
         let shape = Shape { host: *host, method, keep_alive: true, connections, requests: 0 };
         load::closed_loop_for(site.context, site.directory, shape, SECONDS)
     };
-    let running: Result<Vec<Running>> = hosts.iter().map(start).collect();
-    running?.into_iter().map(Running::finish).collect()
+    let running: Result<Vec<GeneratorRun>> = hosts.iter().map(start).collect();
+    running?.into_iter().map(GeneratorRun::finish).collect()
 }

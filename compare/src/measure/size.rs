@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::Site;
+use super::site::Site;
 use crate::record::{Measure, Metric, Sample};
 
 /// One sample.

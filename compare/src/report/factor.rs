@@ -2,11 +2,11 @@
 //!
 //! `results` has the ratios; here they only get a direction.
 
-use super::labels;
+use super::document::{Cell, NONE, Tone};
+use super::number;
 use crate::record::{Measure, Metric};
-use crate::results::{Comparison, Results};
+use crate::results::Results;
 use crate::statistics::Ratio;
-use crate::substrate::Execution;
 
 /// Without an interval, a ratio up to this is no difference: of what is counted, and of what is timed on a
 /// machine that is never quiet.
@@ -21,20 +21,7 @@ pub struct Factor {
     /// Whether both run on the same kind of processor.
     pub alike: bool,
     /// Whether it is of counts, which hardly vary, and not of times.
-    pub counted: bool,
-    /// What is compared with what, such as `emulated against native`.
-    pub pairing: String,
-}
-
-/// Which of the two is better.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// The unikernel.
-    Better,
-    /// The other.
-    Worse,
-    /// The interval holds 1: the run does not tell.
-    Same,
+    counted: bool,
 }
 
 impl Factor {
@@ -43,67 +30,50 @@ impl Factor {
         results: &Results,
         unikernel: &str,
         against: &str,
-        measure: &Measure,
-        metric: Metric,
+        (measure, metric): (&Measure, Metric),
     ) -> Option<Self> {
-        let is_it = |comparison: &&Comparison| {
-            comparison.unikernel == unikernel
-                && comparison.against == against
-                && comparison.measure == *measure
-                && comparison.metric == metric
-        };
-        let comparison = results.ratios.iter().find(is_it)?;
-        let ratio = if metric.more_is_better() { comparison.ratio } else { inverse(comparison.ratio) };
-        let execution = |id| execution(results, id).unwrap_or(Execution::Native);
-        Some(Self {
-            ratio,
-            alike: comparison.alike,
-            counted: is_counted(measure, metric),
-            pairing: labels::pairing(execution(unikernel), execution(against)),
-        })
+        let found = results.ratios.iter().find(|paired| {
+            (paired.unikernel.as_str(), paired.against.as_str()) == (unikernel, against)
+                && (&paired.measure, paired.metric) == (measure, metric)
+        })?;
+        let ratio = if metric.more_is_better() { found.ratio } else { inverse(found.ratio) };
+        let counted = *measure == Measure::LeastMemory || metric.is_count();
+        Some(Self { ratio, alike: found.alike, counted })
     }
 
-    /// Which is better.
-    pub fn verdict(&self) -> Verdict {
+    /// Which is better: the unikernel, the other one, or neither that the run could tell.
+    pub fn verdict(&self) -> Tone {
         let Ratio { ratio, low, high, .. } = self.ratio;
         let same = if self.counted { SAME_COUNTED } else { SAME_TIMED };
-        let (low, high) = (low.unwrap_or(ratio / same), high.unwrap_or(ratio * same));
-        match (low > 1.0, high < 1.0) {
-            (true, _) => Verdict::Better,
-            (_, true) => Verdict::Worse,
-            _ => Verdict::Same,
+        match (low.unwrap_or(ratio / same) > 1.0, high.unwrap_or(ratio * same) < 1.0) {
+            (true, _) => Tone::Better,
+            (_, true) => Tone::Worse,
+            _ => Tone::Same,
         }
     }
 
     /// The same, with the other's advantage as a number above 1 when it is the better one.
     pub fn size(&self) -> Ratio {
-        if self.verdict() == Verdict::Worse { inverse(self.ratio) } else { self.ratio }
+        if self.verdict() == Tone::Worse { inverse(self.ratio) } else { self.ratio }
     }
-}
 
-/// What runs the instructions of a substrate of these results.
-pub fn execution(results: &Results, id: &str) -> Option<Execution> {
-    results.substrates.iter().find(|row| row.id == id).map(|row| row.execution)
-}
-
-fn is_counted(measure: &Measure, metric: Metric) -> bool {
-    let counts = [
-        Metric::Bytes,
-        Metric::CompressedBytes,
-        Metric::Instructions,
-        Metric::DeviceAccesses,
-        Metric::Instances,
-    ];
-    *measure == Measure::LeastMemory || counts.contains(&metric)
+    /// It with its sign and its interval.
+    pub fn cell(factor: Option<&Self>) -> Cell {
+        let Some(factor) = factor else { return NONE.into() };
+        let (tone, size) = (factor.verdict(), factor.size());
+        let sign = match tone {
+            Tone::Better => "▲",
+            Tone::Worse => "▼",
+            Tone::Same | Tone::Plain => "≈",
+        };
+        let text = format!("{sign} {}", number::times(size.ratio));
+        Cell { detail: number::interval(&size), tone, ..text.into() }
+    }
 }
 
 fn inverse(ratio: Ratio) -> Ratio {
-    Ratio {
-        ratio: 1.0 / ratio.ratio,
-        low: ratio.high.map(|high| 1.0 / high),
-        high: ratio.low.map(|low| 1.0 / low),
-        pairs: ratio.pairs,
-    }
+    let Ratio { ratio, low, high, pairs } = ratio;
+    Ratio { ratio: 1.0 / ratio, low: high.map(f64::recip), high: low.map(f64::recip), pairs }
 }
 
 #[cfg(test)]
@@ -111,28 +81,23 @@ mod tests {
     use super::*;
 
     fn factor(ratio: f64, low: Option<f64>, high: Option<f64>) -> Factor {
-        Factor {
-            ratio: Ratio { ratio, low, high, pairs: 3 },
-            alike: true,
-            counted: false,
-            pairing: String::new(),
-        }
+        Factor { ratio: Ratio { ratio, low, high, pairs: 3 }, alike: true, counted: false }
     }
 
     #[test]
     fn an_interval_around_one_does_not_tell() {
-        assert_eq!(factor(1.2, Some(0.9), Some(1.6)).verdict(), Verdict::Same);
-        assert_eq!(factor(1.2, Some(1.1), Some(1.3)).verdict(), Verdict::Better);
-        assert_eq!(factor(0.5, Some(0.4), Some(0.6)).verdict(), Verdict::Worse);
+        assert_eq!(factor(1.2, Some(0.9), Some(1.6)).verdict(), Tone::Same);
+        assert_eq!(factor(1.2, Some(1.1), Some(1.3)).verdict(), Tone::Better);
+        assert_eq!(factor(0.5, Some(0.4), Some(0.6)).verdict(), Tone::Worse);
     }
 
     #[test]
     fn one_pair_tells_more_of_counts_than_of_times() {
-        assert_eq!(factor(1.2, None, None).verdict(), Verdict::Same);
-        assert_eq!(factor(1.3, None, None).verdict(), Verdict::Better);
+        assert_eq!(factor(1.2, None, None).verdict(), Tone::Same);
+        assert_eq!(factor(1.3, None, None).verdict(), Tone::Better);
         let counted = |ratio| Factor { counted: true, ..factor(ratio, None, None) };
-        assert_eq!(counted(1.01).verdict(), Verdict::Same);
-        assert_eq!(counted(0.9).verdict(), Verdict::Worse);
+        assert_eq!(counted(1.01).verdict(), Tone::Same);
+        assert_eq!(counted(0.9).verdict(), Tone::Worse);
     }
 
     #[test]

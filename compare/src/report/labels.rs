@@ -1,9 +1,8 @@
-//! Names of measures, figures and substrates' execution, for every form of the report.
+//! The report's words for measures, figures, and what runs a substrate.
 //!
-//! How figures are written is `number`'s business.
+//! How figures are written is the business of `number`.
 
-use crate::record::{Cache, Counted, Generator, Load, Measure, Method, Metric};
-use crate::substrate::Execution;
+use crate::record::{Cache, Counted, Execution, Generator, Load, Measure, Method, Metric};
 
 /// What runs a substrate's instructions, in one word.
 pub fn execution(execution: Execution) -> &'static str {
@@ -12,23 +11,6 @@ pub fn execution(execution: Execution) -> &'static str {
         Execution::Accelerated => "accelerated",
         Execution::Emulated => "emulated",
     }
-}
-
-/// The same as a heading over rows.
-pub fn execution_heading(execution: Execution) -> &'static str {
-    match execution {
-        Execution::Native => "Native: the host's processor, no virtual machine",
-        Execution::Accelerated => "Accelerated: the host's processor in a virtual machine (KVM)",
-        Execution::Emulated => "Emulated: QEMU translates every instruction (TCG)",
-    }
-}
-
-/// What a comparison of two executions is.
-pub fn pairing(own: Execution, other: Execution) -> String {
-    if own == other {
-        return format!("like with like, both {}", execution(own));
-    }
-    format!("{} against {}", execution(own), execution(other))
 }
 
 /// A measure with its parameters.
@@ -47,30 +29,21 @@ pub fn measure(measure: &Measure) -> String {
     }
 }
 
-/// A load.
 pub fn load(load: &Load) -> String {
     let Load { method, keep_alive, connections, generator } = load;
-    format!(
-        "{}, c\u{a0}=\u{a0}{connections}, {}",
-        requests(*method, *keep_alive),
-        self::generator(*generator)
-    )
+    let (requests, generator) = (requests(*method, *keep_alive), self::generator(*generator));
+    format!("{requests}, c\u{a0}=\u{a0}{connections}, {generator}")
 }
 
 /// Kind of request and of connection.
 pub fn requests(method: Method, keep_alive: bool) -> String {
-    format!("{} {} keep-alive", self::method(method), if keep_alive { "with" } else { "without" })
-}
-
-/// Kind of request.
-pub fn method(method: Method) -> &'static str {
-    match method {
+    let method = match method {
         Method::Get => "GET",
         Method::Post => "POST",
-    }
+    };
+    format!("{method} {} keep-alive", if keep_alive { "with" } else { "without" })
 }
 
-/// What makes the load.
 pub fn generator(generator: Generator) -> &'static str {
     match generator {
         Generator::Ab => "ab",
@@ -144,4 +117,34 @@ pub fn figure(measure: &Measure, metric: Metric) -> String {
         }
         _ => self::measure(measure),
     }
+}
+
+/// What "better" means for a figure, then "worse".
+pub fn better_and_worse(metric: Metric) -> (&'static str, &'static str) {
+    match metric {
+        Metric::MemoryMib => ("less memory", "more memory"),
+        Metric::RequestsPerSecond => ("as many requests", "fewer requests"),
+        Metric::Instructions => ("fewer instructions", "more instructions"),
+        _ => ("sooner", "later"),
+    }
+}
+
+/// How a sentence tells that it is better and that it is worse, with `#` for how much.
+pub fn phrases(measure: &Measure) -> Option<(&'static str, &'static str)> {
+    Some(match measure {
+        Measure::Start { .. } => ("answers # sooner after its start", "answers # later after its start"),
+        Measure::LeastMemory => ("boots with # less memory", "needs # more memory to boot"),
+        Measure::Resident => ("holds # less of the host's memory", "holds # more of the host's memory"),
+        Measure::Load(load) if load.keep_alive => {
+            ("# as many over kept connections", "# fewer over kept connections")
+        }
+        Measure::Load(Load { method: Method::Get, .. }) => ("serves # as many GETs", "serves # fewer GETs"),
+        Measure::Load(_) => ("takes # as many votes per second", "takes # fewer votes per second"),
+        _ => return None,
+    })
+}
+
+/// The first line of a reason, whole: how to mend it may be at its end.
+pub fn brief(reason: &str) -> &str {
+    reason.lines().next().unwrap_or_default()
 }

@@ -2,13 +2,15 @@
 //!
 //! Rounds for reading only; `results.json` has the whole figures.
 
+use indicatif::HumanCount;
+
 use crate::record::Metric;
 use crate::statistics::{Ratio, Summary};
 
 /// Between groups of three digits: narrow, and no line ends at it.
-const THIN: char = '\u{202f}';
+const THIN: &str = "\u{202f}";
 /// Between a figure and its unit: no line ends at it.
-const TIE: char = '\u{a0}';
+const TIE: &str = "\u{a0}";
 
 /// A figure with its unit.
 pub fn figure(metric: Metric, value: f64) -> String {
@@ -64,12 +66,8 @@ fn time(ms: f64) -> String {
 }
 
 fn bytes(value: f64) -> String {
-    let (divisor, name) = match value {
-        value if value >= 999_500_000.0 => (1e9, "GB"),
-        value if value >= 999_500.0 => (1e6, "MB"),
-        value if value >= 1000.0 => (1e3, "kB"),
-        _ => (1.0, "B"),
-    };
+    let units = [(999_500_000.0, 1e9, "GB"), (999_500.0, 1e6, "MB"), (1000.0, 1e3, "kB"), (0.0, 1.0, "B")];
+    let (_, divisor, name) = units.into_iter().find(|(least, ..)| value >= *least).unwrap_or(units[3]);
     unit(&short(value / divisor), name)
 }
 
@@ -102,18 +100,12 @@ fn short(value: f64) -> String {
     text
 }
 
-/// A whole number with thin spaces between its thousands.
+/// A whole number with thin spaces between its thousands, from five digits on: four read well without.
 pub fn grouped(value: f64) -> String {
-    let digits = format!("{:.0}", value.abs());
-    let mut text = if value <= -0.5 { "-".to_owned() } else { String::new() };
-    for (index, digit) in digits.chars().enumerate() {
-        // Four digits read well without.
-        if index > 0 && digits.len() > 4 && (digits.len() - index).is_multiple_of(3) {
-            text.push(THIN);
-        }
-        text.push(digit);
+    match value.round() {
+        size if size.abs() < 10_000.0 => format!("{:.0}", size + 0.0),
+        size => HumanCount(size.abs() as u64).to_string().replace(',', THIN),
     }
-    text
 }
 
 fn unit(figure: &str, unit: &str) -> String {
@@ -132,7 +124,7 @@ mod tests {
     use super::*;
 
     fn plain(text: &str) -> String {
-        text.replace([THIN, TIE], " ")
+        text.replace(THIN, " ").replace(TIE, " ")
     }
 
     #[test]

@@ -1,10 +1,8 @@
-//! The services as Hermit unikernels in QEMU, each on a user network of its own.
+//! The services as Hermit unikernels in QEMU, each on a user network of its own, or all four in one.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::path::PathBuf;
-use std::process::Command;
-use std::time::Instant;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 use image_build::image;
@@ -13,19 +11,17 @@ use image_build::vm::accelerator::Accelerator;
 use image_build::vm::machine::{Forward, Launch, Machine, Network, Serial};
 use image_build::vm::{machine, qemu};
 
-use super::{Endpoint, Instance, Order, Program, Substrate};
-use crate::child::Child;
-use crate::client::free_port;
+use super::application::{Application, STORE_MEMORY, Substrate, ready};
+use super::instance::{Endpoint, Instance, Order, Program};
+use crate::client::free_address;
 use crate::context::Context;
 
-/// The programs that are unikernels of their own.
-pub const SERVICES: [Program; 4] = [Program::Vote, Program::Result, Program::Worker, Program::Store];
 /// Memory of a guest in MiB that nothing else is said of, as in the application's description.
 const MEMORY_MIB: u32 = 32;
 /// Memory that is tried, in MiB.
 const MEMORY_RANGE_MIB: (u32, u32) = (machine::MEMORY_MIB_MIN, 64);
 /// Where a guest of QEMU's user network finds the host.
-pub const HOST_FROM_GUEST: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
+const HOST_FROM_GUEST: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
 /// Settings that spare a guest DHCP: the address that it would get.
 const ADDRESS: [(&str, &str); 2] = [("IP", "10.0.2.15/24"), ("GATEWAY", "10.0.2.2")];
 /// Under `-icount shift=0` an instruction takes 1 ns, and the counter goes up with each.
@@ -42,9 +38,6 @@ pub struct Hermit {
 }
 
 /// Builds images.
-///
-/// # Errors
-/// When that fails.
 pub fn prepare(context: &Context, programs: &[Program]) -> Result<()> {
     packages::ensure_qemu()?;
     let names: Vec<&str> = programs.iter().map(|program| program.package()).collect();
@@ -65,7 +58,7 @@ impl Hermit {
     ///
     /// # Errors
     /// When it has not been built.
-    pub fn image(&self, program: Program) -> Result<PathBuf> {
+    fn image(&self, program: Program) -> Result<PathBuf> {
         let path = self.context.workspace.state()?.join(format!("{}.img", program.package()));
         ensure!(path.is_file(), "{} has not been built", path.display());
         Ok(path)
@@ -108,7 +101,7 @@ pub fn start_guest(context: &Context, mut launch: Launch, order: &Order) -> Resu
     let mut endpoints = BTreeMap::new();
     let mut forwards = Vec::new();
     for (port, _, guest_port) in order.program.ports() {
-        let host = SocketAddrV4::new(Ipv4Addr::LOCALHOST, free_port()?);
+        let host = free_address()?;
         let peer = SocketAddrV4::new(HOST_FROM_GUEST, host.port());
         endpoints.insert(*port, Endpoint { host, peer });
         forwards.push(Forward { host, guest_port: *guest_port });
@@ -120,9 +113,58 @@ pub fn start_guest(context: &Context, mut launch: Launch, order: &Order) -> Resu
         launch.extra.extend(COUNTED.iter().chain(&["-qmp", &monitor, "-D"]).map(Into::into));
         launch.extra.push(socket.with_extension("log").into());
     }
-    let command: Command = qemu::command(&launch)?;
-    let log = order.log();
-    let begun = Instant::now();
-    let child = Child::start(context, &command, &log)?;
-    Ok(Instance { begun, endpoints, processes: vec![child.pid()], log, running: Box::new(child) })
+    order.start(context, qemu::command(&launch)?, endpoints)
+}
+
+/// Memory of the one guest, in MiB: its store holds what the store of its own holds elsewhere.
+const ONE_IMAGE_MEMORY_MIB: u32 = 416;
+
+/// The four services in one unikernel on one kind of machine, talking through memory.
+pub struct OneImage(Hermit);
+
+impl OneImage {
+    /// Ready to start guests.
+    ///
+    /// # Errors
+    /// When QEMU is not there.
+    pub fn open(context: &Context, machine: Machine) -> Result<Self> {
+        Hermit::open(context, machine).map(Self)
+    }
+}
+
+impl Substrate for OneImage {
+    fn start(&self, order: &Order) -> Result<Instance> {
+        self.0.start(&Order { program: Program::VotingApp, ..order.clone() })
+    }
+
+    /// The whole application: without its own store it would not be what it is compared as.
+    fn vote(&self, order: &Order) -> Result<Instance> {
+        let settings = order.settings.iter().filter(|(name, _)| name != "REDIS_URL").cloned().collect();
+        self.start(&Order { settings, ..order.clone() })
+    }
+
+    fn application(&self, votes: u32, directory: &Path) -> Result<Application> {
+        ensure!(votes == 1, "one image has one vote service");
+        let settings = [("MAXMEMORY", STORE_MEMORY), ("LOG", "warn")];
+        let order = Order::new(Program::VotingApp, "voting-app", &settings, directory);
+        let order = Order { memory_mib: Some(ONE_IMAGE_MEMORY_MIB), ..order };
+        let instance = ready(self.start(&order)?, Program::VotingApp)?;
+        Ok(Application { votes: vec![instance], result: None, others: Vec::new() })
+    }
+
+    fn votes_max(&self) -> u32 {
+        1
+    }
+
+    fn shipped(&self) -> Vec<PathBuf> {
+        self.0.image(Program::VotingApp).into_iter().collect()
+    }
+
+    fn memory_range(&self) -> Option<(u32, u32)> {
+        self.0.memory_range()
+    }
+
+    fn counts_instructions(&self) -> bool {
+        true
+    }
 }

@@ -3,16 +3,12 @@
 //! Does not change what is said: a kernel that keeps silent has no stage of its own.
 
 use std::fs::{self, File};
-use std::io::{PipeReader, PipeWriter, Read};
-use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-
-use anyhow::{Context as _, Result};
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fs::inotify;
-use rustix::io::retry_on_intr;
 
 use crate::substrate::Instance;
 
@@ -28,7 +24,7 @@ const SERVICE: &str = "service speaks";
 const ANSWER: &str = "first 200";
 /// What a service says when it is there: as a unikernel, as a process, and the original's server.
 const SERVICE_WORDS: [&str; 3] = [" is up ", "running as a Linux process", "Listening at:"];
-/// Pause after a look at the log: a serial line writes each byte alone, and looking at each would hold up
+/// Pause between looks at the log: a serial line writes each byte alone, and looking at each would hold up
 /// the machine.
 const PAUSE: Duration = Duration::from_millis(1);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -36,45 +32,36 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// A look at an instance's log while it starts.
 pub struct Watch {
     begun: Instant,
-    kind: Kind,
+    source: Source,
 }
 
-enum Kind {
-    /// The log grows while the service speaks: it is watched by a thread until the pipe is closed.
-    Live { thread: JoinHandle<Reader>, stop: PipeWriter },
+enum Source {
+    /// The log grows while the service speaks: a thread looks at it until it is told to stop.
+    Live { thread: JoinHandle<Reader>, stop: Arc<AtomicBool> },
     /// An engine keeps the log and gives it later; it was done with the start by then.
     Kept(Duration),
 }
 
 impl Watch {
     /// Begins, right after the start.
-    ///
-    /// # Errors
-    /// When the system cannot watch files.
-    pub fn begin(instance: &Instance) -> Result<Self> {
+    pub fn begin(instance: &Instance) -> Self {
         let begun = instance.begun;
         let Ok(file) = File::open(&instance.log) else {
-            return Ok(Self { begun, kind: Kind::Kept(begun.elapsed()) });
+            return Self { begun, source: Source::Kept(begun.elapsed()) };
         };
-        let (stopped, stop) = std::io::pipe().context("no pipe")?;
-        let changes = watched(&instance.log)?;
-        let mut reader = Reader { begun, file, unread: Vec::new(), first_byte: None, stages: Vec::new() };
-        let thread = thread::spawn(move || {
-            reader.follow(&changes, &stopped);
-            reader
-        });
-        Ok(Self { begun, kind: Kind::Live { thread, stop } })
+        let (thread, stop) = Reader::new(begun, file).follow();
+        Self { begun, source: Source::Live { thread, stop } }
     }
 
     /// The stages in the order in which they were reached, of an instance that answered after `answer`.
     /// The instance is stopped.
     pub fn end(self, instance: Instance, answer: Duration) -> Vec<(String, f64)> {
-        let mut stages = match self.kind {
-            Kind::Live { thread, stop } => {
-                drop(stop);
+        let mut stages = match self.source {
+            Source::Live { thread, stop } => {
+                stop.store(true, Ordering::Relaxed);
                 thread.join().map(|reader| reader.stages).unwrap_or_default()
             }
-            Kind::Kept(done) => {
+            Source::Kept(done) => {
                 let wall = SystemTime::now().checked_sub(self.begun.elapsed());
                 let log = instance.log.clone();
                 // Only now is the log whole.
@@ -91,15 +78,6 @@ impl Watch {
     }
 }
 
-/// A descriptor that tells when a file has been written to.
-fn watched(log: &Path) -> Result<OwnedFd> {
-    let flags = inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK;
-    let changes = inotify::init(flags).context("the system cannot watch files")?;
-    inotify::add_watch(&changes, log, inotify::WatchFlags::MODIFY)
-        .with_context(|| format!("cannot watch {}", log.display()))?;
-    Ok(changes)
-}
-
 /// Reads a log that grows.
 struct Reader {
     begun: Instant,
@@ -110,25 +88,23 @@ struct Reader {
 }
 
 impl Reader {
-    /// Reads until the service has spoken, or nobody waits for it any more.
-    fn follow(&mut self, changes: &OwnedFd, stopped: &PipeReader) {
-        loop {
-            // First: what was written before the file was watched changes it no more.
-            let has_spoken = self.look();
-            let mut ready = [PollFd::new(changes, PollFlags::IN), PollFd::new(stopped, PollFlags::IN)];
-            if has_spoken || retry_on_intr(|| poll(&mut ready, None)).is_err() {
-                return;
+    fn new(begun: Instant, file: File) -> Self {
+        Self { begun, file, unread: Vec::new(), first_byte: None, stages: Vec::new() }
+    }
+
+    /// Reads in a thread until the service has spoken, or nobody waits for it any more.
+    fn follow(mut self) -> (JoinHandle<Self>, Arc<AtomicBool>) {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = thread::spawn(move || {
+            // What was said before the stop is read.
+            while !self.look() && !stopped.load(Ordering::Relaxed) {
+                thread::sleep(PAUSE);
             }
-            if !ready[1].revents().is_empty() {
-                self.look();
-                return;
-            }
-            let mut events = [0; 4096];
-            // What they are does not matter.
-            let _ = rustix::io::read(changes.as_fd(), &mut events);
             self.look();
-            thread::sleep(PAUSE);
-        }
+            self
+        });
+        (thread, stop)
     }
 
     /// Takes what is new; whether the service has spoken.
@@ -180,7 +156,7 @@ fn uptime(line: &str) -> Option<Duration> {
 
 /// How long after `begun` the service spoke, by the time at the beginning of its line, which is this
 /// host's.
-fn spoke_after(log: &PathBuf, begun: SystemTime) -> Option<Duration> {
+fn spoke_after(log: &Path, begun: SystemTime) -> Option<Duration> {
     let text = fs::read_to_string(log).ok()?;
     let line = text.lines().find(|line| is_service(line))?;
     Some(after(time_of_day(line)?, begun.duration_since(UNIX_EPOCH).ok()?))
@@ -219,13 +195,9 @@ mod tests {
     const PROCESS: &str = "2026-11-24T01:12:22.043Z INFO  vote running as a Linux process, pid 1\n";
     const LIMIT: Duration = Duration::from_secs(10);
 
-    fn reader(file: File) -> Reader {
-        Reader { begun: Instant::now(), file, unread: Vec::new(), first_byte: None, stages: Vec::new() }
-    }
-
     /// The stages after some texts, each with the millisecond in which it came.
     fn stages(texts: &[(u64, &str)]) -> Vec<(&'static str, Duration)> {
-        let mut reader = reader(tempfile::tempfile().expect("a file"));
+        let mut reader = Reader::new(Instant::now(), tempfile::tempfile().expect("a file"));
         for (ms, text) in texts {
             reader.unread.extend_from_slice(text.as_bytes());
             reader.take(true, Duration::from_millis(*ms));
@@ -255,15 +227,10 @@ mod tests {
     fn a_growing_log_is_seen_at_once_and_a_silent_one_is_given_up_when_it_is_asked_for() {
         let mut log = tempfile::NamedTempFile::new().expect("a file");
         for speaks in [true, false] {
-            let changes = watched(log.path()).expect("watchable");
-            let (stopped, stop) = std::io::pipe().expect("a pipe");
-            let mut reader = reader(File::open(log.path()).expect("it is there"));
+            let mut reader = Reader::new(Instant::now(), File::open(log.path()).expect("it is there"));
             std::io::Seek::seek(&mut reader.file, std::io::SeekFrom::End(0)).expect("seekable");
             let begun = reader.begun;
-            let thread = thread::spawn(move || {
-                reader.follow(&changes, &stopped);
-                reader.stages
-            });
+            let (thread, stop) = reader.follow();
             if speaks {
                 log.write_all(PROCESS.as_bytes()).expect("writable");
                 while !thread.is_finished() {
@@ -271,8 +238,8 @@ mod tests {
                     thread::yield_now();
                 }
             }
-            drop(stop);
-            let stages = thread.join().expect("it ends");
+            stop.store(true, Ordering::Relaxed);
+            let stages = thread.join().expect("it ends").stages;
             assert_eq!(stages.len(), usize::from(speaks));
         }
     }

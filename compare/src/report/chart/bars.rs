@@ -1,157 +1,93 @@
 //! Horizontal bars: a few for each substrate, with whiskers from least to largest.
 
-use anyhow::{Context as _, Result};
-use plotters::chart::ChartBuilder;
-use plotters::element::{PathElement, Rectangle};
-use plotters::style::text_anchor::HPos;
-use plotters::style::{Color, RGBColor};
+use maud::{Markup, html};
 
 use super::axis::Axis;
-use super::canvas::{self, Area, Caption, Lettering, WIDTH};
-use super::ink::Ink;
-use super::{Panel, Spread};
+use super::data::{Item, Panel};
+use super::svg::{self, Lettering, TEXT, WIDTH};
 use crate::record::Metric;
+use crate::statistics::Summary;
+
+type Data = Vec<(Summary, String)>;
 
 /// Height of an item's name, and of each of its bars.
-const NAME: i32 = 17;
-const BAR: i32 = 14;
+const NAME: f64 = 17.0;
+const BAR: f64 = 14.0;
 /// Below an item.
-const GAP: i32 = 4;
+const GAP: f64 = 4.0;
 /// Height of the axis' labels.
-const LABELS: i32 = 22;
-/// Width of a letter in the column with the figures, in tenths.
-const LETTER_TENTHS: i32 = 65;
-const MARGIN: i32 = 4;
+const LABELS: f64 = 22.0;
+/// Width of a letter in the column with the figures.
+const LETTER: f64 = 6.5;
+const MARGIN: f64 = 4.0;
 /// How strongly the second and the following bars of an item are coloured.
 const FADING: [f64; 4] = [1.0, 0.5, 0.75, 0.3];
 
-/// A substrate's bars.
-#[derive(Clone, Debug)]
-pub struct Item {
-    /// Its name.
-    pub name: String,
-    /// Its colour.
-    pub ink: Ink,
-    /// Each with what is written beside it.
-    pub bars: Vec<(Spread, String)>,
-}
-
-/// A chart of bars.
-#[derive(Clone, Debug)]
+/// What all panels have in common.
 pub struct Bars {
-    /// What is said of it.
-    pub caption: Caption,
-    /// Which figures, for the axis.
-    pub metric: Metric,
-    /// Whether the axis is logarithmic, and then the same in all panels.
-    pub logarithmic: bool,
-    /// What is drawn.
-    pub panels: Vec<Panel<Item>>,
+    metric: Metric,
+    /// The axis of all panels; none where each has its own.
+    axis: Option<Axis>,
+    /// Where the column with the figures begins.
+    right: f64,
 }
 
 impl Bars {
-    /// The chart.
-    ///
-    /// # Errors
-    /// When plotters cannot draw it.
-    pub fn svg(&self) -> Result<String> {
-        canvas::panels(&self.caption, &self.panels, height, |area, panel| {
-            self.panel(area, panel, &self.axis(panel))
-        })
-    }
-
-    /// Width of the column with the figures: the same in all panels.
-    fn figures(&self) -> i32 {
-        let labels = self.panels.iter().flat_map(|panel| &panel.items).flat_map(|item| &item.bars);
-        let letters = labels.map(|(_, label)| label.chars().count()).max().unwrap_or(0);
-        i32::try_from(letters).unwrap_or(0) * LETTER_TENTHS / 10 + 2 * MARGIN
-    }
-
-    fn axis(&self, panel: &Panel<Item>) -> Axis {
-        let spreads = |panel: &Panel<Item>| -> Vec<Spread> {
-            panel.items.iter().flat_map(|item| item.bars.iter().map(|(spread, _)| *spread)).collect()
-        };
-        if !self.logarithmic {
-            let most = spreads(panel).iter().map(|spread| spread.high).fold(0.0, f64::max);
-            return Axis::linear(most, self.metric, 3);
-        }
-        let all: Vec<Spread> = self.panels.iter().flat_map(spreads).collect();
-        let least = all.iter().map(|spread| spread.low).fold(f64::MAX, f64::min);
+    pub fn new(metric: Metric, logarithmic: bool, panels: &[Panel<Data>]) -> Self {
+        let bars = || panels.iter().flat_map(bars);
+        let letters = bars().map(|(_, label)| label.chars().count()).max().unwrap_or(0);
+        let least = bars().map(|(summary, _)| summary.low).fold(f64::MAX, f64::min);
         // A bar that has no length looks like none.
-        Axis::logarithmic(least * 0.6, all.iter().map(|spread| spread.high).fold(0.0, f64::max), self.metric)
+        let axis = || Axis::logarithmic(least * 0.6, most(bars()), metric);
+        let right = WIDTH - letters as f64 * LETTER - 2.0 * MARGIN - 12.0;
+        Self { metric, axis: logarithmic.then(axis), right }
     }
 
-    fn panel(&self, area: &Area, panel: &Panel<Item>, axis: &Axis) -> Result<()> {
-        let depth = height(panel) - LABELS;
-        let (plot, _) = area.split_horizontally(canvas::to_fine(WIDTH - self.figures()));
-        let mut chart = ChartBuilder::on(&plot)
-            .margin_left(canvas::to_fine(MARGIN))
-            .margin_right(canvas::to_fine(12))
-            .x_label_area_size(canvas::to_fine(LABELS))
-            .build_cartesian_2d(axis.clone(), Axis::plain(f64::from(depth)..0.0))?;
-        chart
-            .configure_mesh()
-            .disable_y_mesh()
-            .disable_y_axis()
-            .set_all_tick_mark_size(canvas::to_fine(4))
-            .axis_style(canvas::stroke(Ink::Grid, 8))
-            .bold_line_style(canvas::stroke(Ink::Grid, 8))
-            .x_label_style(canvas::style(Lettering::faint(10)))
-            .draw()?;
-        let mut top = 0;
-        for item in &panel.items {
-            canvas::text(area, &item.name, (MARGIN, top + NAME / 2 + 1), Lettering::new(11))?;
-            for (index, (spread, label)) in item.bars.iter().enumerate() {
-                let middle = top + NAME + BAR * i32::try_from(index)? + BAR / 2;
-                draw_bar(
-                    &mut chart,
-                    axis,
-                    item.ink,
-                    FADING[index % FADING.len()],
-                    *spread,
-                    f64::from(middle),
-                )?;
-                let at = (WIDTH - MARGIN, middle);
-                canvas::text(area, label, at, Lettering::new(11).at(HPos::Right))?;
-            }
+    pub fn draw(&self, panel: &Panel<Data>) -> Markup {
+        let axis = self.axis.clone().unwrap_or_else(|| Axis::linear(most(bars(panel)), self.metric, 3.0));
+        let axis = axis.between(MARGIN, self.right);
+        let mut top = 0.0;
+        let placed = panel.items.iter().map(|item| {
+            let place = top;
             top += item_height(item);
+            (place, item)
+        });
+        html! {
+            (axis.upright(0.0, height(panel) - LABELS))
+            @for (top, item) in placed {
+                (svg::text(&item.name, (MARGIN, top + NAME / 2.0 + 1.0), TEXT))
+                @for (index, (summary, label)) in item.data.iter().enumerate() {
+                    @let middle = top + NAME + BAR * index as f64 + BAR / 2.0;
+                    (bar(&axis, item, index, summary, middle))
+                    (svg::text(label, (WIDTH - MARGIN, middle), Lettering { anchor: "end", ..TEXT }))
+                }
+            }
         }
-        Ok(())
     }
 }
 
-type Chart<'a, 'b> = plotters::chart::ChartContext<
-    'a,
-    plotters::backend::SVGBackend<'b>,
-    plotters::coord::cartesian::Cartesian2d<Axis, Axis>,
->;
-
-fn draw_bar(
-    chart: &mut Chart,
-    axis: &Axis,
-    ink: Ink,
-    opacity: f64,
-    spread: Spread,
-    middle: f64,
-) -> Result<()> {
-    let half = f64::from(BAR) / 2.0 - 2.0;
-    let bar = [(axis.begin(), middle - half), (spread.median, middle + half)];
-    let style = RGBColor::from(ink).mix(opacity).filled();
-    chart.draw_series([Rectangle::new(bar, style)])?;
-    if spread.low < spread.high {
-        let Spread { low, high, .. } = spread;
-        let cap = |place: f64| vec![(place, middle - half + 1.0), (place, middle + half - 1.0)];
-        let whisker = [vec![(low, middle), (high, middle)], cap(low), cap(high)];
-        let lines = whisker.into_iter().map(|ends| PathElement::new(ends, canvas::stroke(Ink::Text, 12)));
-        chart.draw_series(lines).context("whiskers cannot be drawn")?;
+fn bar(axis: &Axis, item: &Item<Data>, index: usize, summary: &Summary, middle: f64) -> Markup {
+    let half = BAR / 2.0 - 2.0;
+    let [low, median, high] = [summary.low, summary.median, summary.high].map(|value| axis.place(value));
+    let (from, to) = ((axis.begin(), middle - half), (median, middle + half));
+    html! {
+        (svg::rectangle(from, to, item.colour, FADING[index % FADING.len()]))
+        (svg::whisker((low, middle), (high, middle), half - 1.0))
     }
-    Ok(())
 }
 
-fn item_height(item: &Item) -> i32 {
-    NAME + BAR * i32::try_from(item.bars.len()).unwrap_or(0) + GAP
+fn bars(panel: &Panel<Data>) -> impl Iterator<Item = &(Summary, String)> {
+    panel.items.iter().flat_map(|item| &item.data)
 }
 
-fn height(panel: &Panel<Item>) -> i32 {
-    panel.items.iter().map(item_height).sum::<i32>() + LABELS
+fn most<'a>(bars: impl Iterator<Item = &'a (Summary, String)>) -> f64 {
+    bars.map(|(summary, _)| summary.high).fold(0.0, f64::max)
+}
+
+fn item_height(item: &Item<Data>) -> f64 {
+    NAME + BAR * item.data.len() as f64 + GAP
+}
+
+pub fn height(panel: &Panel<Data>) -> f64 {
+    panel.items.iter().map(item_height).sum::<f64>() + LABELS
 }

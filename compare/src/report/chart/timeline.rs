@@ -1,66 +1,46 @@
 //! Stages of a start, one after the other in a horizontal bar for each substrate.
 
-use anyhow::Result;
-use plotters::style::text_anchor::HPos;
+use maud::{Markup, html};
 
-use super::super::number;
-use super::Panel;
-use super::canvas::{self, Area, Caption, Lettering, WIDTH};
-use super::ink::Ink;
+use super::data::{Colour, Item, Panel};
+use super::svg::{self, Lettering, TEXT, WIDTH};
 use crate::record::Metric;
+use crate::report::number;
 
-const NAME: i32 = 17;
-const BAR: i32 = 15;
-const GAP: i32 = 6;
-const MARGIN: i32 = 4;
+type Stages = Vec<(String, f64)>;
+
+const NAME: f64 = 17.0;
+const BAR: f64 = 15.0;
+const ITEM: f64 = NAME + BAR + 6.0;
+const MARGIN: f64 = 4.0;
 /// Stages narrower than this have no number in them.
-const NUMBER_WIDTH: i32 = 13;
+const NUMBER_WIDTH: f64 = 13.0;
 
-/// A substrate's start.
-#[derive(Clone, Debug)]
-pub struct Item {
-    /// Its name.
-    pub name: String,
-    /// Stages with the milliseconds after which each was reached.
-    pub stages: Vec<(String, f64)>,
+/// What the heading of a panel says that shows some items of another one again.
+pub const MAGNIFIED: &str = " · the short ones again, magnified";
+
+/// Milliseconds until the last stage.
+pub fn end(stages: &[(String, f64)]) -> f64 {
+    stages.iter().map(|(_, ms)| *ms).fold(0.0, f64::max)
 }
 
-impl Item {
-    /// Milliseconds until the last stage.
-    pub fn end(&self) -> f64 {
-        self.stages.iter().map(|(_, ms)| *ms).fold(0.0, f64::max)
-    }
-
-    /// Stages with their beginning and end in milliseconds.
-    pub fn spans(&self) -> Vec<(&str, f64, f64)> {
-        let mut begin = 0.0;
-        let mut span = |reached: f64| {
-            let from = begin;
-            begin = reached.max(from);
-            (from, begin)
-        };
-        let spans = self.stages.iter().map(|(name, reached)| (name.as_str(), span(*reached)));
-        spans.map(|(name, (from, to))| (name, from, to)).collect()
-    }
-}
-
-/// A chart of starts.
-#[derive(Clone, Debug)]
-pub struct Timeline {
-    /// What is said of it.
-    pub caption: Caption,
-    /// Names of stages, each with the number and the colour of its place.
-    pub names: Vec<String>,
-    /// What is drawn; each panel has a scale of its own.
-    pub panels: Vec<Panel<Item>>,
+/// The numbers of stages among `names`, with their beginning and end in milliseconds.
+pub fn spans(stages: &[(String, f64)], names: &[String]) -> Vec<(usize, f64, f64)> {
+    let mut begin = 0.0;
+    let span = |(name, reached): &(String, f64)| {
+        let from = begin;
+        begin = reached.max(from);
+        (names.iter().position(|other| other == name).unwrap_or(0), from, begin)
+    };
+    stages.iter().map(span).collect()
 }
 
 /// Names of the stages of all items, each once: in the order of the item with the most, then the others'.
-pub fn names<'a>(items: impl Iterator<Item = &'a Item>) -> Vec<String> {
-    let mut items: Vec<&Item> = items.collect();
-    items.sort_by_key(|item| std::cmp::Reverse(item.stages.len()));
+pub fn names<'a>(items: impl Iterator<Item = &'a Stages>) -> Vec<String> {
+    let mut items: Vec<&Stages> = items.collect();
+    items.sort_by_key(|stages| std::cmp::Reverse(stages.len()));
     let mut names: Vec<String> = Vec::new();
-    for (name, _) in items.iter().flat_map(|item| &item.stages) {
+    for (name, _) in items.into_iter().flatten() {
         if !names.contains(name) {
             names.push(name.clone());
         }
@@ -68,64 +48,56 @@ pub fn names<'a>(items: impl Iterator<Item = &'a Item>) -> Vec<String> {
     names
 }
 
-impl Timeline {
-    /// The chart.
-    ///
-    /// # Errors
-    /// When plotters cannot draw it.
-    pub fn svg(&self) -> Result<String> {
-        let height = |panel: &Panel<Item>| (NAME + BAR + GAP) * i32::try_from(panel.items.len()).unwrap_or(0);
-        canvas::panels(&self.caption, &self.panels, height, |area, panel| {
-            let most = panel.items.iter().map(Item::end).fold(f64::MIN_POSITIVE, f64::max);
-            let tops = (0..).step_by((NAME + BAR + GAP).unsigned_abs() as usize);
-            for (item, top) in panel.items.iter().zip(tops) {
-                draw_item(area, item, &self.names, most, top)?;
-            }
-            Ok(())
-        })
-    }
+pub fn height(panel: &Panel<Stages>) -> f64 {
+    ITEM * panel.items.len() as f64
 }
 
-fn draw_item(area: &Area, item: &Item, names: &[String], most: f64, top: i32) -> Result<()> {
-    canvas::text(area, &item.name, (MARGIN, top + NAME / 2 + 1), Lettering::new(11))?;
-    let end = number::figure(Metric::Ms, item.end());
-    let right = (WIDTH - MARGIN, top + NAME / 2 + 1);
-    canvas::text(area, &end, right, Lettering::new(11).at(HPos::Right))?;
-    let width = f64::from(WIDTH - 2 * MARGIN);
-    let place = |ms: f64| MARGIN + (ms / most * width).round() as i32;
-    for (name, from, to) in item.spans() {
-        let index = names.iter().position(|other| other == name).unwrap_or(0);
-        let (left, right) = (place(from), place(to));
-        canvas::rectangle(area, (left, top + NAME), (right, top + NAME + BAR), Ink::Stage(index), 1.0)?;
-        if right - left >= NUMBER_WIDTH {
-            let at = ((left + right) / 2, top + NAME + BAR / 2);
-            let lettering = Lettering { bold: true, ink: Ink::Paper, ..Lettering::new(10) };
-            canvas::text(area, &(index + 1).to_string(), at, lettering.at(HPos::Center))?;
+pub fn draw(metric: Metric, names: &[String], panel: &Panel<Stages>) -> Markup {
+    let most = panel.items.iter().map(|item| end(&item.data)).fold(f64::MIN_POSITIVE, f64::max);
+    let scale = (WIDTH - 2.0 * MARGIN) / most;
+    html! { @for (index, item) in panel.items.iter().enumerate() { (start(metric, names, item, scale, ITEM * index as f64)) } }
+}
+
+fn start(metric: Metric, names: &[String], item: &Item<Stages>, scale: f64, top: f64) -> Markup {
+    let (line, bar) = (top + NAME / 2.0 + 1.0, top + NAME);
+    let figure = number::figure(metric, end(&item.data));
+    let in_bar = Lettering { bold: true, colour: Colour::Paper, size: 10, anchor: "middle" };
+    html! {
+        (svg::text(&item.name, (MARGIN, line), TEXT))
+        (svg::text(&figure, (WIDTH - MARGIN, line), Lettering { anchor: "end", ..TEXT }))
+        @for (stage, from, to) in spans(&item.data, names) {
+            @let (left, right) = (MARGIN + from * scale, MARGIN + to * scale);
+            (svg::rectangle((left, bar), (right, bar + BAR), Colour::Stage(stage), 1.0))
+            @if right - left >= NUMBER_WIDTH {
+                (svg::text(&(stage + 1).to_string(), ((left + right) / 2.0, bar + BAR / 2.0), in_bar))
+            }
         }
     }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn item(stages: &[(&str, f64)]) -> Item {
-        let stages = stages.iter().map(|(name, ms)| ((*name).to_owned(), *ms)).collect();
-        Item { name: String::new(), stages }
+    fn stages(stages: &[(&str, f64)]) -> Stages {
+        stages.iter().map(|(name, ms)| ((*name).to_owned(), *ms)).collect()
     }
 
     #[test]
     fn a_stage_has_the_same_number_in_every_start() {
-        let items =
-            [item(&[("answers", 9.0)]), item(&[("kernel", 2.0), ("answers", 3.0)]), item(&[("extra", 1.0)])];
-        assert_eq!(names(items.iter()), ["kernel", "answers", "extra"]);
+        let starts = [
+            stages(&[("answers", 9.0)]),
+            stages(&[("kernel", 2.0), ("answers", 3.0)]),
+            stages(&[("extra", 1.0)]),
+        ];
+        assert_eq!(names(starts.iter()), ["kernel", "answers", "extra"]);
     }
 
     #[test]
     fn a_stage_that_medians_put_before_its_predecessor_takes_no_time() {
-        let item = item(&[("a", 5.0), ("b", 4.0), ("c", 7.0)]);
-        assert_eq!(item.spans(), [("a", 0.0, 5.0), ("b", 5.0, 5.0), ("c", 5.0, 7.0)]);
-        assert_eq!(item.end(), 7.0);
+        let stages = stages(&[("a", 5.0), ("b", 4.0), ("c", 7.0)]);
+        let names = ["a", "b", "c"].map(str::to_owned);
+        assert_eq!(spans(&stages, &names), [(0, 0.0, 5.0), (1, 5.0, 5.0), (2, 5.0, 7.0)]);
+        assert_eq!(end(&stages), 7.0);
     }
 }

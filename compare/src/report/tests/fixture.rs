@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::record::Execution;
+use crate::record::Run;
 use crate::record::{Cache, Counted, Generator, Measure, Method, Metric, Sample};
 use crate::results::{self, Results};
-use crate::run_dir::Run;
-use crate::substrate::Execution;
 
 /// What a log may say.
 pub const HOSTILE: &str =

@@ -4,32 +4,48 @@ mod fixture;
 
 use fixture::{HOSTILE, NOTE, VOIDED, nothing, rate, results};
 
-use super::baseline::Changes;
-use super::notes::Notes;
-use super::table::{Body, Table};
-use super::{html, markdown, tables, terminal};
-use crate::record::{Measure, Metric};
+use super::changes::Changes;
+use super::document::{Block, Cell, Table, Tone};
+use super::{contents, html, markdown, measured, terminal};
+use crate::record::{Execution, Measure, Metric};
 use crate::results::Results;
-use crate::substrate::Execution;
 
 /// Elements that have no end.
 const VOID: [&str; 2] = ["meta", "!DOCTYPE"];
 
-fn page() -> String {
-    html::document(&results(1.0), Some(&Changes::new(&results(2.0), &results(1.0)))).expect("a page")
+fn changes() -> Changes {
+    Changes::new(&results(2.0), &results(1.0))
 }
 
+fn page() -> String {
+    html::render(&contents::document(&results(1.0), Some(&changes())))
+}
+
+fn document(results: &Results) -> String {
+    markdown::render(&contents::document(results, None))
+}
+
+fn outline(results: &Results) -> String {
+    terminal::render(&contents::outline(results, None))
+}
+
+/// The tables of measured figures.
 fn all_tables(results: &Results) -> Vec<Table> {
-    let notes = Notes::new(results);
-    let sections = [
-        tables::start,
-        tables::memory,
-        tables::throughput,
-        tables::latency,
-        tables::application,
-        tables::instructions,
-    ];
-    sections.into_iter().flat_map(|section| section(results, &notes)).collect()
+    fn of(block: Block) -> Vec<Table> {
+        match block {
+            Block::Table(table) => vec![table],
+            Block::Fold { blocks, .. } => blocks.into_iter().flat_map(of).collect(),
+            _ => Vec::new(),
+        }
+    }
+    let sections = measured::sections(results, &[NOTE.to_owned()]);
+    sections.into_iter().flat_map(|section| section.blocks).flat_map(of).collect()
+}
+
+/// The cells of all tables, without the rows' names.
+fn cells(tables: &[Table]) -> Vec<&Cell> {
+    let rows = tables.iter().flat_map(|table| &table.groups).flat_map(|group| &group.rows);
+    rows.flat_map(|row| &row.cells).collect()
 }
 
 /// Every `<...>` of a page, without its style sheet.
@@ -69,7 +85,7 @@ fn nothing_from_outside_becomes_markup() {
     }
     assert!(page.contains("&lt;script&gt;alert('1')&lt;/script&gt; &amp; &quot;quoted&quot;"));
     assert!(page.contains("&lt;/pre&gt;&lt;/details&gt; second line"));
-    let document = markdown::document(&results(1.0), None);
+    let document = document(&results(1.0));
     let loose = document.lines().filter(|line| line.contains("<script") && !line.starts_with("    "));
     assert_eq!(loose.count(), 0, "a log is not quoted");
     assert!(document.contains("no &lt;kernel> here"));
@@ -101,7 +117,6 @@ fn a_page_is_dark_where_its_reader_wants_it_and_fits_a_phone() {
     assert!(page.contains("@media (prefers-color-scheme: dark)"));
     assert!(page.contains("name=\"viewport\" content=\"width=device-width, initial-scale=1\""));
     assert!(page.contains("@media print"));
-    assert!(!page.contains("#5AC3"), "a stand-in colour is left");
 }
 
 #[test]
@@ -125,11 +140,13 @@ fn every_chart_says_what_it_shows_and_how_its_items_run() {
 fn rows_of_a_table_run_alike_under_a_heading_that_says_how() {
     let results = results(1.0);
     for table in all_tables(&results) {
-        let executions: Vec<Execution> = table.groups.iter().map(|(execution, _)| *execution).collect();
-        assert_eq!(executions, [Execution::Emulated, Execution::Native], "{}", table.title);
-        for (execution, lines) in &table.groups {
-            let alike = |id: &str| super::factor::execution(&results, id) == Some(*execution);
-            assert!(lines.iter().all(|line| alike(&line.id)), "{}", table.title);
+        let executions: Vec<Option<Execution>> = table.groups.iter().map(|group| group.execution).collect();
+        assert_eq!(executions, [Some(Execution::Emulated), Some(Execution::Native)], "{}", table.title);
+        for group in &table.groups {
+            let of =
+                |name: &str| results.substrates.iter().find(|of| name.starts_with(&of.title)).expect("one");
+            let alike = |name: &str| Some(of(name).execution) == group.execution;
+            assert!(group.rows.iter().all(|row| alike(&row.name.text)), "{}", table.title);
         }
     }
     let page = page();
@@ -140,47 +157,37 @@ fn rows_of_a_table_run_alike_under_a_heading_that_says_how() {
 #[test]
 fn a_substrate_without_figures_is_a_row_that_says_why_in_every_table() {
     for table in all_tables(&results(1.0)) {
-        let lines: Vec<_> = table.groups.iter().flat_map(|(_, lines)| lines).collect();
-        let reason = |id: &str| {
-            lines.iter().find(|line| line.id == id).map(|line| match &line.body {
-                Body::Absent(reason) => reason.clone(),
-                Body::Figures(_) => String::new(),
-            })
-        };
-        assert_eq!(reason("linux-microvm"), Some(format!("not measured: {}", fixture::MISSING)));
-        assert_eq!(
-            reason("docker-bridge"),
-            Some("no figure: does not apply, or is among what failed".to_owned())
-        );
-        for id in ["hermit-q35", "linux-q35", "native"] {
-            assert!(reason(id).is_some(), "{id} is missing in {}", table.title);
+        let rows: Vec<_> = table.groups.iter().flat_map(|group| &group.rows).collect();
+        let row = |title: &str| rows.iter().find(|row| row.name.text.starts_with(title));
+        let reason = |title: &str| row(title).map(|row| row.cells[0].text.clone());
+        let missing = format!("not measured: {}", fixture::MISSING);
+        assert_eq!(reason("Linux VM, microvm"), Some(missing));
+        let failed = "no figure: does not apply, or is among what failed".to_owned();
+        assert_eq!(reason("Docker, bridge"), Some(failed));
+        for title in ["Hermit unikernel, q35", "Linux VM, q35", "Linux process"] {
+            assert!(row(title).is_some(), "{title} is missing in {}", table.title);
         }
     }
-    assert!(terminal::text(&results(1.0), None).contains(fixture::MISSING));
+    assert!(outline(&results(1.0)).contains(fixture::MISSING));
 }
 
 #[test]
 fn a_voided_sample_is_counted_in_its_cell_and_listed_with_its_reason() {
     let all = all_tables(&results(1.0));
-    let voided = all.iter().flat_map(|table| &table.groups).flat_map(|(_, lines)| lines);
-    let voided = voided.filter_map(|line| match &line.body {
-        Body::Figures(entries) => Some(entries),
-        Body::Absent(_) => None,
-    });
     let voided: Vec<&str> =
-        voided.flatten().filter(|entry| entry.voided == 1).map(|entry| entry.text.as_str()).collect();
+        cells(&all).iter().filter(|cell| cell.voided == 1).map(|cell| cell.text.as_str()).collect();
     // Throughput, and the six columns of its latency.
     assert_eq!(voided, ["–"; 7]);
     assert!(page().contains("3 of 100 answers were &lt;b&gt;wrong&lt;/b&gt;"));
-    assert!(markdown::document(&results(1.0), None).contains(&VOIDED.replace('<', "&lt;")));
-    assert!(terminal::text(&results(1.0), None).contains("1 sample(s) do not count"));
+    assert!(document(&results(1.0)).contains(&VOIDED.replace('<', "&lt;")));
+    assert!(outline(&results(1.0)).contains("1 sample(s) do not count"));
 }
 
 #[test]
 fn a_note_stands_beside_its_figure_and_below() {
     let page = page();
     assert!(page.contains("<a href=\"#note-1\">1</a>") && page.contains("<li id=\"note-1\">"));
-    let document = markdown::document(&results(1.0), None);
+    let document = document(&results(1.0));
     assert!(document.contains("25[^1]"));
     assert!(document.contains(&format!("[^1]: {}", NOTE.replace('<', "&lt;"))));
 }
@@ -194,20 +201,20 @@ fn a_failure_is_shown_with_its_whole_log() {
 
 #[test]
 fn goals_are_said_to_be_reached_or_missed() {
-    let text = terminal::text(&results(1.0), None).replace(['\u{a0}', '\u{202f}'], " ");
+    let text = outline(&results(1.0)).replace(['\u{a0}', '\u{202f}'], " ");
     let line = |name: &str| {
         let line = text.lines().find(|line| line.contains(name)).unwrap_or_else(|| panic!("no line {name}"));
-        line.split_once("goal ").map(|(_, goal)| goal.to_owned()).expect("a goal")
+        line.split_at(line.find(['✓', '✗']).expect("a goal")).1.to_owned()
     };
-    assert_eq!(line("Least memory"), "reached: at least 6×");
-    assert_eq!(line("Start to first 200, warm"), "missed: at least 15×");
-    assert_eq!(line("Instructions per GET without"), "missed: at most 28 000");
+    assert_eq!(line("Least memory"), "✓ goal: at least 6×");
+    assert_eq!(line("Start to first 200, warm"), "✗ goal: at least 15×");
+    assert_eq!(line("Instructions per GET without"), "✗ goal: at most 28 000");
     assert!(text.contains("Hermit unikernel, q35 against Linux VM, q35 (like with like, both emulated)"));
 }
 
 #[test]
 fn changes_are_those_whose_spreads_do_not_meet() {
-    let changes = Changes::new(&results(2.0), &results(1.0));
+    let changes = changes();
     let of = |substrate: &str, measure: &Measure| {
         let mut found = changes.changes.iter();
         found
@@ -216,17 +223,15 @@ fn changes_are_those_whose_spreads_do_not_meet() {
             .clone()
     };
     let slower = of("Linux process", &rate(16));
-    assert!(slower.is_notable() && slower.verdict() == "worse");
+    assert!(slower.is_notable() && slower.tone() == Tone::Worse);
     assert!((slower.ratio().expect("a ratio") - 0.5).abs() < 1e-9);
     let same = of("Hermit unikernel, q35", &rate(16));
-    assert!(!same.is_notable() && same.verdict() == "within the spread");
+    assert!(!same.is_notable() && same.tone() == Tone::Plain);
     let smaller = Measure::Resident;
-    assert_eq!(of("Linux process", &smaller).verdict(), "worse");
-    for text in [
-        terminal::text(&results(1.0), Some(&changes)),
-        markdown::document(&results(1.0), Some(&changes)),
-        page(),
-    ] {
+    assert_eq!(of("Linux process", &smaller).tone(), Tone::Worse);
+    let document = contents::document(&results(1.0), Some(&changes));
+    let outline = terminal::render(&contents::outline(&results(1.0), Some(&changes)));
+    for text in [outline, markdown::render(&document), html::render(&document)] {
         assert!(text.contains("changed beyond their spread"), "{text}");
     }
 }
@@ -253,13 +258,13 @@ fn what_came_and_what_went_is_said() {
         ["Hermit unikernel, q35: idle processor time", "Linux VM, q35: idle processor time"]
     );
     assert_eq!(changes.warnings, ["another accelerator: tcg then, kvm now"]);
-    let page = html::document(&new, Some(&changes)).expect("a page");
+    let page = html::render(&contents::document(&new, Some(&changes)));
     assert!(page.contains("another accelerator: tcg then, kvm now") && page.contains("Only in this run"));
 }
 
 #[test]
 fn rows_of_a_markdown_table_have_as_many_cells_as_its_head() {
-    let document = markdown::document(&results(1.0), None);
+    let document = document(&results(1.0));
     let mut columns = None;
     let mut tables = 0;
     for line in document.lines() {
@@ -275,11 +280,11 @@ fn rows_of_a_markdown_table_have_as_many_cells_as_its_head() {
 
 #[test]
 fn a_run_without_samples_has_a_report_too() {
-    let page = html::document(&nothing(), None).expect("a page");
+    let page = html::render(&contents::document(&nothing(), None));
     assert!(page.contains("not complete") && !page.contains("<svg"));
     assert!(page.contains("This run has no figures for this."));
-    assert!(markdown::document(&nothing(), None).contains("not complete"));
-    assert!(terminal::text(&nothing(), None).contains("not complete"));
+    assert!(document(&nothing()).contains("not complete"));
+    assert!(outline(&nothing()).contains("not complete"));
 }
 
 #[test]
@@ -288,7 +293,7 @@ fn a_figure_of_nothing_is_drawn() {
     for summary in results.cells.iter_mut().flat_map(|cell| cell.metrics.values_mut()) {
         *summary = crate::statistics::Summary { median: 0.0, low: 0.0, high: 0.0, p95: 0.0, count: 2 };
     }
-    assert!(html::document(&results, None).expect("a page").contains("<svg"));
+    assert!(html::render(&contents::document(&results, None)).contains("<svg"));
 }
 
 #[test]

@@ -14,8 +14,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, pidfd_open, pidfd_se
 use serde_json::Value;
 
 use super::engine::Engine;
-use super::{api, command};
-use crate::substrate::Running;
+use crate::child::{self, Running};
 
 /// How old the copy of a running container's log may get while somebody asks for it.
 const LOG_AGE: Duration = Duration::from_secs(1);
@@ -72,7 +71,7 @@ impl Container {
             descriptor.with_context(|| format!("{instance} is no process of this machine ({main:?})"))?;
         let main_pid = main.as_raw_nonzero().get();
         named.main = Some(descriptor);
-        named.supervisor = parent(main_pid);
+        named.supervisor = child::parent(main_pid).ok();
         let network = description["NetworkSettings"].clone();
         let mut processes = vec![main_pid];
         processes.extend(named.supervisor);
@@ -82,18 +81,12 @@ impl Container {
     }
 
     /// Its address on Docker's bridge.
-    ///
-    /// # Errors
-    /// When it has none.
     pub fn address(&self) -> Result<Ipv4Addr> {
         let address = self.network["Networks"]["bridge"]["IPAddress"].as_str().unwrap_or_default();
         address.parse().with_context(|| format!("{} has no address on Docker's bridge", self.named.name))
     }
 
     /// Where a port of it is published.
-    ///
-    /// # Errors
-    /// When it is not.
     pub fn published(&self, port: u16) -> Result<SocketAddrV4> {
         let published = &self.network["Ports"][format!("{port}/tcp")][0]["HostPort"];
         let host = published.as_str().and_then(|port| port.parse().ok());
@@ -147,20 +140,20 @@ impl Drop for Container {
 
 impl Named {
     fn ask(&self, method: &str, rest: &str) -> Result<Vec<u8>> {
-        api::ask(&self.engine.socket, method, &format!("/containers/{}{rest}", self.name))
+        self.engine.ask(method, &format!("/containers/{}{rest}", self.name))
     }
 
     fn describe(&self) -> Result<Value> {
-        api::get(&self.engine.socket, &format!("/containers/{}/json", self.name))
+        self.engine.describe(&format!("/containers/{}/json", self.name))
     }
 
     fn log(&self) -> Result<Vec<u8>> {
         let frames = self.ask("GET", &format!("/logs?stdout=1&stderr=1&tail={LOG_LINES}"))?;
-        Ok(api::output_text(&frames))
+        Ok(output_text(&frames))
     }
 
     fn has_ended(&self) -> Result<bool> {
-        self.main.as_ref().map_or(Ok(true), |main| command::has_ended(main.as_fd(), Duration::ZERO))
+        self.main.as_ref().map_or(Ok(true), |main| child::has_ended(main.as_fd(), Duration::ZERO))
     }
 
     /// How it ended, once the daemon knows that it has.
@@ -189,11 +182,25 @@ impl Drop for Named {
 fn await_supervisor(pid: i32) {
     let Some(pid) = Pid::from_raw(pid) else { return };
     if let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) {
-        let _ = command::has_ended(process.as_fd(), SUPERVISOR_LIMIT);
+        let _ = child::has_ended(process.as_fd(), SUPERVISOR_LIMIT);
     }
     // In a contained run this process is the first of all, whose children all orphans become. Elsewhere
     // it is no child, and that is all right.
     let _ = waitpid(Some(pid), WaitOptions::NOHANG);
+}
+
+/// The text of a container's output: frames of a stream's number, three zeros, a length and its bytes.
+///
+/// See "Attach to a container", "Stream format" in the Engine API's reference.
+fn output_text(mut frames: &[u8]) -> Vec<u8> {
+    let mut text = Vec::with_capacity(frames.len());
+    while let Some((head, rest)) = frames.split_first_chunk::<8>() {
+        let bytes = u32::from_be_bytes([head[4], head[5], head[6], head[7]]) as usize;
+        let (frame, rest) = rest.split_at(bytes.min(rest.len()));
+        text.extend_from_slice(frame);
+        frames = rest;
+    }
+    text
 }
 
 /// How a container ended, in words.
@@ -206,12 +213,6 @@ fn how(description: &Value) -> String {
     let error = state["Error"].as_str().filter(|error| !error.is_empty());
     let code = state["ExitCode"].as_i64().map_or_else(|| "unknown".to_owned(), |code| code.to_string());
     format!("exit status {code}{}", error.map_or_else(String::new, |error| format!(", {error}")))
-}
-
-/// The parent of a process (proc_pid_stat(5), field 4).
-fn parent(pid: i32) -> Option<i32> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    text.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
 }
 
 /// Whether a process forwards a port to the container at `address`, given between zeros.
@@ -238,9 +239,14 @@ mod tests {
     }
 
     #[test]
-    fn a_process_has_the_parent_that_the_system_says() {
-        let own = std::process::id().cast_signed();
-        assert_eq!(parent(own), rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get()));
-        assert!(!forwards(own, "\0"));
+    fn this_process_forwards_nothing() {
+        assert!(!forwards(std::process::id().cast_signed(), "\0"));
+    }
+
+    #[test]
+    fn output_is_put_together_from_frames_also_from_a_torn_one() {
+        let frames = b"\x01\0\0\0\0\0\0\x03one\x02\0\0\0\0\0\0\x04 two\x01\0\0\0\0\0\0\x09 th";
+        assert_eq!(output_text(frames), b"one two th");
+        assert_eq!(output_text(b"\x01\0\0"), b"");
     }
 }

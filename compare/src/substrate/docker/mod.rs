@@ -3,35 +3,46 @@
 //! Uses the machine's daemon where one answers, else a private one. What is built and started there has
 //! this tool's names and label; nothing else is ever changed or removed.
 
-mod api;
-mod command;
 mod container;
 mod engine;
-mod foreign;
-mod image;
-mod names;
 mod private;
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
+use image_build::tool::packages;
+use image_build::tool::packages::Packaged;
+use image_build::tool::packages::table::DOCKER_ENGINE;
+use image_build::tool::process::find;
 
-use self::container::Container;
-use self::engine::Engine;
-use self::names::Names;
-use super::{DockerNetwork, Endpoint, Instance, Order, Port, Program, Substrate, native};
-use crate::client::free_port;
+use super::application::Substrate;
+use super::instance::{Endpoint, Instance, Order, Port, Program};
+use super::process;
+use crate::client::free_address;
 use crate::context::Context;
-use image_build::note;
+use container::Container;
+use engine::{CLIENT, Engine};
 
-/// The programs that have an image.
-const SERVICES: [Program; 4] = [Program::Vote, Program::Result, Program::Worker, Program::Store];
+pub use engine::remove_leftovers;
+
 /// Memory that is tried, in MiB: Docker takes no limit below the first.
 const MEMORY_RANGE_MIB: (u32, u32) = (6, 64);
+
+/// How a container is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DockerNetwork {
+    /// It has the host's network.
+    Host,
+    /// At its own address on Docker's bridge.
+    Bridge,
+    /// Through a published port of the host.
+    Published,
+}
 
 /// Containers on one kind of network.
 pub struct Docker {
@@ -45,23 +56,30 @@ pub struct Docker {
 /// # Errors
 /// What, and how to mend it.
 pub fn prepare(context: &Context) -> Result<()> {
-    engine::check(context)?;
-    native::prepare(context)
+    if context.contained {
+        // A client alone is no Docker: containers run in an engine.
+        let wanted: Vec<&Packaged> = DOCKER_ENGINE.iter().collect();
+        let missing = packages::missing(&wanted);
+        ensure!(missing.is_empty(), "there is no Docker engine; {}", packages::lack(&missing));
+    } else if let Err(error) = engine::find_host() {
+        let mend = match rustix::process::geteuid().is_root() {
+            false => "or run as root with dockerd installed, then a private one is started",
+            true => {
+                "a private one takes namespaces, which this system refuses \
+                 (`unshare --net --pid --fork --mount-proc true` fails)"
+            }
+        };
+        // In one line, and how to mend it first.
+        let reason = format!("{error:#}").replace('\n', " ");
+        let start = "there is no Docker engine: start Docker's (`systemctl start docker`)";
+        return Err(anyhow!("{start}; {mend}; found: {reason}"));
+    }
+    process::build(context)
 }
 
 /// Whether the machine's own daemon is to be used, so that a run needs the host's network and processes.
-pub fn foreign_engine() -> bool {
-    foreign::find().is_ok()
-}
-
-/// Removes what earlier runs of this clone have left: containers and images with its label in the
-/// machine's daemon, data and control groups of a private one.
-pub fn remove_leftovers(context: &Context) {
-    let names = Names::of(context);
-    foreign::remove_leftovers(&names);
-    if let Err(error) = private::remove_leftovers(context, &names) {
-        note!("leftovers of an earlier run's private Docker daemon stay: {error:#}");
-    }
+pub fn has_foreign_engine() -> bool {
+    engine::find_host().is_ok()
 }
 
 impl Docker {
@@ -70,7 +88,7 @@ impl Docker {
     /// # Errors
     /// When there is no daemon, or it does not build the images.
     pub fn open(context: &Context, network: DockerNetwork) -> Result<Self> {
-        Ok(Self { context: context.clone(), engine: engine::shared(context)?, network })
+        Ok(Self { context: context.clone(), engine: engine_with_images(context)?, network })
     }
 
     /// Arguments of `docker run`, and the ports on the host that it decides.
@@ -83,7 +101,7 @@ impl Docker {
         for (port, setting, guest_port) in order.program.ports() {
             match self.network {
                 DockerNetwork::Host => {
-                    let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, free_port()?);
+                    let address = free_address()?;
                     add("--env", format!("{setting}={}", address.port()));
                     on_host.insert(*port, address);
                 }
@@ -101,7 +119,7 @@ impl Docker {
             add("--memory", format!("{memory_mib}m"));
             add("--memory-swap", format!("{memory_mib}m"));
         }
-        arguments.push(self.engine.names.image(order.program));
+        arguments.push(self.engine.names.image(order.program.package()));
         Ok((arguments, on_host))
     }
 
@@ -117,7 +135,7 @@ impl Substrate for Docker {
     /// Returns when the client does: a question to an address on the bridge before it is there would
     /// cost a second, for the kernel waits that long before it asks again who has the address.
     fn start(&self, order: &Order) -> Result<Instance> {
-        ensure!(SERVICES.contains(&order.program), "{} has no image", order.program.package());
+        ensure!(Program::SERVICES.contains(&order.program), "{} has no image", order.program.package());
         let (arguments, on_host) = self.arguments(order)?;
         let log = order.log();
         let begun = Instant::now();
@@ -135,15 +153,80 @@ impl Substrate for Docker {
     }
 
     fn shipped(&self) -> Vec<PathBuf> {
-        image::saved(&self.context).into_iter().collect()
+        saved_image(&self.context).into_iter().collect()
     }
 
     fn started_from(&self) -> Vec<PathBuf> {
-        let Some(stored) = image::stored_executable(&self.engine, Program::Vote) else { return Vec::new() };
-        [stored].into_iter().chain(engine::executables()).collect()
+        // What starts a container, as far as it is installed, and what runs in it, where the daemon says.
+        let programs = [CLIENT, "containerd-shim-runc-v2", "runc", "docker-proxy"];
+        let Some(stored) = stored_executable(&self.engine) else { return Vec::new() };
+        [stored].into_iter().chain(programs.into_iter().filter_map(find)).collect()
     }
 
     fn memory_range(&self) -> Option<(u32, u32)> {
         Some(MEMORY_RANGE_MIB)
+    }
+}
+
+/// The daemon of this process, made ready at the first call, the same for all networks.
+fn engine_with_images(context: &Context) -> Result<Arc<Engine>> {
+    static ENGINE: OnceLock<Result<Arc<Engine>, String>> = OnceLock::new();
+    let start = || -> Result<Arc<Engine>> {
+        let engine = Engine::start(context)?;
+        Program::SERVICES.iter().try_for_each(|program| build_image(context, &engine, *program))?;
+        save_image(context, &engine)?;
+        Ok(Arc::new(engine))
+    };
+    let engine = ENGINE.get_or_init(|| start().map_err(|error| format!("{error:#}")));
+    engine.clone().map_err(|error| anyhow!(error))
+}
+
+/// Builds an image of nothing but one static executable.
+fn build_image(context: &Context, engine: &Engine, program: Program) -> Result<()> {
+    let package = program.package();
+    let folder = tempfile::tempdir_in(context.artifacts("docker")?).context("no directory to build in")?;
+    let recipe = recipe(package, &engine.names.label());
+    fs::write(folder.path().join("Dockerfile"), recipe).context("cannot write a Dockerfile")?;
+    fs::copy(process::executable(context, program)?, folder.path().join(package))
+        .with_context(|| format!("cannot copy {package}"))?;
+    let (folder, tag) = (folder.path().display().to_string(), engine.names.image(package));
+    let arguments = ["image", "build", "--quiet", "--tag", &tag, &folder].map(str::to_owned);
+    engine.run(&arguments, &format!("building the image of {package}")).map(drop)
+}
+
+fn recipe(package: &str, label: &str) -> String {
+    format!("FROM scratch\nLABEL {label}\nCOPY {package} /\nENTRYPOINT [\"/{package}\"]\n")
+}
+
+/// Saves the vote service's image as it is shipped.
+fn save_image(context: &Context, engine: &Engine) -> Result<()> {
+    let (file, tag) =
+        (saved_image(context)?.display().to_string(), engine.names.image(Program::Vote.package()));
+    let arguments = ["image", "save", "--output", &file, &tag].map(str::to_owned);
+    engine.run(&arguments, "saving the vote service's image").map(drop)
+}
+
+fn saved_image(context: &Context) -> Result<PathBuf> {
+    Ok(context.artifacts("docker")?.join("vote-service.tar"))
+}
+
+/// The file in the daemon's data that containers of the vote service run.
+fn stored_executable(engine: &Engine) -> Option<PathBuf> {
+    let package = Program::Vote.package();
+    let image = engine.describe(&format!("/images/{}/json", engine.names.image(package))).ok()?;
+    let layer = image["GraphDriver"]["Data"]["UpperDir"].as_str()?;
+    Some(Path::new(layer).join(package))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_holds_one_file_and_carries_the_label() {
+        assert_eq!(
+            recipe("worker", "voting-app-compare=1"),
+            "FROM scratch\nLABEL voting-app-compare=1\nCOPY worker /\nENTRYPOINT [\"/worker\"]\n"
+        );
     }
 }

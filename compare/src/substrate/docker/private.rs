@@ -12,13 +12,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use image_build::tool::packages;
-use image_build::tool::packages::Packaged;
-use image_build::tool::packages::table::DOCKER_ENGINE;
 use image_build::tool::process;
 
-use super::api;
-use super::names::Names;
 use crate::child::log_tail;
 use crate::containment;
 use crate::context::Context;
@@ -31,22 +26,11 @@ const RUN: &str = "/run/containerd";
 /// Where control groups are.
 const CONTROL_GROUPS: &str = "/sys/fs/cgroup";
 /// How long the daemon may take until it answers.
-const READY_LIMIT: Duration = Duration::from_secs(30);
+pub const READY_LIMIT: Duration = Duration::from_secs(30);
 /// How long what a killed run has left may be held by processes that are just ending.
 const RELEASE_LIMIT: Duration = Duration::from_secs(5);
-/// Pause between two looks at either.
+/// Pause between two looks at it.
 const PAUSE: Duration = Duration::from_millis(10);
-
-/// Says which programs are missing.
-///
-/// # Errors
-/// Their names, and how to get them.
-pub fn check() -> Result<()> {
-    let wanted: Vec<&Packaged> = DOCKER_ENGINE.iter().collect();
-    let missing = packages::missing(&wanted);
-    ensure!(missing.is_empty(), packages::lack(&missing));
-    Ok(())
-}
 
 /// The daemon's socket.
 pub fn socket() -> PathBuf {
@@ -62,12 +46,11 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts it and waits until it answers.
+    /// Starts it, its containers in the control group `group`. That it answers is not waited for.
     ///
     /// # Errors
-    /// When this process is not contained, when another run uses the data, or when the daemon ends or
-    /// does not answer; then with its log.
-    pub fn start(context: &Context, names: &Names) -> Result<Self> {
+    /// When this process is not contained, or another run uses the data.
+    pub fn start(context: &Context, group: &str) -> Result<Self> {
         ensure!(containment::is_inside(), "a private Docker daemon is only for a contained run");
         let folder = context.artifacts("docker")?;
         let Some(lock) = lock(&folder)? else {
@@ -76,25 +59,13 @@ impl Daemon {
         remove_data(&folder)?;
         hide_run_directory()?;
         let log = folder.join("dockerd.log");
-        let process = spawn(&folder, names, &lock, &log)?;
-        let daemon = Self { process: Mutex::new(process), log, _lock: lock };
-        daemon.await_answer()?;
-        Ok(daemon)
+        let process = spawn(&folder, group, &lock, &log)?;
+        Ok(Self { process: Mutex::new(process), log, _lock: lock })
     }
 
-    fn await_answer(&self) -> Result<()> {
-        let begun = Instant::now();
-        while api::ask(&socket(), "GET", "/_ping").is_err() {
-            self.check()?;
-            ensure!(
-                begun.elapsed() < READY_LIMIT,
-                "the private Docker daemon does not answer within {} s:\n{}",
-                READY_LIMIT.as_secs(),
-                log_tail(&self.log)
-            );
-            sleep(PAUSE);
-        }
-        Ok(())
+    /// The end of its log.
+    pub fn log_tail(&self) -> String {
+        log_tail(&self.log)
     }
 
     /// Fails when it has ended.
@@ -117,7 +88,7 @@ fn hide_run_directory() -> Result<()> {
     process::output(&mut mount, "mounting a memory disk for the private Docker daemon").map(drop)
 }
 
-fn spawn(folder: &Path, names: &Names, lock: &File, log: &Path) -> Result<Child> {
+fn spawn(folder: &Path, group: &str, lock: &File, log: &Path) -> Result<Child> {
     let run = Path::new(RUN);
     // Else the host's settings for its own daemon would count.
     let settings = run.join("daemon.json");
@@ -129,7 +100,7 @@ fn spawn(folder: &Path, names: &Names, lock: &File, log: &Path) -> Result<Child>
     command.args(["--log-level", "warn"]);
     // There may be a systemd, but it does not rule this run's control groups.
     command.args(["--exec-opt", "native.cgroupdriver=cgroupfs", "--cgroup-parent"]);
-    command.arg(format!("/{}", names.control_group()));
+    command.arg(format!("/{group}"));
     let output = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
     let errors = output.try_clone().context("cannot write a log twice")?;
     let lock = lock.try_clone().context("the lock cannot be shared")?;
@@ -166,9 +137,9 @@ fn remove_data(folder: &Path) -> Result<()> {
 ///
 /// # Errors
 /// When they cannot be removed.
-pub fn remove_leftovers(context: &Context, names: &Names) -> Result<()> {
+pub fn remove_leftovers(context: &Context, group: &str) -> Result<()> {
     let folder = context.artifacts("docker")?;
-    let groups = control_groups(names);
+    let groups = control_groups(group);
     if !data(&folder).exists() && groups.is_empty() {
         return Ok(());
     }
@@ -183,17 +154,17 @@ pub fn remove_leftovers(context: &Context, names: &Names) -> Result<()> {
         }
     };
     while !groups.iter().all(|group| remove_group(group)) {
-        ensure!(!over(), "control groups named {} are still in use", names.control_group());
+        ensure!(!over(), "control groups named {group} are still in use");
         sleep(PAUSE);
     }
     remove_data(&folder)
 }
 
 /// The private daemon's control groups: one below each controller's mount, or one in all.
-fn control_groups(names: &Names) -> Vec<PathBuf> {
+fn control_groups(name: &str) -> Vec<PathBuf> {
     let root = Path::new(CONTROL_GROUPS);
     let mounts = fs::read_dir(root).into_iter().flatten().flatten().map(|entry| entry.path());
-    let groups = mounts.chain([root.to_owned()]).map(|mount| mount.join(names.control_group()));
+    let groups = mounts.chain([root.to_owned()]).map(|mount| mount.join(name));
     groups.filter(|group| group.is_dir()).collect()
 }
 

@@ -35,9 +35,6 @@ pub fn verify(path: &Path) -> Result<()> {
 }
 
 /// Copies the vote service into `artifacts`, in place of an earlier copy.
-///
-/// # Errors
-/// When that fails.
 pub fn copy(path: &Path, artifacts: &Path) -> Result<()> {
     let vote = artifacts.join("vote");
     if vote.exists() {

@@ -6,13 +6,11 @@
 mod checkout;
 mod names;
 mod python;
-mod queue;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 use image_build::tool::packages;
@@ -20,16 +18,17 @@ use image_build::tool::packages::table::REDIS;
 
 use self::names::Names;
 use self::python::Environment;
-use super::{Endpoint, Instance, Order, Port, Program, Substrate};
-use crate::child::Child;
-use crate::client::{self, free_port};
-use crate::compose::{Application, READY_LIMIT};
+use super::application::{Application, READY_LIMIT, Substrate};
+use super::instance::{Endpoint, Instance, Order, Port, Program};
+use super::redis;
+use crate::client::free_address;
 use crate::context::Context;
 
+/// Where the original's services look for their queue; they cannot be told otherwise.
+const QUEUE: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 6379);
 /// What is not run, and what that means for the figures.
 const NOT_RUN: &str = "its worker (.NET), PostgreSQL and result page are not run: votes stay in its queue";
 
-/// The original application.
 pub struct Original {
     context: Context,
     environment: Environment,
@@ -72,7 +71,7 @@ impl Original {
         let vote = vote(&artifacts);
         let arguments = checkout::gunicorn_arguments(&vote.join("Dockerfile"))?;
         let version = checkout::version(&artifacts)?;
-        let note = format!("{version}, {}, {}; {NOT_RUN}", environment.versions()?, queue::version()?);
+        let note = format!("{version}, {}, {}; {NOT_RUN}", environment.versions()?, redis::version()?);
         let names = Names::find(&artifacts)?;
         Ok(Self { context: context.clone(), environment, names, vote, arguments, note })
     }
@@ -80,25 +79,15 @@ impl Original {
     /// Starts a vote service that finds its queue as `names` say.
     fn start_vote(&self, order: &Order, names: &Names) -> Result<Instance> {
         // The image listens on port 80 of all addresses; this is nobody else's business.
-        let host = SocketAddrV4::new(Ipv4Addr::LOCALHOST, free_port()?);
+        let host = free_address()?;
         let mut command = names.command(&self.environment.gunicorn());
         command.args(checkout::bound_to(&self.arguments, host)).current_dir(&self.vote);
         // Settings of the user's own gunicorn and Python are not the original's.
         for name in ["GUNICORN_CMD_ARGS", "WEB_CONCURRENCY", "PYTHONPATH", "PYTHONHOME"] {
             command.env_remove(name);
         }
-        let log = order.log();
-        let begun = Instant::now();
-        let child = Child::start(&self.context, &command, &log)?;
         let endpoints = BTreeMap::from([(Port::Vote, Endpoint { host, peer: host })]);
-        Ok(Instance { begun, endpoints, processes: vec![child.pid()], log, running: Box::new(child) })
-    }
-
-    fn ready_vote(&self, order: &Order) -> Result<Instance> {
-        let mut vote = self.start_vote(order, &self.names)?;
-        let host = vote.endpoint(Port::Vote)?.host;
-        client::first_ok(&mut vote, host, "/", READY_LIMIT)?;
-        Ok(vote)
+        order.start(&self.context, command, endpoints)
     }
 }
 
@@ -106,7 +95,14 @@ impl Substrate for Original {
     fn start(&self, order: &Order) -> Result<Instance> {
         match order.program {
             Program::Vote => self.start_vote(order, &self.names),
-            Program::Store => queue::start(&self.context, order),
+            Program::Store => {
+                TcpListener::bind(QUEUE).map(drop).with_context(|| {
+                    format!(
+                        "the original's services look for Redis at {QUEUE} alone: end what listens there now"
+                    )
+                })?;
+                redis::start(&self.context, order, QUEUE, &[])
+            }
             other => bail!("the original's counterpart of {} is not run", other.package()),
         }
     }
@@ -117,17 +113,14 @@ impl Substrate for Original {
     }
 
     fn application(&self, votes: u32, directory: &Path) -> Result<Application> {
-        let order = |program, name: String| Order {
-            program,
-            name,
-            settings: Vec::new(),
-            memory_mib: None,
-            directory,
-            counted: None,
+        let mut queue = self.start(&Order::new(Program::Store, "redis", &[], directory))?;
+        queue.await_answer(READY_LIMIT, "a PING", || redis::answers(QUEUE))?;
+        let vote = |number| -> Result<Instance> {
+            let order = Order::new(Program::Vote, &format!("vote-{number}"), &[], directory);
+            let mut vote = self.start(&order)?;
+            vote.first_ok(Port::Vote, "/", READY_LIMIT)?;
+            Ok(vote)
         };
-        let mut queue = self.start(&order(Program::Store, "redis".to_owned()))?;
-        queue::await_ready(&mut queue)?;
-        let vote = |number| self.ready_vote(&order(Program::Vote, format!("vote-{number}")));
         let votes = (1..=votes).map(vote).collect::<Result<_>>()?;
         Ok(Application { votes, result: None, others: vec![queue] })
     }

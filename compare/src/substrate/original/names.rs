@@ -22,7 +22,6 @@ pub enum Names {
     Known,
     /// By this file in the place of `/etc/hosts`.
     File {
-        /// The file.
         hosts: PathBuf,
         /// Whether the namespace needs a user namespace around it.
         is_root: bool,

@@ -45,9 +45,6 @@ impl Environment {
     }
 
     /// The environment in `artifacts`.
-    ///
-    /// # Errors
-    /// When there is none.
     pub fn open(artifacts: &Path) -> Result<Self> {
         let this = Self::in_directory(artifacts);
         ensure!(this.root.join(STAMP).is_file(), "{} has not been made", this.root.display());
