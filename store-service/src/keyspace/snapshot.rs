@@ -60,7 +60,7 @@ impl Keyspace {
     pub fn write_commands(&self, cursor: &mut Cursor, out: &mut Buffer) -> bool {
         loop {
             let begun = cursor.key.as_ref().zip(cursor.place);
-            let begun = begun.and_then(|(key, place)| Some((place, self.entries.get_key_value(key)?)));
+            let begun = begun.and_then(|(key, place)| Some((place, (&**key, self.entries.get(key)?))));
             let next = match begun {
                 Some((Place::Start, again)) => Some(again),
                 Some((place, (_, value))) => {
@@ -81,13 +81,13 @@ impl Keyspace {
             if write::write_command(out, command).is_err() {
                 return false;
             }
-            *cursor = Cursor { key: Some(key.clone()), place: Some(Place::Page(i64::MIN)) };
+            *cursor = Cursor { key: Some(key.into()), place: Some(Place::Page(i64::MIN)) };
         }
     }
 
-    fn behind(&self, cursor: &Cursor) -> Option<(&Box<[u8]>, &Value)> {
+    fn behind(&self, cursor: &Cursor) -> Option<(&[u8], &Value)> {
         let behind = cursor.key.as_deref().map_or(Unbounded, Excluded);
-        self.entries.range::<[u8], _>((behind, Unbounded)).next()
+        self.entries.range::<[u8], _>((behind, Unbounded)).next().map(|(key, value)| (&**key, value))
     }
 }
 
