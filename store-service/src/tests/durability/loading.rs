@@ -4,9 +4,9 @@
 use std::borrow::ToOwned;
 use std::{assert, assert_eq, format};
 
+use kernel_app::Service;
 use kernel_app::disk::{DiskError, SECTOR_BYTES};
 use kernel_app::memory_disk::MemoryDisk;
-use kernel_app::Service;
 
 use super::Bench;
 use super::trouble::readiness;
