@@ -63,7 +63,7 @@ impl Keyspace {
     pub fn write_commands(&self, cursor: &mut Cursor, out: &mut Buffer) -> bool {
         loop {
             let begun = cursor.key.as_ref().zip(cursor.place);
-            let begun = begun.and_then(|(key, place)| Some((place, self.entries.get_key_value(key)?)));
+            let begun = begun.and_then(|(key, place)| Some((place, (&**key, self.entries.get(key)?))));
             let next = match begun {
                 Some((Place::Start, again)) => Some(again),
                 Some((place, (_, value))) => {
@@ -90,14 +90,15 @@ impl Keyspace {
             if write::write_command(out, command).is_err() {
                 return false;
             }
-            (cursor.key, cursor.place) = (Some(key.clone()), Some(Place::Page(i64::MIN)));
+            (cursor.key, cursor.place) = (Some(key.into()), Some(Place::Page(i64::MIN)));
         }
     }
 
-    fn behind(&self, cursor: &Cursor) -> Option<(&Box<[u8]>, &Value)> {
+    fn behind(&self, cursor: &Cursor) -> Option<(&[u8], &Value)> {
         let behind = cursor.key.as_deref().map_or(Unbounded, Excluded);
         let is_due = |value: &Value| matches!(value, Value::String(_)) != cursor.past_strings;
-        self.entries.range::<[u8], _>((behind, Unbounded)).find(|(_, value)| is_due(value))
+        let mut behind = self.entries.range::<[u8], _>((behind, Unbounded));
+        behind.find(|(_, value)| is_due(value)).map(|(key, value)| (&**key, value))
     }
 }
 

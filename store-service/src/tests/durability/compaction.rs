@@ -170,7 +170,7 @@ fn a_cut_while_clients_change_what_is_compacted_leaves_all_that_was_acknowledged
                 delivered += 1;
                 states.push((delivered, bench.contents()));
             }
-            bench.disk().hangs = next(&mut random) % 3 == 0;
+            bench.disk().hangs = next(&mut random).is_multiple_of(3);
             bench.turn();
             acknowledged += bench.received(client).matches(r"\n").count();
             // What was held was carried out in the turn.
