@@ -54,7 +54,8 @@ impl Handshake {
         let (ip, tcp) = syn[ETHERNET_BYTES..].split_at_mut(IP_BYTES);
         ip[2..4].copy_from_slice(&((HEADERS_BYTES + OPTION_BYTES) as u16).to_be_bytes());
         tcp[4..8].copy_from_slice(&self.remote.to_be_bytes());
-        tcp[12..14].copy_from_slice(&[(((HEADERS_BYTES - IP_BYTES + OPTION_BYTES) / 4) << 4) as u8, FLAG_SYN]);
+        tcp[12..14]
+            .copy_from_slice(&[(((HEADERS_BYTES - IP_BYTES + OPTION_BYTES) / 4) << 4) as u8, FLAG_SYN]);
         tcp[14..16].copy_from_slice(frame.get(tcp_at + 14..tcp_at + 16)?);
         let [high, low] = self.segment_bytes.to_be_bytes();
         tcp[HEADERS_BYTES - IP_BYTES..].copy_from_slice(&[2, 4, high, low]);
