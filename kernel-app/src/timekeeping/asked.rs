@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn answers_are_read_and_nothing_else() {
         let time = Duration::from_micros(1_795_907_555_928_065);
-        assert_eq!(read(b"\x060661613ac0a201"), [Duration::from_micros(0x0661_613a_c0a2_01)]);
+        assert_eq!(read(b"\x060661613ac0a201"), [Duration::from_micros(0x06_6161_3ac0_a201)]);
         let answer = format!("\x06{:014x}", time.as_micros());
         assert_eq!(read(answer.as_bytes()), [time]);
         assert_eq!(read(format!("x\x0612{answer}7{answer}").as_bytes()), [time, time]);

@@ -176,7 +176,8 @@ impl Platter {
     /// Brings everything that is dirty to the device; the first failure is told, and does not stop the rest.
     fn flush_dirty(&mut self) -> Result<(), DiskError> {
         let dirty = core::mem::take(&mut self.dirty);
-        dirty.iter().fold(Ok(()), |result, write| result.and(self.flush(write)))
+        let failures: Vec<DiskError> = dirty.iter().filter_map(|write| self.flush(write).err()).collect();
+        failures.first().map_or(Ok(()), |error| Err(*error))
     }
 
     fn flush(&mut self, write: &Write) -> Result<(), DiskError> {
