@@ -218,7 +218,8 @@ impl Addressing {
         self.apply(interface, sockets);
     }
 
-    fn apply(&self, interface: &mut Interface, sockets: &mut SocketSet<'static>) {
+    /// Tells the interface and the resolver what is known.
+    pub fn apply(&self, interface: &mut Interface, sockets: &mut SocketSet<'static>) {
         set_address(interface, self.own, self.gateway);
         self.tell_resolver(sockets);
     }

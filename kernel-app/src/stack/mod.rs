@@ -223,6 +223,14 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
         self.interface.ipv4_addr()
     }
 
+    /// An interface keeps the MTU that it is made with.
+    #[cold]
+    fn change_mtu(&mut self, mtu: usize, now: Instant) {
+        self.link.mtu = mtu;
+        self.interface = self.link.interface(self.choices.next(), stack_time(now));
+        self.address.apply(&mut self.interface, &mut self.others);
+    }
+
     /// Whether a timer has passed, as far as timers are known now.
     fn timers_are_due(&mut self, now: Instant) -> bool {
         if matches!(self.timers, Timers::Stale(ask_at) if ask_at <= now) {
@@ -304,7 +312,10 @@ impl<D: FrameDevice> Network for SmoltcpNetwork<D> {
         self.pool.trim(now);
         let jitter = || self.choices.next();
         self.address.poll(&mut self.interface, &mut self.others, now, jitter);
-        self.link.mtu = self.address.mtu().map_or(self.mtu_max, |told| self.mtu_max.min(usize::from(told)));
+        let mtu = self.address.mtu().map_or(self.mtu_max, |told| self.mtu_max.min(usize::from(told)));
+        if mtu != self.link.mtu {
+            self.change_mtu(mtu, now);
+        }
         self.poll_dials(now, events);
         self.scan(now, all, connections, events);
     }
