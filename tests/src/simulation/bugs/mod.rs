@@ -90,7 +90,7 @@ bugs! {
     TicketForLatecomers "ticket-for-latecomers" Vote 200
         "A ticket is used for votes that came after it was asked for.";
     WithoutSequence "without-sequence" Vote 50 "A vote that comes late overrides a newer one.";
-    RetryAsNewVote "retry-as-new-vote" Vote 50 "A refused vote is queued again later, as a new one.";
+    RetryAsNewVote "retry-as-new-vote" Vote 100 "A refused vote is queued again later, as a new one.";
     RecordWithoutGuard "record-without-guard" Worker 50 "In the database the vote that comes last counts.";
     RecordWithoutEpochs "record-without-epochs" Worker 100
         "The database compares sequences of a store with those of another that has taken its place.";

@@ -294,6 +294,11 @@ fn stop(node: NodeId, cut_power: bool, cluster: &mut Cluster, books: &mut Books)
 /// stopped before it had saved what was left may find it again.
 fn start(node: NodeId, cluster: &mut Cluster, books: &mut Books) -> Result<Result<(), NotYet>, String> {
     match cluster.start(node) {
+        // A sector that nobody had read since it was damaged: no log tells what it held.
+        Err(error) if error.contains("Input/output error") && !cluster.disk.damaged_sectors().is_empty() => {
+            cluster.disk.undo_damage();
+            start(node, cluster, books)
+        }
         Err(error) if error.contains("Input/output error") || error.contains("No space left") => {
             Ok(Err(NotYet))
         }
