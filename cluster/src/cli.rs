@@ -12,7 +12,7 @@ use crate::commands::options::{AttachOptions, FaultOptions, LogsOptions, PsOptio
 use crate::commands::{attach, doctor, down, fault, logs, ps, run_dir, supervise, up};
 
 #[derive(Parser)]
-#[command(name = "cargo", about = "Runs the voting application as Hermit unikernels")]
+#[command(name = "cargo", bin_name = "cargo", about = "Runs the voting application as Hermit unikernels")]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -77,8 +77,7 @@ fn usage_is_told_as_people_type_commands() {
     for (arguments, expected) in [
         (&["up", "--help"][..], "Usage: cargo up [OPTIONS]"),
         (&["attach"], "Usage: cargo attach <SERVICE>"),
-        (&["build", "x"], "Usage: cargo image build [OPTIONS]"),
-        (&["--help"], "Usage: cargo image <COMMAND>"),
+        (&["--help"], "Usage: cargo <COMMAND>"),
     ] {
         let output = tool(state.path(), arguments).output().expect("it runs");
         let text = String::from_utf8_lossy(&output.stdout).into_owned() + &said(&output);

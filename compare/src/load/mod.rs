@@ -58,16 +58,15 @@ pub fn has_oha(context: &Context) -> bool {
     oha::program(context).is_ok_and(|program| program.is_some())
 }
 
-/// Reads the report that a program has left.
-type ReadReport = Box<dyn Fn(&Path, bool) -> Result<LoadReport>>;
+/// Reads the report in a folder; also of a generator that gave up, where that is part of the result.
+type Read = Box<dyn Fn(&Path, bool) -> Result<LoadReport>>;
 
 /// A generator at work.
 pub struct GeneratorRun {
     child: Child,
     files: PathBuf,
     limit: Duration,
-    /// Reads the report in `files`; also of a generator that gave up, where that is part of the result.
-    read: ReadReport,
+    read: Read,
 }
 
 impl GeneratorRun {

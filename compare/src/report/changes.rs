@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::document::{Block, Cell, NONE, Row, Section, Table, Tone};
+use super::document::{Block, NONE, Row, Section, Table, TableCell, Tone};
 use super::{labels, number};
 use crate::record::{Measure, Metric};
 use crate::results::{self, Results, title};
@@ -86,7 +86,7 @@ impl Change {
     }
 
     fn row(&self) -> Row {
-        let figure = |summary: &Summary| Cell {
+        let figure = |summary: &Summary| TableCell {
             detail: number::spread(self.metric, summary).unwrap_or_default(),
             ..number::figure(self.metric, summary.median).into()
         };
@@ -98,7 +98,7 @@ impl Change {
         };
         let ratio = self.ratio().map_or_else(|| NONE.to_owned(), number::times);
         let name = labels::figure(&self.measure, self.metric);
-        let verdict = Cell { tone, ..verdict.into() };
+        let verdict = TableCell { tone, ..verdict.into() };
         Row::new(
             self.substrate.as_str(),
             [name.into(), figure(&self.old), figure(&self.new), ratio.into(), verdict],

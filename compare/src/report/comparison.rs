@@ -3,7 +3,7 @@
 //! The goals are the project's own; reaching one is said, never assumed.
 
 use super::document::{
-    Block, Cell, Column, Form, Group, NONE, Pairing, Row, Section, Table, Tone, by_execution,
+    Block, Column, Form, Group, NONE, Pairing, Row, Section, Table, TableCell, Tone, by_execution,
 };
 use super::factor::Factor;
 use super::{labels, number};
@@ -182,19 +182,19 @@ impl Figure {
 
     fn row(&self) -> Row {
         let median = |value: Option<f64>| {
-            Cell::from(value.map_or_else(|| NONE.to_owned(), |value| number::figure(self.metric, value)))
+            TableCell::from(value.map_or_else(|| NONE.to_owned(), |value| number::figure(self.metric, value)))
         };
         let (factor, interval) = match &self.factor {
             Some(factor) => (self.factor_cell(factor), number::interval(&factor.size()).into()),
             None => (NONE.into(), NONE.into()),
         };
-        let goal = self.goal.map_or_else(Cell::default, |goal| self.goal_cell(goal));
+        let goal = self.goal.map_or_else(TableCell::default, |goal| self.goal_cell(goal));
         let title = labels::capital(&labels::measure(&self.measure));
         Row::new(title, [median(self.own), median(self.others), factor, interval, goal])
     }
 
     /// Such as `21.4×` with `sooner`.
-    fn factor_cell(&self, factor: &Factor) -> Cell {
+    fn factor_cell(&self, factor: &Factor) -> TableCell {
         let tone = factor.verdict();
         let (better, worse) = labels::better_and_worse(self.metric);
         let word = match tone {
@@ -202,10 +202,10 @@ impl Figure {
             Tone::Worse => worse,
             Tone::Same | Tone::Plain => "no clear difference",
         };
-        Cell { detail: word.to_owned(), tone, ..number::times(factor.size().ratio).into() }
+        TableCell { detail: word.to_owned(), tone, ..number::times(factor.size().ratio).into() }
     }
 
-    fn goal_cell(&self, goal: Goal) -> Cell {
+    fn goal_cell(&self, goal: Goal) -> TableCell {
         let ratio = self.factor.as_ref().map(|factor| factor.ratio.ratio);
         let (text, reached) = match goal {
             Goal::Factor(1.0) => ("more".to_owned(), ratio.map(|ratio| ratio > 1.0)),
@@ -217,8 +217,8 @@ impl Figure {
             }
         };
         match reached {
-            Some(true) => Cell { tone: Tone::Better, ..format!("✓ goal: {text}").into() },
-            Some(false) => Cell { tone: Tone::Worse, ..format!("✗ goal: {text}").into() },
+            Some(true) => TableCell { tone: Tone::Better, ..format!("✓ goal: {text}").into() },
+            Some(false) => TableCell { tone: Tone::Worse, ..format!("✗ goal: {text}").into() },
             None => format!("goal: {text}, not measured").into(),
         }
     }

@@ -1,7 +1,7 @@
 //! What a report says, and in which order.
 
 use super::changes::{self, Changes};
-use super::document::{Block, Cell, Column, Document, Group, Row, Section, Table, by_execution};
+use super::document::{Block, Column, Document, Group, Row, Section, Table, TableCell, by_execution};
 use super::{comparison, labels, measured};
 use crate::results::{self, Results};
 
@@ -79,7 +79,7 @@ fn compared(results: &Results) -> Section {
         let measured = of.missing.as_ref().map_or_else(|| "yes".to_owned(), |why| format!("no: {why}"));
         let failed =
             if of.failures.is_empty() { String::new() } else { format!(", {} failed", of.failures.len()) };
-        (of.execution, Row::new(measured::name(of, ""), [Cell::from(measured + &failed)]))
+        (of.execution, Row::new(measured::name(of, ""), [TableCell::from(measured + &failed)]))
     });
     let group = |(of, rows)| Group { execution: Some(of), rows };
     blocks.push(Block::Table(Table {
@@ -132,7 +132,7 @@ fn machine(results: &Results) -> Vec<Row> {
         ("Docker", or_none(&machine.docker)),
         ("Load generators", machine.generators.join(", ")),
     ];
-    facts.map(|(name, value)| Row::new(name, [Cell::from(value)])).into()
+    facts.map(|(name, value)| Row::new(name, [TableCell::from(value)])).into()
 }
 
 /// What a reader must know of single figures: each note once, in the order of the cells.
@@ -162,8 +162,9 @@ fn faults(results: &Results, notes: Vec<String>) -> Section {
     let mut voided = Vec::new();
     for cell in &results.cells {
         let (title, measure) = (results::title(&cell.substrate), labels::measure(&cell.measure));
-        let row =
-            |reason: &String| Row::new(title, [Cell::from(measure.as_str()), Cell::from(reason.as_str())]);
+        let row = |reason: &String| {
+            Row::new(title, [TableCell::from(measure.as_str()), TableCell::from(reason.as_str())])
+        };
         voided.extend(cell.voided.iter().map(row));
     }
     blocks.push(if voided.is_empty() {

@@ -115,8 +115,8 @@ pub struct Column {
 
 /// Its last cell goes on to the end where there are fewer of them than columns.
 pub struct Row {
-    pub name: Cell,
-    pub cells: Vec<Cell>,
+    pub name: TableCell,
+    pub cells: Vec<TableCell>,
 }
 
 /// Whether something is good.
@@ -131,7 +131,7 @@ pub enum Tone {
 
 /// A figure or a few words.
 #[derive(Clone, Default)]
-pub struct Cell {
+pub struct TableCell {
     pub text: String,
     /// What belongs to it and matters less, such as a figure's spread.
     pub detail: String,
@@ -170,12 +170,12 @@ impl Column {
 }
 
 impl Row {
-    pub fn new(name: impl Into<Cell>, cells: impl IntoIterator<Item = Cell>) -> Self {
+    pub fn new(name: impl Into<TableCell>, cells: impl IntoIterator<Item = TableCell>) -> Self {
         Self { name: name.into(), cells: cells.into_iter().collect() }
     }
 }
 
-impl<T: Into<String>> From<T> for Cell {
+impl<T: Into<String>> From<T> for TableCell {
     fn from(text: T) -> Self {
         Self { text: text.into(), ..Self::default() }
     }

@@ -2,7 +2,7 @@
 //!
 //! `results` has the ratios; here they only get a direction.
 
-use super::document::{Cell, NONE, Tone};
+use super::document::{NONE, TableCell, Tone};
 use super::number;
 use crate::record::{Measure, Metric};
 use crate::results::Results;
@@ -58,7 +58,7 @@ impl Factor {
     }
 
     /// It with its sign and its interval.
-    pub fn cell(factor: Option<&Self>) -> Cell {
+    pub fn cell(factor: Option<&Self>) -> TableCell {
         let Some(factor) = factor else { return NONE.into() };
         let (tone, size) = (factor.verdict(), factor.size());
         let sign = match tone {
@@ -67,7 +67,7 @@ impl Factor {
             Tone::Same | Tone::Plain => "≈",
         };
         let text = format!("{sign} {}", number::times(size.ratio));
-        Cell { detail: number::interval(&size), tone, ..text.into() }
+        TableCell { detail: number::interval(&size), tone, ..text.into() }
     }
 }
 

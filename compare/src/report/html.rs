@@ -5,7 +5,7 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::chart::{self, Chart, Colour, Plot};
-use super::document::{Block, Cell, Column, Document, Form, Group, Pairing, Row, Section, Table, Tone};
+use super::document::{Block, Column, Document, Form, Group, Pairing, Row, Section, Table, TableCell, Tone};
 use super::{labels, number};
 use crate::record::Execution;
 
@@ -154,7 +154,7 @@ fn line(row: &Row, columns: &[Column]) -> Markup {
     }
 }
 
-fn content(cell: &Cell, is_text: bool) -> Markup {
+fn content(cell: &TableCell, is_text: bool) -> Markup {
     html! {
         @if is_text && cell.tone == Tone::Plain { (cell.text) } @else { b { (cell.text) } }
         @for note in &cell.notes { sup { a href=(format!("#note-{note}")) { (note) } } }

@@ -1,6 +1,6 @@
 //! A report in Markdown, for where a page cannot go: the same without charts.
 
-use super::document::{Block, Cell, Column, Document, Form, Row, Section, Table, Tone};
+use super::document::{Block, Column, Document, Form, Row, Section, Table, TableCell, Tone};
 use super::labels;
 
 /// Lines of a log that are quoted.
@@ -88,7 +88,7 @@ fn cells(row: &Row, runs: &Option<String>, columns: usize, form: Form) -> Vec<St
     cells
 }
 
-fn cell(cell: &Cell, form: Form) -> String {
+fn cell(cell: &TableCell, form: Form) -> String {
     let mut text = inline(&cell.text);
     let detail = inline(&cell.detail);
     match form {

@@ -1,7 +1,7 @@
 //! Sections of measured figures: which figures stand in which table, one row for each substrate.
 
 use super::chart::{Chart, Colour};
-use super::document::{Block, Cell, Column, Group, NONE, Row, Section, Table, by_execution};
+use super::document::{Block, Column, Group, NONE, Row, Section, Table, TableCell, by_execution};
 use super::{charts, labels, number};
 use crate::record::{Cache, Counted, Generator, KINDS, Measure, Metric, SCALING};
 use crate::results::{self, Results, SubstrateRecord};
@@ -213,11 +213,11 @@ impl Tables<'_> {
         if rows.is_empty() { vec![Row::new(name(of, ""), [absence(of).into()])] } else { rows }
     }
 
-    fn cell(&self, id: &str, (measure, metric, statistic): &Pick) -> Cell {
+    fn cell(&self, id: &str, (measure, metric, statistic): &Pick) -> TableCell {
         let Some(cell) = self.results.cell(id, measure) else { return NONE.into() };
         let is_median = *statistic == Statistic::Median;
         let voided = if is_median { cell.voided.len() } else { 0 };
-        let Some(summary) = cell.metrics.get(metric) else { return Cell { voided, ..NONE.into() } };
+        let Some(summary) = cell.metrics.get(metric) else { return TableCell { voided, ..NONE.into() } };
         match statistic {
             Statistic::P95 => return number::figure(*metric, summary.p95).into(),
             Statistic::Count => return summary.count.to_string().into(),
@@ -226,7 +226,7 @@ impl Tables<'_> {
         let place = |note: &String| self.notes.iter().position(|other| other == note).map(|place| place + 1);
         let notes = cell.notes.iter().filter_map(place).collect();
         let detail = number::spread(*metric, summary).unwrap_or_default();
-        Cell { detail, notes, voided, ..number::figure(*metric, summary.median).into() }
+        TableCell { detail, notes, voided, ..number::figure(*metric, summary.median).into() }
     }
 }
 
@@ -235,8 +235,8 @@ fn median(measure: Measure, metric: Metric) -> Pick {
 }
 
 /// A substrate's name with its colour.
-pub fn name(of: &SubstrateRecord, suffix: &str) -> Cell {
-    Cell { colour: Some(Colour::of(&of.id)), ..format!("{}{suffix}", of.title).into() }
+pub fn name(of: &SubstrateRecord, suffix: &str) -> TableCell {
+    TableCell { colour: Some(Colour::of(&of.id)), ..format!("{}{suffix}", of.title).into() }
 }
 
 /// Why a substrate has none of a table's figures.

@@ -26,7 +26,7 @@ fn block(block: &Block) -> String {
 fn aligned(table: &Table) -> String {
     let words = |row: &Row| -> Vec<String> {
         let with_detail = table.form == Form::Cards;
-        let word = |cell: &super::document::Cell| {
+        let word = |cell: &super::document::TableCell| {
             let detail = if with_detail { cell.detail.as_str() } else { "" };
             format!("{} {detail}", cell.text).trim_end().to_owned()
         };

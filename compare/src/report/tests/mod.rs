@@ -5,7 +5,7 @@ mod fixture;
 use fixture::{HOSTILE, NOTE, VOIDED, nothing, rate, results};
 
 use super::changes::Changes;
-use super::document::{Block, Cell, Table, Tone};
+use super::document::{Block, Table, TableCell, Tone};
 use super::{contents, html, markdown, measured, terminal};
 use crate::record::{Execution, Measure, Metric};
 use crate::results::Results;
@@ -43,7 +43,7 @@ fn all_tables(results: &Results) -> Vec<Table> {
 }
 
 /// The cells of all tables, without the rows' names.
-fn cells(tables: &[Table]) -> Vec<&Cell> {
+fn cells(tables: &[Table]) -> Vec<&TableCell> {
     let rows = tables.iter().flat_map(|table| &table.groups).flat_map(|group| &group.rows);
     rows.flat_map(|row| &row.cells).collect()
 }
