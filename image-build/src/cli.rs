@@ -1,22 +1,22 @@
 //! The command line of the host tool. What a command does is in the module of its name.
 
-use std::env;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
 use crate::image::{self, manifest};
 use crate::tool::workspace::Workspace;
 use crate::tool::{output, packages, process};
 use crate::vm::run;
 
-/// The commands that have an alias of their own in `.cargo/config.toml`.
-const ALIASES: [&str; 7] = ["up", "down", "ps", "logs", "attach", "fault", "doctor"];
-
 #[derive(Parser)]
-#[command(name = "cargo image", about = "Builds programs as Hermit unikernels, and boots one")]
+#[command(
+    name = "cargo image",
+    bin_name = "cargo image",
+    about = "Builds programs as Hermit unikernels, and boots one"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -50,17 +50,10 @@ enum Command {
 
 /// Does what the command line says.
 pub fn main() -> ExitCode {
-    match parse() {
+    match Cli::try_parse() {
         Ok(cli) => output::status(dispatch(cli.command)),
         Err(error) => output::status_of_usage(&error),
     }
-}
-
-/// Reads the command line. Help and errors name the commands as people type them.
-fn parse() -> Result<Cli, clap::Error> {
-    let has_alias = env::args_os().nth(1).is_some_and(|word| ALIASES.iter().any(|alias| word == *alias));
-    let name = if has_alias { "cargo" } else { "cargo image" };
-    Cli::from_arg_matches(&Cli::command().bin_name(name).try_get_matches()?)
 }
 
 fn dispatch(command: Command) -> Result<ExitCode> {
