@@ -21,10 +21,11 @@ const REST: Duration = Duration::from_millis(5);
 /// Looks in a row that must find it at rest, with the same count. Together they take longer than the 10 ms
 /// of silence after which a guest looks at its timers: what follows a request belongs to it.
 const LOOKS: u32 = 6;
-/// Rest that is taken for the end of a boot: a machine that waits for its disk or its timer rests, too, but not as long.
+/// Rest that is taken for the end of a boot: a machine that waits for its disk or its timer rests, too, but not as
+/// long.
 const BOOT_REST: Duration = Duration::from_millis(150);
-/// What a guest that rests may execute meanwhile: it looks at its timers and, several times a second, whether it is told
-/// to stop. A boot takes hundreds of times as many.
+/// What a guest that rests may execute meanwhile: it looks at its timers and, several times a second, whether it is
+/// told to stop. A boot takes hundreds of times as many.
 const RESTING_INSTRUCTIONS_MAX: u64 = 50_000;
 /// How `info registers` says that the processor waits for an interrupt.
 const HALTED: &str = "HLT=1";

@@ -190,7 +190,8 @@ impl Board {
         Response::new(200, JSON, json.as_bytes()).with_headers(JSON_HEADERS)
     }
 
-    /// Whether the chart is out of date. There is none before the first vote. Scores that stay the same move it too, but seldom visibly.
+    /// Whether the chart is out of date. There is none before the first vote. Scores that stay the same move it too,
+    /// but seldom visibly.
     fn draws(&self, scores: Scores, now: Instant) -> bool {
         let is_old = |drawn: Sample| {
             now >= drawn.at + if drawn.scores == scores { self.interval() } else { DRAW_EVERY }

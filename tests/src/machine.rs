@@ -1,5 +1,5 @@
-//! QEMU started by hand with the smallest image, so that each machine differs in one thing from those that the host tool
-//! makes; with its monitor, its serial line and a debugger.
+//! QEMU started by hand with the smallest image, so that each machine differs in one thing from those that the host
+//! tool makes; with its monitor, its serial line and a debugger.
 //!
 //! Judges nothing but that a machine starts.
 

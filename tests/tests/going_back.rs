@@ -12,8 +12,8 @@ use tests::client::wait_for;
 use tests::postgres::Postgres;
 use tests::services::{PATIENCE, Services, voter};
 
-/// Voters 0 to 39. All vote a at first, and that is saved; then the first 20 vote b. Since something went back, 10 to 19
-/// vote a and 20 to 29 vote b.
+/// Voters 0 to 39. All vote a at first, and that is saved; then the first 20 vote b. Since something went back, 10 to
+/// 19 vote a and 20 to 29 vote b.
 const VOTERS: u32 = 40;
 
 /// What goes back, and how far.

@@ -1,4 +1,5 @@
-//! `cargo up` and its kin on a terminal: Ctrl-C at any moment of the start leaves nothing, and who wants no colours gets none.
+//! `cargo up` and its kin on a terminal: Ctrl-C at any moment of the start leaves nothing, and who wants no colours
+//! gets none.
 //!
 //! Judges no looks.
 

@@ -1,7 +1,7 @@
 //! The worker: moves votes from the queue to the results.
 //!
-//! Results are in the store, or in PostgreSQL. Serves no votes and no results: vote-service and result-service do. See [`mover`] for how a vote
-//! is never lost and counted once.
+//! Results are in the store, or in PostgreSQL. Serves no votes and no results: vote-service and result-service do.
+//! See [`mover`] for how a vote is never lost and counted once.
 #![no_std]
 #![forbid(unsafe_code)]
 

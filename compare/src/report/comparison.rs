@@ -1,4 +1,5 @@
-//! A unikernel against other substrates: the answer in sentences, a few figures as cards, and every figure that decides.
+//! A unikernel against other substrates: the answer in sentences, a few figures as cards, and every figure that
+//! decides.
 //!
 //! The goals are the project's own; reaching one is said, never assumed.
 

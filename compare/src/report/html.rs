@@ -172,7 +172,9 @@ fn cards(table: &Table) -> Markup {
                 article.card {
                     h3 { (name.text) }
                     @if let [own, other, factor, interval, goal] = &cells[..] {
-                        p.big.better[factor.tone == Tone::Better].worse[factor.tone == Tone::Worse] { (factor.text) small { (factor.detail) } }
+                        p.big.better[factor.tone == Tone::Better].worse[factor.tone == Tone::Worse] {
+                            (factor.text) small { (factor.detail) }
+                        }
                         p.faint { (heads[4]) ": " (interval.text) }
                         dl.versus { dt { "Unikernel" } dd { (own.text) } dt { (heads[2]) } dd { (other.text) } }
                         p.goal.better[goal.tone == Tone::Better].worse[goal.tone == Tone::Worse] { (goal.text) }

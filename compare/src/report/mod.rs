@@ -27,8 +27,8 @@ use image_build::say;
 use crate::results::Results;
 use changes::Changes;
 
-/// Writes the report into a run's directory, and says the most important of it on the terminal; `baseline` is what it is
-/// compared with.
+/// Writes the report into a run's directory, and says the most important of it on the terminal; `baseline` is what it
+/// is compared with.
 pub fn write(directory: &Path, results: &Results, baseline: Option<&Results>) -> Result<()> {
     let changes = baseline.map(|baseline| Changes::new(baseline, results));
     let document = contents::document(results, changes.as_ref());

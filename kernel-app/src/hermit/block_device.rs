@@ -1,5 +1,5 @@
-//! virtio-blk as a disk: one request at a time, and a flush after each write but those that are told to wait for a later
-//! one.
+//! virtio-blk as a disk: one request at a time, and a flush after each write but those that are told to wait for a
+//! later one.
 //!
 //! Merges nothing and caches nothing: what is written together is the service's decision. Reference:
 //! virtio 1.2, section 5.2 (block device).

@@ -89,8 +89,8 @@ impl core::ops::DerefMut for DeviceTransport {
 }
 
 impl DeviceTransport {
-    /// The machine's first device of each of these kinds, on PCI or, where it has none of them, MMIO. `root` is where its
-    /// ACPI tables begin, if it has any.
+    /// The machine's first device of each of these kinds, on PCI or, where it has none of them, MMIO. `root` is where
+    /// its ACPI tables begin, if it has any.
     pub fn find<const KINDS: usize>(kinds: [DeviceType; KINDS], root: Option<u64>) -> [Search; KINDS] {
         let on_pci = pci::Access::find(root)
             .map_or([const { pci::Search::Missing }; KINDS], |access| pci::find(access, kinds));

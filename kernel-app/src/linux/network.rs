@@ -155,11 +155,6 @@ impl LinuxNetwork {
         while io::Read::read(stop, &mut orders).is_ok_and(|length| length > 0) {}
     }
 
-    /// The address of each listener, in the order of the calls to `listen`: for tests with free ports.
-    pub fn local_addresses(&self) -> impl Iterator<Item = SocketAddr> + '_ {
-        self.ports.iter().filter_map(|port| port.listener.local_addr().ok())
-    }
-
     fn bind(&self, port: u16) -> io::Result<TcpListener> {
         let address = SocketAddr::new(self.address, port);
         let socket = socket2::Socket::new(

@@ -1,5 +1,5 @@
-//! The Internet checksum (RFC 1071) of what is received and sent, in place of smoltcp's, which takes twice as long for a
-//! page: eight bytes at once, of which those of a segment are added with one instruction each.
+//! The Internet checksum (RFC 1071) of what is received and sent, in place of smoltcp's, which takes twice as long
+//! for a page: eight bytes at once, of which those of a segment are added with one instruction each.
 //!
 //! smoltcp is told that its device does this. What is no IPv4 packet has none.
 

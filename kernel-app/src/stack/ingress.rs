@@ -123,8 +123,8 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
         }
     }
 
-    /// Somebody whose handshake was forgotten may have finished it: then it is made again as it was. Without room nobody
-    /// answers, and it is said again; so are segments that come before the first.
+    /// Somebody whose handshake was forgotten may have finished it: then it is made again as it was. Without room
+    /// nobody answers, and it is said again; so are segments that come before the first.
     fn hear_forgotten(&mut self, handshake: Handshake, now: Instant) {
         let Some((frame, _)) = self.device.peek() else { return };
         if !handshake.is_answered_by(frame) {

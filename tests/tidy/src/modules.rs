@@ -12,6 +12,8 @@ const STEPS_MAX: usize = 8;
 
 /// A crate's files by the paths of their modules; `[]` is `lib.rs`.
 pub struct Crate {
+    /// Path of its `src`, from the repository's root.
+    pub root: String,
     files: BTreeMap<Vec<String>, Module>,
 }
 
@@ -48,7 +50,7 @@ impl Crate {
             reader.visit_file(&file);
             (module, Module { path, uses: reader.uses, exports: reader.exports })
         });
-        Self { files: files.collect() }
+        Self { root: root.to_owned(), files: files.collect() }
     }
 
     /// For each file, the files that it uses; by their paths.

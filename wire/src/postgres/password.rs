@@ -59,7 +59,8 @@ mod tests {
             ("soft\u{ad}hyphen", "softhyphen"),
             ("o\u{fb03}ce", "office"),
             ("pencil", "pencil"),
-            // No text of RFC 4013: a tab, Arabic letters with Latin ones, a letter that Unicode 3.2 did not know, nothing.
+            // No text of RFC 4013: a tab, Arabic letters with Latin ones, a letter that Unicode 3.2 did not know,
+            // nothing.
             ("Cafe\u{301}\t", "Cafe\u{301}\t"),
             ("\u{627}a\u{fb03}", "\u{627}a\u{fb03}"),
             ("\u{fb03}\u{1f600}", "\u{fb03}\u{1f600}"),

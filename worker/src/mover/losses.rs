@@ -470,7 +470,8 @@ fn carry_out(database: &mut Database, request: &mut Request) {
     }
 }
 
-/// What happens, in the order that the seed decides: how many choices were certain, and how often an epoch was unknown to the database.
+/// What happens, in the order that the seed decides: how many choices were certain, and how often an epoch was unknown
+/// to the database.
 fn live_through(seed: u64) -> (usize, usize) {
     let (mut world, mut dice) = (World::new(), Dice(seed));
     let (mut copy, mut saved) = (Copy::default(), Database::default());

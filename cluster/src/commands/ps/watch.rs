@@ -53,7 +53,8 @@ pub fn watch(run_dir: &RunDir) -> Result<()> {
     Ok(())
 }
 
-/// The text in place of the lines that were shown before, each cut at the screen's edge: a line that wraps would be two.
+/// The text in place of the lines that were shown before, each cut at the screen's edge: a line that wraps would be
+/// two.
 fn on_screen(text: &str, shown_lines: usize) -> String {
     let columns = tcgetwinsize(io::stdout()).map_or(usize::MAX, |size| usize::from(size.ws_col));
     let up = if shown_lines > 0 { format!("\u{1b}[{shown_lines}A") } else { String::new() };

@@ -55,7 +55,11 @@ pub fn height(panel: &Panel<Stages>) -> f64 {
 pub fn draw(metric: Metric, names: &[String], panel: &Panel<Stages>) -> Markup {
     let most = panel.items.iter().map(|item| end(&item.data)).fold(f64::MIN_POSITIVE, f64::max);
     let scale = (WIDTH - 2.0 * MARGIN) / most;
-    html! { @for (index, item) in panel.items.iter().enumerate() { (start(metric, names, item, scale, ITEM * index as f64)) } }
+    html! {
+        @for (index, item) in panel.items.iter().enumerate() {
+            (start(metric, names, item, scale, ITEM * index as f64))
+        }
+    }
 }
 
 fn start(metric: Metric, names: &[String], item: &Item<Stages>, scale: f64, top: f64) -> Markup {

@@ -112,7 +112,8 @@ impl Engine {
     }
 
     /// The bytes that `method` gives for `path`: asked over the socket, an answer takes a millisecond where the command
-    /// takes thirty. For what stands between the start of a container and its first answer, or is asked again and again.
+    /// takes thirty. For what stands between the start of a container and its first answer, or is asked again and
+    /// again.
     ///
     /// # Errors
     /// When the daemon does not answer, or with an error.

@@ -40,7 +40,8 @@ fn a_syn_with_data_is_said_again_without() {
     assert_eq!(bench.tell(&syn).len(), 1);
 }
 
-/// A node all of whose places are taken by handshakes that nobody has finished; who has begun them, the first one first.
+/// A node all of whose places are taken by handshakes that nobody has finished; who has begun them, the first one
+/// first.
 fn full_of_handshakes(bench: &mut Bench) -> Vec<Peer> {
     bench.greet(PEER.0);
     let peers = (1..=SOCKETS_MAX - DIAL_SOCKETS).map(|port| {

@@ -1,5 +1,5 @@
-//! Damage to what was durable: told apart from a write that was cut, with what it takes along, and accepted only by whoever
-//! says so.
+//! Damage to what was durable: told apart from a write that was cut, with what it takes along, and accepted only by
+//! whoever says so.
 
 use std::string::String;
 use std::vec::Vec;

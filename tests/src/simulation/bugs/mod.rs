@@ -138,8 +138,8 @@ impl Bug {
         }
     }
 
-    /// Puts the bug into a node's services, if it is a node that has it. `life` tells a node's starts apart; a store may
-    /// have been told to accept a loss.
+    /// Puts the bug into a node's services, if it is a node that has it. `life` tells a node's starts apart; a store
+    /// may have been told to accept a loss.
     pub fn afflict(
         self,
         role: Role,
