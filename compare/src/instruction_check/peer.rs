@@ -203,6 +203,11 @@ impl Voter {
     }
 }
 
+/// What a counter says after so many steps.
+fn counted(steps: usize) -> String {
+    format!(":{}\r\n", COUNT_FIRST + steps)
+}
+
 /// The number that a command has as an argument.
 fn number(argument: Option<&[u8]>) -> Result<usize> {
     let text = argument.and_then(|bytes| std::str::from_utf8(bytes).ok());
@@ -210,10 +215,6 @@ fn number(argument: Option<&[u8]>) -> Result<usize> {
 }
 
 impl Store {
-    fn counter(&self) -> String {
-        format!(":{}\r\n", COUNT_FIRST + self.leapt + self.commands)
-    }
-
     fn serve(&mut self, sockets: &mut SocketSet<'static>) -> Result<()> {
         let socket = sockets.get_mut::<tcp::Socket>(self.handle);
         if socket.can_recv() {
@@ -228,11 +229,11 @@ impl Store {
                 // How full it is: not at all.
                 Some(b"INFO") => "$28\r\nused_memory:0\r\nmaxmemory:0\r\n\r\n".to_owned(),
                 // A number that grows, and that keeps its length.
-                Some(b"INCR") => self.counter(),
+                Some(b"INCR") => counted(self.leapt + self.commands),
                 // An epoch leaps ahead of the tickets that were given before it.
                 Some(b"INCRBY") => {
                     self.leapt += number(frame.args.get(2))?;
-                    self.counter()
+                    counted(self.leapt + self.commands)
                 }
                 name => bail!("the counted store does not know {:?}", name.map(<[u8]>::escape_ascii)),
             };
