@@ -8,6 +8,8 @@ use kernel_app::disk::{Disk, SECTOR_BYTES};
 /// CRC32C.
 const CRC32C: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
 
+/// The superblocks are the first sectors of a disk.
+pub const SUPERBLOCKS: u64 = 2;
 /// The first sector of the first half.
 pub const HALVES_START: u64 = 8;
 
