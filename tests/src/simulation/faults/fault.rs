@@ -294,9 +294,9 @@ fn stop(node: NodeId, cut_power: bool, cluster: &mut Cluster, books: &mut Books)
 /// stopped before it had saved what was left may find it again.
 fn start(node: NodeId, cluster: &mut Cluster, books: &mut Books) -> Result<Result<(), NotYet>, String> {
     match cluster.start(node) {
-        Err(_) if fails_to_read(cluster) => Ok(Err(NotYet)),
+        Err(error) if fails_to_read(cluster) && is_about_reading(&error) => Ok(Err(NotYet)),
         // A sector that nobody had read since it was damaged, of the superblocks perhaps: no log tells what it held.
-        Err(error) if wants_a_copy(&error) && !cluster.disk.damaged_sectors().is_empty() => {
+        Err(error) if is_about_reading(&error) && !cluster.disk.damaged_sectors().is_empty() => {
             cluster.disk.undo_damage();
             start(node, cluster, books)
         }
@@ -315,8 +315,8 @@ fn fails_to_read(cluster: &Cluster) -> bool {
     cluster.disk.conditions().reads_failed_per_million > 0
 }
 
-fn wants_a_copy(error: &str) -> bool {
-    error.contains("Input/output error") || error.contains("restore a copy of the disk")
+fn is_about_reading(error: &str) -> bool {
+    error.contains("Input/output error") || error.contains("both superblocks of the disk")
 }
 
 fn is_about_loss(error: &str) -> bool {
@@ -332,7 +332,7 @@ fn start_damaged(
 ) -> Result<Result<(), NotYet>, String> {
     let Err(error) = cluster.start(cluster.store) else { return Ok(Ok(())) };
     books.counts.fault("starts refused on a damaged disk");
-    if fails_to_read(cluster) {
+    if fails_to_read(cluster) && is_about_reading(&error) {
         return Ok(Err(NotYet));
     }
     if remedy == Remedy::AcceptLoss && is_about_loss(&error) {
