@@ -222,8 +222,8 @@ impl Guest {
     }
 }
 
-/// The mean of the lower half. Counts come in a few sizes, among which a median would jump; and a busy host only adds to
-/// them, when the guest has time to look at its clock and its serial line in between.
+/// The mean of the lower half. Counts come in a few sizes, among which a median would jump; and a busy host only adds
+/// to them, when the guest has time to look at its clock and its serial line in between.
 fn undisturbed(mut counts: Vec<f64>) -> f64 {
     counts.sort_by(f64::total_cmp);
     let lower = &counts[..counts.len().div_ceil(2)];
