@@ -94,7 +94,6 @@ impl Victim {
 }
 
 #[test]
-#[ignore = "not green yet: QEMU 7.2 answers the debugger's question for a register with an error"]
 fn each_exception_is_named_and_resets_the_machine() {
     let mut victim = Victim::new();
     for (instructions, vector, name) in EXCEPTIONS {
@@ -109,7 +108,6 @@ fn each_exception_is_named_and_resets_the_machine() {
 }
 
 #[test]
-#[ignore = "not green yet: QEMU 7.2 answers the debugger's question for a register with an error"]
 fn an_end_that_was_ordered_is_no_crash() {
     let mut guest = Guest::q35(CARD);
     guest.serves();
