@@ -5,8 +5,6 @@
 
 use std::net::Ipv4Addr;
 
-use kernel_app::simulator::ether;
-
 /// Most stations of a segment: as many neighbours as the host's end remembers.
 pub const STATIONS_MAX: usize = 64;
 /// The host's end, as on QEMU's user network: settings that name it fit both.
