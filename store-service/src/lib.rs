@@ -14,14 +14,12 @@ pub mod command;
 pub mod engine;
 pub mod failure;
 mod health;
-mod info;
 pub mod journal;
 pub mod keyspace;
 pub mod limits;
 mod resp3;
 mod service;
 mod session;
-mod subcommand;
 #[cfg(test)]
 mod tests;
 mod timeout;

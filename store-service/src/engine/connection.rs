@@ -4,9 +4,9 @@ use kernel_app::Context;
 use kernel_app::secret::Secret;
 use wire::resp::{Args, Digits, parse_integer, write};
 
+use super::info::REDIS_VERSION;
 use crate::command::Command;
 use crate::failure::Failure;
-use crate::info::REDIS_VERSION;
 use crate::session::{Client, text_of};
 
 /// `PING`.

@@ -11,40 +11,13 @@ use kernel_app::{Context, Instant};
 
 use super::Engine;
 use super::flow::drop_client;
+use super::untold::Untold;
 use crate::failure::Failure;
 use crate::limits::{MACHINE_BYTES_OTHER, MACHINE_CLIENTS_BYTES_MAX};
 use crate::session::Transaction;
 
 /// How often the log tells of refusals, and of clients that are disconnected for what they take.
 const LOG_INTERVAL: Duration = Duration::from_secs(1);
-
-/// What has not been logged yet.
-#[derive(Debug)]
-pub struct Untold {
-    out_of_memory: u64,
-    out_of_disk: u64,
-    /// Clients disconnected for what they took, and what the last one took.
-    clients: u64,
-    client_bytes: usize,
-    /// Nothing is logged before.
-    log_at: Instant,
-    /// The last that was logged of memory was that it is full.
-    told_full: bool,
-}
-
-impl Untold {
-    /// Nothing has happened.
-    pub const fn new() -> Self {
-        Self {
-            out_of_memory: 0,
-            out_of_disk: 0,
-            clients: 0,
-            client_bytes: 0,
-            log_at: Instant::ZERO,
-            told_full: false,
-        }
-    }
-}
 
 impl Engine {
     /// Fits the limits to a machine whose memory is known; `MAXMEMORY` may be more than it has.

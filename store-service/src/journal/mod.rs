@@ -6,6 +6,7 @@
 
 mod batch;
 mod checksum;
+mod compacting;
 mod compaction;
 mod damage;
 mod opening;
@@ -13,7 +14,9 @@ mod pace;
 mod reading;
 mod record;
 mod recovery;
+mod recovery_error;
 mod replay;
+mod search;
 mod space;
 mod status;
 mod superblock;
@@ -34,11 +37,13 @@ pub use opening::Opening;
 use pace::Pace;
 use reading::Reading;
 use record::{PAYLOAD_BYTES_MAX, Position, sectors_of};
-pub use recovery::{DISK_BYTES_MIN, Recovered, RecoveryError};
+pub use recovery::Recovered;
+pub use recovery_error::RecoveryError;
 #[cfg(test)]
 pub(crate) use replay::load;
 pub use space::Unit;
 pub use status::{Counts, Trouble};
+pub use superblock::DISK_BYTES_MIN;
 use superblock::Superblock;
 
 /// Clients' inputs are held while so many bytes wait for the write under way to end.
@@ -163,25 +168,6 @@ impl Progress {
 }
 
 impl Journal {
-    /// Reads all of a disk's log into `keyspace`, which is empty: see [`Opening`].
-    ///
-    /// # Errors
-    /// When the disk must not be used.
-    pub fn open(
-        disk: &mut dyn Disk,
-        keyspace: &mut Keyspace,
-        now: Instant,
-        entropy: &mut dyn Entropy,
-        accept_loss: bool,
-    ) -> Result<(Self, Option<Recovered>), RecoveryError> {
-        let mut opening = Opening::new(disk, accept_loss)?;
-        loop {
-            if let Some(opened) = opening.step(disk, keyspace, now, entropy)? {
-                return Ok(opened);
-            }
-        }
-    }
-
     /// On a blank disk.
     fn format(disk: &mut dyn Disk, now: Instant, entropy: &mut dyn Entropy) -> Self {
         let superblock = Superblock::new(disk.sectors(), entropy.next_u64());

@@ -4,7 +4,8 @@ use kernel_app::{Disk, Entropy, Instant};
 
 use super::Journal;
 use super::reading::Reading;
-use super::recovery::{Contents, Recovered, RecoveryError, inspect};
+use super::recovery::{Contents, Recovered, inspect};
+use super::recovery_error::RecoveryError;
 use super::superblock::Superblock;
 use crate::keyspace::Keyspace;
 
@@ -70,5 +71,26 @@ impl Opening {
         }
         let journal = Journal::of(*superblock, &recovered, now, entropy);
         Ok(Some((journal, Some(recovered))))
+    }
+}
+
+impl Journal {
+    /// Reads all of a disk's log into `keyspace`, which is empty: see [`Opening`].
+    ///
+    /// # Errors
+    /// When the disk must not be used.
+    pub fn open(
+        disk: &mut dyn Disk,
+        keyspace: &mut Keyspace,
+        now: Instant,
+        entropy: &mut dyn Entropy,
+        accept_loss: bool,
+    ) -> Result<(Self, Option<Recovered>), RecoveryError> {
+        let mut opening = Opening::new(disk, accept_loss)?;
+        loop {
+            if let Some(opened) = opening.step(disk, keyspace, now, entropy)? {
+                return Ok(opened);
+            }
+        }
     }
 }

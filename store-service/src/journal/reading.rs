@@ -5,10 +5,11 @@
 use kernel_app::Disk;
 use kernel_app::disk::SECTOR_BYTES;
 
-use super::damage::Search;
 use super::record::Position;
-use super::recovery::{Recovered, RecoveryError};
+use super::recovery::Recovered;
+use super::recovery_error::RecoveryError;
 use super::replay::Replay;
+use super::search::Search;
 use super::superblock::Superblock;
 use super::window::{Found, Window};
 use crate::keyspace::Keyspace;

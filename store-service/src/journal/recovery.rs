@@ -3,99 +3,20 @@
 //! Reads, never writes. The log ends at the first record that is not whole; what lies behind it says whether it was
 //! torn while it was written or damaged later.
 
-use alloc::string::String;
 use alloc::vec;
-use core::fmt;
 
 use kernel_app::Disk;
-use kernel_app::disk::{DiskError, SECTOR_BYTES};
+use kernel_app::disk::SECTOR_BYTES;
 
 use super::damage::Damage;
 use super::record::{Header, Position};
-use super::replay::ReplayError;
-use super::superblock::{HALVES_START, Slot, Superblock, VERSION};
+use super::recovery_error::RecoveryError;
+use super::superblock::{DISK_BYTES_MIN, HALVES_START, Slot, Superblock};
 use super::window::WINDOW_BYTES;
 
-/// The smallest disk that is used.
-pub const DISK_BYTES_MIN: u64 = 8 * 1024 * 1024;
 /// A disk is blank when so many bytes at its start are zeros: no file system or partition table begins
 /// behind them.
 const BLANK_BYTES: usize = 1024 * 1024;
-
-/// Why a disk is not used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RecoveryError {
-    /// It has so few bytes.
-    TooSmall(u64),
-    /// It cannot be read at this sector.
-    Read(u64, DiskError),
-    /// It holds something else.
-    Foreign,
-    /// It holds a log in another version of the format.
-    OtherVersion(u32),
-    /// Neither superblock is whole.
-    NoSuperblock,
-    /// Its beginning is zeros, but this sector behind it has a record.
-    Zeroed(u64),
-    /// The log needs so many sectors, and the disk has only so many.
-    Shrunk(u64, u64),
-    /// The log is damaged, and the store was not told to start all the same.
-    Damaged(Damage),
-    /// The same, but no copy of the disk can be kept, for this reason.
-    NoCopy(String),
-    /// The record with this number, at this sector, is gone, which was durable.
-    Lost(u64, u64),
-    /// The record with this number is whole, but its commands cannot be carried out.
-    Replay(u64, ReplayError),
-}
-
-impl fmt::Display for RecoveryError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooSmall(bytes) => {
-                write!(f, "the disk has {bytes} bytes: give it {DISK_BYTES_MIN} or more")
-            }
-            Self::Read(sector, error) => write!(
-                f,
-                "sector {sector} of the disk (byte {}) cannot be read: {error}: see to the device, restore a copy of \
-                 the disk, or start once with RECOVER=accept-loss, which does without it where that can be",
-                sector * SECTOR_BYTES as u64
-            ),
-            Self::Foreign => f.write_str(
-                "the disk holds something that is not this store's: give another one, or zeros to begin anew",
-            ),
-            Self::OtherVersion(version) => write!(
-                f,
-                "the disk holds a log of version {version}, and this store reads version {VERSION}: use the \
-                 store that wrote it"
-            ),
-            Self::NoSuperblock => f.write_str(
-                "both superblocks of the disk (sectors 0 and 1) are damaged, and without one nothing tells which \
-                 records count: restore a copy of the disk",
-            ),
-            Self::Zeroed(sector) => write!(
-                f,
-                "the beginning of the disk is zeros, but sector {sector} has a record of a log: restore a copy of \
-                 the disk, or give one that is zeros to begin anew"
-            ),
-            Self::Shrunk(wanted, sectors) => {
-                write!(f, "the disk's log needs {wanted} sectors, but the disk has {sectors}: give all of it")
-            }
-            Self::Damaged(damage) => write!(
-                f,
-                "{damage}: restore a copy of the disk, or start once with RECOVER=accept-loss, which keeps what comes \
-                 before the damage (where data are a disk of a machine, copy it first)"
-            ),
-            Self::NoCopy(reason) => write!(f, "the log is damaged, and {reason}; nothing was changed"),
-            Self::Lost(sequence, sector) => {
-                write!(f, "record {sequence} of the log, at sector {sector}, is damaged, which was durable")
-            }
-            Self::Replay(sequence, error) => write!(f, "record {sequence} of the log is of no use: {error}"),
-        }
-    }
-}
-
-impl core::error::Error for RecoveryError {}
 
 /// What a disk holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,6 +7,8 @@ use kernel_app::disk::SECTOR_BYTES;
 use super::checksum;
 use super::record::{Position, u32_at, u64_at};
 
+/// The smallest disk that is used.
+pub const DISK_BYTES_MIN: u64 = 8 * 1024 * 1024;
 /// The first sector of the first half; the superblocks are sectors 0 and 1, the others are free.
 pub const HALVES_START: u64 = 8;
 /// Version of the format that is written and read.

@@ -5,10 +5,11 @@
 use alloc::vec::Vec;
 
 use kernel_app::Disk;
-use kernel_app::disk::{DiskError, SECTOR_BYTES, WRITE_BYTES_MAX};
+use kernel_app::disk::{SECTOR_BYTES, WRITE_BYTES_MAX};
 
+use super::damage::Unreadable;
 use super::record::{Header, Position};
-use super::recovery::RecoveryError;
+use super::recovery_error::RecoveryError;
 
 /// How much is read at once.
 pub const WINDOW_BYTES: usize = 2 * WRITE_BYTES_MAX;
@@ -20,16 +21,6 @@ pub struct Found<'a> {
     pub payload: &'a [u8],
     pub continues: bool,
     pub behind: Position,
-}
-
-/// Sectors that cannot be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unreadable {
-    /// The first of them, on the disk.
-    pub sector: u64,
-    /// The last of them.
-    pub last: u64,
-    pub error: DiskError,
 }
 
 /// A piece of the half that is in memory.

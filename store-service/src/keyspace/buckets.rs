@@ -7,9 +7,9 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::fields::{Item, Position};
+use super::allocation::allocation_bytes;
+use super::item::{Item, Position};
 use super::page::Page;
-use super::value::allocation_bytes;
 
 /// The table grows when its buckets have more bytes than this each,
 const BUCKET_BYTES_MAX: usize = 1024;

@@ -5,28 +5,14 @@
 //! as they are then. What is not written yet needs no command. Nothing is told while no snapshot is taken.
 
 use wire::Buffer;
-use wire::resp::{COMMAND_BYTES_MAX, write};
 
 use super::Keyspace;
-use super::snapshot::{Cursor, Place};
+use super::cursor::{Cursor, Place};
+use super::taking::Taking;
 use super::value::{Value, Weight, key_weight};
 
 /// Most bytes of changes between two pieces. Clients are held long before; but one transaction may move much.
 const CHANGES_BYTES_MAX: usize = 2 * 1024 * 1024;
-
-/// A snapshot under way.
-#[derive(Debug)]
-pub(super) struct Taking {
-    cursor: Cursor,
-    /// All keys are written.
-    complete: bool,
-    /// Commands for what is written and has changed since the last piece.
-    changes: Buffer,
-    /// By how much the snapshot has become longer since it was begun, at most.
-    growth: usize,
-    /// A change could not be told: what is written is of no use.
-    failed: bool,
-}
 
 /// A change could not be told, so the snapshot is of no use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,57 +123,5 @@ impl Keyspace {
         if let Some(taking) = &mut self.taking {
             taking.growth += after.snapshot.saturating_sub(before.snapshot);
         }
-    }
-}
-
-impl Taking {
-    /// Whether a string at this key would not be written any more.
-    fn has_passed(&self, key: &[u8]) -> bool {
-        self.complete
-            || self.cursor.past_strings
-            || self.cursor.key.as_deref().is_some_and(|last| key <= last)
-    }
-
-    /// Whether a list or a hash is written, or a part of it.
-    fn is_written(&self, key: &[u8]) -> bool {
-        match self.cursor.key.as_deref() {
-            _ if self.complete => true,
-            _ if !self.cursor.past_strings => false,
-            None => false,
-            Some(last) if last == key => self.cursor.place != Some(Place::Start),
-            Some(last) => key < last,
-        }
-    }
-
-    /// Whether a key is the one of which a part is written.
-    fn is_at(&self, key: &[u8]) -> bool {
-        self.cursor.place.is_some() && self.cursor.key.as_deref() == Some(key)
-    }
-
-    fn written_before(&self, key: &[u8]) -> i64 {
-        match self.cursor.place {
-            _ if !self.is_written(key) => i64::MIN,
-            Some(Place::Page(page)) if self.is_at(key) => page,
-            _ => i64::MAX,
-        }
-    }
-
-    /// All of a key counts as written.
-    fn leave(&mut self, key: &[u8]) {
-        if self.is_at(key) {
-            self.cursor.place = None;
-        }
-    }
-
-    fn tell<'a>(&mut self, name: &[u8], mut args: impl ExactSizeIterator<Item = &'a [u8]>) {
-        let start = self.changes.len();
-        let out = &mut self.changes;
-        let written = write::array(out, 1 + args.len()).is_ok()
-            && write::bulk(out, name).is_ok()
-            && args.all(|argument| write::bulk(out, argument).is_ok());
-        let bytes = self.changes.len() - start;
-        self.growth += bytes;
-        // A key's name may be too long for another command than the one that came.
-        self.failed |= !written || bytes > COMMAND_BYTES_MAX;
     }
 }

@@ -1,21 +1,17 @@
 //! A hash's fields. A small hash keeps the order in which they came; a large one finds them by a secret hash.
 
 use alloc::boxed::Box;
-use core::hash::{BuildHasher as _, Hasher as _};
 
 use wire::resp::write;
 
-use super::SecretHash;
+use super::allocation::allocation_bytes;
 use super::buckets::Buckets;
-use super::page::Length;
+use super::item::{Item, Position};
+use super::secret_hash::SecretHash;
 use super::sequence::{Place, Sequence};
-use super::value::allocation_bytes;
 
 /// Up to this many fields a hash keeps their order, also when others are deleted, as Redis does.
 pub(super) const ORDERED_FIELDS_MAX: usize = 128;
-
-/// Where a field belongs among the others of a large hash.
-pub(super) type Position = u32;
 
 /// See the module.
 #[derive(Debug)]
@@ -29,44 +25,6 @@ pub(super) struct Fields {
 enum Form {
     Ordered(Sequence),
     Hashed(Box<Buckets>),
-}
-
-/// A field as a record has it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Item<'a> {
-    pub position: Position,
-    pub field: &'a [u8],
-    pub value: &'a [u8],
-}
-
-impl<'a> Item<'a> {
-    /// What a record says.
-    #[inline]
-    pub(super) fn read(body: &'a [u8]) -> Option<Self> {
-        let (position, rest) = body.split_first_chunk()?;
-        let (length, rest) = Length::read(rest)?;
-        let (field, value) = rest.split_at_checked(length)?;
-        Some(Self { position: Position::from_le_bytes(*position), field, value })
-    }
-
-    /// Has a record written that says this.
-    pub(super) fn write<R>(self, write: impl FnOnce(&[&[u8]]) -> R) -> R {
-        let Self { position, field, value } = self;
-        write(&[&position.to_le_bytes(), Length::new(field.len()).as_bytes(), field, value])
-    }
-
-    #[inline]
-    pub(super) fn is(&self, position: Position, field: &[u8]) -> bool {
-        self.position == position && self.field == field
-    }
-}
-
-impl SecretHash {
-    fn position(self, field: &[u8]) -> Position {
-        let mut hasher = self.build_hasher();
-        hasher.write(field);
-        hasher.finish() as Position
-    }
 }
 
 impl Fields {

@@ -8,8 +8,9 @@ use alloc::string::String;
 use wire::resp::{Args, Digits, parse_integer};
 
 use super::Keyspace;
+use super::allocation::{allocation_bytes, tree_bytes};
 use super::page::PAGE_BYTES;
-use super::value::{Value, allocation_bytes, key_weight, tree_bytes};
+use super::value::{Value, key_weight};
 use crate::command::Command;
 use crate::failure::Failure;
 use crate::limits::{MEMORY_MOVES_SIXTEENTHS, MEMORY_RESULTS_SIXTEENTHS};

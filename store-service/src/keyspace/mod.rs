@@ -6,45 +6,40 @@
 //! Everything that grows does so piece by piece (pages, buckets, nodes of trees), so no change waits for a table to
 //! be copied, and gives back when it shrinks. What is allocated is counted, in use or not.
 
+mod allocation;
 mod buckets;
 mod changes;
+mod cursor;
+mod end;
 mod fields;
 mod growth;
 mod hash;
+mod item;
 mod list;
 mod page;
+mod secret_hash;
 mod sequence;
 mod snapshot;
 mod string;
+mod taking;
 mod value;
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 
 use kernel_app::Usage;
-use siphasher::sip::SipHasher13;
 use wire::Buffer;
 use wire::resp::{Args, write};
 
 use crate::command::Command;
 use crate::failure::Failure;
 pub use changes::SnapshotFailed;
-use changes::Taking;
-pub use list::End;
-pub use snapshot::{ADD, BEGIN, Cursor};
+pub use cursor::Cursor;
+pub use end::End;
+use secret_hash::SecretHash;
+pub use snapshot::{ADD, BEGIN};
+use taking::Taking;
 use value::{Value, Weight, key_weight};
-
-/// Hashes with secret keys, so that clients cannot choose keys that collide.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct SecretHash([u64; 2]);
-
-impl core::hash::BuildHasher for SecretHash {
-    type Hasher = SipHasher13;
-
-    fn build_hasher(&self) -> SipHasher13 {
-        SipHasher13::new_with_keys(self.0[0], self.0[1])
-    }
-}
 
 /// Space for the reply of a command that changes something and tells a number or a status.
 const SHORT_REPLY_BYTES: usize = 64;

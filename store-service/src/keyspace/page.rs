@@ -5,7 +5,7 @@
 
 use alloc::vec::Vec;
 
-use super::value::allocation_bytes;
+use super::allocation::allocation_bytes;
 
 /// Up to this many bytes of records are put into a page; a longer record has one to itself. With what the guest's
 /// allocator adds it is a block without waste.

@@ -10,9 +10,9 @@ use core::ops::Bound::{Excluded, Unbounded};
 
 use wire::resp::write;
 
-use super::list::End;
+use super::allocation::tree_bytes;
+use super::end::End;
 use super::page::{PAGE_BYTES, Page, Record, record_bytes};
-use super::value::tree_bytes;
 
 /// A page with less is put together with the one behind it, if both fit into this much.
 const PAGE_BYTES_SPARSE: usize = PAGE_BYTES / 2;

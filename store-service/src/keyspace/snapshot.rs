@@ -10,7 +10,6 @@
 //! written and changes is told by the keyspace as commands of its own (`changes.rs`), and whatever is not written when
 //! it changes is written as it is later.
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ops::Bound::{Excluded, Unbounded};
 
@@ -18,7 +17,8 @@ use wire::Buffer;
 use wire::resp::{ARGS_MAX, COMMAND_BYTES_MAX, write};
 
 use super::Keyspace;
-use super::fields::{Item, Position};
+use super::cursor::{Cursor, Place};
+use super::item::{Item, Position};
 use super::page::PAGE_BYTES;
 use super::sequence::Sequence;
 use super::value::Value;
@@ -31,30 +31,6 @@ pub const ADD: &[u8] = b"ADD";
 const ADD_BYTES: usize = b"*1024\r\n".len() + b"$3\r\nADD\r\n".len();
 /// How many commands a page's elements may be spread over beside the one that is begun.
 const PAGE_COMMANDS: usize = PAGE_BYTES / (ARGS_MAX - 1) + 1;
-
-/// How far a snapshot has come.
-#[derive(Clone, Debug, Default)]
-pub struct Cursor {
-    /// All strings are written; what comes now are lists and hashes.
-    pub(super) past_strings: bool,
-    /// The last key that was begun.
-    pub(super) key: Option<Box<[u8]>>,
-    /// How far that one has come; none when it is complete.
-    pub(super) place: Option<Place>,
-}
-
-/// Where the next item of a key is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    /// At the first item, and the key itself must be begun again.
-    Start,
-    /// The first one of this page of a list, or of those behind it.
-    Page(i64),
-    /// Behind so many fields of a small hash.
-    Field(usize),
-    /// At this position of a large hash, behind so many others.
-    Position(Position, usize),
-}
 
 impl Keyspace {
     /// Writes the commands from `cursor` on, as many as fit, each whole; says whether all is written.

@@ -9,8 +9,8 @@ use alloc::vec::Vec;
 use wire::Buffer;
 use wire::resp::{Args, write};
 
+use super::Engine;
 use crate::command::Command;
-use crate::engine::Engine;
 use crate::failure::Failure;
 use crate::limits::CLIENTS_MAX;
 use crate::session::{Client, arguments_text, text_of};

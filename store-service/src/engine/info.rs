@@ -6,7 +6,7 @@ use core::fmt::{self, Write};
 use kernel_app::Context;
 use wire::resp::{Args, write};
 
-use crate::engine::Engine;
+use super::Engine;
 use crate::failure::Failure;
 use crate::limits::CLIENTS_MAX;
 use crate::session::Client;
