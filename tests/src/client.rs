@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use crate::command::run;
-use crate::needs::program;
+use crate::programs::program;
 
 /// How long one request may take.
 const REQUEST_SECONDS: &str = "10";

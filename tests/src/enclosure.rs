@@ -12,7 +12,7 @@ use rustix::process::{getegid, geteuid};
 use tempfile::NamedTempFile;
 
 use crate::command::run;
-use crate::needs::program;
+use crate::programs::program;
 
 /// Tells the inner run which test it is.
 const VARIABLE: &str = "VOTING_APP_TEST_ENCLOSED";

@@ -18,6 +18,7 @@ pub mod needs;
 pub mod packages;
 pub mod poll;
 pub mod postgres;
+pub mod programs;
 pub mod redis;
 pub mod running;
 pub mod services;

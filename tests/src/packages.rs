@@ -12,7 +12,7 @@ use image_build::tool::packages;
 use serde_json::Value;
 
 use crate::command::run;
-use crate::needs::program;
+use crate::programs::program;
 
 /// Those of the original's vote service, as the newest were when they were written down here.
 const PYTHON: [&str; 3] = ["Flask==3.1.3", "gunicorn==27.0.1", "redis==8.1.0"];

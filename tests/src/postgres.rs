@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use crate::client::wait_for;
 use crate::command::{Outcome, free_port, run};
-use crate::needs::program;
+use crate::programs::program;
 
 /// The role that owns everything.
 pub const USER: &str = "voter";

@@ -24,7 +24,7 @@ use serde_json::Value;
 
 use crate::client::{curl, wait_for};
 use crate::command::{cargo, free_port, run};
-use crate::needs::program;
+use crate::programs::program;
 
 /// The host, as a guest in QEMU's user network sees it.
 pub const HOST_SEEN_FROM_GUEST: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::client::{curl, vote, wait_for};
 use crate::command::run;
-use crate::needs::program;
+use crate::programs::program;
 use crate::running::{Running, linux_programs};
 
 /// What must come to be is there within this time.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tests::application::Application;
 use tests::client::{ab, curl, vote, wait_for};
 use tests::command::{cargo, free_port, run};
-use tests::needs::program;
+use tests::programs::program;
 use tests::sockets::{self, Socket};
 
 /// Votes are counted within this time of the last answer.

@@ -15,7 +15,7 @@ use tests::application::Application;
 use tests::client::{vote, wait_for};
 use tests::command::{Outcome, free_port, run};
 use tests::http::{Connection, post_vote};
-use tests::needs::program;
+use tests::programs::program;
 
 const PROJECT: &str = "monitoring-test";
 const PACKAGE: &str = "install Debian's package prometheus";

@@ -20,7 +20,7 @@ use tests::application::Application;
 use tests::client::{curl, wait_for};
 use tests::command::{Outcome, free_port, run};
 use tests::crash::voters::Voters;
-use tests::needs::program;
+use tests::programs::program;
 
 /// How long something may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);

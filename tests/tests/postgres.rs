@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use tests::application::Application;
 use tests::client::{vote, wait_for};
 use tests::command::{free_port, run};
-use tests::needs::program;
 use tests::postgres::{DATABASE, PASSWORD, Postgres};
+use tests::programs::program;
 use tests::services::{PATIENCE, Services, TOLD_WITHIN, readiness, voter};
 
 #[test]

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use tests::http::{percentile, use_for};
-use tests::needs::program;
+use tests::programs::program;
 use tests::running::{self, Running};
 
 /// 99 of 100 requests of ordinary users are answered within this time.

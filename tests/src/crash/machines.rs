@@ -19,7 +19,7 @@ use image_build::vm::probe;
 use image_build::vm::qemu;
 use serde_json::Value;
 
-use super::Dice;
+use super::dice::Dice;
 use crate::client::curl;
 use crate::command::free_port;
 

@@ -5,6 +5,7 @@
 //! known to the vote. The seed gives who is killed, in which order and with what pauses; what a machine was
 //! doing at that moment it does not give.
 
+mod dice;
 mod machines;
 pub mod voters;
 
@@ -18,6 +19,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use crate::client::wait_for;
+use dice::Dice;
 use machines::{Machines, SERVICES};
 use voters::Voters;
 
@@ -58,30 +60,6 @@ impl fmt::Display for Report {
             "seed {seed}, {rounds} rounds: {acknowledged} votes of {voters} voters acknowledged, {repeated} \
              tried again, {kills} machines killed; scores {a} and {b} as expected"
         )
-    }
-}
-
-/// Random numbers that a seed repeats (splitmix64).
-#[derive(Clone, Debug)]
-pub struct Dice(u64);
-
-impl Dice {
-    /// The numbers of a seed.
-    pub fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    /// A number below `end`.
-    pub fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % end
-    }
-
-    fn pause(&mut self, longest: Duration) {
-        let micros = u64::try_from(longest.as_micros()).unwrap_or(u64::MAX);
-        thread::sleep(Duration::from_micros(self.below(micros)));
     }
 }
 

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use super::Dice;
+use super::dice::Dice;
 
 /// Connections, each with its own voters.
 const CONNECTIONS: usize = 8;

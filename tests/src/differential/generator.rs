@@ -6,9 +6,10 @@
 use simulator::random::Random;
 use store_service::limits::NAME_BYTES_MAX;
 
+use super::mix::Mix;
 use super::normal::is_own;
+use super::step::{CONNECTIONS, Step};
 use super::values::{Kind, any_case, field, key, number, timeout, value, word};
-use super::{CONNECTIONS, Step};
 
 /// Longest run of commands on one connection, in commands and in bytes: what is sent in one piece must fit
 /// into what a server takes while it is not read from.
@@ -20,22 +21,6 @@ const STRANGERS_RUN_MAX: u64 = 3;
 const INLINE_BYTES_MAX: usize = 4_000;
 /// How often a run is of one command only, so that connections meet, per million.
 const SHORT_RUN_PPM: u32 = 600_000;
-
-/// What a stream is made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mix {
-    /// All commands, on servers that ask for no password.
-    Open,
-    /// The same on servers whose password is `secret`: much is refused.
-    Locked,
-    /// Hashes that Redis keeps in hash tables.
-    LargeHashes,
-}
-
-impl Mix {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Open, Self::Locked, Self::LargeHashes];
-}
 
 /// A command's name, its weight, and how its arguments are made.
 type Recipe = (&'static str, u64, fn(&mut Random) -> Vec<Vec<u8>>);

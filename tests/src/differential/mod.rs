@@ -6,6 +6,7 @@
 
 mod coverage;
 mod generator;
+mod mix;
 mod normal;
 mod play;
 mod shrink;
@@ -18,11 +19,9 @@ use simulator::random::Random;
 
 use crate::redis::{Server, redis, store};
 pub use coverage::Coverage;
-pub use generator::Mix;
+pub use mix::Mix;
 pub use step::Step;
 
-/// Connections of a stream.
-pub const CONNECTIONS: usize = 4;
 /// Commands of one stream; a longer run is made of several, each on empty servers.
 pub const STREAM_COMMANDS: usize = 5_000;
 

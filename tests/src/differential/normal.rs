@@ -7,7 +7,8 @@
 //!   replies is compared, as are the client's number and the version in `HELLO`. Streams have none of these in
 //!   transactions, so that `EXEC` is compared whole.
 
-use super::{Mix, Step};
+use super::mix::Mix;
+use super::step::Step;
 use crate::redis::reply_bytes;
 
 /// Whether two replies to a command are alike.

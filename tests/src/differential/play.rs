@@ -1,6 +1,6 @@
 //! Plays a stream to a server, and keeps every reply.
 
-use super::{CONNECTIONS, Step};
+use super::step::{CONNECTIONS, Step};
 use crate::redis::Server;
 
 /// The replies to `steps`, in order, of a server that is emptied first. What follows on a connection that the

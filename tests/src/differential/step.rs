@@ -4,6 +4,9 @@ use std::fmt;
 
 use crate::redis::request;
 
+/// Connections of a stream.
+pub const CONNECTIONS: usize = 4;
+
 /// A command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {

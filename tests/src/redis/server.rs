@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::connection::Connection;
 use crate::client::wait_for;
 use crate::command::free_port;
-use crate::needs::program;
+use crate::programs::program;
 use crate::running::{linux_programs, start};
 
 /// A server answers within this time, on a busy machine.

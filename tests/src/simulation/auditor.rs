@@ -4,7 +4,7 @@
 //! database are looked at when the store's answer is there, and without a network.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use votes::keys::QUEUE;
 use wire::resp::Reply;
 
 use super::database::Shared;
+use super::findings::{Findings, Look};
 use super::ledger::Choice;
 use super::neighbour::{MARK_FIELDS, MARKS};
 
@@ -21,43 +22,6 @@ use super::neighbour::{MARK_FIELDS, MARKS};
 pub const LOOK_INTERVAL: Duration = Duration::from_millis(200);
 /// How long a look may take before the connection counts as lost.
 const REPLY_WITHIN: Duration = Duration::from_secs(10);
-
-/// What a look found.
-#[derive(Clone, Debug, Default)]
-pub struct Look {
-    /// When the store was asked.
-    pub began: Instant,
-    /// No transaction of the neighbour is half there.
-    pub is_whole: bool,
-    /// The name of every field of the results, and the option under which it was found; a voter who is
-    /// in both is in it twice.
-    pub counted: Vec<(String, Choice)>,
-    /// Elements on the queue.
-    pub queue: usize,
-    /// Elements on all processing lists.
-    pub processing: usize,
-}
-
-impl Look {
-    /// Whether no vote waits anywhere.
-    pub fn is_drained(&self) -> bool {
-        self.queue == 0 && self.processing == 0
-    }
-
-    /// The voters and their choice; the last one of a voter who is in it twice.
-    pub fn by_voter(&self) -> BTreeMap<&str, Choice> {
-        self.counted.iter().map(|(voter, choice)| (voter.as_str(), *choice)).collect()
-    }
-}
-
-/// What auditor and test share.
-#[derive(Debug, Default)]
-pub struct Findings {
-    /// The looks since the test took them.
-    pub looks: Vec<Look>,
-    /// An answer of the store that is not what it should be.
-    pub complaint: Option<String>,
-}
 
 /// See the module.
 pub struct Auditor {

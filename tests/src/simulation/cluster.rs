@@ -15,11 +15,13 @@ use simulator::disk::SimulatedDisk;
 use simulator::random::Random;
 use simulator::{NodeId, Simulation};
 
-use super::auditor::{Auditor, Findings};
+use super::auditor::Auditor;
 use super::bugs::Bug;
 use super::database::{Database, PORT as DATABASE_PORT, Shared};
+use super::findings::Findings;
 use super::neighbour::{Appetite, Neighbour};
 use super::plan::Plan;
+use super::role::Role;
 
 /// Most nodes that take votes.
 pub const VOTE_INSTANCES: usize = 4;
@@ -47,19 +49,6 @@ const REPLACED_PER_MILLION: u32 = 250_000;
 const BROWSER_CONNECTIONS: usize = 6;
 /// One for the events and one for the scores.
 const WATCHER_CONNECTIONS: usize = 2;
-
-/// What a node of the application does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// Keeps queue and results.
-    Store,
-    /// Counts votes.
-    Worker,
-    /// Takes votes.
-    Vote,
-    /// Shows the scores.
-    Result,
-}
 
 /// See the module.
 pub struct Cluster {

@@ -8,8 +8,8 @@ use kernel_app::Usage;
 use kernel_app::connections::{CONNECTIONS_MAX, INPUT_BYTES_MAX, OUTPUT_BYTES_MAX};
 use simulator::{NodeId, Simulation};
 
-use super::auditor::Look;
 use super::cluster::voter_name;
+use super::findings::Look;
 use super::ledger::{Choice, Ledger};
 
 /// The voters' names and numbers.

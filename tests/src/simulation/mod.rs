@@ -12,12 +12,14 @@
 //! Every seed is run twice: its two traces must be the same.
 
 mod auditor;
+mod books;
 pub mod bugs;
 mod chronicle;
 mod cluster;
 pub mod counts;
 mod database;
 mod faults;
+mod findings;
 mod invariants;
 mod last_words;
 mod ledger;
@@ -25,6 +27,7 @@ mod log_format;
 pub mod many;
 mod neighbour;
 mod plan;
+mod role;
 mod scenario;
 mod voters;
 mod watcher;

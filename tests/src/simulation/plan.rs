@@ -4,8 +4,6 @@
 
 use simulator::random::Random;
 
-use super::bugs::Bug;
-
 /// What is drawn before a run. The bulk is the application as `cargo up --data` starts it; the rest are the other
 /// combinations that `docs/reliability.md` promises something for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,16 +21,15 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// What this seed decides; a bug that needs a certain application gets it.
-    pub fn draw(random: &mut Random, bug: Option<Bug>) -> Self {
+    /// What this seed decides.
+    pub fn draw(random: &mut Random) -> Self {
         let mut in_a_hundred = |percent: u32| random.happens(percent * 10_000);
-        let plan = Self {
+        Self {
             has_disk: in_a_hundred(80),
             has_database: in_a_hundred(35),
             goes_back: in_a_hundred(25),
             has_neighbour: in_a_hundred(45),
             is_cramped: in_a_hundred(20),
-        };
-        bug.map_or(plan, |bug| bug.fit(plan))
+        }
     }
 }

@@ -8,10 +8,10 @@ use kernel_app::Instant;
 use simulator::client::{Client, RequestId, post_form};
 use simulator::random::Random;
 
+use super::books::Books;
 use super::chronicle::Event;
 use super::cluster::{Cluster, voter_name};
 use super::ledger::{Answer, Choice};
-use super::scenario::Books;
 
 /// Most choices of a voter.
 const CHOICES_MAX: u64 = 5;

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tests::client::{curl, wait_for};
 use tests::command::free_port;
-use tests::needs::program;
+use tests::programs::program;
 use tests::running::start;
 use tokio::runtime::{Builder, Runtime};
 

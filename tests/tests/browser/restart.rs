@@ -5,7 +5,7 @@ use tests::command::run;
 
 use crate::browser::Browser;
 use crate::{PATIENCE, expect_scores, up};
-use tests::needs::program;
+use tests::programs::program;
 
 /// Notes what the page has said of its connection: an outage may be shorter than between two looks.
 const WATCH: &str = "

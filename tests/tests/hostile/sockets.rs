@@ -10,7 +10,7 @@ use rustix::net::sockopt::{set_socket_linger, set_socket_recv_buffer_size};
 use simulator::random::Random;
 use tests::client::wait_for;
 use tests::http::{ask, get, metric};
-use tests::needs::program;
+use tests::programs::program;
 use tests::running::{self, Running};
 
 /// What an attack leaves in a service is gone after this time.

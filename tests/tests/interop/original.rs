@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tests::client::{curl, wait_for};
-use tests::needs::program;
 use tests::packages::{folder, node, python_programs, succeed};
+use tests::programs::program;
 use tests::running::{Running, free_address};
 
 use crate::services::COUNTED_WITHIN;

@@ -1,7 +1,7 @@
 //! `redis-benchmark`: the tests of its default set that the store has commands for, alone and pipelined.
 
 use tests::command::{Outcome, run};
-use tests::needs::program;
+use tests::programs::program;
 use tests::redis::{Server, store};
 
 /// Of the default set; `SADD`, `SPOP`, `ZADD`, `ZPOPMIN` and `MSET` are commands that the store does not have.

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::process::Command;
 
 use tests::command::run;
-use tests::needs::program;
+use tests::programs::program;
 use tests::redis::{Server, request, store};
 
 use tests::terminal::Terminal;

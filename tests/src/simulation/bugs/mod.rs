@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use kernel_app::Service;
 
-use super::cluster::Role;
 use super::database::Flaw;
 use super::plan::Plan;
+use super::role::Role;
 use disks::{Dealing, Misled};
 use relay::{Relay, Tamper};
 

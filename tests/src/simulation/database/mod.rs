@@ -8,6 +8,7 @@
 //! Is no PostgreSQL: it knows the services' statements by their text.
 
 mod array;
+mod flaw;
 mod messages;
 mod statements;
 pub mod tables;
@@ -20,7 +21,8 @@ use std::time::Duration;
 use kernel_app::{ConnectionId, Context, Endpoints, Instant, Listener, Origin, Service};
 use simulator::random::Random;
 
-use super::auditor::Findings;
+use super::findings::Findings;
+pub use flaw::Flaw;
 use messages::Request;
 use statements::Known;
 use tables::{Refused, Rows, Tables};
@@ -57,21 +59,6 @@ impl Default for DatabaseConditions {
             dropped_per_million: 0,
         }
     }
-}
-
-/// What is wrong on purpose with the database, or with how the services use it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flaw {
-    /// What comes last counts, however old it is.
-    NoGuard,
-    /// Sequences are compared whatever store they are from.
-    EpochsIgnored,
-    /// A vote that takes the place of another does not leave its sequence.
-    SequenceForgotten,
-    /// Who was refused goes on as if it had been carried out.
-    RefusalsIgnored,
-    /// The last commits are lost when the database ends: nobody has waited for its disk.
-    CommitsLost,
 }
 
 /// What has happened to transactions so far.

@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
-use super::Flaw;
 use super::array;
+use super::flaw::Flaw;
 use super::statements::Known;
 
 /// Codes of PostgreSQL (appendix A) that the model uses.

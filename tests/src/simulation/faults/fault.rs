@@ -10,9 +10,9 @@ use simulator::{Conditions, NodeId};
 
 use super::copies::Copies;
 use super::loss;
+use crate::simulation::books::Books;
 use crate::simulation::cluster::Cluster;
 use crate::simulation::database::DatabaseConditions;
-use crate::simulation::scenario::Books;
 
 /// Sectors that the last so many writes have made durable do not rot: what is behind them is no proof yet that they
 /// were durable.

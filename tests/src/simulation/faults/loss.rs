@@ -5,8 +5,8 @@
 use kernel_app::Instant;
 use simulator::disk::SimulatedDisk;
 
+use crate::simulation::books::Books;
 use crate::simulation::log_format::{self, Half};
-use crate::simulation::scenario::Books;
 
 /// Since when what was accepted may be lost: since the damaged record was written, or since ever if it is one that a
 /// compaction wrote, which holds votes of any age.

@@ -16,9 +16,9 @@ use simulator::Conditions;
 use simulator::disk::DiskConditions;
 use simulator::random::Random;
 
+use super::books::Books;
 use super::chronicle::Event;
 use super::cluster::Cluster;
-use super::scenario::Books;
 use copies::Copies;
 use fault::{Fault, NotYet, Site};
 use stutters::Stutters;
