@@ -7,8 +7,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::connections::{ConnectionId, Connections};
-use crate::service::Origin;
+use crate::connections::{ConnectionId, Connections, Origin};
 use crate::usage::Usage;
 use wire::Instant;
 

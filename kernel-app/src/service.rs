@@ -6,12 +6,12 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+pub use crate::connections::Origin;
 use crate::connections::{ConnectionId, Connections};
 use crate::disk::Disk;
 use crate::network::Unreachable;
 use crate::usage::Usage;
-use wire::Entropy;
-use wire::{Buffer, Instant};
+use wire::{Buffer, Entropy, Instant};
 
 /// A program of the application: connections and time in, bytes and the next deadline out.
 ///
@@ -137,13 +137,4 @@ pub enum Target {
         /// The other service's [`Listener::name`].
         listener: &'static str,
     },
-}
-
-/// How a connection came to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// Accepted on the listener with this index in [`Endpoints::listeners`].
-    Accepted(usize),
-    /// Made to the peer with this index in [`Endpoints::peers`].
-    Peer(usize),
 }

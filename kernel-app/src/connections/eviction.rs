@@ -4,6 +4,7 @@
 
 use core::time::Duration;
 
+use super::memory::HeapUsage;
 use super::{Activity, BUFFER_BYTES_KEPT, Connection, ConnectionId, Connections, Ending};
 use wire::{Buffer, Instant};
 
@@ -18,30 +19,6 @@ const HOARD_BYTES_MIN: usize = 2 * BUFFER_BYTES_KEPT;
 const MODEST_BYTES_MAX: usize = 4 * 1024;
 /// How often the log tells of ends for want of memory.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
-
-/// The memory of a node that has a heap of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HeapUsage {
-    /// Bytes that are given out.
-    pub used_bytes: usize,
-    /// Bytes that are not.
-    pub free_bytes: usize,
-}
-
-/// Whether memory is short, and what was done about it.
-#[derive(Debug)]
-pub(super) struct Memory {
-    is_short: fn() -> bool,
-    usage: Option<fn() -> HeapUsage>,
-    log_at: Instant,
-}
-
-impl Default for Memory {
-    /// More than can be used up.
-    fn default() -> Self {
-        Self { is_short: || false, usage: None, log_at: Instant::ZERO }
-    }
-}
 
 impl Connections {
     /// Notes the time.
@@ -189,7 +166,7 @@ mod tests {
     use std::thread_local;
 
     use super::*;
-    use crate::service::Origin;
+    use crate::connections::Origin;
 
     thread_local! {
         static SHORT: Cell<bool> = const { Cell::new(false) };
@@ -288,6 +265,6 @@ mod tests {
         SHORT.set(false);
         table.remove(ids[0]);
         let next = table.open(0, Origin::Accepted(0)).expect("room");
-        assert_eq!(table.get(next).expect("live").input.space(), super::super::INPUT_BYTES_MAX);
+        assert_eq!(table.get(next).expect("live").input.space(), crate::connections::INPUT_BYTES_MAX);
     }
 }

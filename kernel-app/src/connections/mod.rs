@@ -4,14 +4,17 @@
 //! a generation, so an id that outlived its connection finds nothing instead of a stranger.
 
 mod eviction;
+mod memory;
+mod origin;
 
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use crate::service::Origin;
 use crate::stopping::Stage;
-use eviction::Memory;
-pub use eviction::{FRESH_MAX, HeapUsage, REQUEST_GRACE};
+pub use eviction::{FRESH_MAX, REQUEST_GRACE};
+pub use memory::HeapUsage;
+use memory::Memory;
+pub use origin::Origin;
 use wire::{Buffer, Instant};
 
 /// Most bytes that wait for a service on one connection; more stay in the socket.

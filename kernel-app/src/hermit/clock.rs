@@ -4,10 +4,11 @@
 //! volume 3, section 19.17; CPUID leaves 0x15, and 0x40000010 as hypervisors have it.
 
 use alloc::boxed::Box;
-use core::arch::x86_64::{__cpuid, _rdtsc};
+use core::arch::x86_64::__cpuid;
 use core::cell::Cell;
 use core::time::Duration;
 
+use super::counter::ticks;
 use super::kernel::sys_get_processor_frequency;
 use super::kvm_clock::{self, KvmClock};
 use crate::timekeeping::wall::WallClock;
@@ -108,12 +109,6 @@ impl Clock {
             core::hint::spin_loop();
         }
     }
-}
-
-/// The counter itself.
-pub fn ticks() -> u64 {
-    // SAFETY: every x86-64 processor has the counter, and the kernel leaves it readable.
-    unsafe { _rdtsc() }
 }
 
 /// The counter's rate from whoever knows it best. The kernel's is in MHz: what it was told (`-freq`), else what it

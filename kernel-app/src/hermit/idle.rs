@@ -8,7 +8,8 @@ use core::arch::x86_64::__cpuid;
 use core::fmt;
 use core::time::Duration;
 
-use super::clock::{Clock, ticks};
+use super::clock::Clock;
+use super::counter::ticks;
 use super::machine::{read_msr, write_msr};
 
 /// IA32_APIC_BASE: where the APIC is, and in which mode.

@@ -6,7 +6,7 @@ use core::arch::x86_64::__cpuid;
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
 
-use super::clock::ticks;
+use super::counter::ticks;
 use super::machine::write_msr;
 use crate::timekeeping::pvclock::{SystemTime, WallTime};
 

@@ -9,6 +9,7 @@ mod block_device;
 mod boot;
 mod clock;
 mod console;
+mod counter;
 mod dma;
 mod entropy;
 mod entropy_device;

@@ -6,11 +6,12 @@
 
 mod copies;
 mod direct;
+mod file;
 mod writer;
 
 use std::format;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind, Seek as _, SeekFrom};
+use std::io::{self, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::string::String;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use rustix::io::Errno;
 use crate::disk::{Disk, DiskError, SECTOR_BYTES};
 use crate::settings::{SettingError, Settings};
 use direct::DirectFile;
+use file::{disk_error, sync_name};
 use wire::Instant;
 use writer::Writer;
 
@@ -125,19 +127,6 @@ fn allocate(file: &File, path: &Path, bytes: u64) -> io::Result<()> {
     }
     file.sync_all()?;
     sync_name(path)
-}
-
-/// Makes a file's name durable.
-fn sync_name(path: &Path) -> io::Result<()> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(directory)?.sync_all()
-}
-
-fn disk_error(error: &io::Error) -> DiskError {
-    match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => DiskError::NoSpace,
-        _ => DiskError::Failed,
-    }
 }
 
 impl Disk for LinuxDisk {

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use log::{LevelFilter, Log, Metadata, Record};
 
-use super::platform::LinuxClock;
+use super::clock::LinuxClock;
 use crate::log_line::{self, INSTANCE_BYTES_MAX};
 use crate::settings::{SettingError, Settings};
 

@@ -3,6 +3,7 @@
 //! The same [`Runtime`](crate::runtime::Runtime) as everywhere drives the services; this module only
 //! gives it what the substrate has, and turns signals and errors into an exit status.
 
+mod clock;
 mod dial;
 mod disk;
 mod entropy;
@@ -15,7 +16,8 @@ mod signals;
 mod socket;
 mod transfer;
 
+pub use clock::LinuxClock;
 pub use dial::is_connected;
 pub use entropy::LinuxEntropy;
 pub use network::LinuxNetwork;
-pub use platform::{LinuxClock, run};
+pub use platform::run;

@@ -5,12 +5,11 @@
 use alloc::boxed::Box;
 use core::fmt::Display;
 use core::net::{IpAddr, Ipv4Addr};
-use core::time::Duration;
 use std::io::{self, Write as _};
 use std::net::TcpListener;
 use std::string::ToString as _;
-use std::time::{Instant as SystemInstant, SystemTime};
 
+use super::clock::LinuxClock;
 use super::disk::{DataFile, LinuxDisk};
 use super::entropy::LinuxEntropy;
 use super::network::LinuxNetwork;
@@ -20,7 +19,6 @@ use crate::program::Program;
 use crate::runtime::{Runtime, StartError};
 use crate::settings::{SettingError, Settings};
 use crate::stopping::NOTICE;
-use wire::Instant;
 
 /// Exit status after SIGTERM or SIGINT.
 const STATUS_STOPPED: i32 = 0;
@@ -162,34 +160,5 @@ fn allow_files(wanted: u64) {
                 "fewer than {wanted} files may be open: raise `ulimit -n` for {CONNECTIONS_MAX} connections"
             );
         }
-    }
-}
-
-/// The kernel's monotonic and wall clock.
-#[derive(Debug)]
-pub struct LinuxClock {
-    start: SystemInstant,
-}
-
-impl Default for LinuxClock {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl LinuxClock {
-    /// A clock that starts now.
-    pub fn new() -> Self {
-        Self { start: SystemInstant::now() }
-    }
-
-    /// Time since the start.
-    pub fn now(&self) -> Instant {
-        Instant::ZERO + self.start.elapsed()
-    }
-
-    /// Time since 1970; zero when the machine believes that it is earlier.
-    pub fn unix_time(&self) -> Duration {
-        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
     }
 }

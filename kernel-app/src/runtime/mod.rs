@@ -7,6 +7,7 @@ mod peers;
 mod pipes;
 #[cfg(test)]
 mod tests;
+mod through_memory;
 
 use alloc::boxed::Box;
 use alloc::string::String;

@@ -13,7 +13,7 @@ use smoltcp::iface::{Interface, SocketHandle, SocketSet};
 use smoltcp::socket::{dhcpv4, dns};
 use smoltcp::wire::{DhcpPacket, IpAddress, IpCidr, Ipv4Address, Ipv4Cidr};
 
-use super::stack_duration;
+use super::time::stack_duration;
 use crate::settings::{SettingError, Settings};
 use wire::Instant;
 

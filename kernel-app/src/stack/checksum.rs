@@ -3,7 +3,7 @@
 //!
 //! smoltcp is told that its device does this. What is no IPv4 packet has none.
 
-use super::ETHERNET_BYTES;
+use super::limits::ETHERNET_BYTES;
 
 const ETHERTYPE: core::ops::Range<usize> = 12..ETHERNET_BYTES;
 const ETHERTYPE_IPV4: [u8; 2] = [0x08, 0x00];

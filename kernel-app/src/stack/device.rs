@@ -9,7 +9,8 @@ use alloc::vec::Vec;
 use smoltcp::phy::{self, ChecksumCapabilities, DeviceCapabilities, Medium};
 use smoltcp::time::Instant;
 
-use super::{ETHERNET_BYTES, checksum, path};
+use super::limits::ETHERNET_BYTES;
+use super::{checksum, cut};
 
 /// A device that shows a frame before it is received.
 pub trait FrameDevice {
@@ -148,7 +149,7 @@ impl<T: Transmitter> phy::TxToken for Sending<'_, T> {
 /// Sends a frame in pieces. What cannot be cut goes out as it is.
 #[cold]
 fn send_cut(whole: &[u8], mtu: usize, transmitter: &mut impl Transmitter) {
-    for piece in path::cut(whole, mtu).unwrap_or_else(|| vec![whole.to_vec()]) {
+    for piece in cut::cut(whole, mtu).unwrap_or_else(|| vec![whole.to_vec()]) {
         let frame = transmitter.frame(piece.len());
         frame.copy_from_slice(&piece);
         checksum::fill(frame);

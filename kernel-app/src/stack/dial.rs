@@ -2,72 +2,28 @@
 //!
 //! Tries once; trying again is the runtime's business.
 
-use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::Ipv4Addr;
 use core::time::Duration;
 
-use smoltcp::socket::dns::{self, GetQueryResultError, QueryHandle};
+use smoltcp::socket::dns::{self, GetQueryResultError};
 use smoltcp::socket::tcp;
 use smoltcp::wire::{DnsQueryType, IpAddress, IpEndpoint};
 
+use super::SmoltcpNetwork;
 use super::device::FrameDevice;
+use super::dials::{Dial, Query, Stage};
 use super::flow::Flow;
+use super::limits::{HALF_OPEN_MAX, PEER_KEEP_ALIVE};
 use super::member::Role;
 use super::neighbours::Cause;
-use super::{HALF_OPEN_MAX, PEER_KEEP_ALIVE, SmoltcpNetwork, stack_duration, stack_time};
+use super::time::{stack_duration, stack_time};
 use crate::network::{Event, Unreachable};
 use crate::service::Origin;
 use wire::Instant;
 
-/// How long resolving and connecting may take together: operators are to hear of a server that does not answer
-/// within 2 s. A SYN that is lost is sent again after 1 s.
-pub const DIAL_TIMEOUT: Duration = Duration::from_millis(1_800);
-
 /// How long one of several name servers may take before the next one is asked: all of three have their turn.
 const SERVER_PATIENCE: Duration = Duration::from_millis(500);
-
-/// The dials under way.
-#[derive(Default)]
-pub(super) struct Dials {
-    dials: Vec<Dial>,
-}
-
-struct Dial {
-    host: String,
-    port: u16,
-    service: usize,
-    peer: usize,
-    deadline: Instant,
-    stage: Stage,
-}
-
-#[derive(Clone, Copy)]
-enum Stage {
-    Start,
-    Resolving(Query),
-    Connecting(usize),
-}
-
-impl Dial {
-    fn next_look(&self) -> Instant {
-        match self.stage {
-            Stage::Resolving(query) => query.until.min(self.deadline),
-            _ => self.deadline,
-        }
-    }
-}
-
-/// A question to a name server.
-#[derive(Clone, Copy)]
-struct Query {
-    handle: QueryHandle,
-    server: Option<Ipv4Addr>,
-    /// The server has until then.
-    until: Instant,
-    /// So many others have not been asked.
-    others: usize,
-}
 
 /// What a look at a dial found.
 enum Progress {
@@ -75,17 +31,6 @@ enum Progress {
     /// The handshake of this pool member is done.
     Done(usize),
     Failed(Unreachable),
-}
-
-impl Dials {
-    pub fn start(&mut self, host: &str, port: u16, service: usize, peer: usize, now: Instant) {
-        let (host, deadline) = (host.to_string(), now + DIAL_TIMEOUT);
-        self.dials.push(Dial { host, port, service, peer, deadline, stage: Stage::Start });
-    }
-
-    pub fn earliest_deadline(&self) -> Option<Instant> {
-        self.dials.iter().map(Dial::next_look).min()
-    }
 }
 
 impl<D: FrameDevice> SmoltcpNetwork<D> {

@@ -9,7 +9,7 @@ use core::time::Duration;
 
 use super::flow::{self, Flow};
 use super::knocks::Knock;
-use super::{ETHERNET_BYTES, HEADERS_BYTES};
+use super::limits::{ETHERNET_BYTES, HEADERS_BYTES};
 use crate::usage::Usage;
 use wire::Instant;
 

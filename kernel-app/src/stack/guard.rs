@@ -11,10 +11,12 @@ use smoltcp::wire::{
     Ipv4Repr, TcpControl, TcpPacket, TcpRepr, TcpSeqNumber,
 };
 
+use super::SmoltcpNetwork;
 use super::device::{Device, FrameDevice};
 use super::flow::{self, Segment};
+use super::limits::{ETHERNET_BYTES, RECEIVE_BYTES};
 use super::member::Member;
-use super::{ETHERNET_BYTES, RECEIVE_BYTES, SmoltcpNetwork, stack_time};
+use super::time::stack_time;
 use wire::Instant;
 
 /// A TCP header without options, in IPv4 without options.

@@ -4,15 +4,17 @@
 
 use smoltcp::socket::tcp;
 
+use super::SmoltcpNetwork;
 use super::checksum;
 use super::device::{Device, FrameDevice};
 use super::flow::{self, Flow, Segment, Syn};
 use super::forgotten::Handshake;
 use super::guard::{self, Verdict};
 use super::knocks::{self, Knock};
+use super::limits::PACKETS_PER_TURN_MAX;
 use super::neighbours::Cause;
 use super::path::TooLarge;
-use super::{PACKETS_PER_TURN_MAX, SmoltcpNetwork, stack_time};
+use super::time::stack_time;
 use wire::Instant;
 
 /// Who takes a frame.
@@ -170,7 +172,7 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
         let Some(index) = self.pool.listen_once(port, now) else { return false };
         let (time, own) = (stack_time(now), self.address.own());
         let number = number.unwrap_or_else(|| {
-            let own = own.map_or(super::NO_ADDRESS, |cidr| cidr.address());
+            let own = own.map_or(super::limits::NO_ADDRESS, |cidr| cidr.address());
             self.sequence_numbers.first(own, flow, now)
         });
         let member = &mut self.pool.members[index];

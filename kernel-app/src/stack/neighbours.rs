@@ -1,17 +1,11 @@
-//! Asks neighbours for their hardware addresses (RFC 826), each by itself: smoltcp asks for one a second, whoever it
-//! is, so that of two servers one would be late. Its answers smoltcp hears like those to its own questions.
+//! Which neighbours have been asked for their hardware addresses, and when each is to be asked again.
 //!
 //! Keeps no hardware address; smoltcp does.
 
 use core::net::Ipv4Addr;
 use core::time::Duration;
 
-use smoltcp::wire::{
-    ArpOperation, ArpPacket, ArpRepr, EthernetAddress, EthernetFrame, EthernetProtocol, EthernetRepr,
-};
-
-use super::device::{FrameDevice, Transmitter};
-use super::{ETHERNET_BYTES, SmoltcpNetwork};
+use super::limits::ETHERNET_BYTES;
 use wire::Instant;
 
 /// Neighbours that are remembered to have been asked or heard; as many as smoltcp remembers.
@@ -22,8 +16,6 @@ const FRESH_MAX: Duration = Duration::from_secs(30);
 const RETRY: Duration = Duration::from_secs(1);
 /// Questions a second that strangers can cause, who may have forged their addresses. Those to our own peers are few.
 const QUESTIONS_PER_SECOND: u32 = 64;
-/// Ethernet's header and ARP's packet.
-const FRAME_BYTES: usize = ETHERNET_BYTES + 28;
 
 /// One neighbour.
 #[derive(Clone, Copy, Debug)]
@@ -94,34 +86,6 @@ impl Neighbours {
     }
 }
 
-impl<D: FrameDevice> SmoltcpNetwork<D> {
-    /// Sees to it that the next hop to an address is known, or will be soon.
-    pub(super) fn seek(&mut self, address: Ipv4Addr, cause: Cause, now: Instant) {
-        let Some((own, next)) = self.address.way_to(address) else { return };
-        if !self.neighbours.must_ask(next, cause, now) {
-            return;
-        }
-        let hardware = EthernetAddress(self.link.hardware_address);
-        let question = ArpRepr::EthernetIpv4 {
-            operation: ArpOperation::Request,
-            source_hardware_addr: hardware,
-            source_protocol_addr: own,
-            target_hardware_addr: EthernetAddress::BROADCAST,
-            target_protocol_addr: next,
-        };
-        let header = EthernetRepr {
-            src_addr: hardware,
-            dst_addr: EthernetAddress::BROADCAST,
-            ethertype: EthernetProtocol::Arp,
-        };
-        let transmitter = self.device.transmitter();
-        let frame = transmitter.frame(FRAME_BYTES);
-        header.emit(&mut EthernetFrame::new_unchecked(&mut *frame));
-        question.emit(&mut ArpPacket::new_unchecked(&mut frame[ETHERNET_BYTES..]));
-        transmitter.send(FRAME_BYTES);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,7 +103,7 @@ mod tests {
         assert!(asked(&mut neighbours, 1_000));
         assert!(!asked(&mut neighbours, 1_999));
         assert!(asked(&mut neighbours, 2_000));
-        let mut frame = [0; FRAME_BYTES];
+        let mut frame = [0; ETHERNET_BYTES + 28];
         frame[ETHERNET_BYTES + 14..ETHERNET_BYTES + 18].copy_from_slice(&ONE.octets());
         neighbours.heard(&frame, at(2_100));
         assert!(!asked(&mut neighbours, 32_099));

@@ -4,20 +4,18 @@
 //! smoltcp's segments stay as large as the link takes them: on a narrow way each is cut in two or more on its way out,
 //! as cards do it. Knows nothing of ways into this node; those who send find out for themselves.
 
-use alloc::vec::Vec;
 use core::net::Ipv4Addr;
 use core::time::Duration;
 
 use smoltcp::iface::PollResult;
 use smoltcp::time::Instant as StackInstant;
-use smoltcp::wire::{
-    Icmpv4DstUnreachable, Icmpv4Message, Icmpv4Packet, IpAddress, IpProtocol, Ipv4Packet, TcpPacket,
-};
+use smoltcp::wire::{Icmpv4DstUnreachable, Icmpv4Message, Icmpv4Packet, IpAddress, IpProtocol, Ipv4Packet};
 
+use super::SmoltcpNetwork;
 use super::device::{Device, FrameDevice};
 use super::flow::Flow;
-use super::{EGRESS_ROUNDS_MAX, ETHERNET_BYTES, HEADERS_BYTES, SmoltcpNetwork, stack_duration, stack_time};
-use crate::pace::LogPace;
+use super::limits::{EGRESS_ROUNDS_MAX, ETHERNET_BYTES, HEADERS_BYTES};
+use super::time::{stack_duration, stack_time};
 use wire::Instant;
 
 /// Least that a way is believed to carry: less would only cost us work, and any host takes 576 bytes.
@@ -27,42 +25,8 @@ const MTU_SUSPECTED: u16 = 576;
 /// How long a large segment may stand unacknowledged, counted from the first time that it is sent again. So the
 /// second time, 3 s after the first sending, it is cut.
 const SUSPECTED_AFTER: Duration = Duration::from_millis(1_500);
-/// How long a way is taken for narrow (RFC 1191 section 6.3).
-const REMEMBERED_FOR: Duration = Duration::from_secs(600);
-/// Narrow ways that are remembered.
-const WAYS_MAX: usize = 64;
 /// How far a timer may be ahead that is to send again what was too large: smoltcp's first.
 const TIMER_AHEAD: Duration = Duration::from_secs(1);
-
-/// Where ways are narrow.
-#[derive(Debug, Default)]
-pub(super) struct Paths {
-    narrow: Vec<(Ipv4Addr, u16, Instant)>,
-    /// Anybody can say of any way that it is narrow.
-    log_pace: LogPace,
-}
-
-impl Paths {
-    /// What the way to an address carries, if it is known to be narrow.
-    pub fn mtu(&mut self, address: Ipv4Addr, now: Instant) -> Option<u16> {
-        if self.narrow.is_empty() {
-            return None;
-        }
-        self.narrow.retain(|(_, _, until)| now < *until);
-        self.narrow.iter().find(|(known, ..)| *known == address).map(|(_, mtu, _)| *mtu)
-    }
-
-    fn note(&mut self, address: Ipv4Addr, mtu: u16, now: Instant) {
-        if self.log_pace.allows(now) {
-            log::info!("the way to {address} carries packets of {mtu} bytes at most, as far as is known");
-        }
-        self.narrow.retain(|(known, ..)| *known != address);
-        if self.narrow.len() == WAYS_MAX {
-            self.narrow.remove(0);
-        }
-        self.narrow.push((address, mtu, now + REMEMBERED_FOR));
-    }
-}
 
 /// A router's word that a packet was too large.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,29 +133,4 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
             }
         }
     }
-}
-
-/// A frame with a segment in frames of at most `mtu` bytes behind their Ethernet headers, without checksums; none when
-/// it has no segment.
-pub(super) fn cut(frame: &[u8], mtu: usize) -> Option<Vec<Vec<u8>>> {
-    let packet = Ipv4Packet::new_checked(frame.get(ETHERNET_BYTES..)?).ok()?;
-    let ip_bytes = usize::from(packet.header_len());
-    let segment = TcpPacket::new_checked(packet.payload()).ok()?;
-    let headers_bytes = ip_bytes + usize::from(segment.header_len());
-    let (first, ends, pushes) = (segment.seq_number(), segment.fin(), segment.psh());
-    let (headers, payload) = frame.split_at(ETHERNET_BYTES + headers_bytes);
-    let piece_bytes = mtu.checked_sub(headers_bytes).filter(|bytes| *bytes > 0)?;
-    let count = payload.len().div_ceil(piece_bytes);
-    let piece = |(number, bytes): (usize, &[u8])| {
-        let mut piece = [headers, bytes].concat();
-        let mut packet = Ipv4Packet::new_unchecked(&mut piece[ETHERNET_BYTES..]);
-        packet.set_total_len((headers_bytes + bytes.len()) as u16);
-        let mut segment = TcpPacket::new_unchecked(packet.payload_mut());
-        segment.set_seq_number(first + number * piece_bytes);
-        let is_last = number + 1 == count;
-        segment.set_fin(ends && is_last);
-        segment.set_psh(pushes && is_last);
-        piece
-    };
-    Some(payload.chunks(piece_bytes).enumerate().map(piece).collect())
 }

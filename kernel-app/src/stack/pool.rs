@@ -10,11 +10,12 @@ use smoltcp::socket::tcp;
 
 use super::flow::{Flow, Flows};
 use super::forgotten::Forgotten;
-use super::member::{Member, Role};
-use super::{
+use super::limits::{
     DIAL_SOCKETS, FORGOTTEN_PER_SOCKET, HALF_OPEN_DIVISOR, HALF_OPEN_FRESH, HALF_OPEN_MAX, IDLE_KEEP_ALIVE,
-    LEAVING_MAX, LINGER, ROOM_WANTED, SPARE_SOCKETS_KEPT, TRIM_INTERVAL, stack_duration,
+    LEAVING_MAX, LINGER, ROOM_WANTED, SPARE_SOCKETS_KEPT, TRIM_INTERVAL,
 };
+use super::member::{Member, Role};
+use super::time::stack_duration;
 use crate::connections::{CONNECTIONS_MAX, ConnectionId};
 use crate::network::ListenError;
 use crate::service::Origin;

@@ -6,9 +6,10 @@ use alloc::vec::Vec;
 
 use smoltcp::socket::tcp;
 
+use super::SmoltcpNetwork;
 use super::device::FrameDevice;
+use super::limits::{CLOSING_MAX, EGRESS_ROUNDS_MAX, LINGER};
 use super::member::{Closing, Role};
-use super::{CLOSING_MAX, EGRESS_ROUNDS_MAX, LINGER, SmoltcpNetwork};
 use crate::connections::{Connection, ConnectionId, Connections, Ending};
 use crate::network::Event;
 use crate::service::Origin;

@@ -10,7 +10,7 @@ use std::string::String;
 use std::vec;
 
 use super::direct::DirectFile;
-use super::sync_name;
+use super::file::sync_name;
 use crate::disk::SECTOR_BYTES;
 
 /// Most copies beside one file: whoever restarts a store for ever must not fill the file system.

@@ -14,7 +14,7 @@ use std::vec::Vec;
 use mio::Waker;
 use rustix::fs::{Advice, fadvise};
 
-use super::disk_error;
+use super::file::disk_error;
 use crate::disk::DiskError;
 
 /// See the module.

@@ -1,0 +1,10 @@
+//! How a connection came to be.
+
+/// See the module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Accepted on the listener with this index in [`Endpoints::listeners`](crate::service::Endpoints::listeners).
+    Accepted(usize),
+    /// Made to the peer with this index in [`Endpoints::peers`](crate::service::Endpoints::peers).
+    Peer(usize),
+}
