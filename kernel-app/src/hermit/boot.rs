@@ -3,7 +3,8 @@
 //!
 //! What has happened until here: the VMM loaded a file with a PVH note and jumped to the loader
 //! (`image-build/loader/src/boot.s`), which switched the processor to 64 bits and placed the program. The kernel set up
-//! its interrupt table, its timer and the memory it manages, and called `runtime_entry`, which is [`run`]. From here on:
+//! its interrupt table, its timer and the memory it manages, and called `runtime_entry`, which is [`run`]. From here
+//! on:
 //!
 //! 1. **Faults**: an exception ends the machine with a line that names it. Until then it would be silent.
 //! 2. **Pages**: code becomes read-only and data not executable ([`page_tables`]).

@@ -23,8 +23,9 @@
 //! each side has a flag by which it says that it looks by itself and need not be woken; and here one doorbell tells of
 //! all packets of a turn.
 //!
-//! In general a descriptor can be given any buffer and be chained to others. Here each keeps one buffer for ever, as large
-//! as any packet, and no chains are made. So offering a buffer is one write to a ring, and taking one back is one read.
+//! In general a descriptor can be given any buffer and be chained to others. Here each keeps one buffer for ever, as
+//! large as any packet, and no chains are made. So offering a buffer is one write to a ring, and taking one back is one
+//! read.
 
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering, fence};

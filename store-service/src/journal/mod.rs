@@ -16,15 +16,15 @@
 //!
 //! ## Where the log ends
 //! No index says it: two writes would be needed where one does. Each record has a checksum over itself and the checksum
-//! of the record before (a chain), its number, and a random number of this start of the store (its life). Reading goes on
-//! as long as the next record fits the chain; a record that a power cut has torn does not, and so ends the log. But a
-//! record may also be damaged later. Then others that fit the same life lie behind it, and the store does not start
+//! of the record before (a chain), its number, and a random number of this start of the store (its life). Reading goes
+//! on as long as the next record fits the chain; a record that a power cut has torn does not, and so ends the log. But
+//! a record may also be damaged later. Then others that fit the same life lie behind it, and the store does not start
 //! ([`Damage`]).
 //!
 //! ## Two positions
 //! A large unit takes several records, and counts when its last one is there. `tail` is the end of the last whole unit,
-//! `end` the place of the next record. After a failure the log goes on at `tail`, and `leftover` sees to it that no part
-//! of a unit stays behind it.
+//! `end` the place of the next record. After a failure the log goes on at `tail`, and `leftover` sees to it that no
+//! part of a unit stays behind it.
 //!
 //! ## Compaction
 //! The disk has two halves. When one has become long, a [`Compaction`] writes the data themselves to the other half,
@@ -36,8 +36,8 @@
 //! thrown away ([`Memory::Astray`]), clients are disconnected without a reply, and the log is read again from the
 //! device ([`Journal::reload`]): what is there counts.
 //!
-//! The journal executes nothing and knows no client. Without a disk there is none. The format, byte by byte, and what is
-//! promised: `docs/durability.md`.
+//! The journal executes nothing and knows no client. Without a disk there is none. The format, byte by byte, and what
+//! is promised: `docs/durability.md`.
 
 mod batch;
 mod checksum;
