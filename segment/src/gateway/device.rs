@@ -1,4 +1,4 @@
-//! The host's end as smoltcp's device: one frame to read, and the way to one station to write to.
+//! The gateway as smoltcp's device: one frame to read, and the way to one station to write to.
 //!
 //! Made anew for each frame; holds nothing.
 

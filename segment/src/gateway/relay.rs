@@ -27,7 +27,7 @@ pub struct Relay<S> {
     pub set: SocketSet<'static>,
     /// The station.
     pub station: usize,
-    /// Port of the host's end, and of the station.
+    /// Port of the gateway, and of the station.
     pub ports: (u16, u16),
     /// Whether it waits to be looked at.
     pub is_touched: bool,
