@@ -10,19 +10,15 @@ extern crate alloc;
 extern crate std;
 
 pub mod assets;
-#[cfg(target_os = "linux")]
-pub mod captured_log;
 pub mod connections;
 pub mod database_client;
 pub mod disk;
-pub mod entropy;
 #[cfg(target_os = "hermit")]
 pub mod hermit;
 pub mod http;
 #[cfg(target_os = "linux")]
 pub mod linux;
 pub mod log_line;
-pub mod memory_disk;
 pub mod metrics;
 pub mod network;
 pub mod pace;
@@ -34,10 +30,7 @@ pub mod runtime;
 pub mod secret;
 pub mod service;
 pub mod settings;
-#[cfg(any(test, feature = "simulator"))]
-pub mod simulator;
 pub mod stack;
-pub mod stage;
 pub mod stopping;
 pub mod store_backed;
 pub mod store_client;
@@ -48,8 +41,7 @@ pub mod usage;
 
 pub use connections::{ConnectionId, Connections};
 pub use disk::Disk;
-pub use entropy::Entropy;
 pub use service::{Context, Endpoints, Listener, Origin, Peer, Service, Target};
 pub use settings::Settings;
 pub use usage::Usage;
-pub use wire::{Buffer, Instant};
+pub use wire::{Buffer, Entropy, Instant};

@@ -16,13 +16,13 @@ use core::time::Duration;
 
 use crate::connections::{ConnectionId, Connections, HeapUsage};
 use crate::disk::Disk;
-use crate::entropy::Entropy;
 use crate::network::{Event, ListenError, Network};
 use crate::service::{Context, Endpoints, Origin, Peer, Service, Target};
 use crate::stopping::{Stage, Stopping};
 use crate::usage::Usage;
 use peers::{Goal, Peers};
 use pipes::Pipes;
+use wire::Entropy;
 use wire::Instant;
 
 /// Most times per turn that bytes move through memory and the services' `turn` follows; what is left

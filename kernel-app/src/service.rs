@@ -8,9 +8,9 @@ use core::time::Duration;
 
 use crate::connections::{ConnectionId, Connections};
 use crate::disk::Disk;
-use crate::entropy::Entropy;
 use crate::network::Unreachable;
 use crate::usage::Usage;
+use wire::Entropy;
 use wire::{Buffer, Instant};
 
 /// A program of the application: connections and time in, bytes and the next deadline out.

@@ -7,8 +7,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use kernel_app::stage::Stage;
 use kernel_app::{ConnectionId, Service, Settings, Target};
+use simulator::stage::Stage;
 
 use crate::audience::SUBSCRIBERS_MAX;
 use crate::{ResultService, service};

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use kernel_app::simulator::capture::{self, CAPTURE_BYTES_MAX, RECORD_HEADER_BYTES};
+use ether::capture::{self, CAPTURE_BYTES_MAX, RECORD_HEADER_BYTES};
 
 /// Bytes that are gathered before they are written.
 const GATHER_BYTES: usize = 256 * 1024;

@@ -2,7 +2,7 @@
 //!
 //! Decides nothing about where a frame may go; `switch` has by then.
 
-use kernel_app::simulator::ether::Arrival;
+use ether::Arrival;
 use wire::Instant;
 
 use crate::capture::Capture;

@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use kernel_app::simulator::ether::{Arrival, Conditions, Ether};
-use kernel_app::simulator::random::Random;
+use ether::random::Random;
+use ether::{Arrival, Conditions, Ether};
 use serde::{Deserialize, Serialize};
 use wire::Instant;
 

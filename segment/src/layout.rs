@@ -5,8 +5,6 @@
 
 use std::net::Ipv4Addr;
 
-use kernel_app::simulator::ether;
-
 /// Most stations of a segment: as many neighbours as the gateway remembers.
 pub const STATIONS_MAX: usize = 64;
 /// The gateway, as on QEMU's user network: settings that name it fit both.

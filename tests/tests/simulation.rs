@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use kernel_app::program::Program;
 use kernel_app::settings::Settings;
-use kernel_app::simulator::client::{Client, RequestId, get, post_form};
-use kernel_app::simulator::random::Random;
-use kernel_app::simulator::{Conditions, NodeId, Simulation};
+use simulator::client::{Client, RequestId, get, post_form};
+use simulator::random::Random;
+use simulator::{Conditions, NodeId, Simulation};
 
 const STORE: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 const WORKER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 3);

@@ -8,8 +8,8 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use kernel_app::connections::Ending;
-use kernel_app::stage::Stage;
 use kernel_app::{ConnectionId, Settings};
+use simulator::stage::Stage;
 
 use crate::epoch::{EPOCHS_MAX, RETRY_AFTER, TICKETS_AHEAD};
 use crate::{VoteService, service};

@@ -69,7 +69,7 @@ mod tests {
     use alloc::vec::Vec;
     use core::cell::Cell;
     use kernel_app::Listener;
-    use kernel_app::stage::Stage;
+    use simulator::stage::Stage;
 
     /// Tells whether it was started.
     struct Witness(Rc<Cell<bool>>);

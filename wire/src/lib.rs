@@ -8,6 +8,7 @@ extern crate alloc;
 
 pub mod buffer;
 pub mod calendar;
+pub mod entropy;
 pub mod form;
 pub mod http;
 pub mod postgres;
@@ -15,4 +16,5 @@ pub mod resp;
 pub mod time;
 
 pub use buffer::Buffer;
+pub use entropy::Entropy;
 pub use time::Instant;

@@ -9,8 +9,8 @@ use wire::Buffer;
 use wire::postgres::scram::{self, Scram, ScramError};
 use wire::postgres::{Authentication, Message, write};
 
-use crate::entropy::Entropy;
 use crate::secret::Secret;
+use wire::Entropy;
 
 /// Who logs in where.
 #[derive(Clone, Debug, PartialEq, Eq)]

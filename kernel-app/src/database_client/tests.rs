@@ -5,8 +5,8 @@ use crate::connections::{Connections, Ending};
 use crate::pipeline::OVERDUE_MAX;
 use crate::secret::Secret;
 use crate::service::Origin;
-use crate::stage::NoEntropy;
 use alloc::vec;
+use ether::random::NoEntropy;
 
 const ONE: Statement = Statement { name: "one", sql: "SELECT 1" };
 const OTHER: Statement = Statement { name: "other", sql: "SELECT $1" };

@@ -38,11 +38,11 @@ use super::orders::{Order, Orders};
 use super::timekeeper::Timekeeper;
 use super::transport::{DeviceTransport, Search};
 use super::{allocator, exit, fault, logger, page_tables};
-use crate::entropy::Entropy;
 use crate::program::Program;
 use crate::runtime::Runtime;
 use crate::settings::Settings;
 use crate::stack::{self, Address, Seeds, SmoltcpNetwork, StackConfig, sockets_max};
+use wire::Entropy;
 
 /// Where the ACPI tables begin, as the loader was told, in decimal digits.
 const ACPI: &str = "ACPI_ROOT";

@@ -12,7 +12,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::entropy_device::{EntropyDevice, EntropyDeviceError};
-use crate::entropy::Entropy;
+use wire::Entropy;
 
 /// CPUID leaf 1, ECX, and leaf 7, EBX: the processor has RDRAND, and RDSEED.
 const CPUID_RDRAND: u32 = 1 << 30;

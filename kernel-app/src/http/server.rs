@@ -479,7 +479,7 @@ mod tests {
     use super::*;
     use crate::connections::{Connections, HeapUsage};
     use crate::service::Origin;
-    use crate::stage::NoEntropy;
+    use ether::random::NoEntropy;
 
     #[test]
     fn with_the_first_connection_memory_is_taken_for_all() {

@@ -9,8 +9,8 @@ use core::time::Duration;
 use super::*;
 use crate::connections::{Connections, Ending, HeapUsage, OUTPUT_LOW_WATER_BYTES};
 use crate::service::Origin;
-use crate::stage::NoEntropy;
 use crate::stopping::Stage;
+use ether::random::NoEntropy;
 use wire::Instant;
 use wire::http::limits::{ANSWER_TIMEOUT, HEAD_PACE, IDLE_TIMEOUT, SHORTEST_WAIT, WRITE_STALL_TIMEOUT};
 

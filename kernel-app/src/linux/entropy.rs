@@ -6,7 +6,7 @@ use core::fmt;
 
 use rustix::rand::{GetRandomFlags, getrandom};
 
-use crate::entropy::Entropy;
+use wire::Entropy;
 
 /// Bytes fetched at once; the kernel gives that many without a signal in between.
 const POOL_BYTES: usize = 256;

@@ -7,9 +7,9 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use crate::entropy::Entropy;
 use crate::network::Unreachable;
 use crate::service::{Context, Peer};
+use wire::Entropy;
 use wire::Instant;
 
 /// Longest wait before the first attempt after a failure; half to all of it, by chance.

@@ -25,9 +25,10 @@ const FLAG_ACK: u8 = 0x10;
 
 /// The ends of a TCP connection: the other side's address and port, and this node's port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Flow(u64);
+pub struct Flow(u64);
 
 impl Flow {
+    /// That of these ends.
     pub fn new(remote: Ipv4Addr, remote_port: u16, local_port: u16) -> Self {
         Self(u64::from(remote.to_bits()) << 32 | u64::from(remote_port) << 16 | u64::from(local_port))
     }

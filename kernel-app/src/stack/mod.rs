@@ -15,8 +15,6 @@ mod dial;
 mod door;
 mod flow;
 mod forgotten;
-#[cfg(test)]
-mod full_ring_tests;
 mod guard;
 mod ingress;
 mod knocks;
@@ -25,8 +23,6 @@ mod neighbours;
 mod numbers;
 mod path;
 mod pool;
-#[cfg(test)]
-mod tests;
 mod transfer;
 
 use alloc::vec::Vec;
@@ -45,11 +41,12 @@ use device::Device;
 pub use device::{FrameDevice, Transmitter};
 use dial::Dials;
 use door::Link;
+pub use flow::Flow;
 use knocks::Knocks;
 use member::Role;
 use neighbours::Neighbours;
-pub use numbers::Seeds;
-use numbers::{Choices, SequenceNumbers};
+use numbers::Choices;
+pub use numbers::{Seeds, SequenceNumbers};
 use path::Paths;
 use pool::Pool;
 
@@ -76,7 +73,7 @@ pub const SEND_BYTES: usize = 8 * 1024;
 /// What a socket takes of the heap.
 const SOCKET_BYTES: usize = RECEIVE_BYTES + SEND_BYTES + 1024;
 /// Ethernet's header (IEEE 802.3, without tags).
-const ETHERNET_BYTES: usize = 14;
+pub const ETHERNET_BYTES: usize = 14;
 /// What the headers of a segment take, IPv4's and TCP's without options.
 const HEADERS_BYTES: usize = 40;
 /// Payload of a full segment on Ethernet.
@@ -95,7 +92,7 @@ pub const EGRESS_ROUNDS_MAX: usize = 16;
 /// and none can be due sooner: smoltcp sends again after 1 s, and what waits for less here is this long or longer.
 pub const TIMERS_ASKED_AFTER: Duration = Duration::from_millis(500);
 /// How long at least a device is left alone that takes no frames, whatever is due.
-const NO_ROOM_PAUSE: Duration = Duration::from_millis(10);
+pub const NO_ROOM_PAUSE: Duration = Duration::from_millis(10);
 /// How long the other side may take to end its own stream once it has all of ours.
 pub const LINGER: Duration = Duration::from_secs(2);
 /// How long a connection whose service has ended it may take until the other side has all of it: a last segment that

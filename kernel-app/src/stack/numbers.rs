@@ -9,7 +9,7 @@ use core::net::Ipv4Addr;
 use siphasher::sip::SipHasher24;
 
 use super::flow::Flow;
-use crate::entropy::Entropy;
+use wire::Entropy;
 use wire::Instant;
 
 /// First local port of outgoing connections (RFC 6335 section 6).
@@ -41,9 +41,10 @@ impl Seeds {
 /// First sequence numbers (RFC 6528): those of two connections have nothing to do with each other, while those of
 /// one pair of addresses and ports grow with time, so that no old segment is taken for a new one.
 #[derive(Debug)]
-pub(super) struct SequenceNumbers(SipHasher24);
+pub struct SequenceNumbers(SipHasher24);
 
 impl SequenceNumbers {
+    /// Those of a node with these seeds.
     pub fn new(seeds: &Seeds) -> Self {
         let [one, other] = seeds.sequence_numbers;
         Self(SipHasher24::new_with_keys(one, other))
@@ -91,9 +92,9 @@ impl Choices {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simulator::random::Random;
     use alloc::collections::BTreeSet;
     use alloc::vec::Vec;
+    use ether::random::Random;
 
     const LOCAL: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
     const REMOTE: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);

@@ -5,10 +5,10 @@ use crate::connections::{Connections, Ending};
 use crate::pipeline::OVERDUE_MAX;
 use crate::secret::Secret;
 use crate::service::Origin;
-use crate::stage::NoEntropy;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use alloc::{format, vec};
+use ether::random::NoEntropy;
 
 /// A client whose connection's both ends are in the test's hands.
 struct Bench {

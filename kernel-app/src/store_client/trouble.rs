@@ -6,7 +6,7 @@
 use core::time::Duration;
 
 use super::error::Refusal;
-use crate::entropy::Entropy;
+use wire::Entropy;
 use wire::Instant;
 
 /// Longest wait before the first further round; half to all of it, by chance.

@@ -6,8 +6,8 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::rc::Rc;
 use std::time::Duration;
 
-use kernel_app::simulator::device::SimulatedDevice;
 use kernel_app::stack::stack_time;
+use simulator::device::SimulatedDevice;
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
 use smoltcp::socket::tcp;
 use smoltcp::wire::{EthernetAddress, HardwareAddress, IpAddress, IpCidr};

@@ -3,8 +3,8 @@
 use std::vec::Vec;
 use std::{assert, assert_eq};
 
-use kernel_app::captured_log::lines_of;
-use kernel_app::memory_disk::MemoryDisk;
+use simulator::captured_log::lines_of;
+use simulator::memory_disk::MemoryDisk;
 
 use super::Bench;
 

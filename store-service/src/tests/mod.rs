@@ -14,8 +14,8 @@ use std::string::String;
 use std::vec::Vec;
 
 use kernel_app::connections::Ending;
-use kernel_app::memory_disk::MemoryDisk;
 use kernel_app::{ConnectionId, Connections, Context, Disk, Entropy, Instant, Origin, Service, Settings};
+use simulator::memory_disk::MemoryDisk;
 
 use crate::Store;
 

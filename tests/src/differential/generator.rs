@@ -3,7 +3,7 @@
 //! Knows of the servers' state only whether a transaction was opened, to make transactions of a sensible
 //! length. Leaves out what would wait for ever.
 
-use kernel_app::simulator::random::Random;
+use simulator::random::Random;
 use store_service::limits::NAME_BYTES_MAX;
 
 use super::normal::is_own;

@@ -14,7 +14,7 @@ mod values;
 
 use std::fmt;
 
-use kernel_app::simulator::random::Random;
+use simulator::random::Random;
 
 use crate::redis::{Server, redis, store};
 pub use coverage::Coverage;

@@ -1,6 +1,6 @@
 //! What random commands are made of: keys, values, numbers, words, good and bad ones.
 
-use kernel_app::simulator::random::Random;
+use simulator::random::Random;
 
 /// Longest value; a request of the store takes 64 KiB in all.
 const BIG_BYTES_MAX: u64 = 40_000;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use kernel_app::connections::INPUT_BYTES_MAX;
 use kernel_app::database_client::{DatabaseClient, DatabaseLogin, LOGIN_WITHIN, Outcome, Statement};
 use kernel_app::secret::Secret;
-use kernel_app::stage::NoEntropy;
 use kernel_app::{Connections, Context, Instant, Origin};
+use simulator::random::NoEntropy;
 use wire::postgres::{COLUMNS_MAX, parse_message};
 
 const STATEMENT: Statement = Statement { name: "fuzzed", sql: "select $1" };

@@ -9,11 +9,11 @@ use std::rc::Rc;
 
 use kernel_app::program::Program;
 use kernel_app::settings::Settings;
-use kernel_app::simulator::client::Client;
-use kernel_app::simulator::disk::SimulatedDisk;
-use kernel_app::simulator::random::Random;
-use kernel_app::simulator::{NodeId, Simulation};
 use kernel_app::{Service, disk};
+use simulator::client::Client;
+use simulator::disk::SimulatedDisk;
+use simulator::random::Random;
+use simulator::{NodeId, Simulation};
 
 use super::auditor::{Auditor, Findings};
 use super::bugs::Bug;

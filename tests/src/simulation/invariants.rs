@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use kernel_app::Usage;
 use kernel_app::connections::{CONNECTIONS_MAX, INPUT_BYTES_MAX, OUTPUT_BYTES_MAX};
-use kernel_app::simulator::{NodeId, Simulation};
+use simulator::{NodeId, Simulation};
 
 use super::auditor::Look;
 use super::cluster::voter_name;

@@ -2,7 +2,7 @@
 //!
 //! Decides nothing that happens later: `faults` does.
 
-use kernel_app::simulator::random::Random;
+use simulator::random::Random;
 
 use super::bugs::Bug;
 

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use kernel_app::Instant;
-use kernel_app::simulator::random::Random;
+use simulator::random::Random;
 
 use super::auditor::Look;
 use super::bugs::Bug;

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use kernel_app::Instant;
-use kernel_app::simulator::client::{Client, RequestId, post_form};
-use kernel_app::simulator::random::Random;
+use simulator::client::{Client, RequestId, post_form};
+use simulator::random::Random;
 
 use super::chronicle::Event;
 use super::cluster::{Cluster, voter_name};

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use kernel_app::Instant;
-use kernel_app::simulator::client::{RequestId, get};
+use simulator::client::{RequestId, get};
 
 use super::cluster::Cluster;
 

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use kernel_app::program::Program;
 use kernel_app::settings::Settings;
-use kernel_app::simulator::Simulation;
-use kernel_app::simulator::client::get;
-use kernel_app::simulator::device::SimulatedDevice;
-use kernel_app::simulator::station::StationId;
+use simulator::Simulation;
+use simulator::client::get;
+use simulator::device::SimulatedDevice;
+use simulator::station::StationId;
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
 use smoltcp::socket::tcp;
 use smoltcp::time::Instant;

@@ -7,8 +7,8 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use kernel_app::simulator::Simulation;
-use kernel_app::simulator::station::StationId;
+use simulator::Simulation;
+use simulator::station::StationId;
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::wire::{
     ArpOperation, ArpPacket, ArpRepr, EthernetAddress, EthernetFrame, EthernetProtocol, EthernetRepr,

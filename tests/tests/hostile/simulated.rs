@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use kernel_app::connections::REQUEST_GRACE;
 use kernel_app::settings::Settings;
-use kernel_app::simulator::Simulation;
-use kernel_app::simulator::client::{Client, get};
-use kernel_app::simulator::random::Random;
 use kernel_app::stack::{ROOM_WANTED, SOCKETS_MAX};
+use simulator::Simulation;
+use simulator::client::{Client, get};
+use simulator::random::Random;
 use smoltcp::wire::TcpControl;
 
 use super::raw::{Attacker, Segment};

@@ -6,8 +6,8 @@ use std::io::Write;
 use std::net::{SocketAddrV4, TcpStream};
 use std::time::Duration;
 
-use kernel_app::simulator::random::Random;
 use rustix::net::sockopt::{set_socket_linger, set_socket_recv_buffer_size};
+use simulator::random::Random;
 use tests::client::wait_for;
 use tests::http::{ask, get, metric};
 use tests::needs::program;

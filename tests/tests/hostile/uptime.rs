@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use kernel_app::program::Program;
 use kernel_app::settings::Settings;
-use kernel_app::simulator::Simulation;
-use kernel_app::simulator::client::{Client, get, post_form};
+use simulator::Simulation;
+use simulator::client::{Client, get, post_form};
 
 const STORE: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 const WORKER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 3);

@@ -10,8 +10,8 @@ use smoltcp::wire::{
 };
 
 use super::{fill, fold, is_right, sum};
-use crate::simulator::random::Random;
 use crate::stack::ETHERNET_BYTES;
+use ether::random::Random;
 
 const FROM: Ipv4Address = Ipv4Address::new(10, 0, 2, 15);
 const TO: Ipv4Address = Ipv4Address::new(192, 168, 255, 254);

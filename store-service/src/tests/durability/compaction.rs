@@ -6,7 +6,7 @@ use std::{assert, assert_eq, format};
 
 use kernel_app::ConnectionId;
 use kernel_app::disk::DiskError;
-use kernel_app::memory_disk::{MemoryDisk, Torn};
+use simulator::memory_disk::{MemoryDisk, Torn};
 
 use super::{Bench, SECTORS};
 

@@ -4,7 +4,7 @@ use std::vec::Vec;
 use std::{assert, assert_eq, format};
 
 use kernel_app::disk::SECTOR_BYTES;
-use kernel_app::memory_disk::{MemoryDisk, Torn};
+use simulator::memory_disk::{MemoryDisk, Torn};
 
 use super::{Bench, SECTORS};
 

@@ -6,7 +6,7 @@ use std::vec::Vec;
 use std::{assert, assert_eq, format};
 
 use kernel_app::disk::{DiskError, SECTOR_BYTES};
-use kernel_app::memory_disk::{MemoryDisk, Torn};
+use simulator::memory_disk::{MemoryDisk, Torn};
 
 use super::compaction::compact;
 use super::{Bench, SECTORS};

@@ -6,7 +6,7 @@ use std::{assert, assert_eq, format};
 
 use kernel_app::Instant;
 use kernel_app::disk::{DiskError, SECTOR_BYTES};
-use kernel_app::memory_disk::MemoryDisk;
+use simulator::memory_disk::MemoryDisk;
 
 use super::{Bench, SECTORS};
 use crate::journal::{Journal, RecoveryError};

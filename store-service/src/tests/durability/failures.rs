@@ -4,7 +4,7 @@ use std::vec::Vec;
 use std::{assert, assert_eq, format};
 
 use kernel_app::disk::{DiskError, SECTOR_BYTES};
-use kernel_app::memory_disk::Torn;
+use simulator::memory_disk::Torn;
 
 use super::Bench;
 use super::compaction::{begin_compaction, compact, nearly_compacted};

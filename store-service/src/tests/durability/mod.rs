@@ -13,8 +13,8 @@ use std::string::String;
 use std::vec::Vec;
 use std::{assert, assert_eq, format};
 
-use kernel_app::memory_disk::MemoryDisk;
 use kernel_app::{Buffer, ConnectionId, Disk, Service};
+use simulator::memory_disk::MemoryDisk;
 
 use super::Bench;
 use crate::journal::load;

@@ -4,8 +4,8 @@ use std::string::String;
 use std::{assert, assert_eq, format};
 
 use kernel_app::disk::DiskError;
-use kernel_app::memory_disk::MemoryDisk;
 use kernel_app::{Origin, Service};
+use simulator::memory_disk::MemoryDisk;
 
 use super::{Bench, SECTORS};
 use crate::limits::COMMIT_WAIT_MAX;

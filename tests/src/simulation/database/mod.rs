@@ -17,8 +17,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
-use kernel_app::simulator::random::Random;
 use kernel_app::{ConnectionId, Context, Endpoints, Instant, Listener, Origin, Service};
+use simulator::random::Random;
 
 use super::auditor::Findings;
 use messages::Request;

@@ -3,7 +3,7 @@
 //! The first is of the very start: a disk and a database that hold nothing.
 
 use kernel_app::Instant;
-use kernel_app::simulator::disk::DiskCopy;
+use simulator::disk::DiskCopy;
 
 use crate::simulation::cluster::Cluster;
 use crate::simulation::database::tables::Tables;

@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
-use kernel_app::simulator::disk::{Damage, DiskConditions};
-use kernel_app::simulator::random::Random;
-use kernel_app::simulator::{Conditions, DRIFT_PPM_MAX, NodeId};
+use simulator::disk::{Damage, DiskConditions};
+use simulator::random::Random;
+use simulator::{Conditions, DRIFT_PPM_MAX, NodeId};
 
 use super::copies::Copies;
 use super::fault::{Fault, Remedy};

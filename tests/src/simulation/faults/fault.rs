@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use kernel_app::Instant;
-use kernel_app::simulator::disk::{Damage, DiskConditions};
-use kernel_app::simulator::{Conditions, NodeId};
+use simulator::disk::{Damage, DiskConditions};
+use simulator::{Conditions, NodeId};
 
 use super::copies::Copies;
 use super::loss;

@@ -3,7 +3,7 @@
 //! Believes nothing that the store says: where it finds damage and what it gives up for it is what is judged.
 
 use kernel_app::Instant;
-use kernel_app::simulator::disk::SimulatedDisk;
+use simulator::disk::SimulatedDisk;
 
 use crate::simulation::log_format::{self, Half};
 use crate::simulation::scenario::Books;

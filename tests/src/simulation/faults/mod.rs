@@ -11,10 +11,10 @@ mod stutters;
 use std::fmt;
 use std::time::Duration;
 
-use kernel_app::simulator::Conditions;
-use kernel_app::simulator::disk::DiskConditions;
-use kernel_app::simulator::random::Random;
 use kernel_app::{Disk, Instant};
+use simulator::Conditions;
+use simulator::disk::DiskConditions;
+use simulator::random::Random;
 
 use super::chronicle::Event;
 use super::cluster::Cluster;

@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use kernel_app::Instant;
-use kernel_app::simulator::NodeId;
-use kernel_app::simulator::random::Random;
+use simulator::NodeId;
+use simulator::random::Random;
 
 use super::fault::Fault;
 use crate::simulation::cluster::Cluster;

@@ -1,9 +1,0 @@
-//! The stack as its peers on a wire see it.
-
-mod bench;
-mod closing;
-mod finding;
-mod hearing;
-mod narrow;
-mod numbers;
-mod resets;

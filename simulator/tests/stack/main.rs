@@ -1,0 +1,10 @@
+//! The stack as its peers on a wire see it.
+
+mod bench;
+mod closing;
+mod finding;
+mod full_ring;
+mod hearing;
+mod narrow;
+mod numbers;
+mod resets;
