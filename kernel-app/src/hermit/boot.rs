@@ -34,7 +34,7 @@ use super::entropy_device::{EntropyDevice, EntropyDeviceError};
 use super::idle::Idle;
 use super::kvm_clock::KvmClock;
 use super::net_device::NetDevice;
-use super::orders::{Order, Orders};
+use super::serial_line::{Message, SerialLine};
 use super::timekeeper::Timekeeper;
 use super::transport::{DeviceTransport, Search};
 use super::{allocator, exit, fault, logger, page_tables};
@@ -67,7 +67,7 @@ pub unsafe fn run<const HAS_DISK: bool>(
     // SAFETY: the caller vouches for the array.
     let settings = unsafe { read_environment(environment) };
     // Before anybody is asked for the time: the answer must not be taken away.
-    let orders = Orders::new();
+    let serial_line = SerialLine::new();
     let kvm = KvmClock::find();
     let clock = Clock::new(kvm.as_ref());
     let (timekeeper, no_clock) = Timekeeper::start(clock, kvm, &settings);
@@ -101,22 +101,22 @@ pub unsafe fn run<const HAS_DISK: bool>(
     );
     log::debug!("the heap has {} KiB, the time of day comes from {timekeeper}", heap_bytes / 1024);
     let idle = idle.calibrate(clock).unwrap_or_else(|error| stop(error));
-    event_loop(runtime, disk.as_ref(), (orders, timekeeper), &idle, &mut entropy)
+    event_loop(runtime, disk.as_ref(), (serial_line, timekeeper), &idle, &mut entropy)
 }
 
 fn event_loop(
     mut runtime: Runtime<SmoltcpNetwork<NetDevice>>,
     disk: Option<&SharedBlockDevice>,
-    (mut orders, mut timekeeper): (Orders, Timekeeper),
+    (mut serial_line, mut timekeeper): (SerialLine, Timekeeper),
     idle: &Idle,
     entropy: &mut dyn Entropy,
 ) -> ! {
     let clock = timekeeper.clock();
     while !runtime.has_stopped() {
         let now = clock.now();
-        match orders.next(now) {
-            Some(Order::Stop) => runtime.stop(None, now),
-            Some(Order::Time(told)) => timekeeper.hear(told),
+        match serial_line.next(now) {
+            Some(Message::Stop) => runtime.stop(None, now),
+            Some(Message::Time(told)) => timekeeper.hear(told),
             None => {}
         }
         timekeeper.look(now);
@@ -130,7 +130,7 @@ fn event_loop(
             continue;
         }
         // Nothing to do. The serial line and the clock are looked at now and then all the same.
-        let looks = orders.look_at().min(timekeeper.look_at());
+        let looks = serial_line.look_at().min(timekeeper.look_at());
         let deadline = deadline.map_or(looks, |deadline| deadline.min(looks));
         // Interrupts are asked for, and then the rings are looked at once more: what came in between would wake nobody.
         // Both devices are armed, whichever has work already.

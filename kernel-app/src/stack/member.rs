@@ -11,7 +11,7 @@ use smoltcp::iface::{SocketHandle, SocketSet};
 use smoltcp::socket::{Socket, tcp};
 
 use super::flow::{Flow, Syn};
-use super::forgotten::Handshake;
+use super::syn_cache::Handshake;
 use super::{
     EGRESS_ROUNDS_MAX, HEADERS_BYTES, RECEIVE_BYTES, RESPONSE_TIMEOUT, SEGMENT_BYTES, SEGMENT_BYTES_LEAST,
     SEGMENT_BYTES_UNSAID, SEND_BYTES, stack_duration,

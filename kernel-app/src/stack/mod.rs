@@ -12,17 +12,17 @@ mod address;
 mod checksum;
 mod device;
 mod dial;
-mod door;
 mod flow;
-mod forgotten;
 mod guard;
 mod ingress;
-mod knocks;
 mod member;
 mod neighbours;
 mod numbers;
 mod path;
 mod pool;
+mod seeded_interface;
+mod syn_cache;
+mod syn_queue;
 mod transfer;
 
 use alloc::vec::Vec;
@@ -40,15 +40,15 @@ pub use address::{Address, AddressError, mtu};
 use device::Device;
 pub use device::{FrameDevice, Transmitter};
 use dial::Dials;
-use door::Link;
 pub use flow::Flow;
-use knocks::Knocks;
 use member::Role;
 use neighbours::Neighbours;
 use numbers::Choices;
 pub use numbers::{Seeds, SequenceNumbers};
 use path::Paths;
 use pool::Pool;
+use seeded_interface::Link;
+use syn_queue::SynQueue;
 
 /// Connections that can be accepted at any time: when there is room for fewer, others are ended.
 pub const ROOM_WANTED: usize = 16;
@@ -101,9 +101,9 @@ pub const CLOSING_MAX: Duration = Duration::from_secs(30);
 /// How long an end takes that meets no trouble; so long, others who want the socket wait for it.
 const LEAVING_MAX: Duration = Duration::from_millis(250);
 /// SYNs that wait for room, of each socket that there may be.
-const KNOCKS_PER_SOCKET: usize = 2;
+const SYN_QUEUE_PER_SOCKET: usize = 2;
 /// Handshakes that are remembered though they had to make room, of each socket that there may be.
-const FORGOTTEN_PER_SOCKET: usize = 2;
+const SYN_CACHE_PER_SOCKET: usize = 2;
 /// How often it is asked whether somebody may make room for those who wait.
 const ROOM_RETRY: Duration = Duration::from_millis(50);
 /// How long a handshake may take (RFC 4987).
@@ -157,7 +157,7 @@ pub struct SmoltcpNetwork<D: FrameDevice> {
     interface: Interface,
     pool: Pool,
     /// Those who ask for a connection and wait for room.
-    knocks: Knocks,
+    syn_queue: SynQueue,
     neighbours: Neighbours,
     paths: Paths,
     sequence_numbers: SequenceNumbers,
@@ -191,7 +191,7 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
             mtu_max: mtu,
             interface,
             pool: Pool::new(config.sockets_max, seeds.flows),
-            knocks: Knocks::new(KNOCKS_PER_SOCKET * config.sockets_max),
+            syn_queue: SynQueue::new(SYN_QUEUE_PER_SOCKET * config.sockets_max),
             neighbours: Neighbours::new(),
             paths: Paths::default(),
             sequence_numbers: SequenceNumbers::new(seeds),
@@ -285,7 +285,7 @@ impl<D: FrameDevice> Network for SmoltcpNetwork<D> {
 
     fn stop_listening(&mut self) {
         self.pool.close_ports();
-        self.knocks.clear();
+        self.syn_queue.clear();
     }
 
     fn connect(&mut self, host: &str, port: u16, service: usize, peer: usize, now: Instant) {
@@ -302,7 +302,7 @@ impl<D: FrameDevice> Network for SmoltcpNetwork<D> {
             self.pool.touch_all();
             self.others_due = true;
         }
-        if self.pool.touched.is_empty() && !self.others_due && self.knocks.is_empty() {
+        if self.pool.touched.is_empty() && !self.others_due && self.syn_queue.is_empty() {
             return;
         }
         self.let_in_waiting(now);
@@ -347,7 +347,7 @@ impl<D: FrameDevice> Network for SmoltcpNetwork<D> {
             }
             Timers::Due(due) => due,
         };
-        if self.knocks.is_empty() {
+        if self.syn_queue.is_empty() {
             return due;
         }
         let retry = now + ROOM_RETRY;
@@ -356,7 +356,7 @@ impl<D: FrameDevice> Network for SmoltcpNetwork<D> {
 
     fn usages(&self, tell: &mut dyn FnMut(Usage)) {
         self.pool.usages(tell);
-        tell(self.knocks.usage());
+        tell(self.syn_queue.usage());
     }
 
     /// Nothing to sleep on here: the platform sleeps on its device's interrupt.
