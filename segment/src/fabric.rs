@@ -9,7 +9,7 @@ use crate::capture::Capture;
 use crate::faults::Faults;
 use crate::queue::{FrameQueue, QUEUE_BYTES_BUSY};
 
-/// See the module.
+/// A queue for each station.
 #[derive(Debug)]
 pub struct Fabric {
     queues: Vec<FrameQueue>,

@@ -35,7 +35,7 @@ pub struct Station {
     pub outgoing: Vec<u16>,
 }
 
-/// See the module.
+/// The stations and the rules between them.
 #[derive(Clone, Debug)]
 pub struct Layout {
     stations: Vec<Station>,

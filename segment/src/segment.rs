@@ -21,7 +21,7 @@ pub struct Refused {
     pub unknown: u64,
 }
 
-/// See the module.
+/// A segment, generic over the streams of the host.
 pub struct Segment<S> {
     /// Who is there.
     pub layout: Layout,

@@ -17,7 +17,7 @@ const SERVERS_MAX: usize = 64;
 /// Ports of URLs without one.
 const PORTS: [(&str, u16); 4] = [("redis", 6379), ("postgres", 5432), ("postgresql", 5432), ("http", 80)];
 
-/// See the module.
+/// Servers outside, with the names that machines have for them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outgoing {
     servers: Vec<Server>,

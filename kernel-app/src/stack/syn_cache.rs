@@ -64,7 +64,7 @@ impl Handshake {
     }
 }
 
-/// See the module. In the order in which they were syn_cache.
+/// The handshakes that are remembered, the oldest first. In the order in which they were syn_cache.
 #[derive(Debug)]
 pub(super) struct SynCache {
     handshakes: VecDeque<Handshake>,

@@ -36,7 +36,7 @@ impl WaitingSyn {
     }
 }
 
-/// See the module.
+/// The SYNs that wait, in the order in which they came.
 #[derive(Debug)]
 pub(super) struct SynQueue {
     waiting: VecDeque<WaitingSyn>,

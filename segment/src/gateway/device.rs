@@ -8,7 +8,7 @@ use smoltcp::time::Instant;
 use crate::fabric::Fabric;
 use crate::frame::FRAME_BYTES_MAX;
 
-/// See the module.
+/// A device of one frame.
 pub struct GatewayDevice<'a> {
     /// The frame that is received, until it is.
     pub frame: Option<&'a [u8]>,

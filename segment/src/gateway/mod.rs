@@ -58,7 +58,7 @@ pub fn is_relay_port(port: u16) -> bool {
     port >= PORT_FIRST
 }
 
-/// See the module.
+/// The relays, by their ports.
 pub struct Gateway<S> {
     interface: Interface,
     relays: Vec<Option<Relay<S>>>,

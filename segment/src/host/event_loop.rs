@@ -28,7 +28,7 @@ const RELAYS: usize = 1 << 16;
 /// Sockets with news that are looked at in one turn.
 const EVENTS_PER_TURN_MAX: usize = 1024;
 
-/// See the module.
+/// All sockets of a segment and the segment itself.
 pub struct EventLoop {
     poll: Poll,
     segment: Segment<HostStream>,

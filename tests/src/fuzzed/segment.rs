@@ -66,7 +66,7 @@ fn layout() -> Layout {
     ])
 }
 
-/// See the module.
+/// Sends what `bytes` say as stations of a segment.
 pub fn check(bytes: &[u8]) {
     let Some((machine, input)) = bytes.split_first() else { return };
     let layout = layout();

@@ -59,7 +59,7 @@ pub struct Findings {
     pub complaint: Option<String>,
 }
 
-/// See the module.
+/// A client of the store that asks for all of it at once.
 pub struct Auditor {
     store: Target,
     lists: Rc<RefCell<BTreeSet<String>>>,

@@ -61,7 +61,7 @@ pub enum Role {
     Result,
 }
 
-/// See the module.
+/// The nodes of one run, and what they were started with.
 pub struct Cluster {
     /// Everything that happens.
     pub simulation: Simulation,

@@ -95,7 +95,7 @@ impl Books {
     }
 }
 
-/// See the module.
+/// One run, and what has been seen of it.
 pub struct Scenario {
     /// The nodes.
     pub cluster: Cluster,
