@@ -1,4 +1,4 @@
-//! A capture of the segment: every frame that a station or the host's end has sent, refused ones too.
+//! A capture of the segment: every frame that a station or the gateway has sent, refused ones too.
 //!
 //! Frames are gathered and written at the end of each turn, so a crash loses one turn's at most.
 

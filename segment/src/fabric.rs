@@ -9,7 +9,7 @@ use crate::capture::Capture;
 use crate::faults::Faults;
 use crate::queue::{FrameQueue, QUEUE_BYTES_BUSY};
 
-/// See the module.
+/// A queue for each station.
 #[derive(Debug)]
 pub struct Fabric {
     queues: Vec<FrameQueue>,
@@ -41,7 +41,7 @@ impl Fabric {
         }
     }
 
-    /// Number of the host's end.
+    /// Number of the gateway.
     pub fn host(&self) -> usize {
         self.queues.len()
     }
@@ -78,7 +78,7 @@ impl Fabric {
         }
     }
 
-    /// Takes a frame from the host's end to a station, written in place.
+    /// Takes a frame from the gateway to a station, written in place.
     pub fn write<R>(&mut self, to: usize, length: usize, write: impl FnOnce(&mut [u8]) -> R) -> R {
         let host = self.host();
         let queue = &mut self.queues[to];
@@ -98,7 +98,7 @@ impl Fabric {
         result
     }
 
-    /// Takes a frame that was held back and is due for the host's end; those for stations are delivered.
+    /// Takes a frame that was held back and is due for the gateway; those for stations are delivered.
     pub fn take_arrived(&mut self) -> Option<Arrival> {
         while let Some(arrival) = self.faults.take_arrived(self.now) {
             if arrival.to == self.host() {

@@ -1,7 +1,7 @@
 //! Faults on demand: frames between two ends of the segment are lost, late or cut off, for a while or until
 //! it is mended. The simulator's wire does it, with the same seed the same to the same frames.
 //!
-//! Decides about segments and packets only: ARP, DHCP and DNS are the host's end's own and always work.
+//! Decides about segments and packets only: ARP, DHCP and DNS are the gateway's own and always work.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ pub const DELAY_MS_MAX: u64 = 60_000;
 pub const FOR_MS_MAX: u64 = 24 * 60 * 60 * 1000;
 /// Percents of a hundred in a million.
 const MILLION: f64 = 1e6;
-/// The host's end, in orders.
+/// The gateway, in orders.
 pub const HOST: &str = "host";
 
 /// A fault that is asked for.
@@ -60,7 +60,7 @@ struct Active {
     ways: Vec<(usize, usize)>,
 }
 
-/// The faults of a segment. Ends are stations by their number; the host's end is the number after them.
+/// The faults of a segment. Ends are stations by their number; the gateway is the number after them.
 #[derive(Debug)]
 pub struct Faults {
     ether: Ether,

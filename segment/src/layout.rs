@@ -5,17 +5,17 @@
 
 use std::net::Ipv4Addr;
 
-/// Most stations of a segment: as many neighbours as the host's end remembers.
+/// Most stations of a segment: as many neighbours as the gateway remembers.
 pub const STATIONS_MAX: usize = 64;
-/// The host's end, as on QEMU's user network: settings that name it fit both.
+/// The gateway, as on QEMU's user network: settings that name it fit both.
 pub const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
 /// Length of the network's prefix, in bits.
 pub const PREFIX_BITS: u8 = 16;
 /// Address of the first station; the others follow.
 const FIRST: Ipv4Addr = Ipv4Addr::new(10, 0, 16, 1);
-/// Position of the host's end on the wire; stations are numbered from 0.
+/// Position of the gateway on the wire; stations are numbered from 0.
 pub const GATEWAY_POSITION: usize = 0xffff;
-/// Hardware address of the host's end.
+/// Hardware address of the gateway.
 pub const GATEWAY_HARDWARE: [u8; 6] = hardware(GATEWAY_POSITION as u16);
 
 /// What the plan says of a station.
@@ -31,11 +31,11 @@ pub struct Station {
     pub exposes: Vec<u16>,
     /// Services and ports that its settings tell it of.
     pub told_of: Vec<(String, u16)>,
-    /// Ports of the host's end that it may use: each leads to one server outside.
+    /// Ports of the gateway that it may use: each leads to one server outside.
     pub outgoing: Vec<u16>,
 }
 
-/// See the module.
+/// The stations and the rules between them.
 #[derive(Clone, Debug)]
 pub struct Layout {
     stations: Vec<Station>,

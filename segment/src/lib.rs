@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!  machine ──stream── queue ─┐                          ┌─ relay ── published port ── the host's clients
-//!  machine ──stream── queue ─┼─ switch ── host's end ───┼─ relay ── unix socket ───── health checks
+//!  machine ──stream── queue ─┼─ switch ─── gateway ─────┼─ relay ── unix socket ───── health checks
 //!  machine ──stream── queue ─┘   │                      └─ ARP, DHCP, DNS, echo
 //!                              rules, faults, capture
 //! ```
@@ -23,10 +23,12 @@ pub mod faults;
 pub mod frame;
 pub mod gateway;
 pub mod host;
-pub mod hub;
 pub mod layout;
 pub mod queue;
 pub mod respond;
 pub mod sample;
+mod segment;
 pub mod switch;
 pub mod tap;
+
+pub use segment::Segment;

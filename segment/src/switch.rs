@@ -1,4 +1,4 @@
-//! What becomes of a frame that a station sends: it passes, the host's end takes it, or it is refused.
+//! What becomes of a frame that a station sends: it passes, the gateway takes it, or it is refused.
 //!
 //! Nothing is flooded: ARP and DHCP, which need that elsewhere, are answered from the plan. Nothing is
 //! learnt either: a station's addresses are fixed, and a frame with others is forged.
@@ -16,25 +16,25 @@ const DNS_PORT: u16 = 53;
 
 /// What becomes of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way<'a> {
+pub enum Verdict<'a> {
     /// It goes to this station as it is.
     Station(usize),
-    /// A segment of a TCP connection with the host's end.
+    /// A segment of a TCP connection with the gateway.
     Relay {
         /// Port of the station.
         station_port: u16,
-        /// Port of the host's end.
+        /// Port of the gateway.
         own_port: u16,
         /// Whether it asks for a connection.
         opens: bool,
     },
-    /// The host's end answers it at once.
+    /// The gateway answers it at once.
     Answer(Question<'a>),
     /// It goes nowhere.
     Refused(Refusal),
 }
 
-/// What the host's end answers by itself.
+/// What the gateway answers by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Question<'a> {
     /// Who has this address?
@@ -59,87 +59,94 @@ pub enum Refusal {
 }
 
 /// Says what becomes of a frame from a station.
-pub fn judge<'a>(layout: &Layout, from: usize, bytes: &'a [u8]) -> Way<'a> {
-    let Some(frame) = Frame::parse(bytes) else { return Way::Refused(Refusal::Unknown) };
+pub fn classify<'a>(layout: &Layout, from: usize, bytes: &'a [u8]) -> Verdict<'a> {
+    let Some(frame) = Frame::parse(bytes) else { return Verdict::Refused(Refusal::Unknown) };
     if frame.source != hardware_address(from) {
-        return Way::Refused(Refusal::Forged);
+        return Verdict::Refused(Refusal::Forged);
     }
     match frame.content {
-        Content::Arp(arp) => judge_arp(layout, from, &frame, arp),
-        Content::Ipv4 { source, destination, carried } => match judge_dhcp(from, &frame, source, carried) {
-            Some(way) => way,
-            None if source != address(from) => Way::Refused(Refusal::Forged),
-            None if destination == GATEWAY => judge_own(layout, from, &frame, carried),
-            None => judge_other(layout, from, &frame, destination, carried),
-        },
-        Content::Other => Way::Refused(Refusal::Unknown),
+        Content::Arp(arp) => classify_arp(layout, from, &frame, arp),
+        Content::Ipv4 { source, destination, carried } => {
+            match classify_dhcp(from, &frame, source, carried) {
+                Some(way) => way,
+                None if source != address(from) => Verdict::Refused(Refusal::Forged),
+                None if destination == GATEWAY => classify_own(layout, from, &frame, carried),
+                None => classify_other(layout, from, &frame, destination, carried),
+            }
+        }
+        Content::Other => Verdict::Refused(Refusal::Unknown),
     }
 }
 
-fn judge_arp<'a>(layout: &Layout, from: usize, frame: &Frame<'a>, arp: Arp) -> Way<'a> {
+fn classify_arp<'a>(layout: &Layout, from: usize, frame: &Frame<'a>, arp: Arp) -> Verdict<'a> {
     // Before it has an address a station may ask whether anybody has it (RFC 5227).
     let is_own = arp.sender == address(from) || arp.sender.is_unspecified();
     if arp.sender_hardware != frame.source || !is_own {
-        return Way::Refused(Refusal::Forged);
+        return Verdict::Refused(Refusal::Forged);
     }
     let station = layout.station_at(arp.target);
     // Nobody asks stations for their addresses, so they have nothing to tell.
     if arp.is_request && (arp.target == GATEWAY || station.is_some_and(|to| layout.share_network(from, to))) {
-        Way::Answer(Question::Arp(arp.target))
+        Verdict::Answer(Question::Arp(arp.target))
     } else {
-        Way::Refused(Refusal::Denied)
+        Verdict::Refused(Refusal::Denied)
     }
 }
 
 /// A station without an address may send DHCP, and nothing else.
-fn judge_dhcp<'a>(from: usize, frame: &Frame<'a>, source: Ipv4Addr, carried: Carried<'a>) -> Option<Way<'a>> {
+fn classify_dhcp<'a>(
+    from: usize,
+    frame: &Frame<'a>,
+    source: Ipv4Addr,
+    carried: Carried<'a>,
+) -> Option<Verdict<'a>> {
     let Carried::Udp { destination_port: DHCP_PORT, payload, .. } = carried else { return None };
     let is_for_us = frame.destination == BROADCAST_HARDWARE || frame.destination == GATEWAY_HARDWARE;
     let is_own = source.is_unspecified() || source == address(from);
-    (is_for_us && is_own).then_some(Way::Answer(Question::Dhcp(payload)))
+    (is_for_us && is_own).then_some(Verdict::Answer(Question::Dhcp(payload)))
 }
 
-/// A packet for the host's end.
-fn judge_own<'a>(layout: &Layout, from: usize, frame: &Frame<'a>, carried: Carried<'a>) -> Way<'a> {
+/// A packet for the gateway.
+fn classify_own<'a>(layout: &Layout, from: usize, frame: &Frame<'a>, carried: Carried<'a>) -> Verdict<'a> {
     if frame.destination != GATEWAY_HARDWARE {
-        return Way::Refused(Refusal::Denied);
+        return Verdict::Refused(Refusal::Denied);
     }
     match carried {
         Carried::Tcp { source_port, destination_port, opens } => {
             let is_outgoing = layout.stations()[from].outgoing.contains(&destination_port);
-            // What the host's end has begun is answered; nothing else begins there.
+            // What the gateway has begun is answered; nothing else begins there.
             if is_outgoing || (is_relay_port(destination_port) && !opens) {
-                Way::Relay { station_port: source_port, own_port: destination_port, opens }
+                Verdict::Relay { station_port: source_port, own_port: destination_port, opens }
             } else {
-                Way::Refused(Refusal::Denied)
+                Verdict::Refused(Refusal::Denied)
             }
         }
         Carried::Udp { source_port, destination_port: DNS_PORT, payload } => {
-            Way::Answer(Question::Dns(source_port, payload))
+            Verdict::Answer(Question::Dns(source_port, payload))
         }
-        Carried::Echo(message) => Way::Answer(Question::Echo(message)),
-        Carried::Udp { .. } => Way::Refused(Refusal::Denied),
-        Carried::Other => Way::Refused(Refusal::Unknown),
+        Carried::Echo(message) => Verdict::Answer(Question::Echo(message)),
+        Carried::Udp { .. } => Verdict::Refused(Refusal::Denied),
+        Carried::Other => Verdict::Refused(Refusal::Unknown),
     }
 }
 
 /// A packet for another station, or for the world outside, which there is not.
-fn judge_other<'a>(
+fn classify_other<'a>(
     layout: &Layout,
     from: usize,
     frame: &Frame<'a>,
     destination: Ipv4Addr,
     carried: Carried<'a>,
-) -> Way<'a> {
+) -> Verdict<'a> {
     let to = layout.station_at(destination).filter(|to| frame.destination == hardware_address(*to));
     match (to, carried) {
         (Some(to), Carried::Tcp { source_port, destination_port, opens })
             if layout.may_pass(from, to, (source_port, destination_port), opens) =>
         {
-            Way::Station(to)
+            Verdict::Station(to)
         }
-        (_, Carried::Other) => Way::Refused(Refusal::Unknown),
-        _ => Way::Refused(Refusal::Denied),
+        (_, Carried::Other) => Verdict::Refused(Refusal::Unknown),
+        _ => Verdict::Refused(Refusal::Denied),
     }
 }
 
@@ -158,8 +165,8 @@ mod tests {
     const SYN_ACK: u8 = 18;
 
     fn refusal(from: usize, frame: &[u8]) -> Option<Refusal> {
-        match judge(&voting(), from, frame) {
-            Way::Refused(refusal) => Some(refusal),
+        match classify(&voting(), from, frame) {
+            Verdict::Refused(refusal) => Some(refusal),
             _ => None,
         }
     }
@@ -173,8 +180,8 @@ mod tests {
                 ports,
                 flags,
             );
-            match judge(&voting(), from, &frame) {
-                Way::Station(passed) => Some(passed),
+            match classify(&voting(), from, &frame) {
+                Verdict::Station(passed) => Some(passed),
                 _ => None,
             }
         };
@@ -230,9 +237,9 @@ mod tests {
         let frame = |from| {
             tcp((hardware_address(from), address(from)), (GATEWAY_HARDWARE, GATEWAY), (50_000, 5432), SYN)
         };
-        let way = Way::Relay { station_port: 50_000, own_port: 5432, opens: true };
-        assert_eq!(judge(&layout, WORKER, &frame(WORKER)), way);
-        assert_eq!(judge(&layout, VOTE, &frame(VOTE)), Way::Refused(Refusal::Denied));
+        let way = Verdict::Relay { station_port: 50_000, own_port: 5432, opens: true };
+        assert_eq!(classify(&layout, WORKER, &frame(WORKER)), way);
+        assert_eq!(classify(&layout, VOTE, &frame(VOTE)), Verdict::Refused(Refusal::Denied));
     }
 
     #[test]
@@ -241,15 +248,15 @@ mod tests {
         let gateway = (GATEWAY_HARDWARE, GATEWAY);
         let layout = voting();
         let asked = arp(own, address(STORE), true);
-        assert_eq!(judge(&layout, VOTE, &asked), Way::Answer(Question::Arp(address(STORE))));
+        assert_eq!(classify(&layout, VOTE, &asked), Verdict::Answer(Question::Arp(address(STORE))));
         let stranger = arp(own, address(STRANGER), true);
-        assert_eq!(judge(&layout, VOTE, &stranger), Way::Refused(Refusal::Denied));
+        assert_eq!(classify(&layout, VOTE, &stranger), Verdict::Refused(Refusal::Denied));
         let name = udp(own, gateway, (49_152, 53), b"question");
-        assert_eq!(judge(&layout, VOTE, &name), Way::Answer(Question::Dns(49_152, b"question")));
+        assert_eq!(classify(&layout, VOTE, &name), Verdict::Answer(Question::Dns(49_152, b"question")));
         let lease = udp((own.0, Ipv4Addr::UNSPECIFIED), ([0xff; 6], Ipv4Addr::BROADCAST), (68, 67), b"lease");
-        assert_eq!(judge(&layout, VOTE, &lease), Way::Answer(Question::Dhcp(b"lease")));
+        assert_eq!(classify(&layout, VOTE, &lease), Verdict::Answer(Question::Dhcp(b"lease")));
         let ping = echo(own, gateway, b"ping");
-        assert!(matches!(judge(&layout, VOTE, &ping), Way::Answer(Question::Echo(_))));
+        assert!(matches!(classify(&layout, VOTE, &ping), Verdict::Answer(Question::Echo(_))));
         let to_store = echo(own, (hardware_address(STORE), address(STORE)), b"ping");
         assert_eq!(refusal(VOTE, &to_store), Some(Refusal::Denied));
     }

@@ -15,7 +15,7 @@ pub const UNIX_TIME_START: Duration = Duration::from_secs(1_767_225_600);
 
 const MILLION: u64 = 1_000_000;
 
-/// See the module.
+/// The two clocks of a node.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Clock {
     /// A moment of the simulation's time, and the node's time then.

@@ -6,7 +6,7 @@
 use kernel_app::disk::{Disk, DiskError, SECTOR_BYTES, WRITE_BYTES_MAX};
 use wire::Instant;
 
-/// See the module.
+/// A disk that remembers every write.
 #[derive(Clone, Debug)]
 pub struct MemoryDisk {
     bytes: Vec<u8>,

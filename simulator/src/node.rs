@@ -51,7 +51,7 @@ impl fmt::Display for NodeError {
 
 impl std::error::Error for NodeError {}
 
-/// See the module.
+/// A node: its programs, its card, its clocks and its disk.
 pub(crate) struct Node {
     pub name: String,
     address: Ipv4Addr,

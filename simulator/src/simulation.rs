@@ -51,7 +51,7 @@ impl fmt::Display for TimedOut {
 
 impl std::error::Error for TimedOut {}
 
-/// See the module.
+/// Nodes, the wire between them and their clock.
 pub struct Simulation {
     now: Instant,
     random: Random,

@@ -11,7 +11,7 @@ use wire::{Entropy, Instant};
 /// Most turns that [`Stage::pass`] takes; more mean that a deadline is never met.
 pub const TURNS_MAX: usize = 100_000;
 
-/// See the module.
+/// A service that a test drives.
 #[derive(Debug)]
 pub struct Stage<S> {
     /// What is tested.

@@ -29,6 +29,7 @@ const HTTP: usize = 1;
 pub struct Store {
     engine: Engine,
     http: HttpServer,
+    resp_port: u16,
     health_port: u16,
 }
 
@@ -46,7 +47,12 @@ impl Store {
         let engine = Engine::new(bytes_max, port)
             .with_password(settings.secret("REQUIREPASS")?)
             .accepting_loss(accepts_loss(settings)?);
-        Ok(Self { engine, http, health_port })
+        Ok(Self { engine, http, resp_port: port, health_port })
+    }
+
+    /// The same for services in one image with it, which meet it through memory: clients have no port to connect to.
+    pub fn without_port(self) -> Self {
+        Self { resp_port: 0, ..self }
     }
 }
 
@@ -78,7 +84,7 @@ impl Service for Store {
 
     fn endpoints(&self) -> Endpoints {
         let listeners = Vec::from([
-            Listener { name: "resp", port: self.engine.port() },
+            Listener { name: "resp", port: self.resp_port },
             Listener { name: "http", port: self.health_port },
         ]);
         Endpoints { listeners, peers: Vec::new() }

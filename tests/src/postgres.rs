@@ -27,7 +27,7 @@ pub const DATABASE: &str = "postgres";
 const PACKAGE: &str = "install Debian's package postgresql";
 const START_LIMIT: Duration = Duration::from_secs(60);
 
-/// See the module.
+/// A server with a folder of its own; it ends when this is dropped.
 pub struct Postgres {
     folder: TempDir,
     port: u16,

@@ -16,7 +16,7 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// A fault is told within this time, and some for a busy machine.
 pub const TOLD_WITHIN: Duration = Duration::from_secs(2 + 3);
 
-/// See the module.
+/// The four processes.
 pub struct Services {
     /// The vote service.
     pub vote: Running,

@@ -21,7 +21,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// What a terminal is called that can do much.
 const KIND: &str = "xterm";
 
-/// See the module.
+/// A program, the terminal it runs on, and what it has written.
 pub struct Terminal {
     keyboard: File,
     screen: Arc<Mutex<Vec<u8>>>,

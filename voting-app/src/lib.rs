@@ -6,15 +6,13 @@
 
 extern crate alloc;
 
-mod unlisted;
-
 use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use kernel_app::settings::SettingError;
 use kernel_app::{Service, Settings};
-use unlisted::Unlisted;
+use store_service::Store;
 
 /// Where the services find the store when no other one is named.
 const STORE_IN_IMAGE: &str = "memory://store";
@@ -50,8 +48,7 @@ pub fn program(settings: &Settings) -> Result<Vec<Box<dyn Service>>, SettingErro
         let memory = settings.get("MAXMEMORY").unwrap_or(STORE_MEMORY_DEFAULT);
         // Nobody else can reach it, so a password would only lock the services out.
         let settings = settings.with("PORT", "").with("REQUIREPASS", "").with("MAXMEMORY", memory);
-        let store = store_service::program(&settings)?;
-        services.extend(store.into_iter().map(|store| Box::new(Unlisted::new(store, "resp")) as _));
+        services.push(Box::new(Store::new(&settings)?.without_port()));
     }
     Ok(services)
 }

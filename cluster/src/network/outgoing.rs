@@ -1,5 +1,5 @@
 //! The few servers outside that settings name (`--redis`, `--results`): on the segment each is a port of the
-//! host's end, and nothing else outside is reached.
+//! gateway, and nothing else outside is reached.
 
 use std::net::{SocketAddr, ToSocketAddrs};
 
@@ -17,7 +17,7 @@ const SERVERS_MAX: usize = 64;
 /// Ports of URLs without one.
 const PORTS: [(&str, u16); 4] = [("redis", 6379), ("postgres", 5432), ("postgresql", 5432), ("http", 80)];
 
-/// See the module.
+/// Servers outside, with the names that machines have for them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outgoing {
     servers: Vec<Server>,
@@ -25,7 +25,7 @@ pub struct Outgoing {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Server {
-    /// Port of the host's end that stands for it.
+    /// Port of the gateway that stands for it.
     own_port: u16,
     host: String,
     port: u16,
@@ -63,7 +63,7 @@ impl Outgoing {
         Ok(outgoing)
     }
 
-    /// The ports of the host's end that an instance is told of.
+    /// The ports of the gateway that an instance is told of.
     pub fn ports_of(&self, instance: &Instance) -> Vec<u16> {
         let named = instance.environment.values().filter_map(|value| server(value));
         named.filter_map(|(host, port)| self.find(&host, port)).map(|server| server.own_port).collect()

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
-use segment::host::{Door, Setup, link_name};
+use segment::host::{PublishedPort, Setup, link_name};
 use segment::layout::{Layout, STATIONS_MAX, Station, hardware_address};
 
 use crate::application::template::Template;
@@ -57,8 +57,9 @@ pub fn start(run_dir: &RunDir, plan: &Plan, ports: &mut Ports) -> Result<Option<
     let outgoing = Outgoing::of(&plan.instances)?;
     let folder = folder(run_dir.path());
     let capture = plan.network.capture.as_deref().map(create).transpose()?;
-    let (layout, doors) = (layout(&plan.instances, &outgoing), doors(&plan.instances, ports));
-    let setup = Setup { layout, doors, outgoing: outgoing.resolve()?, folder, capture };
+    let (layout, published_ports) =
+        (layout(&plan.instances, &outgoing), published_ports(&plan.instances, ports));
+    let setup = Setup { layout, published_ports, outgoing: outgoing.resolve()?, folder, capture };
     let start = || -> Result<OwnNetwork> {
         Ok(match plan.network.net {
             Net::Tap => OwnNetwork::Bridge(segment::tap::Running::start(setup)?),
@@ -151,7 +152,7 @@ pub fn plugged_in(command: Command, net: Net, folder: &Path) -> Command {
 }
 
 /// The settings of an instance on the segment: services are found by their names, addresses by DHCP, and
-/// servers outside at the host's end.
+/// servers outside at the gateway.
 pub fn environment(plan: &Plan, instance: &Instance) -> Result<Vec<(String, String)>> {
     let outgoing = Outgoing::of(&plan.instances)?;
     let runs = |service: &str| plan.instances.iter().any(|other| other.service == service);
@@ -197,15 +198,15 @@ fn told_of(instance: &Instance) -> Vec<(String, u16)> {
 }
 
 /// The ways in: published ports at their addresses, the others through sockets of the folder.
-fn doors(instances: &[Instance], ports: &mut Ports) -> Vec<Door> {
-    let mut doors = Vec::new();
+fn published_ports(instances: &[Instance], ports: &mut Ports) -> Vec<PublishedPort> {
+    let mut published_ports = Vec::new();
     for (station, instance) in instances.iter().enumerate() {
         for port in &instance.ports {
             let listener = ports.take(&instance.name, port.guest);
-            doors.push(Door { station, port: port.guest, listener });
+            published_ports.push(PublishedPort { station, port: port.guest, listener });
         }
     }
-    doors
+    published_ports
 }
 
 #[cfg(test)]

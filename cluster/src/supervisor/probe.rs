@@ -34,7 +34,7 @@ pub fn ask(health: &HealthAddress, timeout: Duration) -> Answer {
         Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
             Answer::None("no answer yet".to_owned())
         }
-        // On a segment the host's end sends those away whose machine is not there yet.
+        // On a segment the gateway sends those away whose machine is not there yet.
         Err(error)
             if matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset) =>
         {

@@ -288,3 +288,30 @@ fn report(name: &str, verdict: Verdict, watch: &Watch) -> ExitCode {
     }
     ExitCode::FAILURE
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// The names in the first column of the README's table of settings.
+    fn documented() -> BTreeSet<&'static str> {
+        let (_, section) =
+            include_str!("../../../README.md").split_once("\n## Settings\n").expect("a section");
+        let (section, _) = section.split_once("\n## ").expect("another section");
+        let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
+        rows.flat_map(|names| names.split(", ")).map(|name| name.trim_matches('`')).collect()
+    }
+
+    #[test]
+    fn what_a_guest_is_given_is_what_the_readme_lists() {
+        // Those are a process's: a guest's disk is a device.
+        let of_processes = [DATA, "DATA_SIZE"];
+        let of_one_image = ["VOTE_HEALTH_PORT", "RESULT_HEALTH_PORT"];
+        let given: BTreeSet<_> = SETTINGS.into_iter().filter(|name| !of_one_image.contains(name)).collect();
+        let listed: BTreeSet<_> =
+            documented().into_iter().filter(|name| !of_processes.contains(name)).collect();
+        assert_eq!(given, listed);
+    }
+}

@@ -1,6 +1,6 @@
-//! How a connection came to be.
+//! Where connections come from: listeners and peers, by their indices.
 
-/// See the module.
+/// How a connection came to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// Accepted on the listener with this index in [`Endpoints::listeners`](crate::service::Endpoints::listeners).

@@ -1,6 +1,22 @@
-//! From the kernel's entry to the event loop.
+//! From the kernel's entry to the event loop: what a program needs before its services can run, in the order in which
+//! each step needs the one before.
 //!
-//! Returns to nobody: a program that cannot start stops the machine with a failing status.
+//! What has happened until here: the VMM loaded a file with a PVH note and jumped to the loader
+//! (`image-build/loader/src/boot.s`), which switched the processor to 64 bits and placed the program. The kernel set up
+//! its interrupt table, its timer and the memory it manages, and called `runtime_entry`, which is [`run`]. From here
+//! on:
+//!
+//! 1. **Faults**: an exception ends the machine with a line that names it. Until then it would be silent.
+//! 2. **Pages**: code becomes read-only and data not executable ([`page_tables`]).
+//! 3. **Heap**: all memory that the kernel has left becomes the allocator's. Before this nothing allocates.
+//! 4. **Settings** from the kernel's command line; then the **clock** and the **logger**, so that what follows can be
+//!    told with the time of day.
+//! 5. **Services** are made of the settings. A setting that is wrong ends here, before any device is touched.
+//! 6. **Entropy**, without which keys and sequence numbers could be guessed.
+//! 7. **Devices**: the card and, for a program that keeps data, the disk; then the TCP/IP stack on the card.
+//! 8. **The event loop**: one turn for everything that has happened, then sleep until an interrupt or a deadline.
+//!
+//! Returns to nobody: a program that cannot start stops the machine with a line that says why and a failing status.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -18,7 +34,7 @@ use super::entropy_device::{EntropyDevice, EntropyDeviceError};
 use super::idle::Idle;
 use super::kvm_clock::KvmClock;
 use super::net_device::NetDevice;
-use super::orders::{Order, Orders};
+use super::serial_line::{Message, SerialLine};
 use super::timekeeper::Timekeeper;
 use super::transport::{DeviceTransport, Search};
 use super::{allocator, exit, fault, logger, page_tables};
@@ -51,7 +67,7 @@ pub unsafe fn run<const HAS_DISK: bool>(
     // SAFETY: the caller vouches for the array.
     let settings = unsafe { read_environment(environment) };
     // Before anybody is asked for the time: the answer must not be taken away.
-    let orders = Orders::new();
+    let serial_line = SerialLine::new();
     let kvm = KvmClock::find();
     let clock = Clock::new(kvm.as_ref());
     let (timekeeper, no_clock) = Timekeeper::start(clock, kvm, &settings);
@@ -85,22 +101,22 @@ pub unsafe fn run<const HAS_DISK: bool>(
     );
     log::debug!("the heap has {} KiB, the time of day comes from {timekeeper}", heap_bytes / 1024);
     let idle = idle.calibrate(clock).unwrap_or_else(|error| stop(error));
-    event_loop(runtime, disk.as_ref(), (orders, timekeeper), &idle, &mut entropy)
+    event_loop(runtime, disk.as_ref(), (serial_line, timekeeper), &idle, &mut entropy)
 }
 
 fn event_loop(
     mut runtime: Runtime<SmoltcpNetwork<NetDevice>>,
     disk: Option<&SharedBlockDevice>,
-    (mut orders, mut timekeeper): (Orders, Timekeeper),
+    (mut serial_line, mut timekeeper): (SerialLine, Timekeeper),
     idle: &Idle,
     entropy: &mut dyn Entropy,
 ) -> ! {
     let clock = timekeeper.clock();
     while !runtime.has_stopped() {
         let now = clock.now();
-        match orders.next(now) {
-            Some(Order::Stop) => runtime.stop(None, now),
-            Some(Order::Time(told)) => timekeeper.hear(told),
+        match serial_line.next(now) {
+            Some(Message::Stop) => runtime.stop(None, now),
+            Some(Message::Time(told)) => timekeeper.hear(told),
             None => {}
         }
         timekeeper.look(now);
@@ -113,9 +129,11 @@ fn event_loop(
         if deadline.is_some_and(|deadline| deadline <= now) {
             continue;
         }
-        let looks = orders.look_at().min(timekeeper.look_at());
+        // Nothing to do. The serial line and the clock are looked at now and then all the same.
+        let looks = serial_line.look_at().min(timekeeper.look_at());
         let deadline = deadline.map_or(looks, |deadline| deadline.min(looks));
-        // Both are armed, whichever has work already.
+        // Interrupts are asked for, and then the rings are looked at once more: what came in between would wake nobody.
+        // Both devices are armed, whichever has work already.
         idle.sleep(deadline.since(clock.now()), || device.arm() | disk.is_some_and(SharedBlockDevice::arm));
         device.disarm();
     }

@@ -4,7 +4,7 @@
 
 use core::fmt;
 
-use super::machine::{read_port_u8, write_port_u8};
+use super::x86::{read_port_u8, write_port_u8};
 
 /// First serial port of a PC (16550 UART).
 const COM1: u16 = 0x3f8;

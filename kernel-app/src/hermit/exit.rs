@@ -6,7 +6,7 @@ use core::arch::asm;
 use core::panic::PanicInfo;
 
 use super::console::Console;
-use super::machine::write_port_u32;
+use super::x86::write_port_u32;
 use core::fmt::Write;
 
 /// Where QEMU's `isa-debug-exit` listens: writing `v` ends it with status `2 * v + 1`.

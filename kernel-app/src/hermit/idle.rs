@@ -10,7 +10,7 @@ use core::time::Duration;
 
 use super::clock::Clock;
 use super::counter::ticks;
-use super::machine::{read_msr, write_msr};
+use super::x86::{read_msr, write_msr};
 
 /// IA32_APIC_BASE: where the APIC is, and in which mode.
 const APIC_BASE: u32 = 0x1b;

@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
 
 use super::counter::ticks;
-use super::machine::write_msr;
+use super::x86::write_msr;
 use crate::timekeeping::pvclock::{SystemTime, WallTime};
 
 /// First leaf of a hypervisor; the next ones may be another's, whose interface it offers as well.

@@ -19,15 +19,15 @@ mod idle;
 mod kernel;
 mod kvm_clock;
 mod logger;
-mod machine;
 mod mmio;
 mod net_device;
-mod orders;
 mod packet_ring;
 mod page_tables;
 mod pci;
 mod rtc;
+mod serial_line;
 mod timekeeper;
 mod transport;
+mod x86;
 
 pub use boot::run;

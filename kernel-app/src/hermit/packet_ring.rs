@@ -1,7 +1,31 @@
-//! A split virtqueue whose descriptors keep their buffers for ever, one packet each.
+//! A split virtqueue of packets: memory through which a driver and a device hand buffers to each other.
 //!
-//! Chains nothing and writes a descriptor's address once: offering a buffer is one write to a ring, taking
-//! one back is one read. Knows no packet's contents. Reference: virtio 1.2, section 2.7.
+//! The driver is this program. The device is a thread of the virtual machine monitor, which reads and writes the same
+//! memory from outside of the machine. They share three areas (virtio 1.2, section 2.7):
+//!
+//! ```text
+//! descriptors     128 times: where a buffer is, how long, and which side writes it
+//! available ring  written by the driver only: "these buffers are yours", and an index that counts them
+//! used ring       written by the device only: "these buffers are yours again", and an index that counts them
+//! ```
+//!
+//! A buffer goes round. [`PacketRing::offer`] puts its descriptor's number into the next slot of the available ring.
+//! [`PacketRing::kick`] raises that ring's index: now the device may use the buffer. It fills the buffer with a packet
+//! that has arrived, or sends the packet in it, and puts the number into the used ring. [`PacketRing::take`] finds it
+//! there. An index is never set back: it counts to 65,535 and goes on with 0, and the slot is the index modulo the
+//! queue's size. So a side knows by two numbers how much is new, those of the other side's index and of its own.
+//!
+//! There is no lock, because each word has one writer. What is needed is order: a slot must be visible before the index
+//! that counts it. Whoever writes an index stores it with `Release`, and whoever reads it loads it with `Acquire`.
+//!
+//! Waking the other side is what costs. The driver wakes the device by a write to a register (the doorbell), which ends
+//! in an exit of the virtual machine: thousands of instructions' worth. The device wakes the driver by an interrupt. So
+//! each side has a flag by which it says that it looks by itself and need not be woken; and here one doorbell tells of
+//! all packets of a turn.
+//!
+//! In general a descriptor can be given any buffer and be chained to others. Here each keeps one buffer for ever, as
+//! large as any packet, and no chains are made. So offering a buffer is one write to a ring, and taking one back is one
+//! read.
 
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
@@ -15,11 +39,11 @@ use super::transport::{DeviceTransport, Doorbell};
 pub const QUEUE_SIZE: usize = 128;
 /// Bytes of one packet's buffer: header, Ethernet frame, and room to align.
 pub const BUFFER_BYTES: usize = 2048;
-/// The buffer is for the device to write (section 2.7.5).
+/// A descriptor's flag: the device writes the buffer. Without it, the device reads the buffer (section 2.7.5).
 const WRITE: u32 = 2;
-/// In the available ring: the device need not interrupt (section 2.7.7).
+/// The available ring's flag: the driver looks by itself, the device need not interrupt (section 2.7.7).
 const NO_INTERRUPT: u16 = 1;
-/// In the used ring: the driver need not ring the bell (section 2.7.10).
+/// The used ring's flag: the device looks by itself, the driver need not ring the doorbell (section 2.7.10).
 const NO_NOTIFY: u16 = 1;
 
 /// A buffer's place, size and use (section 2.7.5).
@@ -94,9 +118,11 @@ pub struct PacketRing {
     areas: &'static Areas,
     buffers: *mut u8,
     doorbell: Doorbell,
-    /// Buffers offered so far, those of them that the device was told of, and those taken back.
+    /// How many buffers were offered so far. Like the rings' indices, it goes on with 0 behind 65,535.
     offered: u16,
+    /// How many of them the device was told of: the available ring's index.
     told: u16,
+    /// How many were taken back. The used ring's index is ahead of it by those that can be.
     taken: u16,
 }
 
@@ -174,7 +200,7 @@ impl PacketRing {
 
     /// Whether the device is done with a buffer that was not taken back.
     pub fn has_used(&self) -> bool {
-        // What the device wrote before the index must be visible once the index is.
+        // `Acquire`: once the new index is seen, so are the slots and the packets that it counts.
         self.areas.used.index.load(Ordering::Acquire) != self.taken
     }
 
@@ -184,10 +210,12 @@ impl PacketRing {
             return;
         }
         self.told = self.offered;
-        // The ring's entries must be visible before the index.
+        // The slots must be visible before the index that counts them.
         self.areas.available.index.store(self.offered, Ordering::Release);
-        // The index must be visible before the device's wish is read (section 2.7.13): the two may
-        // otherwise change places, and a bell that both sides wait for is never rung.
+        // The index must be visible before the device's flag is read (section 2.7.13). A processor may execute a load
+        // before a store that stands in front of it; `Release` does not forbid that. Then this could happen: we read
+        // the flag, "do not ring"; the device, about to rest, clears it and looks at the index, which is still the old
+        // one; our index arrives. Nobody rings, and both sides wait. The fence keeps store and load in order.
         fence(Ordering::SeqCst);
         if self.areas.used.flags.load(Ordering::Relaxed) & NO_NOTIFY == 0 {
             self.doorbell.ring();
@@ -198,7 +226,8 @@ impl PacketRing {
     pub fn want_interrupt(&mut self, wanted: bool) {
         self.areas.available.flags.store(if wanted { 0 } else { NO_INTERRUPT }, Ordering::Relaxed);
         if wanted {
-            // The device must see the wish before the ring is looked at once more (section 2.7.7.1).
+            // The same the other way round: the device must see the flag before the caller looks at the used ring once
+            // more and goes to rest (section 2.7.7.1).
             fence(Ordering::SeqCst);
         }
     }

@@ -15,8 +15,8 @@ use virtio_drivers::transport::pci::bus::{
 use virtio_drivers::transport::{DeviceType, SomeTransport};
 
 use super::dma::IdentityMapped;
-use super::machine::{read_port_u32, write_port_u32};
 use super::page_tables::map_device;
+use super::x86::{read_port_u32, write_port_u32};
 use crate::pci_scan::{self, Id, Place, ReadConfig};
 
 const CONFIG_ADDRESS: u16 = 0xcf8;

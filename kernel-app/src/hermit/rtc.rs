@@ -5,7 +5,7 @@
 use core::time::Duration;
 
 use super::clock::Clock;
-use super::machine::{read_port_u8, write_port_u8};
+use super::x86::{read_port_u8, write_port_u8};
 use crate::timekeeping::rtc::{RtcFormat, RtcRegisters};
 
 const SELECT: u16 = 0x70;

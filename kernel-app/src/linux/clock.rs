@@ -1,11 +1,11 @@
-//! The kernel's monotonic and wall clock.
+//! The process's time, as the kernel has it.
 
 use core::time::Duration;
 use std::time::{Instant as SystemInstant, SystemTime};
 
 use wire::Instant;
 
-/// See the module.
+/// The kernel's monotonic and wall clock.
 #[derive(Debug)]
 pub struct LinuxClock {
     start: SystemInstant,

@@ -33,7 +33,7 @@ const BYTES_DEFAULT: usize = 128 * 1024 * 1024;
 /// The least that `DATA_SIZE` may say.
 const BYTES_MIN: usize = 8 * 1024 * 1024;
 
-/// See the module.
+/// A file that is used as a disk.
 #[derive(Debug)]
 pub struct LinuxDisk {
     path: PathBuf,

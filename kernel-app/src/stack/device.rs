@@ -52,7 +52,7 @@ pub(super) fn capabilities(mtu: usize) -> DeviceCapabilities {
     capabilities
 }
 
-/// See the module.
+/// The device of one call: at most one frame that has come, and where frames leave.
 pub(super) struct Device<'a, T> {
     frame: Option<&'a [u8]>,
     transmitter: &'a mut T,

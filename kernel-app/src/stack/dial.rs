@@ -97,9 +97,9 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
         let Dial { host, deadline, .. } = &self.dials.dials[position];
         let resolver = self.others.get_mut::<dns::Socket>(self.address.resolver);
         self.others_due = true;
-        // What the query is known by comes from a door of its own, see there.
-        let mut door = self.link.interface(self.choices.next(), stack_time(now));
-        match resolver.start_query(door.context(), host, DnsQueryType::A) {
+        // What the query is known by comes from an interface of its own: see `seeded_interface`.
+        let mut interface = self.link.interface(self.choices.next(), stack_time(now));
+        match resolver.start_query(interface.context(), host, DnsQueryType::A) {
             Ok(handle) => {
                 let until = if others == 0 { *deadline } else { now + SERVER_PATIENCE };
                 Progress::Pending(Stage::Resolving(Query { handle, server, until, others }))
@@ -152,8 +152,8 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
         let socket = member.socket();
         socket.set_keep_alive(Some(stack_duration(PEER_KEEP_ALIVE)));
         let remote = (IpAddress::Ipv4(address), port);
-        let begun = self.link.with_door(Some(own), number, stack_time(now), |door| {
-            socket.connect(door.context(), remote, local_port)
+        let begun = self.link.with_interface(Some(own), number, stack_time(now), |interface| {
+            socket.connect(interface.context(), remote, local_port)
         });
         if begun.is_err() {
             self.pool.release(index);

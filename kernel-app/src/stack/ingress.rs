@@ -8,25 +8,25 @@ use super::SmoltcpNetwork;
 use super::checksum;
 use super::device::{Device, FrameDevice};
 use super::flow::{self, Flow, Segment, Syn};
-use super::forgotten::Handshake;
 use super::guard::{self, Verdict};
-use super::knocks::{self, Knock};
 use super::limits::PACKETS_PER_TURN_MAX;
 use super::neighbours::Cause;
 use super::path::TooLarge;
+use super::syn_cache::Handshake;
+use super::syn_queue::{self, WaitingSyn};
 use super::time::stack_time;
 use wire::Instant;
 
 /// Who takes a frame.
-enum Taker {
+enum FrameOwner {
     /// The socket of this pool index.
     Member(usize),
     /// The same, of a frame that begins or ends a connection.
     Guarded(usize, Segment),
     /// A socket that is to listen for it.
-    Knock(Segment),
+    NewConnection(Segment),
     /// One that had to make room during its handshake, which this may be the end of.
-    Forgotten(Handshake),
+    Handshake(Handshake),
     /// ARP, ICMP, UDP, and segments of no connection, which are answered with a reset.
     Others,
 }
@@ -46,7 +46,7 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
     /// Gives the next frame to whom it is for.
     fn receive(&mut self, now: Instant) {
         let Some((frame, _)) = self.device.peek() else { return };
-        let taker = match Segment::of_frame(frame) {
+        let owner = match Segment::of_frame(frame) {
             None => {
                 if flow::is_arp(frame) {
                     self.neighbours.heard(frame, now);
@@ -54,16 +54,16 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
                 } else if let Some(said) = TooLarge::of_frame(frame) {
                     self.hear_too_large(said, now);
                 }
-                Taker::Others
+                FrameOwner::Others
             }
-            Some(segment) => self.pool.taker(segment),
+            Some(segment) => self.pool.owner(segment),
         };
-        match taker {
-            Taker::Member(index) => self.receive_at(index, now),
-            Taker::Guarded(index, segment) => self.receive_guarded(index, segment, now),
-            Taker::Knock(segment) => self.hear_knock(segment, now),
-            Taker::Forgotten(handshake) => self.hear_forgotten(handshake, now),
-            Taker::Others => self.receive_for_others(now),
+        match owner {
+            FrameOwner::Member(index) => self.receive_at(index, now),
+            FrameOwner::Guarded(index, segment) => self.receive_guarded(index, segment, now),
+            FrameOwner::NewConnection(segment) => self.accept_syn(segment, now),
+            FrameOwner::Handshake(handshake) => self.resume_handshake(handshake, now),
+            FrameOwner::Others => self.receive_for_others(now),
         }
     }
 
@@ -110,16 +110,16 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
         }
     }
 
-    /// Somebody asks for a connection. Nobody overtakes those who wait already. A SYN that brings data is not heard:
+    /// A client asks for a connection. Nobody overtakes those who wait already. A SYN that brings data is not heard:
     /// nobody was asked for any (RFC 7413), and it is said again without.
-    fn hear_knock(&mut self, segment: Segment, now: Instant) {
+    fn accept_syn(&mut self, segment: Segment, now: Instant) {
         let Some((frame, _)) = self.device.peek() else { return };
-        let must_wait = !self.knocks.is_empty() || self.pool.room() == 0;
-        if frame.len() > knocks::FRAME_BYTES_MAX {
+        let must_wait = !self.syn_queue.is_empty() || self.pool.room() == 0;
+        if frame.len() > syn_queue::FRAME_BYTES_MAX {
             return;
         }
         if must_wait && self.pool.may_wait() {
-            self.knocks.push(Knock::new(frame, segment.flow, now));
+            self.syn_queue.push(WaitingSyn::new(frame, segment.flow, now));
         } else {
             self.let_in(segment.flow, None, None, now);
         }
@@ -127,7 +127,7 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
 
     /// Somebody whose handshake was forgotten may have finished it: then it is made again as it was. Without room
     /// nobody answers, and it is said again; so are segments that come before the first.
-    fn hear_forgotten(&mut self, handshake: Handshake, now: Instant) {
+    fn resume_handshake(&mut self, handshake: Handshake, now: Instant) {
         let Some((frame, _)) = self.device.peek() else { return };
         if !handshake.is_answered_by(frame) {
             return self.receive_for_others(now);
@@ -137,7 +137,7 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
         if !self.let_in(flow, Some(&syn), Some(number), now) {
             return;
         }
-        self.pool.forgotten.remove(flow);
+        self.pool.syn_cache.remove(flow);
         if let Some(index) = self.pool.flows.get(flow) {
             let mut device = Device::mute(self.device.transmitter(), self.link.mtu);
             let sockets = self.pool.members[index].sockets_mut();
@@ -149,11 +149,10 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
     /// Lets in those who wait, as far as there is room now.
     pub(super) fn let_in_waiting(&mut self, now: Instant) {
         while self.pool.room() > 0
-            && let Some(knock) = self.knocks.pop(now)
+            && let Some(syn) = self.syn_queue.pop(now)
         {
             // Whoever has asked twice is let in once.
-            if self.pool.flows.get(knock.flow).is_none() && !self.let_in(knock.flow, Some(&knock), None, now)
-            {
+            if self.pool.flows.get(syn.flow).is_none() && !self.let_in(syn.flow, Some(&syn), None, now) {
                 return;
             }
         }
@@ -161,9 +160,15 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
 
     /// A socket listens for as long as the SYN takes of one who waits, or of the next frame; whether there is one.
     /// Without an answer the other side asks again, and then there may be room. Our first number may be known already.
-    fn let_in(&mut self, flow: Flow, waiting: Option<&Knock>, number: Option<u32>, now: Instant) -> bool {
+    fn let_in(
+        &mut self,
+        flow: Flow,
+        waiting: Option<&WaitingSyn>,
+        number: Option<u32>,
+        now: Instant,
+    ) -> bool {
         let next = match waiting {
-            Some(knock) => Some((knock.frame(), self.device.transmitter())),
+            Some(syn) => Some((syn.frame(), self.device.transmitter())),
             None => self.device.peek(),
         };
         let Some(((frame, transmitter), port)) = next.zip(self.pool.port_index(flow.local_port())) else {
@@ -177,8 +182,8 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
         });
         let member = &mut self.pool.members[index];
         let mut device = Device::with_frame(frame, transmitter, self.link.mtu);
-        self.link.with_door(own, number, time, |door| {
-            door.poll_ingress_single(time, &mut device, member.sockets_mut());
+        self.link.with_interface(own, number, time, |interface| {
+            interface.poll_ingress_single(time, &mut device, member.sockets_mut());
         });
         member.begin(number);
         if let Some(syn) = Syn::of_frame(frame) {
@@ -192,16 +197,16 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
 }
 
 impl super::pool::Pool {
-    fn taker(&self, segment: Segment) -> Taker {
+    fn owner(&self, segment: Segment) -> FrameOwner {
         match self.flows.get(segment.flow) {
-            Some(index) if segment.is_drastic() => Taker::Guarded(index, segment),
-            Some(index) => Taker::Member(index),
+            Some(index) if segment.is_drastic() => FrameOwner::Guarded(index, segment),
+            Some(index) => FrameOwner::Member(index),
             None if segment.opens() && self.port_index(segment.flow.local_port()).is_some() => {
-                Taker::Knock(segment)
+                FrameOwner::NewConnection(segment)
             }
             None => {
-                let forgotten = segment.goes_on().then(|| self.forgotten.get(segment.flow)).flatten();
-                forgotten.map_or(Taker::Others, Taker::Forgotten)
+                let forgotten = segment.goes_on().then(|| self.syn_cache.get(segment.flow)).flatten();
+                forgotten.map_or(FrameOwner::Others, FrameOwner::Handshake)
             }
         }
     }

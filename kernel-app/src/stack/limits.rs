@@ -53,9 +53,9 @@ pub const CLOSING_MAX: Duration = Duration::from_secs(30);
 /// How long an end takes that meets no trouble; so long, others who want the socket wait for it.
 pub(super) const LEAVING_MAX: Duration = Duration::from_millis(250);
 /// SYNs that wait for room, of each socket that there may be.
-pub(super) const KNOCKS_PER_SOCKET: usize = 2;
+pub(super) const SYN_QUEUE_PER_SOCKET: usize = 2;
 /// Handshakes that are remembered though they had to make room, of each socket that there may be.
-pub(super) const FORGOTTEN_PER_SOCKET: usize = 2;
+pub(super) const SYN_CACHE_PER_SOCKET: usize = 2;
 /// How often it is asked whether somebody may make room for those who wait.
 pub(super) const ROOM_RETRY: Duration = Duration::from_millis(50);
 /// How long a handshake may take (RFC 4987).

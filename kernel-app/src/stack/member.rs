@@ -11,11 +11,11 @@ use smoltcp::iface::{SocketHandle, SocketSet};
 use smoltcp::socket::{Socket, tcp};
 
 use super::flow::{Flow, Syn};
-use super::forgotten::Handshake;
 use super::limits::{
     EGRESS_ROUNDS_MAX, HEADERS_BYTES, RECEIVE_BYTES, RESPONSE_TIMEOUT, SEGMENT_BYTES, SEGMENT_BYTES_LEAST,
     SEGMENT_BYTES_UNSAID, SEND_BYTES,
 };
+use super::syn_cache::Handshake;
 use super::time::stack_duration;
 use crate::connections::ConnectionId;
 use crate::service::Origin;

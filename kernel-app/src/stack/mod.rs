@@ -15,12 +15,9 @@ mod cut;
 mod device;
 mod dial;
 mod dials;
-mod door;
 mod flow;
-mod forgotten;
 mod guard;
 mod ingress;
-mod knocks;
 mod limits;
 mod member;
 mod neighbours;
@@ -28,6 +25,9 @@ mod numbers;
 mod path;
 mod paths;
 mod pool;
+mod seeded_interface;
+mod syn_cache;
+mod syn_queue;
 mod time;
 mod transfer;
 
@@ -45,22 +45,22 @@ pub use address::{Address, AddressError, mtu};
 use device::Device;
 pub use device::{FrameDevice, Transmitter};
 use dials::Dials;
-use door::Link;
 pub use flow::Flow;
-use knocks::Knocks;
 pub use limits::{
     CLOSING_MAX, DIAL_SOCKETS, EGRESS_ROUNDS_MAX, ETHERNET_BYTES, HALF_OPEN_DIVISOR, HALF_OPEN_FRESH,
     HALF_OPEN_MAX, IDLE_KEEP_ALIVE, LINGER, NO_ROOM_PAUSE, PACKETS_PER_TURN_MAX, PEER_KEEP_ALIVE,
     RECEIVE_BYTES, RESPONSE_TIMEOUT, ROOM_WANTED, SEND_BYTES, SOCKETS_MAX, SOCKETS_MIN, SPARE_SOCKETS_KEPT,
     TIMERS_ASKED_AFTER, TRIM_INTERVAL,
 };
-use limits::{KNOCKS_PER_SOCKET, OTHER_SOCKETS, ROOM_RETRY, SOCKET_BYTES, SOCKETS_HEAP_DIVISOR};
+use limits::{OTHER_SOCKETS, ROOM_RETRY, SOCKET_BYTES, SOCKETS_HEAP_DIVISOR, SYN_QUEUE_PER_SOCKET};
 use member::Role;
 use neighbours::Neighbours;
 use numbers::Choices;
 pub use numbers::{Seeds, SequenceNumbers};
 use paths::Paths;
 use pool::Pool;
+use seeded_interface::Link;
+use syn_queue::SynQueue;
 pub use time::stack_time;
 
 /// What a stack needs to know of its node.
@@ -100,7 +100,7 @@ pub struct SmoltcpNetwork<D: FrameDevice> {
     interface: Interface,
     pool: Pool,
     /// Those who ask for a connection and wait for room.
-    knocks: Knocks,
+    syn_queue: SynQueue,
     neighbours: Neighbours,
     paths: Paths,
     sequence_numbers: SequenceNumbers,
@@ -134,7 +134,7 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
             mtu_max: mtu,
             interface,
             pool: Pool::new(config.sockets_max, seeds.flows),
-            knocks: Knocks::new(KNOCKS_PER_SOCKET * config.sockets_max),
+            syn_queue: SynQueue::new(SYN_QUEUE_PER_SOCKET * config.sockets_max),
             neighbours: Neighbours::new(),
             paths: Paths::default(),
             sequence_numbers: SequenceNumbers::new(seeds),
@@ -228,7 +228,7 @@ impl<D: FrameDevice> Network for SmoltcpNetwork<D> {
 
     fn stop_listening(&mut self) {
         self.pool.close_ports();
-        self.knocks.clear();
+        self.syn_queue.clear();
     }
 
     fn connect(&mut self, host: &str, port: u16, service: usize, peer: usize, now: Instant) {
@@ -245,7 +245,7 @@ impl<D: FrameDevice> Network for SmoltcpNetwork<D> {
             self.pool.touch_all();
             self.others_due = true;
         }
-        if self.pool.touched.is_empty() && !self.others_due && self.knocks.is_empty() {
+        if self.pool.touched.is_empty() && !self.others_due && self.syn_queue.is_empty() {
             return;
         }
         self.let_in_waiting(now);
@@ -290,7 +290,7 @@ impl<D: FrameDevice> Network for SmoltcpNetwork<D> {
             }
             Timers::Due(due) => due,
         };
-        if self.knocks.is_empty() {
+        if self.syn_queue.is_empty() {
             return due;
         }
         let retry = now + ROOM_RETRY;
@@ -299,7 +299,7 @@ impl<D: FrameDevice> Network for SmoltcpNetwork<D> {
 
     fn usages(&self, tell: &mut dyn FnMut(Usage)) {
         self.pool.usages(tell);
-        tell(self.knocks.usage());
+        tell(self.syn_queue.usage());
     }
 
     /// Nothing to sleep on here: the platform sleeps on its device's interrupt.

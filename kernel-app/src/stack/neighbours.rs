@@ -34,7 +34,7 @@ pub(super) enum Cause {
     Stranger,
 }
 
-/// See the module.
+/// The neighbours that are asked for, and those that are known.
 #[derive(Debug)]
 pub(super) struct Neighbours {
     /// By the last bits of the address.

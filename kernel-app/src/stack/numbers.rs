@@ -2,7 +2,7 @@
 //! queries are known by (RFC 5452).
 //!
 //! Each kind has keys of its own, so that one kind that is seen tells nothing of another. smoltcp draws its numbers
-//! from a generator whose state three of them give away; see `door` for how it comes to use these.
+//! from a generator whose state three of them give away; see `seeded_interface` for how it comes to use these.
 
 use core::net::Ipv4Addr;
 

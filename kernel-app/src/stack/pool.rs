@@ -9,12 +9,12 @@ use alloc::vec::Vec;
 use smoltcp::socket::tcp;
 
 use super::flow::{Flow, Flows};
-use super::forgotten::Forgotten;
 use super::limits::{
-    DIAL_SOCKETS, FORGOTTEN_PER_SOCKET, HALF_OPEN_DIVISOR, HALF_OPEN_FRESH, HALF_OPEN_MAX, IDLE_KEEP_ALIVE,
-    LEAVING_MAX, LINGER, ROOM_WANTED, SPARE_SOCKETS_KEPT, TRIM_INTERVAL,
+    DIAL_SOCKETS, HALF_OPEN_DIVISOR, HALF_OPEN_FRESH, HALF_OPEN_MAX, IDLE_KEEP_ALIVE, LEAVING_MAX, LINGER,
+    ROOM_WANTED, SPARE_SOCKETS_KEPT, SYN_CACHE_PER_SOCKET, TRIM_INTERVAL,
 };
 use super::member::{Member, Role};
+use super::syn_cache::SynCache;
 use super::time::stack_duration;
 use crate::connections::{CONNECTIONS_MAX, ConnectionId};
 use crate::network::ListenError;
@@ -38,7 +38,7 @@ pub(super) struct Pool {
     /// Which member carries which connection, from its first segment to its last.
     pub flows: Flows,
     /// Handshakes that had to make room.
-    pub forgotten: Forgotten,
+    pub syn_cache: SynCache,
     spare: Vec<usize>,
     absent: Vec<usize>,
     /// Fewest spare sockets since the pool was last trimmed, and when it will be again.
@@ -63,7 +63,7 @@ impl Pool {
             members: Vec::with_capacity(sockets_max),
             ports: Vec::new(),
             flows: Flows::new(seed),
-            forgotten: Forgotten::new(FORGOTTEN_PER_SOCKET * sockets_max),
+            syn_cache: SynCache::new(SYN_CACHE_PER_SOCKET * sockets_max),
             spare: Vec::new(),
             absent: Vec::new(),
             spare_least: 0,
@@ -175,7 +175,7 @@ impl Pool {
             self.members[index].vacate();
             self.absent.push(index);
         }
-        self.forgotten.trim(now);
+        self.syn_cache.trim(now);
         self.spare_least = self.spare.len();
         self.trim_at = now + TRIM_INTERVAL;
     }
@@ -212,7 +212,7 @@ impl Pool {
         tell(Usage::new("sockets", self.members.len(), self.sockets_max));
         tell(Usage::new("sockets in use", self.in_use.len() + self.spare.len(), self.members.len()));
         tell(Usage::new("flows", self.flows.len(), self.in_use.len()));
-        tell(self.forgotten.usage());
+        tell(self.syn_cache.usage());
     }
 
     /// How many more connections can be accepted.
@@ -277,7 +277,7 @@ impl Pool {
             && deadline <= now + (HALF_OPEN_MAX - HALF_OPEN_FRESH)
         {
             if let Some(handshake) = self.members[index].handshake(now) {
-                self.forgotten.push(handshake);
+                self.syn_cache.push(handshake);
             }
             self.release(index);
         }

@@ -1,4 +1,4 @@
-//! The host's end as smoltcp's device: one frame to read, and the way to one station to write to.
+//! The gateway as smoltcp's device: one frame to read, and the way to one station to write to.
 //!
 //! Made anew for each frame; holds nothing.
 
@@ -8,7 +8,7 @@ use smoltcp::time::Instant;
 use crate::fabric::Fabric;
 use crate::frame::FRAME_BYTES_MAX;
 
-/// See the module.
+/// A device of one frame.
 pub struct GatewayDevice<'a> {
     /// The frame that is received, until it is.
     pub frame: Option<&'a [u8]>,

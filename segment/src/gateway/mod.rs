@@ -1,4 +1,4 @@
-//! The host's end of the segment: TCP connections of the host's clients to stations, and of stations to the
+//! The gateway of the segment: TCP connections of the host's clients to stations, and of stations to the
 //! few servers outside that they are told of, each relayed between smoltcp and a stream of the host.
 //!
 //! Opens no stream of the host itself; it is handed them. `kernel-app`'s stack over this crate's device would
@@ -27,7 +27,7 @@ pub use stream::{News, Stream};
 
 /// Most connections that are relayed at a time; more wait in their ports' backlogs.
 pub const RELAYS_MAX: usize = 1024;
-/// First port of connections that the host's end begins (RFC 6335 section 6).
+/// First port of connections that the gateway begins (RFC 6335 section 6).
 const PORT_FIRST: u16 = 49_152;
 /// How many there are.
 const PORT_COUNT: usize = (u16::MAX - PORT_FIRST) as usize + 1;
@@ -38,14 +38,14 @@ const NEIGHBOUR_TOLD_EVERY: Duration = Duration::from_secs(20);
 /// Sockets that are kept for the next connections.
 const SPARES_MAX: usize = 256;
 
-/// A segment from a station for the host's end.
+/// A segment from a station for the gateway.
 #[derive(Clone, Copy, Debug)]
-pub struct Segment<'a> {
+pub struct TcpSegment<'a> {
     /// The station.
     pub from: usize,
     /// Its port.
     pub station_port: u16,
-    /// Port of the host's end.
+    /// Port of the gateway.
     pub own_port: u16,
     /// Whether it asks for a connection.
     pub opens: bool,
@@ -53,17 +53,17 @@ pub struct Segment<'a> {
     pub frame: &'a [u8],
 }
 
-/// Whether a port is one of connections that the host's end begins.
+/// Whether a port is one of connections that the gateway begins.
 pub fn is_relay_port(port: u16) -> bool {
     port >= PORT_FIRST
 }
 
-/// See the module.
+/// The relays, by their ports.
 pub struct Gateway<S> {
     interface: Interface,
     relays: Vec<Option<Relay<S>>>,
     free: Vec<usize>,
-    /// Relays that the host's end has begun, by its port less [`PORT_FIRST`].
+    /// Relays that the gateway has begun, by its port less [`PORT_FIRST`].
     by_port: Vec<Option<u16>>,
     /// Relays that stations have begun, by station, its port and the host's.
     by_flow: HashMap<(usize, u16, u16), usize>,
@@ -140,11 +140,11 @@ impl<S: Stream> Gateway<S> {
         }
     }
 
-    /// A segment has come; `connect` makes the stream to the server outside that a port of the host's end
+    /// A segment has come; `connect` makes the stream to the server outside that a port of the gateway
     /// stands for, as the relay of this index.
     pub fn receive(
         &mut self,
-        segment: Segment<'_>,
+        segment: TcpSegment<'_>,
         fabric: &mut Fabric,
         connect: &mut dyn FnMut(u16, usize) -> Option<S>,
     ) {
@@ -230,7 +230,7 @@ impl<S: Stream> Gateway<S> {
     }
 
     /// Hands a frame to smoltcp.
-    fn ingest(&mut self, index: Option<usize>, segment: Segment<'_>, fabric: &mut Fabric) {
+    fn ingest(&mut self, index: Option<usize>, segment: TcpSegment<'_>, fabric: &mut Fabric) {
         self.tell_neighbour(segment.from, fabric);
         let relay = index.and_then(|index| self.relays[index].as_mut());
         let set = relay.map_or(&mut self.nobody, |relay| &mut relay.set);

@@ -21,13 +21,13 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often a silent connection is probed.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
-/// See the module.
+/// A TCP socket and a stream of the host, with the bytes between them.
 pub struct Relay<S> {
     /// A set of this one socket: smoltcp looks at all of a set for each segment.
     pub set: SocketSet<'static>,
     /// The station.
     pub station: usize,
-    /// Port of the host's end, and of the station.
+    /// Port of the gateway, and of the station.
     pub ports: (u16, u16),
     /// Whether it waits to be looked at.
     pub is_touched: bool,

@@ -14,7 +14,7 @@ use smoltcp::wire::{EthernetAddress, HardwareAddress, IpAddress, IpCidr};
 use wire::Instant;
 
 use super::{News, Stream};
-use crate::hub::Hub;
+use crate::Segment;
 use crate::layout::tests::voting;
 use crate::layout::{GATEWAY, Layout, PREFIX_BITS, address, hardware_address};
 use crate::queue::FrameReader;
@@ -84,7 +84,7 @@ impl Stream for Memory {
 
 /// A segment with one machine: the store.
 struct Bench {
-    hub: Hub<Memory>,
+    segment: Segment<Memory>,
     device: SimulatedDevice,
     interface: Interface,
     sockets: SocketSet<'static>,
@@ -97,8 +97,8 @@ impl Bench {
     fn new() -> Self {
         let mut stations = voting().stations().to_vec();
         stations[STORE].outgoing = vec![OUTSIDE_PORT];
-        let mut hub = Hub::new(Layout::new(stations), 7, None);
-        hub.plug(STORE, true);
+        let mut segment = Segment::new(Layout::new(stations), 7, None);
+        segment.plug(STORE, true);
         let mut device = SimulatedDevice::default();
         let hardware = HardwareAddress::Ethernet(EthernetAddress(hardware_address(STORE)));
         let mut interface = Interface::new(Config::new(hardware), &mut device, stack_time(Instant::ZERO));
@@ -107,7 +107,7 @@ impl Bench {
         let mut sockets = SocketSet::new(Vec::new());
         let buffer = || tcp::SocketBuffer::new(vec![0; 4096]);
         sockets.add(tcp::Socket::new(buffer(), buffer()));
-        Self { hub, device, interface, sockets, now: Instant::ZERO, outside: Memory::default() }
+        Self { segment, device, interface, sockets, now: Instant::ZERO, outside: Memory::default() }
     }
 
     /// The machine's socket.
@@ -124,7 +124,7 @@ impl Bench {
     /// A client of the host.
     fn dial(&mut self) -> Memory {
         let client = Memory::default();
-        self.hub.gateway.dial(STORE, PORT, client.clone());
+        self.segment.gateway.dial(STORE, PORT, client.clone());
         client
     }
 
@@ -132,15 +132,15 @@ impl Bench {
     fn settle(&mut self) {
         for _ in 0..200 {
             self.now = self.now + Duration::from_millis(5);
-            self.hub.begin(self.now);
+            self.segment.begin(self.now);
             let outside = self.outside.clone();
             self.interface.poll(stack_time(self.now), &mut self.device, &mut self.sockets);
             for frame in self.device.take_sent() {
-                self.hub.receive(STORE, &frame, &mut |_, _| Some(outside.clone()));
+                self.segment.receive(STORE, &frame, &mut |_, _| Some(outside.clone()));
             }
-            self.hub.turn(&mut |_, _| None);
+            self.segment.turn(&mut |_, _| None);
             let (mut bytes, mut reader) = (Vec::new(), FrameReader::default());
-            self.hub.fabric.queue(STORE).flush(&mut bytes).expect("memory takes all");
+            self.segment.fabric.queue(STORE).flush(&mut bytes).expect("memory takes all");
             let mut bytes = bytes.as_slice();
             while !bytes.is_empty() {
                 reader.fill(&mut bytes).expect("readable");
@@ -149,7 +149,7 @@ impl Bench {
                 }
             }
         }
-        while self.hub.fabric.take_dirty().is_some() {}
+        while self.segment.fabric.take_dirty().is_some() {}
     }
 
     fn received(&mut self) -> Vec<u8> {
@@ -167,7 +167,7 @@ fn bytes_go_both_ways_and_one_end_leaves_the_other_open() {
     let client = bench.dial();
     client.0.borrow_mut().to_station.extend(b"question");
     client.0.borrow_mut().to_station_ended = true;
-    bench.hub.gateway.note(0, NEWS);
+    bench.segment.gateway.note(0, NEWS);
     bench.settle();
     assert_eq!(bench.received(), b"question");
     assert!(!bench.socket().may_recv() && bench.socket().may_send(), "half open");
@@ -179,7 +179,7 @@ fn bytes_go_both_ways_and_one_end_leaves_the_other_open() {
     bench.settle();
     let sides = client.0.borrow();
     assert!(sides.from_station_ended && !sides.is_reset);
-    assert!(bench.hub.gateway.is_empty() && !bench.socket().is_open());
+    assert!(bench.segment.gateway.is_empty() && !bench.socket().is_open());
 }
 
 #[test]
@@ -189,14 +189,14 @@ fn a_reset_is_carried_both_ways() {
     bench.settle();
     bench.socket().abort();
     bench.settle();
-    assert!(client.0.borrow().is_reset && bench.hub.gateway.is_empty());
+    assert!(client.0.borrow().is_reset && bench.segment.gateway.is_empty());
     let mut bench = Bench::listening();
     bench.dial();
     bench.settle();
     assert_eq!(bench.socket().state(), tcp::State::Established);
-    bench.hub.plug(STORE, false);
+    bench.segment.plug(STORE, false);
     bench.settle();
-    assert!(bench.hub.gateway.is_empty(), "a machine that is gone takes its connections with it");
+    assert!(bench.segment.gateway.is_empty(), "a machine that is gone takes its connections with it");
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn a_port_that_nobody_listens_on_resets_the_client() {
     bench.settle();
     // The machine asked for the hardware address first, and the SYN comes again.
     bench.settle();
-    assert!(client.0.borrow().is_reset && bench.hub.gateway.is_empty());
+    assert!(client.0.borrow().is_reset && bench.segment.gateway.is_empty());
 }
 
 #[test]
@@ -223,7 +223,7 @@ fn a_client_that_does_not_read_holds_the_station_back() {
     assert!(sent < 64 * 1024, "{sent} bytes were taken for a client that reads 1,000");
     client.0.borrow_mut().takes = None;
     let index = 0;
-    bench.hub.gateway.note(index, NEWS);
+    bench.segment.gateway.note(index, NEWS);
     for _ in 0..10 {
         bench.settle();
     }
@@ -254,7 +254,7 @@ fn a_server_outside_that_is_not_there_refuses_the_station() {
     socket.connect(interface.context(), (IpAddress::from(GATEWAY), OUTSIDE_PORT), 50_000).expect("closed");
     bench.settle();
     assert_eq!(bench.socket().state(), tcp::State::Closed);
-    assert!(bench.hub.gateway.is_empty());
+    assert!(bench.segment.gateway.is_empty());
 }
 
 #[test]
@@ -270,7 +270,7 @@ fn losses_on_the_way_from_the_host_lose_no_bytes() {
         for_ms: None,
         seed: Some(3),
     };
-    let Hub { fabric, layout, .. } = &mut bench.hub;
+    let Segment { fabric, layout, .. } = &mut bench.segment;
     fabric.faults.add(layout, lossy, Instant::ZERO).expect("a fault");
     let client = bench.dial();
     let sent: Vec<u8> = (0..20_000_u32).map(|number| number as u8).collect();
@@ -279,7 +279,7 @@ fn losses_on_the_way_from_the_host_lose_no_bytes() {
     for _ in 0..100 {
         bench.settle();
         received.extend(bench.received());
-        bench.hub.gateway.note(0, NEWS);
+        bench.segment.gateway.note(0, NEWS);
     }
     assert!(received == sent, "{} of {} bytes", received.len(), sent.len());
 }

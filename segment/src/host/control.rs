@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::folder::Folder;
 use super::stream::HostStream;
+use crate::Segment;
 use crate::faults::{Fault, Listed};
-use crate::hub::Hub;
 
 /// Name of the socket.
 const NAME: &str = "control.sock";
@@ -108,14 +108,14 @@ impl Control {
     }
 
     /// Reads orders and carries them out.
-    pub fn serve(&mut self, hub: &mut Hub<HostStream>) {
+    pub fn serve(&mut self, segment: &mut Segment<HostStream>) {
         for place in &mut self.clients {
             let Some(client) = place.as_mut().filter(|client| client.has_news) else { continue };
             client.has_news = false;
             if client.read().is_err() {
                 *place = None;
             } else if let Some(end) = client.order.iter().position(|byte| *byte == b'\n') {
-                let answer = carry_out(&client.order[..end], hub);
+                let answer = carry_out(&client.order[..end], segment);
                 let line = serde_json::to_string(&answer).unwrap_or_default();
                 // It fits the socket's buffer; a client that has gone needs none.
                 let _ = client.stream.write_all(format!("{line}\n").as_bytes());
@@ -146,11 +146,11 @@ impl Client {
     }
 }
 
-fn carry_out(order: &[u8], hub: &mut Hub<HostStream>) -> Answer {
-    let now = hub.fabric.now;
-    let faults = &mut hub.fabric.faults;
+fn carry_out(order: &[u8], segment: &mut Segment<HostStream>) -> Answer {
+    let now = segment.fabric.now;
+    let faults = &mut segment.fabric.faults;
     let done = match serde_json::from_slice(order) {
-        Ok(Request::Begin(fault)) => faults.add(&hub.layout, fault, now),
+        Ok(Request::Begin(fault)) => faults.add(&segment.layout, fault, now),
         Ok(Request::List) => Ok(()),
         Ok(Request::Clear) => {
             faults.clear();
@@ -162,8 +162,8 @@ fn carry_out(order: &[u8], hub: &mut Hub<HostStream>) -> Answer {
         Err(reason) => Answer::Refused(reason),
         Ok(()) => Answer::Done(Status {
             faults: faults.list(now),
-            refused_frames: hub.refused.denied + hub.refused.forged,
-            relays: hub.gateway.len(),
+            refused_frames: segment.refused.denied + segment.refused.forged,
+            relays: segment.gateway.len(),
         }),
     }
 }

@@ -11,29 +11,29 @@ use mio::{Events, Poll, Registry, Token};
 use wire::Instant;
 
 use super::control::Control;
-use super::door::{Door, OpenDoor};
 use super::folder::Folder;
 use super::link::{Link, Read};
+use super::published_port::{OpenPort, PublishedPort};
 use super::stream::HostStream;
+use crate::Segment;
 use crate::gateway::{News, Stream};
-use crate::hub::Hub;
 
 pub const WAKER: Token = Token(0);
 const CONTROL: Token = Token(1);
 const LISTENERS: usize = 1 << 10;
 const LINKS: usize = 1 << 11;
-const DOORS: usize = 1 << 12;
+const PORTS: usize = 1 << 12;
 const CONTROLS: usize = 1 << 13;
 const RELAYS: usize = 1 << 16;
 /// Sockets with news that are looked at in one turn.
 const EVENTS_PER_TURN_MAX: usize = 1024;
 
-/// See the module.
+/// All sockets of a segment and the segment itself.
 pub struct EventLoop {
     poll: Poll,
-    hub: Hub<HostStream>,
+    segment: Segment<HostStream>,
     links: Vec<Link>,
-    doors: Vec<OpenDoor>,
+    published_ports: Vec<OpenPort>,
     outgoing: Vec<(u16, SocketAddr)>,
     control: Control,
     started: time::Instant,
@@ -43,13 +43,14 @@ pub struct EventLoop {
 impl EventLoop {
     pub fn new(
         poll: Poll,
-        hub: Hub<HostStream>,
+        segment: Segment<HostStream>,
         folder: &Folder,
-        doors: Vec<Door>,
+        published_ports: Vec<PublishedPort>,
         outgoing: Vec<(u16, SocketAddr)>,
     ) -> Result<Self> {
         let registry = poll.registry();
-        let names: Vec<&str> = hub.layout.stations().iter().map(|station| station.name.as_str()).collect();
+        let names: Vec<&str> =
+            segment.layout.stations().iter().map(|station| station.name.as_str()).collect();
         let mut links = Vec::new();
         for (index, name) in names.iter().enumerate() {
             let mut link = Link::new(name, folder).with_context(|| format!("no socket for {name}"))?;
@@ -57,16 +58,16 @@ impl EventLoop {
             links.push(link);
         }
         let mut open = Vec::new();
-        for (index, door) in doors.into_iter().enumerate() {
-            let name = names.get(door.station).context("a port of nobody")?;
-            let mut door =
-                OpenDoor::new(door, name, folder).with_context(|| format!("no port for {name}"))?;
-            door.register(registry, Token(DOORS + index))?;
-            open.push(door);
+        for (index, port) in published_ports.into_iter().enumerate() {
+            let name = names.get(port.station).context("a port of nobody")?;
+            let mut port =
+                OpenPort::new(port, name, folder).with_context(|| format!("no port for {name}"))?;
+            port.register(registry, Token(PORTS + index))?;
+            open.push(port);
         }
         let control = Control::new(folder, registry, CONTROL).context("no socket for orders")?;
         let started = time::Instant::now();
-        Ok(Self { poll, hub, links, doors: open, outgoing, control, started, must_end: false })
+        Ok(Self { poll, segment, links, published_ports: open, outgoing, control, started, must_end: false })
     }
 
     /// Goes on until it is woken to end.
@@ -77,7 +78,7 @@ impl EventLoop {
                 Err(error) if error.kind() != ErrorKind::Interrupted => panic!("epoll fails: {error}"),
                 _ => {}
             }
-            self.hub.begin(self.now());
+            self.segment.begin(self.now());
             for event in &events {
                 self.note(event.token().0, event.is_readable() || event.is_read_closed(), event);
             }
@@ -92,12 +93,12 @@ impl EventLoop {
 
     fn time_to_sleep(&self) -> Option<time::Duration> {
         let has_work = self.links.iter().any(|link| link.readable)
-            || (self.hub.gateway.has_room() && self.doors.iter().any(|door| door.is_knocked));
+            || (self.segment.gateway.has_room() && self.published_ports.iter().any(|port| port.has_arrivals));
         if has_work {
             return Some(time::Duration::ZERO);
         }
         let now = self.now();
-        self.hub
+        self.segment
             .next_deadline()
             .map(|deadline| if deadline > now { deadline - now } else { time::Duration::ZERO })
     }
@@ -107,10 +108,10 @@ impl EventLoop {
             RELAYS.. => {
                 let closing = event.is_read_closed() || event.is_error();
                 let news = News { readable: readable || closing, writable: event.is_writable(), closing };
-                self.hub.gateway.note(token - RELAYS, news);
+                self.segment.gateway.note(token - RELAYS, news);
             }
             CONTROLS.. => self.control.note(token - CONTROLS),
-            DOORS.. => self.doors[token - DOORS].is_knocked = true,
+            PORTS.. => self.published_ports[token - PORTS].has_arrivals = true,
             LINKS.. => {
                 let station = token - LINKS;
                 self.links[station].note(readable, event.is_read_closed());
@@ -126,8 +127,8 @@ impl EventLoop {
 
     fn plug(&mut self, station: usize) {
         if self.links[station].accept(self.poll.registry(), Token(LINKS + station)) {
-            self.hub.plug(station, false);
-            self.hub.plug(station, true);
+            self.segment.plug(station, false);
+            self.segment.plug(station, true);
         }
     }
 
@@ -135,22 +136,22 @@ impl EventLoop {
         self.read();
         self.let_in();
         let (registry, outgoing) = (self.poll.registry(), &self.outgoing);
-        self.hub.turn(&mut |port, index| connect(registry, outgoing, port, index));
-        self.control.serve(&mut self.hub);
-        while let Some(station) = self.hub.fabric.take_dirty() {
+        self.segment.turn(&mut |port, index| connect(registry, outgoing, port, index));
+        self.control.serve(&mut self.segment);
+        while let Some(station) = self.segment.fabric.take_dirty() {
             self.flush(station);
         }
-        if let Some(capture) = &mut self.hub.fabric.capture {
+        if let Some(capture) = &mut self.segment.fabric.capture {
             capture.flush();
         }
     }
 
     fn read(&mut self) {
-        let Self { hub, links, outgoing, poll, .. } = self;
+        let Self { segment, links, outgoing, poll, .. } = self;
         let mut gone = Vec::new();
         for (station, link) in links.iter_mut().enumerate().filter(|(_, link)| link.readable) {
             let take = |frame: &[u8]| {
-                hub.receive(station, frame, &mut |port, index| {
+                segment.receive(station, frame, &mut |port, index| {
                     connect(poll.registry(), outgoing, port, index)
                 });
             };
@@ -158,21 +159,22 @@ impl EventLoop {
                 gone.push(station);
             }
         }
-        gone.into_iter().for_each(|station| self.hub.plug(station, false));
+        gone.into_iter().for_each(|station| self.segment.plug(station, false));
     }
 
     /// Lets the clients in that have knocked, as long as there is room.
     fn let_in(&mut self) {
-        let Self { hub, doors, poll, .. } = self;
-        for door in doors.iter_mut().filter(|door| door.is_knocked) {
-            while hub.gateway.has_room() {
-                let Ok(mut stream) = door.accept() else {
-                    door.is_knocked = false;
+        let Self { segment, published_ports, poll, .. } = self;
+        for port in published_ports.iter_mut().filter(|port| port.has_arrivals) {
+            while segment.gateway.has_room() {
+                let Ok(mut stream) = port.accept() else {
+                    port.has_arrivals = false;
                     break;
                 };
-                let token = Token(RELAYS + hub.gateway.next_index());
-                if hub.fabric.is_plugged(door.station) && stream.register(poll.registry(), token).is_ok() {
-                    hub.gateway.dial(door.station, door.port, stream);
+                let token = Token(RELAYS + segment.gateway.next_index());
+                if segment.fabric.is_plugged(port.station) && stream.register(poll.registry(), token).is_ok()
+                {
+                    segment.gateway.dial(port.station, port.port, stream);
                 } else {
                     stream.reset_on_close();
                 }
@@ -181,8 +183,8 @@ impl EventLoop {
     }
 
     fn flush(&mut self, station: usize) {
-        if self.links[station].flush(self.hub.fabric.queue(station)) == Read::Gone {
-            self.hub.plug(station, false);
+        if self.links[station].flush(self.segment.fabric.queue(station)) == Read::Gone {
+            self.segment.plug(station, false);
         }
     }
 }

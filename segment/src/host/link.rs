@@ -12,7 +12,7 @@ use crate::queue::{Filled, FrameQueue, FrameReader};
 /// Reads of one machine before others have their turn.
 const READS_PER_TURN_MAX: usize = 4;
 
-/// See the module.
+/// A unix socket, and the connection that QEMU has made to it.
 #[derive(Debug)]
 pub struct Link {
     listener: UnixListener,

@@ -4,10 +4,10 @@
 //! that stands for it, or with the process.
 
 mod control;
-mod door;
 mod event_loop;
 mod folder;
 mod link;
+mod published_port;
 mod stream;
 
 use std::fs::File;
@@ -19,22 +19,22 @@ use std::thread::{self, JoinHandle};
 use anyhow::{Context, Result};
 use mio::{Poll, Waker};
 
+use crate::Segment;
 use crate::capture::Capture;
-use crate::hub::Hub;
 use crate::layout::Layout;
 pub use control::{Answer, Request, Status, ask};
-pub use door::{BACKLOG, Door};
 use event_loop::EventLoop;
 pub(crate) use folder::make_folder;
 pub use folder::{Folder, connect, link_name, port_name};
+pub use published_port::{BACKLOG, PublishedPort};
 
 /// Everything that a segment is started with.
 pub struct Setup {
     /// Who is on it.
     pub layout: Layout,
     /// Ports of the host, and which station's they stand for.
-    pub doors: Vec<Door>,
-    /// Servers outside, by the port of the host's end that stands for them.
+    pub published_ports: Vec<PublishedPort>,
+    /// Servers outside, by the port of the gateway that stands for them.
     pub outgoing: Vec<(u16, SocketAddr)>,
     /// Where its sockets go.
     pub folder: PathBuf,
@@ -62,9 +62,9 @@ impl Running {
         let waker =
             Arc::new(Waker::new(poll.registry(), event_loop::WAKER).context("eventfd does not work")?);
         let capture = setup.capture.map(Capture::new).transpose().context("the capture cannot be written")?;
-        let hub = Hub::new(setup.layout, seed()?, capture);
+        let segment = Segment::new(setup.layout, seed()?, capture);
         let sockets = Folder::open(&folder)?;
-        let mut event_loop = EventLoop::new(poll, hub, &sockets, setup.doors, setup.outgoing)?;
+        let mut event_loop = EventLoop::new(poll, segment, &sockets, setup.published_ports, setup.outgoing)?;
         let thread = thread::Builder::new()
             .name("segment".to_owned())
             .spawn(move || event_loop.run())

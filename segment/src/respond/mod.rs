@@ -1,4 +1,4 @@
-//! What the host's end answers by itself: ARP, DHCP, DNS and ICMP echo, all from the plan.
+//! What the gateway answers by itself: ARP, DHCP, DNS and ICMP echo, all from the plan.
 //!
 //! Keeps nothing from one question to the next. DHCP and DNS are messages in and messages out, whatever
 //! network carries them.

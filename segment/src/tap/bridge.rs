@@ -13,7 +13,7 @@ pub fn interface(station: usize) -> String {
     format!("station{station}")
 }
 
-/// Makes the bridge with the host's end on it, and an interface for each station.
+/// Makes the bridge with the gateway on it, and an interface for each station.
 pub fn make(stations: usize) -> Result<()> {
     ip("link set lo up")?;
     ip(&format!("link add {BRIDGE} type bridge forward_delay 0"))?;

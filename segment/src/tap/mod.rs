@@ -17,7 +17,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-use crate::host::{Door, Folder, Setup, make_folder, port_name};
+use crate::host::{Folder, PublishedPort, Setup, make_folder, port_name};
 use crate::layout::{GATEWAY, Layout, address};
 
 pub use bridge::interface;
@@ -40,7 +40,7 @@ impl Running {
     /// # Errors
     /// When the system does not allow it.
     pub fn start(setup: Setup) -> Result<Self> {
-        let Setup { layout, doors, outgoing, folder, .. } = setup;
+        let Setup { layout, published_ports, outgoing, folder, .. } = setup;
         make_folder(&folder)?;
         let sockets = Folder::open(&folder)?;
         let network = namespace::make()?;
@@ -48,7 +48,7 @@ impl Running {
         symlink(link, folder.join(NAMESPACE)).context("no link to the network")?;
         let servers = namespace::inside(&network, || {
             bridge::make(layout.stations().len())?;
-            open(doors, &layout, &sockets)?;
+            open(published_ports, &layout, &sockets)?;
             let servers = outgoing.into_iter().map(listen).collect::<Result<Vec<_>>>()?;
             services::start(layout)?;
             Ok(servers)
@@ -61,20 +61,20 @@ impl Running {
     }
 }
 
-/// The host's end of a server outside.
+/// The gateway of a server outside.
 fn listen((port, server): (u16, SocketAddr)) -> Result<(TcpListener, SocketAddr)> {
     let listener = TcpListener::bind((GATEWAY, port)).context("no port for a server outside")?;
     Ok((listener, server))
 }
 
 /// Lets clients in, from the network of the calling thread.
-fn open(doors: Vec<Door>, layout: &Layout, sockets: &Folder) -> Result<()> {
-    for door in doors {
-        let to = (address(door.station), door.port);
-        let name = &layout.stations()[door.station].name;
-        let path = sockets.socket(&port_name(name, door.port));
+fn open(published_ports: Vec<PublishedPort>, layout: &Layout, sockets: &Folder) -> Result<()> {
+    for port in published_ports {
+        let to = (address(port.station), port.port);
+        let name = &layout.stations()[port.station].name;
+        let path = sockets.socket(&port_name(name, port.port));
         let listener =
-            proxy::Listener::new(door.listener, &path).with_context(|| format!("no port for {name}"))?;
+            proxy::Listener::new(port.listener, &path).with_context(|| format!("no port for {name}"))?;
         proxy::serve(listener, move || connect(to));
     }
     Ok(())

@@ -28,7 +28,7 @@ pub fn seeds() -> Seeds {
     Seeds::draw(&mut Random::new(1))
 }
 
-/// See the module.
+/// A stack, the time, and what its device has sent.
 pub struct Bench {
     pub network: SmoltcpNetwork<SimulatedDevice>,
     pub connections: Connections,

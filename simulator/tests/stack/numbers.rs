@@ -19,7 +19,7 @@ fn first_number(bench: &mut Bench, port: u16) -> u32 {
     answers[0].seq
 }
 
-/// Fails when smoltcp draws otherwise than `door` takes for granted.
+/// Fails when smoltcp draws otherwise than `seeded_interface` takes for granted.
 #[test]
 fn smoltcp_takes_the_number_that_it_is_given() {
     let mut bench = Bench::new();

@@ -1,8 +1,43 @@
-//! The log: commands that changed something, on a disk, so that the data outlive the machine.
+//! The log: every command that has changed something, in order, on a disk. To start again is to carry it out again.
 //!
-//! Executes nothing and knows no client: the engine appends what it has carried out, asks once a turn how
-//! far the disk is ([`Journal::advance`]), and lets replies go accordingly. Without a disk there is no
-//! journal. Format and promises: `docs/durability.md`.
+//! ## A command's way to the disk
+//! The engine carries a command out in memory, appends it here ([`Journal::append`]), ends the unit, which is one
+//! command or a transaction ([`Journal::end_unit`]), and keeps its reply back. Once a turn it calls
+//! [`Journal::advance`], which hears how the write under way has ended, begins the next one, and says which replies may
+//! go. A write to a disk takes as long as some hundred commands, and one is under way at a time. So there are two
+//! batches:
+//!
+//! ```text
+//! commands -> gathering -> committing -> record on the disk, flushed -> replies
+//!             (grows while the disk is busy; takes its turn as a whole)
+//! ```
+//!
+//! This is group commit: the busier the store is, the more commands share a flush.
+//!
+//! ## Where the log ends
+//! No index says it: two writes would be needed where one does. Each record has a checksum over itself and the checksum
+//! of the record before (a chain), its number, and a random number of this start of the store (its life). Reading goes
+//! on as long as the next record fits the chain; a record that a power cut has torn does not, and so ends the log. But
+//! a record may also be damaged later. Then others that fit the same life lie behind it, and the store does not start
+//! ([`Damage`]).
+//!
+//! ## Two positions
+//! A large unit takes several records, and counts when its last one is there. `tail` is the end of the last whole unit,
+//! `end` the place of the next record. After a failure the log goes on at `tail`, and `leftover` sees to it that no
+//! part of a unit stays behind it.
+//!
+//! ## Compaction
+//! The disk has two halves. When one has become long, a [`Compaction`] writes the data themselves to the other half,
+//! while commits go on in this one and are copied behind it; then the superblock is written, which names the half that
+//! counts. That one sector is the moment of the change: before it the old half is whole, after it the new one.
+//!
+//! ## When a write fails
+//! What it held may be on the device or not, and the cache may show either. But memory has it already. So memory is
+//! thrown away ([`Memory::Astray`]), clients are disconnected without a reply, and the log is read again from the
+//! device ([`Journal::reload`]): what is there counts.
+//!
+//! The journal executes nothing and knows no client. Without a disk there is none. The format, byte by byte, and what
+//! is promised: `docs/durability.md`.
 
 mod batch;
 mod checksum;
@@ -51,7 +86,7 @@ pub const GATHERED_BYTES_MAX: usize = 1024 * 1024;
 /// How long after the last commit an empty record is written behind it.
 const SEAL_AFTER: Duration = Duration::from_secs(1);
 
-/// See the module.
+/// The log of one disk.
 #[derive(Debug)]
 pub struct Journal {
     superblock: Superblock,

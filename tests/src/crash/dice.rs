@@ -1,9 +1,9 @@
-//! Random numbers that a seed repeats (splitmix64).
+//! Chance that a seed repeats.
 
 use std::thread;
 use std::time::Duration;
 
-/// See the module.
+/// Random numbers that a seed repeats (splitmix64).
 #[derive(Clone, Debug)]
 pub struct Dice(u64);
 

@@ -32,7 +32,7 @@ const MEMORY_MIB: u32 = 64;
 /// Small, so that the log is compacted under load.
 const DISK_MIB: u32 = 8;
 
-/// See the module.
+/// The four machines.
 pub struct Machines {
     folder: PathBuf,
     accelerator: Accelerator,

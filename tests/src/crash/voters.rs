@@ -32,7 +32,7 @@ const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(60);
 /// Longest body that is read.
 const BODY_BYTES_MAX: u64 = 64 * 1024;
 
-/// See the module.
+/// Voters, what each has chosen, and their connections.
 pub struct Voters {
     desks: Vec<Desk>,
     /// Votes that were acknowledged.

@@ -6,7 +6,7 @@ use wire::form::field;
 
 const BOUNDARY: &str = "0123456789";
 
-/// See the module.
+/// Reads `bytes` as a form.
 pub fn check(bytes: &[u8]) {
     let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
     let content_type = Some(&bytes[..end]);

@@ -16,7 +16,7 @@ const STATEMENTS: u32 = 3;
 /// A login without a password, so that an input is about statements as well: `AuthenticationOk`, readiness.
 const ACCEPTED: &[u8] = b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I";
 
-/// See the module.
+/// Gives `bytes` to a client as a database's answer.
 pub fn check(bytes: &[u8]) {
     let bytes = &bytes[..bytes.len().min(INPUT_BYTES_MAX - ACCEPTED.len())];
     if let Ok(Some((_, length))) = parse_message(bytes) {

@@ -28,7 +28,7 @@ fn frames(input: &[u8], piece: usize) -> (Vec<Vec<Vec<u8>>>, Result<(), FrameErr
     }
 }
 
-/// See the module.
+/// Reads `bytes` as requests, whole and in pieces.
 pub fn check(bytes: &[u8]) {
     let Some((piece, input)) = bytes.split_first() else { return };
     let whole = frames(input, input.len().max(1));

@@ -31,7 +31,7 @@ fn same(left: Reply<'_>, right: Reply<'_>) -> bool {
     }
 }
 
-/// See the module.
+/// Reads `bytes` as replies, whole and in pieces.
 pub fn check(bytes: &[u8]) {
     let Ok(Some((reply, length))) = parse_reply(bytes) else { return };
     assert!(length > 0 && length <= bytes.len());

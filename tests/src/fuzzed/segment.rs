@@ -5,17 +5,17 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 
+use segment::Segment;
 use segment::frame::{FRAME_BYTES_MAX, Frame};
 use segment::gateway::Stream;
-use segment::hub::Hub;
 use segment::layout::{GATEWAY_HARDWARE, Layout, Station, address, hardware_address};
 use segment::queue::{Filled, FrameReader, QUEUE_BYTES_MAX};
 use segment::respond::{dhcp, dns};
-use segment::switch::{Way, judge};
+use segment::switch::{Verdict, classify};
 
 /// Largest reply of DNS.
 const NAME_REPLY_BYTES_MAX: usize = 512;
-/// A port of the host's end that stands for a server outside.
+/// A port of the gateway that stands for a server outside.
 const OUTSIDE_PORT: u16 = 5432;
 
 /// A stream on which nothing happens.
@@ -66,28 +66,28 @@ fn layout() -> Layout {
     ])
 }
 
-/// See the module.
+/// Sends what `bytes` say as stations of a segment.
 pub fn check(bytes: &[u8]) {
     let Some((machine, input)) = bytes.split_first() else { return };
     let layout = layout();
     let from = usize::from(*machine) % layout.stations().len();
     messages(&layout, from, input);
-    let mut hub = Hub::new(layout, 7, None);
-    (0..hub.layout.stations().len()).for_each(|station| hub.plug(station, true));
+    let mut segment = Segment::new(layout, 7, None);
+    (0..segment.layout.stations().len()).for_each(|station| segment.plug(station, true));
     let (mut reader, mut rest) = (FrameReader::default(), input);
     while matches!(reader.fill(&mut rest), Ok(Filled::Some { .. })) {
         while let Ok(Some(frame)) = reader.next_frame() {
-            passes_only_if_allowed(&hub.layout, from, frame);
-            hub.receive(from, frame, &mut |port, _| {
+            passes_only_if_allowed(&segment.layout, from, frame);
+            segment.receive(from, frame, &mut |port, _| {
                 assert_eq!((from, port), (1, OUTSIDE_PORT), "only who is told of a server reaches it");
                 Some(Silence)
             });
         }
     }
-    hub.turn(&mut |_, _| None);
-    for station in 0..hub.layout.stations().len() {
-        assert!(hub.fabric.queue(station).len() <= QUEUE_BYTES_MAX + FRAME_BYTES_MAX);
-        arrives_at_its_station(&mut hub, from, station);
+    segment.turn(&mut |_, _| None);
+    for station in 0..segment.layout.stations().len() {
+        assert!(segment.fabric.queue(station).len() <= QUEUE_BYTES_MAX + FRAME_BYTES_MAX);
+        arrives_at_its_station(&mut segment, from, station);
     }
 }
 
@@ -102,16 +102,16 @@ fn messages(layout: &Layout, from: usize, message: &[u8]) {
 }
 
 fn passes_only_if_allowed(layout: &Layout, from: usize, bytes: &[u8]) {
-    let Way::Station(to) = judge(layout, from, bytes) else { return };
+    let Verdict::Station(to) = classify(layout, from, bytes) else { return };
     let frame = Frame::parse(bytes).expect("what passes is a frame");
     assert_eq!((frame.source, frame.destination), (hardware_address(from), hardware_address(to)));
     assert!(layout.share_network(from, to));
 }
 
-/// What waits for a station is for it, from its neighbour or the host's end.
-fn arrives_at_its_station(hub: &mut Hub<Silence>, from: usize, station: usize) {
+/// What waits for a station is for it, from its neighbour or the gateway.
+fn arrives_at_its_station(segment: &mut Segment<Silence>, from: usize, station: usize) {
     let (mut stream, mut reader) = (Vec::new(), FrameReader::default());
-    hub.fabric.queue(station).flush(&mut stream).expect("memory takes all");
+    segment.fabric.queue(station).flush(&mut stream).expect("memory takes all");
     let mut stream = stream.as_slice();
     while matches!(reader.fill(&mut stream), Ok(Filled::Some { .. })) {
         while let Ok(Some(bytes)) = reader.next_frame() {

@@ -23,7 +23,7 @@ pub const LOOK_INTERVAL: Duration = Duration::from_millis(200);
 /// How long a look may take before the connection counts as lost.
 const REPLY_WITHIN: Duration = Duration::from_secs(10);
 
-/// See the module.
+/// A client of the store that asks for all of it at once.
 pub struct Auditor {
     store: Target,
     lists: Rc<RefCell<BTreeSet<String>>>,

@@ -1,4 +1,4 @@
-//! What is written down during a run. Judges nothing.
+//! A run's books. They judge nothing.
 
 use kernel_app::Instant;
 
@@ -7,7 +7,7 @@ use super::counts::Counts;
 use super::ledger::Ledger;
 use super::plan::Plan;
 
-/// See the module.
+/// What is written down during a run.
 pub struct Books {
     /// What may be counted.
     pub ledger: Ledger,

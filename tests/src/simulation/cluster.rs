@@ -50,7 +50,7 @@ const BROWSER_CONNECTIONS: usize = 6;
 /// One for the events and one for the scores.
 const WATCHER_CONNECTIONS: usize = 2;
 
-/// See the module.
+/// The nodes of one run, and what they were started with.
 pub struct Cluster {
     /// Everything that happens.
     pub simulation: Simulation,

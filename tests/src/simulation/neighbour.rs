@@ -35,7 +35,7 @@ const FILLED_MAX: usize = 64;
 /// Whether the neighbour fills the store; shared with whoever decides that.
 pub type Appetite = Rc<Cell<bool>>;
 
-/// See the module.
+/// A client of the store.
 pub struct Neighbour {
     store: Target,
     value: Vec<u8>,

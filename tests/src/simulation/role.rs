@@ -1,6 +1,6 @@
-//! What a node of the application does.
+//! The roles of an application's nodes.
 
-/// See the module.
+/// What a node of the application does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Keeps queue and results.

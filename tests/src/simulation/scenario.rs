@@ -35,7 +35,7 @@ const ENCORE_PER_MILLION: u32 = 200_000;
 /// How many steps of the simulation lie between two checks of all limits.
 const STEPS_PER_LIMITS_CHECK: u64 = 64;
 
-/// See the module.
+/// One run, and what has been seen of it.
 pub struct Scenario {
     /// The nodes.
     pub cluster: Cluster,

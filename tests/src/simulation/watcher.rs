@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// not say so.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 
-/// See the module.
+/// A client of the result page.
 #[derive(Default)]
 pub struct Watcher {
     question: Option<(RequestId, Instant)>,

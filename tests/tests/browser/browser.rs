@@ -47,7 +47,7 @@ const OPTIONS: &[&str] = &[
 /// How long a browser may take to end by itself.
 const END_LIMIT: Duration = Duration::from_secs(10);
 
-/// See the module.
+/// A browser, its driver and its profile.
 pub struct Browser {
     client: Client,
     runtime: Runtime,

@@ -46,7 +46,7 @@ impl Segment {
     }
 }
 
-/// See the module.
+/// A station that sends frames of any content.
 pub struct Attacker {
     pub station: StationId,
     server: (Ipv4Addr, u16),

@@ -51,10 +51,13 @@ impl Victim {
         self.running.addresses[0]
     }
 
+    /// Whoever asks may have to wait behind what the host still hands over.
     fn assert_serves(&mut self) {
-        let answer = ask(self.address(), &get("/healthz"));
-        let is_right = matches!(&answer, Ok((200, body)) if body == "ok\n");
-        assert!(is_right && !self.running.has_ended(), "{answer:?}\n{}", self.running.log());
+        let address = self.address();
+        let serves =
+            || matches!(ask(address, &get("/healthz")), Ok((200, body)) if body == "ok\n").then_some(());
+        let is_served = wait_for(RECOVERED_WITHIN, serves).is_some();
+        assert!(is_served && !self.running.has_ended(), "{}", self.running.log());
     }
 
     fn assert_recovers(&mut self) {

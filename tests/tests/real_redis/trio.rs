@@ -13,7 +13,7 @@ pub const NAMES: [&str; 3] = ["vote-service", "worker", "result-service"];
 /// Votes are counted within this time, on a busy machine and after a Redis was away.
 const COUNTED_WITHIN: Duration = Duration::from_secs(30);
 
-/// See the module.
+/// The three services.
 pub struct Trio {
     /// Vote, worker, result.
     pub services: [Running; 3],

@@ -23,7 +23,7 @@ const READ_BYTES: usize = 256 * 1024;
 const TMPFS: i64 = 0x0102_1994;
 const RAMFS: i64 = 0x8584_58f6;
 
-/// See the module.
+/// A file that is read past the page cache.
 #[derive(Debug)]
 pub struct DirectFile {
     file: File,

@@ -17,7 +17,7 @@ use rustix::fs::{Advice, fadvise};
 use super::file::disk_error;
 use crate::disk::DiskError;
 
-/// See the module.
+/// The thread, and the one write that it has.
 #[derive(Debug)]
 pub struct Writer {
     /// None while this is dropped.

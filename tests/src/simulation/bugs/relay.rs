@@ -56,7 +56,7 @@ enum Expected {
     Made(Vec<u8>),
 }
 
-/// See the module.
+/// A service whose bytes to and from its store can be changed.
 pub struct Relay<T> {
     inner: Box<dyn Service>,
     tamper: T,

@@ -1,6 +1,6 @@
-//! What is wrong on purpose with the database, or with how the services use it.
+//! Deliberate flaws of the model of PostgreSQL.
 
-/// See the module.
+/// What is wrong on purpose with the database, or with how the services use it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flaw {
     /// What comes last counts, however old it is.

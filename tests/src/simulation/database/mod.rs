@@ -89,7 +89,7 @@ pub struct Shared {
     earlier: VecDeque<Tables>,
 }
 
-/// See the module.
+/// The database as a service of a node.
 pub struct Database {
     shared: Rc<RefCell<Shared>>,
     findings: Rc<RefCell<Findings>>,

@@ -19,7 +19,7 @@ struct Copy {
     tables: Tables,
 }
 
-/// See the module.
+/// The copies that were taken, the oldest first.
 #[derive(Default)]
 pub struct Copies(Vec<Copy>);
 

@@ -21,7 +21,7 @@ const AT_VOTES_PER_MILLION: u32 = 700_000;
 /// It begins at most so many steps of the simulation after a request has come.
 const STEPS_MAX: u64 = 24;
 
-/// See the module.
+/// When which node stands still, and for how long.
 pub struct Stutters {
     random: Random,
     state: State,

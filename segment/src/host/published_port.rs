@@ -15,7 +15,7 @@ pub const BACKLOG: i32 = 1024;
 
 /// A way in.
 #[derive(Debug)]
-pub struct Door {
+pub struct PublishedPort {
     /// Number of the station.
     pub station: usize,
     /// Its port.
@@ -24,13 +24,13 @@ pub struct Door {
     pub listener: Option<TcpListener>,
 }
 
-/// A door that is open.
+/// A port that is open.
 #[derive(Debug)]
-pub struct OpenDoor {
+pub struct OpenPort {
     pub station: usize,
     pub port: u16,
     /// Clients may be waiting.
-    pub is_knocked: bool,
+    pub has_arrivals: bool,
     listener: Listener,
 }
 
@@ -40,15 +40,15 @@ enum Listener {
     Unix(UnixListener),
 }
 
-impl OpenDoor {
+impl OpenPort {
     /// Opens it; `name` is the station's.
-    pub fn new(door: Door, name: &str, folder: &Folder) -> io::Result<Self> {
-        let Door { station, port, listener } = door;
+    pub fn new(port: PublishedPort, name: &str, folder: &Folder) -> io::Result<Self> {
+        let PublishedPort { station, port, listener } = port;
         let listener = match listener {
             Some(listener) => Listener::Tcp(ready(listener)?),
             None => Listener::Unix(UnixListener::bind(folder.socket(&port_name(name, port)))?),
         };
-        Ok(Self { station, port, is_knocked: false, listener })
+        Ok(Self { station, port, has_arrivals: false, listener })
     }
 
     pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {

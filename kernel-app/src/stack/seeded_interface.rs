@@ -1,8 +1,8 @@
-//! How smoltcp is given numbers that only its own generator could give it.
+//! How smoltcp is made to use first sequence numbers and DNS ids of our choice.
 //!
-//! It draws first sequence numbers, and what DNS queries are known by, from a generator inside of its interface. That
-//! one cannot be set; but one of a new interface begins with a seed. So whoever connects meets an interface that was
-//! made for them alone, whose second number is the one that is wanted; nothing is kept of it.
+//! It draws them from a generator inside of its interface, which cannot be set. But the generator of a new interface
+//! begins with a seed that its maker gives. So an interface is made for each new connection alone. Its seed is computed
+//! backwards from the number that is wanted, which is the second one that it draws. Then the interface is thrown away.
 
 use smoltcp::iface::{Config, Interface};
 use smoltcp::phy::{self, Device, DeviceCapabilities};
@@ -40,7 +40,7 @@ impl Link {
     /// Lets an interface with this address do something for one connection, whose first sequence number is then
     /// `number`. It never moves: it is large.
     #[inline]
-    pub fn with_door<R>(
+    pub fn with_interface<R>(
         self,
         address: Option<Ipv4Cidr>,
         number: u32,
@@ -49,12 +49,12 @@ impl Link {
     ) -> R {
         let mut config = Config::new(HardwareAddress::Ethernet(EthernetAddress(self.hardware_address)));
         config.random_seed = seed_for(number);
-        let mut door = Interface::new(config, &mut Outline(self), now);
-        door.update_ip_addrs(|addresses| {
+        let mut interface = Interface::new(config, &mut Outline(self), now);
+        interface.update_ip_addrs(|addresses| {
             // One address always fits an empty list.
             let _ = address.map(|cidr| addresses.push(IpCidr::Ipv4(cidr)));
         });
-        act(&mut door)
+        act(&mut interface)
     }
 }
 

@@ -1,12 +1,12 @@
-//! What whoever started the machine says, as bytes on the serial line.
+//! The serial line's input: what the host that has started this machine tells it, to stop or what time it is.
 //!
-//! Does nothing of it. Reference: 16550 UART, line status and receive registers. The line is looked at a few times a
-//! second rather than by interrupt: the kernel's handler would take the bytes away.
+//! The line is looked at a few times a second. An interrupt would not do: the kernel's handler takes the bytes away.
+//! Reference: 16550 UART, line status and receive registers.
 
 use core::time::Duration;
 
 use super::console::{INTERRUPT_ENABLE, LINE_STATUS, RECEIVE};
-use super::machine::{read_port_u8, write_port_u8};
+use super::x86::{read_port_u8, write_port_u8};
 use crate::timekeeping::asked::AnswerReader;
 use wire::Instant;
 
@@ -19,21 +19,21 @@ const DATA_READY: u8 = 1;
 /// The order to stop: End of Transmission (ECMA-48), Ctrl-D on a terminal.
 const STOP: u8 = 0x04;
 
-/// Something that was said.
-pub enum Order {
+/// What the host has said.
+pub enum Message {
     /// The order to stop.
     Stop,
     /// The host's time when it was asked for it.
     Time(Duration),
 }
 
-/// The serial line's other end.
-pub struct Orders {
+/// The line, and what of an answer has come.
+pub struct SerialLine {
     look_at: Instant,
     answer: AnswerReader,
 }
 
-impl Orders {
+impl SerialLine {
     /// From now on bytes stay in the line until they are looked at.
     pub fn new() -> Self {
         // SAFETY: the register takes any value; without interrupts the device only keeps what comes.
@@ -46,15 +46,15 @@ impl Orders {
         self.look_at
     }
 
-    /// The next order, if one has come since the last look and it is time for one. Other bytes mean nothing.
-    pub fn next(&mut self, now: Instant) -> Option<Order> {
+    /// The next message, if one has come since the last look and it is time for another. Other bytes mean nothing.
+    pub fn next(&mut self, now: Instant) -> Option<Message> {
         if now < self.look_at {
             return None;
         }
         self.look_at = now + INTERVAL;
         (0..BYTES_MAX).map_while(|_| byte()).find_map(|byte| match byte {
-            STOP => Some(Order::Stop),
-            byte => self.answer.take(byte).map(Order::Time),
+            STOP => Some(Message::Stop),
+            byte => self.answer.take(byte).map(Message::Time),
         })
     }
 }

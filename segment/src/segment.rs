@@ -5,10 +5,10 @@ use wire::Instant;
 
 use crate::capture::Capture;
 use crate::fabric::Fabric;
-use crate::gateway::{Gateway, Segment, Stream};
+use crate::gateway::{Gateway, Stream, TcpSegment};
 use crate::layout::Layout;
 use crate::respond;
-use crate::switch::{Refusal, Way, judge};
+use crate::switch::{Refusal, Verdict, classify};
 
 /// Frames that were refused, by the reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,23 +21,23 @@ pub struct Refused {
     pub unknown: u64,
 }
 
-/// See the module.
-pub struct Hub<S> {
+/// A segment, generic over the streams of the host.
+pub struct Segment<S> {
     /// Who is there.
     pub layout: Layout,
     /// What waits for stations.
     pub fabric: Fabric,
-    /// The host's end.
+    /// The gateway.
     pub gateway: Gateway<S>,
     /// What was refused.
     pub refused: Refused,
 }
 
-/// Makes the stream to the server outside that a port of the host's end stands for, as the relay of this
+/// Makes the stream to the server outside that a port of the gateway stands for, as the relay of this
 /// index; none when there is no such server.
 pub type Connect<'a, S> = &'a mut dyn FnMut(u16, usize) -> Option<S>;
 
-impl<S: Stream> Hub<S> {
+impl<S: Stream> Segment<S> {
     /// A segment on which nobody is plugged in; `seed` must be unpredictable.
     pub fn new(layout: Layout, seed: u64, capture: Option<Capture>) -> Self {
         let mut fabric = Fabric::new(layout.stations().len(), seed, capture);
@@ -54,22 +54,22 @@ impl<S: Stream> Hub<S> {
     /// A station has sent a frame.
     pub fn receive(&mut self, from: usize, frame: &[u8], connect: Connect<'_, S>) {
         self.fabric.note_sent(frame);
-        match judge(&self.layout, from, frame) {
-            Way::Station(to) => self.fabric.carry(from, to, frame),
-            Way::Relay { .. } if self.fabric.faults.is_bad(from, self.fabric.host()) => {
+        match classify(&self.layout, from, frame) {
+            Verdict::Station(to) => self.fabric.carry(from, to, frame),
+            Verdict::Relay { .. } if self.fabric.faults.is_bad(from, self.fabric.host()) => {
                 let (host, now) = (self.fabric.host(), self.fabric.now);
                 self.fabric.faults.pass(from, host, frame, now);
             }
-            Way::Relay { station_port, own_port, opens } => {
-                self.relay(Segment { from, station_port, own_port, opens, frame }, connect);
+            Verdict::Relay { station_port, own_port, opens } => {
+                self.relay(TcpSegment { from, station_port, own_port, opens, frame }, connect);
             }
-            Way::Answer(question) => {
+            Verdict::Answer(question) => {
                 for answer in respond::answer(&self.layout, from, question) {
                     self.fabric.note_sent(&answer);
                     self.fabric.deliver(from, &answer);
                 }
             }
-            Way::Refused(refusal) => self.note_refused(refusal),
+            Verdict::Refused(refusal) => self.note_refused(refusal),
         }
     }
 
@@ -77,11 +77,14 @@ impl<S: Stream> Hub<S> {
     /// be flushed. What relays send on a bad way that takes no time arrives in the next turn, at once.
     pub fn turn(&mut self, connect: Connect<'_, S>) {
         while let Some(arrival) = self.fabric.take_arrived() {
-            if let Way::Relay { station_port, own_port, opens } =
-                judge(&self.layout, arrival.from, &arrival.frame)
+            if let Verdict::Relay { station_port, own_port, opens } =
+                classify(&self.layout, arrival.from, &arrival.frame)
             {
                 let from = arrival.from;
-                self.relay(Segment { from, station_port, own_port, opens, frame: &arrival.frame }, connect);
+                self.relay(
+                    TcpSegment { from, station_port, own_port, opens, frame: &arrival.frame },
+                    connect,
+                );
             }
         }
         self.gateway.pump(&mut self.fabric);
@@ -100,7 +103,7 @@ impl<S: Stream> Hub<S> {
         self.gateway.next_deadline().into_iter().chain(self.fabric.faults.next_deadline()).min()
     }
 
-    fn relay(&mut self, segment: Segment<'_>, connect: Connect<'_, S>) {
+    fn relay(&mut self, segment: TcpSegment<'_>, connect: Connect<'_, S>) {
         self.gateway.receive(segment, &mut self.fabric, connect);
     }
 

@@ -1,15 +1,16 @@
-//! Handshakes that had to make room for others: who finishes one all the same is let in as if it had not been
-//! forgotten. Our answer may have been long on its way, or its own may have waited here among those of thousands; a
-//! reset would hit somebody who has done nothing wrong.
+//! A SYN cache (RFC 4987 section 3.3): what is remembered of a handshake whose socket was given to somebody else.
 //!
-//! One takes some bytes, where a socket takes 13 KiB: a SYN cache (RFC 4987 section 3.3).
+//! Where all places are taken by handshakes that nobody finishes, the oldest makes room for a newcomer. It may be that
+//! of a client who has done nothing wrong: our answer was long on its way, or the client's own waited here among
+//! thousands. So what is needed to make the handshake again is kept, some bytes where a socket takes 13 KiB. A client
+//! that finishes it later is let in as if nothing had happened, and is not reset.
 
 use alloc::collections::VecDeque;
 use core::time::Duration;
 
 use super::flow::{self, Flow};
-use super::knocks::Knock;
 use super::limits::{ETHERNET_BYTES, HEADERS_BYTES};
+use super::syn_queue::WaitingSyn;
 use crate::usage::Usage;
 use wire::Instant;
 
@@ -25,7 +26,7 @@ const FLAG_SYN: u8 = 0x02;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Handshake {
     pub flow: Flow,
-    /// When it was forgotten.
+    /// When it was syn_cache.
     pub at: Instant,
     /// First numbers: ours, and the other side's.
     pub local: u32,
@@ -42,7 +43,7 @@ impl Handshake {
 
     /// The other side's SYN once more, made from the first segment after it; none when the segment is a later one, or
     /// is in no plain packet.
-    pub fn syn(&self, frame: &[u8]) -> Option<Knock> {
+    pub fn syn(&self, frame: &[u8]) -> Option<WaitingSyn> {
         let [first, ..] = frame.get(ETHERNET_BYTES..)? else { return None };
         if *first != 0x45 || flow::number(frame)? != self.remote.wrapping_add(1) {
             return None;
@@ -59,18 +60,18 @@ impl Handshake {
         tcp[14..16].copy_from_slice(frame.get(tcp_at + 14..tcp_at + 16)?);
         let [high, low] = self.segment_bytes.to_be_bytes();
         tcp[HEADERS_BYTES - IP_BYTES..].copy_from_slice(&[2, 4, high, low]);
-        Some(Knock::new(&syn, self.flow, self.at))
+        Some(WaitingSyn::new(&syn, self.flow, self.at))
     }
 }
 
-/// See the module. In the order in which they were forgotten.
+/// The handshakes that are remembered, the oldest first. In the order in which they were syn_cache.
 #[derive(Debug)]
-pub(super) struct Forgotten {
+pub(super) struct SynCache {
     handshakes: VecDeque<Handshake>,
     handshakes_max: usize,
 }
 
-impl Forgotten {
+impl SynCache {
     pub fn new(handshakes_max: usize) -> Self {
         Self { handshakes: VecDeque::new(), handshakes_max }
     }
@@ -121,16 +122,16 @@ mod tests {
 
     #[test]
     fn only_so_many_are_remembered_and_none_for_long() {
-        let mut forgotten = Forgotten::new(2);
-        (1..=3).for_each(|port| forgotten.push(handshake(port, u64::from(port) * 1_000)));
+        let mut syn_cache = SynCache::new(2);
+        (1..=3).for_each(|port| syn_cache.push(handshake(port, u64::from(port) * 1_000)));
         let known =
-            |forgotten: &Forgotten| [1, 2, 3].map(|port| forgotten.get(handshake(port, 0).flow).is_some());
-        assert_eq!(known(&forgotten), [false, true, true], "the oldest makes room");
-        forgotten.trim(Instant::from_millis(2_001) + REMEMBERED_FOR);
-        assert_eq!(known(&forgotten), [false, false, true]);
-        forgotten.remove(handshake(3, 0).flow);
-        forgotten.trim(Instant::from_millis(2_001));
-        assert_eq!(known(&forgotten), [false; 3]);
-        assert_eq!(forgotten.handshakes.capacity(), 0, "a flood's memory is given back");
+            |syn_cache: &SynCache| [1, 2, 3].map(|port| syn_cache.get(handshake(port, 0).flow).is_some());
+        assert_eq!(known(&syn_cache), [false, true, true], "the oldest makes room");
+        syn_cache.trim(Instant::from_millis(2_001) + REMEMBERED_FOR);
+        assert_eq!(known(&syn_cache), [false, false, true]);
+        syn_cache.remove(handshake(3, 0).flow);
+        syn_cache.trim(Instant::from_millis(2_001));
+        assert_eq!(known(&syn_cache), [false; 3]);
+        assert_eq!(syn_cache.handshakes.capacity(), 0, "a flood's memory is given back");
     }
 }

@@ -1,6 +1,6 @@
-//! Those who ask for a connection while there is no room for one: their SYNs wait, and are answered when there is.
+//! A queue of SYNs that came while there was no room for another connection. They are answered when there is room.
 //!
-//! A client whose SYN is not answered asks again after 1 s, 3 s and 7 s; so long nobody waits who is kept here.
+//! A client whose SYN is not answered sends it again after 1 s, 3 s and 7 s. One that waits here need not.
 
 use alloc::collections::VecDeque;
 use core::time::Duration;
@@ -16,14 +16,14 @@ const WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// A SYN for a port of this node.
 #[derive(Clone, Debug)]
-pub(super) struct Knock {
+pub(super) struct WaitingSyn {
     pub flow: Flow,
     at: Instant,
     frame: [u8; FRAME_BYTES_MAX],
     length: usize,
 }
 
-impl Knock {
+impl WaitingSyn {
     /// Of a frame of at most [`FRAME_BYTES_MAX`].
     pub fn new(frame: &[u8], flow: Flow, now: Instant) -> Self {
         let (mut copy, length) = ([0; FRAME_BYTES_MAX], frame.len().min(FRAME_BYTES_MAX));
@@ -36,14 +36,14 @@ impl Knock {
     }
 }
 
-/// See the module.
+/// The SYNs that wait, in the order in which they came.
 #[derive(Debug)]
-pub(super) struct Knocks {
-    waiting: VecDeque<Knock>,
+pub(super) struct SynQueue {
+    waiting: VecDeque<WaitingSyn>,
     waiting_max: usize,
 }
 
-impl Knocks {
+impl SynQueue {
     pub fn new(waiting_max: usize) -> Self {
         Self { waiting: VecDeque::new(), waiting_max }
     }
@@ -53,25 +53,25 @@ impl Knocks {
     }
 
     /// Lets one wait, if there is room for that.
-    pub fn push(&mut self, knock: Knock) {
+    pub fn push(&mut self, syn: WaitingSyn) {
         if self.waiting.len() < self.waiting_max {
-            self.waiting.push_back(knock);
+            self.waiting.push_back(syn);
         }
     }
 
     /// The next one that is to be let in.
-    pub fn pop(&mut self, now: Instant) -> Option<Knock> {
-        let knock = loop {
+    pub fn pop(&mut self, now: Instant) -> Option<WaitingSyn> {
+        let syn = loop {
             match self.waiting.pop_front() {
-                Some(knock) if now.since(knock.at) > WAIT_MAX => {}
-                knock => break knock,
+                Some(syn) if now.since(syn.at) > WAIT_MAX => {}
+                syn => break syn,
             }
         };
         if self.waiting.is_empty() {
             // A flood is rare; its memory is not kept.
             self.waiting = VecDeque::new();
         }
-        knock
+        syn
     }
 
     /// Sends all away: they ask again, and are refused then.
@@ -89,21 +89,21 @@ mod tests {
     use super::*;
     use core::net::Ipv4Addr;
 
-    fn knock(port: u16, at_ms: u64) -> Knock {
+    fn syn(port: u16, at_ms: u64) -> WaitingSyn {
         let flow = Flow::new(Ipv4Addr::LOCALHOST, port, 80);
-        Knock::new(&[7; 74], flow, Instant::from_millis(at_ms))
+        WaitingSyn::new(&[7; 74], flow, Instant::from_millis(at_ms))
     }
 
     #[test]
     fn those_who_wait_are_let_in_as_they_came_unless_it_was_too_long_ago() {
-        let mut knocks = Knocks::new(3);
-        (1..=4).for_each(|port| knocks.push(knock(port, u64::from(port) * 1_000)));
+        let mut syn_queue = SynQueue::new(3);
+        (1..=4).for_each(|port| syn_queue.push(syn(port, u64::from(port) * 1_000)));
         let now = Instant::from_millis(6_500);
-        let port = |knock: Option<Knock>| knock.map(|knock| (knock.flow, knock.frame().len()));
+        let port = |syn: Option<WaitingSyn>| syn.map(|syn| (syn.flow, syn.frame().len()));
         let expected = |port| Some((Flow::new(Ipv4Addr::LOCALHOST, port, 80), 74));
-        assert_eq!(port(knocks.pop(now)), expected(2), "the first one is too old");
-        assert_eq!(port(knocks.pop(now)), expected(3));
-        assert_eq!(port(knocks.pop(now)), None, "there was no room for the fourth");
-        assert!(knocks.is_empty() && knocks.waiting.capacity() == 0);
+        assert_eq!(port(syn_queue.pop(now)), expected(2), "the first one is too old");
+        assert_eq!(port(syn_queue.pop(now)), expected(3));
+        assert_eq!(port(syn_queue.pop(now)), None, "there was no room for the fourth");
+        assert!(syn_queue.is_empty() && syn_queue.waiting.capacity() == 0);
     }
 }
