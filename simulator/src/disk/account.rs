@@ -56,7 +56,8 @@ pub struct DiskCounts {
 pub struct DamagedSector {
     /// Which one.
     pub sector: u64,
-    /// The write that had made it durable: they count from 1, see [`SimulatedDisk::durable_writes`].
+    /// The write that had made it durable: they count from 1, see
+    /// [`durable_writes`](super::SimulatedDisk::durable_writes).
     pub write: Option<u64>,
 }
 

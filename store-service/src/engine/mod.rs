@@ -2,7 +2,7 @@
 //!
 //! Holds no data itself and opens no ports. A request goes through [`Engine::request`] (name, number of
 //! arguments, transaction), [`Engine::run`] and, for data, [`Keyspace::execute`]. Replies stay in the
-//! client's [`Session`] until [`Engine::turn`] has committed the turn's changes.
+//! client's [`Session`](crate::session::Session) until [`Engine::turn`] has committed the turn's changes.
 
 mod blocking;
 mod connection;

@@ -39,6 +39,7 @@
 //! The journal executes nothing and knows no client. Without a disk there is none. The format, byte by byte, and what
 //! is promised: `docs/durability.md`.
 
+mod account;
 mod batch;
 mod checksum;
 mod compacting;
@@ -65,6 +66,7 @@ use kernel_app::disk::{DiskError, SECTOR_BYTES};
 use kernel_app::{Disk, Entropy, Instant};
 
 use crate::keyspace::Keyspace;
+pub use account::{Counts, Trouble};
 use batch::Batch;
 use compaction::Compaction;
 pub use damage::Damage;
@@ -77,7 +79,6 @@ pub use recovery_error::RecoveryError;
 #[cfg(test)]
 pub(crate) use replay::load;
 pub use space::Unit;
-pub use status::{Counts, Trouble};
 pub use superblock::DISK_BYTES_MIN;
 use superblock::Superblock;
 

@@ -2,11 +2,11 @@
 
 use core::time::Duration;
 
+use kernel_app::Usage;
 use kernel_app::disk::{DiskError, SECTOR_BYTES};
-use kernel_app::metrics::Histogram;
-use kernel_app::{Instant, Usage};
 
 use super::Journal;
+use super::account::{Counts, Trouble};
 use super::batch::BATCH_BYTES_MAX;
 
 /// How long after a failure the disk is tried again, and at most, after many.
@@ -15,39 +15,6 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(5);
 
 /// A write that has not ended after this is told by `/readyz`.
 const SLOW_AFTER: Duration = Duration::from_secs(3);
-
-/// What has been counted since the start.
-#[derive(Clone, Debug, Default)]
-pub struct Counts {
-    /// Commits, each of all that had gathered.
-    pub commits: u64,
-    /// Their records.
-    pub records: u64,
-    /// Bytes of those.
-    pub bytes: u64,
-    /// Writes that failed.
-    pub errors: u64,
-    /// Compactions that ended well.
-    pub compactions: u64,
-    /// Compactions that were given up.
-    pub compactions_failed: u64,
-    /// How long the last compaction took.
-    pub compaction_time: Duration,
-    /// From the beginning of a commit's first write to the end of its last.
-    pub commit_time: Histogram,
-}
-
-/// A disk that does not work.
-#[derive(Clone, Copy, Debug)]
-pub struct Trouble {
-    /// What it said last.
-    pub error: DiskError,
-    /// Since when.
-    pub since: Instant,
-    /// When it is tried again.
-    pub retry_at: Instant,
-    retry_after: Duration,
-}
 
 impl Journal {
     /// Why nothing may change, if so.
