@@ -10,8 +10,8 @@ extern crate alloc;
 extern crate std;
 
 pub mod assets;
+pub mod client;
 pub mod connections;
-pub mod database_client;
 pub mod disk;
 pub mod entropy;
 #[cfg(target_os = "hermit")]
@@ -26,7 +26,6 @@ pub mod network;
 pub mod pace;
 #[cfg(any(test, target_os = "hermit"))]
 mod pci_scan;
-pub mod pipeline;
 pub mod program;
 pub mod runtime;
 pub mod secret;
@@ -37,9 +36,6 @@ pub mod simulator;
 pub mod stack;
 pub mod stage;
 pub mod stopping;
-pub mod store_backed;
-pub mod store_client;
-pub mod store_login;
 #[cfg(any(test, target_os = "hermit"))]
 mod timekeeping;
 pub mod usage;

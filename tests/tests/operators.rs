@@ -165,7 +165,7 @@ fn a_stop_under_load_breaks_no_request_and_loses_no_vote() {
 
 #[test]
 fn a_debugger_stops_where_it_is_told_to_and_lets_the_machine_go_on() {
-    const FUNCTION: &str = "kernel_app::http::builtin::readiness<vote_service::booth::Booth>";
+    const FUNCTION: &str = "kernel_app::http::builtin::readiness<vote_service::vote_handler::VoteHandler>";
     let application = up("operators-debugger", &[]);
     let told = application.command(&["attach", "vote"]);
     assert!(told.success && told.stdout.contains("at 0x200000"), "{told:?}");
