@@ -73,6 +73,9 @@ enum Absence<F> {
     Broken(Broken<F>),
 }
 
+/// What the next answer is to, if there is one; or why the connection is of no more use.
+type Taken<P, T> = Result<Option<Sent<T, <P as Protocol>::Purpose>>, Broken<<P as Protocol>::Fault>>;
+
 /// What has happened to a token.
 enum Event {
     Answer,
@@ -243,10 +246,7 @@ impl<P: Protocol, T> Client<P, T> {
     }
 
     /// Takes the next answer out of the input, and gives the input back when there is none.
-    fn take_answer(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Result<Option<Sent<T, P::Purpose>>, Broken<P::Fault>> {
+    fn take_answer(&mut self, context: &mut Context<'_>) -> Taken<P, T> {
         let Some(connection) = self.connection.and_then(|id| context.connections.get_mut(id)) else {
             return Ok(None);
         };
