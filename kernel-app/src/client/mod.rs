@@ -20,7 +20,7 @@ use alloc::string::String;
 use core::fmt;
 use core::time::Duration;
 
-use crate::connections::ConnectionId;
+use crate::connections::{Connection, ConnectionId};
 use crate::network::Unreachable;
 use crate::service::Context;
 use crate::usage::Usage;
@@ -62,6 +62,8 @@ pub struct Client<P: Protocol, T> {
     input: Option<Buffer>,
     /// Bytes of the answer that was given out last.
     taken: usize,
+    /// Bytes of the input that were looked at before and are no whole answer.
+    left: usize,
 }
 
 /// Why there is no connection.
@@ -95,6 +97,7 @@ impl<P: Protocol, T> Client<P, T> {
             pipeline: Pipeline::new(),
             input: None,
             taken: 0,
+            left: 0,
         }
     }
 
@@ -247,17 +250,22 @@ impl<P: Protocol, T> Client<P, T> {
 
     /// Takes the next answer out of the input, and gives the input back when there is none.
     fn take_answer(&mut self, context: &mut Context<'_>) -> Taken<P, T> {
-        let Some(connection) = self.connection.and_then(|id| context.connections.get_mut(id)) else {
+        let Some(id) = self.connection else { return Ok(None) };
+        // A connection that is looked at for writing keeps the loop awake.
+        let has_news = |it: &Connection| it.input.len() > self.left || it.input_ended;
+        if self.input.is_none() && !context.connections.get(id).is_some_and(has_news) {
             return Ok(None);
-        };
+        }
+        let Some(connection) = context.connections.get_mut(id) else { return Ok(None) };
         let input = self.input.get_or_insert_with(|| core::mem::take(&mut connection.input));
         input.consume(core::mem::take(&mut self.taken));
         let awaited = self.pipeline.front().map(|sent| sent.purpose);
         let Some(length) = self.protocol.receive(input, &mut connection.output, awaited)? else {
             connection.input = self.input.take().unwrap_or_default();
+            self.left = connection.input.len();
             return if connection.input_ended { Err(Broken::Ended) } else { Ok(None) };
         };
-        self.taken = length;
+        (self.taken, self.left) = (length, 0);
         let sent = self.pipeline.answered().ok_or(Broken::Unasked)?;
         self.last_answer = context.now;
         let mut line = Line {
@@ -356,6 +364,7 @@ impl<P: Protocol, T> Client<P, T> {
             log::warn!("{setting}: connection lost: {broken}; {unanswered} unanswered");
             self.absence = Absence::Broken(broken);
         }
-        (self.connection, self.answered, self.input, self.taken) = (None, false, None, 0);
+        (self.connection, self.answered, self.input) = (None, false, None);
+        (self.taken, self.left) = (0, 0);
     }
 }
