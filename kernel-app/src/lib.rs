@@ -12,8 +12,8 @@ extern crate std;
 pub mod assets;
 #[cfg(target_os = "linux")]
 pub mod captured_log;
+pub mod client;
 pub mod connections;
-pub mod database_client;
 pub mod disk;
 pub mod entropy;
 #[cfg(target_os = "hermit")]
@@ -28,7 +28,6 @@ pub mod network;
 pub mod pace;
 #[cfg(any(test, target_os = "hermit"))]
 mod pci_scan;
-pub mod pipeline;
 pub mod program;
 pub mod runtime;
 pub mod secret;
@@ -39,9 +38,6 @@ pub mod simulator;
 pub mod stack;
 pub mod stage;
 pub mod stopping;
-pub mod store_backed;
-pub mod store_client;
-pub mod store_login;
 #[cfg(any(test, target_os = "hermit"))]
 mod timekeeping;
 pub mod usage;

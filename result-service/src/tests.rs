@@ -10,7 +10,7 @@ use core::time::Duration;
 use kernel_app::stage::Stage;
 use kernel_app::{ConnectionId, Service, Settings, Target};
 
-use crate::audience::SUBSCRIBERS_MAX;
+use crate::subscribers::SUBSCRIBERS_MAX;
 use crate::{ResultService, service};
 
 /// One transaction: the two numbers are those of one moment.
@@ -297,7 +297,7 @@ fn metrics_tell_the_scores() {
     let client = ask(&mut stage, "/metrics");
     let text = stage.sent(client);
     for line in
-        ["votes{option=\"a\"} 2\n", "votes{option=\"b\"} 1\n", "events_subscribers 0\n", "store_ready 1\n"]
+        ["votes{option=\"a\"} 2\n", "votes{option=\"b\"} 1\n", "events_subscribers 0\n", "backend_ready 1\n"]
     {
         assert!(text.contains(line), "{line} is not in {text}");
     }

@@ -1,6 +1,6 @@
 //! Whether a voter who has not voted yet may: the poll may be full, or too many may be coming at once.
 //!
-//! Asks nobody. Whether a voter has voted is looked up by the booth, and only when that matters.
+//! Asks nobody. Whether a voter has voted is looked up by the handler, and only when that matters.
 
 use core::net::IpAddr;
 
