@@ -1,6 +1,5 @@
 //! The command line of `cargo up` and its kin. What a command does is in the module of its name.
 
-use std::ffi::OsString;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -39,12 +38,7 @@ enum Command {
     Supervise,
     /// Becomes another program that ends with the process PARENT
     #[command(name = process::BOUND_COMMAND, hide = true)]
-    ExecBound {
-        parent: i32,
-        program: OsString,
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<OsString>,
-    },
+    ExecBound(process::Bound),
 }
 
 /// Does what the command line says.
@@ -56,26 +50,20 @@ pub fn main() -> ExitCode {
 }
 
 fn dispatch(command: Command) -> Result<ExitCode> {
+    let here = || run_dir(&Workspace::find()?);
     match command {
-        Command::ExecBound { parent, program, arguments } => {
-            process::exec_bound(parent, &program, &arguments).map(|()| ExitCode::SUCCESS)
+        Command::Up(options) => {
+            let workspace = Workspace::find()?;
+            return up::up(&workspace, &run_dir(&workspace)?, &options);
         }
-        Command::Supervise => supervise::supervise().map(|()| ExitCode::SUCCESS),
-        command => for_users(command, &Workspace::find()?),
-    }
-}
-
-fn for_users(command: Command, workspace: &Workspace) -> Result<ExitCode> {
-    let run_dir = || run_dir(workspace);
-    match command {
-        Command::Up(options) => return up::up(workspace, &run_dir()?, &options),
-        Command::Down => down::down(&run_dir()?)?,
-        Command::Ps(options) => ps::ps(&run_dir()?, options)?,
-        Command::Logs(options) => logs::logs(&run_dir()?, &options)?,
-        Command::Attach(options) => return attach::attach(&run_dir()?, &options),
-        Command::Fault(options) => fault::fault(&run_dir()?, &options)?,
-        Command::Doctor => return doctor::run(workspace),
-        Command::ExecBound { .. } | Command::Supervise => {}
+        Command::Down => down::down(&here()?)?,
+        Command::Ps(options) => ps::ps(&here()?, options)?,
+        Command::Logs(options) => logs::logs(&here()?, &options)?,
+        Command::Attach(options) => return attach::attach(&here()?, &options),
+        Command::Fault(options) => fault::fault(&here()?, &options)?,
+        Command::Doctor => return doctor::run(&Workspace::find()?),
+        Command::Supervise => supervise::supervise()?,
+        Command::ExecBound(bound) => bound.exec()?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,5 @@
 //! The command line of `cargo compare`.
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -69,12 +68,7 @@ enum Command {
     },
     /// Becomes another program that ends with the process PARENT
     #[command(name = process::BOUND_COMMAND, hide = true)]
-    ExecBound {
-        parent: i32,
-        program: OsString,
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<OsString>,
-    },
+    ExecBound(process::Bound),
 }
 
 /// Does what the command line says.
@@ -95,8 +89,6 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Budget { functions } => budget::run(usize::from(functions)),
         Command::Store { rounds, requests } => store_speed::run(usize::from(rounds), requests),
         Command::Measure { directory, original, accel } => run::measure(&directory, original, accel),
-        Command::ExecBound { parent, program, arguments } => {
-            process::exec_bound(parent, &program, &arguments)
-        }
+        Command::ExecBound(bound) => bound.exec(),
     }
 }

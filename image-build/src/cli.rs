@@ -1,6 +1,5 @@
 //! The command line of the host tool. What a command does is in the module of its name.
 
-use std::ffi::OsString;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -40,12 +39,7 @@ enum Command {
     Run(run::Options),
     /// Becomes another program that ends with the process PARENT
     #[command(name = process::BOUND_COMMAND, hide = true)]
-    ExecBound {
-        parent: i32,
-        program: OsString,
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<OsString>,
-    },
+    ExecBound(process::Bound),
 }
 
 /// Does what the command line says.
@@ -57,26 +51,25 @@ pub fn main() -> ExitCode {
 }
 
 fn dispatch(command: Command) -> Result<ExitCode> {
-    if let Command::ExecBound { parent, program, arguments } = command {
-        return process::exec_bound(parent, &program, &arguments).map(|()| ExitCode::SUCCESS);
-    }
-    let workspace = Workspace::find()?;
     match command {
-        Command::Setup { tests } => {
-            // All at once: what is missing is told in one line. QEMU is among what tests use.
-            if tests {
-                packages::ensure_tests()?;
-            } else {
-                packages::ensure_qemu()?;
-            }
-            image::set_up(&workspace)?;
-            note!("ready: cargo run --target x86_64-unknown-hermit");
-        }
-        Command::Build { packages } => build(&workspace, packages)?,
-        Command::Run(options) => return run::run(&workspace, &options),
-        Command::ExecBound { .. } => {}
+        Command::Setup { tests } => set_up(&Workspace::find()?, tests)?,
+        Command::Build { packages } => build(&Workspace::find()?, packages)?,
+        Command::Run(options) => return run::run(&Workspace::find()?, &options),
+        Command::ExecBound(bound) => bound.exec()?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn set_up(workspace: &Workspace, tests: bool) -> Result<()> {
+    // All at once: what is missing is told in one line. QEMU is among what tests use.
+    if tests {
+        packages::ensure_tests()?;
+    } else {
+        packages::ensure_qemu()?;
+    }
+    image::set_up(workspace)?;
+    note!("ready: cargo run --target x86_64-unknown-hermit");
+    Ok(())
 }
 
 fn build(workspace: &Workspace, mut names: Vec<String>) -> Result<()> {

@@ -8,6 +8,9 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use image_build::tool::workspace::Workspace;
+use image_build::vm::accelerator::Choice;
+use image_build::vm::probe;
 use serde_json::json;
 use tests::client::{vote, wait_for};
 use tests::command::run;
@@ -82,9 +85,13 @@ fn look(what: &str, guest: &Guest, lines: &Receiver<(f64, String)>) -> Vec<f64> 
     errors.to_vec()
 }
 
+/// Starts a guest that is told what the host tool tells one: when it was started, and the rate of its counter.
 fn start(settings: &str, words: &[&str]) -> Guest {
+    let workspace = Workspace::find().expect("this is a workspace");
+    let emulated = probe::choose(&workspace, Choice::Tcg).expect("an accelerator");
+    let rate = emulated.mhz().map(|mhz| format!("-freq {mhz}")).unwrap_or_default();
     let micros = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_micros();
-    let settings = format!("env=LOG=debug env=STARTED_AT={micros} {settings}");
+    let settings = format!("{rate} env=LOG=debug env=STARTED_AT={micros} {settings}");
     Guest::with_settings(&[Q35, &["-cpu", "max"], CARD, words], &settings)
 }
 

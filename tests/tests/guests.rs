@@ -401,5 +401,5 @@ fn images_keep_to_their_sizes() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let outcome = run(cargo(&["image", "build"]).current_dir(folder));
     assert!(outcome.success, "{}", outcome.stderr);
-    assert_eq!(outcome.stdout.lines().count(), 5, "{}", outcome.stdout);
+    assert_eq!(outcome.stdout.lines().count(), 7, "{}", outcome.stdout);
 }

@@ -107,7 +107,7 @@ impl Guest {
         self.warm_up(&request, keep_alive)?;
         let counts: Result<Vec<f64>> = (0..BATCHES).map(|_| self.batch(&request, keep_alive)).collect();
         self.hang_up()?;
-        Ok(middle(counts?))
+        Ok(undisturbed(counts?))
     }
 
     /// Which instructions it executes for such requests, and how many there are of these.
@@ -222,12 +222,12 @@ impl Guest {
     }
 }
 
-/// The mean of the middle half. Counts come in a few sizes, among which a median would jump.
-fn middle(mut counts: Vec<f64>) -> f64 {
+/// The mean of the lower half. Counts come in a few sizes, among which a median would jump; and a busy host only adds
+/// to them, when the guest has time to look at its clock and its serial line in between.
+fn undisturbed(mut counts: Vec<f64>) -> f64 {
     counts.sort_by(f64::total_cmp);
-    let quarter = counts.len() / 4;
-    let middle = &counts[quarter..counts.len() - quarter];
-    middle.iter().sum::<f64>() / middle.len().max(1) as f64
+    let lower = &counts[..counts.len().div_ceil(2)];
+    lower.iter().sum::<f64>() / lower.len().max(1) as f64
 }
 
 fn settings() -> [(String, String); 4] {
@@ -258,8 +258,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_lies_far_out_is_left_out_of_the_middle() {
-        assert!((middle(vec![9.0, 1.0, 4.0, 100.0, 5.0, 6.0, 5.0, 4.0]) - 5.0).abs() < 1e-9);
-        assert!((middle(vec![7.0]) - 7.0).abs() < 1e-9);
+    fn what_a_busy_host_adds_is_left_out() {
+        assert!((undisturbed(vec![9.0, 4.0, 100.0, 6.0, 5.0, 5.0]) - 14.0 / 3.0).abs() < 1e-9);
+        assert!((undisturbed(vec![7.0]) - 7.0).abs() < 1e-9);
     }
 }

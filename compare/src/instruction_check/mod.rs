@@ -27,6 +27,8 @@ pub use guest::Guest;
 
 /// How far a count may be from the committed one, in percent of it.
 const TOLERANCE_PERCENT: u64 = 2;
+/// How often is counted at most before a figure is said to have grown.
+const COUNTS_MAX: usize = 3;
 /// What the file of figures begins with.
 const HEADING: &str = "# Guest instructions of the vote service: for a boot, and for one of 16 requests that come at once.\n\
     # CI allows 2%. After a change that is meant: `cargo compare instructions --update`.\n";
@@ -67,7 +69,7 @@ pub fn run(update: bool) -> Result<()> {
     let unreadable = || format!("cannot read {}: write it with {UPDATE}", path.display());
     let committed: Committed =
         toml::from_str(&fs::read_to_string(&path).with_context(unreadable)?).with_context(unreadable)?;
-    let counted = count(&context)?;
+    let counted = count_against(&context, &committed.figures)?;
     print(&committed.figures, &counted)?;
     let faults = faults(&committed.figures, &counted);
     ensure!(
@@ -88,6 +90,38 @@ fn other_qemu(committed: &str, here: &str) -> String {
     format!(
         "The figures were counted by {committed}, these by {here}: requests count alike, boots need not.\n"
     )
+}
+
+/// Counts, again if something takes too many, and keeps the least of each: a busy host adds instructions, when the guest
+/// has time to look at its clock in between, and takes none away.
+fn count_against(context: &Context, committed: &Figures) -> Result<Figures> {
+    let mut least = count(context)?;
+    for _ in 1..COUNTS_MAX {
+        if !takes_more(committed, &least) {
+            break;
+        }
+        say!("more than is allowed: counted again, should the host have been busy")?;
+        keep_least(&mut least, &count(context)?);
+    }
+    Ok(least)
+}
+
+/// Whether something takes more than is allowed.
+fn takes_more(committed: &Figures, counted: &Figures) -> bool {
+    let committed = by_name(committed);
+    let takes_more = |name, now| {
+        committed.get(name).is_some_and(|figure| now > *figure && failure(name, *figure, now).is_some())
+    };
+    by_name(counted).iter().any(|(name, now)| takes_more(name, *now))
+}
+
+fn keep_least(least: &mut Figures, again: &Figures) {
+    for (machine, counts) in least {
+        for (name, count) in counts {
+            let other = again.get(machine).and_then(|counts| counts.get(name));
+            *count = other.map_or(*count, |other| *other.min(count));
+        }
+    }
 }
 
 fn count(context: &Context) -> Result<Figures> {
@@ -177,6 +211,20 @@ mod tests {
         );
         assert!(failure("boot", 1000, 500).expect("too few").contains("50.0% fewer"));
         assert!(failure("boot", 0, 5).is_some());
+    }
+
+    #[test]
+    fn what_takes_more_is_counted_again_and_the_least_is_kept() {
+        let figures = |get, post| -> Figures {
+            [("q35".to_owned(), [("get".to_owned(), get), ("post".to_owned(), post)].into())].into()
+        };
+        let committed = figures(1000, 2000);
+        assert!(takes_more(&committed, &figures(1021, 2000)));
+        assert!(!takes_more(&committed, &figures(1020, 2000)));
+        assert!(!takes_more(&committed, &figures(500, 2000)), "fewer stay fewer");
+        let mut least = figures(1021, 2000);
+        keep_least(&mut least, &figures(1010, 2050));
+        assert_eq!(least, figures(1010, 2000));
     }
 
     #[test]

@@ -66,6 +66,8 @@ struct Store {
     framer: Framer,
     input: Vec<u8>,
     commands: usize,
+    /// By how much its counter was raised at once.
+    leapt: usize,
 }
 
 impl Peer {
@@ -86,7 +88,7 @@ impl Peer {
         let mut listener = socket_of_tcp();
         listener.listen(STORE_PORT).map_err(|error| anyhow!("the store cannot listen: {error}"))?;
         let handle = sockets.add(listener);
-        let store = Store { handle, framer: Framer::new(), input: Vec::new(), commands: 0 };
+        let store = Store { handle, framer: Framer::new(), input: Vec::new(), commands: 0, leapt: 0 };
         let (voters, next_port) = (Vec::new(), VOTER_PORTS.start);
         Ok(Self { card, interface, sockets, now: Instant::ZERO, store, voters, next_port })
     }
@@ -201,6 +203,17 @@ impl Voter {
     }
 }
 
+/// What a counter says after so many steps.
+fn counted(steps: usize) -> String {
+    format!(":{}\r\n", COUNT_FIRST + steps)
+}
+
+/// The number that a command has as an argument.
+fn number(argument: Option<&[u8]>) -> Result<usize> {
+    let text = argument.and_then(|bytes| std::str::from_utf8(bytes).ok());
+    text.and_then(|text| text.parse().ok()).context("the counted store is given no number")
+}
+
 impl Store {
     fn serve(&mut self, sockets: &mut SocketSet<'static>) -> Result<()> {
         let socket = sockets.get_mut::<tcp::Socket>(self.handle);
@@ -216,7 +229,12 @@ impl Store {
                 // How full it is: not at all.
                 Some(b"INFO") => "$28\r\nused_memory:0\r\nmaxmemory:0\r\n\r\n".to_owned(),
                 // A number that grows, and that keeps its length.
-                Some(b"INCR") => format!(":{}\r\n", COUNT_FIRST + self.commands),
+                Some(b"INCR") => counted(self.leapt + self.commands),
+                // An epoch leaps ahead of the tickets that were given before it.
+                Some(b"INCRBY") => {
+                    self.leapt += number(frame.args.get(2))?;
+                    counted(self.leapt + self.commands)
+                }
                 name => bail!("the counted store does not know {:?}", name.map(<[u8]>::escape_ascii)),
             };
             let bytes = frame.bytes;

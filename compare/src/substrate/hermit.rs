@@ -27,9 +27,18 @@ const ADDRESS: [(&str, &str); 2] = [("IP", "10.0.2.15/24"), ("GATEWAY", "10.0.2.
 /// Under `-icount shift=0` an instruction takes 1 ns, and the counter goes up with each.
 pub const COUNTED_MHZ: u16 = 1000;
 /// What makes QEMU count instructions. Where it can emulate x2APIC (from 9.0), that reads the clock where
-/// counting forbids it ("Bad icount read"). What rings the network card's bell is an access as others are.
-pub const COUNTED: [&str; 6] =
-    ["-icount", "shift=0", "-cpu", "max,-x2apic", "-global", "virtio-net-pci.ioeventfd=off"];
+/// counting forbids it ("Bad icount read"). The real-time clock goes with the counted time, or the guest would take each
+/// pause of the host for a leap and look into it. What rings the network card's bell is an access as others are.
+pub const COUNTED: [&str; 8] = [
+    "-icount",
+    "shift=0",
+    "-rtc",
+    "clock=vm",
+    "-cpu",
+    "max,-x2apic",
+    "-global",
+    "virtio-net-pci.ioeventfd=off",
+];
 
 /// Unikernels on one kind of machine.
 pub struct Hermit {

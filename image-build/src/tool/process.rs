@@ -1,7 +1,7 @@
 //! Other programs: run quietly with their last words kept for the error, or bound to this process.
 
 use std::env;
-use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Error, Result, anyhow, bail, ensure};
+use clap::Args;
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 
 /// Hidden subcommand that [`bound`] goes through.
@@ -104,18 +105,29 @@ fn tool() -> Result<PathBuf> {
     }
 }
 
-/// Becomes `program`, to be killed when the process `parent` ends. Returns only when that fails.
-///
-/// # Errors
-/// When the parent has gone already, or the program cannot be started.
-pub fn exec_bound(parent: i32, program: &OsStr, arguments: &[impl AsRef<OsStr>]) -> Result<()> {
-    set_parent_process_death_signal(Some(Signal::KILL))?;
-    // The parent may have gone before the setting was made.
-    ensure!(
-        getppid().map(Pid::as_raw_nonzero).is_some_and(|pid| pid.get() == parent),
-        "the starter has gone"
-    );
-    Err(become_program(Command::new(program).args(arguments)))
+/// What [`BOUND_COMMAND`] is told: another program to become, that ends with the process that has started it.
+#[derive(Args, Debug)]
+pub struct Bound {
+    parent: i32,
+    program: OsString,
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<OsString>,
+}
+
+impl Bound {
+    /// Becomes the program, to be killed when the parent ends. Returns only when that fails.
+    ///
+    /// # Errors
+    /// When the parent has gone already, or the program cannot be started.
+    pub fn exec(&self) -> Result<()> {
+        set_parent_process_death_signal(Some(Signal::KILL))?;
+        // The parent may have gone before the setting was made.
+        ensure!(
+            getppid().map(Pid::as_raw_nonzero).is_some_and(|pid| pid.get() == self.parent),
+            "the starter has gone"
+        );
+        Err(become_program(Command::new(&self.program).args(&self.arguments)))
+    }
 }
 
 /// Becomes another program. Returns only when that fails, with the reason.

@@ -47,7 +47,7 @@ const PROFILE: Profile = Profile {
     rust_flags: "-Zmutable-noalias=no",
 };
 /// What is changed in the kernel's sources, old text and new.
-const EDITS: [[&str; 2]; 6] = [
+const EDITS: [[&str; 2]; 7] = [
     // The attribute as compilers since 1.88 want it.
     ["#[naked]", "#[unsafe(naked)]"],
     // How long the kernel measures the APIC timer at boot. Only its scheduler uses that timer, and a
@@ -81,6 +81,14 @@ const EDITS: [[&str; 2]; 6] = [
 \tif IOAPIC_ADDRESS.get().is_some() {
 \t\treturn;
 \t}",
+    ],
+    // It asks for the machine to be switched off, and resets it at once: whichever QEMU notices first is what its
+    // monitor tells. So long it waits for the first, which takes a moment.
+    [
+        "acpi::poweroff();",
+        "acpi::poweroff();
+\t\tlet asked = get_timestamp();
+\t\twhile get_timestamp() - asked < 1_000_000_000 {}",
     ],
 ];
 

@@ -115,6 +115,11 @@ impl SimulatedDisk {
         Self(Rc::new(RefCell::new(Platter::new(sectors, random))))
     }
 
+    /// How it works now.
+    pub fn conditions(&self) -> DiskConditions {
+        self.0.borrow().conditions
+    }
+
     /// How the disk behaves from now on, also towards a write that is under way.
     pub fn set_conditions(&self, conditions: DiskConditions) {
         self.0.borrow_mut().conditions = conditions;

@@ -245,7 +245,7 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
             }
             Stage::Connecting(index) => {
                 self.pool.members[index].forget_neighbour();
-                self.pool.members[index].socket().abort();
+                self.pool.members[index].abort();
                 self.pool.finish(index);
             }
         }

@@ -5,6 +5,7 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use smoltcp::iface::{SocketHandle, SocketSet};
 use smoltcp::socket::{Socket, tcp};
@@ -218,6 +219,15 @@ impl Member {
         }
     }
 
+    /// Ends the connection with a reset, whose number is the one behind what was sent (RFC 9293 section 3.10.5): another
+    /// would not be believed. A timer for a retransmission that is due would set that number back to the first byte that
+    /// is not acknowledged. smoltcp looks at it only if the connection's own time is not up; so it is.
+    pub fn abort(&mut self) {
+        let socket = self.socket();
+        socket.abort();
+        socket.set_timeout(Some(stack_duration(Duration::ZERO)));
+    }
+
     /// Makes the socket ready for another use, whatever its state, without a word to the other side. From
     /// TIME-WAIT too: 10 s of it would empty the pool at a few hundred connections a second. Not by `abort`,
     /// which would send a reset to the old peer with the next segment.
@@ -230,6 +240,7 @@ impl Member {
         if socket.listen(1).is_ok() {
             socket.close();
         }
+        socket.set_timeout(Some(stack_duration(RESPONSE_TIMEOUT)));
         self.streams = Streams::default();
         self.segment_bytes = SEGMENT_BYTES;
         (self.path_mtu, self.stalled) = (None, None);

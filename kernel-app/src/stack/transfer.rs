@@ -78,7 +78,7 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
             _ => {}
         }
         let Some(id) = connections.open(service, origin) else {
-            socket.abort();
+            self.pool.members[index].abort();
             return self.pool.finish(index);
         };
         if let Some(connection) = connections.get_untouched(id) {
@@ -145,9 +145,9 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
         streams.discard_input(socket);
         let (state, queued) = (socket.state(), socket.send_queue());
         if now >= closing.until {
-            socket.abort();
+            member.abort();
         }
-        if !socket.is_open() {
+        if !member.socket().is_open() {
             events.push(Event::Closed(id));
             return self.pool.finish(index);
         }
@@ -182,7 +182,7 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
             Ending::Open => {}
             Ending::Graceful if !connection.output.is_empty() => rounds = EGRESS_ROUNDS_MAX,
             Ending::Graceful => socket.close(),
-            Ending::Abort => socket.abort(),
+            Ending::Abort => member.abort(),
         }
         if ending == Ending::Abort || (ending == Ending::Graceful && connection.output.is_empty()) {
             // An aborted socket is over without another packet.

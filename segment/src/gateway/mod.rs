@@ -6,11 +6,11 @@
 
 mod device;
 mod relay;
+mod stream;
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
-use std::io;
 use std::time::Duration;
 
 use kernel_app::stack::stack_time;
@@ -23,6 +23,7 @@ use crate::layout::{GATEWAY, GATEWAY_HARDWARE, PREFIX_BITS, STATIONS_MAX, addres
 use crate::sample;
 use device::GatewayDevice;
 use relay::{Fate, Relay};
+pub use stream::{News, Stream};
 
 /// Most connections that are relayed at a time; more wait in their ports' backlogs.
 pub const RELAYS_MAX: usize = 1024;
@@ -36,33 +37,6 @@ const TIMERS_ASKED_AFTER: Duration = Duration::from_millis(10);
 const NEIGHBOUR_TOLD_EVERY: Duration = Duration::from_secs(20);
 /// Sockets that are kept for the next connections.
 const SPARES_MAX: usize = 256;
-
-/// A stream of the host that never blocks.
-pub trait Stream: io::Read + io::Write {
-    /// Whether it is connected by now.
-    ///
-    /// # Errors
-    /// Why it will never be.
-    fn is_connected(&mut self) -> io::Result<bool>;
-    /// Ends what is sent on it; what comes can still be read.
-    ///
-    /// # Errors
-    /// When it is lost.
-    fn end_output(&mut self) -> io::Result<()>;
-    /// Has the other side told that something went wrong when it closes.
-    fn reset_on_close(&mut self);
-}
-
-/// What is new of a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct News {
-    /// There is something to read.
-    pub readable: bool,
-    /// There is room to write.
-    pub writable: bool,
-    /// The other side has ended what it sends, or the stream is lost.
-    pub closing: bool,
-}
 
 /// A segment from a station for the host's end.
 #[derive(Clone, Copy, Debug)]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use smoltcp::iface::{SocketHandle, SocketSet};
 use smoltcp::socket::tcp;
 
-use super::{News, Stream};
+use super::stream::{News, Stream};
 
 /// Receive window towards a station.
 const RECEIVE_BYTES: usize = 32 * 1024;

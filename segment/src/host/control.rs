@@ -9,7 +9,7 @@ use mio::net::{UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
 use serde::{Deserialize, Serialize};
 
-use super::Folder;
+use super::folder::Folder;
 use super::stream::HostStream;
 use crate::faults::{Fault, Listed};
 use crate::hub::Hub;

@@ -7,8 +7,8 @@ use mio::event::Source;
 use mio::net::UnixListener;
 use mio::{Interest, Registry, Token};
 
+use super::folder::{Folder, port_name};
 use super::stream::HostStream;
-use super::{Folder, port_name, ready};
 
 /// Connections that may wait to be accepted; the kernel may allow less (`somaxconn`).
 pub const BACKLOG: i32 = 1024;
@@ -70,4 +70,11 @@ impl OpenDoor {
             Listener::Unix(listener) => Ok(HostStream::Unix(listener.accept()?.0)),
         }
     }
+}
+
+/// A listener as it is to be: with a deep backlog, never blocking.
+fn ready(listener: TcpListener) -> io::Result<mio::net::TcpListener> {
+    rustix::net::listen(&listener, BACKLOG)?;
+    listener.set_nonblocking(true)?;
+    Ok(mio::net::TcpListener::from_std(listener))
 }

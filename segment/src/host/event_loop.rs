@@ -10,9 +10,9 @@ use mio::net::TcpStream;
 use mio::{Events, Poll, Registry, Token};
 use wire::Instant;
 
-use super::Folder;
 use super::control::Control;
 use super::door::{Door, OpenDoor};
+use super::folder::Folder;
 use super::link::{Link, Read};
 use super::stream::HostStream;
 use crate::gateway::{News, Stream};

@@ -6,7 +6,7 @@ use std::io;
 use mio::net::{UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
 
-use super::{Folder, link_name};
+use super::folder::{Folder, link_name};
 use crate::queue::{Filled, FrameQueue, FrameReader};
 
 /// Reads of one machine before others have their turn.

@@ -8,6 +8,8 @@ use kernel_app::disk::{Disk, SECTOR_BYTES};
 /// CRC32C.
 const CRC32C: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
 
+/// The superblocks are the first sectors of a disk.
+pub const SUPERBLOCKS: u64 = 2;
 /// The first sector of the first half.
 pub const HALVES_START: u64 = 8;
 
@@ -67,9 +69,13 @@ pub fn put_behind(record: &mut [u8], records: u64, checksum: u32) {
     record[CHECKSUM_AT..HEADER_BYTES].copy_from_slice(&checksum.to_le_bytes());
 }
 
-/// The superblock with the largest generation.
+/// The superblock with the largest generation. One that a power cut has torn does not count.
 fn newest(data: &[u8]) -> Option<&[u8]> {
-    let slots = data.chunks(SECTOR_BYTES).take(2).filter(|slot| slot.starts_with(SUPERBLOCK_MAGIC));
+    let is_whole = |slot: &&[u8]| {
+        let (covered, checksum) = slot.split_at(SECTOR_BYTES - 4);
+        slot.starts_with(SUPERBLOCK_MAGIC) && checksum == crc32c(&[covered]).to_le_bytes()
+    };
+    let slots = data.chunks_exact(SECTOR_BYTES).take(2).filter(is_whole);
     slots.max_by_key(|slot| u64_at(slot, 16))
 }
 

@@ -5,7 +5,7 @@
 use alloc::borrow::Cow;
 use alloc::string::String;
 
-use super::FormError;
+use super::error::FormError;
 
 /// The part before the parameters, and the parameters.
 pub(super) fn split(value: &str) -> (&str, &str) {

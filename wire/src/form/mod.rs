@@ -3,45 +3,17 @@
 //!
 //! Reads text fields of a body that is already bounded. Files and other charsets are refused, not decoded.
 
+mod error;
 mod media_type;
 mod multipart;
 mod urlencoded;
 
 use alloc::borrow::Cow;
-use core::fmt;
 
-/// Most fields of a form.
-pub const FIELDS_MAX: usize = 64;
+use error::Field;
+pub use error::{FIELDS_MAX, FormError};
 
 const URLENCODED: &str = "application/x-www-form-urlencoded";
-
-/// A form that cannot be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FormError {
-    /// The content type is neither of the two; answer 415.
-    MediaType,
-    /// The body does not have the shape that its content type promises; answer 400.
-    Malformed,
-    /// The field occurs more than once; answer 400.
-    Repeated,
-    /// More than [`FIELDS_MAX`] fields; answer 400.
-    TooManyFields,
-}
-
-impl fmt::Display for FormError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::MediaType => {
-                "the form is neither application/x-www-form-urlencoded nor multipart/form-data"
-            }
-            Self::Malformed => "the form cannot be read: its body does not fit its content type",
-            Self::Repeated => "the form has the same field more than once: send it once",
-            Self::TooManyFields => "the form has too many fields: send only those that are asked for",
-        })
-    }
-}
-
-impl core::error::Error for FormError {}
 
 /// The value of the field called `name` in a form's body, decoded; none when there is no such field.
 /// Borrows where nothing had to be decoded. All of the body is checked, not only the field.
@@ -71,9 +43,6 @@ fn is_urlencoded(content_type: &[u8]) -> bool {
     let means_it = |text: &str| media_type::split(text).0.eq_ignore_ascii_case(URLENCODED);
     content_type == URLENCODED.as_bytes() || core::str::from_utf8(content_type).is_ok_and(means_it)
 }
-
-/// Name and value of a field.
-type Field<'a> = (Cow<'a, str>, Cow<'a, str>);
 
 /// The value of the one field called `name`.
 fn only<'a>(

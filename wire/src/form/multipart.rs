@@ -4,8 +4,8 @@
 
 use alloc::borrow::Cow;
 
+use super::error::{Field, FormError};
 use super::media_type::{parameter, split};
-use super::{Field, FormError};
 
 /// Most characters of a boundary (RFC 2046 section 5.1.1).
 const BOUNDARY_BYTES_MAX: usize = 70;

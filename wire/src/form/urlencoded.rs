@@ -6,7 +6,7 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{Field, FormError};
+use super::error::{Field, FormError};
 
 /// The fields of a body, in order.
 pub(super) struct Fields<'a> {

@@ -4,9 +4,9 @@
 
 use core::fmt;
 
+use super::limits::{COLUMNS_MAX, MESSAGE_BYTES_MAX};
 use super::row::Row;
 use super::server_error::ServerError;
-use super::{COLUMNS_MAX, MESSAGE_BYTES_MAX};
 
 /// A message's type and length.
 const HEADER_BYTES: usize = 5;

@@ -59,7 +59,7 @@ fn start<'a>(
     run_dir: &'a RunDir,
     options: &UpOptions,
     interrupts: &Interrupts,
-) -> Result<Option<session::Front<'a>>> {
+) -> Result<Option<session::UpSession<'a>>> {
     let mut choices = options.choices()?;
     let description = options.file.clone().unwrap_or_else(|| workspace.root.join(FILE_DEFAULT));
     choices.settings = environment::read(description.parent().unwrap_or(&workspace.root))?;
@@ -90,7 +90,7 @@ fn start<'a>(
             difference(&state.plan, &plan)
         );
     }
-    session::Front::start(run_dir, plan, interrupts).map(Some)
+    session::UpSession::start(run_dir, plan, interrupts).map(Some)
 }
 
 /// In what the plan that runs differs from the one that is asked for.

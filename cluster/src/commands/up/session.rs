@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -29,7 +29,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(25);
 const INTERRUPT_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// The process that the user started, while its application runs.
-pub struct Front<'a> {
+pub struct UpSession<'a> {
     run_dir: &'a RunDir,
     instances: Vec<String>,
     supervisor: SupervisorProcess,
@@ -48,7 +48,16 @@ enum Started {
     Interrupted(Interrupt),
 }
 
-impl<'a> Front<'a> {
+/// Why there is no supervisor. A Ctrl-C in the very moment of its start reaches it as well, and then ends this process.
+fn never_started(heard: &Receiver<Heard>, error: anyhow::Error) -> anyhow::Error {
+    if let Ok(Heard::Interrupt(Interrupt(signal))) = heard.recv_timeout(INTERRUPT_TIMEOUT) {
+        note!("\ninterrupted: everything is stopped");
+        process::exit(STATUS_SIGNAL + signal);
+    }
+    error
+}
+
+impl<'a> UpSession<'a> {
     /// Has the application started.
     pub fn start(run_dir: &'a RunDir, plan: Plan, interrupts: &Interrupts) -> Result<Self> {
         let instances = plan.instances.iter().map(|instance| instance.name.clone()).collect();
@@ -56,7 +65,8 @@ impl<'a> Front<'a> {
         let interrupted = sender.clone();
         // Nobody listens any more when this process is about to end anyway.
         interrupts.listen(move |interrupt| drop(interrupted.send(Heard::Interrupt(interrupt))));
-        let supervisor = SupervisorProcess::start(run_dir, plan, sender)?;
+        let supervisor = SupervisorProcess::start(run_dir, plan, sender);
+        let supervisor = supervisor.map_err(|error| never_started(&heard, error))?;
         Ok(Self { run_dir, instances, supervisor, heard, style: Style::of_output() })
     }
 

@@ -107,6 +107,19 @@ fn a_syn_in_a_connection_is_asked_about_whatever_its_number() {
 }
 
 #[test]
+fn a_reset_has_the_number_behind_what_was_sent_also_when_it_is_due_to_be_sent_again() {
+    let mut bench = Bench::new();
+    let (peer, id) = bench.connect(PEER, 1_460);
+    bench.write(id, b"answer", false);
+    assert_eq!(bench.segments().len(), 1);
+    bench.now = bench.now + Duration::from_secs(3);
+    bench.connections.abort(id);
+    let segments = bench.segments();
+    let [reset] = &segments[..] else { panic!("{segments:?}") };
+    assert_eq!((reset.control, reset.seq), (TcpControl::Rst, peer.ack.wrapping_add(6)));
+}
+
+#[test]
 fn a_reset_in_the_handshake_needs_the_next_number_too() {
     for (ahead, survives) in [(1, true), (4_000, true), (u32::MAX, true), (0, false)] {
         let mut bench = Bench::new();

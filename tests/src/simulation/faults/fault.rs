@@ -294,17 +294,29 @@ fn stop(node: NodeId, cut_power: bool, cluster: &mut Cluster, books: &mut Books)
 /// stopped before it had saved what was left may find it again.
 fn start(node: NodeId, cluster: &mut Cluster, books: &mut Books) -> Result<Result<(), NotYet>, String> {
     match cluster.start(node) {
-        // A sector that nobody had read since it was damaged: no log tells what it held.
-        Err(error) if error.contains("Input/output error") && !cluster.disk.damaged_sectors().is_empty() => {
+        Err(error) if fails_to_read(cluster) && is_about_reading(&error) => Ok(Err(NotYet)),
+        // A sector that nobody had read since it was damaged, of the superblocks perhaps: no log tells what it held.
+        Err(error) if is_about_reading(&error) && !cluster.disk.damaged_sectors().is_empty() => {
             cluster.disk.undo_damage();
             start(node, cluster, books)
         }
         Err(error) if error.contains("Input/output error") || error.contains("No space left") => {
             Ok(Err(NotYet))
         }
-        Err(error) if is_about_loss(&error) && !cluster.accepts_loss.get() => accept_loss(cluster, books),
+        Err(error) if is_about_loss(&error) && !cluster.accepts_loss.get() => {
+            accept_loss(&error, cluster, books)
+        }
         result => result.map(Ok),
     }
+}
+
+/// Whether the device fails to read now and then: that is seen to before anybody believes what a store says of it.
+fn fails_to_read(cluster: &Cluster) -> bool {
+    cluster.disk.conditions().reads_failed_per_million > 0
+}
+
+fn is_about_reading(error: &str) -> bool {
+    error.contains("Input/output error") || error.contains("both superblocks of the disk")
 }
 
 fn is_about_loss(error: &str) -> bool {
@@ -320,8 +332,11 @@ fn start_damaged(
 ) -> Result<Result<(), NotYet>, String> {
     let Err(error) = cluster.start(cluster.store) else { return Ok(Ok(())) };
     books.counts.fault("starts refused on a damaged disk");
+    if fails_to_read(cluster) && is_about_reading(&error) {
+        return Ok(Err(NotYet));
+    }
     if remedy == Remedy::AcceptLoss && is_about_loss(&error) {
-        return accept_loss(cluster, books);
+        return accept_loss(&error, cluster, books);
     }
     cluster.disk.undo_damage();
     start(cluster.store, cluster, books)
@@ -329,8 +344,9 @@ fn start_damaged(
 
 /// Starts the store once with `RECOVER=accept-loss`: what was written before the damage must be there, and what is
 /// accepted from now on.
-fn accept_loss(cluster: &mut Cluster, books: &mut Books) -> Result<Result<(), NotYet>, String> {
-    let since = loss::begins_at(&cluster.disk, books)?;
+fn accept_loss(error: &str, cluster: &mut Cluster, books: &mut Books) -> Result<Result<(), NotYet>, String> {
+    let since =
+        loss::begins_at(&cluster.disk, books).map_err(|judged| format!("{judged}; it says: {error}"))?;
     cluster.accepts_loss.set(true);
     let started = start(cluster.store, cluster, books);
     cluster.accepts_loss.set(false);

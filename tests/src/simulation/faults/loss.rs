@@ -14,12 +14,21 @@ use crate::simulation::scenario::Books;
 /// # Errors
 /// When no record of the log is damaged: nothing may be lost.
 pub fn begins_at(disk: &SimulatedDisk, books: &Books) -> Result<Instant, String> {
-    let unharmed = || "the store gives up what is on its disk, of which nothing is damaged".to_owned();
+    let unharmed = || {
+        let damaged: Vec<u64> = disk.damaged_sectors().iter().map(|damaged| damaged.sector).collect();
+        format!(
+            "the store gives up what is on its disk, of which nothing that counts is damaged: {damaged:?} are"
+        )
+    };
     let copy = disk.copy();
     let half = log_format::half_in_use(&copy.sector(0), &copy.sector(1)).ok_or_else(unharmed)?;
     let Half { start, sectors, compacted } = half;
-    let mut damaged = disk.damaged_sectors().into_iter();
-    let first = damaged.find(|damaged| (start..start + sectors).contains(&damaged.sector));
+    let damaged = disk.damaged_sectors();
+    if damaged.iter().any(|damaged| damaged.sector < log_format::SUPERBLOCKS) {
+        // It may have been the one that counts, and the other one may name an older half.
+        return Ok(Instant::ZERO);
+    }
+    let first = damaged.into_iter().find(|damaged| (start..start + sectors).contains(&damaged.sector));
     let first = first.ok_or_else(unharmed)?;
     match first.write {
         Some(write) if first.sector >= start + compacted => Ok(books.durable_at(write)),

@@ -3,6 +3,7 @@
 //! Owns neither buffer. Pipelined requests wait in the input, whose limit is their bound.
 
 mod answer;
+mod stall;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -17,6 +18,7 @@ use super::response::CONTINUE;
 use super::{Method, Refusal, Request};
 use crate::buffer::Buffer;
 use crate::time::Instant;
+use stall::Stall;
 pub use timers::{Check, Expiry};
 
 /// The state of one connection.
@@ -36,7 +38,7 @@ pub struct Session {
     /// The next answer is the last one.
     is_dismissed: bool,
     chunked: Option<Box<ChunkedBody>>,
-    stall: timers::Stall,
+    stall: Stall,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +100,7 @@ impl Session {
             persists: true,
             is_dismissed: false,
             chunked: None,
-            stall: timers::Stall::default(),
+            stall: Stall::default(),
         }
     }
 
