@@ -180,7 +180,8 @@ impl Recorder {
     /// A recorder that is not connected yet.
     pub fn new(login: DatabaseLogin) -> Self {
         let client = DatabaseClient::new(login);
-        Self { client, serial: None, news: None, prepare: false, prepared: false, refusal: None }
+        let (log_pace, refusal) = Default::default();
+        Self { client, serial: None, news: None, prepare: false, prepared: false, refusal, log_pace }
     }
 
     /// Whether this is the connection to the database.

@@ -60,7 +60,7 @@ impl QueueConsumer {
 
     fn listed(&mut self, awaited: Awaited, items: Items<'_>, now: Instant) -> Result<(), StoreFault> {
         match awaited {
-            Awaited::Executed => self.executed(items),
+            Awaited::Executed => self.executed(items, now),
             Awaited::SetAside => self.set_aside_done(items),
             Awaited::Held(choice) => return self.batch.hold(choice, items).ok_or(StoreFault::Unexpected),
             Awaited::Looked => self.looked(items, now),
@@ -114,7 +114,7 @@ impl QueueConsumer {
     }
 
     /// The results of a transaction, in the order of its commands.
-    fn executed(&mut self, mut results: Items<'_>) {
+    fn executed(&mut self, mut results: Items<'_>, now: Instant) {
         let batch = core::mem::take(&mut self.batch);
         let failures = results.by_ref().take(self.effects).map(error);
         let effects = failures.fold(None, |first: Option<&[u8]>, failure| first.or(failure));
@@ -124,7 +124,7 @@ impl QueueConsumer {
                 vote => self.counted(index, vote, effects, results.by_ref().take(VOTE_COMMANDS)),
             }
         }
-        self.log_rejections(batch.verdicts());
+        self.log_rejections(batch.verdicts(), now);
         self.fetched.settle(batch.len());
         self.batch = batch;
         self.batch.clear();
@@ -187,13 +187,13 @@ impl QueueConsumer {
     }
 
     /// One line for a transaction, however many elements it rejects.
-    fn log_rejections(&mut self, verdicts: impl DoubleEndedIterator<Item = Verdict> + Clone) {
+    fn log_rejections(&mut self, verdicts: impl DoubleEndedIterator<Item = Verdict> + Clone, now: Instant) {
         let rejections = verdicts.filter_map(|verdict| match verdict {
             Verdict::Rejected(rejection) => Some(rejection),
             _ => None,
         });
         if let Some(last) = rejections.clone().next_back()
-            && self.log_pace.allows(self.heard_at)
+            && self.log_pace.allows(now)
         {
             log::warn!("{} queue elements are kept in votes:rejected: {last}", rejections.count());
         }
