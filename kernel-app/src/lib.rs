@@ -16,6 +16,7 @@ pub mod client;
 pub mod connections;
 pub mod disk;
 pub mod entropy;
+pub mod harness;
 #[cfg(target_os = "hermit")]
 pub mod hermit;
 pub mod http;
@@ -33,11 +34,10 @@ pub mod runtime;
 pub mod secret;
 pub mod service;
 pub mod settings;
+pub mod shutdown;
 #[cfg(any(test, feature = "simulator"))]
 pub mod simulator;
 pub mod stack;
-pub mod stage;
-pub mod stopping;
 #[cfg(any(test, target_os = "hermit"))]
 mod timekeeping;
 pub mod usage;

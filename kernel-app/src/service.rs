@@ -58,7 +58,7 @@ pub trait Service {
     }
 
     /// How much of its queues, tables and buffers is in use; for those who check that limits hold.
-    fn usages(&self, _tell: &mut dyn FnMut(Usage)) {}
+    fn report_usage(&self, _report: &mut dyn FnMut(Usage)) {}
 }
 
 /// What a service may use while it is called.

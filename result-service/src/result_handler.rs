@@ -182,11 +182,11 @@ impl Backend for ResultHandler {
         deadlines.into_iter().flatten().min()
     }
 
-    fn usages(&self, tell: &mut dyn FnMut(Usage)) {
-        self.poller.usages(tell);
-        self.page.usages(tell);
-        tell(Usage::new("requests that wait for the scores", self.waiting.len(), WAITING_MAX));
-        tell(Usage::new("followers of the scores", self.subscribers.len(), SUBSCRIBERS_MAX));
+    fn report_usage(&self, report: &mut dyn FnMut(Usage)) {
+        self.poller.report_usage(report);
+        self.page.report_usage(report);
+        report(Usage::new("requests that wait for the scores", self.waiting.len(), WAITING_MAX));
+        report(Usage::new("followers of the scores", self.subscribers.len(), SUBSCRIBERS_MAX));
     }
 }
 

@@ -175,8 +175,8 @@ impl ResultPage {
     }
 
     /// How much of what is bounded here is in use.
-    pub fn usages(&self, tell: &mut dyn FnMut(Usage)) {
-        tell(Usage::new("samples of the scores over time", self.history.samples().len(), SAMPLES_MAX));
+    pub fn report_usage(&self, report: &mut dyn FnMut(Usage)) {
+        report(Usage::new("samples of the scores over time", self.history.samples().len(), SAMPLES_MAX));
     }
 
     fn present_json<'a>(&self, json: &'a str) -> Response<'a> {

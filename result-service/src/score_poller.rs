@@ -141,8 +141,8 @@ impl ScorePoller {
     }
 
     /// How much of what is bounded here is in use.
-    pub fn usages(&self, tell: &mut dyn FnMut(Usage)) {
-        self.source.usages(tell);
+    pub fn report_usage(&self, report: &mut dyn FnMut(Usage)) {
+        self.source.report_usage(report);
     }
 
     /// How many commands wait for their replies.

@@ -129,10 +129,10 @@ impl Source {
     }
 
     /// How much of what is bounded here is in use.
-    pub fn usages(&self, tell: &mut dyn FnMut(Usage)) {
+    pub fn report_usage(&self, report: &mut dyn FnMut(Usage)) {
         match self {
-            Self::Store(client) => client.usages(tell),
-            Self::Database(client) => client.usages(tell),
+            Self::Store(client) => client.report_usage(report),
+            Self::Database(client) => client.report_usage(report),
         }
     }
 }

@@ -65,8 +65,8 @@ impl Gate {
     }
 
     /// How much of what is bounded here is in use.
-    pub fn usages(&self, tell: &mut dyn FnMut(Usage)) {
-        tell(Usage::new("addresses of new voters", self.rate.addresses(), ADDRESSES_MAX));
+    pub fn report_usage(&self, report: &mut dyn FnMut(Usage)) {
+        report(Usage::new("addresses of new voters", self.rate.addresses(), ADDRESSES_MAX));
     }
 }
 

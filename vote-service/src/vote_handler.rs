@@ -310,10 +310,10 @@ impl Backend for VoteHandler {
         deadlines.into_iter().flatten().min()
     }
 
-    fn usages(&self, tell: &mut dyn FnMut(Usage)) {
-        self.store.usages(tell);
-        tell(Usage::new("votes that wait for a ticket", self.tickets.len(), WAITING_MAX));
-        self.responder.gate.usages(tell);
+    fn report_usage(&self, report: &mut dyn FnMut(Usage)) {
+        self.store.report_usage(report);
+        report(Usage::new("votes that wait for a ticket", self.tickets.len(), WAITING_MAX));
+        self.responder.gate.report_usage(report);
     }
 }
 

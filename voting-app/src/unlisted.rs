@@ -57,8 +57,8 @@ impl Service for Unlisted {
         self.service.next_deadline()
     }
 
-    fn usages(&self, tell: &mut dyn FnMut(Usage)) {
-        self.service.usages(tell);
+    fn report_usage(&self, report: &mut dyn FnMut(Usage)) {
+        self.service.report_usage(report);
     }
 }
 
@@ -69,7 +69,7 @@ mod tests {
     use alloc::vec::Vec;
     use core::cell::Cell;
     use kernel_app::Listener;
-    use kernel_app::stage::Stage;
+    use kernel_app::harness::Harness;
 
     /// Tells whether it was started.
     struct Witness(Rc<Cell<bool>>);
@@ -105,7 +105,7 @@ mod tests {
         let service = Unlisted::new(Box::new(Witness(started.clone())), "resp");
         let ports: Vec<_> = service.endpoints().listeners.iter().map(|listener| listener.port).collect();
         assert_eq!(ports, [0, 1]);
-        Stage::new(service);
+        Harness::new(service);
         assert!(started.get(), "a store that is not started has no secret for its hashes");
     }
 }

@@ -227,8 +227,8 @@ impl Recorder {
     }
 
     /// How much of what is bounded here is in use.
-    pub fn usages(&self, tell: &mut dyn FnMut(Usage)) {
-        self.client.usages(tell);
+    pub fn report_usage(&self, report: &mut dyn FnMut(Usage)) {
+        self.client.report_usage(report);
     }
 
     /// Writes votes, unless some are under way already; what becomes of them is news under their number.

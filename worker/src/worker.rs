@@ -142,10 +142,10 @@ impl Service for Worker {
             .min()
     }
 
-    fn usages(&self, tell: &mut dyn FnMut(Usage)) {
-        self.store.usages(tell);
-        self.consumer.usages(tell);
-        self.recorder.iter().for_each(|recorder| recorder.usages(tell));
-        self.http.usages(tell);
+    fn report_usage(&self, report: &mut dyn FnMut(Usage)) {
+        self.store.report_usage(report);
+        self.consumer.report_usage(report);
+        self.recorder.iter().for_each(|recorder| recorder.report_usage(report));
+        self.http.report_usage(report);
     }
 }

@@ -44,8 +44,8 @@ pub trait Backend: Handler {
     /// When [`Backend::turn`] has something to do.
     fn next_deadline(&self) -> Option<Instant>;
 
-    /// [`Service::usages`], beside those of the server.
-    fn usages(&self, tell: &mut dyn FnMut(Usage));
+    /// [`Service::report_usage`], beside those of the server.
+    fn report_usage(&self, report: &mut dyn FnMut(Usage));
 }
 
 /// The service around a [`Backend`].
@@ -126,8 +126,8 @@ impl<B: Backend> Service for BackendService<B> {
         self.http.next_deadline().into_iter().chain(self.backend.next_deadline()).min()
     }
 
-    fn usages(&self, tell: &mut dyn FnMut(Usage)) {
-        self.http.usages(tell);
-        self.backend.usages(tell);
+    fn report_usage(&self, report: &mut dyn FnMut(Usage)) {
+        self.http.report_usage(report);
+        self.backend.report_usage(report);
     }
 }

@@ -146,8 +146,8 @@ impl<P: Protocol, T> Client<P, T> {
     }
 
     /// How much of what is bounded here is in use.
-    pub fn usages(&self, tell: &mut dyn FnMut(Usage)) {
-        self.protocol.usages(self.pipeline.len(), self.pipeline.overdue(), tell);
+    pub fn report_usage(&self, report: &mut dyn FnMut(Usage)) {
+        self.protocol.report_usage(self.pipeline.len(), self.pipeline.overdue(), report);
     }
 
     /// Whether the server has answered on this connection, refuses nothing, and owes nothing that is overdue.

@@ -249,9 +249,9 @@ impl Protocol for Postgres {
         line.say(Purpose::Sync, SYNC_REPLY_WITHIN, write::sync);
     }
 
-    fn usages(&self, waiting: usize, _: usize, tell: &mut dyn FnMut(Usage)) {
-        tell(Usage::new("statements that wait for the database", waiting, PENDING_MAX));
-        tell(Usage::new("bytes of rows", self.result.rows.len(), ROWS_BYTES_MAX));
+    fn report_usage(&self, waiting: usize, _: usize, report: &mut dyn FnMut(Usage)) {
+        report(Usage::new("statements that wait for the database", waiting, PENDING_MAX));
+        report(Usage::new("bytes of rows", self.result.rows.len(), ROWS_BYTES_MAX));
     }
 }
 

@@ -78,7 +78,7 @@ pub trait Protocol {
     fn act<T>(&mut self, line: &mut Line<'_, T, Self::Purpose>);
 
     /// How much of what is bounded here is in use, with what waits and what of it is overdue.
-    fn usages(&self, waiting: usize, overdue: usize, tell: &mut dyn FnMut(Usage));
+    fn report_usage(&self, waiting: usize, overdue: usize, report: &mut dyn FnMut(Usage));
 }
 
 /// The connection, for what the protocol itself has to say.

@@ -207,9 +207,9 @@ impl Protocol for Resp {
         }
     }
 
-    fn usages(&self, waiting: usize, overdue: usize, tell: &mut dyn FnMut(Usage)) {
-        tell(Usage::new("commands that wait for the store", waiting, PENDING_MAX));
-        tell(Usage::new("overdue commands", overdue, waiting));
+    fn report_usage(&self, waiting: usize, overdue: usize, report: &mut dyn FnMut(Usage)) {
+        report(Usage::new("commands that wait for the store", waiting, PENDING_MAX));
+        report(Usage::new("overdue commands", overdue, waiting));
     }
 }
 

@@ -19,7 +19,7 @@ use crate::connections::CONNECTIONS_MAX;
 use crate::program::Program;
 use crate::runtime::{Runtime, StartError};
 use crate::settings::{SettingError, Settings};
-use crate::stopping::NOTICE;
+use crate::shutdown::NOTICE;
 use wire::Instant;
 
 /// Exit status after SIGTERM or SIGINT.
@@ -33,7 +33,7 @@ const VALUE_CHARS_MAX: usize = 80;
 /// Files that are open besides connections: listeners, epoll, pipes, logs, data.
 const OTHER_FILES_MAX: u64 = 128;
 
-/// Runs a program until SIGTERM or SIGINT has stopped it (`stopping` says how), with the disk that `DATA` names if it
+/// Runs a program until SIGTERM or SIGINT has stopped it ([`Shutdown`](crate::shutdown::Shutdown) says how), with the disk that `DATA` names if it
 /// is one that keeps data; returns the exit status.
 pub fn run(name: &'static str, program: Program, has_disk: bool) -> i32 {
     match start(name, program, has_disk) {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use kernel_app::client::postgres::{LOGIN_WITHIN, Statement};
 use kernel_app::client::{DatabaseClient, DatabaseLogin, Outcome};
 use kernel_app::connections::INPUT_BYTES_MAX;
+use kernel_app::harness::NoEntropy;
 use kernel_app::secret::Secret;
-use kernel_app::stage::NoEntropy;
 use kernel_app::{Connections, Context, Instant, Origin};
 use wire::postgres::{COLUMNS_MAX, parse_message};
 

@@ -6,7 +6,7 @@ use core::time::Duration;
 use super::{Awaited, QueueConsumer, Store};
 use kernel_app::client::{Broken, SendError, StoreClient, StoreLogin};
 use kernel_app::connections::Ending;
-use kernel_app::stage::NoEntropy;
+use kernel_app::harness::NoEntropy;
 use kernel_app::{ConnectionId, Connections, Context, Origin};
 use votes::PAYLOAD_BYTES_MAX;
 use wire::{Buffer, Instant};

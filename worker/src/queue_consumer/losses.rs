@@ -15,7 +15,7 @@ use super::multi_worker::{Dice, take_command};
 use super::{QueueConsumer, RecordFault, ToRecord};
 use crate::limits::{BACKOFF_MAX, ORPHAN_AFTER};
 use kernel_app::client::StoreLogin;
-use kernel_app::stage::Stage;
+use kernel_app::harness::Harness;
 use kernel_app::{ConnectionId, Settings};
 use store_service::Store;
 use votes::{Choice, Entry, sequence};
@@ -145,7 +145,7 @@ struct Worker {
 }
 
 struct World {
-    stage: Stage<Store>,
+    harness: Harness<Store>,
     operator: ConnectionId,
     database: Database,
     workers: Vec<Worker>,
@@ -158,10 +158,10 @@ struct World {
     unknown: usize,
 }
 
-fn store() -> (Stage<Store>, ConnectionId) {
-    let mut stage = Stage::new(Store::new(&Settings::default()).expect("good settings"));
-    let operator = stage.accept();
-    (stage, operator)
+fn store() -> (Harness<Store>, ConnectionId) {
+    let mut harness = Harness::new(Store::new(&Settings::default()).expect("good settings"));
+    let operator = harness.accept();
+    (harness, operator)
 }
 
 fn conversation(name: &str) -> Conversation {
@@ -170,10 +170,10 @@ fn conversation(name: &str) -> Conversation {
 
 impl World {
     fn new() -> Self {
-        let (stage, operator) = store();
+        let (harness, operator) = store();
         let worker = |name| Worker { conversation: conversation(name), line: None, request: None };
         Self {
-            stage,
+            harness,
             operator,
             database: Database::default(),
             workers: WORKERS.map(worker).into(),
@@ -189,9 +189,9 @@ impl World {
         let mut command = Buffer::new(64 * 1024);
         let args: Vec<_> = args.iter().map(|arg| arg.as_bytes()).collect();
         write_command(&mut command, &args).expect("room");
-        self.stage.receive(self.operator, command.as_slice());
+        self.harness.receive(self.operator, command.as_slice());
         self.collect();
-        self.stage.sent(self.operator).into_bytes()
+        self.harness.sent(self.operator).into_bytes()
     }
 
     fn number(&mut self, args: &[&str]) -> u64 {
@@ -214,7 +214,7 @@ impl World {
 
     fn collect(&mut self) {
         for (id, to_worker) in self.workers.iter_mut().filter_map(|worker| worker.line.as_mut()) {
-            to_worker.write(self.stage.sent(*id).as_bytes()).expect("room");
+            to_worker.write(self.harness.sent(*id).as_bytes()).expect("room");
         }
     }
 
@@ -232,10 +232,10 @@ impl World {
     fn replace_store(&mut self, copy: &Copy) {
         self.doubt(|world, voter, accepted| !world.is_counted(voter, accepted));
         self.doubt(|world, voter, _| world.waits_unknown(voter, copy));
-        (self.stage, self.operator) = store();
+        (self.harness, self.operator) = store();
         for worker in &mut self.workers {
             worker.line = None;
-            worker.conversation.disconnect(self.stage.now);
+            worker.conversation.disconnect(self.harness.now);
         }
         for index in 0..self.instances.len() {
             self.disconnect(index);
@@ -353,13 +353,13 @@ impl World {
 
     fn connect(&mut self, index: usize) {
         let worker = &mut self.workers[index];
-        worker.line = Some((self.stage.accept(), Buffer::new(64 * 1024)));
-        worker.conversation.connect(self.stage.now);
+        worker.line = Some((self.harness.accept(), Buffer::new(64 * 1024)));
+        worker.conversation.connect(self.harness.now);
     }
 
     /// One step of a worker: a command of it, what it makes of the replies, or what it says to the database.
     fn step_worker(&mut self, index: usize) -> bool {
-        let now = self.stage.now;
+        let now = self.harness.now;
         let Worker { conversation, request, line } = &mut self.workers[index];
         let Some((id, to_worker)) = line else {
             self.connect(index);
@@ -367,7 +367,7 @@ impl World {
         };
         if let Some(command) = conversation.output().and_then(take_command) {
             let id = *id;
-            self.stage.receive(id, &command);
+            self.harness.receive(id, &command);
             self.collect();
             return true;
         }
@@ -417,31 +417,31 @@ impl World {
         worker.conversation = conversation(WORKERS[index]);
         self.orphaned.extend(worker.request.take());
         if let Some((id, _)) = worker.line.take() {
-            self.stage.close(id);
+            self.harness.close(id);
         }
     }
 
     fn tick(&mut self, index: usize) {
         let worker = &mut self.workers[index];
-        if worker.line.is_some() && !worker.conversation.serve(self.stage.now) {
+        if worker.line.is_some() && !worker.conversation.serve(self.harness.now) {
             worker.line = None;
         }
     }
 
     fn pass(&mut self, duration: Duration) {
-        self.stage.pass(duration);
+        self.harness.pass(duration);
         self.collect();
         (0..self.workers.len()).for_each(|index| self.tick(index));
     }
 
     /// Everybody works until nothing is left to be done.
     fn settle(&mut self) {
-        let end = self.stage.now + ORPHAN_AFTER + 2 * BACKOFF_MAX;
+        let end = self.harness.now + ORPHAN_AFTER + 2 * BACKOFF_MAX;
         for _ in 0..200_000 {
             let workers = 0..self.workers.len();
             let moved = workers.filter(|index| self.step_worker(*index) | self.step_database(*index)).count();
             match moved {
-                0 if self.stage.now >= end => return,
+                0 if self.harness.now >= end => return,
                 0 => self.pass(Duration::from_millis(100)),
                 _ => {}
             }

@@ -239,9 +239,9 @@ impl QueueConsumer {
     }
 
     /// How much of what is bounded here is in use.
-    pub fn usages(&self, tell: &mut dyn FnMut(Usage)) {
-        tell(Usage::new("votes in a worker's hands", self.fetched.unsettled(), 2 * BATCH_MAX));
-        tell(Usage::new("other workers", self.membership.len(), MEMBERS_MAX));
+    pub fn report_usage(&self, report: &mut dyn FnMut(Usage)) {
+        report(Usage::new("votes in a worker's hands", self.fetched.unsettled(), 2 * BATCH_MAX));
+        report(Usage::new("other workers", self.membership.len(), MEMBERS_MAX));
     }
 
     /// Elements on the queue when it was last asked.

@@ -13,8 +13,8 @@ use super::QueueConsumer;
 use super::bench::Conversation;
 use crate::limits::{FORGET_AFTER, ORPHAN_AFTER, REPLY_TIMEOUT};
 use kernel_app::client::StoreLogin;
+use kernel_app::harness::Harness;
 use kernel_app::secret::Secret;
-use kernel_app::stage::Stage;
 use kernel_app::{ConnectionId, Settings};
 use store_service::Store;
 use votes::keys;
@@ -41,7 +41,7 @@ struct Orphaned {
 }
 
 struct Workers {
-    stage: Stage<Store>,
+    harness: Harness<Store>,
     workers: Vec<Worker>,
     orphaned: Vec<Orphaned>,
     operator: ConnectionId,
@@ -55,24 +55,24 @@ fn conversation(name: &str) -> Conversation {
 
 impl Workers {
     fn new(names: &[&str]) -> Self {
-        let mut stage = Stage::new(Store::new(&Settings::default()).expect("good settings"));
-        let operator = stage.accept();
+        let mut harness = Harness::new(Store::new(&Settings::default()).expect("good settings"));
+        let operator = harness.accept();
         let worker =
             |name: &&str| Worker { name: name.to_string(), conversation: conversation(name), line: None };
         let workers = names.iter().map(worker).collect();
-        Self { stage, workers, orphaned: Vec::new(), operator, counted: BTreeMap::new() }
+        Self { harness, workers, orphaned: Vec::new(), operator, counted: BTreeMap::new() }
     }
 
     fn connect(&mut self, index: usize) {
         let worker = &mut self.workers[index];
-        worker.line = Some(Line { id: self.stage.accept(), to_worker: Buffer::new(64 * 1024) });
-        worker.conversation.connect(self.stage.now);
+        worker.line = Some(Line { id: self.harness.accept(), to_worker: Buffer::new(64 * 1024) });
+        worker.conversation.connect(self.harness.now);
     }
 
     /// The worker is gone with all that it knew. Its connection is gone too, or stays for a while.
     fn kill(&mut self, index: usize, noticed: bool) {
         match self.orphan(index) {
-            Some(orphaned) if noticed => self.stage.close(orphaned.id),
+            Some(orphaned) if noticed => self.harness.close(orphaned.id),
             orphaned => self.orphaned.extend(orphaned),
         }
         let worker = &mut self.workers[index];
@@ -104,13 +104,13 @@ impl Workers {
             Some(command) => self.execute(id, &command),
             None => {
                 self.orphaned.remove(index);
-                self.stage.close(id);
+                self.harness.close(id);
             }
         }
     }
 
     fn execute(&mut self, id: ConnectionId, command: &[u8]) {
-        self.stage.receive(id, command);
+        self.harness.receive(id, command);
         self.collect();
         if command.ends_with(b"EXEC\r\n") {
             self.check();
@@ -120,13 +120,13 @@ impl Workers {
     /// Replies leave the store: also of those that were blocked.
     fn collect(&mut self) {
         for line in self.workers.iter_mut().filter_map(|worker| worker.line.as_mut()) {
-            line.to_worker.write(self.stage.sent(line.id).as_bytes()).expect("room");
+            line.to_worker.write(self.harness.sent(line.id).as_bytes()).expect("room");
         }
     }
 
     /// A worker takes the replies that have come. False when there are none.
     fn react(&mut self, index: usize) -> bool {
-        let now = self.stage.now;
+        let now = self.harness.now;
         let Worker { line: Some(line), conversation, .. } = &mut self.workers[index] else { return false };
         if line.to_worker.is_empty() {
             return false;
@@ -142,7 +142,7 @@ impl Workers {
     /// What a worker does because time has passed.
     fn tick(&mut self, index: usize) {
         let worker = &mut self.workers[index];
-        if worker.line.is_some() && !worker.conversation.serve(self.stage.now) {
+        if worker.line.is_some() && !worker.conversation.serve(self.harness.now) {
             let orphaned = self.orphan(index);
             self.orphaned.extend(orphaned);
         }
@@ -154,19 +154,19 @@ impl Workers {
     }
 
     fn pass(&mut self, duration: Duration) {
-        self.stage.pass(duration);
+        self.harness.pass(duration);
         self.collect();
     }
 
     /// Lets every worker that is connected work until nothing is left to be done, at least for this long.
     fn settle(&mut self, duration: Duration) {
-        let end = self.stage.now + duration;
+        let end = self.harness.now + duration;
         for _ in 0..1_000_000 {
             let moved = (0..self.workers.len()).filter(|index| self.step(*index)).count();
             if moved > 0 {
                 continue;
             }
-            if self.stage.now >= end {
+            if self.harness.now >= end {
                 return;
             }
             self.pass(Duration::from_millis(10));
@@ -178,9 +178,9 @@ impl Workers {
     fn ask(&mut self, args: &[&[u8]]) -> Vec<u8> {
         let mut command = Buffer::new(64 * 1024);
         write_command(&mut command, args).expect("room");
-        self.stage.receive(self.operator, command.as_slice());
+        self.harness.receive(self.operator, command.as_slice());
         self.collect();
-        self.stage.sent(self.operator).into_bytes()
+        self.harness.sent(self.operator).into_bytes()
     }
 
     fn push(&mut self, payload: &str) {
@@ -350,8 +350,8 @@ fn a_locked_store_is_opened_with_its_password_and_with_no_other() {
     for (password, opens) in [(Some("open"), true), (Some("close"), false), (None, false)] {
         let settings = Settings::from_pairs([("REQUIREPASS", "open")]);
         let mut workers = Workers::new(&["one"]);
-        workers.stage = Stage::new(Store::new(&settings).expect("good settings"));
-        workers.operator = workers.stage.accept();
+        workers.harness = Harness::new(Store::new(&settings).expect("good settings"));
+        workers.operator = workers.harness.accept();
         workers.ask(&[b"AUTH", b"open"]);
         let secret = password.and_then(|password| Secret::new(password.as_bytes()));
         let login = StoreLogin::with_password(secret);

@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::connections::{ConnectionId, Connections, Ending};
+use crate::harness::NoEntropy;
 use crate::secret::Secret;
 use crate::service::Origin;
-use crate::stage::NoEntropy;
 use alloc::borrow::ToOwned;
 use alloc::{format, vec};
 

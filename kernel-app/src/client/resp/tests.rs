@@ -3,10 +3,10 @@
 use super::*;
 use crate::client::OVERDUE_MAX;
 use crate::connections::{ConnectionId, Connections, Ending};
+use crate::harness::NoEntropy;
 use crate::network::Unreachable;
 use crate::secret::Secret;
 use crate::service::Origin;
-use crate::stage::NoEntropy;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use alloc::{format, vec};

@@ -10,12 +10,12 @@ use crate::entropy::Entropy;
 use crate::service::{Context, Origin, Service};
 use wire::Instant;
 
-/// Most turns that [`Stage::pass`] takes; more mean that a deadline is never met.
+/// Most turns that [`Harness::pass`] takes; more mean that a deadline is never met.
 pub const TURNS_MAX: usize = 100_000;
 
 /// See the module.
 #[derive(Debug)]
-pub struct Stage<S> {
+pub struct Harness<S> {
     /// What is tested.
     pub service: S,
     /// Its connections.
@@ -48,16 +48,16 @@ impl Entropy for Dice {
     }
 }
 
-impl<S: Service> Stage<S> {
+impl<S: Service> Harness<S> {
     /// A service one second after the clock's start, without connections or a disk.
     ///
     /// # Panics
     /// When it does not start.
     pub fn new(service: S) -> Self {
         let now = Instant::from_millis(1_000);
-        let mut stage = Self { service, connections: Connections::new(), now, dice: Dice::default() };
-        stage.call(|service, context| service.start(context)).expect("the service starts");
-        stage
+        let mut harness = Self { service, connections: Connections::new(), now, dice: Dice::default() };
+        harness.call(|service, context| service.start(context)).expect("the service starts");
+        harness
     }
 
     /// A client connects to the first listener.
