@@ -75,14 +75,24 @@ enum Absence<F> {
     Broken(Broken<F>),
 }
 
-/// What the next answer is to, if there is one; or why the connection is of no more use.
-type Taken<P, T> = Result<Option<Sent<T, <P as Protocol>::Purpose>>, Broken<<P as Protocol>::Fault>>;
-
-/// What has happened to a token.
+/// What has happened to a token, which stays where it is until it is given out: it is large, and moved once.
 enum Event {
+    /// The oldest in the pipeline is answered.
     Answer,
+    /// The one that was given up last.
     Overdue,
+    /// The oldest in the pipeline is lost.
     Lost,
+}
+
+/// What has come.
+enum Heard {
+    /// No whole answer.
+    Nothing,
+    /// An answer that nobody waits for.
+    Unawaited,
+    /// The answer to the oldest in the pipeline.
+    Awaited,
 }
 
 impl<P: Protocol, T> Client<P, T> {
@@ -203,7 +213,12 @@ impl<P: Protocol, T> Client<P, T> {
     /// What became of something that was sent, as long as there is more to say: what has come is read, what is
     /// overdue given up, and a quiet connection tried. Pull until there is nothing, for what comes is held back until then.
     pub fn next_outcome(&mut self, context: &mut Context<'_>) -> Option<(T, Outcome<P::Answer<'_>>)> {
-        let (token, event) = self.next_event(context)?;
+        let event = self.next_event(context)?;
+        let token = match event {
+            Event::Answer => self.pipeline.answered()?.token?,
+            Event::Overdue => self.pipeline.given_up()?.token.take()?,
+            Event::Lost => self.pipeline.lose()?.token?,
+        };
         let outcome = match event {
             Event::Answer => {
                 let input = self.input.as_ref().map_or(&b""[..], Buffer::as_slice);
@@ -215,26 +230,28 @@ impl<P: Protocol, T> Client<P, T> {
         Some((token, outcome))
     }
 
-    fn next_event(&mut self, context: &mut Context<'_>) -> Option<(T, Event)> {
+    /// What has happened to a token that somebody waits for.
+    fn next_event(&mut self, context: &mut Context<'_>) -> Option<Event> {
         loop {
             if self.connection.is_none() {
-                match self.pipeline.lose()?.token {
-                    Some(token) => return Some((token, Event::Lost)),
-                    None => continue,
+                if self.pipeline.front()?.token.is_some() {
+                    return Some(Event::Lost);
                 }
+                self.pipeline.lose();
+                continue;
             }
             match self.take_answer(context) {
-                Ok(Some(Sent { token: Some(token), .. })) => return Some((token, Event::Answer)),
-                Ok(Some(_)) => continue,
-                Ok(None) => {}
+                Ok(Heard::Awaited) => return Some(Event::Answer),
+                Ok(Heard::Unawaited) => continue,
+                Ok(Heard::Nothing) => {}
                 Err(broken) => {
                     self.give_up(broken, context);
                     continue;
                 }
             }
             while let Some(sent) = self.pipeline.give_up(context.now) {
-                if let Some(token) = sent.token.take() {
-                    return Some((token, Event::Overdue));
+                if sent.token.is_some() {
+                    return Some(Event::Overdue);
                 }
             }
             if self.drop_at().is_some_and(|at| at <= context.now) {
@@ -248,25 +265,29 @@ impl<P: Protocol, T> Client<P, T> {
         }
     }
 
-    /// Takes the next answer out of the input, and gives the input back when there is none.
-    fn take_answer(&mut self, context: &mut Context<'_>) -> Taken<P, T> {
-        let Some(id) = self.connection else { return Ok(None) };
+    /// Looks for the next answer in the input, and gives the input back when there is none.
+    fn take_answer(&mut self, context: &mut Context<'_>) -> Result<Heard, Broken<P::Fault>> {
+        let Some(id) = self.connection else { return Ok(Heard::Nothing) };
         // A connection that is looked at for writing keeps the loop awake.
         let has_news = |it: &Connection| it.input.len() > self.left || it.input_ended;
         if self.input.is_none() && !context.connections.get(id).is_some_and(has_news) {
-            return Ok(None);
+            return Ok(Heard::Nothing);
         }
-        let Some(connection) = context.connections.get_mut(id) else { return Ok(None) };
+        let Some(connection) = context.connections.get_mut(id) else { return Ok(Heard::Nothing) };
         let input = self.input.get_or_insert_with(|| core::mem::take(&mut connection.input));
         input.consume(core::mem::take(&mut self.taken));
-        let awaited = self.pipeline.front().map(|sent| sent.purpose);
-        let Some(length) = self.protocol.receive(input, &mut connection.output, awaited)? else {
+        let oldest = self.pipeline.front().map(|sent| (sent.purpose, sent.token.is_some()));
+        let purpose = oldest.map(|(purpose, _)| purpose);
+        let Some(length) = self.protocol.receive(input, &mut connection.output, purpose)? else {
             connection.input = self.input.take().unwrap_or_default();
             self.left = connection.input.len();
-            return if connection.input_ended { Err(Broken::Ended) } else { Ok(None) };
+            return if connection.input_ended { Err(Broken::Ended) } else { Ok(Heard::Nothing) };
         };
         (self.taken, self.left) = (length, 0);
-        let sent = self.pipeline.answered().ok_or(Broken::Unasked)?;
+        let (purpose, is_awaited) = oldest.ok_or(Broken::Unasked)?;
+        if !is_awaited {
+            self.pipeline.answered();
+        }
         self.last_answer = context.now;
         let mut line = Line {
             output: &mut connection.output,
@@ -275,12 +296,12 @@ impl<P: Protocol, T> Client<P, T> {
             entropy: &mut *context.entropy,
         };
         let answer = &input.as_slice()[..length];
-        let is_of_use = self.protocol.settle(answer, sent.purpose, sent.token.is_some(), &mut line);
+        let is_of_use = self.protocol.settle(answer, purpose, is_awaited, &mut line);
         if is_of_use && !self.answered && self.protocol.refusal().is_none() {
             self.answered = true;
             log::info!("{}: {}", self.protocol.setting(), P::Fault::WORDS.answers);
         }
-        Ok(Some(sent))
+        Ok(if is_awaited { Heard::Awaited } else { Heard::Unawaited })
     }
 
     /// When the connection is to be dropped because of the oldest answer.

@@ -87,6 +87,12 @@ impl<T> Pipeline<T> {
         Some(&mut pending.sent)
     }
 
+    /// The one that was given up last.
+    pub fn given_up(&mut self) -> Option<&mut T> {
+        let pending = self.pending.get_mut(self.overdue.checked_sub(1)?)?;
+        Some(&mut pending.sent)
+    }
+
     /// The connection is gone: takes the oldest that is not answered.
     pub fn lose(&mut self) -> Option<T> {
         self.overdue = 0;

@@ -17,12 +17,14 @@ pub(super) struct ReplyReader {
     bulk_bytes_max: usize,
     /// Bytes of a skipped string that are still to come.
     skip: usize,
+    /// The last reply, if it was a number. Most are, and a number is as much work to read again as to read.
+    number: Option<i64>,
 }
 
 impl ReplyReader {
     /// A reader that skips nothing.
     pub const fn new() -> Self {
-        Self { bulk_bytes_max: usize::MAX, skip: 0 }
+        Self { bulk_bytes_max: usize::MAX, skip: 0, number: None }
     }
 
     /// Skips strings of more bytes from here on, alone or as all that a transaction gave.
@@ -47,14 +49,19 @@ impl ReplyReader {
             return Ok(None);
         }
         if let Some(length) = self.oversized(input.as_slice()) {
-            self.skip = length;
+            (self.skip, self.number) = (length, None);
             return Ok(Some(0));
         }
-        Ok(parse_reply(input.as_slice())?.map(|(_, length)| length))
+        let Some((reply, length)) = parse_reply(input.as_slice())? else { return Ok(None) };
+        self.number = if let Reply::Integer(number) = reply { Some(number) } else { None };
+        Ok(Some(length))
     }
 
-    /// The reply that takes these bytes.
+    /// The reply that was received last, which takes these bytes.
     pub fn reply<'a>(&self, bytes: &'a [u8]) -> Reply<'a> {
+        if let Some(number) = self.number {
+            return Reply::Integer(number);
+        }
         parse_reply(bytes).ok().flatten().map_or(Reply::Oversized, |(reply, _)| reply)
     }
 
