@@ -11,7 +11,7 @@ use crate::disk::Disk;
 use crate::entropy::Entropy;
 use crate::network::Unreachable;
 use crate::usage::Usage;
-use wire::{Buffer, Instant};
+use wire::Instant;
 
 /// A program of the application: connections and time in, bytes and the next deadline out.
 ///
@@ -73,22 +73,6 @@ pub struct Context<'a> {
     pub connections: &'a mut Connections,
     /// The node's disk, if it has one.
     pub disk: Option<&'a mut dyn Disk>,
-}
-
-impl Context<'_> {
-    /// Lets `act` have a connection's input and the table at once; none when the connection is gone.
-    pub fn with_input<R>(
-        &mut self,
-        id: ConnectionId,
-        act: impl FnOnce(&mut Buffer, &mut Context<'_>) -> R,
-    ) -> Option<R> {
-        let mut input = core::mem::take(&mut self.connections.get_mut(id)?.input);
-        let result = act(&mut input, self);
-        if let Some(connection) = self.connections.get_mut(id) {
-            connection.input = input;
-        }
-        Some(result)
-    }
 }
 
 /// What a service listens on and connects to.

@@ -92,8 +92,8 @@ fn other_qemu(committed: &str, here: &str) -> String {
     )
 }
 
-/// Counts, again if something takes too many, and keeps the least of each: a busy host adds instructions, when the guest
-/// has time to look at its clock in between, and takes none away.
+/// Counts, again if something takes too many, and keeps the least of each: a busy host adds instructions, when the
+/// guest has time to look at its clock in between, and takes none away.
 fn count_against(context: &Context, committed: &Figures) -> Result<Figures> {
     let mut least = count(context)?;
     for _ in 1..COUNTS_MAX {

@@ -211,7 +211,7 @@ impl<P: Protocol, T> Client<P, T> {
     }
 
     /// What became of something that was sent, as long as there is more to say: what has come is read, what is
-    /// overdue given up, and a quiet connection tried. Pull until there is nothing, for what comes is held back until then.
+    /// overdue given up, and a quiet connection tried. Pull until there is nothing: what comes is held back until then.
     pub fn next_outcome(&mut self, context: &mut Context<'_>) -> Option<(T, Outcome<P::Answer<'_>>)> {
         let event = self.next_event(context)?;
         let token = match event {

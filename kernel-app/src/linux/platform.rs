@@ -33,8 +33,8 @@ const VALUE_CHARS_MAX: usize = 80;
 /// Files that are open besides connections: listeners, epoll, pipes, logs, data.
 const OTHER_FILES_MAX: u64 = 128;
 
-/// Runs a program until SIGTERM or SIGINT has stopped it ([`Shutdown`](crate::shutdown::Shutdown) says how), with the disk that `DATA` names if it
-/// is one that keeps data; returns the exit status.
+/// Runs a program until SIGTERM or SIGINT has stopped it ([`crate::shutdown`] says how), with the disk that `DATA`
+/// names if it is one that keeps data; returns the exit status.
 pub fn run(name: &'static str, program: Program, has_disk: bool) -> i32 {
     match start(name, program, has_disk) {
         Ok(Some(runtime)) => serve(runtime),

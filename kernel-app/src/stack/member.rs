@@ -219,9 +219,9 @@ impl Member {
         }
     }
 
-    /// Ends the connection with a reset, whose number is the one behind what was sent (RFC 9293 section 3.10.5): another
-    /// would not be believed. A timer for a retransmission that is due would set that number back to the first byte that
-    /// is not acknowledged. smoltcp looks at it only if the connection's own time is not up; so it is.
+    /// Ends the connection with a reset, whose number is the one behind what was sent (RFC 9293 section 3.10.5):
+    /// another would not be believed. A timer for a retransmission that is due would set that number back to the first
+    /// byte that is not acknowledged. smoltcp looks at it only if the connection's own time is not up; so it is.
     pub fn abort(&mut self) {
         let socket = self.socket();
         socket.abort();

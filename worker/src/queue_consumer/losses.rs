@@ -1,7 +1,7 @@
 //! Workers on one real store and a model of the database, while either goes back to an older state, in drawn orders.
 //!
-//! No network, as in `multi_worker`. Vote instances are modelled by what they say to the store; the database by what the
-//! statements of `recorder` do, whose SQL `tests/tests/going_back.rs` tries on a real server. What was sent to the
+//! No network, as in `multi_worker`. Vote instances are modelled by what they say to the store; the database by what
+//! the statements of `recorder` do, whose SQL `tests/tests/going_back.rs` tries on a real server. What was sent to the
 //! database is carried out when the test says so, which may be long after the store that it came from is gone.
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
