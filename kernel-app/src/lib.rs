@@ -10,8 +10,8 @@ extern crate alloc;
 extern crate std;
 
 pub mod assets;
+pub mod client;
 pub mod connections;
-pub mod database_client;
 pub mod disk;
 #[cfg(target_os = "hermit")]
 pub mod hermit;
@@ -24,17 +24,13 @@ pub mod network;
 pub mod pace;
 #[cfg(any(test, target_os = "hermit"))]
 mod pci_scan;
-pub mod pipeline;
 pub mod program;
 pub mod runtime;
 pub mod secret;
 pub mod service;
 pub mod settings;
+pub mod shutdown;
 pub mod stack;
-pub mod stopping;
-pub mod store_backed;
-pub mod store_client;
-pub mod store_login;
 #[cfg(any(test, target_os = "hermit"))]
 mod timekeeping;
 pub mod usage;

@@ -106,7 +106,7 @@ pub trait Network {
     fn next_deadline(&mut self, now: Instant) -> Option<Instant>;
 
     /// How much of its sockets and tables is in use; for those who check that limits hold.
-    fn usages(&self, _tell: &mut dyn FnMut(Usage)) {}
+    fn report_usage(&self, _report: &mut dyn FnMut(Usage)) {}
 
     /// Sleeps until something arrives or `deadline` passes; without one, until something arrives.
     fn wait(&mut self, now: Instant, deadline: Option<Instant>);

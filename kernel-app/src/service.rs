@@ -11,7 +11,7 @@ use crate::connections::{ConnectionId, Connections};
 use crate::disk::Disk;
 use crate::network::Unreachable;
 use crate::usage::Usage;
-use wire::{Buffer, Entropy, Instant};
+use wire::{Entropy, Instant};
 
 /// A program of the application: connections and time in, bytes and the next deadline out.
 ///
@@ -58,7 +58,7 @@ pub trait Service {
     }
 
     /// How much of its queues, tables and buffers is in use; for those who check that limits hold.
-    fn usages(&self, _tell: &mut dyn FnMut(Usage)) {}
+    fn report_usage(&self, _report: &mut dyn FnMut(Usage)) {}
 }
 
 /// What a service may use while it is called.
@@ -73,22 +73,6 @@ pub struct Context<'a> {
     pub connections: &'a mut Connections,
     /// The node's disk, if it has one.
     pub disk: Option<&'a mut dyn Disk>,
-}
-
-impl Context<'_> {
-    /// Lets `act` have a connection's input and the table at once; none when the connection is gone.
-    pub fn with_input<R>(
-        &mut self,
-        id: ConnectionId,
-        act: impl FnOnce(&mut Buffer, &mut Context<'_>) -> R,
-    ) -> Option<R> {
-        let mut input = core::mem::take(&mut self.connections.get_mut(id)?.input);
-        let result = act(&mut input, self);
-        if let Some(connection) = self.connections.get_mut(id) {
-            connection.input = input;
-        }
-        Some(result)
-    }
 }
 
 /// What a service listens on and connects to.

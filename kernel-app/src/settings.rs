@@ -8,10 +8,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::database_client::DatabaseLogin;
+use crate::client::{DatabaseLogin, StoreLogin};
 use crate::secret::Secret;
 use crate::service::{Peer, Target};
-use crate::store_login::StoreLogin;
 use wire::postgres::url::{self, Url, percent_decoded};
 
 /// Longest value that is accepted.

@@ -1,6 +1,6 @@
 //! Votes over time as a picture: the lines, labels and words of the page's chart, as HTML.
 //!
-//! Looks are the style sheet's business, and when to draw is the board's.
+//! Looks are the style sheet's business, and when to draw is the page's.
 
 use alloc::format;
 use alloc::string::String;

@@ -7,14 +7,14 @@
 
 extern crate alloc;
 
-mod audience;
-mod board;
 mod chart;
-mod hall;
 mod history;
+mod result_handler;
+mod result_page;
+mod score_poller;
 mod scores;
 mod source;
-mod tally;
+mod subscribers;
 
 #[cfg(test)]
 mod tests;
@@ -23,14 +23,13 @@ use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use kernel_app::database_client::DatabaseClient;
+use kernel_app::client::backend_service::BackendService;
+use kernel_app::client::{DatabaseClient, StoreClient};
 use kernel_app::settings::{DatabaseAddress, SettingError, is_database};
-use kernel_app::store_backed::StoreBacked;
-use kernel_app::store_client::StoreClient;
 use kernel_app::{Peer, Service, Settings};
 
-use board::Board;
-pub use hall::Hall;
+pub use result_handler::ResultHandler;
+use result_page::ResultPage;
 use source::Source;
 
 /// Port of the result page unless `PORT` says otherwise.
@@ -51,7 +50,7 @@ pub fn program(settings: &Settings) -> Result<Vec<Box<dyn Service>>, SettingErro
 }
 
 /// HTTP on one side, one pipelined connection to the store on the other.
-pub type ResultService = StoreBacked<Hall>;
+pub type ResultService = BackendService<ResultHandler>;
 
 /// A service that knows no scores yet.
 ///
@@ -63,10 +62,10 @@ pub fn service(settings: &Settings) -> Result<ResultService, SettingError> {
     let port = settings.port("PORT", PORT_DEFAULT)?;
     let health_port = settings.optional_port("HEALTH_PORT")?;
     let (peer, source) = results(settings)?;
-    let board = Board::new(&option_a, &option_b);
-    let board = if matches!(source, Source::Database(_)) { board.of_database() } else { board };
-    let hall = Hall::new(board, source);
-    Ok(StoreBacked::new(port, peer, BODY_BYTES_MAX, hall).with_health_port(health_port))
+    let page = ResultPage::new(&option_a, &option_b);
+    let page = if matches!(source, Source::Database(_)) { page.of_database() } else { page };
+    let handler = ResultHandler::new(page, source);
+    Ok(BackendService::new(port, peer, BODY_BYTES_MAX, handler).with_health_port(health_port))
 }
 
 /// The results are where `RESULTS_URL` says, or beside the queue.

@@ -8,9 +8,10 @@ use alloc::format;
 use alloc::string::String;
 use core::time::Duration;
 
-use kernel_app::database_client::{self, DatabaseClient, Row, Statement};
+use kernel_app::client::postgres::{DatabaseOutcome, Row, Statement};
+use kernel_app::client::resp::{StoreOutcome, without_arguments};
+use kernel_app::client::{DatabaseClient, Outcome, StoreClient};
 use kernel_app::network::Unreachable;
-use kernel_app::store_client::{self, StoreClient};
 use kernel_app::{ConnectionId, Context, Instant, Usage};
 use votes::Scores;
 use votes::keys::RESULTS;
@@ -68,48 +69,27 @@ impl Source {
         }
     }
 
-    /// It has answered.
-    pub fn ready(&mut self, context: &mut Context<'_>, mut deliver: impl FnMut(u64, Answer)) {
-        match self {
-            Self::Store(client) => {
-                client.ready(context, |serial, outcome, _| deliver(serial, of_store(&outcome)))
-            }
-            Self::Database(client) => {
-                client.ready(context, |serial, outcome, _| deliver(serial, of_database(outcome)))
-            }
-        }
-    }
-
     /// It is gone.
-    pub fn closed(
-        &mut self,
-        id: ConnectionId,
-        context: &mut Context<'_>,
-        mut deliver: impl FnMut(u64, Answer),
-    ) {
+    pub fn closed(&mut self, id: ConnectionId) {
+        match self {
+            Self::Store(client) => client.closed(id),
+            Self::Database(client) => client.closed(id),
+        }
+    }
+
+    /// What became of a question, by its number; pull until there is nothing.
+    pub fn next_answer(&mut self, context: &mut Context<'_>) -> Option<(u64, Answer)> {
         match self {
             Self::Store(client) => {
-                client.closed(id, context, |serial, outcome, _| deliver(serial, of_store(&outcome)))
+                client.next_outcome(context).map(|(serial, outcome)| (serial, of_store(outcome)))
             }
             Self::Database(client) => {
-                client.closed(id, context, |serial, outcome, _| deliver(serial, of_database(outcome)))
+                client.next_outcome(context).map(|(serial, outcome)| (serial, of_database(outcome)))
             }
         }
     }
 
-    /// Gives up on a question that was left waiting.
-    pub fn turn(&mut self, context: &mut Context<'_>, mut deliver: impl FnMut(u64, Answer)) {
-        match self {
-            Self::Store(client) => {
-                client.turn(context, |serial, outcome, _| deliver(serial, of_store(&outcome)))
-            }
-            Self::Database(client) => {
-                client.turn(context, |serial, outcome, _| deliver(serial, of_database(outcome)))
-            }
-        }
-    }
-
-    /// When [`Source::turn`] has something to do.
+    /// When [`Source::next_answer`] has something to do even if nothing comes.
     pub fn next_deadline(&self) -> Option<Instant> {
         match self {
             Self::Store(client) => client.next_deadline(),
@@ -124,7 +104,7 @@ impl Source {
     pub fn readiness(&self) -> Result<(), Cow<'_, str>> {
         match self {
             Self::Store(client) => client.explained_readiness(),
-            Self::Database(client) => client.readiness().map_err(Cow::Owned),
+            Self::Database(client) => client.explained_readiness(),
         }
     }
 
@@ -149,23 +129,22 @@ impl Source {
     }
 
     /// How much of what is bounded here is in use.
-    pub fn usages(&self, tell: &mut dyn FnMut(Usage)) {
+    pub fn report_usage(&self, report: &mut dyn FnMut(Usage)) {
         match self {
-            Self::Store(client) => client.usages(tell),
-            Self::Database(client) => client.usages(tell),
+            Self::Store(client) => client.report_usage(report),
+            Self::Database(client) => client.report_usage(report),
         }
     }
 }
 
-fn of_store(outcome: &store_client::Outcome<'_>) -> Answer {
-    let &store_client::Outcome::Reply(Reply::Array(mut counts)) = outcome else {
-        return Err(match outcome {
-            store_client::Outcome::Reply(Reply::Error(message)) => {
-                format!("the store answers {}", store_client::without_arguments(message).escape_ascii())
-            }
-            store_client::Outcome::Reply(_) => "the store did not answer HLEN with numbers".to_owned(),
-            _ => UNANSWERED.to_owned(),
-        });
+fn of_store(outcome: StoreOutcome<'_>) -> Answer {
+    let mut counts = match outcome {
+        Outcome::Answer(Reply::Array(counts)) => counts,
+        Outcome::Answer(Reply::Error(message)) => {
+            return Err(format!("the store answers {}", without_arguments(message).escape_ascii()));
+        }
+        Outcome::Answer(_) => return Err("the store did not answer HLEN with numbers".to_owned()),
+        Outcome::Overdue | Outcome::Lost => return Err(UNANSWERED.to_owned()),
     };
     let mut count = || match counts.next()? {
         Reply::Integer(number) => u64::try_from(number).ok(),
@@ -176,9 +155,9 @@ fn of_store(outcome: &store_client::Outcome<'_>) -> Answer {
         .ok_or_else(|| "the store did not answer HLEN results:a and HLEN results:b with numbers".to_owned())
 }
 
-fn of_database(outcome: database_client::Outcome<'_>) -> Answer {
+fn of_database(outcome: DatabaseOutcome<'_>) -> Answer {
     match outcome {
-        database_client::Outcome::Done(rows) => {
+        Outcome::Answer(Ok(rows)) => {
             let mut scores = Scores::default();
             for row in rows {
                 add(&mut scores, &row)
@@ -186,11 +165,9 @@ fn of_database(outcome: database_client::Outcome<'_>) -> Answer {
             }
             Ok(scores)
         }
-        database_client::Outcome::Refused(error) if error.sqlstate == *NO_TABLE => Ok(Scores::default()),
-        database_client::Outcome::Refused(error) => {
-            Err(format!("RESULTS_URL: the database refuses: {error}"))
-        }
-        _ => Err(UNANSWERED.to_owned()),
+        Outcome::Answer(Err(error)) if error.sqlstate == *NO_TABLE => Ok(Scores::default()),
+        Outcome::Answer(Err(error)) => Err(format!("RESULTS_URL: the database refuses: {error}")),
+        Outcome::Overdue | Outcome::Lost => Err(UNANSWERED.to_owned()),
     }
 }
 

@@ -1,5 +1,5 @@
 //! Services in the hands of tests: whole applications on a simulated wire under a virtual clock ([`Simulation`]),
-//! or one service whose network, clock and dice are the test's ([`stage`]).
+//! or one service whose network, clock and dice are the test's ([`harness`]).
 //!
 //! For tests only: no image links it.
 #![forbid(unsafe_code)]
@@ -10,10 +10,10 @@ pub mod client;
 mod clock;
 pub mod device;
 pub mod disk;
+pub mod harness;
 pub mod memory_disk;
 pub mod node;
 mod simulation;
-pub mod stage;
 pub mod station;
 #[cfg(test)]
 mod tests;

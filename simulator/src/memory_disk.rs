@@ -1,4 +1,4 @@
-//! A disk in the hands of a test, beside [`stage`](crate::stage): it remembers every write, so that the
+//! A disk in the hands of a test, beside [`harness`](crate::harness): it remembers every write, so that the
 //! power can be cut afterwards at any of them.
 //!
 //! Writes end at once unless the test says otherwise. Nothing is lost by itself.

@@ -172,9 +172,9 @@ impl Node {
     }
 
     /// How much of what it bounds is in use, while it is up.
-    pub fn usages(&self, tell: &mut dyn FnMut(Usage)) {
+    pub fn report_usage(&self, report: &mut dyn FnMut(Usage)) {
         if let Some(runtime) = &self.runtime {
-            runtime.usages(tell);
+            runtime.report_usage(report);
         }
     }
 

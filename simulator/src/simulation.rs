@@ -264,8 +264,8 @@ impl Simulation {
     }
 
     /// How much of what a node's stack and services bound is in use, while it is up.
-    pub fn usages(&self, node: NodeId, tell: &mut dyn FnMut(Usage)) {
-        self.nodes[node.0].usages(tell);
+    pub fn report_usage(&self, node: NodeId, report: &mut dyn FnMut(Usage)) {
+        self.nodes[node.0].report_usage(report);
     }
 
     /// How many times something has happened so far.

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use kernel_app::http::HttpServer;
 use kernel_app::settings::SettingError;
-use kernel_app::stopping::Stage;
+use kernel_app::shutdown::ShutdownPhase;
 use kernel_app::{ConnectionId, Context, Endpoints, Instant, Listener, Origin, Service, Settings, Usage};
 
 use crate::engine::Engine;
@@ -115,11 +115,11 @@ impl Service for Store {
     }
 
     fn turn(&mut self, context: &mut Context<'_>) {
-        if context.connections.stage() == Stage::Draining {
+        if context.connections.shutdown_phase() == ShutdownPhase::Draining {
             self.engine.seal();
         }
         self.engine.turn(context);
-        if context.connections.stage() == Stage::Draining {
+        if context.connections.shutdown_phase() == ShutdownPhase::Draining {
             self.engine.dismiss_clients(context);
         }
         self.http.turn(&mut self.engine, context);
@@ -133,8 +133,8 @@ impl Service for Store {
         self.engine.failure()
     }
 
-    fn usages(&self, tell: &mut dyn FnMut(Usage)) {
-        self.engine.usages(tell);
-        self.http.usages(tell);
+    fn report_usage(&self, report: &mut dyn FnMut(Usage)) {
+        self.engine.report_usage(report);
+        self.http.report_usage(report);
     }
 }

@@ -18,7 +18,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use kernel_app::store_client::{Outcome, without_arguments};
+use kernel_app::client::Outcome;
+use kernel_app::client::resp::{StoreOutcome, without_arguments};
 use kernel_app::{Entropy, Instant};
 use votes::keys::{EPOCHS, PRUNED, TICKETS};
 use votes::sequence;
@@ -186,12 +187,12 @@ impl Epoch {
     }
 
     /// The store has answered; with what the epoch has begun just now.
-    pub fn answered(&mut self, step: Step, outcome: Outcome<'_>, now: Instant) -> Option<Begin> {
+    pub fn answered(&mut self, step: Step, outcome: StoreOutcome<'_>, now: Instant) -> Option<Begin> {
         if !core::mem::take(&mut self.is_asked) || self.step != Some(step) {
             return None;
         }
         let reply = match outcome {
-            Outcome::Reply(reply) => reply,
+            Outcome::Answer(reply) => reply,
             Outcome::Overdue | Outcome::Lost => return self.fail("no answer in time", now),
         };
         match (step, reply) {

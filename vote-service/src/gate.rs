@@ -1,6 +1,6 @@
 //! Whether a voter who has not voted yet may: the poll may be full, or too many may be coming at once.
 //!
-//! Asks nobody. Whether a voter has voted is looked up by the booth, and only when that matters.
+//! Asks nobody. Whether a voter has voted is looked up by the handler, and only when that matters.
 
 use core::net::IpAddr;
 
@@ -65,8 +65,8 @@ impl Gate {
     }
 
     /// How much of what is bounded here is in use.
-    pub fn usages(&self, tell: &mut dyn FnMut(Usage)) {
-        tell(Usage::new("addresses of new voters", self.rate.addresses(), ADDRESSES_MAX));
+    pub fn report_usage(&self, report: &mut dyn FnMut(Usage)) {
+        report(Usage::new("addresses of new voters", self.rate.addresses(), ADDRESSES_MAX));
     }
 }
 

@@ -6,17 +6,18 @@
 
 extern crate alloc;
 
-mod booth;
 mod epoch;
 mod fullness;
 mod gate;
-mod journal;
 mod pages;
 mod rate;
 mod rejection;
+mod responder;
 mod sender;
+mod ticket_queue;
+mod vote_handler;
+mod vote_log;
 mod voter;
-mod waiting;
 
 #[cfg(test)]
 mod tests;
@@ -25,13 +26,13 @@ use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use kernel_app::client::backend_service::BackendService;
 use kernel_app::settings::SettingError;
-use kernel_app::store_backed::StoreBacked;
 use kernel_app::{Service, Settings};
 
-pub use booth::Booth;
 use gate::Gate;
 use pages::Pages;
+pub use vote_handler::VoteHandler;
 
 /// Port of the voters' page unless `PORT` says otherwise.
 pub const PORT_DEFAULT: u16 = 8080;
@@ -49,7 +50,7 @@ pub fn program(settings: &Settings) -> Result<Vec<Box<dyn Service>>, SettingErro
 }
 
 /// HTTP on one side, one pipelined connection to the store on the other.
-pub type VoteService = StoreBacked<Booth>;
+pub type VoteService = BackendService<VoteHandler>;
 
 /// The service with its pages rendered.
 ///
@@ -63,6 +64,6 @@ pub fn service(settings: &Settings) -> Result<VoteService, SettingError> {
     let health_port = settings.optional_port("HEALTH_PORT")?;
     let store = settings.store("REDIS_URL", "redis://store:6379")?;
     let (peer, gate) = (store.peer(), Gate::new(settings)?);
-    let booth = Booth::new(pages, gate, store.login);
-    Ok(StoreBacked::new(port, peer, BODY_BYTES_MAX, booth).with_health_port(health_port))
+    let handler = VoteHandler::new(pages, gate, store.login);
+    Ok(BackendService::new(port, peer, BODY_BYTES_MAX, handler).with_health_port(health_port))
 }

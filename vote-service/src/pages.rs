@@ -1,6 +1,6 @@
 //! Everything a voter's browser can get, rendered once at start.
 //!
-//! Decides nothing: which page a voter sees is the booth's business.
+//! Decides nothing: which page a voter sees is the handler's business.
 
 use alloc::string::String;
 

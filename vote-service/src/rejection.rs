@@ -2,8 +2,8 @@
 //!
 //! Does not write responses.
 
+use kernel_app::client::{SendError, StoreSendError};
 use kernel_app::metrics::Counter;
-use kernel_app::store_client::SendError;
 
 /// Why a vote was not acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,8 +182,8 @@ impl Notice {
     }
 }
 
-impl From<SendError> for Rejection {
-    fn from(error: SendError) -> Self {
+impl From<StoreSendError> for Rejection {
+    fn from(error: StoreSendError) -> Self {
         match error {
             SendError::Away | SendError::Unreachable(_) | SendError::Broken(_) | SendError::Refused(_) => {
                 Self::StoreAway

@@ -1,7 +1,7 @@
 //! The worker: moves votes from the queue to the results.
 //!
 //! Results are in the store, or in PostgreSQL. Serves no votes and no results: vote-service and result-service do.
-//! See [`mover`] for how a vote is never lost and counted once.
+//! `queue_consumer` tells how a vote is never lost and counted once.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -9,18 +9,17 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
-pub mod batch;
-pub mod colleagues;
-pub mod condition;
-mod desk;
-pub mod epochs;
-pub mod jitter;
-pub mod limits;
-pub mod mover;
-pub mod part;
-pub mod received;
-pub mod recorder;
-pub mod stats;
+mod admin_handler;
+mod epochs;
+mod fetched_entries;
+mod health;
+mod jitter;
+mod limits;
+mod membership;
+mod queue_consumer;
+mod recorder;
+mod stats;
+mod transaction_batch;
 mod worker;
 
 use alloc::boxed::Box;

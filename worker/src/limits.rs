@@ -10,7 +10,7 @@ pub const BATCH_MAX: usize = 64;
 /// A transaction takes no further element after this many bytes of elements. With one more of the largest
 /// size its voters still fit into one command, and all of it, which names each voter twice and each element
 /// once or twice, into a connection's output.
-pub const PART_BYTES_MAX: usize = 48 * 1024;
+pub const TRANSACTION_BYTES_MAX: usize = 48 * 1024;
 /// Most elements kept on the list of rejected ones; the oldest go first. Until the next cycle there can
 /// be one batch more.
 pub const REJECTED_MAX: usize = 1000;
@@ -26,14 +26,14 @@ pub const ORPHAN_AFTER: Duration = Duration::from_secs(10);
 /// [`REPLY_TIMEOUT`], and the store ends its `BLMOVE` after [`BLOCK_S`].
 pub const FORGET_AFTER: Duration = Duration::from_secs(60);
 /// Most other workers that are watched; further ones are once some of these are gone.
-pub const COLLEAGUES_MAX: usize = 64;
+pub const MEMBERS_MAX: usize = 64;
 /// Longest first pause before a transaction is tried again that another worker got in the way of.
 pub const YIELD_MIN: Duration = Duration::from_millis(1);
 /// How often the longest pause doubles while others keep getting in the way.
 pub const YIELD_DOUBLINGS_MAX: u32 = 5;
 /// How long the store holds a `BLMOVE` on an empty queue.
 pub const BLOCK_S: u8 = 5;
-/// Longest wait for the next reply; above [`BLOCK_S`], or an idle queue would look like a dead store.
+/// Longest wait for a reply; above [`BLOCK_S`], or an idle queue would look like a dead store.
 pub const REPLY_TIMEOUT: Duration = Duration::from_secs(BLOCK_S as u64 + 5);
 /// First pause after the store answered with an error.
 pub const BACKOFF_MIN: Duration = Duration::from_millis(100);

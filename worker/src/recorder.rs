@@ -1,35 +1,33 @@
-//! The results in PostgreSQL: one statement for the votes of a part, and a table that is made when it is missing.
+//! The results in PostgreSQL: one statement for the votes of a batch, and a table that is made when it is missing.
 //!
 //! Knows nothing of the queue. The table is the original's, `votes (id, vote)`, with two columns more, which its
 //! readers and writers need not know: the sequence of the vote that counts, and the generation of its epoch.
 //! Generations number the store's epochs as they become known here, in a table of their own, `voting_epochs (epoch,
 //! generation)`.
 
-use alloc::borrow::ToOwned;
+use alloc::borrow::{Cow, ToOwned};
 use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use kernel_app::database_client::{
-    DatabaseClient, DatabaseLogin, NotSent, Outcome, Rows, ServerError, Statement,
-};
+use kernel_app::client::postgres::{DatabaseFault, DatabaseOutcome, Rows, ServerError, Statement};
+use kernel_app::client::{DatabaseClient, DatabaseLogin, Outcome, SendError};
 use kernel_app::network::Unreachable;
 use kernel_app::pace::LogPace;
 use kernel_app::{ConnectionId, Context, Instant, Usage};
 use votes::Choice;
 
 use crate::epochs::Epochs;
-use crate::mover::{RecordFault, ToRecord};
-use crate::part::Part;
+use crate::queue_consumer::{RecordFault, ToRecord};
+use crate::transaction_batch::TransactionBatch;
 
 /// Where the database is.
 const SETTING: &str = "RESULTS_URL";
 /// Nobody knows what became of it; that it comes again does no harm.
 const UNHEARD: &str = "RESULTS_URL: the database has not answered: is it running?";
-const BUSY: &str = "RESULTS_URL: the database is busy: what was sent before has not left yet";
-/// How long the database may take for a part.
+/// How long the database may take for a batch.
 pub const RECORD_WITHIN: Duration = Duration::from_secs(2);
 /// Epochs that are kept in the database, the last to become known: many times as many as a store keeps.
 pub const GENERATIONS_MAX: u32 = 10_000;
@@ -146,16 +144,25 @@ pub struct News {
     pub outcome: Result<BTreeSet<Vec<u8>>, RecordFault>,
 }
 
+/// What the database has answered, without what it lies in.
+enum Answer {
+    Done,
+    /// The voters for whom something has changed.
+    Changed(BTreeSet<Vec<u8>>),
+    /// It does not know an epoch; the last generation that it knows.
+    UnknownEpoch(u64),
+    Refused {
+        sqlstate: [u8; 5],
+        told: String,
+    },
+    /// Nobody knows what became of it.
+    Unheard,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Recorder {
     client: DatabaseClient<Asked>,
-    progress: Progress,
-}
-
-/// Beside the client, whose callbacks need it.
-#[derive(Debug, Default)]
-struct Progress {
     /// The number of the votes that are under way.
     serial: Option<u64>,
     news: Option<News>,
@@ -172,7 +179,9 @@ struct Progress {
 impl Recorder {
     /// A recorder that is not connected yet.
     pub fn new(login: DatabaseLogin) -> Self {
-        Self { client: DatabaseClient::new(login), progress: Progress::default() }
+        let client = DatabaseClient::new(login);
+        let (log_pace, refusal) = Default::default();
+        Self { client, serial: None, news: None, prepare: false, prepared: false, refusal, log_pace }
     }
 
     /// Whether this is the connection to the database.
@@ -190,26 +199,21 @@ impl Recorder {
         self.client.unreachable(reason);
     }
 
-    /// The database has answered.
-    pub fn ready(&mut self, context: &mut Context<'_>) {
-        let Self { client, progress } = self;
-        client.ready(context, |asked, outcome, context| progress.note(asked, outcome, context.now));
+    /// The database is gone.
+    pub fn closed(&mut self, id: ConnectionId) {
+        self.client.closed(id);
+    }
+
+    /// Takes what the database has answered, and gives up on what it has left waiting.
+    pub fn take_outcomes(&mut self, context: &mut Context<'_>) {
+        while let Some((asked, outcome)) = self.client.next_outcome(context) {
+            let answer = read(asked, outcome);
+            self.note(asked, answer, context.now);
+        }
         self.prepare(context);
     }
 
-    /// The database is gone.
-    pub fn closed(&mut self, id: ConnectionId, context: &mut Context<'_>) {
-        let Self { client, progress } = self;
-        client.closed(id, context, |asked, outcome, context| progress.note(asked, outcome, context.now));
-    }
-
-    /// Gives up on what the database has left waiting.
-    pub fn turn(&mut self, context: &mut Context<'_>) {
-        let Self { client, progress } = self;
-        client.turn(context, |asked, outcome, context| progress.note(asked, outcome, context.now));
-    }
-
-    /// When [`Recorder::turn`] has something to do.
+    /// When [`Recorder::take_outcomes`] has something to do even if nothing comes.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.client.next_deadline()
     }
@@ -218,34 +222,34 @@ impl Recorder {
     ///
     /// # Errors
     /// Why not.
-    pub fn readiness(&self) -> Result<(), String> {
-        self.client.readiness()
+    pub fn readiness(&self) -> Result<(), Cow<'static, str>> {
+        self.client.explained_readiness()
     }
 
     /// How much of what is bounded here is in use.
-    pub fn usages(&self, tell: &mut dyn FnMut(Usage)) {
-        self.client.usages(tell);
+    pub fn report_usage(&self, report: &mut dyn FnMut(Usage)) {
+        self.client.report_usage(report);
     }
 
     /// Writes votes, unless some are under way already; what becomes of them is news under their number.
     pub fn record(&mut self, votes: &ToRecord<'_>, context: &mut Context<'_>) {
-        if self.progress.serial.is_some() || self.progress.news.is_some() {
+        if self.serial.is_some() || self.news.is_some() {
             return;
         }
-        self.progress.serial = Some(votes.serial);
-        self.progress.refusal = None;
+        self.serial = Some(votes.serial);
+        self.refusal = None;
         let sent = self.register(votes, context).and_then(|()| {
-            let columns = columns(votes.part, votes.epochs);
+            let columns = columns(votes.batch, votes.epochs);
             let columns = columns.each_ref().map(Vec::as_slice);
             self.client.send(&RECORD, &columns, Asked::Record(votes.serial), RECORD_WITHIN, context)
         });
-        if sent.is_err() {
-            self.progress.fail(self.reason());
+        if let Err(error) = sent {
+            self.fail_to_send(error);
         }
     }
 
     /// Makes the epochs known, if that is to be done.
-    fn register(&mut self, votes: &ToRecord<'_>, context: &mut Context<'_>) -> Result<(), NotSent> {
+    fn register(&mut self, votes: &ToRecord<'_>, context: &mut Context<'_>) -> Sent {
         let Some(generations) = votes.registers_after else { return Ok(()) };
         let [epochs, generations] = [epochs(votes.epochs), generations.to_string().into_bytes()];
         self.client.send(&REGISTER, &[&epochs, &generations], Asked::Register, RECORD_WITHIN, context)?;
@@ -255,48 +259,39 @@ impl Recorder {
 
     /// What became of votes, once.
     pub fn take_news(&mut self) -> Option<News> {
-        self.progress.news.take()
-    }
-
-    /// Why nothing could be sent.
-    fn reason(&self) -> String {
-        self.readiness().err().unwrap_or_else(|| BUSY.to_owned())
+        self.news.take()
     }
 
     /// Makes the table what it must be.
     fn prepare(&mut self, context: &mut Context<'_>) {
-        if !core::mem::take(&mut self.progress.prepare) {
+        if !core::mem::take(&mut self.prepare) {
             return;
         }
         log::info!("the database has no table for votes as it must be: making it");
         for (statement, asked) in
             [(&CREATE, Asked::Create), (&EXTEND, Asked::Create), (&CREATE_EPOCHS, Asked::Complete)]
         {
-            if self.client.send(statement, &[], asked, RECORD_WITHIN, context) == Err(NotSent) {
-                return self.progress.fail(self.reason());
+            if let Err(error) = self.client.send(statement, &[], asked, RECORD_WITHIN, context) {
+                return self.fail_to_send(error);
             }
         }
     }
-}
 
-impl Progress {
-    fn note(&mut self, asked: Asked, outcome: Outcome<'_>, now: Instant) {
-        match (asked, outcome) {
-            (Asked::Record(serial), outcome) if self.serial == Some(serial) => self.recorded(outcome, now),
+    fn note(&mut self, asked: Asked, answer: Answer, now: Instant) {
+        match (asked, answer) {
+            (Asked::Record(serial), answer) if self.serial == Some(serial) => self.recorded(answer, now),
             (Asked::Record(_), _) => {}
-            (Asked::Create | Asked::Complete, Outcome::Refused(error))
-                if !is_among(&MADE_MEANWHILE, &error) =>
+            (Asked::Create | Asked::Complete, Answer::Refused { sqlstate, told })
+                if !MADE_MEANWHILE.contains(&&sqlstate) =>
             {
-                self.fail(told(&error));
+                self.fail(told);
             }
-            (Asked::Create | Asked::Complete, Outcome::Overdue | Outcome::Lost) => {
-                self.fail(UNHEARD.to_owned())
-            }
+            (Asked::Create | Asked::Complete, Answer::Unheard) => self.fail(UNHEARD.to_owned()),
             // What comes next says so if it is missed.
-            (Asked::Register, Outcome::Refused(error))
-                if !is_among(&REGISTERED_MEANWHILE, &error) && !is_among(&NOT_PREPARED, &error) =>
+            (Asked::Register, Answer::Refused { sqlstate, told })
+                if !REGISTERED_MEANWHILE.contains(&&sqlstate) && !NOT_PREPARED.contains(&&sqlstate) =>
             {
-                self.refusal = Some(told(&error));
+                self.refusal = Some(told);
             }
             (Asked::Register | Asked::Forget | Asked::Create, _) => {}
             // Nothing is under way now: the votes are sent again.
@@ -304,28 +299,30 @@ impl Progress {
         }
     }
 
-    fn recorded(&mut self, outcome: Outcome<'_>, now: Instant) {
-        match outcome {
-            Outcome::Refused(error) if is_among(&NOT_PREPARED, &error) && !self.prepared => {
-                self.prepare = true
+    fn recorded(&mut self, answer: Answer, now: Instant) {
+        match (answer, self.refusal.take()) {
+            (Answer::Refused { sqlstate, .. }, _) if NOT_PREPARED.contains(&&sqlstate) && !self.prepared => {
+                self.prepare = true;
             }
-            Outcome::Refused(error) if is_of_content(&error) => {
+            (Answer::Refused { sqlstate, told }, _) if is_of_content(&sqlstate) => {
                 if self.log_pace.allows(now) {
-                    log::warn!("{}", told(&error));
+                    log::warn!("{told}");
                 }
                 self.end(Err(RecordFault::Content));
             }
-            Outcome::Refused(error) => self.fail(told(&error)),
-            Outcome::Overdue | Outcome::Lost => self.fail(UNHEARD.to_owned()),
-            Outcome::Done(rows) => match (unknown_epoch(rows), self.refusal.take()) {
-                (Some(_), Some(refusal)) => self.fail(refusal),
-                (Some(generations), None) => self.end(Err(RecordFault::UnknownEpoch(generations))),
-                (None, _) => {
-                    let ids = rows.filter_map(|row| row.column(0).map(<[u8]>::to_vec));
-                    self.end(Ok(ids.collect()));
-                }
-            },
+            (Answer::Refused { told, .. }, _) => self.fail(told),
+            (Answer::Unheard, _) => self.fail(UNHEARD.to_owned()),
+            (Answer::UnknownEpoch(_), Some(refusal)) => self.fail(refusal),
+            (Answer::UnknownEpoch(generations), None) => {
+                self.end(Err(RecordFault::UnknownEpoch(generations)));
+            }
+            (Answer::Changed(voters), _) => self.end(Ok(voters)),
+            (Answer::Done, _) => self.end(Ok(BTreeSet::new())),
         }
+    }
+
+    fn fail_to_send(&mut self, error: SendError<DatabaseFault>) {
+        self.fail(self.client.explained(error));
     }
 
     fn fail(&mut self, reason: String) {
@@ -340,20 +337,31 @@ impl Progress {
     }
 }
 
+type Sent = Result<(), SendError<DatabaseFault>>;
+
+/// What an outcome says.
+fn read(asked: Asked, outcome: DatabaseOutcome<'_>) -> Answer {
+    match outcome {
+        Outcome::Overdue | Outcome::Lost => Answer::Unheard,
+        Outcome::Answer(Err(error)) => Answer::Refused { sqlstate: error.sqlstate, told: told(&error) },
+        Outcome::Answer(Ok(_)) if !matches!(asked, Asked::Record(_)) => Answer::Done,
+        Outcome::Answer(Ok(rows)) => match unknown_epoch(rows) {
+            Some(generations) => Answer::UnknownEpoch(generations),
+            None => Answer::Changed(rows.filter_map(|row| row.column(0).map(<[u8]>::to_vec)).collect()),
+        },
+    }
+}
+
 /// The last generation, when the database does not know an epoch.
 fn unknown_epoch(mut rows: Rows<'_>) -> Option<u64> {
     let row = rows.find(|row| row.column(0).is_none())?;
     core::str::from_utf8(row.column(1)?).ok()?.parse().ok()
 }
 
-fn is_among(codes: &[&[u8; 5]], error: &ServerError<'_>) -> bool {
-    codes.contains(&&error.sqlstate)
-}
-
 /// Whether the error is about what is in a vote: a data exception (SQLSTATE class 22), or a CHECK that it fails. What
 /// fails for every vote, such as a column that must be filled, is not: those votes wait until it is mended.
-fn is_of_content(error: &ServerError<'_>) -> bool {
-    error.sqlstate.starts_with(b"22") || error.sqlstate == *b"23514"
+fn is_of_content(sqlstate: &[u8; 5]) -> bool {
+    sqlstate.starts_with(b"22") || sqlstate == b"23514"
 }
 
 /// A refusal, for log and `/readyz`.
@@ -363,11 +371,11 @@ fn told(error: &ServerError<'_>) -> String {
 
 /// The parameters of [`RECORD`] as array literals (PostgreSQL 15, section 8.15.2): names, options, sequences, places
 /// among the epochs, and those.
-fn columns(part: &Part, epochs: &Epochs) -> [Vec<u8>; 5] {
+fn columns(batch: &TransactionBatch, epochs: &Epochs) -> [Vec<u8>; 5] {
     let mut columns = [(); 4].map(|()| Vec::from(b"{"));
     let [ids, votes, sequences, places] = &mut columns;
     for choice in Choice::ALL {
-        for effect in part.effects(choice) {
+        for effect in batch.effects(choice) {
             let sign = if effect.is_ordered { "" } else { "-" };
             let place = epochs.place(effect.sequence).map_or("NULL".into(), |place| place.to_string());
             add_element(ids, effect.voter);
@@ -414,22 +422,22 @@ fn add_element(array: &mut Vec<u8>, value: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::Batch;
+    use crate::fetched_entries::FetchedEntries;
     use crate::limits::BATCH_MAX;
     use wire::resp::Reply;
 
     #[test]
     fn whatever_a_voter_is_called_is_one_element() {
-        let mut batch = Batch::default();
-        batch.push(br#"{"voter_id":"a\"b\\c,{}' \u00e9","vote":"b","seq":"7"}"#);
-        batch.push(br#"{"voter_id":"x","vote":"b"}"#);
-        batch.push(br#"{"voter_id":"NULL","vote":"a","seq":"18446744073709551615"}"#);
-        let mut part = Part::default();
-        part.take(&batch, BATCH_MAX);
-        part.judge_unread();
+        let mut fetched = FetchedEntries::default();
+        fetched.push(br#"{"voter_id":"a\"b\\c,{}' \u00e9","vote":"b","seq":"7"}"#);
+        fetched.push(br#"{"voter_id":"x","vote":"b"}"#);
+        fetched.push(br#"{"voter_id":"NULL","vote":"a","seq":"18446744073709551615"}"#);
+        let mut batch = TransactionBatch::default();
+        batch.take(&fetched, BATCH_MAX);
+        batch.judge_unread();
         let fields = [&b"one"[..], b"7", b"two", b"8"].map(Reply::Bulk);
         let epochs = Epochs::read(fields.into_iter());
-        let texts = columns(&part, &epochs).map(|column| String::from_utf8_lossy(&column).to_string());
+        let texts = columns(&batch, &epochs).map(|column| String::from_utf8_lossy(&column).to_string());
         let expected = [
             r#"{"NULL","a\"b\\c,{}' é","x"}"#,
             r#"{"a","b","b"}"#,

@@ -21,7 +21,7 @@ pub struct Stats {
     /// Elements moved back to the queue.
     pub replayed: Counter,
     /// Elements of workers that are gone, moved back to the queue.
-    pub rescued: Counter,
+    pub reclaimed: Counter,
     /// Times that votes had to wait because the results, which are kept elsewhere, did not take them.
     pub results_errors: Counter,
     /// Times that votes had to wait because the store answered with an error.

@@ -10,7 +10,7 @@ mod origin;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use crate::stopping::Stage;
+use crate::shutdown::ShutdownPhase;
 pub use eviction::{FRESH_MAX, REQUEST_GRACE};
 pub use memory::HeapUsage;
 use memory::Memory;
@@ -118,7 +118,7 @@ pub struct Connections {
     memory: Memory,
     /// When this turn began.
     now: Instant,
-    stage: Stage,
+    shutdown_phase: ShutdownPhase,
 }
 
 #[derive(Debug, Default)]
@@ -153,13 +153,13 @@ impl Connections {
     }
 
     /// How far the node is from its end.
-    pub fn stage(&self) -> Stage {
-        self.stage
+    pub fn shutdown_phase(&self) -> ShutdownPhase {
+        self.shutdown_phase
     }
 
     /// Tells services how far the node is from its end.
-    pub fn set_stage(&mut self, stage: Stage) {
-        self.stage = stage;
+    pub fn set_shutdown_phase(&mut self, shutdown_phase: ShutdownPhase) {
+        self.shutdown_phase = shutdown_phase;
     }
 
     /// Whether somebody outside is still connected: peers and ends of memory pipes do not count.

@@ -11,7 +11,7 @@ use super::{Answer, Exchange, Handler, Method, Request, Response, Route};
 use crate::connections::HeapUsage;
 use crate::metrics::{CONTENT_TYPE, Exposition};
 use crate::service::{Context, Origin};
-use crate::stopping::Stage;
+use crate::shutdown::ShutdownPhase;
 use wire::http::status::{STATUSES, position};
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -77,7 +77,9 @@ pub(super) fn answer<'a, H: Handler>(
         }
         Some(_) if own.is_some() => Outcome::Handler(handler.handle(request, exchange, context)),
         Some(Route { path: "/healthz", .. }) => page(200, "ok\n"),
-        Some(Route { path: "/readyz", .. }) if context.connections.stage() != Stage::Open => {
+        Some(Route { path: "/readyz", .. })
+            if context.connections.shutdown_phase() != ShutdownPhase::Open =>
+        {
             page(503, "stopping\n")
         }
         Some(Route { path: "/readyz", .. }) => readiness(handler),

@@ -13,7 +13,7 @@ use crate::connections::{
 };
 use crate::pace::LogPace;
 use crate::service::Context;
-use crate::stopping::Stage;
+use crate::shutdown::ShutdownPhase;
 use crate::usage::Usage;
 use wire::http::date::DateLine;
 use wire::http::limits::{CHUNK_OVERHEAD_BYTES_MAX, HEAD_BYTES_MAX, SHORTEST_WAIT};
@@ -43,7 +43,7 @@ pub struct HttpServer {
     date: DateLine,
     statistics: Statistics,
     /// What connections have been told of the node's end.
-    stage: Stage,
+    phase: ShutdownPhase,
     /// Of answers that have no room.
     log_pace: LogPace,
 }
@@ -75,7 +75,7 @@ impl HttpServer {
             check_at: None,
             date: DateLine::default(),
             statistics: Statistics::default(),
-            stage: Stage::Open,
+            phase: ShutdownPhase::Open,
             log_pace: LogPace::default(),
         }
     }
@@ -94,7 +94,7 @@ impl HttpServer {
             self.sessions.resize_with(id.index() + 1, || None);
         }
         let mut session = Session::new(self.body_bytes_max, context.now);
-        if self.stage != Stage::Open {
+        if self.phase != ShutdownPhase::Open {
             session.dismiss();
         }
         let tracked = Tracked { id, session, is_unfinished: false };
@@ -136,8 +136,8 @@ impl HttpServer {
     /// Acts on deadlines and goes on with connections that have more to do. Call it in `Service::turn`.
     pub fn turn<H: Handler>(&mut self, handler: &mut H, context: &mut Context<'_>) {
         self.statistics.start(context.now);
-        if self.stage != context.connections.stage() {
-            self.stage = context.connections.stage();
+        if self.phase != context.connections.shutdown_phase() {
+            self.phase = context.connections.shutdown_phase();
             self.dismiss_all(context);
         }
         for _ in 0..self.unfinished.len() {
@@ -153,9 +153,9 @@ impl HttpServer {
     }
 
     /// How much of what is bounded here is in use.
-    pub fn usages(&self, tell: &mut dyn FnMut(Usage)) {
-        tell(Usage::new("HTTP connections to go on with", self.unfinished.len(), CONNECTIONS_MAX));
-        tell(Usage::new("HTTP connections", self.open, CONNECTIONS_MAX));
+    pub fn report_usage(&self, report: &mut dyn FnMut(Usage)) {
+        report(Usage::new("HTTP connections to go on with", self.unfinished.len(), CONNECTIONS_MAX));
+        report(Usage::new("HTTP connections", self.open, CONNECTIONS_MAX));
     }
 
     /// When `turn` must be called next.
@@ -401,7 +401,7 @@ impl HttpServer {
             let Some(Tracked { id, session, .. }) = &mut self.sessions[index] else { continue };
             let id = *id;
             session.dismiss();
-            if self.stage != Stage::Draining {
+            if self.phase != ShutdownPhase::Draining {
                 continue;
             }
             let (serial, is_idle) = (session.serial(), session.is_idle());

@@ -9,7 +9,7 @@ use core::time::Duration;
 use super::*;
 use crate::connections::{Connections, Ending, HeapUsage, OUTPUT_LOW_WATER_BYTES};
 use crate::service::Origin;
-use crate::stopping::Stage;
+use crate::shutdown::ShutdownPhase;
 use ether::random::NoEntropy;
 use wire::Instant;
 use wire::http::limits::{ANSWER_TIMEOUT, HEAD_PACE, IDLE_TIMEOUT, SHORTEST_WAIT, WRITE_STALL_TIMEOUT};
@@ -463,7 +463,7 @@ fn a_node_that_is_going_to_stop_says_so_and_keeps_no_connection() {
     for id in [streams, waits, idle] {
         node.output(id);
     }
-    node.connections.set_stage(Stage::Announced);
+    node.connections.set_shutdown_phase(ShutdownPhase::Announced);
     node.turn();
     assert_eq!(node.ask("GET /healthz").lines().next(), Some("HTTP/1.1 200 OK"));
     assert!(node.ask("GET /readyz").starts_with("HTTP/1.1 503 "));
@@ -476,7 +476,7 @@ fn a_node_that_is_going_to_stop_says_so_and_keeps_no_connection() {
         assert_eq!(ending(&node, id), Ending::Open, "it may go on for now");
     }
 
-    node.connections.set_stage(Stage::Draining);
+    node.connections.set_shutdown_phase(ShutdownPhase::Draining);
     node.turn();
     assert_ne!(ending(&node, idle), Ending::Open);
     assert_ne!(ending(&node, streams), Ending::Open);

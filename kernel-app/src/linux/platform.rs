@@ -18,7 +18,7 @@ use crate::connections::CONNECTIONS_MAX;
 use crate::program::Program;
 use crate::runtime::{Runtime, StartError};
 use crate::settings::{SettingError, Settings};
-use crate::stopping::NOTICE;
+use crate::shutdown::NOTICE;
 
 /// Exit status after SIGTERM or SIGINT.
 const STATUS_STOPPED: i32 = 0;
@@ -31,8 +31,8 @@ const VALUE_CHARS_MAX: usize = 80;
 /// Files that are open besides connections: listeners, epoll, pipes, logs, data.
 const OTHER_FILES_MAX: u64 = 128;
 
-/// Runs a program until SIGTERM or SIGINT has stopped it (`stopping` says how), with the disk that `DATA` names if it
-/// is one that keeps data; returns the exit status.
+/// Runs a program until SIGTERM or SIGINT has stopped it ([`crate::shutdown`] says how), with the disk that `DATA`
+/// names if it is one that keeps data; returns the exit status.
 pub fn run(name: &'static str, program: Program, has_disk: bool) -> i32 {
     match start(name, program, has_disk) {
         Ok(Some(runtime)) => serve(runtime),

@@ -19,7 +19,7 @@ use crate::connections::{ConnectionId, Connections, HeapUsage};
 use crate::disk::Disk;
 use crate::network::{Event, ListenError, Network};
 use crate::service::{Context, Endpoints, Origin, Peer, Service, Target};
-use crate::stopping::{Stage, Stopping};
+use crate::shutdown::{Shutdown, ShutdownPhase};
 use crate::usage::Usage;
 use peers::{Goal, Peers};
 use pipes::Pipes;
@@ -37,7 +37,7 @@ pub struct Runtime<N> {
     disk: Option<Box<dyn Disk>>,
     events: Vec<Event>,
     node: Node,
-    stopping: Stopping,
+    shutdown: Shutdown,
 }
 
 /// What events are dispatched to; apart from the table and the network, so that services can be
@@ -116,7 +116,7 @@ impl<N: Network> Runtime<N> {
             disk: None,
             events: Vec::new(),
             node,
-            stopping: Stopping::default(),
+            shutdown: Shutdown::default(),
         })
     }
 
@@ -149,8 +149,8 @@ impl<N: Network> Runtime<N> {
     /// turn is due even if nothing arrives; `now` when work is left.
     pub fn turn(&mut self, now: Instant, unix_time: Duration, entropy: &mut dyn Entropy) -> Option<Instant> {
         self.connections.begin_turn(now);
-        if self.stopping.is_under_way() {
-            self.advance_stopping(now);
+        if self.shutdown.is_under_way() {
+            self.advance_shutdown(now);
         }
         self.network.poll(now, &mut self.connections, &mut self.events);
         let disk = self.disk.as_mut().map(|disk| &mut **disk as &mut dyn Disk);
@@ -168,7 +168,7 @@ impl<N: Network> Runtime<N> {
         let disk = self.disk.as_ref().and_then(|disk| disk.next_deadline());
         let deadlines = [self.network.next_deadline(now), self.node.next_deadline(), disk];
         let deadline = deadlines.into_iter().flatten().min();
-        if self.stopping.is_under_way() { self.stop_by(deadline) } else { deadline }
+        if self.shutdown.is_under_way() { self.stop_by(deadline) } else { deadline }
     }
 
     /// Why the node must not go on, if so.
@@ -176,24 +176,24 @@ impl<N: Network> Runtime<N> {
         self.node.services.iter().find_map(|service| service.failure())
     }
 
-    /// Orders the node to stop; see [`Stopping::order`].
+    /// Orders the node to stop; see [`Shutdown::order`].
     pub fn stop(&mut self, notice: Option<Duration>, now: Instant) {
-        self.stopping.order(notice, now);
+        self.shutdown.order(notice, now);
     }
 
     /// Whether the node has stopped: no more turns are wanted.
     pub fn has_stopped(&self) -> bool {
-        self.stopping.is_over()
+        self.shutdown.is_over()
     }
 
     /// Before a turn of a node that is told to stop.
     #[cold]
-    fn advance_stopping(&mut self, now: Instant) {
-        let stage = self.stopping.advance(now);
-        if stage == Stage::Draining && self.connections.stage() != stage {
+    fn advance_shutdown(&mut self, now: Instant) {
+        let phase = self.shutdown.advance(now);
+        if phase == ShutdownPhase::Draining && self.connections.shutdown_phase() != phase {
             self.network.stop_listening();
         }
-        self.connections.set_stage(stage);
+        self.connections.set_shutdown_phase(phase);
     }
 
     /// After such a turn: when the next one is due, if its services have this deadline.
@@ -201,9 +201,9 @@ impl<N: Network> Runtime<N> {
     fn stop_by(&mut self, deadline: Option<Instant>) -> Option<Instant> {
         let writes = self.disk.as_ref().is_some_and(|disk| disk.is_busy());
         if !self.connections.has_clients() && !writes {
-            self.stopping.note_drained();
+            self.shutdown.note_drained();
         }
-        [deadline, self.stopping.next_deadline()].into_iter().flatten().min()
+        [deadline, self.shutdown.next_deadline()].into_iter().flatten().min()
     }
 
     /// Sleeps until something arrives or `deadline` passes; without one, until something arrives.
@@ -227,9 +227,9 @@ impl<N: Network> Runtime<N> {
     }
 
     /// How much of what the network and the services bound is in use.
-    pub fn usages(&self, tell: &mut dyn FnMut(Usage)) {
-        self.network.usages(tell);
-        self.node.services.iter().for_each(|service| service.usages(tell));
+    pub fn report_usage(&self, report: &mut dyn FnMut(Usage)) {
+        self.network.report_usage(report);
+        self.node.services.iter().for_each(|service| service.report_usage(report));
     }
 }
 

@@ -60,14 +60,14 @@ struct PeerState {
     /// The service's name, the setting that names the peer, and what the peer is to the service.
     names: [&'static str; 3],
     goal: Goal,
-    stage: Stage,
+    state: DialState,
     /// Failures in a row.
     failures: u32,
     logged: Logged,
 }
 
 #[derive(Debug)]
-enum Stage {
+enum DialState {
     DueAt(Instant),
     Dialling,
     UpSince(Instant),
@@ -91,7 +91,7 @@ impl Peers {
             peer: index,
             names: [name, peer.setting, peer.name],
             goal,
-            stage: Stage::DueAt(Instant::ZERO),
+            state: DialState::DueAt(Instant::ZERO),
             failures: 0,
             logged: Logged::Nothing,
         });
@@ -99,22 +99,22 @@ impl Peers {
 
     /// A peer that must be dialled now: its service, its index there, and where it is.
     pub fn take_due(&mut self, now: Instant) -> Option<(usize, usize, &Goal)> {
-        let is_due = |peer: &&mut PeerState| matches!(peer.stage, Stage::DueAt(at) if at <= now);
+        let is_due = |peer: &&mut PeerState| matches!(peer.state, DialState::DueAt(at) if at <= now);
         let peer = self.peers.iter_mut().find(is_due)?;
-        peer.stage = Stage::Dialling;
+        peer.state = DialState::Dialling;
         Some((peer.service, peer.peer, &peer.goal))
     }
 
     /// When the next attempt is due.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let due = |peer: &PeerState| if let Stage::DueAt(at) = peer.stage { Some(at) } else { None };
+        let due = |peer: &PeerState| if let DialState::DueAt(at) = peer.state { Some(at) } else { None };
         self.peers.iter().filter_map(due).min()
     }
 
     /// A connection was made.
     pub fn reached(&mut self, service: usize, peer: usize, now: Instant) {
         let Some(peer) = self.find(service, peer) else { return };
-        peer.stage = Stage::UpSince(now);
+        peer.state = DialState::UpSince(now);
         if matches!(peer.logged, Logged::Nothing | Logged::Unreachable(_)) {
             peer.logged = Logged::Reachable;
             let [service, setting, name] = peer.names;
@@ -125,7 +125,7 @@ impl Peers {
     /// A connection that was made is gone.
     pub fn lost(&mut self, service: usize, peer: usize, context: &mut Context<'_>) {
         let Some(peer) = self.find(service, peer) else { return };
-        let was_good = matches!(peer.stage, Stage::UpSince(since) if context.now - since >= GOOD_AFTER);
+        let was_good = matches!(peer.state, DialState::UpSince(since) if context.now - since >= GOOD_AFTER);
         if was_good {
             peer.failures = 0;
         }
@@ -159,7 +159,7 @@ impl PeerState {
         let longest = BACKOFF_MAX_MS.min(BACKOFF_MIN_MS << self.failures.min(10));
         let delay_ms = longest / 2 + entropy.next_u64() % (longest / 2 + 1);
         self.failures = self.failures.saturating_add(1);
-        self.stage = Stage::DueAt(now + Duration::from_millis(delay_ms));
+        self.state = DialState::DueAt(now + Duration::from_millis(delay_ms));
     }
 
     fn log_failure(&mut self, reason: Unreachable) {

@@ -292,7 +292,7 @@ fn the_earliest_deadline_is_given() {
 
 #[test]
 fn a_node_that_is_told_to_stop_ends_once_nobody_is_connected() {
-    use crate::stopping::{NOTICE, Stage};
+    use crate::shutdown::{NOTICE, ShutdownPhase};
     let (wire, seen, ids) = (Shared::<Wire>::default(), Shared::default(), Shared::default());
     let endpoints = Endpoints { listeners: vec![Listener { name: "x", port: 80 }], peers: vec![] };
     let service = Recorder {
@@ -310,10 +310,16 @@ fn a_node_that_is_told_to_stop_ends_once_nobody_is_connected() {
     turn(&mut runtime, Instant::ZERO);
     runtime.stop(Some(NOTICE), Instant::ZERO);
     assert_eq!(turn(&mut runtime, Instant::ZERO), Some(Instant::ZERO + NOTICE));
-    assert_eq!((runtime.connections().stage(), wire.borrow().listened.len()), (Stage::Announced, 1));
+    assert_eq!(
+        (runtime.connections().shutdown_phase(), wire.borrow().listened.len()),
+        (ShutdownPhase::Announced, 1)
+    );
     let drains = Instant::ZERO + NOTICE;
     turn(&mut runtime, drains);
-    assert_eq!((runtime.connections().stage(), wire.borrow().listened.len()), (Stage::Draining, 0));
+    assert_eq!(
+        (runtime.connections().shutdown_phase(), wire.borrow().listened.len()),
+        (ShutdownPhase::Draining, 0)
+    );
     assert!(!runtime.has_stopped(), "somebody is connected");
     wire.borrow_mut().arriving.push(Event::Closed(ids.borrow()[0]));
     turn(&mut runtime, drains);

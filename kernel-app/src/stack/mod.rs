@@ -297,9 +297,9 @@ impl<D: FrameDevice> Network for SmoltcpNetwork<D> {
         Some(due.map_or(retry, |due| due.min(retry)))
     }
 
-    fn usages(&self, tell: &mut dyn FnMut(Usage)) {
-        self.pool.usages(tell);
-        tell(self.syn_queue.usage());
+    fn report_usage(&self, report: &mut dyn FnMut(Usage)) {
+        self.pool.report_usage(report);
+        report(self.syn_queue.usage());
     }
 
     /// Nothing to sleep on here: the platform sleeps on its device's interrupt.

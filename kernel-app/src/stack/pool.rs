@@ -208,11 +208,11 @@ impl Pool {
     }
 
     /// How much of what is bounded here is in use.
-    pub fn usages(&self, tell: &mut dyn FnMut(Usage)) {
-        tell(Usage::new("sockets", self.members.len(), self.sockets_max));
-        tell(Usage::new("sockets in use", self.in_use.len() + self.spare.len(), self.members.len()));
-        tell(Usage::new("flows", self.flows.len(), self.in_use.len()));
-        tell(self.syn_cache.usage());
+    pub fn report_usage(&self, report: &mut dyn FnMut(Usage)) {
+        report(Usage::new("sockets", self.members.len(), self.sockets_max));
+        report(Usage::new("sockets in use", self.in_use.len() + self.spare.len(), self.members.len()));
+        report(Usage::new("flows", self.flows.len(), self.in_use.len()));
+        report(self.syn_cache.usage());
     }
 
     /// How many more connections can be accepted.

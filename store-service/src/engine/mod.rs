@@ -216,17 +216,17 @@ impl Engine {
     }
 
     /// How much of what is bounded here is in use.
-    pub fn usages(&self, tell: &mut dyn FnMut(Usage)) {
+    pub fn report_usage(&self, report: &mut dyn FnMut(Usage)) {
         // The one that is worked on comes on top, until it is put back.
         let clients_max = self.clients_bytes_max + 2 * REPLY_BYTES_MAX;
-        tell(Usage::new("clients of the store", self.sessions.len(), CLIENTS_MAX));
-        tell(Usage::new("bytes of clients", self.sessions.bytes(), clients_max));
-        tell(Usage::new("bytes of transactions", self.queue_bytes, QUEUE_BYTES_MAX));
-        tell(Usage::new("bytes of keys waited for", self.waiters.bytes(), WAIT_BYTES_MAX));
-        tell(Usage::new("bytes of watched keys", self.watches.bytes(), WATCH_BYTES_MAX));
-        self.keyspace.usages(tell);
+        report(Usage::new("clients of the store", self.sessions.len(), CLIENTS_MAX));
+        report(Usage::new("bytes of clients", self.sessions.bytes(), clients_max));
+        report(Usage::new("bytes of transactions", self.queue_bytes, QUEUE_BYTES_MAX));
+        report(Usage::new("bytes of keys waited for", self.waiters.bytes(), WAIT_BYTES_MAX));
+        report(Usage::new("bytes of watched keys", self.watches.bytes(), WATCH_BYTES_MAX));
+        self.keyspace.report_usage(report);
         if let Some(journal) = &self.journal {
-            journal.usages(tell);
+            journal.report_usage(report);
         }
     }
 

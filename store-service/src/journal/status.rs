@@ -48,11 +48,11 @@ impl Journal {
     }
 
     /// How much of what is bounded here is in use.
-    pub fn usages(&self, tell: &mut dyn FnMut(Usage)) {
-        tell(Usage::new("bytes gathered for a commit", self.gathering.len(), BATCH_BYTES_MAX));
+    pub fn report_usage(&self, report: &mut dyn FnMut(Usage)) {
+        report(Usage::new("bytes gathered for a commit", self.gathering.len(), BATCH_BYTES_MAX));
         let in_sectors = |sectors: u64| usize::try_from(sectors).unwrap_or(usize::MAX);
         let (used, limit) = (self.end.sector, self.superblock.half_sectors);
-        tell(Usage::new("sectors of the log", in_sectors(used), in_sectors(limit)));
+        report(Usage::new("sectors of the log", in_sectors(used), in_sectors(limit)));
     }
 
     /// Bytes of the log as the last compaction left it.

@@ -98,8 +98,8 @@ impl Keyspace {
     }
 
     /// How much of the memory is in use.
-    pub fn usages(&self, tell: &mut dyn FnMut(Usage)) {
-        tell(Usage::new("bytes of keys and values", self.bytes(), self.bytes_limit()));
+    pub fn report_usage(&self, report: &mut dyn FnMut(Usage)) {
+        report(Usage::new("bytes of keys and values", self.bytes(), self.bytes_limit()));
     }
 
     /// Sets how many bytes may be read from a disk: what the machine has, as far as it is known.

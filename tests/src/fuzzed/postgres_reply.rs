@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
+use kernel_app::client::postgres::{LOGIN_WITHIN, Statement};
+use kernel_app::client::{DatabaseClient, DatabaseLogin, Outcome};
 use kernel_app::connections::INPUT_BYTES_MAX;
-use kernel_app::database_client::{DatabaseClient, DatabaseLogin, LOGIN_WITHIN, Outcome, Statement};
 use kernel_app::secret::Secret;
 use kernel_app::{Connections, Context, Instant, Origin};
 use simulator::random::NoEntropy;
@@ -54,24 +55,28 @@ fn converse(bytes: &[u8], cut: usize) -> u32 {
     };
     let context = &mut context;
     client.opened(id, context);
-    let mut deliver = |token: u32, outcome: Outcome<'_>, _: &mut Context<'_>| {
-        if let Outcome::Done(rows) = outcome {
-            let columns = rows.flat_map(|row| (0..COLUMNS_MAX).filter_map(move |index| row.column(index)));
-            assert!(columns.map(<[u8]>::len).sum::<usize>() <= INPUT_BYTES_MAX);
+    let mut pull = |client: &mut DatabaseClient<u32>, context: &mut Context<'_>| {
+        while let Some((token, outcome)) = client.next_outcome(context) {
+            if let Outcome::Answer(Ok(rows)) = outcome {
+                let columns =
+                    rows.flat_map(|row| (0..COLUMNS_MAX).filter_map(move |index| row.column(index)));
+                assert!(columns.map(<[u8]>::len).sum::<usize>() <= INPUT_BYTES_MAX);
+            }
+            told.push(token);
         }
-        told.push(token);
     };
     let mut sent = 0;
     for piece in [&bytes[..cut], &bytes[cut..]] {
         if let Some(connection) = context.connections.get_mut(id) {
             connection.input.write_some(piece);
         }
-        client.ready(context, &mut deliver);
+        pull(&mut client, context);
         while sent < STATEMENTS && client.send(&STATEMENT, &[b"x"], sent, LOGIN_WITHIN, context).is_ok() {
             sent += 1;
         }
     }
-    client.closed(id, context, &mut deliver);
+    client.closed(id);
+    pull(&mut client, context);
     assert_eq!((client.pending(), client.next_deadline()), (0, None));
     told.sort_unstable();
     assert_eq!(told, (0..sent).collect::<Vec<_>>());

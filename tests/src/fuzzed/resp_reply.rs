@@ -12,6 +12,7 @@ fn rewrite(out: &mut Buffer, reply: Reply<'_>) -> Result<(), Full> {
         Reply::Integer(value) => write::integer(out, value),
         Reply::Bulk(bytes) => write::bulk(out, bytes),
         Reply::Null => write::null(out),
+        Reply::Oversized => unreachable!("nothing is skipped"),
         Reply::Array(mut items) => {
             write::array(out, items.len())?;
             items.try_for_each(|item| rewrite(out, item))

@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
-use kernel_app::store_client::{Outcome, StoreClient};
+use kernel_app::client::resp::StoreOutcome;
+use kernel_app::client::{Outcome, StoreClient};
 use kernel_app::{ConnectionId, Context, Endpoints, Instant, Origin, Peer, Service, Target};
 use votes::keys::QUEUE;
 use wire::resp::Reply;
@@ -73,23 +74,18 @@ impl Auditor {
         self.look_at = context.now + LOOK_INTERVAL;
     }
 
-    /// Takes the reply to a command of a look.
-    fn note(
-        &mut self,
-        context: &mut Context<'_>,
-        hear: impl FnOnce(&mut StoreClient<bool>, &mut Context<'_>, Heard<'_>),
-    ) {
+    /// Takes the replies to the commands of a look.
+    fn take_replies(&mut self, context: &mut Context<'_>) {
         let Self { client, is_looking, findings, database, began, .. } = self;
         let mut findings = findings.borrow_mut();
-        let mut heard = |is_last, outcome: &Outcome<'_>| {
-            note(is_last, outcome, is_looking, &mut findings, |look| {
+        while let Some((is_last, outcome)) = client.next_outcome(context) {
+            note(is_last, &outcome, is_looking, &mut findings, |look| {
                 look.began = *began;
                 if let Some(database) = database {
                     look.counted.extend(counted(&database.borrow()));
                 }
             });
-        };
-        hear(client, context, &mut heard);
+        }
     }
 }
 
@@ -111,20 +107,17 @@ impl Service for Auditor {
     }
 
     fn ready(&mut self, _: ConnectionId, context: &mut Context<'_>) {
-        self.note(context, |client, context, heard| {
-            client.ready(context, |is_last, outcome, _| heard(is_last, &outcome));
-        });
+        self.take_replies(context);
     }
 
     fn closed(&mut self, id: ConnectionId, context: &mut Context<'_>) {
-        self.client.closed(id, context, |_, _, _| {});
+        self.client.closed(id);
+        self.take_replies(context);
         self.is_looking = false;
     }
 
     fn turn(&mut self, context: &mut Context<'_>) {
-        self.note(context, |client, context, heard| {
-            client.turn(context, |is_last, outcome, _| heard(is_last, &outcome));
-        });
+        self.take_replies(context);
         if !self.is_looking && self.look_at <= context.now && self.client.readiness().is_ok() {
             self.look(context);
         }
@@ -136,9 +129,6 @@ impl Service for Auditor {
     }
 }
 
-/// Hears whether a reply is a look's last, and what it is.
-type Heard<'a> = &'a mut dyn FnMut(bool, &Outcome<'_>);
-
 /// Who is counted in the database; a vote for something that is no option is nobody's.
 fn counted(shared: &Shared) -> impl Iterator<Item = (String, Choice)> {
     let choice = |vote: &str| Choice::ALL.into_iter().find(|choice| choice.as_str() == vote);
@@ -147,13 +137,13 @@ fn counted(shared: &Shared) -> impl Iterator<Item = (String, Choice)> {
 
 fn note(
     is_last: bool,
-    outcome: &Outcome<'_>,
+    outcome: &StoreOutcome<'_>,
     is_looking: &mut bool,
     findings: &mut Findings,
     complete: impl FnOnce(&mut Look),
 ) {
     match outcome {
-        Outcome::Reply(reply) if is_last => {
+        Outcome::Answer(reply) if is_last => {
             *is_looking = false;
             match read(reply) {
                 Some(mut look) => {
@@ -165,9 +155,9 @@ fn note(
                 None => findings.complaint = Some(format!("the store answered a look with {reply:?}")),
             }
         }
-        Outcome::Reply(Reply::Simple(_)) => {}
-        Outcome::Reply(reply) if is_loading(reply) => *is_looking &= !is_last,
-        Outcome::Reply(reply) => findings.complaint = Some(format!("the store answered {reply:?}")),
+        Outcome::Answer(Reply::Simple(_)) => {}
+        Outcome::Answer(reply) if is_loading(reply) => *is_looking &= !is_last,
+        Outcome::Answer(reply) => findings.complaint = Some(format!("the store answered {reply:?}")),
         Outcome::Overdue | Outcome::Lost => *is_looking = false,
     }
 }

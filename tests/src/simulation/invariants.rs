@@ -110,7 +110,8 @@ pub fn check_limits(simulation: &Simulation, nodes: &[NodeId]) -> Result<(), Str
             }
         }
         let mut excess = None;
-        simulation.usages(*node, &mut |usage| excess = excess.or(usage.is_excessive().then_some(usage)));
+        simulation
+            .report_usage(*node, &mut |usage| excess = excess.or(usage.is_excessive().then_some(usage)));
         if let Some(Usage { what, used, limit }) = excess {
             let name = simulation.name(*node);
             return Err(format!("{used} {what} at {name} are more than the {limit} that may be"));
@@ -147,9 +148,9 @@ mod tests {
             None
         }
 
-        fn usages(&self, tell: &mut dyn FnMut(Usage)) {
-            tell(Usage::new("crumbs", 2, 2));
-            tell(Usage::new("cheeses", 3, 2));
+        fn report_usage(&self, report: &mut dyn FnMut(Usage)) {
+            report(Usage::new("crumbs", 2, 2));
+            report(Usage::new("cheeses", 3, 2));
         }
     }
 

@@ -8,7 +8,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use kernel_app::store_client::{Outcome, StoreClient};
+use kernel_app::client::{Outcome, StoreClient};
 use kernel_app::{ConnectionId, Context, Endpoints, Instant, Origin, Peer, Service, Target};
 use wire::resp::Reply;
 
@@ -106,18 +106,20 @@ impl Neighbour {
         }
     }
 
+    /// Values are gone once the store says so; otherwise they are removed again.
+    fn take_outcomes(&mut self, context: &mut Context<'_>) {
+        while let Some((asked, outcome)) = self.client.next_outcome(context) {
+            if asked == Asked::Clear {
+                self.is_clearing = false;
+                if matches!(outcome, Outcome::Answer(Reply::Integer(_))) {
+                    self.filled = 0;
+                }
+            }
+        }
+    }
+
     fn is_filling(&self) -> bool {
         if self.appetite.get() { self.filled < FILLED_MAX } else { self.filled > 0 && !self.is_clearing }
-    }
-}
-
-/// Values are gone once the store says so; otherwise they are removed again.
-fn note(asked: Asked, outcome: &Outcome<'_>, filled: &mut usize, is_clearing: &mut bool) {
-    if asked == Asked::Clear {
-        *is_clearing = false;
-        if matches!(outcome, Outcome::Reply(Reply::Integer(_))) {
-            *filled = 0;
-        }
     }
 }
 
@@ -142,18 +144,16 @@ impl Service for Neighbour {
     }
 
     fn ready(&mut self, _: ConnectionId, context: &mut Context<'_>) {
-        let Self { client, filled, is_clearing, .. } = self;
-        client.ready(context, |asked, outcome, _| note(asked, &outcome, filled, is_clearing));
+        self.take_outcomes(context);
     }
 
     fn closed(&mut self, id: ConnectionId, context: &mut Context<'_>) {
-        let Self { client, filled, is_clearing, .. } = self;
-        client.closed(id, context, |asked, outcome, _| note(asked, &outcome, filled, is_clearing));
+        self.client.closed(id);
+        self.take_outcomes(context);
     }
 
     fn turn(&mut self, context: &mut Context<'_>) {
-        let Self { client, filled, is_clearing, .. } = self;
-        client.turn(context, |asked, outcome, _| note(asked, &outcome, filled, is_clearing));
+        self.take_outcomes(context);
         if self.writes && self.write_at <= context.now && self.client.readiness().is_ok() {
             self.write(context);
         }

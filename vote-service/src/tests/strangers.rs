@@ -6,38 +6,38 @@ use crate::fullness::{ASK_EVERY, ASK_EVERY_WHILE_QUIET};
 
 #[test]
 fn a_vote_whose_sender_has_ended_the_connection_is_not_queued() {
-    let (mut stage, store) = stage_with_store();
+    let (mut harness, store) = harness_with_store();
     let refused = "not acknowledged: the connection was ended before";
-    let at_once = stage.accept();
-    stage.receive_last(at_once, post("vote=a"));
-    let page = stage.sent(at_once);
+    let at_once = harness.accept();
+    harness.receive_last(at_once, post("vote=a"));
+    let page = harness.sent(at_once);
     assert!(status(&page) == "503" && page.contains(refused), "who only half-closed reads it: {page}");
-    assert_eq!(stage.sent(store), "", "nothing is asked for it");
+    assert_eq!(harness.sent(store), "", "nothing is asked for it");
 
     // Meanwhile another waits for its ticket, ends, and has voted elsewhere by the time that the ticket comes.
-    let [waits, stays] = ["vote=a", "vote=b"].map(|body| cast(&mut stage, body));
-    assert_eq!(stage.sent(store), ASKS_TICKET);
-    stage.receive(store, gives(5));
-    assert_eq!(entries(&stage.sent(store)).len(), 1, "the first goes with this ticket, the second waits");
-    stage.receive(store, ":1\r\n");
-    assert_eq!(status(&stage.sent(waits)), "200");
-    stage.receive_last(stays, "");
-    stage.receive(store, gives(6));
-    assert!(!stage.sent(store).contains("RPUSH"));
-    assert!(stage.sent(stays).contains(refused));
-    let metrics = get(&mut stage, "/metrics", "");
+    let [waits, stays] = ["vote=a", "vote=b"].map(|body| cast(&mut harness, body));
+    assert_eq!(harness.sent(store), ASKS_TICKET);
+    harness.receive(store, gives(5));
+    assert_eq!(entries(&harness.sent(store)).len(), 1, "the first goes with this ticket, the second waits");
+    harness.receive(store, ":1\r\n");
+    assert_eq!(status(&harness.sent(waits)), "200");
+    harness.receive_last(stays, "");
+    harness.receive(store, gives(6));
+    assert!(!harness.sent(store).contains("RPUSH"));
+    assert!(harness.sent(stays).contains(refused));
+    let metrics = get(&mut harness, "/metrics", "");
     assert!(metrics.contains("votes_rejected_total{reason=\"sender_ended\"} 2\n"), "{metrics}");
 }
 
 #[test]
 fn a_vote_is_not_queued_behind_more_input_than_fits_when_its_sender_is_gone() {
-    let (mut stage, store) = stage_with_store();
-    let client = stage.accept();
+    let (mut harness, store) = harness_with_store();
+    let client = harness.accept();
     // The network knows of the end, and still has input that it could not hand over.
-    stage.connections.get_mut(client).expect("open").peer_ended = true;
-    stage.receive(client, post("vote=a"));
-    assert_eq!(stage.sent(store), "");
-    assert_eq!(status(&stage.sent(client)), "503");
+    harness.connections.get_mut(client).expect("open").peer_ended = true;
+    harness.receive(client, post("vote=a"));
+    assert_eq!(harness.sent(store), "");
+    assert_eq!(status(&harness.sent(client)), "503");
 }
 
 const ASKS_MEMORY: &str = "*2\r\n$4\r\nINFO\r\n$6\r\nmemory\r\n";
@@ -49,22 +49,22 @@ fn memory(used: u64, most: u64) -> String {
 }
 
 /// A vote with the cookie of a voter.
-fn cast_as(stage: &mut Stage<VoteService>, voter: &str, body: &str) -> ConnectionId {
-    let client = stage.accept();
-    stage.receive(client, post(body).replacen("\r\n", &format!("\r\nCookie: voter_id={voter}\r\n"), 1));
+fn cast_as(harness: &mut Harness<VoteService>, voter: &str, body: &str) -> ConnectionId {
+    let client = harness.accept();
+    harness.receive(client, post(body).replacen("\r\n", &format!("\r\nCookie: voter_id={voter}\r\n"), 1));
     client
 }
 
-/// A stage whose store has said this of its memory, and of its queue once that mattered.
-fn stage_with_memory(used: u64, most: u64, queued: u64) -> (Stage<VoteService>, ConnectionId) {
-    let (mut stage, store) = stage_with_store();
-    stage.pass(ASK_EVERY_WHILE_QUIET);
-    assert_eq!(stage.sent(store), ASKS_MEMORY);
-    stage.receive(store, memory(used, most));
-    if stage.sent(store).contains("LLEN") {
-        stage.receive(store, format!(":{queued}\r\n"));
+/// A harness whose store has said this of its memory, and of its queue once that mattered.
+fn harness_with_memory(used: u64, most: u64, queued: u64) -> (Harness<VoteService>, ConnectionId) {
+    let (mut harness, store) = harness_with_store();
+    harness.pass(ASK_EVERY_WHILE_QUIET);
+    assert_eq!(harness.sent(store), ASKS_MEMORY);
+    harness.receive(store, memory(used, most));
+    if harness.sent(store).contains("LLEN") {
+        harness.receive(store, format!(":{queued}\r\n"));
     }
-    (stage, store)
+    (harness, store)
 }
 
 const KNOWN: &str = "00112233445566778899aabbccddeeff";
@@ -73,12 +73,12 @@ const LOOKED_UP: &str = "+OK\r\n+QUEUED\r\n+QUEUED\r\n";
 
 #[test]
 fn a_full_store_takes_no_new_voters_and_those_who_have_voted_change_their_vote() {
-    let (mut stage, store) = stage_with_memory(31 * MIB, 32 * MIB, 3);
-    let stranger = cast(&mut stage, "vote=a");
-    let page = stage.sent(stranger);
+    let (mut harness, store) = harness_with_memory(31 * MIB, 32 * MIB, 3);
+    let stranger = cast(&mut harness, "vote=a");
+    let page = harness.sent(stranger);
     assert!(status(&page) == "503" && page.contains("role=\"alert\">This poll is full"), "{page}");
     assert_eq!((header(&page, "set-cookie"), header(&page, "retry-after")), (None, Some("60")));
-    assert_eq!(stage.sent(store), "", "nobody is asked for it");
+    assert_eq!(harness.sent(store), "", "nobody is asked for it");
 
     for (reply, expected) in [
         ("*2\r\n$-1\r\n$20\r\n00000000000000065537\r\n", "200"),
@@ -86,108 +86,108 @@ fn a_full_store_takes_no_new_voters_and_those_who_have_voted_change_their_vote()
         ("*2\r\n-WRONGTYPE Operation against a key\r\n$-1\r\n", "503"),
         ("-EXECABORT Transaction discarded\r\n", "503"),
     ] {
-        let client = cast_as(&mut stage, KNOWN, "vote=b");
-        let asked = stage.sent(store);
+        let client = cast_as(&mut harness, KNOWN, "vote=b");
+        let asked = harness.sent(store);
         assert!(
             asked.starts_with("*1\r\n$5\r\nMULTI\r\n*3\r\n$4\r\nHGET\r\n$9\r\nresults:a\r\n$32\r\n"),
             "{asked}"
         );
         assert!(asked.ends_with("*1\r\n$4\r\nEXEC\r\n") && asked.matches(KNOWN).count() == 2, "{asked}");
-        stage.receive(store, format!("{LOOKED_UP}{reply}"));
+        harness.receive(store, format!("{LOOKED_UP}{reply}"));
         if expected == "200" {
-            assert_eq!(entries(&ticket(&mut stage, store, 7)), [("b".to_string(), sequence(7, 0))]);
-            stage.receive(store, ":1\r\n");
+            assert_eq!(entries(&ticket(&mut harness, store, 7)), [("b".to_string(), sequence(7, 0))]);
+            harness.receive(store, ":1\r\n");
         }
-        assert_eq!(status(&stage.sent(client)), expected, "{reply}");
-        assert_eq!(stage.sent(store), "", "{reply}");
+        assert_eq!(status(&harness.sent(client)), expected, "{reply}");
+        assert_eq!(harness.sent(store), "", "{reply}");
     }
-    let ready = get(&mut stage, "/readyz", "");
+    let ready = get(&mut harness, "/readyz", "");
     assert!(status(&ready) == "200" && ready.contains("ready; full for new voters"), "{ready}");
-    let metrics = get(&mut stage, "/metrics", "");
+    let metrics = get(&mut harness, "/metrics", "");
     assert!(metrics.contains("votes_rejected_total{reason=\"full\"} 3\n"), "{metrics}");
     assert!(metrics.contains("\npoll_full 1\n"), "{metrics}");
 }
 
 #[test]
 fn a_store_that_has_room_again_takes_new_voters_again() {
-    let (mut stage, store) = stage_with_memory(31 * MIB, 32 * MIB, 0);
-    stage.pass(ASK_EVERY);
-    assert_eq!(stage.sent(store), ASKS_MEMORY, "while it is full it is asked every second");
-    stage.receive(store, memory(10 * MIB, 32 * MIB));
-    cast(&mut stage, "vote=a");
-    assert_eq!(entries(&ticket(&mut stage, store, 5)).len(), 1);
-    assert!(get(&mut stage, "/readyz", "").ends_with("\r\n\r\nready\n"));
+    let (mut harness, store) = harness_with_memory(31 * MIB, 32 * MIB, 0);
+    harness.pass(ASK_EVERY);
+    assert_eq!(harness.sent(store), ASKS_MEMORY, "while it is full it is asked every second");
+    harness.receive(store, memory(10 * MIB, 32 * MIB));
+    cast(&mut harness, "vote=a");
+    assert_eq!(entries(&ticket(&mut harness, store, 5)).len(), 1);
+    assert!(get(&mut harness, "/readyz", "").ends_with("\r\n\r\nready\n"));
 }
 
 #[test]
 fn a_store_full_of_votes_that_wait_is_behind_and_not_full() {
-    let (mut stage, _) = stage_with_memory(31 * MIB, 32 * MIB, 120_000);
-    let client = cast(&mut stage, "vote=a");
-    let page = stage.sent(client);
+    let (mut harness, _) = harness_with_memory(31 * MIB, 32 * MIB, 120_000);
+    let client = cast(&mut harness, "vote=a");
+    let page = harness.sent(client);
     assert!(status(&page) == "503" && page.contains("wait to be counted"), "{page}");
-    assert!(get(&mut stage, "/readyz", "").contains("closed to new voters until votes are counted"));
+    assert!(get(&mut harness, "/readyz", "").contains("closed to new voters until votes are counted"));
 }
 
 #[test]
 fn a_store_that_refuses_for_want_of_memory_is_told_as_full() {
-    let (mut stage, store) = stage_with_store();
+    let (mut harness, store) = harness_with_store();
     let clients = ["vote=a", "vote=b"].map(|body| {
-        let client = cast(&mut stage, body);
-        stage.sent(store);
+        let client = cast(&mut harness, body);
+        harness.sent(store);
         client
     });
-    stage.receive(store, gives(5));
-    stage.sent(store);
-    stage.receive(store, "-OOM command not allowed when used memory > 'maxmemory'.\r\n-OOM again\r\n");
+    harness.receive(store, gives(5));
+    harness.sent(store);
+    harness.receive(store, "-OOM command not allowed when used memory > 'maxmemory'.\r\n-OOM again\r\n");
     for client in clients {
-        let page = stage.sent(client);
+        let page = harness.sent(client);
         assert!(status(&page) == "503" && page.contains("this poll is full"), "{page}");
         assert!(!page.contains("does not answer"), "{page}");
     }
-    let ready = get(&mut stage, "/readyz", "");
+    let ready = get(&mut harness, "/readyz", "");
     assert!(status(&ready) == "503" && ready.contains("memory is full"), "{ready}");
 }
 
 #[test]
 fn who_was_looked_up_keeps_the_time_there_is_and_whoever_leaves_is_not_queued() {
-    let (mut stage, store) = stage_with_memory(31 * MIB, 32 * MIB, 0);
-    let silent = cast_as(&mut stage, KNOWN, "vote=a");
-    stage.pass(Duration::from_millis(900));
-    assert_eq!(status(&stage.sent(silent)), "503");
-    stage.sent(store);
-    stage.receive(store, format!("{LOOKED_UP}*2\r\n$1\r\n1\r\n$-1\r\n"));
-    let leaves = cast_as(&mut stage, KNOWN, "vote=a");
-    stage.sent(store);
-    stage.close(leaves);
-    stage.receive(store, format!("{LOOKED_UP}*2\r\n$1\r\n1\r\n$-1\r\n"));
-    if stage.sent(store).contains("INCR") {
-        stage.receive(store, gives(9));
+    let (mut harness, store) = harness_with_memory(31 * MIB, 32 * MIB, 0);
+    let silent = cast_as(&mut harness, KNOWN, "vote=a");
+    harness.pass(Duration::from_millis(900));
+    assert_eq!(status(&harness.sent(silent)), "503");
+    harness.sent(store);
+    harness.receive(store, format!("{LOOKED_UP}*2\r\n$1\r\n1\r\n$-1\r\n"));
+    let leaves = cast_as(&mut harness, KNOWN, "vote=a");
+    harness.sent(store);
+    harness.close(leaves);
+    harness.receive(store, format!("{LOOKED_UP}*2\r\n$1\r\n1\r\n$-1\r\n"));
+    if harness.sent(store).contains("INCR") {
+        harness.receive(store, gives(9));
     }
-    assert!(!stage.sent(store).contains("RPUSH"));
+    assert!(!harness.sent(store).contains("RPUSH"));
 }
 
 #[test]
 fn a_limit_bounds_new_voters_and_not_those_who_have_voted() {
     let settings = [("NEW_VOTERS_PER_MINUTE_PER_ADDRESS", "2"), ("CLIENT_ADDRESS_HEADER", "X-Forwarded-For")];
-    let mut stage = Stage::new(service(&Settings::from_pairs(settings)).expect("good settings"));
-    let (store, _) = reach_store(&mut stage, 1);
+    let mut harness = Harness::new(service(&Settings::from_pairs(settings)).expect("good settings"));
+    let (store, _) = reach_store(&mut harness, 1);
     let mut tickets = 7;
     let mut try_from = |address: &str, cookie: Option<(&str, &str)>| {
-        let client = stage.accept();
+        let client = harness.accept();
         let mut lines = format!("\r\nX-Forwarded-For: 8.8.8.8, {address}\r\n");
         cookie.iter().for_each(|(voter, _)| lines += &format!("Cookie: voter_id={voter}\r\n"));
-        stage.receive(client, post("vote=a").replacen("\r\n", &lines, 1));
+        harness.receive(client, post("vote=a").replacen("\r\n", &lines, 1));
         if let Some((_, found)) = cookie {
-            assert!(stage.sent(store).contains("HGET"));
-            stage.receive(store, format!("{LOOKED_UP}*2\r\n{found}$-1\r\n"));
+            assert!(harness.sent(store).contains("HGET"));
+            harness.receive(store, format!("{LOOKED_UP}*2\r\n{found}$-1\r\n"));
         }
-        if stage.sent(store).contains("INCR") {
+        if harness.sent(store).contains("INCR") {
             tickets += 1;
-            stage.receive(store, gives(tickets));
-            stage.sent(store);
-            stage.receive(store, ":1\r\n");
+            harness.receive(store, gives(tickets));
+            harness.sent(store);
+            harness.receive(store, ":1\r\n");
         }
-        stage.sent(client)
+        harness.sent(client)
     };
     let statuses = [(); 3].map(|()| status(&try_from("10.0.0.1", None)).to_string());
     assert_eq!(statuses, ["200", "200", "429"]);
@@ -204,25 +204,25 @@ fn a_limit_bounds_new_voters_and_not_those_who_have_voted() {
 
 #[test]
 fn a_form_on_another_site_s_page_is_no_vote_and_names_nobody() {
-    let (mut stage, store) = stage_with_store();
+    let (mut harness, store) = harness_with_store();
     for line in ["Sec-Fetch-Site: cross-site", "Origin: https://evil.example", "Origin: null"] {
-        let client = stage.accept();
+        let client = harness.accept();
         let lines = format!("\r\nCookie: voter_id={KNOWN}\r\n{line}\r\n");
-        stage.receive(client, post("vote=a").replacen("\r\n", &lines, 1));
-        let page = stage.sent(client);
+        harness.receive(client, post("vote=a").replacen("\r\n", &lines, 1));
+        let page = harness.sent(client);
         assert_eq!((status(&page), header(&page, "set-cookie")), ("403", None), "{line}");
         assert!(page.contains("Another site sent this vote"), "{page}");
-        assert_eq!(stage.sent(store), "", "{line}");
+        assert_eq!(harness.sent(store), "", "{line}");
     }
-    let client = stage.accept();
-    stage.receive(client, post("vote=a").replacen("\r\n", "\r\nOrigin: http://vote\r\n", 1));
-    assert_eq!(stage.sent(store), ASKS_TICKET);
+    let client = harness.accept();
+    harness.receive(client, post("vote=a").replacen("\r\n", "\r\nOrigin: http://vote\r\n", 1));
+    assert_eq!(harness.sent(store), ASKS_TICKET);
 }
 
 #[test]
 fn a_page_is_still_answered_to_who_has_ended_their_side() {
-    let mut stage = stage();
-    let client = stage.accept();
-    stage.receive_last(client, "GET / HTTP/1.1\r\nHost: vote\r\n\r\n");
-    assert_eq!(status(&stage.sent(client)), "200");
+    let mut harness = harness();
+    let client = harness.accept();
+    harness.receive_last(client, "GET / HTTP/1.1\r\nHost: vote\r\n\r\n");
+    assert_eq!(status(&harness.sent(client)), "200");
 }

@@ -19,6 +19,8 @@ pub enum Reply<'a> {
     Integer(i64),
     /// `$`: a string of bytes.
     Bulk(&'a [u8]),
+    /// The same, but too large to be taken in: who reads the stream has skipped it.
+    Oversized,
     /// `$-1` or `*-1`.
     Null,
     /// `*`: its elements in order.

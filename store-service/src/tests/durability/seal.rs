@@ -3,7 +3,7 @@
 use std::{assert, assert_eq, format};
 
 use kernel_app::disk::SECTOR_BYTES;
-use kernel_app::stopping::Stage;
+use kernel_app::shutdown::ShutdownPhase;
 
 use super::Bench;
 
@@ -57,7 +57,7 @@ fn a_store_that_is_told_to_stop_writes_it_at_once() {
     let client = bench.connect();
     bench.ask_durably(client, "RPUSH votes a");
     let (sector, _) = bench.disk().writes().last().expect("a write").clone();
-    bench.connections.set_stage(Stage::Draining);
+    bench.connections.set_shutdown_phase(ShutdownPhase::Draining);
     bench.turn();
     bench.settle();
     let mut damaged = bench.disk().after_cut();

@@ -113,8 +113,8 @@ impl Service for Misled {
         [self.inner.next_deadline(), write, outcome].into_iter().flatten().min()
     }
 
-    fn usages(&self, tell: &mut dyn FnMut(Usage)) {
-        self.inner.usages(tell);
+    fn report_usage(&self, report: &mut dyn FnMut(Usage)) {
+        self.inner.report_usage(report);
     }
 }
 

@@ -1,0 +1,141 @@
+//! Why a server cannot be used, in words for operators.
+//!
+//! Decides nothing. The setting that the words are about is named by whoever shows them.
+
+use core::fmt;
+
+use super::fault::Fault;
+use crate::network::Unreachable;
+
+/// Why something was not sent. It has had no effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SendError<F> {
+    /// There is no connection yet.
+    Away,
+    /// The server could not be reached.
+    Unreachable(Unreachable),
+    /// The last connection was of no use.
+    Broken(Broken<F>),
+    /// The server answers with an error.
+    Refused(Refusal),
+    /// The server owes answers that are overdue.
+    Silent,
+    /// Too much waits already.
+    Busy,
+}
+
+impl<F: Fault> fmt::Display for SendError<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Away => f.write_str(F::WORDS.away),
+            Self::Unreachable(reason) => write!(f, "{}{reason}", F::WORDS.unreachable),
+            Self::Broken(broken) => write!(f, "{broken}"),
+            Self::Refused(refusal) => f.write_str(refusal.as_str()),
+            Self::Silent => f.write_str(F::WORDS.silent),
+            Self::Busy => f.write_str(F::WORDS.busy),
+        }
+    }
+}
+
+impl<F: Fault> core::error::Error for SendError<F> {}
+
+/// Why a connection that was open is of no more use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Broken<F> {
+    /// The other side ended it.
+    Ended,
+    /// An answer is larger than is taken.
+    TooLarge,
+    /// An answer came that belongs to nothing that was sent.
+    Unasked,
+    /// Answers are overdue for too long.
+    Overdue,
+    /// What the protocol has to say.
+    Protocol(F),
+}
+
+impl<F: Fault> fmt::Display for Broken<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ended => f.write_str(F::WORDS.ended),
+            Self::TooLarge => f.write_str(F::WORDS.too_large),
+            Self::Unasked => f.write_str(F::WORDS.unasked),
+            Self::Overdue => f.write_str(F::WORDS.overdue),
+            Self::Protocol(fault) => write!(f, "{fault}"),
+        }
+    }
+}
+
+/// What a store's error reply is about, by its code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// `NOAUTH`.
+    PasswordWanted,
+    /// `WRONGPASS`, or `AUTH` of a store without a password.
+    Password,
+    /// `SELECT` was refused.
+    Database,
+    /// `NOPERM`.
+    Permission,
+    /// `LOADING`, `MASTERDOWN`, `BUSY`.
+    Loading,
+    /// `READONLY`.
+    ReadOnly,
+    /// `OOM`.
+    OutOfMemory,
+    /// `MISCONF`.
+    Disk,
+    /// Redis's limit of clients.
+    Clients,
+    /// Anything else.
+    Other,
+}
+
+/// The codes that errors begin with.
+const CODES: [(&[u8], Refusal); 12] = [
+    (b"NOAUTH", Refusal::PasswordWanted),
+    (b"WRONGPASS", Refusal::Password),
+    (b"ERR AUTH", Refusal::Password),
+    (b"ERR invalid password", Refusal::Password),
+    (b"NOPERM", Refusal::Permission),
+    (b"LOADING", Refusal::Loading),
+    (b"MASTERDOWN", Refusal::Loading),
+    (b"BUSY", Refusal::Loading),
+    (b"READONLY", Refusal::ReadOnly),
+    (b"OOM", Refusal::OutOfMemory),
+    (b"MISCONF", Refusal::Disk),
+    (b"ERR max number of clients", Refusal::Clients),
+];
+
+impl Refusal {
+    /// What an error is about; that of a command of the login may be about the database.
+    pub(super) fn of(message: &[u8], is_login: bool) -> Self {
+        let known = CODES.iter().find(|(code, _)| message.starts_with(code)).map(|(_, refusal)| *refusal);
+        known.unwrap_or(if is_login { Self::Database } else { Self::Other })
+    }
+
+    /// Whether nothing is worth being sent until the login has succeeded.
+    pub(super) const fn is_final(self) -> bool {
+        matches!(self, Self::PasswordWanted | Self::Password | Self::Database)
+    }
+
+    /// What it means, in words.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::PasswordWanted => {
+                "the store wants a password (NOAUTH): give it as in redis://:password@host:port"
+            }
+            Self::Password => {
+                "the store refuses the password (WRONGPASS): is it that of REQUIREPASS, or of this user?"
+            }
+            Self::Database => "the store refuses the database that stands behind the port: give /0 or none",
+            Self::Permission => "the store does not permit this user a command (NOPERM): see its ACL",
+            Self::Loading => "the store is not ready yet (LOADING)",
+            Self::ReadOnly => "the store is a read-only replica (READONLY): give the address of its master",
+            Self::OutOfMemory => "the store's memory is full (OOM): raise its maxmemory",
+            Self::Disk => "the store cannot write to its disk (MISCONF)",
+            Self::Clients => "the store has too many clients: raise its maxclients",
+            Self::Other => "the store answers with an error: the log has it",
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! The database client on a connection that the test plays the server on.
+
+use super::*;
+use crate::connections::{ConnectionId, Connections, Ending};
+use crate::secret::Secret;
+use crate::service::Origin;
+use alloc::borrow::ToOwned;
+use alloc::{format, vec};
+use ether::random::NoEntropy;
+
+/// A statement was not sent.
+#[derive(Debug, PartialEq, Eq)]
+struct NotSent;
+
+const ONE: Statement = Statement { name: "one", sql: "SELECT 1" };
+const OTHER: Statement = Statement { name: "other", sql: "SELECT $1" };
+const WITHIN: Duration = Duration::from_millis(100);
+
+/// Messages of the server.
+fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+    [&[kind][..], &u32::try_from(4 + body.len()).expect("short").to_be_bytes(), body].concat()
+}
+
+fn authentication(number: u32, rest: &[u8]) -> Vec<u8> {
+    message(b'R', &[&number.to_be_bytes(), rest].concat())
+}
+
+fn ready() -> Vec<u8> {
+    message(b'Z', b"I")
+}
+
+fn error(fields: &str) -> Vec<u8> {
+    message(b'E', fields.replace('|', "\0").as_bytes())
+}
+
+fn row(value: &str) -> Vec<u8> {
+    let length = u32::try_from(value.len()).expect("short").to_be_bytes();
+    message(b'D', &[&[0, 1][..], &length, value.as_bytes()].concat())
+}
+
+/// All that a statement is answered with that gives these values.
+fn done(values: &[&str]) -> Vec<u8> {
+    let rows: Vec<u8> = values.iter().flat_map(|value| row(value)).collect();
+    [message(b'2', b""), rows, message(b'C', b"SELECT 1\0"), ready()].concat()
+}
+
+fn refused(sqlstate: &str) -> Vec<u8> {
+    [error(&format!("SERROR|C{sqlstate}|Mno||")), ready()].concat()
+}
+
+/// What a server says that accepts without a password.
+fn welcome() -> Vec<u8> {
+    [authentication(0, b""), message(b'S', b"server_version\x0015\0"), message(b'K', &[0; 8]), ready()]
+        .concat()
+}
+
+/// A client whose connection's both ends are in the test's hands.
+struct Bench {
+    client: DatabaseClient<u32>,
+    connections: Connections,
+    id: ConnectionId,
+    now: Instant,
+    outcomes: Vec<String>,
+}
+
+impl Bench {
+    fn logging_in(password: Option<&str>) -> Self {
+        let login = DatabaseLogin {
+            setting: "RESULTS_URL",
+            user: "me".to_owned(),
+            password: password.and_then(|password| Secret::new(password.as_bytes())),
+            database: "db".to_owned(),
+        };
+        let mut connections = Connections::new();
+        let id = connections.open(0, Origin::Peer(0)).expect("room");
+        let now = Instant::from_millis(1_000);
+        let mut bench = Self { client: DatabaseClient::new(login), connections, id, now, outcomes: vec![] };
+        bench.with(|client, context, _| client.opened(id, context));
+        assert!(bench.client.readiness().is_err(), "not logged in");
+        bench
+    }
+
+    fn new() -> Self {
+        let mut bench = Self::logging_in(None);
+        bench.receive(&welcome());
+        assert_eq!(bench.client.readiness(), Ok(()));
+        bench.forget_sent();
+        bench
+    }
+
+    /// The first message of a connection has no type.
+    fn forget_sent(&mut self) {
+        self.connections.get_mut(self.id).expect("open").output.clear();
+    }
+
+    fn with<R>(
+        &mut self,
+        act: impl FnOnce(&mut DatabaseClient<u32>, &mut Context<'_>, &mut Vec<String>) -> R,
+    ) -> R {
+        let mut context = Context {
+            now: self.now,
+            unix_time: Duration::ZERO,
+            entropy: &mut NoEntropy,
+            connections: &mut self.connections,
+            disk: None,
+        };
+        act(&mut self.client, &mut context, &mut self.outcomes)
+    }
+
+    fn send(&mut self, statement: &Statement, token: u32) -> Result<(), NotSent> {
+        let sent = self.with(|client, context, _| client.send(statement, &[b"x"], token, WITHIN, context));
+        sent.map_err(|_| NotSent)
+    }
+
+    fn receive(&mut self, bytes: &[u8]) {
+        self.connections.get_mut(self.id).expect("open").input.write(bytes).expect("fits");
+        self.pull();
+    }
+
+    fn pull(&mut self) {
+        self.with(|client, context, outcomes| {
+            while let Some((token, outcome)) = client.next_outcome(context) {
+                outcomes.push(format!("{token}={}", shown(outcome)));
+            }
+        });
+    }
+
+    fn close(&mut self) {
+        self.client.closed(self.id);
+        self.pull();
+    }
+
+    fn turn_after(&mut self, millis: u64) {
+        self.now = self.now + Duration::from_millis(millis);
+        self.pull();
+    }
+
+    /// The types of the messages that were sent.
+    fn sent(&mut self) -> String {
+        let output = &mut self.connections.get_mut(self.id).expect("open").output;
+        let (mut kinds, mut rest) = (String::new(), output.as_slice());
+        while let Some((kind, after)) = rest.split_first() {
+            kinds.push(char::from(*kind));
+            let length = after.first_chunk().map_or(0, |length| u32::from_be_bytes(*length) as usize);
+            rest = &after[length..];
+        }
+        output.clear();
+        kinds
+    }
+
+    fn outcomes(&mut self) -> String {
+        core::mem::take(&mut self.outcomes).join(" ")
+    }
+
+    fn is_dropped(&self) -> bool {
+        self.connections.get(self.id).is_some_and(|connection| connection.ending() == Ending::Abort)
+    }
+
+    fn reason(&self) -> String {
+        self.client.explained_readiness().expect_err("not ready").into_owned()
+    }
+}
+
+fn shown(outcome: DatabaseOutcome<'_>) -> String {
+    match outcome {
+        Outcome::Answer(Ok(rows)) => {
+            let values =
+                rows.map(|row| String::from_utf8_lossy(row.column(0).unwrap_or(b"NULL")).into_owned());
+            values.collect::<Vec<_>>().join("+")
+        }
+        Outcome::Answer(Err(error)) => format!("{error}"),
+        Outcome::Overdue => "overdue".to_owned(),
+        Outcome::Lost => "lost".to_owned(),
+    }
+}
+
+#[test]
+fn results_go_to_their_statements_however_they_are_cut() {
+    let stream = [message(b'1', b""), done(&["7", "8"]), refused("22P02"), done(&[])].concat();
+    for cut in 0..=stream.len() {
+        let mut bench = Bench::new();
+        for (token, statement) in [(1, &ONE), (2, &ONE), (3, &ONE)] {
+            bench.send(statement, token).expect("connected");
+        }
+        assert_eq!(bench.sent(), "CPBESBESBES", "prepared once");
+        bench.receive(&stream[..cut]);
+        bench.receive(&stream[cut..]);
+        assert_eq!(bench.outcomes(), "1=7+8 2=22P02 no 3=", "cut at {cut}");
+        assert_eq!(bench.client.pending(), 0);
+    }
+}
+
+#[test]
+fn what_was_refused_is_prepared_anew_and_others_are_not() {
+    let mut bench = Bench::new();
+    bench.send(&OTHER, 1).expect("connected");
+    bench.send(&ONE, 2).expect("connected");
+    bench.receive(&[done(&[]), refused("42P01")].concat());
+    assert_eq!((bench.outcomes(), bench.sent()), ("1= 2=42P01 no".to_owned(), "CPBESCPBES".to_owned()));
+    bench.send(&OTHER, 3).expect("connected");
+    bench.send(&ONE, 4).expect("connected");
+    assert_eq!(bench.sent(), "BESCPBES");
+}
+
+#[test]
+fn a_late_result_is_nobody_elses() {
+    let mut bench = Bench::new();
+    bench.send(&ONE, 1).expect("connected");
+    bench.turn_after(60);
+    bench.send(&ONE, 2).expect("connected");
+    bench.turn_after(40);
+    assert_eq!(bench.outcomes(), "1=overdue");
+    assert_eq!(bench.send(&ONE, 3), Err(NotSent), "nothing more into the silence");
+    assert!(bench.reason().contains("silent"), "{}", bench.reason());
+    bench.receive(&[done(&["late"]), done(&["2"])].concat());
+    assert_eq!(bench.outcomes(), "2=2");
+    assert_eq!(bench.client.readiness(), Ok(()));
+}
+
+#[test]
+fn a_silent_database_is_dialled_anew_and_what_waits_is_lost() {
+    let mut bench = Bench::new();
+    bench.send(&ONE, 1).expect("connected");
+    bench.turn_after(100);
+    assert_eq!(bench.client.next_deadline(), Some(bench.now + OVERDUE_MAX));
+    bench.turn_after(3_000);
+    assert_eq!(bench.outcomes(), "1=overdue");
+    assert!(bench.is_dropped());
+
+    let mut bench = Bench::new();
+    bench.send(&ONE, 1).expect("connected");
+    bench.close();
+    assert_eq!(bench.outcomes(), "1=lost");
+    assert_eq!(bench.client.next_deadline(), None);
+}
+
+#[test]
+fn a_quiet_connection_is_tried_now_and_then() {
+    let mut bench = Bench::new();
+    bench.turn_after(5_000);
+    assert_eq!(bench.sent(), "S");
+    bench.turn_after(900);
+    assert!(bench.client.readiness().is_err());
+    bench.receive(&ready());
+    assert_eq!(bench.client.readiness(), Ok(()));
+    assert_eq!(bench.outcomes(), "");
+}
+
+#[test]
+fn the_server_s_reason_for_an_end_is_kept_until_it_is_over() {
+    let shutdown = error("SFATAL|C57P01|Mterminating connection due to administrator command||");
+    for busy in [false, true] {
+        let mut bench = Bench::new();
+        if busy {
+            bench.send(&ONE, 1).expect("connected");
+        }
+        bench.receive(&shutdown);
+        let id = bench.id;
+        bench.close();
+        assert!(bench.reason().contains("57P01 terminating connection"), "{}", bench.reason());
+        assert_eq!(bench.outcomes(), if busy { "1=lost" } else { "" });
+        bench.connections.remove(id);
+        bench.id = bench.connections.open(0, Origin::Peer(0)).expect("room");
+        let id = bench.id;
+        bench.with(|client, context, _| client.opened(id, context));
+        assert!(bench.reason().contains("57P01"), "until it is known to be over");
+        bench.receive(&welcome());
+        assert_eq!(bench.client.readiness(), Ok(()));
+        bench.forget_sent();
+        bench.send(&ONE, 2).expect("connected");
+        assert_eq!(bench.sent(), "CPBES", "prepared anew");
+    }
+}
+
+#[test]
+fn a_login_that_is_refused_or_slow_or_unsafe_is_given_up() {
+    let wrong = error("SFATAL|C28P01|Mpassword authentication failed for user \"me\"||");
+    let mechanisms = authentication(10, b"SCRAM-SHA-256-PLUS\0\0");
+    let sasl = authentication(10, b"SCRAM-SHA-256\0\0");
+    for (password, stream, reason) in [
+        (Some("x"), wrong, "28P01 password authentication failed for user \"me\""),
+        (Some("x"), authentication(3, b""), "in the clear"),
+        (Some("x"), authentication(5, b"salt"), "as MD5"),
+        (Some("x"), authentication(7, b""), "not known here"),
+        (Some("x"), mechanisms, "another mechanism"),
+        (None, sasl.clone(), "it wants a password"),
+        (Some("x"), [sasl.clone(), authentication(0, b"")].concat(), "does not know the password itself"),
+        (Some("x"), [sasl.clone(), authentication(11, b"r=a,s=b,i=1")].concat(), "SCRAM-SHA-256"),
+        (Some("x"), [sasl.clone(), sasl.clone()].concat(), "unexpected"),
+        (Some("x"), authentication(11, b"r=a,s=b,i=4096"), "unexpected"),
+        (Some("x"), [authentication(0, b""), sasl.clone()].concat(), "unexpected"),
+        (None, b"-ERR unknown command\r\n".to_vec(), "not PostgreSQL"),
+        (None, ready(), "unexpected"),
+    ] {
+        let mut bench = Bench::logging_in(password);
+        bench.receive(&stream);
+        assert!(bench.reason().contains(reason) && bench.is_dropped(), "{reason}: {}", bench.reason());
+        assert_eq!(bench.send(&ONE, 1), Err(NotSent));
+    }
+    let mut bench = Bench::logging_in(None);
+    assert_eq!(bench.client.next_deadline(), Some(bench.now + LOGIN_WITHIN));
+    bench.turn_after(1_500);
+    assert!(bench.is_dropped());
+}
+
+#[test]
+fn results_nobody_asked_for_or_too_large_end_the_connection() {
+    let mut bench = Bench::new();
+    bench.receive(&ready());
+    assert!(bench.is_dropped() && bench.reason().contains("does not belong"), "{}", bench.reason());
+    let mut bench = Bench::new();
+    bench.send(&ONE, 1).expect("connected");
+    bench.receive(&[row("7"), ready()].concat());
+    assert!(bench.is_dropped() && bench.outcomes() == "1=lost", "nobody has said that it was carried out");
+    let mut bench = Bench::new();
+    bench.send(&ONE, 1).expect("connected");
+    let large = "x".repeat(50_000);
+    while !bench.is_dropped() {
+        assert!(bench.client.protocol.result.rows.len() <= ROWS_BYTES_MAX);
+        bench.receive(&row(&large));
+    }
+    assert_eq!(bench.outcomes(), "1=lost");
+    assert!(bench.reason().contains("larger than is taken"));
+}
+
+#[test]
+fn a_statement_is_sent_whole_or_not_at_all() {
+    let mut bench = Bench::new();
+    let room = bench.connections.get_mut(bench.id).expect("open").output.space();
+    for short_by in [1, 10, 40, 60] {
+        let parameter = vec![b'x'; room - short_by];
+        let sent = bench.with(|client, context, _| client.send(&OTHER, &[&parameter], 1, WITHIN, context));
+        let sent = sent.map_err(|_| NotSent);
+        assert_eq!(
+            (sent, bench.sent().as_str(), bench.client.pending()),
+            (Err(NotSent), "", 0),
+            "{short_by}"
+        );
+    }
+    bench.send(&OTHER, 2).expect("room");
+    assert_eq!(bench.sent(), "CPBES", "was not prepared by what was not sent");
+    while bench.client.pending() < PENDING_MAX {
+        bench.send(&OTHER, 3).expect("room");
+        bench.sent();
+    }
+    assert_eq!(bench.send(&OTHER, 4), Err(NotSent));
+}

@@ -1,0 +1,361 @@
+//! The store client on a connection that the test plays the store on.
+
+use super::*;
+use crate::client::OVERDUE_MAX;
+use crate::connections::{ConnectionId, Connections, Ending};
+use crate::network::Unreachable;
+use crate::secret::Secret;
+use crate::service::Origin;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use alloc::{format, vec};
+use ether::random::NoEntropy;
+
+/// A client whose connection's both ends are in the test's hands.
+struct Bench {
+    client: StoreClient<u32>,
+    connections: Connections,
+    id: ConnectionId,
+    now: Instant,
+    outcomes: Vec<(u32, String)>,
+}
+
+const WITHIN: Duration = Duration::from_millis(100);
+
+impl Bench {
+    /// Connected, and the first PING answered.
+    fn new() -> Self {
+        let mut connections = Connections::new();
+        let id = connections.open(0, Origin::Peer(0)).expect("room");
+        let now = Instant::from_millis(1_000);
+        let mut bench = Self { client: StoreClient::default(), connections, id, now, outcomes: vec![] };
+        bench.with(|client, context, _| client.opened(id, context));
+        assert_eq!(bench.client.readiness(), Err(SendError::Away), "no sign of life yet");
+        bench.receive("+PONG\r\n");
+        assert_eq!(bench.sent(), "*1\r\n$4\r\nPING\r\n");
+        bench
+    }
+
+    fn with<R>(
+        &mut self,
+        act: impl FnOnce(&mut StoreClient<u32>, &mut Context<'_>, &mut Vec<(u32, String)>) -> R,
+    ) -> R {
+        let mut context = Context {
+            now: self.now,
+            unix_time: Duration::ZERO,
+            entropy: &mut NoEntropy,
+            connections: &mut self.connections,
+            disk: None,
+        };
+        act(&mut self.client, &mut context, &mut self.outcomes)
+    }
+
+    fn send(&mut self, token: u32) -> Result<(), StoreSendError> {
+        self.with(|client, context, _| client.send(&[b"LLEN", b"votes"], token, WITHIN, context))
+    }
+
+    fn receive(&mut self, replies: &str) {
+        let input = &mut self.connections.get_mut(self.id).expect("open").input;
+        input.write(replies.as_bytes()).expect("fits");
+        self.ready();
+    }
+
+    fn ready(&mut self) {
+        self.with(|client, context, outcomes| {
+            while let Some((token, outcome)) = client.next_outcome(context) {
+                outcomes.push((token, shown(outcome)));
+            }
+        });
+    }
+
+    fn close(&mut self) {
+        self.client.closed(self.id);
+        self.ready();
+    }
+
+    fn turn_after(&mut self, millis: u64) {
+        self.now = self.now + Duration::from_millis(millis);
+        self.ready();
+    }
+
+    fn sent(&mut self) -> String {
+        let output = &mut self.connections.get_mut(self.id).expect("open").output;
+        let text = String::from_utf8_lossy(output.as_slice()).to_string();
+        output.clear();
+        text
+    }
+
+    fn outcomes(&mut self) -> String {
+        let texts: Vec<_> = self.outcomes.drain(..).map(|(token, text)| format!("{token}={text}")).collect();
+        texts.join(" ")
+    }
+}
+
+fn shown(outcome: StoreOutcome<'_>) -> String {
+    match outcome {
+        Outcome::Answer(Reply::Integer(number)) => number.to_string(),
+        Outcome::Answer(reply) => format!("{reply:?}"),
+        Outcome::Overdue => "overdue".to_string(),
+        Outcome::Lost => "lost".to_string(),
+    }
+}
+
+#[test]
+fn replies_go_to_their_commands_however_they_are_cut() {
+    let mut bench = Bench::new();
+    for token in 1..=3 {
+        bench.send(token).expect("connected");
+    }
+    for piece in [":1", "0\r", "\n:2", "0\r\n:30\r\n"] {
+        bench.receive(piece);
+    }
+    assert_eq!(bench.outcomes(), "1=10 2=20 3=30");
+    assert_eq!(bench.client.pending(), 0);
+}
+
+#[test]
+fn a_late_reply_is_nobody_elses() {
+    let mut bench = Bench::new();
+    bench.send(1).expect("connected");
+    assert_eq!(bench.client.next_deadline(), Some(bench.now + WITHIN));
+    bench.turn_after(60);
+    bench.send(2).expect("connected");
+    bench.turn_after(40);
+    assert_eq!(bench.outcomes(), "1=overdue");
+    assert_eq!(bench.send(3), Err(SendError::Silent), "nothing more into the silence");
+    bench.receive(":10\r\n");
+    assert_eq!(bench.outcomes(), "", "the late reply is dropped");
+    assert_eq!(bench.client.readiness(), Ok(()));
+    bench.send(4).expect("the store speaks again");
+    bench.receive(":20\r\n:40\r\n");
+    assert_eq!(bench.outcomes(), "2=20 4=40");
+}
+
+#[test]
+fn a_silent_store_is_dialled_anew() {
+    let mut bench = Bench::new();
+    bench.send(1).expect("connected");
+    bench.turn_after(100);
+    let dropped_at = bench.client.next_deadline().expect("has one");
+    assert_eq!(dropped_at, bench.now + OVERDUE_MAX);
+    bench.turn_after(3_000);
+    assert_eq!(bench.outcomes(), "1=overdue", "once, although the connection is lost as well");
+    assert_eq!(bench.connections.get(bench.id).expect("open").ending(), Ending::Abort);
+    assert_eq!(bench.send(2), Err(SendError::Broken(Broken::Overdue)));
+}
+
+#[test]
+fn what_waits_at_the_end_of_the_connection_is_lost() {
+    let mut bench = Bench::new();
+    bench.send(1).expect("connected");
+    bench.send(2).expect("connected");
+    bench.receive(":10\r\n");
+    bench.close();
+    assert_eq!(bench.outcomes(), "1=10 2=lost");
+    assert_eq!(bench.client.readiness(), Err(SendError::Broken(Broken::Ended)));
+    assert_eq!(bench.client.next_deadline(), None);
+}
+
+#[test]
+fn replies_before_the_stores_fin_still_count() {
+    let mut bench = Bench::new();
+    bench.send(1).expect("connected");
+    bench.send(2).expect("connected");
+    bench.connections.get_mut(bench.id).expect("open").input_ended = true;
+    bench.receive(":10\r\n");
+    assert_eq!(bench.outcomes(), "1=10 2=lost");
+}
+
+#[test]
+fn answers_that_are_no_replies_end_the_connection() {
+    for (wrong, broken) in [
+        ("HTTP/1.1 400 Bad Request\r\n", Broken::Protocol(StoreFault::NotResp)),
+        (":1\r\n:2\r\n", Broken::Unasked),
+    ] {
+        let mut bench = Bench::new();
+        bench.send(1).expect("connected");
+        bench.receive(wrong);
+        assert_eq!(bench.connections.get(bench.id).expect("open").ending(), Ending::Abort, "{wrong}");
+        assert_eq!(bench.send(2), Err(SendError::Broken(broken)));
+    }
+}
+
+#[test]
+fn what_answers_wrongly_is_told_better_than_that_it_is_gone() {
+    let mut bench = Bench::new();
+    for wrong in ["HTTP/1.1 400 Bad Request\r\n", ""] {
+        bench.receive(wrong);
+        let id = bench.id;
+        bench.close();
+        assert_eq!(bench.client.readiness(), Err(SendError::Broken(Broken::Protocol(StoreFault::NotResp))));
+        bench.connections.remove(id);
+        bench.id = bench.connections.open(0, Origin::Peer(0)).expect("room");
+        let id = bench.id;
+        bench.with(|client, context, _| client.opened(id, context));
+    }
+    bench.receive("+PONG\r\n");
+    assert_eq!(bench.client.readiness(), Ok(()));
+}
+
+#[test]
+fn a_quiet_connection_is_tried_now_and_then() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.client.next_deadline(), Some(bench.now + PING_AFTER));
+    bench.turn_after(5_000);
+    assert_eq!(bench.sent(), "*1\r\n$4\r\nPING\r\n");
+    bench.turn_after(900);
+    assert_eq!(bench.client.readiness(), Err(SendError::Silent));
+    bench.receive("+PONG\r\n");
+    assert_eq!(bench.client.readiness(), Ok(()));
+}
+
+/// A client that says this first, on its connection.
+fn logging_in(user: Option<&str>, password: &[u8], database: u32) -> Bench {
+    let mut bench = Bench::new();
+    let id = bench.id;
+    let (user, password) = (user.map(str::to_string), Secret::new(password));
+    bench.client = StoreClient::new(StoreLogin { setting: "REDIS_URL", user, password, database });
+    bench.with(|client, context, _| client.opened(id, context));
+    bench
+}
+
+const AUTH: &str = "*2\r\n$4\r\nAUTH\r\n$4\r\nopen\r\n";
+const PING: &str = "*1\r\n$4\r\nPING\r\n";
+
+#[test]
+fn nothing_is_sent_before_the_login_has_succeeded() {
+    let mut bench = logging_in(Some("me"), b"open", 3);
+    assert_eq!(
+        bench.sent(),
+        "*3\r\n$4\r\nAUTH\r\n$2\r\nme\r\n$4\r\nopen\r\n*2\r\n$6\r\nSELECT\r\n$1\r\n3\r\n"
+    );
+    assert_eq!(bench.send(1), Err(SendError::Away));
+    bench.receive("+OK\r\n");
+    assert_eq!(bench.send(1), Err(SendError::Away), "it would be done in another database");
+    bench.receive("+OK\r\n");
+    assert_eq!(bench.sent(), PING);
+    assert_eq!(bench.send(1), Ok(()));
+    bench.receive("+PONG\r\n:1\r\n");
+    assert_eq!((bench.client.readiness(), bench.outcomes().as_str()), (Ok(()), "1=1"));
+    assert!(!format!("{:?}", bench.client).contains("open"));
+}
+
+#[test]
+fn a_refused_login_is_told_and_tried_again_with_patience() {
+    let mut bench = logging_in(None, b"open", 0);
+    let refused = || Err(SendError::Refused(Refusal::Password));
+    let mut wait = RETRY_MIN;
+    for _ in 0..6 {
+        assert_eq!(bench.sent(), AUTH);
+        bench.receive("-WRONGPASS invalid\r\n");
+        assert_eq!((bench.client.readiness(), bench.send(1)), (refused(), refused()));
+        assert_eq!(bench.client.next_deadline(), Some(bench.now + wait / 2));
+        bench.turn_after(u64::try_from((wait / 2).as_millis()).expect("short"));
+        wait = (wait * 2).min(RETRY_MAX);
+    }
+    bench.receive("+OK\r\n");
+    assert_eq!(bench.sent(), [AUTH, PING].concat());
+    bench.receive("+PONG\r\n");
+    assert_eq!(bench.client.readiness(), Ok(()));
+    let reason = bench.client.explained_readiness();
+    assert_eq!(reason, Ok(()));
+}
+
+#[test]
+fn what_a_store_refuses_for_is_told_with_the_setting_until_it_is_over() {
+    for (error, refusal, words) in [
+        ("NOAUTH Authentication required.", Refusal::PasswordWanted, "wants a password"),
+        ("LOADING Redis is loading", Refusal::Loading, "not ready yet"),
+        ("READONLY You can't write", Refusal::ReadOnly, "read-only"),
+        ("OOM command not allowed", Refusal::OutOfMemory, "memory is full"),
+        ("MISCONF Errors writing", Refusal::Disk, "disk"),
+        ("NOPERM no permissions", Refusal::Permission, "permit"),
+        ("ERR max number of clients reached", Refusal::Clients, "too many clients"),
+        ("ERR nonsense", Refusal::Other, "error"),
+    ] {
+        let mut bench = Bench::new();
+        bench.send(1).expect("connected");
+        bench.receive(&format!("-{error}\r\n"));
+        assert_eq!(bench.client.readiness(), Err(SendError::Refused(refusal)));
+        let reason = bench.client.explained_readiness().expect_err("refused");
+        assert!(reason.starts_with("REDIS_URL: ") && reason.contains(words), "{reason}");
+        bench.sent();
+        bench.turn_after(250);
+        assert_eq!(bench.sent(), PING, "it is tried again");
+        bench.receive("+PONG\r\n");
+        assert_eq!(bench.client.readiness(), Ok(()));
+    }
+}
+
+#[test]
+fn a_database_that_is_not_there_is_told() {
+    let mut bench = logging_in(None, b"", 3);
+    bench.receive("-ERR DB index is out of range\r\n");
+    assert_eq!(bench.client.readiness(), Err(SendError::Refused(Refusal::Database)));
+    assert_eq!(bench.send(1), Err(SendError::Refused(Refusal::Database)));
+}
+
+#[test]
+fn a_store_that_cannot_be_reached_is_told_with_the_reason() {
+    let mut client = StoreClient::<()>::default();
+    client.unreachable(Unreachable::NameNotFound);
+    let reason = client.explained_readiness().expect_err("away");
+    assert_eq!(reason, "REDIS_URL: the name has no address: is it spelt right?");
+}
+
+#[test]
+fn errors_are_shown_without_what_they_quote() {
+    let error = b"ERR unknown command 'RPUSH', with args beginning with: 'votes' '{\"voter_id\":\"00ff";
+    assert_eq!(without_arguments(error), b"ERR unknown command 'RPUSH'");
+    assert_eq!(without_arguments(b"OOM x"), b"OOM x");
+}
+
+#[test]
+fn the_number_of_waiting_commands_is_bounded() {
+    let mut bench = Bench::new();
+    for token in 0..PENDING_MAX {
+        bench.send(u32::try_from(token).expect("small")).expect("connected");
+        bench.sent();
+    }
+    assert_eq!(bench.send(9_999), Err(SendError::Busy));
+}
+
+fn transaction(bench: &mut Bench, token: u32, value: &[u8]) -> Result<(), StoreSendError> {
+    bench.with(|client, context, _| {
+        let commands: [&[&[u8]]; 2] = [&[b"SET", b"key", value], &[b"LLEN", b"votes"]];
+        client.send_transaction(commands, token, WITHIN, context)
+    })
+}
+
+#[test]
+fn a_transaction_has_one_outcome() {
+    let mut bench = Bench::new();
+    transaction(&mut bench, 1, b"x").expect("connected");
+    let sent = bench.sent();
+    assert!(sent.starts_with("*1\r\n$5\r\nMULTI\r\n*3\r\n$3\r\nSET\r\n"), "{sent}");
+    assert!(sent.ends_with("LLEN\r\n$5\r\nvotes\r\n*1\r\n$4\r\nEXEC\r\n"), "{sent}");
+    bench.send(2).expect("connected");
+    bench.receive("+OK\r\n+QUEUED\r\n+QUEUED\r\n*-1\r\n:5\r\n");
+    assert_eq!(bench.outcomes(), "1=Null 2=5");
+}
+
+#[test]
+fn a_transaction_that_does_not_fit_leaves_nothing_of_it_behind() {
+    let mut bench = Bench::new();
+    let limit = bench.connections.get_mut(bench.id).expect("open").output.space();
+    bench.send(1).expect("connected");
+    let before = bench.client.pending();
+    // All but `EXEC`, and all but the last command.
+    for value_bytes in [limit - 105, limit - 85] {
+        let value = vec![b'x'; value_bytes];
+        assert_eq!(transaction(&mut bench, 2, &value), Err(SendError::Busy));
+        assert_eq!(bench.client.pending(), before);
+    }
+    assert_eq!(bench.sent(), "*2\r\n$4\r\nLLEN\r\n$5\r\nvotes\r\n");
+    while bench.client.pending() < PENDING_MAX - 3 {
+        bench.send(3).expect("room");
+    }
+    bench.sent();
+    assert_eq!(transaction(&mut bench, 4, b"x"), Err(SendError::Busy));
+    assert_eq!((bench.sent().as_str(), bench.client.pending()), ("", PENDING_MAX - 3));
+}

@@ -1,0 +1,128 @@
+//! How a node stops without breaking anybody's request: first it says so, then it takes no more connections
+//! and ends those that it has, each after the request under way.
+//!
+//! Reads no clock and closes nothing: it says how far the shutdown has come. Who is connected is in the
+//! connection table, which tells services; the runtime closes the ports.
+
+use core::time::Duration;
+
+use wire::Instant;
+
+/// How long a node that was told to stop goes on taking connections, while `/readyz` says that it stops and
+/// every answer is the last one of its connection. Balancers and clients that ask again have gone by then.
+pub const NOTICE: Duration = Duration::from_millis(500);
+/// How long requests under way may take once no more are taken.
+pub const DRAIN_MAX: Duration = Duration::from_secs(3);
+
+/// How far a node is from its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum ShutdownPhase {
+    /// It goes on.
+    #[default]
+    Open,
+    /// It still takes connections, and says that it is going to stop.
+    Announced,
+    /// It takes no more connections, and ends each once nothing is under way on it.
+    Draining,
+}
+
+/// One node's shutdown.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Shutdown {
+    phase: ShutdownPhase,
+    /// When the next phase begins by itself.
+    due: Option<Instant>,
+    is_over: bool,
+}
+
+impl Shutdown {
+    /// The order to stop. With a `notice`, connections are taken for that long; without one, until the next
+    /// order. A further order always goes on to the next phase; the third ends everything.
+    pub fn order(&mut self, notice: Option<Duration>, now: Instant) {
+        match self.phase {
+            ShutdownPhase::Open => {
+                self.phase = ShutdownPhase::Announced;
+                self.due = notice.map(|notice| now + notice);
+            }
+            ShutdownPhase::Announced => self.drain(now),
+            ShutdownPhase::Draining => self.is_over = true,
+        }
+    }
+
+    /// How far it has come by now.
+    pub fn advance(&mut self, now: Instant) -> ShutdownPhase {
+        if self.due.is_some_and(|due| due <= now) {
+            match self.phase {
+                ShutdownPhase::Open | ShutdownPhase::Announced => self.drain(now),
+                ShutdownPhase::Draining => self.is_over = true,
+            }
+        }
+        self.phase
+    }
+
+    /// Notes that nobody is connected any more.
+    pub fn note_drained(&mut self) {
+        self.is_over |= self.phase == ShutdownPhase::Draining;
+    }
+
+    /// Whether the order has come.
+    pub fn is_under_way(&self) -> bool {
+        self.phase != ShutdownPhase::Open
+    }
+
+    /// Whether the node is to end now.
+    pub fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    /// When [`Shutdown::advance`] has something to say.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.due
+    }
+
+    fn drain(&mut self, now: Instant) {
+        self.phase = ShutdownPhase::Draining;
+        self.due = Some(now + DRAIN_MAX);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_announced_drains_and_ends_when_nobody_is_left() {
+        let start = Instant::from_millis(1_000);
+        let mut shutdown = Shutdown::default();
+        shutdown.note_drained();
+        assert_eq!((shutdown.advance(start), shutdown.is_over()), (ShutdownPhase::Open, false));
+        shutdown.order(Some(NOTICE), start);
+        shutdown.note_drained();
+        assert_eq!((shutdown.advance(start), shutdown.is_over()), (ShutdownPhase::Announced, false));
+        let drains = start + NOTICE;
+        assert_eq!(shutdown.next_deadline(), Some(drains));
+        assert_eq!((shutdown.advance(drains), shutdown.is_over()), (ShutdownPhase::Draining, false));
+        shutdown.note_drained();
+        assert!(shutdown.is_over());
+    }
+
+    #[test]
+    fn draining_has_a_limit() {
+        let start = Instant::ZERO;
+        let mut shutdown = Shutdown::default();
+        shutdown.order(None, start);
+        assert_eq!(shutdown.next_deadline(), None, "the next order is waited for");
+        shutdown.order(None, start);
+        assert_eq!(shutdown.advance(start), ShutdownPhase::Draining);
+        assert!(!shutdown.is_over());
+        shutdown.advance(start + DRAIN_MAX);
+        assert!(shutdown.is_over());
+    }
+
+    #[test]
+    fn a_third_order_ends_at_once() {
+        let mut shutdown = Shutdown::default();
+        (0..3).for_each(|_| shutdown.order(Some(NOTICE), Instant::ZERO));
+        assert!(shutdown.is_over());
+    }
+}
