@@ -22,7 +22,7 @@ pub struct Sample {
     pub scores: Scores,
 }
 
-/// See the module. The last sample is always the last count: it stays when the next ones are far enough from
+/// The samples, the oldest first.
 /// the one before it.
 #[derive(Debug)]
 pub struct History {

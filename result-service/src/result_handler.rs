@@ -42,7 +42,7 @@ const ROUTES: &[Route] = &[
 const LIVE: &[&str] = &["Cache-Control: no-store, no-transform\r\nX-Accel-Buffering: no\r\n"];
 const RETRY: &[&str] = &["Retry-After: 1\r\n"];
 
-/// See the module.
+/// The page, who follows it, and what asks for its scores.
 #[derive(Debug)]
 pub struct ResultHandler {
     poller: ScorePoller,

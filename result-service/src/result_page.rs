@@ -47,7 +47,7 @@ const JSON_LINES: &str = "X-Content-Type-Options: nosniff\r\nCache-Control: no-s
 const JSON_HEADERS: &[&str] = &[JSON_LINES];
 const AWAY_HEADERS: &[&str] = &["Retry-After: 1\r\n", JSON_LINES];
 
-/// See the module.
+/// The last scores, and what was rendered of them.
 #[derive(Debug)]
 pub struct ResultPage {
     names: [String; 2],

@@ -17,7 +17,7 @@ pub const FRESH_FOR: Duration = Duration::from_millis(50);
 /// While somebody follows, the source is asked this often: a change shows within 200 ms.
 pub const POLL_EVERY: Duration = Duration::from_millis(100);
 
-/// See the module.
+/// The question that is under way.
 #[derive(Debug)]
 pub struct ScorePoller {
     source: Source,

@@ -20,7 +20,7 @@ const GREETING: &[u8] = b"retry: 1000\n\n";
 /// An event, not a comment: a page must be able to tell a quiet server from one that is gone.
 const HEARTBEAT: &[u8] = b"event: alive\ndata: 1\n\n";
 
-/// See the module.
+/// The connections of those who follow.
 #[derive(Debug, Default)]
 pub struct Subscribers {
     subscribers: Vec<Subscriber>,

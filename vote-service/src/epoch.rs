@@ -67,7 +67,7 @@ pub struct Begin {
     pub is_same_store: bool,
 }
 
-/// See the module.
+/// The epoch of one connection, and how far its beginning is.
 #[derive(Debug)]
 pub struct Epoch {
     id: Id,

@@ -30,7 +30,7 @@ pub enum Level {
     Behind,
 }
 
-/// See the module.
+/// What the store has said last.
 #[derive(Debug, Default)]
 pub struct Fullness {
     level: Level,

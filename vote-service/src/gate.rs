@@ -13,7 +13,7 @@ use crate::rate::{ADDRESSES_MAX, Rate};
 use crate::rejection::Rejection;
 use crate::sender::AddressSource;
 
-/// See the module.
+/// What decides about a new voter.
 #[derive(Debug, Default)]
 pub struct Gate {
     /// How full the store is.

@@ -21,7 +21,7 @@ const EXPECTED: &str = "how many new voters may come a minute, at most 1000000; 
 /// A bucket, as the time when it will be full again.
 type FullAt = Instant;
 
-/// See the module. Without a limit nobody is counted.
+/// The bucket of all, and one for each address.
 #[derive(Debug, Default)]
 pub struct Rate {
     /// Time that a token takes to come.

@@ -20,7 +20,7 @@ use crate::ticket_queue::{TicketQueue, Vote};
 use crate::vote_log::VoteLog;
 use crate::voter::{CookieLine, Voter};
 
-/// See the module.
+/// The counts of answers, and when the next line may be logged.
 #[derive(Debug)]
 pub struct Responder {
     /// Whether new voters are let in.

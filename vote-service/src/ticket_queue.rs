@@ -43,7 +43,7 @@ pub struct Vote {
     pub sequence: Option<u64>,
 }
 
-/// See the module.
+/// The votes, in the order in which they came, and the tickets that were asked for.
 #[derive(Debug, Default)]
 pub struct TicketQueue {
     /// In the order of their deadlines.

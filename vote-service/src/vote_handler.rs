@@ -63,7 +63,7 @@ enum Asked {
     Epoch(Step),
 }
 
-/// See the module.
+/// The votes under way, and the client of the store.
 #[derive(Debug)]
 pub struct VoteHandler {
     store: StoreClient<Asked>,

@@ -13,7 +13,7 @@ use votes::keys::PRUNED;
 use votes::sequence;
 use wire::resp::Reply;
 
-/// See the module.
+/// The epochs by their beginnings, and those that the database knows.
 #[derive(Clone, Debug, Default)]
 pub struct Epochs {
     /// In the order in which they begin.

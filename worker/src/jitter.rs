@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use crate::limits::{YIELD_DOUBLINGS_MAX, YIELD_MIN};
 
-/// See the module.
+/// A generator of pauses.
 #[derive(Debug)]
 pub struct Jitter {
     state: u64,

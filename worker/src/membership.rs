@@ -23,7 +23,7 @@ pub enum Task<'a> {
     Forget(&'a [u8]),
 }
 
-/// See the module.
+/// The workers that are known, each with its count and since when that stands still.
 #[derive(Debug, Default)]
 pub struct Membership {
     others: Vec<Member>,

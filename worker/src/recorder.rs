@@ -159,7 +159,7 @@ enum Answer {
     Unheard,
 }
 
-/// See the module.
+/// The statements, and how far the table is made.
 #[derive(Debug)]
 pub struct Recorder {
     client: DatabaseClient<Asked>,

@@ -12,7 +12,7 @@ pub const PENDING_MAX: usize = 4096;
 /// A connection whose oldest answer is overdue for this long is dropped, so that it is dialled anew.
 pub const OVERDUE_MAX: Duration = Duration::from_secs(3);
 
-/// See the module. `T` tells the owner what an answer belongs to, and who waits for it.
+/// What waits for its answer, the oldest first, and what is overdue.
 #[derive(Debug)]
 pub struct Pipeline<T> {
     pending: VecDeque<Pending<T>>,

@@ -52,7 +52,7 @@ pub struct Statement {
     pub sql: &'static str,
 }
 
-/// See the module.
+/// The protocol, and how far the login is.
 #[derive(Debug)]
 pub struct Postgres {
     login: DatabaseLogin,

@@ -38,7 +38,7 @@ pub type StoreOutcome<'a> = Outcome<Reply<'a>>;
 /// Why a command was not sent.
 pub type StoreSendError = SendError<StoreFault>;
 
-/// See the module.
+/// The protocol, how far the login is, and what the store refuses.
 #[derive(Debug)]
 pub struct Resp {
     login: StoreLogin,

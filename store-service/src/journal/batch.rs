@@ -19,7 +19,7 @@ const BATCH_BYTES_KEPT: usize = 256 * 1024;
 /// What a record takes on the disk beyond its payload, at most.
 const RECORD_BYTES: usize = HEADER_BYTES + SECTOR_BYTES;
 
-/// See the module.
+/// Records, of which the last one grows.
 #[derive(Debug)]
 pub struct Batch {
     commands: Buffer,

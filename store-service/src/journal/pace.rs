@@ -16,7 +16,7 @@ const WAIT_MIN: Duration = Duration::from_micros(500);
 /// The longest wait, after however slow a commit.
 const WAIT_MAX: Duration = Duration::from_millis(2);
 
-/// See the module.
+/// How long commits took, and how many units they had.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
     /// So many units are expected,

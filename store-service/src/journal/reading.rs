@@ -19,7 +19,7 @@ const STEP_BYTES: u64 = 256 * 1024;
 /// Bytes behind the log that are looked at in a step.
 const SEARCH_BYTES: u64 = 1024 * 1024;
 
-/// See the module.
+/// How far the log is read.
 #[derive(Debug)]
 pub struct Reading {
     superblock: Superblock,

@@ -20,7 +20,7 @@ const SEGMENT_BUCKETS: usize = 16;
 /// How many buckets go at most when a field goes: a large one may leave many that are empty.
 const JOINS_MAX: usize = 4;
 
-/// See the module.
+/// A table of pages.
 #[derive(Debug, Default)]
 pub(super) struct Buckets {
     #[expect(clippy::vec_box, reason = "to grow is to copy pointers, not buckets")]

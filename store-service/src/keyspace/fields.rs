@@ -13,7 +13,7 @@ use super::sequence::{Place, Sequence};
 /// Up to this many fields a hash keeps their order, also when others are deleted, as Redis does.
 pub(super) const ORDERED_FIELDS_MAX: usize = 128;
 
-/// See the module.
+/// The fields, small or large.
 #[derive(Debug)]
 pub(super) struct Fields {
     form: Form,

@@ -13,7 +13,7 @@ pub(super) const PAGE_BYTES: usize = 2048 - 16;
 /// Up to this many records are put into a page, which are walked through to reach the last one.
 pub(super) const PAGE_RECORDS_MAX: usize = 64;
 
-/// See the module.
+/// One allocation of records.
 #[derive(Debug, Default)]
 pub(super) struct Page {
     bytes: Vec<u8>,

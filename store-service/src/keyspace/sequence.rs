@@ -17,7 +17,7 @@ use super::page::{PAGE_BYTES, Page, Record, record_bytes};
 /// A page with less is put together with the one behind it, if both fit into this much.
 const PAGE_BYTES_SPARSE: usize = PAGE_BYTES / 2;
 
-/// See the module.
+/// A tree of pages.
 #[derive(Debug, Default)]
 pub(super) struct Sequence {
     /// By numbers that only say which is before which.

@@ -34,7 +34,7 @@ const BODY_BYTES_MAX: u64 = 64 * 1024;
 
 /// Voters, what each has chosen, and their connections.
 pub struct Voters {
-    desks: Vec<Desk>,
+    lanes: Vec<Lane>,
     /// Votes that were acknowledged.
     pub acknowledged: u64,
     /// Votes that were cast again.
@@ -42,7 +42,7 @@ pub struct Voters {
 }
 
 /// One connection's voters.
-struct Desk {
+struct Lane {
     number: usize,
     dice: Dice,
     voters: Vec<Voter>,
@@ -62,25 +62,25 @@ struct Voter {
 impl Voters {
     /// Nobody yet.
     pub fn new(seed: u64) -> Self {
-        let desk = |number| Desk {
+        let lane = |number| Lane {
             number,
             dice: Dice::new(seed ^ (number as u64 + 1) << 32),
             voters: Vec::new(),
             acknowledged: 0,
             repeated: 0,
         };
-        Self { desks: (0..CONNECTIONS).map(desk).collect(), acknowledged: 0, repeated: 0 }
+        Self { lanes: (0..CONNECTIONS).map(lane).collect(), acknowledged: 0, repeated: 0 }
     }
 
     /// How many there are.
     pub fn count(&self) -> usize {
-        self.desks.iter().map(|desk| desk.voters.len()).sum()
+        self.lanes.iter().map(|lane| lane.voters.len()).sum()
     }
 
     /// The votes for a and for b that have been acknowledged last.
     pub fn expected(&self) -> (u64, u64) {
         let count = |choice| {
-            let voters = self.desks.iter().flat_map(|desk| &desk.voters);
+            let voters = self.lanes.iter().flat_map(|lane| &lane.voters);
             voters.filter(|voter| voter.choice == Some(choice)).count() as u64
         };
         (count('a'), count('b'))
@@ -92,21 +92,21 @@ impl Voters {
     /// When one is not, or `is_over` ends it before.
     pub fn vote(&mut self, address: SocketAddrV4, is_over: &AtomicBool) -> Result<()> {
         let outcomes: Vec<Result<()>> = thread::scope(|scope| {
-            let desk = |desk| scope.spawn(move || Desk::vote(desk, address, is_over));
-            let threads: Vec<_> = self.desks.iter_mut().map(desk).collect();
+            let lane = |lane| scope.spawn(move || Lane::vote(lane, address, is_over));
+            let threads: Vec<_> = self.lanes.iter_mut().map(lane).collect();
             let join = |thread: thread::ScopedJoinHandle<'_, _>| thread.join();
             threads
                 .into_iter()
                 .map(|thread| join(thread).unwrap_or_else(|_| bail!("a voter panicked")))
                 .collect()
         });
-        self.acknowledged = self.desks.iter().map(|desk| desk.acknowledged).sum();
-        self.repeated = self.desks.iter().map(|desk| desk.repeated).sum();
+        self.acknowledged = self.lanes.iter().map(|lane| lane.acknowledged).sum();
+        self.repeated = self.lanes.iter().map(|lane| lane.repeated).sum();
         outcomes.into_iter().collect()
     }
 }
 
-impl Desk {
+impl Lane {
     fn vote(&mut self, address: SocketAddrV4, is_over: &AtomicBool) -> Result<()> {
         self.voters.extend([Voter::default(); NEW_VOTERS]);
         let mut connection = None;

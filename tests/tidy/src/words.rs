@@ -4,16 +4,23 @@ use crate::breach::Breach;
 use crate::sources::Source;
 
 /// A word that was retired, and what is said instead. Types and metrics are looked for as they are written.
-const RETIRED: [(&str, &str); 10] = [
+const RETIRED: [(&str, &str); 17] = [
     ("Audience", "Subscribers"),
     ("Board", "ResultPage"),
     ("Booth", "VoteHandler"),
     ("Colleagues", "Membership"),
+    ("Desk", "Responder or AdminHandler"),
     ("Hall", "ResultHandler"),
+    ("Hub", "Segment"),
+    ("Knock", "WaitingSyn"),
+    ("Knocks", "SynQueue"),
     ("Mover", "QueueConsumer"),
     ("StoreBacked", "BackendService"),
     ("StoreUser", "Backend"),
+    ("Taker", "FrameOwner"),
     ("Tally", "ScorePoller"),
+    ("host's end", "gateway"),
+    ("See the module", "what it is"),
     ("store_ready", "backend_ready"),
 ];
 

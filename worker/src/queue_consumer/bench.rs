@@ -11,7 +11,7 @@ use simulator::random::NoEntropy;
 use votes::PAYLOAD_BYTES_MAX;
 use wire::{Buffer, Instant};
 
-/// See the module.
+/// A consumer, its client and the connection.
 pub(super) struct Conversation {
     pub consumer: QueueConsumer,
     pub client: StoreClient<Awaited>,

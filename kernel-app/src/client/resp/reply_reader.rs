@@ -10,7 +10,7 @@ const HEAD_BYTES_MAX: usize = TRANSACTION_OF_ONE.len() + 24;
 /// How the results of a transaction of one command begin.
 const TRANSACTION_OF_ONE: &[u8] = b"*1\r\n";
 
-/// See the module.
+/// A reader, and what it remembers between two replies.
 #[derive(Debug)]
 pub(super) struct ReplyReader {
     /// Strings of more bytes are skipped.

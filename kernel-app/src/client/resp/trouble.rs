@@ -14,7 +14,7 @@ pub const RETRY_MIN: Duration = Duration::from_millis(500);
 /// Longest wait between rounds; they double up to it.
 pub const RETRY_MAX: Duration = Duration::from_secs(4);
 
-/// See the module.
+/// What the store refuses now, and when it is asked again.
 #[derive(Debug)]
 pub(super) struct Trouble {
     refusal: Option<Refusal>,
