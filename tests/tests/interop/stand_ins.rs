@@ -87,8 +87,8 @@ fn node_postgres_counts_what_our_services_have_written() {
     let (server, postgres) = (store(&[]), Postgres::start(true));
     let results = postgres.url();
     let ours = |package| start(package, &url(&server), Some(&results));
-    let (vote, _worker, result) = (ours("vote-service"), ours("worker"), ours("result-service"));
-    let page = format!("http://{}/", vote.addresses[0]);
+    let (vote_service, _worker, result) = (ours("vote-service"), ours("worker"), ours("result-service"));
+    let page = format!("http://{}/", vote_service.addresses[0]);
     let choices = ["a", "b", "b"].map(|choice| vote(&page, choice, None).status);
     assert_eq!(choices, [200; 3]);
     wait_for_scores(&result, (1, 2));
@@ -99,8 +99,8 @@ fn node_postgres_counts_what_our_services_have_written() {
 fn the_original_s_worker_and_ours_take_turns_on_one_table() {
     let (server, postgres) = (store(&[]), Postgres::start(true));
     let (queue_url, results) = (url(&server), postgres.url());
-    let vote = start("vote-service", &queue_url, None);
-    let page = format!("http://{}/", vote.addresses[0]);
+    let vote_service = start("vote-service", &queue_url, None);
+    let page = format!("http://{}/", vote_service.addresses[0]);
     let votes_at_ours = |voter: &str, choice: &str| {
         assert_eq!(vote(&page, choice, Some(&format!("voter_id={voter}"))).status, 200);
     };
