@@ -114,6 +114,7 @@ impl<P: Protocol, T> Client<P, T> {
     }
 
     /// The runtime reached the server: logs in.
+    #[cold]
     pub fn opened(&mut self, id: ConnectionId, context: &mut Context<'_>) {
         (self.connection, self.answered, self.last_answer) = (Some(id), false, context.now);
         self.on_line(context, |protocol, line| protocol.open(line));
@@ -132,6 +133,7 @@ impl<P: Protocol, T> Client<P, T> {
     }
 
     /// Ends the connection, for it is of no use: all that wait are [`Outcome::Lost`].
+    #[cold]
     pub fn give_up(&mut self, broken: Broken<P::Fault>, context: &mut Context<'_>) {
         if let Some(id) = self.connection {
             if let (Some(input), Some(connection)) = (self.input.take(), context.connections.get_mut(id)) {
@@ -375,6 +377,7 @@ impl<P: Protocol, T> Client<P, T> {
     }
 
     /// The connection is gone.
+    #[cold]
     fn lose(&mut self, broken: Broken<P::Fault>) {
         let broken = self.protocol.close(broken);
         // Once, while it happens again and again; and that it ended says less than why it was of no use.
