@@ -1,8 +1,8 @@
 //! Replies as a client reads them: slices of the input, nothing copied, nothing allocated.
 //!
 //! A scan of ours comes first: it says whether a reply is whole and within the limits. What its values are,
-//! `redis-protocol` says then. The scan is flat: nesting is counted, not recursed into. It is stateless: a partial reply is scanned again when more
-//! of it has arrived, which is one step per value, not per byte.
+//! `redis-protocol` says then. The scan is flat: nesting is counted, not recursed into. It is stateless: a partial
+//! reply is scanned again when more of it has arrived, which is one step per value, not per byte.
 
 use core::fmt;
 
