@@ -16,7 +16,7 @@ use kernel_app::network::Unreachable;
 use kernel_app::{ConnectionId, Context, Instant, Usage};
 use votes::{Choice, Entry, keys, sequence};
 use wire::form;
-use wire::resp::Reply;
+use wire::resp::{Command, Reply};
 
 use crate::epoch::{Epoch, Step};
 use crate::gate::Gate;
@@ -70,6 +70,16 @@ pub struct VoteHandler {
     epoch: Epoch,
     tickets: TicketQueue,
     responder: Responder,
+    commands: Commands,
+}
+
+/// What is sent for every vote, encoded once.
+#[derive(Debug)]
+struct Commands {
+    /// Asks for the next ticket.
+    ticket: Command,
+    /// Queues the entry that follows.
+    queue: Command,
 }
 
 impl VoteHandler {
@@ -80,6 +90,10 @@ impl VoteHandler {
             epoch: Epoch::default(),
             tickets: TicketQueue::default(),
             responder: Responder::new(pages, gate),
+            commands: Commands {
+                ticket: Command::new(&[b"INCR", keys::TICKETS]),
+                queue: Command::with_last(&[b"RPUSH", keys::QUEUE]),
+            },
         }
     }
 
@@ -174,8 +188,8 @@ impl VoteHandler {
             return;
         }
         // Without the store, votes wait for its return until their time is up.
-        let command: [&[u8]; 2] = [b"INCR", keys::TICKETS];
-        if self.store.send(&command, Asked::Ticket, STORE_REPLY_WITHIN, context).is_ok() {
+        let command = &self.commands.ticket;
+        if self.store.send_encoded(command, None, Asked::Ticket, STORE_REPLY_WITHIN, context).is_ok() {
             self.tickets.asked();
         }
     }
@@ -204,8 +218,9 @@ impl VoteHandler {
             sequence: vote.sequence.unwrap_or_default(),
         };
         let entry = entry.to_json().ok_or(SendError::Busy)?;
-        let command: [&[u8]; 3] = [b"RPUSH", keys::QUEUE, entry.as_bytes()];
-        self.store.send(&command, Asked::Queue(vote), vote.deadline.since(context.now), context)
+        let within = vote.deadline.since(context.now);
+        let command = &self.commands.queue;
+        self.store.send_encoded(command, Some(entry.as_bytes()), Asked::Queue(vote), within, context)
     }
 
     /// Refuses the votes whose time is up.
@@ -218,7 +233,7 @@ impl VoteHandler {
 
     /// Acts on what became of commands.
     fn take_outcomes(&mut self, http: &mut HttpServer, context: &mut Context<'_>) {
-        let Self { store, epoch, tickets, responder } = self;
+        let Self { store, epoch, tickets, responder, .. } = self;
         while let Some((asked, outcome)) = store.next_outcome(context) {
             match (asked, outcome) {
                 (Asked::Ticket, Outcome::Answer(reply)) => match ticket(&reply).map(|it| tickets.grant(it)) {

@@ -11,7 +11,7 @@ mod trouble;
 use core::fmt;
 use core::time::Duration;
 
-use wire::resp::{Reply, write_command};
+use wire::resp::{Command, Reply, encode};
 use wire::{Buffer, Instant};
 
 use super::error::{Broken, Refusal, SendError};
@@ -124,7 +124,7 @@ impl Resp {
 }
 
 fn say<T>(line: &mut Line<'_, T, Purpose>, args: &[&[u8]], purpose: Purpose) {
-    line.say(purpose, PING_REPLY_WITHIN, |output| write_command(output, args));
+    line.say(purpose, PING_REPLY_WITHIN, |output| encode(args, output));
 }
 
 impl Protocol for Resp {
@@ -258,6 +258,25 @@ impl<T> StoreClient<T> {
         self.command(args, Some(token), Purpose::Owner, within, context)
     }
 
+    /// The same for a command that was encoded before, with its last word if that was left open.
+    ///
+    /// # Errors
+    /// Why nothing was sent; the token is then dropped.
+    pub fn send_encoded(
+        &mut self,
+        command: &Command,
+        last: Option<&[u8]>,
+        token: T,
+        within: Duration,
+        context: &mut Context<'_>,
+    ) -> Result<(), StoreSendError> {
+        self.admits()?;
+        self.enqueue(Some(token), Purpose::Owner, within, context, |_, output| match last {
+            Some(last) => command.write_with(last, output),
+            None => command.write(output),
+        })
+    }
+
     /// The same for a command whose refusal says nothing about the store, or is told by the owner.
     ///
     /// # Errors
@@ -305,7 +324,7 @@ impl<T> StoreClient<T> {
         within: Duration,
         context: &mut Context<'_>,
     ) -> Result<(), StoreSendError> {
-        self.enqueue(token, purpose, within, context, |_, output| write_command(output, args))
+        self.enqueue(token, purpose, within, context, |_, output| encode(args, output))
     }
 }
 

@@ -1,11 +1,13 @@
 //! RESP2, the protocol of Redis: server side ([`Framer`], [`write`]) and client side
 //! ([`write_command`], [`parse_reply`]).
 //!
-//! Read <https://redis.io/docs/latest/develop/reference/protocol-spec/> first. Knows no command's
-//! meaning and speaks no RESP3. Both parsers are our own instead of the crate `redis-protocol`:
-//! theirs allocates per reply, recurses without a bound and starts again on every partial read.
+//! Read <https://redis.io/docs/latest/develop/reference/protocol-spec/> first. Knows no command's meaning. Speaks
+//! RESP2 only; a store that speaks RESP3 writes that itself. On the client side the crate `redis-protocol` encodes
+//! commands and decodes replies. It allocates, recurses without a bound and starts again on every partial read, so a
+//! bounded scan of ours comes first. The server's framer is ours for the same reason.
 
 mod args;
+mod command;
 mod framer;
 mod inline;
 mod number;
@@ -13,6 +15,7 @@ mod reply;
 pub mod write;
 
 pub use args::{Args, ArgsBuffer, Span};
+pub use command::{Command, encode};
 pub use framer::{Frame, FrameError, Framer};
 pub use number::{Digits, parse_integer};
 pub use reply::{Items, Reply, ReplyError, parse_reply};

@@ -1,9 +1,13 @@
 //! Replies as a client reads them: slices of the input, nothing copied, nothing allocated.
 //!
-//! Flat: nesting is counted, not recursed into. Stateless: a partial reply is scanned again when more
-//! of it has arrived, which is one step per value, not per byte.
+//! A scan of ours comes first: it says whether a reply is whole and within the limits. What its values are,
+//! `redis-protocol` says then. The scan is flat: nesting is counted, not recursed into. It is stateless: a partial
+//! reply is scanned again when more of it has arrived, which is one step per value, not per byte.
 
 use core::fmt;
+
+use redis_protocol::resp2::decode::decode_range;
+use redis_protocol::resp2::types::RangeFrame;
 
 use super::number::parse_integer;
 use super::{REPLY_BYTES_MAX, REPLY_DEPTH_MAX, REPLY_ITEMS_MAX};
@@ -91,26 +95,30 @@ impl core::error::Error for ReplyError {}
 /// # Errors
 /// When the bytes are no RESP2 or beyond the limits; close the connection.
 pub fn parse_reply(input: &[u8]) -> Result<Option<(Reply<'_>, usize)>, ReplyError> {
-    let Some((first, end)) = parse_value(input)? else { return Ok(None) };
-    let Value::Array(count) = first else { return Ok(Some((first.into_reply(), end))) };
-    let Some(length) = array_end(input, end, count)? else { return Ok(None) };
-    let items = Items { bytes: &input[end..length], left: count };
-    Ok(Some((Reply::Array(items), length)))
+    let Some((first, end)) = scan_value(input)? else { return Ok(None) };
+    let Value::Array(left) = first else { return Ok(Some((decode(&input[..end])?, end))) };
+    let Some(length) = array_end(input, end, left)? else { return Ok(None) };
+    Ok(Some((Reply::Array(Items { bytes: &input[end..length], left }), length)))
 }
 
-/// One value; of an array the header only.
-enum Value<'a> {
-    Scalar(Reply<'a>),
-    Array(usize),
-}
-
-impl<'a> Value<'a> {
-    fn into_reply(self) -> Reply<'a> {
-        match self {
-            Self::Scalar(reply) => reply,
-            Self::Array(left) => Reply::Array(Items { bytes: &[], left }),
-        }
+/// What a value that was scanned says. The crate is shown no array: it would recurse and allocate for it, so arrays
+/// are walked through by [`Items`].
+fn decode(value: &[u8]) -> Result<Reply<'_>, ReplyError> {
+    let text = |(start, end): (usize, usize)| value.get(start..end).ok_or(ReplyError::Malformed);
+    match decode_range(value) {
+        Ok(Some((RangeFrame::SimpleString(range), _))) => text(range).map(Reply::Simple),
+        Ok(Some((RangeFrame::Error(range), _))) => text(range).map(Reply::Error),
+        Ok(Some((RangeFrame::BulkString(range), _))) => text(range).map(Reply::Bulk),
+        Ok(Some((RangeFrame::Integer(number), _))) => Ok(Reply::Integer(number)),
+        Ok(Some((RangeFrame::Null, _))) => Ok(Reply::Null),
+        Ok(Some((RangeFrame::Array(_), _)) | None) | Err(_) => Err(ReplyError::Malformed),
     }
+}
+
+/// One value that was scanned; of an array the header only.
+enum Value {
+    Scalar,
+    Array(usize),
 }
 
 /// Where the `count` elements that begin at `start` end.
@@ -126,7 +134,7 @@ fn array_end(input: &[u8], start: usize, count: usize) -> Result<Option<usize>, 
             continue;
         };
         open[depth - 1] = left;
-        let Some((value, length)) = parse_value(&input[at..])? else { return within(at, input) };
+        let Some((value, length)) = scan_value(&input[at..])? else { return within(at, input) };
         at += length;
         if let Value::Array(count) = value {
             total += count;
@@ -145,21 +153,20 @@ fn within<T>(at: usize, input: &[u8]) -> Result<Option<T>, ReplyError> {
     if at.max(input.len()) > REPLY_BYTES_MAX { Err(ReplyError::TooLong) } else { Ok(None) }
 }
 
-fn parse_value(input: &[u8]) -> Result<Option<(Value<'_>, usize)>, ReplyError> {
+/// Whether a whole value is there, within the limits and well formed, and where it ends.
+fn scan_value(input: &[u8]) -> Result<Option<(Value, usize)>, ReplyError> {
     let Some(&kind) = input.first() else { return Ok(None) };
     if !matches!(kind, b'+' | b'-' | b':' | b'$' | b'*') {
         return Err(ReplyError::Kind(kind));
     }
     let Some((line, end)) = parse_line(&input[1..])? else { return Ok(None) };
     let end = end + 1;
-    let scalar = |reply| Ok(Some((Value::Scalar(reply), end)));
-    match kind {
-        b'+' => scalar(Reply::Simple(line)),
-        b'-' => scalar(Reply::Error(line)),
-        b':' => scalar(Reply::Integer(parse_integer(line).ok_or(ReplyError::Malformed)?)),
+    match (kind, line) {
+        (b'+' | b'-', _) => Ok(Some((Value::Scalar, end))),
+        (b':', _) => parse_integer(line).map(|_| Some((Value::Scalar, end))).ok_or(ReplyError::Malformed),
         _ => match (kind, parse_count(line)?) {
-            (_, None) => scalar(Reply::Null),
-            (b'$', Some(length)) => parse_bulk(input, end, length),
+            (_, None) => Ok(Some((Value::Scalar, end))),
+            (b'$', Some(length)) => scan_bulk(input, end, length),
             (_, Some(count)) if count > REPLY_ITEMS_MAX => Err(ReplyError::TooMany),
             (_, Some(count)) => Ok(Some((Value::Array(count), end))),
         },
@@ -185,14 +192,14 @@ fn parse_count(line: &[u8]) -> Result<Option<usize>, ReplyError> {
     }
 }
 
-fn parse_bulk(input: &[u8], start: usize, length: usize) -> Result<Option<(Value<'_>, usize)>, ReplyError> {
+fn scan_bulk(input: &[u8], start: usize, length: usize) -> Result<Option<(Value, usize)>, ReplyError> {
     if length > REPLY_BYTES_MAX {
         return Err(ReplyError::TooLong);
     }
     let end = start + length;
     match input.get(end..end + 2) {
         None => Ok(None),
-        Some(b"\r\n") => Ok(Some((Value::Scalar(Reply::Bulk(&input[start..end])), end + 2))),
+        Some(b"\r\n") => Ok(Some((Value::Scalar, end + 2))),
         Some(_) => Err(ReplyError::Malformed),
     }
 }
