@@ -33,7 +33,8 @@ fn on_terminal(project: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new("setsid");
     command.arg("--ctty").arg(inner.get_program()).args(inner.get_args());
     command.current_dir(inner.get_current_dir().expect("the workspace"));
-    command.env("VOTING_APP_PROJECT", project).env_remove("NO_COLOR");
+    // Where `CI` is set, cargo and clap show colours on any terminal.
+    command.env("VOTING_APP_PROJECT", project).env_remove("NO_COLOR").env_remove("CI");
     command
 }
 
