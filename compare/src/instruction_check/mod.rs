@@ -109,10 +109,9 @@ fn count_against(context: &Context, committed: &Figures) -> Result<Figures> {
 /// Whether something takes more than is allowed.
 fn takes_more(committed: &Figures, counted: &Figures) -> bool {
     let committed = by_name(committed);
-    let takes_more = |name, now| {
-        committed.get(name).is_some_and(|figure| now > *figure && failure(name, *figure, now).is_some())
-    };
-    by_name(counted).iter().any(|(name, now)| takes_more(name, *now))
+    by_name(counted).iter().any(|(name, now)| {
+        committed.get(name).is_some_and(|figure| now > figure && failure(name, *figure, *now).is_some())
+    })
 }
 
 fn keep_least(least: &mut Figures, again: &Figures) {

@@ -1,5 +1,5 @@
 //! RESP2, the protocol of Redis: server side ([`Framer`], [`write`]) and client side
-//! ([`write_command`], [`parse_reply`]).
+//! ([`encode`], [`Command`], [`parse_reply`]). [`write_command`] writes the store's log.
 //!
 //! Read <https://redis.io/docs/latest/develop/reference/protocol-spec/> first. Knows no command's meaning. Speaks
 //! RESP2 only; a store that speaks RESP3 writes that itself. On the client side the crate `redis-protocol` encodes
