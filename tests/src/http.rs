@@ -95,29 +95,60 @@ pub fn metric(address: SocketAddrV4, name: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
 }
 
-/// How long the requests of ordinary users took, each kind in turn: on a kept connection, and on a new one.
+/// What ordinary users got.
+#[derive(Default)]
+pub struct Use {
+    /// How long each request took.
+    pub times: Vec<Duration>,
+    /// How often the kept connection had been ended between two requests, and was made anew (RFC 9112, 9.3.1).
+    pub reopened: usize,
+}
+
+/// Lets ordinary users ask, each kind in turn: on a kept connection, and on a new one.
 ///
 /// # Errors
 /// The first request that was not answered with 200.
-pub fn use_for(address: SocketAddrV4, path: &str, duration: Duration) -> Result<Vec<Duration>, String> {
+pub fn use_for(address: SocketAddrV4, path: &str, duration: Duration) -> Result<Use, String> {
     let request = get(path);
-    let fault = |error: Error| format!("not answered: {error}");
-    let mut kept = Connection::open(address).map_err(fault)?;
-    let mut times = Vec::new();
+    let fault = |kind: &str, error: Error| format!("on a {kind} connection not answered: {error}");
+    let mut kept = Connection::open(address).map_err(|error| fault("kept", error))?;
+    let mut used = Use::default();
     let begun = Instant::now();
     while begun.elapsed() < duration {
         for is_new in [false, true] {
             let asked = Instant::now();
-            let answer = if is_new { ask(address, &request) } else { kept.ask(&request) };
-            let (status, body) = answer.map_err(fault)?;
-            times.push(asked.elapsed());
+            let answer = if is_new {
+                ask(address, &request).map_err(|error| fault("new", error))
+            } else {
+                ask_again(&mut kept, address, &request, &mut used.reopened)
+                    .map_err(|error| fault("kept", error))
+            };
+            let (status, body) = answer?;
+            used.times.push(asked.elapsed());
             if status != 200 {
                 return Err(format!("answered {status}: {body}"));
             }
         }
         std::thread::sleep(Duration::from_millis(2));
     }
-    Ok(times)
+    Ok(used)
+}
+
+/// Asks on a kept connection, and once more on a new one when the server has ended it without a byte of an answer.
+fn ask_again(
+    kept: &mut Connection,
+    address: SocketAddrV4,
+    request: &[u8],
+    reopened: &mut usize,
+) -> io::Result<(u16, String)> {
+    match kept.ask(request) {
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock && kept.received.is_empty() => {
+            *reopened += 1;
+            *kept = Connection::open(address)?;
+            kept.ask(request)
+        }
+        answer => answer,
+    }
 }
 
 /// The time that so many of a hundred did not exceed.

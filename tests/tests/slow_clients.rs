@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
-use tests::http::{percentile, use_for};
+use tests::http::{Use, percentile, use_for};
 use tests::programs::program;
 use tests::running::{self, Running};
 
@@ -31,6 +31,8 @@ const MORE_THAN_SOCKETS: &[&str] = &["-H", "-c", "1000", "-r", "500", "-i", "2",
 struct Attacked {
     /// The time in which 99 of 100 requests of users were answered.
     p99: Duration,
+    /// How often a user's kept connection was ended to make room.
+    reopened: usize,
     /// Whether slow clients were there until the end.
     outlasted: bool,
 }
@@ -48,16 +50,18 @@ fn attack(running: &Running, (name, arguments): (&str, &[&str])) -> Attacked {
     let served = use_for(address, "/", USED_FOR);
     let outlasted = matches!(slow.try_wait(), Ok(None));
     slow.wait().expect("slowhttptest ends");
-    let mut times = served.unwrap_or_else(|fault| panic!("beside slow {name}: {fault}\n{}", running.log()));
+    let Use { mut times, reopened } =
+        served.unwrap_or_else(|fault| panic!("beside slow {name}: {fault}\n{}", running.log()));
     let p99 = percentile(&mut times, 99);
-    println!("beside slow {name}: {} requests, p99 {p99:?}", times.len());
-    Attacked { p99, outlasted }
+    println!("beside slow {name}: {} requests, p99 {p99:?}, {reopened} connections anew", times.len());
+    Attacked { p99, reopened, outlasted }
 }
 
 fn attack_in_all_ways(running: &Running) {
     for kind in ATTACKS {
-        let Attacked { p99, outlasted } = attack(running, kind);
+        let Attacked { p99, reopened, outlasted } = attack(running, kind);
         assert!(outlasted, "slowhttptest ended before its time");
+        assert_eq!(reopened, 0, "a kept connection was ended beside slow {}", kind.0);
         assert!(p99 < P99_MAX, "p99 beside slow {} is {p99:?}", kind.0);
     }
     // Those who are too many make room until none of them is left: nothing is asked of them.
