@@ -10,7 +10,7 @@ mod harness;
 mod services;
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::time::Duration;
 
 use harness::{Node, connect, eventually, free_port};
@@ -183,6 +183,23 @@ fn a_peer_is_reached_again_after_its_restart() {
         drop(server);
         eventually("the loss is seen", || caller.closed() == round);
     }
+}
+
+#[test]
+fn an_answer_that_arrives_together_with_a_reset_is_read() {
+    const ROUNDS: usize = 10;
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    let caller = Node::start(move |_| vec![Caller::boxed("127.0.0.1", port)]);
+    for round in 1..=ROUNDS {
+        let (mut peer, _) = listener.accept().expect("called");
+        // One letter stays unread: the kernel resets a connection that is closed so.
+        peer.read_exact(&mut [0; 4]).expect("asked");
+        peer.write_all(b"hello").expect("answered");
+        drop(peer);
+        eventually("the loss is seen", || caller.closed() == round);
+    }
+    assert_eq!(caller.answers(), ROUNDS);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use super::dial;
 use super::network::{
     ACCEPT_LOG_INTERVAL, ACCEPT_RETRY, ACCEPTS_PER_TURN_MAX, FIRST_LISTENER, LinuxNetwork, STOP, WAKER,
 };
-use super::socket::{Lost, Phase, Socket};
+use super::socket::{Phase, Socket};
 use crate::connections::{CONNECTIONS_MAX, Connections};
 use crate::network::{Event, Unreachable};
 use crate::service::Origin;
@@ -49,10 +49,8 @@ impl LinuxNetwork {
 
     fn socket_news(&mut self, index: usize, event: &mio::event::Event) {
         let Some(Some(socket)) = self.sockets.get_mut(index) else { return };
-        match socket.note(event) {
-            Ok(()) => self.enqueue(index),
-            Err(Lost) => self.finish(index),
-        }
+        socket.note(event);
+        self.enqueue(index);
     }
 
     fn dial_news(&mut self, index: usize, connections: &mut Connections, events: &mut Vec<Event>) {

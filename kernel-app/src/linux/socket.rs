@@ -37,6 +37,8 @@ pub(super) struct Socket {
     writable: bool,
     /// The other side's FIN has arrived, behind whatever is still to be read.
     read_closed: bool,
+    /// The connection is gone, behind whatever is still to be read.
+    is_lost: bool,
     /// epoll has told nothing yet: a FIN may be there all the same.
     is_new: bool,
     /// An output drained to the low-water mark and the service does not know yet.
@@ -50,6 +52,15 @@ pub(super) enum Phase {
     Open,
     /// We sent FIN; what still comes is dropped until the other side's FIN or this time.
     Draining(Instant),
+}
+
+/// What is behind the bytes that were received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rest {
+    /// More, now or later.
+    MayCome,
+    /// Nothing: the other side has ended its stream.
+    Nothing,
 }
 
 /// The connection is gone.
@@ -67,21 +78,19 @@ impl Socket {
             readable: true,
             writable: true,
             read_closed: false,
+            is_lost: false,
             is_new: true,
             space_came_free: false,
         }
     }
 
     /// Notes what epoll says.
-    ///
-    /// # Errors
-    /// [`Lost`] after a reset.
-    pub fn note(&mut self, event: &Event) -> Result<(), Lost> {
+    pub fn note(&mut self, event: &Event) {
         self.readable |= event.is_readable() || event.is_read_closed();
         self.writable |= event.is_writable();
         self.read_closed |= event.is_read_closed();
+        self.is_lost |= event.is_error();
         self.is_new = false;
-        if event.is_error() { Err(Lost) } else { Ok(()) }
     }
 
     /// Whether there may be something to read.
@@ -104,22 +113,20 @@ impl Socket {
         self.space_came_free
     }
 
-    /// Moves what has arrived into `input` as far as it has room. The second value says that the other
-    /// side has ended its stream.
-    ///
-    /// # Errors
-    /// [`Lost`] when the connection is.
-    pub fn receive(&mut self, input: &mut Buffer, scratch: &mut [u8]) -> Result<(usize, bool), Lost> {
+    /// Moves what has arrived into `input` as far as it has room; how many bytes, and whether that was all there is.
+    /// What arrived before a reset is there in spite of it.
+    pub fn receive(&mut self, input: &mut Buffer, scratch: &mut [u8]) -> (usize, Result<Rest, Lost>) {
         let mut total = 0;
         while self.readable && input.space() > 0 {
             let wanted = input.space().min(scratch.len());
-            match self.read(&mut scratch[..wanted])? {
-                Some(0) => return Ok((total, true)),
-                Some(count) => total += input.write_some(&scratch[..count]),
-                None => {}
+            match self.read(&mut scratch[..wanted]) {
+                Ok(Some(0)) => return (total, Ok(Rest::Nothing)),
+                Ok(Some(count)) => total += input.write_some(&scratch[..count]),
+                Ok(None) => {}
+                Err(lost) => return (total, Err(lost)),
             }
         }
-        Ok((total, false))
+        (total, if self.is_lost { Err(Lost) } else { Ok(Rest::MayCome) })
     }
 
     /// Moves `output` into the kernel as far as it has room.

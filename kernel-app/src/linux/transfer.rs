@@ -5,7 +5,7 @@
 use std::vec::Vec;
 
 use super::network::{DRAIN_MAX, LinuxNetwork};
-use super::socket::{Lost, Phase, Socket};
+use super::socket::{Lost, Phase, Rest, Socket};
 use crate::connections::{Connection, ConnectionId, Connections, Ending};
 use crate::network::Event;
 use wire::Instant;
@@ -111,14 +111,13 @@ fn progress(
         (Phase::Open, Ending::Graceful) => close(socket, connection, now),
         (Phase::Open, Ending::Open) => {
             connection.peer_ended |= socket.is_read_closed();
-            let received = socket.receive(&mut connection.input, scratch);
+            let (count, rest) = socket.receive(&mut connection.input, scratch);
             let sent = socket.send(&mut connection.output);
-            let (Ok((count, ended)), Ok(())) = (received, sent) else { return Fate::Over };
-            let ended = ended && !core::mem::replace(&mut connection.input_ended, true);
+            let ended = rest == Ok(Rest::Nothing) && !core::mem::replace(&mut connection.input_ended, true);
             if socket.take_space_came_free() || count > 0 || ended {
                 events.push(Event::Ready(socket.id));
             }
-            Fate::Rests
+            if rest.is_ok() && sent.is_ok() { Fate::Rests } else { Fate::Over }
         }
     }
 }
