@@ -9,6 +9,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use image_build::tool::packages;
 use tempfile::TempDir;
 
 /// Why there is no engine, as the client says it.
@@ -19,6 +20,8 @@ const MEND: &str = "there is no Docker engine: start Docker's (`systemctl start 
 
 /// A folder with all programs that this machine has in `PATH`, but these.
 fn programs_without(left_out: &[&str]) -> TempDir {
+    // What the run would install comes into the machine's folders, not into this one.
+    packages::ensure_all(&[&packages::table::QEMU, &packages::table::AB]).expect("what every run uses");
     let folder = tempfile::tempdir().expect("a folder");
     for place in env::split_paths(&env::var_os("PATH").expect("a path")) {
         for entry in fs::read_dir(place).into_iter().flatten().flatten() {
