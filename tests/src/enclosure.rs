@@ -33,6 +33,8 @@ pub fn is_inside(test: &str, names: &[&str]) -> bool {
     }
     let own = env::current_exe().expect("a test has a path");
     let hosts = hosts(names);
+    // The script's; looked for before it runs, as it may have to be installed.
+    program("ip");
     let mut command = program("unshare");
     let is_root = geteuid().is_root();
     command.args((!is_root).then_some("--map-root-user"));

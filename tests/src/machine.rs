@@ -7,15 +7,17 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::Once;
 use std::time::Duration;
 
+use image_build::tool::packages::table::QEMU;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::client::{curl, wait_for};
 use crate::command::{cargo, free_port, run};
+use crate::programs::program;
 
 /// A boot, or whatever ends one, on a busy host.
 pub const BOOT_LIMIT: Duration = Duration::from_secs(60);
@@ -53,7 +55,7 @@ impl Guest {
         let (image, port) = (image(), free_port());
         let directory = tempfile::tempdir().expect("a directory");
         let log = directory.path().join("log");
-        let mut command = Command::new("qemu-system-x86_64");
+        let mut command = program(QEMU.program);
         command.args(["-accel", "tcg", "-m", "64M", "-display", "none", "-nodefaults", "-no-user-config"]);
         let socket = |name: &str| format!("{},server=on,wait=off", directory.path().join(name).display());
         let serial = format!("socket,id=serial,path={},logfile={}", socket("serial"), log.display());

@@ -3,12 +3,12 @@
 
 use std::io::Write;
 use std::net::{Shutdown, SocketAddrV4, TcpStream};
-use std::process::Command;
 use std::time::Duration;
 
 use tests::client::{vote, wait_for};
 use tests::http::metric;
 use tests::poll::Poll;
+use tests::programs::program;
 
 /// Votes are counted, and processes ready, within this time, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -82,7 +82,7 @@ fn curl_that_gives_up_has_not_voted() {
     let poll = Poll::start(2, &[], &[]);
     poll.votes[0].pause(true);
     let url = poll.vote_url(0);
-    let impatient = Command::new("curl")
+    let impatient = program("curl")
         .args(["--silent", "--max-time", "0.5", "--data", "vote=a", "--cookie", VOTER, &url])
         .status()
         .expect("curl is there");
