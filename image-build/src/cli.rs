@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
+use crate::bed;
 use crate::image::{self, manifest};
 use crate::tool::workspace::Workspace;
 use crate::tool::{output, packages, process};
@@ -37,6 +38,8 @@ enum Command {
     },
     /// Boots a built program (cargo calls this for `cargo run --target x86_64-unknown-hermit`)
     Run(run::Options),
+    /// Opens a shell, or runs a program, in a machine with an emulated KVM, where the images and this tool are at hand
+    Bed(bed::Options),
     /// Becomes another program that ends with the process PARENT
     #[command(name = process::BOUND_COMMAND, hide = true)]
     ExecBound(process::Bound),
@@ -55,6 +58,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Setup { tests } => set_up(&Workspace::find()?, tests)?,
         Command::Build { packages } => build(&Workspace::find()?, packages)?,
         Command::Run(options) => return run::run(&Workspace::find()?, &options),
+        Command::Bed(options) => return bed::run(&Workspace::find()?, &options),
         Command::ExecBound(bound) => bound.exec()?,
     }
     Ok(ExitCode::SUCCESS)

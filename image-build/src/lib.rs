@@ -8,7 +8,9 @@
 
 #[macro_use]
 pub mod tool;
+pub mod bed;
 pub mod image;
+pub mod linux;
 pub mod toolchain;
 pub mod vm;
 

@@ -3,11 +3,16 @@
 //! Uses only the commands that users have.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::client::{Response, curl};
+use crate::client::{Response, curl, wait_for};
 use crate::command::{Outcome, cargo, free_port, run};
+
+/// A machine that was killed is replaced within this time, on a busy machine.
+const BACK_WITHIN: Duration = Duration::from_secs(60);
 
 /// A running application.
 pub struct Application {
@@ -73,6 +78,30 @@ impl Application {
         let outcome = self.command(&["ps", "--json"]);
         let list = serde_json::from_str::<Value>(&outcome.stdout);
         list.ok().and_then(|list| list.as_array().cloned()).unwrap_or_else(|| panic!("no list: {outcome:?}"))
+    }
+
+    /// What `cargo ps --json` says of an instance.
+    ///
+    /// # Panics
+    /// When it is not there.
+    pub fn instance(&self, name: &str) -> Value {
+        let all = self.instances();
+        all.into_iter().find(|row| row["instance"] == name).unwrap_or_else(|| panic!("{name} is not there"))
+    }
+
+    /// Kills an instance's machine and waits until another one is healthy in its place.
+    ///
+    /// # Panics
+    /// When none is in time.
+    pub fn kill(&self, name: &str) {
+        let before = self.instance(name);
+        let pid = before["pid"].as_i64().and_then(|pid| Pid::from_raw(pid as i32)).expect("a process");
+        kill_process(pid, Signal::KILL).expect("it runs");
+        let back = |now: &Value| now["health"] == "healthy" && now["pid"] != before["pid"];
+        let after = wait_for(BACK_WITHIN, || Some(self.instance(name)).filter(back));
+        let after = after.unwrap_or_else(|| panic!("{name} is not back: {}", self.instance(name)));
+        assert_eq!(after["endpoint"], before["endpoint"]);
+        assert_eq!(after["restarts"], before["restarts"].as_u64().expect("a count") + 1);
     }
 
     /// Votes for a and for b as `/api/scores` has them now, if it answers.

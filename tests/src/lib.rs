@@ -21,6 +21,7 @@ pub mod postgres;
 pub mod programs;
 pub mod redis;
 pub mod running;
+pub mod scenarios;
 pub mod services;
 pub mod simulation;
 pub mod soak;

@@ -3,6 +3,7 @@
 //! For the whole application, see [`crate::application`].
 
 use std::collections::BTreeMap;
+use std::env;
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::path::{Path, PathBuf};
@@ -12,12 +13,12 @@ use std::time::Duration;
 
 use image_build::image;
 use image_build::tool::packages::table::QEMU;
-use image_build::tool::process::BOUND_COMMAND;
+use image_build::tool::process::{self, BOUND_COMMAND};
 use image_build::tool::workspace::Workspace;
-use image_build::vm::accelerator::Choice;
+use image_build::vm::accelerator::Accelerator;
 use image_build::vm::backlog;
 use image_build::vm::machine::{Forward, Launch, Machine, Network, Serial};
-use image_build::vm::probe;
+use image_build::vm::probe::{self, Probe};
 use image_build::vm::qemu;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -124,7 +125,10 @@ impl Running {
     /// When QEMU cannot be started. Whether the guest is up is to be asked with [`Running::wait_for`].
     pub fn guest(image: &Path, guest_ports: &[u16], settings: &Settings<'_>) -> Self {
         let workspace = Workspace::find().expect("this is a workspace");
-        let accelerator = probe::choose(&workspace, Choice::Auto).expect("an accelerator");
+        let accelerator = match probe(&workspace) {
+            Probe { kvm_obstacle: None, mhz, .. } => Accelerator::Kvm { mhz },
+            Probe { mhz, .. } => Accelerator::Tcg { mhz },
+        };
         let name = image.file_stem().and_then(|name| name.to_str()).expect("a name").to_owned();
         let addresses: Vec<_> = guest_ports.iter().map(|_| free_address()).collect();
         let log = log_file(image, &addresses);
@@ -211,7 +215,7 @@ impl Drop for Running {
 fn log_file(program: &Path, addresses: &[SocketAddrV4]) -> PathBuf {
     let name = program.file_stem().and_then(|name| name.to_str()).unwrap_or("program");
     let port = addresses.first().map_or_else(free_port, |address| address.port());
-    std::env::temp_dir().join(format!("{name}-{port}.log"))
+    env::temp_dir().join(format!("{name}-{port}.log"))
 }
 
 /// Starts a program that ends when the calling thread does, however that ends. What it says on standard error
@@ -220,10 +224,7 @@ fn log_file(program: &Path, addresses: &[SocketAddrV4]) -> PathBuf {
 /// # Panics
 /// When nothing can be started. A program that is not there is one that ends at once.
 pub fn start(command: &Command, log: Option<&Path>) -> Child {
-    // Asking cargo takes as long as the rest of a start.
-    static TOOL: OnceLock<PathBuf> = OnceLock::new();
-    let tool = TOOL.get_or_init(|| linux_programs(&["cluster"]).remove(0));
-    let mut bound = Command::new(tool);
+    let mut bound = Command::new(tool());
     bound.arg(BOUND_COMMAND).arg(std::process::id().to_string()).arg("--");
     bound.arg(command.get_program()).args(command.get_args());
     bound.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
@@ -233,6 +234,24 @@ pub fn start(command: &Command, log: Option<&Path>) -> Child {
     let said = log.map_or_else(Stdio::null, |path| File::create(path).expect("a new file").into());
     bound.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said);
     bound.spawn().expect("it starts")
+}
+
+fn tool() -> &'static Path {
+    // Asking cargo takes as long as the rest of a start.
+    static TOOL: OnceLock<PathBuf> = OnceLock::new();
+    TOOL.get_or_init(|| linux_programs(&["cluster"]).remove(0))
+}
+
+/// What runs guests on this machine.
+///
+/// # Panics
+/// When a trial guest cannot be started.
+pub fn probe(workspace: &Workspace) -> Probe {
+    if env::var_os(process::TOOL_VARIABLE).is_none() {
+        process::set_tool(tool());
+    }
+    image::set_up(workspace).expect("the toolchain can be set up");
+    probe::probe(workspace).expect("a trial guest can be started")
 }
 
 /// An address that nothing listens at right now.

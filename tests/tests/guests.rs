@@ -11,6 +11,7 @@ use tests::application::Application;
 use tests::client::{ab, curl, vote, wait_for};
 use tests::command::{cargo, free_port, run};
 use tests::programs::program;
+use tests::scenarios;
 use tests::sockets::{self, Socket};
 
 /// Votes are counted within this time of the last answer.
@@ -27,64 +28,13 @@ fn up(project: &str, options: &[&str]) -> Application {
     Application::up(project, options).unwrap_or_else(|outcome| panic!("cargo up failed: {}", outcome.stderr))
 }
 
-/// The application's description with no instance started again: those that a test holds would be taken for hung.
-fn without_restarts() -> tempfile::NamedTempFile {
-    let text = include_str!("../../voting-app.toml").replace("\"on-failure\"", "\"no\"");
-    let file = tempfile::Builder::new().suffix(".toml").tempfile().expect("a file");
-    std::fs::write(&file, text).expect("room");
-    file
-}
-
 fn pid(instance: &serde_json::Value) -> u64 {
     instance["pid"].as_u64().expect("a pid")
 }
 
-fn lives(pid: u64) -> bool {
-    let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    state.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
-}
-
 #[test]
 fn the_original_s_seed_gives_exactly_its_scores() {
-    let application = up("test-seed", &[]);
-    let instances = application.instances();
-    let healthy = instances.iter().filter(|instance| instance["health"] == "healthy").count();
-    assert_eq!((instances.len(), healthy), (4, 4), "{instances:?}");
-
-    seed(&application);
-    let counted = || (application.scores()? == (2000, 1000)).then_some(());
-    assert!(wait_for(COUNTED_WITHIN, counted).is_some(), "scores are {:?}", application.scores());
-    let page = curl(&application.result_url("/"), &[]).body;
-    assert!(page.contains("3000 votes") && page.contains("66.7%") && page.contains("33.3%"), "{page}");
-
-    let logs = application.command(&["logs", "vote"]).stdout;
-    assert!(logs.contains("votes accepted: a "), "{logs}");
-    // Metrics are not for everybody who may vote, and `ps` reads them all the same.
-    for url in [application.vote_url(), application.result_url("/")] {
-        assert_eq!(curl(&format!("{url}metrics"), &[]).status, 404);
-    }
-    for instance in application.instances() {
-        assert!(instance["heap_bytes"].as_u64() > Some(0), "{instance}");
-    }
-
-    let down = application.command(&["down"]);
-    assert!(down.success, "{down:?}");
-    let left: Vec<u64> = instances.iter().map(pid).filter(|pid| lives(*pid)).collect();
-    assert!(left.is_empty(), "processes {left:?} are left running");
-}
-
-/// 1,000 votes each for a, b and a, 50 at a time, as the original's seed data has them.
-fn seed(application: &Application) {
-    let folder = std::env::temp_dir().join(format!("voting-app-seed-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("a folder for the forms");
-    for choice in ["a", "b", "a"] {
-        let form = folder.join(choice);
-        std::fs::write(&form, format!("vote={choice}")).expect("a form");
-        let form = form.to_str().expect("a path in UTF-8");
-        let load = ["-n", "1000", "-c", "50", "-p", form, "-T", "application/x-www-form-urlencoded"];
-        ab(&[&load[..], &[application.vote_url().as_str()]].concat()).expect("every vote is accepted");
-    }
-    std::fs::remove_dir_all(&folder).expect("the folder is ours");
+    scenarios::the_seed_is_counted_exactly("test-seed", &[], 50);
 }
 
 #[test]
@@ -102,7 +52,7 @@ fn twenty_thousand_voters_are_counted() {
 
 #[test]
 fn voting_goes_on_after_the_store_was_away() {
-    let description = without_restarts();
+    let description = scenarios::without_restarts();
     let application = up("test-away", &["--file", description.path().to_str().expect("UTF-8")]);
     let store = application.instances().into_iter().find(|instance| instance["service"] == "store");
     let store = store.expect("a store").clone();
@@ -183,7 +133,7 @@ fn all_change_minds(urls: &[String], rounds: std::ops::Range<usize>) -> (u64, u6
 
 #[test]
 fn three_instances_and_two_workers_count_as_one_of_each() {
-    let description = without_restarts();
+    let description = scenarios::without_restarts();
     let file = description.path().to_str().expect("UTF-8");
     let application = up("test-scale", &["--scale", "vote=3", "--scale", "worker=2", "--file", file]);
     let instances = application.instances();

@@ -3,20 +3,16 @@
 //!
 //! Needs gdb. Judges no figures: CPU and rates are whatever this machine has left.
 
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
+use std::io;
 use std::os::unix::process::ExitStatusExt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tests::application::Application;
 use tests::client::{curl, wait_for};
 use tests::command::{cargo, free_port};
-use tests::crash::voters::Voters;
-use tests::http::Connection;
+use tests::scenarios;
 
 /// Within this time what is waited for has happened, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -25,43 +21,11 @@ fn up(project: &str, options: &[&str]) -> Application {
     Application::up(project, options).unwrap_or_else(|outcome| panic!("{}", outcome.stderr))
 }
 
-fn loopback(port: u16) -> SocketAddrV4 {
-    SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)
-}
-
-/// What `cargo ps --json` says of an instance.
-fn instance(application: &Application, name: &str) -> Value {
-    let all = application.instances();
-    all.into_iter().find(|row| row["instance"] == name).unwrap_or_else(|| panic!("{name} is not there"))
-}
-
-/// Kills an instance's machine and waits until another one is healthy in its place.
-fn kill(application: &Application, name: &str) {
-    let before = instance(application, name);
-    let pid = before["pid"].as_i64().and_then(|pid| Pid::from_raw(pid as i32)).expect("a process");
-    kill_process(pid, Signal::KILL).expect("it runs");
-    let back = |now: &Value| now["health"] == "healthy" && now["pid"] != before["pid"];
-    let after = wait_for(PATIENCE, || Some(instance(application, name)).filter(back));
-    let after = after.unwrap_or_else(|| panic!("{name} is not back: {}", instance(application, name)));
-    assert_eq!(after["endpoint"], before["endpoint"]);
-    assert_eq!(after["restarts"], before["restarts"].as_u64().expect("a count") + 1);
-}
-
 #[test]
 fn killed_machines_are_started_again_under_load_and_no_vote_is_lost() {
     let data = tempfile::tempdir().expect("a folder");
-    let folder = data.path().to_str().expect("UTF-8");
-    let application = up("operators-restart", &["--data", folder]);
-    let mut voters = Voters::new(7);
-    let is_over = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let voting = scope.spawn(|| voters.vote(loopback(application.vote_port), &is_over));
-        ["store-1", "vote-1", "worker-1"].iter().for_each(|name| kill(&application, name));
-        voting.join().expect("no panic").expect("every voter is acknowledged");
-    });
-    let expected = voters.expected();
-    let counted = wait_for(PATIENCE, || application.scores().filter(|scores| *scores == expected));
-    assert_eq!(counted, Some(expected), "{:?}", application.scores());
+    let names = ["store-1", "vote-1", "worker-1"];
+    let application = scenarios::killed_machines_lose_no_vote("operators-restart", &[], &names, data.path());
     let logs = application.command(&["logs", "store"]).stdout;
     assert!(logs.contains("starting it again in 0.25 s (attempt 1)"), "{logs}");
     assert_eq!(logs.matches("is up").count(), 2, "both lives are in the log: {logs}");
@@ -90,77 +54,9 @@ fn a_closed_pipe_leaves_the_application_running_and_ends_the_command_as_others()
     assert!(rows.len() == 4 && rows.iter().all(|row| row["health"] == "healthy"), "{rows:?}");
 }
 
-/// What came of a request.
-enum Outcome {
-    Acknowledged,
-    Refused,
-}
-
-/// One vote of a voter of its own; a connection that was made has to bring a whole answer.
-fn vote(address: SocketAddrV4, voter: u64, kept: &mut Option<Connection>) -> io::Result<Outcome> {
-    let connection = match kept {
-        Some(connection) => connection,
-        None => match Connection::open(address) {
-            Err(error) if error.kind() == ErrorKind::ConnectionRefused => return Ok(Outcome::Refused),
-            opened => kept.insert(opened?),
-        },
-    };
-    let request = format!(
-        "POST / HTTP/1.1\r\nHost: test\r\nCookie: voter_id={voter:032x}\r\nContent-Type: \
-         application/x-www-form-urlencoded\r\nContent-Length: 6\r\n\r\nvote=a"
-    );
-    match connection.ask_and_keep(request.as_bytes())? {
-        (200, is_kept) => {
-            if !is_kept {
-                *kept = None;
-            }
-            Ok(Outcome::Acknowledged)
-        }
-        (status, _) => Err(io::Error::other(format!("status {status}"))),
-    }
-}
-
 #[test]
 fn a_stop_under_load_breaks_no_request_and_loses_no_vote() {
-    const CLIENTS: u64 = 6;
-    const FIRST_VOTES: u64 = 60;
-    let data = tempfile::tempdir().expect("a folder");
-    let folder = data.path().to_str().expect("UTF-8");
-    let application = up("operators-stop", &["--data", folder]);
-    let address = loopback(application.vote_port);
-    let acknowledged = AtomicU64::new(0);
-    let mut stream = TcpStream::connect(loopback(application.result_port)).expect("connected");
-    stream.write_all(b"GET /events HTTP/1.1\r\nHost: test\r\n\r\n").expect("sent");
-    thread::scope(|scope| {
-        for client in 0..CLIENTS {
-            let acknowledged = &acknowledged;
-            scope.spawn(move || {
-                let mut kept = None;
-                for number in 0.. {
-                    match vote(address, client << 32 | (number + 1), &mut kept) {
-                        Ok(Outcome::Acknowledged) => acknowledged.fetch_add(1, Ordering::Relaxed),
-                        Ok(Outcome::Refused) => return,
-                        Err(error) => panic!("request {number} of client {client} was broken: {error}"),
-                    };
-                    // Half of them connect anew for each vote.
-                    kept = kept.filter(|_| client % 2 == 0);
-                }
-            });
-        }
-        let enough = || (acknowledged.load(Ordering::Relaxed) >= FIRST_VOTES).then_some(());
-        wait_for(PATIENCE, enough).expect("votes are taken");
-        let outcome = application.command(&["down"]);
-        assert!(outcome.success, "{}", outcome.stderr);
-    });
-    let mut events = String::new();
-    stream.read_to_string(&mut events).expect("the event stream has ended, and was not reset");
-    assert!(events.starts_with("HTTP/1.1 200") && events.ends_with("0\r\n\r\n"), "{events}");
-    drop(application);
-
-    let application = up("operators-stop", &["--data", folder]);
-    let expected = (acknowledged.load(Ordering::Relaxed), 0);
-    let counted = wait_for(PATIENCE, || application.scores().filter(|scores| *scores == expected));
-    assert_eq!(counted, Some(expected), "{:?}", application.scores());
+    scenarios::a_stop_under_load_breaks_no_request("operators-stop", &[]);
 }
 
 /// What `docs/operating.md` says of a session: where the machine is to stop, and each frame of the backtrace as its
@@ -204,5 +100,5 @@ fn a_debugger_stops_where_it_is_told_to_and_lets_the_machine_go_on() {
         let is_it = |frame: &str| frame.contains(function) && frame.contains(&format!("{file}:"));
         assert!(frame.is_some_and(is_it), "#{number} is not {function} in {file}: {}", session.stdout);
     }
-    assert_eq!(instance(&application, "vote-1")["restarts"], 0);
+    assert_eq!(application.instance("vote-1")["restarts"], 0);
 }

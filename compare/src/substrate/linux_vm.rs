@@ -9,15 +9,13 @@
 //! `mitigations=off` changes nothing under emulation. And the kernel's compression: unpacked beforehand, for
 //! QEMU's PVH entry, it starts a fifth sooner, from a file of 53 MB in place of 14.
 
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use anyhow::{Context as _, Result, ensure};
-use image_build::note;
+use anyhow::{Result, ensure};
+use image_build::linux::debian::{Kernel, Packages};
+use image_build::linux::initramfs::Archive;
 use image_build::tool::files::write_whole;
 use image_build::tool::packages;
-use image_build::tool::process::{is_installed, output};
 use image_build::vm::accelerator::Accelerator;
 use image_build::vm::machine::{Launch, Machine, OtherKernel};
 use image_build::vm::qemu;
@@ -68,10 +66,9 @@ pub struct LinuxVm {
 pub fn prepare(context: &Context, machine: Machine) -> Result<()> {
     packages::ensure_qemu()?;
     process::build(context)?;
-    let debian = context.artifacts("linux")?;
-    fetch(&debian)?;
+    let debian = Packages::fetch(&context.artifacts("linux")?, Kernel::Cloud)?;
     for program in Program::SERVICES {
-        let archive = archive(&debian.join(ROOT), machine, &process::executable(context, program)?)?;
+        let archive = archive(&debian, machine, &process::executable(context, program)?)?;
         write_whole(&initramfs_path(context, machine, program)?, &archive)?;
     }
     Ok(())
@@ -90,7 +87,7 @@ impl LinuxVm {
     }
 
     fn kernel(&self) -> Result<PathBuf> {
-        kernel(&self.context.artifacts("linux")?.join(ROOT))
+        Packages::open(&self.context.artifacts("linux")?).kernel()
     }
 
     fn initramfs(&self, program: Program) -> Result<PathBuf> {
@@ -175,34 +172,25 @@ const MMIO_MODULES: [&str; 3] =
     ["drivers/virtio/virtio_ring", "drivers/virtio/virtio", "drivers/virtio/virtio_mmio"];
 const NET_MODULES: [&str; 3] = ["net/core/failover", "drivers/net/net_failover", "drivers/net/virtio_net"];
 
-const DIRECTORY: u32 = 0o040_755;
-const PROGRAM: u32 = 0o100_755;
-const FILE: u32 = 0o100_644;
-const LINK: u32 = 0o120_777;
-const CHARACTER_DEVICE: u32 = 0o020_600;
-/// Numbers of the console device.
-const CONSOLE: (u32, u32) = (5, 1);
-
 /// The initial file system that makes a machine of this kind run `service`.
 ///
 /// # Errors
 /// When a module or program is not there.
-fn archive(root: &Path, machine: Machine, service: &Path) -> Result<Vec<u8>> {
+fn archive(debian: &Packages, machine: Machine, service: &Path) -> Result<Vec<u8>> {
     let bus: &[&str] = if machine == Machine::Q35 { &PCI_MODULES } else { &MMIO_MODULES };
     let modules: Vec<&str> = bus.iter().chain(&NET_MODULES).copied().collect();
     let mut archive = Archive::default();
-    for directory in ["bin", "dev", "modules"] {
-        archive.entry(directory, DIRECTORY, (0, 0), &[]);
+    for folder in ["bin", "dev", "modules"] {
+        archive.folder(folder);
     }
-    archive.entry("dev/console", CHARACTER_DEVICE, CONSOLE, &[]);
-    archive.entry("bin/busybox", PROGRAM, (0, 0), &read(&busybox(root)?)?);
-    archive.entry("bin/sh", LINK, (0, 0), b"busybox");
+    archive.console();
+    archive.copy_program("bin/busybox", &debian.busybox()?)?;
+    archive.link("bin/sh", "busybox");
     for module in &modules {
-        let path = format!("modules/{}.ko", file_name(module));
-        archive.entry(&path, FILE, (0, 0), &read(&kernel_module(root, module)?)?);
+        archive.copy(&format!("modules/{}.ko", file_name(module)), &debian.module(module)?)?;
     }
-    archive.entry("init", PROGRAM, (0, 0), init(&modules).as_bytes());
-    archive.entry("service", PROGRAM, (0, 0), &read(service)?);
+    archive.program("init", init(&modules).as_bytes());
+    archive.copy_program("service", service)?;
     Ok(archive.finish())
 }
 
@@ -224,136 +212,6 @@ fn file_name(module: &str) -> &str {
     module.rsplit('/').next().unwrap_or(module)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
-}
-
-/// A cpio archive of the "newc" format (Linux, initramfs/buffer-format).
-///
-/// Not compressed: unpacking costs an emulated processor more than reading. Carries no owner and no time,
-/// so the same files make the same archive.
-#[derive(Default)]
-struct Archive {
-    bytes: Vec<u8>,
-    entries: u32,
-}
-
-impl Archive {
-    fn entry(&mut self, name: &str, mode: u32, device: (u32, u32), content: &[u8]) {
-        self.entries += 1;
-        let size = u32::try_from(content.len()).unwrap_or(u32::MAX);
-        let name_size = u32::try_from(name.len() + 1).unwrap_or(u32::MAX);
-        // inode, mode, uid, gid, links, time, size, device of the file (2), device number (2), name, check
-        let fields = [self.entries, mode, 0, 0, 1, 0, size, 0, 0, device.0, device.1, name_size, 0];
-        self.bytes.extend(b"070701");
-        for field in fields {
-            self.bytes.extend(format!("{field:08x}").bytes());
-        }
-        self.bytes.extend(name.bytes().chain([0]));
-        self.pad();
-        self.bytes.extend(content);
-        self.pad();
-    }
-
-    /// Names and contents end on a boundary of four bytes.
-    fn pad(&mut self) {
-        self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
-    }
-
-    fn finish(mut self) -> Vec<u8> {
-        self.entry("TRAILER!!!", 0, (0, 0), &[]);
-        self.bytes
-    }
-}
-
-/// The package that depends on the newest cloud kernel.
-const KERNEL: &str = "linux-image-cloud-amd64";
-/// The package with the shell.
-const BUSYBOX: &str = "busybox-static";
-/// Written last, so that a set of files that was interrupted is fetched again.
-const COMPLETE: &str = "complete";
-
-/// Where packages are unpacked.
-const ROOT: &str = "root";
-
-/// The shell with its commands, among unpacked packages.
-fn busybox(root: &Path) -> Result<PathBuf> {
-    let places = ["bin/busybox", "usr/bin/busybox"].map(|place| root.join(place));
-    places.into_iter().find(|path| path.is_file()).context("Debian's busybox-static has no busybox")
-}
-
-/// A kernel module, by its path without an ending.
-fn kernel_module(root: &Path, name: &str) -> Result<PathBuf> {
-    let modules = ["lib/modules", "usr/lib/modules"].map(|place| root.join(place));
-    let modules = modules.into_iter().find(|path| path.is_dir()).context("the kernel has no modules")?;
-    let path = only_entry(&modules)?.join("kernel").join(format!("{name}.ko"));
-    ensure!(path.is_file(), "Debian's cloud kernel has no module {name}.ko");
-    Ok(path)
-}
-
-/// The compressed kernel.
-fn kernel(root: &Path) -> Result<PathBuf> {
-    let boot = root.join("boot");
-    let is_kernel =
-        |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz"));
-    let mut paths = fs::read_dir(&boot).into_iter().flatten().flatten().map(|entry| entry.path());
-    paths.find(is_kernel).with_context(|| format!("no kernel in {}", boot.display()))
-}
-
-/// Fetches and unpacks Debian's packages, without installing them, unless they are in `directory` already.
-///
-/// Other systems have no such kernel, and the report says so.
-fn fetch(directory: &Path) -> Result<()> {
-    let root = directory.join(ROOT);
-    if directory.join(COMPLETE).is_file() {
-        return Ok(());
-    }
-    for tool in ["apt-get", "apt-cache", "dpkg-deb"] {
-        ensure!(is_installed(tool), "its kernel is a package of Debian, and there is no {tool} here");
-    }
-    note!("fetching Debian's cloud kernel and busybox (once, 28 MB)");
-    let kernel = match newest_kernel()? {
-        Some(kernel) => kernel,
-        None => {
-            // A fresh system has no lists yet.
-            output(Command::new("apt-get").args(["update", "-qq"]), "updating package lists")?;
-            newest_kernel()?.with_context(|| format!("apt knows no {KERNEL}"))?
-        }
-    };
-    fs::create_dir_all(&root).with_context(|| format!("cannot create {}", root.display()))?;
-    for package in [kernel.as_str(), BUSYBOX] {
-        unpack(directory, package, &root).with_context(|| format!("cannot get {package}"))?;
-    }
-    fs::write(directory.join(COMPLETE), kernel).context("cannot write")
-}
-
-/// Name of the package that [`KERNEL`] stands for, if apt's lists know it.
-fn newest_kernel() -> Result<Option<String>> {
-    let mut cache = Command::new("apt-cache");
-    let Ok(text) = output(cache.args(["depends", KERNEL]), "asking apt") else { return Ok(None) };
-    let depends = |line: &str| line.trim().strip_prefix("Depends: ").map(str::to_owned);
-    Ok(text.lines().filter_map(depends).find(|name| name.starts_with("linux-image-")))
-}
-
-fn unpack(directory: &Path, package: &str, root: &Path) -> Result<()> {
-    let downloads = directory.join("packages").join(package);
-    fs::create_dir_all(&downloads).with_context(|| format!("cannot create {}", downloads.display()))?;
-    let mut get = Command::new("apt-get");
-    get.current_dir(&downloads).args(["download", "-qq", package]);
-    output(&mut get, "downloading it")?;
-    let mut deb = Command::new("dpkg-deb");
-    deb.arg("--extract").arg(only_entry(&downloads)?).arg(root);
-    output(&mut deb, "unpacking it").map(drop)
-}
-
-/// The only entry of a directory, such as that of a kernel's modules, which is named by its version.
-fn only_entry(directory: &Path) -> Result<PathBuf> {
-    let unreadable = || format!("cannot list {}", directory.display());
-    let mut entries = fs::read_dir(directory).with_context(unreadable)?;
-    let entry = entries.next().with_context(|| format!("{} is empty", directory.display()))?;
-    Ok(entry.with_context(unreadable)?.path())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -373,19 +231,6 @@ mod tests {
     fn a_setting_that_would_become_several_words_is_refused() {
         let error = with("a b").expect_err("two words").to_string();
         assert!(error.starts_with("REDIS_URL=\"a b\" cannot be passed to Linux"), "{error}");
-    }
-
-    #[test]
-    fn an_entry_is_a_head_of_110_bytes_a_name_and_a_content_each_padded_to_four() {
-        let mut archive = Archive::default();
-        archive.entry("init", PROGRAM, (0, 0), b"hello");
-        let text = String::from_utf8(archive.bytes.clone()).expect("ASCII");
-        assert_eq!(&text[..14], "07070100000001");
-        assert_eq!(&text[14..22], "000081ed", "a regular file that may be run");
-        assert_eq!(&text[54..62], "00000005", "its size");
-        assert_eq!(&text[110..], "init\0\0hello\0\0\0");
-        let whole = archive.finish();
-        assert!(whole.len().is_multiple_of(4) && whole.ends_with(b"TRAILER!!!\0\0\0\0"));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use clap::Args;
@@ -17,6 +18,7 @@ use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 pub const BOUND_COMMAND: &str = "exec-bound";
 /// Where the tool's own executable is, when this library runs inside another one.
 pub const TOOL_VARIABLE: &str = "IMAGE_BUILD_TOOL";
+static TOOL: OnceLock<PathBuf> = OnceLock::new();
 /// Directories of programs for administrators.
 const ADMINISTRATORS: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 /// Lines of a failed program's output that are shown.
@@ -98,9 +100,14 @@ pub fn bound(command: &Command) -> Result<Command> {
     Ok(outer)
 }
 
+/// Names the tool's own executable, in a program that is not the tool. [`TOOL_VARIABLE`] counts before it.
+pub fn set_tool(path: &Path) {
+    TOOL.get_or_init(|| path.to_owned());
+}
+
 fn tool() -> Result<PathBuf> {
-    match env::var_os(TOOL_VARIABLE) {
-        Some(path) => Ok(path.into()),
+    match env::var_os(TOOL_VARIABLE).map(PathBuf::from).or_else(|| TOOL.get().cloned()) {
+        Some(path) => Ok(path),
         None => env::current_exe().context("the path of this program is not known"),
     }
 }

@@ -28,10 +28,8 @@ const CALIBRATION: Duration = Duration::from_millis(20);
 const READING_TIME_MAX: Duration = Duration::from_micros(10);
 /// How often a reading is tried.
 const READINGS_MAX: u32 = 1000;
-/// How long a guest that only ends itself may take under KVM: such a guest needs some 200 ms.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
-/// The same where it is known to run, only perhaps on a busy machine.
-const SANDBOX_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a guest that only ends itself may take: it needs some 200 ms, and where KVM is emulated up to 9 s.
+const TRIAL_TIMEOUT: Duration = Duration::from_secs(30);
 /// Memory of that guest.
 const PROBE_MEMORY_MIB: u32 = 16;
 
@@ -92,13 +90,13 @@ fn kvm_obstacle(workspace: &Workspace, mhz: u16) -> Result<Option<String>> {
     if let Some(obstacle) = host_obstacle(Path::new("/dev/kvm")) {
         return Ok(Some(obstacle));
     }
-    try_guest(&trial(workspace, Accelerator::Kvm { mhz })?, PROBE_TIMEOUT)
+    try_guest(&trial(workspace, Accelerator::Kvm { mhz })?)
 }
 
 /// Builds of QEMU without the filter exist, and kernels that have none.
 fn sandbox_obstacle(workspace: &Workspace, mhz: u16) -> Result<Option<String>> {
     let launch = Launch { sandbox: true, ..trial(workspace, Accelerator::Tcg { mhz })? };
-    try_guest(&launch, SANDBOX_TIMEOUT)
+    try_guest(&launch)
 }
 
 fn trial(workspace: &Workspace, accelerator: Accelerator) -> Result<Launch> {
@@ -108,8 +106,8 @@ fn trial(workspace: &Workspace, accelerator: Accelerator) -> Result<Launch> {
     Ok(launch)
 }
 
-fn try_guest(launch: &Launch, timeout: Duration) -> Result<Option<String>> {
-    let verdict = guest::run_for(&qemu::command(launch)?, timeout)
+fn try_guest(launch: &Launch) -> Result<Option<String>> {
+    let verdict = guest::run_for(&qemu::command(launch)?, TRIAL_TIMEOUT)
         .with_context(|| format!("{} cannot be started", QEMU.program))?;
     Ok((verdict != Verdict::Success).then(|| format!("a trial guest did not end well ({verdict})")))
 }

@@ -155,7 +155,7 @@ fn disk_arguments(machine: Machine, index: usize, path: &std::path::Path) -> Res
 }
 
 /// A path as the value of a QEMU option, where a comma ends a value unless doubled.
-fn option_value(path: &std::path::Path) -> Result<String> {
+pub(crate) fn option_value(path: &std::path::Path) -> Result<String> {
     let text = path.to_str().with_context(|| format!("the path {} is not UTF-8", path.display()))?;
     Ok(text.replace(',', ",,"))
 }

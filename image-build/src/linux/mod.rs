@@ -1,0 +1,4 @@
+//! Linux as a guest: Debian's kernel as it is packaged (`debian`), and an initial file system for it (`initramfs`).
+
+pub mod debian;
+pub mod initramfs;

@@ -1,0 +1,80 @@
+//! The application under KVM, on each machine that QEMU makes.
+//!
+//! Where this machine has no KVM, these tests run in one that has an emulated one: see `image_build::bed`.
+
+use std::env;
+use std::process::ExitCode;
+
+use image_build::bed;
+use image_build::tool::workspace::Workspace;
+use libtest_mimic::{Arguments, Trial};
+use tests::command::cargo;
+use tests::needs;
+use tests::running;
+use tests::scenarios;
+
+const MACHINES: [&str; 2] = ["q35", "microvm"];
+/// Few: an emulated KVM lets each wait for the store.
+const CLIENTS: usize = 10;
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // One application after the other: an emulated KVM is slow.
+    arguments.test_threads = Some(1);
+    if arguments.list || has_kvm() {
+        return libtest_mimic::run(&arguments, trials()).exit_code();
+    }
+    run_in_bed()
+}
+
+fn trials() -> Vec<Trial> {
+    MACHINES.into_iter().flat_map(on).collect()
+}
+
+/// The tests on one machine.
+fn on(machine: &'static str) -> [Trial; 3] {
+    let trial = |name: &str, test: fn(&[&str])| {
+        Trial::test(format!("{machine}::{name}"), move || {
+            test(&["--accel", "kvm", "--machine", machine]);
+            Ok(())
+        })
+    };
+    [
+        trial("the_seed_is_counted_exactly", |options| {
+            unwatched(options, |options| {
+                scenarios::the_seed_is_counted_exactly("kvm-seed", options, CLIENTS)
+            });
+        }),
+        trial("a_killed_store_loses_no_vote", |options| {
+            let data = tempfile::tempdir().expect("a folder");
+            scenarios::killed_machines_lose_no_vote("kvm-kill", options, &["store-1"], data.path());
+        }),
+        trial("a_stop_under_load_breaks_no_request", |options| {
+            unwatched(options, |options| scenarios::a_stop_under_load_breaks_no_request("kvm-stop", options));
+        }),
+    ]
+}
+
+/// With these options, and no machine started again: on a busy one, an emulated KVM can be silent for 8 s.
+fn unwatched(options: &[&str], test: impl FnOnce(&[&str])) {
+    let description = scenarios::without_restarts();
+    let file = description.path().to_str().expect("a path in UTF-8");
+    test(&[options, &["--file", file]].concat());
+}
+
+/// Whether KVM runs guests here.
+fn has_kvm() -> bool {
+    let workspace = Workspace::find().expect("this is a workspace");
+    let obstacle = running::probe(&workspace).kvm_obstacle;
+    assert!(!bed::is_inside() || obstacle.is_none(), "the emulated KVM cannot be used: {obstacle:?}");
+    obstacle.is_none()
+}
+
+fn run_in_bed() -> ExitCode {
+    needs::everything().unwrap_or_else(|lacking| panic!("{lacking}"));
+    let own = env::current_exe().expect("a test has a path");
+    let mut command = cargo(&["image", "bed"]);
+    command.arg(own).args(env::args_os().skip(1));
+    let status = command.status().expect("cargo can be started");
+    if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
