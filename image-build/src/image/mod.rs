@@ -38,7 +38,8 @@ const PROFILE: Profile = Profile {
     codegen_units: 1,
     debug: "\"limited\"",
     strip: "\"none\"",
-    rust_flags: "",
+    // SHA-256 is for logging in to a database: its compact form takes 9 KB less of an image than the unrolled one.
+    rust_flags: "--cfg=sha2_backend_soft=\"compact\"",
 };
 /// The linker of the target, whatever a configuration puts in its place.
 const LINKER: (&str, &str) = ("CARGO_TARGET_X86_64_UNKNOWN_HERMIT_LINKER", "rust-lld");
