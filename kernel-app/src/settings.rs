@@ -11,7 +11,8 @@ use core::fmt;
 use crate::client::{DatabaseLogin, StoreLogin};
 use crate::secret::Secret;
 use crate::service::{Peer, Target};
-use wire::postgres::url::{self, Url, percent_decoded};
+use wire::hex::percent_decoded;
+use wire::postgres::url::{self, Url};
 
 /// Longest value that is accepted.
 pub const VALUE_BYTES_MAX: usize = 1024;
@@ -265,8 +266,8 @@ fn parse_store(value: &str) -> Option<(Target, StoreLogin)> {
 /// `[user]:password`. The user `default` is the one that needs no naming.
 fn parse_credentials(text: &str) -> Option<(Option<String>, Option<Secret>)> {
     let (user, password) = text.split_once(':')?;
-    let user = String::from_utf8(percent_decoded(user)?).ok()?;
-    let password = Secret::new(&percent_decoded(password)?)?;
+    let user = String::from_utf8(percent_decoded(user.bytes())?).ok()?;
+    let password = Secret::new(&percent_decoded(password.bytes())?)?;
     Some((Some(user).filter(|user| !matches!(user.as_str(), "" | "default")), Some(password)))
 }
 

@@ -40,7 +40,7 @@ pub struct Response {
 
 /// What became of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-enum Outcome {
+enum RequestState {
     #[default]
     Waiting,
     Answered(Response),
@@ -58,20 +58,20 @@ impl Client {
 
     /// What has come of the response.
     pub fn so_far(&self, id: RequestId) -> Option<Response> {
-        match &self.requests.borrow().outcomes[id.0] {
-            Outcome::Answered(response) => Some(response.clone()),
+        match &self.requests.borrow().states[id.0] {
+            RequestState::Answered(response) => Some(response.clone()),
             _ => None,
         }
     }
 
     /// Whether the connection ended before the response was complete.
     pub fn is_lost(&self, id: RequestId) -> bool {
-        matches!(self.requests.borrow().outcomes[id.0], Outcome::Lost)
+        matches!(self.requests.borrow().states[id.0], RequestState::Lost)
     }
 
     /// Whether the request was given up before anything was sent of it.
     pub fn is_unsent(&self, id: RequestId) -> bool {
-        matches!(self.requests.borrow().outcomes[id.0], Outcome::Unsent)
+        matches!(self.requests.borrow().states[id.0], RequestState::Unsent)
     }
 
     /// The requests that are over since the last call: answered in full, lost or given up.
@@ -82,7 +82,7 @@ impl Client {
     /// How many requests have neither a whole response nor lost their connection.
     pub fn unanswered(&self) -> usize {
         let requests = self.requests.borrow();
-        (0..requests.outcomes.len()).filter(|index| !requests.is_over(RequestId(*index))).count()
+        (0..requests.states.len()).filter(|index| !requests.is_over(RequestId(*index))).count()
     }
 }
 
@@ -117,14 +117,14 @@ pub fn post_form(path: &str, form: &str, cookie: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Requests and their outcomes, shared between the test and the client's connections.
+/// Requests and their states, shared between the test and the client's connections.
 pub(crate) type Requests = Rc<RefCell<RequestList>>;
 
 /// See [`Requests`].
 #[derive(Debug, Default)]
 pub(crate) struct RequestList {
     waiting: VecDeque<(RequestId, Vec<u8>)>,
-    outcomes: Vec<Outcome>,
+    states: Vec<RequestState>,
     settled: Vec<RequestId>,
     /// Under way, and nobody waits for them any longer.
     abandoned: Vec<RequestId>,
@@ -132,8 +132,8 @@ pub(crate) struct RequestList {
 
 impl RequestList {
     pub fn push(&mut self, request: &[u8]) -> RequestId {
-        let id = RequestId(self.outcomes.len());
-        self.outcomes.push(Outcome::Waiting);
+        let id = RequestId(self.states.len());
+        self.states.push(RequestState::Waiting);
         self.waiting.push_back((id, request.to_vec()));
         id
     }
@@ -142,22 +142,22 @@ impl RequestList {
     pub fn abandon(&mut self, id: RequestId) {
         if let Some(index) = self.waiting.iter().position(|(waiting, _)| *waiting == id) {
             self.waiting.remove(index);
-            self.settle(id, Outcome::Unsent);
+            self.settle(id, RequestState::Unsent);
         } else if !self.is_over(id) {
             self.abandoned.push(id);
         }
     }
 
     fn is_over(&self, id: RequestId) -> bool {
-        match &self.outcomes[id.0] {
-            Outcome::Waiting => false,
-            Outcome::Answered(response) => response.is_complete,
-            Outcome::Lost | Outcome::Unsent => true,
+        match &self.states[id.0] {
+            RequestState::Waiting => false,
+            RequestState::Answered(response) => response.is_complete,
+            RequestState::Lost | RequestState::Unsent => true,
         }
     }
 
-    fn settle(&mut self, id: RequestId, outcome: Outcome) {
-        self.outcomes[id.0] = outcome;
+    fn settle(&mut self, id: RequestId, state: RequestState) {
+        self.states[id.0] = state;
         self.settled.push(id);
         self.abandoned.retain(|abandoned| *abandoned != id);
     }
@@ -191,7 +191,7 @@ impl HttpClient {
 
     fn lose(&mut self) {
         if let Some(request) = self.under_way.take() {
-            self.requests.borrow_mut().settle(request, Outcome::Lost);
+            self.requests.borrow_mut().settle(request, RequestState::Lost);
         }
     }
 
@@ -230,9 +230,9 @@ impl Service for HttpClient {
             if response.is_complete {
                 self.under_way = None;
                 connection.input.consume(length);
-                requests.settle(request, Outcome::Answered(response));
+                requests.settle(request, RequestState::Answered(response));
             } else {
-                requests.outcomes[request.0] = Outcome::Answered(response);
+                requests.states[request.0] = RequestState::Answered(response);
             }
         }
         if connection.input_ended {

@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::client::{Response, curl, wait_for};
-use crate::command::{Outcome, cargo, free_port, run};
+use crate::command::{CommandOutput, cargo, free_port, run};
 
 /// A machine that was killed is replaced within this time, on a busy machine.
 const BACK_WITHIN: Duration = Duration::from_secs(60);
@@ -30,7 +30,7 @@ impl Application {
     ///
     /// # Errors
     /// What the command printed, when it failed.
-    pub fn up(project: &str, options: &[&str]) -> Result<Self, Outcome> {
+    pub fn up(project: &str, options: &[&str]) -> Result<Self, CommandOutput> {
         Self::up_in(None, project, options)
     }
 
@@ -38,7 +38,7 @@ impl Application {
     ///
     /// # Errors
     /// What the command printed, when it failed.
-    pub fn up_in(state: Option<PathBuf>, project: &str, options: &[&str]) -> Result<Self, Outcome> {
+    pub fn up_in(state: Option<PathBuf>, project: &str, options: &[&str]) -> Result<Self, CommandOutput> {
         let (vote_port, result_port) = (free_port(), free_port());
         let application = Self { project: project.to_owned(), state, vote_port, result_port };
         let publish = [format!("vote={vote_port}"), format!("result={result_port}")];
@@ -54,7 +54,7 @@ impl Application {
     }
 
     /// Another command about this application.
-    pub fn command(&self, arguments: &[&str]) -> Outcome {
+    pub fn command(&self, arguments: &[&str]) -> CommandOutput {
         let mut command = cargo(arguments);
         command.env("VOTING_APP_PROJECT", &self.project);
         run(command.envs(self.state.as_ref().map(|folder| ("XDG_STATE_HOME", folder))))

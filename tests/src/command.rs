@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 
 /// What a command did.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct CommandOutput {
     /// Whether its status was 0.
     pub success: bool,
     /// Standard output.
@@ -21,12 +21,12 @@ pub struct Outcome {
 ///
 /// # Panics
 /// When it cannot be started: a test that lacks its tool has failed, not passed.
-pub fn run(command: &mut Command) -> Outcome {
+pub fn run(command: &mut Command) -> CommandOutput {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = command.output().unwrap_or_else(|error| panic!("{program} cannot be run: {error}"));
     let Output { status, stdout, stderr } = output;
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    Outcome { success: status.success(), stdout: text(stdout), stderr: text(stderr) }
+    CommandOutput { success: status.success(), stdout: text(stdout), stderr: text(stderr) }
 }
 
 /// `cargo` with the arguments that a user would type, in this workspace.

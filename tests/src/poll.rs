@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::client::{curl, wait_for};
-use crate::running::{Running, Settings, linux_programs};
+use crate::running::{RunningService, Settings, linux_programs};
 
 /// Votes are counted within this time, on a busy machine.
 pub const COUNTED_WITHIN: Duration = Duration::from_secs(30);
@@ -18,13 +18,13 @@ const PACKAGES: [&str; 4] = ["store-service", "worker", "vote-service", "result-
 /// A store, a worker, a result service, and as many vote services as a test wants.
 pub struct Poll {
     /// Keeps queue and results, unless something else does.
-    pub store: Option<Running>,
+    pub store: Option<RunningService>,
     /// Counts.
-    pub worker: Running,
+    pub worker: RunningService,
     /// Where people vote.
-    pub votes: Vec<Running>,
+    pub votes: Vec<RunningService>,
     /// Where people look.
-    pub result: Running,
+    pub result: RunningService,
 }
 
 fn programs() -> &'static [PathBuf] {
@@ -38,7 +38,7 @@ impl Poll {
     /// # Panics
     /// When one does not become so.
     pub fn start(instances: usize, of_store: &Settings<'_>, of_vote: &Settings<'_>) -> Self {
-        let store = Running::linux(&programs()[0], &["PORT", "HEALTH_PORT"], of_store);
+        let store = RunningService::linux(&programs()[0], &["PORT", "HEALTH_PORT"], of_store);
         let poll = Self::start_on(store.addresses[0], instances, of_vote);
         Self { store: Some(store), ..poll }
     }
@@ -52,7 +52,7 @@ impl Poll {
         let url = [("REDIS_URL", format!("redis://{store}"))];
         let start = |program, settings: &Settings<'_>| {
             let settings = [&url[..], settings].concat();
-            let mut running = Running::linux(program, &["PORT"], &settings);
+            let mut running = RunningService::linux(program, &["PORT"], &settings);
             running.wait_for("/readyz");
             running
         };

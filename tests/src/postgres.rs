@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, geteuid, kill_process_group};
 use tempfile::TempDir;
 
 use crate::client::wait_for;
-use crate::command::{Outcome, free_port, run};
+use crate::command::{CommandOutput, free_port, run};
 use crate::programs::program;
 
 /// The role that owns everything.
@@ -91,7 +91,7 @@ impl Postgres {
     }
 
     /// What `psql` prints for a statement, values alone.
-    pub fn psql(&self, sql: &str) -> Outcome {
+    pub fn psql(&self, sql: &str) -> CommandOutput {
         let url = self.url();
         run(program("psql").args(["--no-psqlrc", "--tuples-only", "--no-align", "--command", sql, &url]))
     }

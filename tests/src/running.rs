@@ -35,7 +35,7 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 const MEMORY_MIB: u32 = 32;
 
 /// A running service, ended when it is dropped.
-pub struct Running {
+pub struct RunningService {
     /// Where its ports are reached, in the order they were asked for.
     pub addresses: Vec<SocketAddrV4>,
     child: Child,
@@ -92,7 +92,7 @@ pub fn images(packages: &[&str]) -> Vec<PathBuf> {
     images.into_iter().map(|image| image.path).collect()
 }
 
-impl Running {
+impl RunningService {
     /// Starts a program on ports of the loopback address that are given to it by these settings.
     ///
     /// # Panics
@@ -122,7 +122,7 @@ impl Running {
     /// Boots an image on q35, with ports of the loopback address that lead to `guest_ports`.
     ///
     /// # Panics
-    /// When QEMU cannot be started. Whether the guest is up is to be asked with [`Running::wait_for`].
+    /// When QEMU cannot be started. Whether the guest is up is to be asked with [`RunningService::wait_for`].
     pub fn guest(image: &Path, guest_ports: &[u16], settings: &Settings<'_>) -> Self {
         let workspace = Workspace::find().expect("this is a workspace");
         let accelerator = match probe(&workspace) {
@@ -204,7 +204,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningService {
     fn drop(&mut self) {
         self.kill();
         let _ = std::fs::remove_file(&self.log);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::client::{curl, vote, wait_for};
 use crate::command::run;
 use crate::programs::program;
-use crate::running::{Running, linux_programs};
+use crate::running::{RunningService, linux_programs};
 
 /// What must come to be is there within this time.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -19,13 +19,13 @@ pub const TOLD_WITHIN: Duration = Duration::from_secs(2 + 3);
 /// The four processes.
 pub struct Services {
     /// The vote service.
-    pub vote: Running,
+    pub vote: RunningService,
     /// The worker.
-    pub worker: Running,
+    pub worker: RunningService,
     /// The result service.
-    pub result: Running,
+    pub result: RunningService,
     /// The store.
-    pub store: Running,
+    pub store: RunningService,
     programs: Vec<PathBuf>,
     /// Where the results are, unless beside the queue.
     results: Option<String>,
@@ -42,20 +42,21 @@ impl Services {
     /// All four: results in a database, or beside the queue; the store with its data in a file, or in memory.
     pub fn start(results: Option<&str>, data: Option<PathBuf>) -> Self {
         let programs = linux_programs(&["store-service", "vote-service", "worker", "result-service"]);
-        let store = Running::linux(&programs[0], &["PORT", "HEALTH_PORT"], &store_settings(data.as_ref()));
+        let store =
+            RunningService::linux(&programs[0], &["PORT", "HEALTH_PORT"], &store_settings(data.as_ref()));
         let results = results.map(ToOwned::to_owned);
         let queue = format!("redis://{}", store.addresses[0]);
         let start = |index: usize, name| {
-            Running::linux(&programs[index], &["PORT"], &settings(&queue, results.as_ref(), name))
+            RunningService::linux(&programs[index], &["PORT"], &settings(&queue, results.as_ref(), name))
         };
         let (vote, worker, result) = (start(1, "vote"), start(2, "worker"), start(3, "result"));
         Self { vote, worker, result, store, programs, results, data }
     }
 
     /// One more worker, of this name.
-    pub fn further_worker(&self, name: &str) -> Running {
+    pub fn further_worker(&self, name: &str) -> RunningService {
         let queue = format!("redis://{}", self.store.addresses[0]);
-        Running::linux(&self.programs[2], &["PORT"], &settings(&queue, self.results.as_ref(), name))
+        RunningService::linux(&self.programs[2], &["PORT"], &settings(&queue, self.results.as_ref(), name))
     }
 
     /// Kills the store, lets somebody do something, and starts a store at the same address.
@@ -67,7 +68,7 @@ impl Services {
         command.env("IP", addresses[0].ip().to_string()).envs(store_settings(self.data.as_ref()));
         command.env("PORT", addresses[0].port().to_string());
         command.env("HEALTH_PORT", addresses[1].port().to_string());
-        self.store = Running::program(&command, addresses);
+        self.store = RunningService::program(&command, addresses);
     }
 
     /// What the result service says.
@@ -140,7 +141,7 @@ fn settings(queue: &str, results: Option<&String>, name: &str) -> Vec<(&'static 
 }
 
 /// What a service says of whether it is ready.
-pub fn readiness(service: &Running) -> String {
+pub fn readiness(service: &RunningService) -> String {
     curl(&format!("http://{}/readyz", service.addresses[0]), &[]).body
 }
 

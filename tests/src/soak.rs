@@ -8,7 +8,7 @@ use std::thread;
 use kernel_app::stack::SPARE_SOCKETS_KEPT;
 
 use crate::http::{Connection, ask, get, metric, post_vote};
-use crate::running::{self, HOST_SEEN_FROM_GUEST, Running};
+use crate::running::{self, HOST_SEEN_FROM_GUEST, RunningService};
 
 /// Clients at the same time, so many of each kind.
 const CLIENTS_PER_KIND: usize = 4;
@@ -23,7 +23,7 @@ const LOOKS: usize = 10;
 
 /// What memory was in use.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct MemoryUse {
     /// After warming up.
     pub warm_bytes: u64,
     /// In between and at the end; the last counts.
@@ -32,7 +32,7 @@ pub struct Outcome {
     pub answered: usize,
 }
 
-impl Outcome {
+impl MemoryUse {
     /// At the end.
     pub fn last_bytes(&self) -> u64 {
         self.later_bytes.last().copied().unwrap_or(self.warm_bytes)
@@ -48,14 +48,14 @@ impl Outcome {
 ///
 /// # Panics
 /// When one of them is not answered as it should be.
-pub fn soak(requests: usize, tell: fn(usize, u64)) -> Outcome {
+pub fn soak(requests: usize, tell: fn(usize, u64)) -> MemoryUse {
     let store_program = running::linux_programs(&["store-service"]).remove(0);
     let image = running::images(&["vote-service"]).remove(0);
-    let mut store = Running::linux(&store_program, &["HEALTH_PORT", "PORT"], &[]);
+    let mut store = RunningService::linux(&store_program, &["HEALTH_PORT", "PORT"], &[]);
     store.wait_for("/healthz");
     let store_url = format!("redis://{HOST_SEEN_FROM_GUEST}:{}", store.addresses[1].port());
     let settings = [("REDIS_URL", store_url), ("LOG", "warn".to_owned())];
-    let mut vote = Running::guest(&image, &[8080], &settings);
+    let mut vote = RunningService::guest(&image, &[8080], &settings);
     vote.wait_for("/readyz");
     let address = vote.addresses[0];
 
@@ -71,7 +71,7 @@ pub fn soak(requests: usize, tell: fn(usize, u64)) -> Outcome {
         tell(answered, used_bytes(address));
     }
     assert!(!vote.has_ended(), "{}", vote.log());
-    Outcome { warm_bytes, later_bytes, answered }
+    MemoryUse { warm_bytes, later_bytes, answered }
 }
 
 /// As many connections at once as the guest keeps sockets for: how many of its clients it meets at the same

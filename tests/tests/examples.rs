@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tests::client::wait_for;
 use tests::command::{cargo, run};
-use tests::running::{Running, images, linux_programs};
+use tests::running::{RunningService, images, linux_programs};
 
 /// An answer on a busy machine.
 const ANSWER_LIMIT: Duration = Duration::from_secs(60);
@@ -31,7 +31,7 @@ fn echo(address: SocketAddr, sent: &[u8]) -> Option<Vec<u8>> {
     Some(answer)
 }
 
-fn gives_back(running: &Running) {
+fn gives_back(running: &RunningService) {
     let address = running.addresses[0].into();
     let sent: Vec<u8> = (0..SENT_BYTES).map(|at| (at % 251) as u8).collect();
     let small = wait_for(ANSWER_LIMIT, || echo(address, b"hello\n"));
@@ -55,10 +55,10 @@ fn the_smallest_unikernel_is_a_linux_process_too() {
 
 #[test]
 fn the_smallest_service_gives_back_every_byte_as_a_unikernel() {
-    gives_back(&Running::guest(&images(&["echo"])[0], &[GUEST_PORT], &[]));
+    gives_back(&RunningService::guest(&images(&["echo"])[0], &[GUEST_PORT], &[]));
 }
 
 #[test]
 fn the_smallest_service_gives_back_every_byte_as_a_linux_process() {
-    gives_back(&Running::linux(&linux_programs(&["echo"])[0], &["PORT"], &[]));
+    gives_back(&RunningService::linux(&linux_programs(&["echo"])[0], &["PORT"], &[]));
 }

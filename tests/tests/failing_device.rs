@@ -12,7 +12,7 @@ use std::process::{Command, ExitCode};
 use rustix::process::geteuid;
 use tests::command::run;
 use tests::redis::Connection;
-use tests::running::{Running, linux_programs};
+use tests::running::{RunningService, linux_programs};
 
 const NAME: &str = "what_a_failed_write_left_in_the_cache_is_not_taken_for_what_the_device_holds";
 /// Tells the inner run, in a mount namespace of its own, where to mount.
@@ -141,8 +141,8 @@ fn does(command: &mut Command) {
 }
 
 /// A store on the mounted file system.
-fn store(program: &Path, mounts: &Mounts) -> Running {
-    Running::linux(program, &["PORT"], &[("DATA", mounts.data().display().to_string())])
+fn store(program: &Path, mounts: &Mounts) -> RunningService {
+    RunningService::linux(program, &["PORT"], &[("DATA", mounts.data().display().to_string())])
 }
 
 /// Pushes an element, and says whether that was acknowledged.

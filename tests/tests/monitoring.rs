@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tests::application::Application;
 use tests::client::{vote, wait_for};
-use tests::command::{Outcome, free_port, run};
+use tests::command::{CommandOutput, free_port, run};
 use tests::http::{Connection, post_vote};
 use tests::programs::program;
 
@@ -26,7 +26,7 @@ fn deploy(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy").join(file)
 }
 
-fn promtool(arguments: &[&str], file: &str) -> Outcome {
+fn promtool(arguments: &[&str], file: &str) -> CommandOutput {
     run(program("promtool").args(arguments).arg(deploy(file)))
 }
 

@@ -18,7 +18,7 @@ use image_build::tool::workspace::Workspace;
 use serde_json::Value;
 use tests::application::Application;
 use tests::client::{curl, wait_for};
-use tests::command::{Outcome, free_port, run};
+use tests::command::{CommandOutput, free_port, run};
 use tests::crash::voters::Voters;
 use tests::programs::program;
 
@@ -52,7 +52,7 @@ fn counted(application: &Application, voters: &Voters) {
     );
 }
 
-fn fault(application: &Application, options: &str) -> Outcome {
+fn fault(application: &Application, options: &str) -> CommandOutput {
     let words: Vec<&str> = ["fault"].into_iter().chain(options.split(' ')).collect();
     application.command(&words)
 }

@@ -12,7 +12,7 @@ use image_build::tool::process::is_installed;
 use tempfile::TempDir;
 use tests::client::{curl, wait_for};
 use tests::poll::Poll;
-use tests::running::{Running, free_address};
+use tests::running::{RunningService, free_address};
 
 /// Everything is there within this time, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -25,7 +25,7 @@ const TRIES: usize = 5;
 /// A proxy in a folder of its own, which has the poll under `/vote/` and the results under `/result/`.
 struct Proxy {
     address: SocketAddrV4,
-    _running: Running,
+    _running: RunningService,
     _folder: TempDir,
 }
 
@@ -44,7 +44,7 @@ impl Proxy {
         fs::write(folder.path().join("conf"), filled(configuration)).expect("a file");
         let mut command = Command::new(program_path(program));
         command.args(arguments.iter().map(|argument| filled(argument))).current_dir(folder.path());
-        let running = Running::program(&command, vec![address]);
+        let running = RunningService::program(&command, vec![address]);
         Self { address, _running: running, _folder: folder }
     }
 

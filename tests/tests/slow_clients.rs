@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tests::http::{Use, percentile, use_for};
 use tests::programs::program;
-use tests::running::{self, Running};
+use tests::running::{self, RunningService};
 
 /// 99 of 100 requests of ordinary users are answered within this time.
 const P99_MAX: Duration = Duration::from_millis(100);
@@ -38,7 +38,7 @@ struct Attacked {
 }
 
 /// Attacks, and gives the time in which 99 of 100 requests of users were answered meanwhile, all of them with 200.
-fn attack(running: &Running, (name, arguments): (&str, &[&str])) -> Attacked {
+fn attack(running: &RunningService, (name, arguments): (&str, &[&str])) -> Attacked {
     let address = running.addresses[0];
     let seconds = ATTACK_SECONDS.to_string();
     let mut command = program("slowhttptest");
@@ -57,7 +57,7 @@ fn attack(running: &Running, (name, arguments): (&str, &[&str])) -> Attacked {
     Attacked { p99, reopened, outlasted }
 }
 
-fn attack_in_all_ways(running: &Running) {
+fn attack_in_all_ways(running: &RunningService) {
     for kind in ATTACKS {
         let Attacked { p99, reopened, outlasted } = attack(running, kind);
         assert!(outlasted, "slowhttptest ended before its time");
@@ -72,7 +72,7 @@ fn attack_in_all_ways(running: &Running) {
 fn users_of_a_guest_are_served_beside_slow_clients() {
     let image = running::images(&["vote-service"]).remove(0);
     let settings = [("REDIS_URL", "redis://10.0.2.2:1".to_owned()), ("LOG", "warn".to_owned())];
-    let mut running = Running::guest(&image, &[vote_service::PORT_DEFAULT], &settings);
+    let mut running = RunningService::guest(&image, &[vote_service::PORT_DEFAULT], &settings);
     running.wait_for("/healthz");
     attack_in_all_ways(&running);
     assert!(!running.has_ended(), "{}", running.log());
@@ -82,7 +82,7 @@ fn users_of_a_guest_are_served_beside_slow_clients() {
 fn users_of_the_linux_build_are_served_beside_slow_clients() {
     let program = running::linux_programs(&["vote-service"]).remove(0);
     let settings = [("REDIS_URL", "redis://127.0.0.1:1".to_owned())];
-    let mut running = Running::linux(&program, &["PORT"], &settings);
+    let mut running = RunningService::linux(&program, &["PORT"], &settings);
     running.wait_for("/healthz");
     attack_in_all_ways(&running);
     assert!(!running.has_ended());

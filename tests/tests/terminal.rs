@@ -150,7 +150,7 @@ fn ctrl_c_before_anything_has_started_says_so() {
     const PROJECT: &str = "terminal-early";
     build();
     let mut terminal = Terminal::start(&mut on_terminal(PROJECT, &["up"]));
-    terminal.expect("Running");
+    terminal.expect("RunningService");
     terminal.press(CTRL_C);
     let status = terminal.end();
     // The tool, or cargo, or the tool before it has come to catching signals.
@@ -179,7 +179,7 @@ fn colours_are_for_terminals_that_have_some_and_readers_who_want_them() {
     }
     for arguments in [&["ps"][..], &["logs"], &["up", "--help"], &["up", "--no-such-option"]] {
         let shown = show(arguments, ("NO_COLOR", ""));
-        let own = shown.split_once("Running").map_or(&*shown, |(_, own)| own);
+        let own = shown.split_once("RunningService").map_or(&*shown, |(_, own)| own);
         let own = own.split_once('\n').map_or("", |(_, own)| own);
         assert!(own.contains(ESCAPE), "{arguments:?}: {shown:?}");
     }

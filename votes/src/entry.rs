@@ -2,10 +2,15 @@
 //!
 //! The original writes `voter_id` and `vote` only. More fields may follow and are ignored.
 
+mod fields;
+#[cfg(test)]
+mod tests;
+
 use alloc::borrow::Cow;
 use core::fmt;
 
-use serde::{Deserialize, Serialize};
+use fields::Fields;
+use serde::Serialize;
 
 use crate::choice::Choice;
 use crate::json;
@@ -65,23 +70,6 @@ impl fmt::Display for EntryError {
 
 impl core::error::Error for EntryError {}
 
-/// An entry's fields before they are checked.
-#[derive(Deserialize)]
-struct Fields<'a> {
-    #[serde(borrow)]
-    voter_id: Text<'a>,
-    #[serde(borrow)]
-    vote: Text<'a>,
-    #[serde(borrow, default)]
-    id: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    seq: Option<Text<'a>>,
-}
-
-/// Borrows from the payload unless it has escapes; a bare `Option<Cow>` would always copy.
-#[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
 impl<'a> Entry<'a> {
     /// Reads an element of the queue.
     ///
@@ -91,11 +79,7 @@ impl<'a> Entry<'a> {
         if payload.len() > PAYLOAD_BYTES_MAX {
             return Err(EntryError::Oversized);
         }
-        // Serde would also take an array of the fields' values.
-        if payload.trim_ascii_start().first() != Some(&b'{') {
-            return Err(EntryError::Malformed);
-        }
-        let fields: Fields<'a> = serde_json::from_slice(payload).map_err(|_| EntryError::Malformed)?;
+        let fields = Fields::read(payload).map_err(|_| EntryError::Malformed)?;
         let sequence = fields.seq.map_or(Some(0), |text| sequence::parse(text.0.as_bytes()));
         let entry = Self {
             voter_id: fields.voter_id.0,
@@ -153,6 +137,3 @@ fn is_name(text: &str) -> bool {
 fn is_long(text: &str) -> bool {
     text.len() > TEXT_CHARS_MAX && text.chars().count() > TEXT_CHARS_MAX
 }
-
-#[cfg(test)]
-mod tests;

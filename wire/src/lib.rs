@@ -10,6 +10,7 @@ pub mod buffer;
 pub mod calendar;
 pub mod entropy;
 pub mod form;
+pub mod hex;
 pub mod http;
 pub mod postgres;
 pub mod resp;

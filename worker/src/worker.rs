@@ -72,7 +72,7 @@ impl Worker {
     /// Takes what the store and the database have answered, and asks for what is next.
     fn work(&mut self, context: &mut Context<'_>) {
         loop {
-            Store { client: &mut self.store, context: &mut *context }.serve(&mut self.consumer);
+            self.consumer.serve(&mut Store { client: &mut self.store, context: &mut *context });
             let Some(recorder) = &mut self.recorder else { return };
             if let Some(votes) = self.consumer.to_record() {
                 recorder.record(&votes, context);

@@ -24,7 +24,7 @@ const PORTS: [u16; 2] = [8080, 8081];
 
 /// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum Severity {
     /// It is there.
     Good,
     /// It is not there, and something optional does without.
@@ -36,31 +36,31 @@ enum State {
 /// One line of the report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Finding {
-    state: State,
+    severity: Severity,
     what: &'static str,
     text: String,
 }
 
 impl Finding {
     fn good(what: &'static str, text: impl Into<String>) -> Self {
-        Self { state: State::Good, what, text: text.into() }
+        Self { severity: Severity::Good, what, text: text.into() }
     }
 
     fn optional(what: &'static str, text: impl Into<String>) -> Self {
-        Self { state: State::Optional, what, text: text.into() }
+        Self { severity: Severity::Optional, what, text: text.into() }
     }
 
     fn lacking(what: &'static str, text: impl Into<String>) -> Self {
-        Self { state: State::Lacking, what, text: text.into() }
+        Self { severity: Severity::Lacking, what, text: text.into() }
     }
 }
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mark = match self.state {
-            State::Good => "ok",
-            State::Optional => "note",
-            State::Lacking => "LACK",
+        let mark = match self.severity {
+            Severity::Good => "ok",
+            Severity::Optional => "note",
+            Severity::Lacking => "LACK",
         };
         write!(f, "{mark:<5}{:<13}{}", self.what, self.text)
     }
@@ -75,7 +75,7 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
     let toolchain = Toolchain::find(workspace)?;
     let mut findings = vec![emulator()];
     // What cannot be tried is not said to fail.
-    if findings[0].state == State::Good {
+    if findings[0].severity == Severity::Good {
         findings.extend([accelerator(workspace), sandbox(workspace)]);
     }
     findings.extend(parts(&toolchain));
@@ -83,7 +83,7 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
     findings.extend(PORTS.map(port));
     drop(patience);
     findings.iter().try_for_each(|finding| say!("{finding}"))?;
-    let lacking = findings.iter().filter(|finding| finding.state == State::Lacking).count();
+    let lacking = findings.iter().filter(|finding| finding.severity == Severity::Lacking).count();
     if lacking == 0 {
         return Ok(ExitCode::SUCCESS);
     }
@@ -208,7 +208,7 @@ mod tests {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let number = listener.local_addr().expect("bound").port();
         let finding = port(number);
-        assert_eq!(finding.state, State::Optional);
+        assert_eq!(finding.severity, Severity::Optional);
         assert!(
             finding.text.contains(&number.to_string()) && finding.text.contains("cargo down"),
             "{finding}"

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use segment::faults::{Fault, Listed};
-use segment::host::{Answer, Request, Status, ask};
+use segment::host::{Request, Response, Status, ask};
 
 use crate::commands::options::FaultOptions;
 use crate::network;
@@ -28,8 +28,8 @@ pub fn fault(run_dir: &RunDir, options: &FaultOptions) -> Result<()> {
         );
     }
     match ask(&network::folder(run_dir.path()), &request(options)?)? {
-        Answer::Refused(reason) => bail!(reason),
-        Answer::Done(status) => output::print(&text(&status))?,
+        Response::Refused(reason) => bail!(reason),
+        Response::Done(status) => output::print(&text(&status))?,
     }
     Ok(())
 }

@@ -40,9 +40,9 @@ pub fn reserve_ports(net: Net, instances: &[Instance], run_dir: &Path) -> Result
 #[derive(Debug)]
 pub enum OwnNetwork {
     /// The segment.
-    Switch(segment::host::Running),
+    Switch(segment::host::RunningSegment),
     /// The kernel's bridge.
-    Bridge(segment::tap::Running),
+    Bridge(segment::tap::RunningBridge),
 }
 
 /// Starts the network of a plan that has one of its own. The ports that were held for published services are its own
@@ -62,8 +62,8 @@ pub fn start(run_dir: &RunDir, plan: &Plan, ports: &mut Ports) -> Result<Option<
     let setup = Setup { layout, published_ports, outgoing: outgoing.resolve()?, folder, capture };
     let start = || -> Result<OwnNetwork> {
         Ok(match plan.network.net {
-            Net::Tap => OwnNetwork::Bridge(segment::tap::Running::start(setup)?),
-            _ => OwnNetwork::Switch(segment::host::Running::start(setup)?),
+            Net::Tap => OwnNetwork::Bridge(segment::tap::RunningBridge::start(setup)?),
+            _ => OwnNetwork::Switch(segment::host::RunningSegment::start(setup)?),
         })
     };
     start().map(Some).context("the application's network cannot be started")

@@ -20,7 +20,7 @@ use crate::state::run_dir::RunDir;
 use crate::state::{HealthAddress, InstanceState};
 use crate::supervisor::message::{Ending, Message, Source, elapsed_ms};
 use crate::supervisor::probe;
-use crate::supervisor::probe::Answer;
+use crate::supervisor::probe::ProbeResult;
 use image_build::vm::guest::Verdict;
 use image_build::vm::guest_failure::Watch;
 
@@ -63,7 +63,7 @@ impl SerialLine {
 
 /// A machine that has been started.
 #[derive(Debug)]
-pub struct Running {
+pub struct RunningInstance {
     /// Which start of which instance it is.
     pub source: Source,
     /// Its process.
@@ -102,7 +102,11 @@ pub struct Starting<'a> {
 
 impl Starting<'_> {
     /// Starts the machine and the threads around it.
-    pub fn start(&self, mut command: Command, outbox: Sender<Message>) -> Result<(Running, InstanceState)> {
+    pub fn start(
+        &self,
+        mut command: Command,
+        outbox: Sender<Message>,
+    ) -> Result<(RunningInstance, InstanceState)> {
         let Self { source, instance, .. } = *self;
         let name = &instance.name;
         let health = self.health().with_context(|| format!("{name} has no port for its health check"))?;
@@ -137,7 +141,7 @@ impl Starting<'_> {
             enough: Arc::clone(&enough),
             outbox,
         });
-        let running = Running {
+        let running = RunningInstance {
             source,
             handle,
             pid: process.pid,
@@ -179,7 +183,7 @@ impl Starting<'_> {
     }
 }
 
-impl Running {
+impl RunningInstance {
     /// Whether it has been healthy.
     pub fn is_healthy(&self) -> bool {
         self.is_healthy
@@ -320,11 +324,11 @@ impl Questions {
             let asked = Instant::now();
             let timeout = (started.elapsed() / 4).clamp(ANSWER_TIMEOUT_MIN, ANSWER_TIMEOUT_MAX);
             let problem = match probe::ask(&self.health, timeout) {
-                Answer::Healthy => {
+                ProbeResult::Healthy => {
                     let _ = self.outbox.send(Message::Healthy(self.source));
                     return;
                 }
-                Answer::Not(problem) | Answer::None(problem) => problem,
+                ProbeResult::Not(problem) | ProbeResult::None(problem) => problem,
             };
             if problem != last {
                 last.clone_from(&problem);
@@ -344,7 +348,7 @@ impl Questions {
             let left = SILENCE_MAX.saturating_sub(heard.elapsed());
             let timeout =
                 if left > SILENCE_MAX / 2 { ANSWER_TIMEOUT_MAX } else { left.max(ANSWER_TIMEOUT_MIN) };
-            if !matches!(probe::ask(&self.health, timeout), Answer::None(_)) {
+            if !matches!(probe::ask(&self.health, timeout), ProbeResult::None(_)) {
                 heard = Instant::now();
             } else if heard.elapsed() >= SILENCE_MAX {
                 if self.debugger.is_there() {

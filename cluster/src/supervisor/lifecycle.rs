@@ -17,7 +17,7 @@ use crate::state::State;
 use crate::state::event::Event;
 use crate::state::identity::Identity;
 use crate::state::run_dir::RunDir;
-use crate::supervisor::instance::{self, Running};
+use crate::supervisor::instance::{self, RunningInstance};
 use crate::supervisor::message::{Message, Source, elapsed_ms};
 use crate::supervisor::record::Record;
 use crate::supervisor::restarts::Restarts;
@@ -50,7 +50,7 @@ pub struct Supervisor<'a> {
     pub(super) ports: Ports,
     /// The application's own network, if it has one; it ends after the machines.
     pub(super) network: Option<network::OwnNetwork>,
-    pub(super) running: Vec<Option<Running>>,
+    pub(super) running: Vec<Option<RunningInstance>>,
     pub(super) restarts: Vec<Restarts>,
     pub(super) record: Record,
     pub(super) connections: Connections<'a>,
@@ -120,7 +120,7 @@ impl<'a> Supervisor<'a> {
         self.run_dir.remove_logs();
         // Later it goes on without, but what is not there yet is better not begun.
         self.run_dir.write_state(&self.state)?;
-        while !self.running.iter().all(|running| running.as_ref().is_some_and(Running::is_healthy)) {
+        while !self.running.iter().all(|running| running.as_ref().is_some_and(RunningInstance::is_healthy)) {
             self.start_what_can()?;
             match self.next_message()? {
                 Message::Healthy(source) => self.note_healthy(source),
@@ -173,7 +173,7 @@ impl<'a> Supervisor<'a> {
             others.filter_map(|(other, running)| Some((instance.depends_on.get(&other.service)?, running)));
         needed.all(|(condition, running)| match condition {
             Condition::Started => running.is_some(),
-            Condition::Healthy => running.as_ref().is_some_and(Running::is_healthy),
+            Condition::Healthy => running.as_ref().is_some_and(RunningInstance::is_healthy),
         })
     }
 
@@ -225,7 +225,7 @@ impl<'a> Supervisor<'a> {
     }
 
     fn ended_too_soon(&mut self, index: usize, how: String) -> Failure {
-        let fault = self.running[index].as_mut().and_then(Running::note_ended);
+        let fault = self.running[index].as_mut().and_then(RunningInstance::note_ended);
         let name = &self.state.plan.instances[index].name;
         let seconds = elapsed_ms(self.begun) as f64 / 1000.0;
         let why = fault.unwrap_or(how);
@@ -235,7 +235,7 @@ impl<'a> Supervisor<'a> {
     }
 
     /// The machine that a message is about, unless that has been followed by another one.
-    pub(super) fn running(&mut self, source: Source) -> Option<&mut Running> {
+    pub(super) fn running(&mut self, source: Source) -> Option<&mut RunningInstance> {
         self.running[source.index].as_mut().filter(|running| running.source == source)
     }
 

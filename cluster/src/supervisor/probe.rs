@@ -17,7 +17,7 @@ const REASON_CHARS_MAX: usize = 200;
 
 /// What came of a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum ProbeResult {
     /// 200.
     Healthy,
     /// Another answer: its status and what it says.
@@ -28,19 +28,19 @@ pub enum Answer {
 
 /// Asks once. QEMU's user network takes connections before the guest is up, so only an answer counts, and
 /// an unanswered question costs the whole `timeout`.
-pub fn ask(health: &HealthAddress, timeout: Duration) -> Answer {
+pub fn ask(health: &HealthAddress, timeout: Duration) -> ProbeResult {
     match exchange(health, &health.path, ANSWER_BYTES_MAX, timeout) {
         Ok(answer) => judge(&answer),
         Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
-            Answer::None("no answer yet".to_owned())
+            ProbeResult::None("no answer yet".to_owned())
         }
         // On a segment the gateway sends those away whose machine is not there yet.
         Err(error)
             if matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset) =>
         {
-            Answer::None("nobody listens yet".to_owned())
+            ProbeResult::None("nobody listens yet".to_owned())
         }
-        Err(error) => Answer::None(error.to_string()),
+        Err(error) => ProbeResult::None(error.to_string()),
     }
 }
 
@@ -99,18 +99,18 @@ fn status(answer: &[u8]) -> Option<u16> {
     text.strip_prefix("HTTP/1.")?.split(' ').nth(1)?.parse().ok()
 }
 
-fn judge(answer: &[u8]) -> Answer {
+fn judge(answer: &[u8]) -> ProbeResult {
     match status(answer) {
-        Some(200) => Answer::Healthy,
+        Some(200) => ProbeResult::Healthy,
         Some(status) => {
             let body = split(answer).map(|(_, body)| String::from_utf8_lossy(body).into_owned());
             let clean = |c: char| if c.is_control() { ' ' } else { c };
             let reason: String =
                 body.unwrap_or_default().trim().chars().map(clean).take(REASON_CHARS_MAX).collect();
-            Answer::Not(format!("{status} {reason}").trim_end().to_owned())
+            ProbeResult::Not(format!("{status} {reason}").trim_end().to_owned())
         }
-        None if answer.is_empty() => Answer::None("the connection ended without an answer".to_owned()),
-        None => Answer::None("the answer is not HTTP".to_owned()),
+        None if answer.is_empty() => ProbeResult::None("the connection ended without an answer".to_owned()),
+        None => ProbeResult::None("the answer is not HTTP".to_owned()),
     }
 }
 
@@ -123,7 +123,7 @@ mod tests {
     use crate::state::access::Access;
 
     /// Asks a server that reads the question and answers `answer`, keeping the connection when `keep`.
-    fn ask_server(answer: &'static str, keep: bool) -> Answer {
+    fn ask_server(answer: &'static str, keep: bool) -> ProbeResult {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
         let server = thread::spawn(move || {
@@ -142,20 +142,20 @@ mod tests {
 
     #[test]
     fn answers_are_told_apart() {
-        assert_eq!(ask_server("HTTP/1.1 200 OK\r\n\r\nready", false), Answer::Healthy);
+        assert_eq!(ask_server("HTTP/1.1 200 OK\r\n\r\nready", false), ProbeResult::Healthy);
         let not = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 19\r\n\r\nstore: not reachable";
-        assert_eq!(ask_server(not, false), Answer::Not("503 store: not reachable".to_owned()));
+        assert_eq!(ask_server(not, false), ProbeResult::Not("503 store: not reachable".to_owned()));
         let bare = "HTTP/1.0 404 Not Found\r\n\r\n";
-        assert_eq!(ask_server(bare, false), Answer::Not("404".to_owned()));
-        assert!(matches!(ask_server("", false), Answer::None(why) if why.contains("without an answer")));
-        assert!(matches!(ask_server("-ERR\r\n", false), Answer::None(why) if why.contains("not HTTP")));
+        assert_eq!(ask_server(bare, false), ProbeResult::Not("404".to_owned()));
+        assert!(matches!(ask_server("", false), ProbeResult::None(why) if why.contains("without an answer")));
+        assert!(matches!(ask_server("-ERR\r\n", false), ProbeResult::None(why) if why.contains("not HTTP")));
     }
 
     #[test]
     fn a_connection_that_stays_open_is_not_waited_for() {
         let answer = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nready";
-        assert_eq!(ask_server(answer, true), Answer::Healthy);
-        assert!(matches!(ask_server("HTTP/1.1", true), Answer::None(why) if why == "no answer yet"));
+        assert_eq!(ask_server(answer, true), ProbeResult::Healthy);
+        assert!(matches!(ask_server("HTTP/1.1", true), ProbeResult::None(why) if why == "no answer yet"));
     }
 
     #[test]
@@ -165,6 +165,8 @@ mod tests {
         drop(listener);
         let address = (std::net::Ipv4Addr::LOCALHOST, port).into();
         let health = HealthAddress { address: Access::Tcp(address), path: "/".to_owned() };
-        assert!(matches!(ask(&health, Duration::from_secs(5)), Answer::None(why) if why.contains("nobody")));
+        assert!(
+            matches!(ask(&health, Duration::from_secs(5)), ProbeResult::None(why) if why.contains("nobody"))
+        );
     }
 }

@@ -9,7 +9,7 @@ use wire::calendar::Rfc3339;
 use crate::application::restart::Restart;
 use crate::log::file::{Line, LogWriter, now_ms};
 use crate::state::event::Event;
-use crate::supervisor::instance::Running;
+use crate::supervisor::instance::RunningInstance;
 use crate::supervisor::lifecycle::Supervisor;
 use crate::supervisor::message::{Ending, Message, Source};
 use crate::supervisor::restarts::Decision;
@@ -17,7 +17,7 @@ use crate::supervisor::restarts::Decision;
 impl Supervisor<'_> {
     /// Whether something runs, or is going to.
     pub(super) fn is_alive(&self) -> bool {
-        let runs = |running: &Running| !running.has_ended();
+        let runs = |running: &RunningInstance| !running.has_ended();
         self.running.iter().flatten().any(runs) || self.restarts.iter().any(|it| it.due().is_some())
     }
 
@@ -41,7 +41,7 @@ impl Supervisor<'_> {
             if self.restarts[index].take_due(now) {
                 self.start_again(index, now);
             }
-            let overdue = |running: &&mut Running| running.is_awaited() && running.deadline <= now;
+            let overdue = |running: &&mut RunningInstance| running.is_awaited() && running.deadline <= now;
             if let Some(running) = self.running[index].as_mut().filter(overdue) {
                 // Its end is a failure, like any other.
                 running.give_up_waiting(now);
@@ -71,7 +71,7 @@ impl Supervisor<'_> {
     /// Notes an end, and when it is to be followed by a new start.
     pub(super) fn note_ended(&mut self, source: Source, ending: Ending) {
         let Source { index, .. } = source;
-        let fault = self.running[index].as_mut().and_then(Running::note_ended);
+        let fault = self.running[index].as_mut().and_then(RunningInstance::note_ended);
         let how = fault.unwrap_or(ending.how);
         self.recover(index, &Ending { how, ..ending }, Instant::now());
     }

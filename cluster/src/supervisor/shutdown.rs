@@ -4,7 +4,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::supervisor::instance::Running;
+use crate::supervisor::instance::RunningInstance;
 use crate::supervisor::lifecycle::Supervisor;
 use crate::supervisor::stop_order;
 use image_build::vm::listen_filter;
@@ -41,7 +41,7 @@ impl Supervisor<'_> {
 
     fn drain_all(&mut self) {
         // Those that were started again and have not booted yet hear nothing.
-        self.running.iter_mut().flatten().for_each(Running::order_stop);
+        self.running.iter_mut().flatten().for_each(RunningInstance::order_stop);
         thread::sleep(NOTICE);
         for round in stop_order::rounds(&self.state.plan.instances) {
             self.drain(&round);

@@ -18,8 +18,6 @@ pub(super) const STATUS: &str = "status";
 const INITRAMFS: &str = "initramfs.cpio";
 /// As much as QEMU is given at most: four services, their QEMUs, and what is written.
 const MEMORY_MIB: u32 = 2048;
-/// Emulated processors, each a thread of QEMU's.
-const PROCESSORS: &str = "2";
 
 /// Modules in the order in which they depend on each other: the files, KVM, taps and bridges.
 const MODULES: [&str; 20] = [
@@ -84,7 +82,7 @@ pub(super) fn command(debian: &Packages, folder: &Path) -> Result<Command> {
     launch.other_kernel = Some(OtherKernel { initramfs, words });
     let files = "local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap";
     let status = format!("file,id=status,path={}", qemu::option_value(&folder.join(STATUS))?);
-    let extra = ["-smp", PROCESSORS, "-virtfs", files, "-chardev", &status, "-serial", "chardev:status"];
+    let extra = ["-virtfs", files, "-chardev", &status, "-serial", "chardev:status"];
     launch.extra = extra.map(Into::into).to_vec();
     qemu::command(&launch)
 }

@@ -39,7 +39,8 @@ const PROFILE: Profile = Profile {
     codegen_units: 1,
     debug: "\"limited\"",
     strip: "\"none\"",
-    rust_flags: "",
+    // SHA-256 is for logging in to a database: its compact form takes 9 KB less of an image than the unrolled one.
+    rust_flags: "--cfg=sha2_backend_soft=\"compact\"",
 };
 /// With `never`, images are taken as they were built: cargo is not asked.
 pub const BUILD: &str = "VOTING_APP_BUILD";

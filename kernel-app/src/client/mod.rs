@@ -8,6 +8,8 @@
 //! nothing is left: after [`opened`](Client::opened), [`closed`](Client::closed), new input, and once in each turn.
 
 pub mod backend_service;
+#[cfg(test)]
+mod bench;
 mod error;
 mod fault;
 mod pipeline;

@@ -82,7 +82,7 @@ struct BlockDevice {
     requests: Requests,
     sectors: u64,
     clock: Clock,
-    progress: Progress,
+    write: WriteState,
     /// Whether a flush follows the write under way.
     flushes: bool,
     /// When the request under way is given up.
@@ -91,7 +91,7 @@ struct BlockDevice {
 
 /// How far a write is.
 #[derive(Clone, Copy)]
-enum Progress {
+enum WriteState {
     /// There is none.
     Idle,
     /// It could not even begin.
@@ -130,7 +130,7 @@ impl BlockDevice {
             requests,
             sectors,
             clock,
-            progress: Progress::Idle,
+            write: WriteState::Idle,
             flushes: true,
             deadline: Instant::ZERO,
         })
@@ -164,16 +164,16 @@ impl BlockDevice {
     fn write(&mut self, sector: u64, data: &[u8], flushes: bool, now: Instant) {
         let range = self.check_write(sector, data.len());
         let begun = range.and_then(|()| self.requests.write(sector, data));
-        self.progress = begun.map_or_else(Progress::Refused, |()| Progress::Writing);
+        self.write = begun.map_or_else(WriteState::Refused, |()| WriteState::Writing);
         self.flushes = flushes;
         self.deadline = now + ANSWER_TIME_MAX;
     }
 
     fn outcome(&mut self, now: Instant) -> Option<Result<(), DiskError>> {
-        let answer = match self.progress {
-            Progress::Idle => return None,
-            Progress::Refused(error) => Err(error),
-            Progress::Writing | Progress::Flushing => match self.requests.poll() {
+        let answer = match self.write {
+            WriteState::Idle => return None,
+            WriteState::Refused(error) => Err(error),
+            WriteState::Writing | WriteState::Flushing => match self.requests.poll() {
                 Some(answer) => answer,
                 None if now < self.deadline => return None,
                 None => Err(given_up()),
@@ -181,14 +181,14 @@ impl BlockDevice {
         };
         // A write is safe when a flush has ended that was asked for after its end (section 5.2.6.2): so are those
         // before it that have ended without.
-        let written = matches!(self.progress, Progress::Writing) && answer.is_ok() && self.flushes;
+        let written = matches!(self.write, WriteState::Writing) && answer.is_ok() && self.flushes;
         let outcome = if written { self.requests.flush() } else { answer };
         if written && outcome.is_ok() {
-            self.progress = Progress::Flushing;
+            self.write = WriteState::Flushing;
             self.deadline = now + ANSWER_TIME_MAX;
             return None;
         }
-        self.progress = Progress::Idle;
+        self.write = WriteState::Idle;
         Some(outcome)
     }
 
@@ -237,11 +237,11 @@ impl SharedBlockDevice {
 
     /// Asks for an interrupt at the end of a request under way; whether something has ended already.
     pub fn arm(&self) -> bool {
-        let BlockDevice { transport, requests, progress, .. } = &mut *self.0.borrow_mut();
-        match progress {
-            Progress::Idle => false,
-            Progress::Refused(_) => true,
-            Progress::Writing | Progress::Flushing => {
+        let BlockDevice { transport, requests, write, .. } = &mut *self.0.borrow_mut();
+        match write {
+            WriteState::Idle => false,
+            WriteState::Refused(_) => true,
+            WriteState::Writing | WriteState::Flushing => {
                 transport.acknowledge();
                 requests.arm()
             }
@@ -271,7 +271,7 @@ impl Disk for SharedBlockDevice {
     }
 
     fn is_busy(&self) -> bool {
-        !matches!(self.0.borrow().progress, Progress::Idle)
+        !matches!(self.0.borrow().write, WriteState::Idle)
     }
 
     /// When the device is given up; its answer comes before, with an interrupt.

@@ -36,7 +36,7 @@ pub(super) struct Dials {
 struct Dial {
     service: usize,
     peer: usize,
-    stage: Stage,
+    state: DialState,
     deadline: Instant,
     /// A question is with the resolver, perhaps for an earlier attempt that timed out.
     asked: bool,
@@ -45,7 +45,7 @@ struct Dial {
 }
 
 #[derive(Debug)]
-enum Stage {
+enum DialState {
     Idle,
     Resolving,
     Connecting(TcpStream),
@@ -82,9 +82,9 @@ impl Dials {
         dial.addresses.clear();
         if let Ok(address) = host.parse::<IpAddr>() {
             dial.addresses.push(SocketAddr::new(address, port));
-            dial.stage = dial.next_attempt(index, registry, Unreachable::Refused);
+            dial.state = dial.next_attempt(index, registry, Unreachable::Refused);
         } else {
-            self.dials[index].stage = self.resolve(index, host, port);
+            self.dials[index].state = self.resolve(index, host, port);
         }
     }
 
@@ -93,10 +93,10 @@ impl Dials {
         while let Some(answer) = self.resolver.as_ref().and_then(Resolver::answer) {
             let dial = &mut self.dials[answer.asker];
             dial.asked = false;
-            if matches!(dial.stage, Stage::Resolving) {
+            if matches!(dial.state, DialState::Resolving) {
                 dial.addresses = answer.addresses;
                 dial.addresses.reverse();
-                dial.stage = dial.next_attempt(answer.asker, registry, Unreachable::NameNotFound);
+                dial.state = dial.next_attempt(answer.asker, registry, Unreachable::NameNotFound);
             }
         }
     }
@@ -104,11 +104,13 @@ impl Dials {
     /// Looks at a dial that epoll has news of.
     pub fn progress(&mut self, index: usize, registry: &Registry) -> Option<Made> {
         let dial = self.dials.get_mut(index)?;
-        let Stage::Connecting(stream) = core::mem::replace(&mut dial.stage, Stage::Idle) else { return None };
+        let DialState::Connecting(stream) = core::mem::replace(&mut dial.state, DialState::Idle) else {
+            return None;
+        };
         match is_connected(&stream) {
             Ok(true) => return Some(Made { stream, service: dial.service, peer: dial.peer }),
-            Ok(false) => dial.stage = Stage::Connecting(stream),
-            Err(error) => dial.stage = dial.next_attempt(index, registry, reason_of(&error)),
+            Ok(false) => dial.state = DialState::Connecting(stream),
+            Err(error) => dial.state = dial.next_attempt(index, registry, reason_of(&error)),
         }
         None
     }
@@ -116,22 +118,24 @@ impl Dials {
     /// Reports the dials that have failed, by now also for want of an answer.
     pub fn settle(&mut self, now: Instant, events: &mut Vec<Event>) {
         for dial in &mut self.dials {
-            let reason = match dial.stage {
-                Stage::Failed(reason) => reason,
-                Stage::Resolving | Stage::Connecting(_) if dial.deadline <= now => Unreachable::TimedOut,
+            let reason = match dial.state {
+                DialState::Failed(reason) => reason,
+                DialState::Resolving | DialState::Connecting(_) if dial.deadline <= now => {
+                    Unreachable::TimedOut
+                }
                 _ => continue,
             };
-            dial.stage = Stage::Idle;
+            dial.state = DialState::Idle;
             events.push(Event::Unreachable { service: dial.service, peer: dial.peer, reason });
         }
     }
 
     /// When [`settle`](Self::settle) has something to do.
     pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
-        let due = |dial: &Dial| match dial.stage {
-            Stage::Idle => None,
-            Stage::Failed(_) => Some(now),
-            Stage::Resolving | Stage::Connecting(_) => Some(dial.deadline),
+        let due = |dial: &Dial| match dial.state {
+            DialState::Idle => None,
+            DialState::Failed(_) => Some(now),
+            DialState::Resolving | DialState::Connecting(_) => Some(dial.deadline),
         };
         self.dials.iter().filter_map(due).min()
     }
@@ -139,37 +143,37 @@ impl Dials {
     fn slot(&mut self, service: usize, peer: usize) -> usize {
         let found = self.dials.iter().position(|dial| dial.service == service && dial.peer == peer);
         found.unwrap_or_else(|| {
-            let (stage, deadline) = (Stage::Idle, Instant::ZERO);
-            self.dials.push(Dial { service, peer, stage, deadline, asked: false, addresses: Vec::new() });
+            let (state, deadline) = (DialState::Idle, Instant::ZERO);
+            self.dials.push(Dial { service, peer, state, deadline, asked: false, addresses: Vec::new() });
             self.dials.len() - 1
         })
     }
 
-    fn resolve(&mut self, asker: usize, host: &str, port: u16) -> Stage {
+    fn resolve(&mut self, asker: usize, host: &str, port: u16) -> DialState {
         if !self.dials[asker].asked {
             if self.resolver.is_none() {
                 self.resolver = Resolver::start(self.waker.clone()).ok();
             }
             let question = Question { asker, host: host.to_string(), port };
             if !self.resolver.as_ref().is_some_and(|resolver| resolver.ask(question)) {
-                return Stage::Failed(Unreachable::NoRoom);
+                return DialState::Failed(Unreachable::NoRoom);
             }
             self.dials[asker].asked = true;
         }
-        Stage::Resolving
+        DialState::Resolving
     }
 }
 
 impl Dial {
     /// Tries the next address, and the ones after it as long as they fail at once.
-    fn next_attempt(&mut self, index: usize, registry: &Registry, mut reason: Unreachable) -> Stage {
+    fn next_attempt(&mut self, index: usize, registry: &Registry, mut reason: Unreachable) -> DialState {
         while let Some(address) = self.addresses.pop() {
             match connect(address, index, registry) {
-                Ok(stream) => return Stage::Connecting(stream),
+                Ok(stream) => return DialState::Connecting(stream),
                 Err(error) => reason = reason_of(&error),
             }
         }
-        Stage::Failed(reason)
+        DialState::Failed(reason)
     }
 }
 

@@ -12,7 +12,7 @@ use smoltcp::wire::{DnsQueryType, IpAddress, IpEndpoint};
 
 use super::SmoltcpNetwork;
 use super::device::FrameDevice;
-use super::dials::{Dial, Query, Stage};
+use super::dials::{Dial, DialState, Query};
 use super::flow::Flow;
 use super::limits::{HALF_OPEN_MAX, PEER_KEEP_ALIVE};
 use super::member::Role;
@@ -27,7 +27,7 @@ const SERVER_PATIENCE: Duration = Duration::from_millis(500);
 
 /// What a look at a dial found.
 enum Progress {
-    Pending(Stage),
+    Pending(DialState),
     /// The handshake of this pool member is done.
     Done(usize),
     Failed(Unreachable),
@@ -41,8 +41,8 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
             let progress = self.advance(position, now);
             let dial = &mut self.dials.dials[position];
             match progress {
-                Progress::Pending(stage) => {
-                    dial.stage = stage;
+                Progress::Pending(state) => {
+                    dial.state = state;
                     position += 1;
                     continue;
                 }
@@ -62,15 +62,15 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
 
     fn advance(&mut self, position: usize, now: Instant) -> Progress {
         let dial = &self.dials.dials[position];
-        let progress = match dial.stage {
-            Stage::Start => self.resolve(position, now),
-            Stage::Resolving(query) => self.check_query(position, query, now),
-            Stage::Connecting(index) => self.check_handshake(index, now),
+        let progress = match dial.state {
+            DialState::Start => self.resolve(position, now),
+            DialState::Resolving(query) => self.check_query(position, query, now),
+            DialState::Connecting(index) => self.check_handshake(index, now),
         };
         match progress {
-            Progress::Pending(stage) if self.dials.dials[position].deadline <= now => {
+            Progress::Pending(state) if self.dials.dials[position].deadline <= now => {
                 // What this step took is given back with the dial.
-                self.dials.dials[position].stage = stage;
+                self.dials.dials[position].state = state;
                 Progress::Failed(Unreachable::TimedOut)
             }
             progress => progress,
@@ -102,7 +102,7 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
         match resolver.start_query(interface.context(), host, DnsQueryType::A) {
             Ok(handle) => {
                 let until = if others == 0 { *deadline } else { now + SERVER_PATIENCE };
-                Progress::Pending(Stage::Resolving(Query { handle, server, until, others }))
+                Progress::Pending(DialState::Resolving(Query { handle, server, until, others }))
             }
             Err(dns::StartQueryError::NoFreeSlot) => Progress::Failed(Unreachable::NoRoom),
             Err(_) => Progress::Failed(Unreachable::NameNotFound),
@@ -113,7 +113,7 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
         let resolver = self.others.get_mut::<dns::Socket>(self.address.resolver);
         match resolver.get_query_result(query.handle) {
             Err(GetQueryResultError::Pending) if now < query.until || query.others == 0 => {
-                return Progress::Pending(Stage::Resolving(query));
+                return Progress::Pending(DialState::Resolving(query));
             }
             Err(GetQueryResultError::Pending) => resolver.cancel_query(query.handle),
             Ok(addresses) => {
@@ -124,7 +124,7 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
             Err(GetQueryResultError::Failed) => {}
         }
         // The query's slot is free again.
-        self.dials.dials[position].stage = Stage::Start;
+        self.dials.dials[position].state = DialState::Start;
         if query.others == 0 {
             return Progress::Failed(Unreachable::NameNotFound);
         }
@@ -136,7 +136,7 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
     }
 
     fn handshake(&mut self, position: usize, address: Ipv4Addr, now: Instant) -> Progress {
-        self.dials.dials[position].stage = Stage::Start;
+        self.dials.dials[position].state = DialState::Start;
         let port = self.dials.dials[position].port;
         let is_taken = |local_port| self.pool.flows.get(Flow::new(address, port, local_port)).is_some();
         let (Some(local_port), Some(own)) = (self.choices.port(is_taken), self.address.own()) else {
@@ -163,7 +163,7 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
         member.path_mtu = self.paths.mtu(address, now);
         self.pool.carry(index, flow);
         self.seek(address, Cause::Own, now);
-        Progress::Pending(Stage::Connecting(index))
+        Progress::Pending(DialState::Connecting(index))
     }
 
     fn check_handshake(&mut self, index: usize, now: Instant) -> Progress {
@@ -174,7 +174,7 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
                 if let Some(IpEndpoint { addr: IpAddress::Ipv4(address), .. }) = remote {
                     self.seek(address, Cause::Own, now);
                 }
-                Progress::Pending(Stage::Connecting(index))
+                Progress::Pending(DialState::Connecting(index))
             }
             tcp::State::Closed | tcp::State::TimeWait => Progress::Failed(Unreachable::Refused),
             _ => Progress::Done(index),
@@ -183,12 +183,12 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
 
     /// Frees what a failed dial holds.
     fn give_up(&mut self, position: usize) {
-        match self.dials.dials[position].stage {
-            Stage::Start => {}
-            Stage::Resolving(query) => {
+        match self.dials.dials[position].state {
+            DialState::Start => {}
+            DialState::Resolving(query) => {
                 self.others.get_mut::<dns::Socket>(self.address.resolver).cancel_query(query.handle);
             }
-            Stage::Connecting(index) => {
+            DialState::Connecting(index) => {
                 self.pool.members[index].forget_neighbour();
                 self.pool.members[index].abort();
                 self.pool.finish(index);

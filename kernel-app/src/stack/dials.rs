@@ -27,11 +27,11 @@ pub(super) struct Dial {
     pub service: usize,
     pub peer: usize,
     pub deadline: Instant,
-    pub stage: Stage,
+    pub state: DialState,
 }
 
 #[derive(Clone, Copy)]
-pub(super) enum Stage {
+pub(super) enum DialState {
     Start,
     Resolving(Query),
     Connecting(usize),
@@ -39,8 +39,8 @@ pub(super) enum Stage {
 
 impl Dial {
     pub fn next_look(&self) -> Instant {
-        match self.stage {
-            Stage::Resolving(query) => query.until.min(self.deadline),
+        match self.state {
+            DialState::Resolving(query) => query.until.min(self.deadline),
             _ => self.deadline,
         }
     }
@@ -60,7 +60,7 @@ pub(super) struct Query {
 impl Dials {
     pub fn start(&mut self, host: &str, port: u16, service: usize, peer: usize, now: Instant) {
         let (host, deadline) = (host.to_string(), now + DIAL_TIMEOUT);
-        self.dials.push(Dial { host, port, service, peer, deadline, stage: Stage::Start });
+        self.dials.push(Dial { host, port, service, peer, deadline, state: DialState::Start });
     }
 
     pub fn earliest_deadline(&self) -> Option<Instant> {

@@ -38,7 +38,7 @@ pub enum Request {
 /// What is said to it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Answer {
+pub enum Response {
     /// It is done, and this is how things are now.
     Done(Status),
     /// It is not, for this reason.
@@ -60,7 +60,7 @@ pub struct Status {
 ///
 /// # Errors
 /// When no segment answers there.
-pub fn ask(folder: &Path, request: &Request) -> Result<Answer> {
+pub fn ask(folder: &Path, request: &Request) -> Result<Response> {
     let mut stream =
         super::connect(&folder.join(NAME)).context("the application's network does not answer")?;
     stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
@@ -146,7 +146,7 @@ impl Client {
     }
 }
 
-fn carry_out(order: &[u8], segment: &mut Segment<HostStream>) -> Answer {
+fn carry_out(order: &[u8], segment: &mut Segment<HostStream>) -> Response {
     let now = segment.fabric.now;
     let faults = &mut segment.fabric.faults;
     let done = match serde_json::from_slice(order) {
@@ -159,8 +159,8 @@ fn carry_out(order: &[u8], segment: &mut Segment<HostStream>) -> Answer {
         Err(error) => Err(format!("this is no order: {error}")),
     };
     match done {
-        Err(reason) => Answer::Refused(reason),
-        Ok(()) => Answer::Done(Status {
+        Err(reason) => Response::Refused(reason),
+        Ok(()) => Response::Done(Status {
             faults: faults.list(now),
             refused_frames: segment.refused.denied + segment.refused.forged,
             relays: segment.gateway.len(),

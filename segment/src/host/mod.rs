@@ -22,7 +22,7 @@ use mio::{Poll, Waker};
 use crate::Segment;
 use crate::capture::Capture;
 use crate::layout::Layout;
-pub use control::{Answer, Request, Status, ask};
+pub use control::{Request, Response, Status, ask};
 use event_loop::EventLoop;
 pub(crate) use folder::make_folder;
 pub use folder::{Folder, connect, link_name, port_name};
@@ -44,13 +44,13 @@ pub struct Setup {
 
 /// A running segment, ended when it is dropped.
 #[derive(Debug)]
-pub struct Running {
+pub struct RunningSegment {
     waker: Arc<Waker>,
     thread: Option<JoinHandle<()>>,
     folder: PathBuf,
 }
 
-impl Running {
+impl RunningSegment {
     /// Starts the segment's thread. Machines can be plugged in at once.
     ///
     /// # Errors
@@ -73,7 +73,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningSegment {
     fn drop(&mut self) {
         // Fails only when the thread has gone.
         let _ = self.waker.wake();

@@ -28,13 +28,13 @@ pub const NAMESPACE: &str = "namespace";
 /// A bridge and what serves it. It ends with the process, except for its sockets, which end when it is
 /// dropped.
 #[derive(Debug)]
-pub struct Running {
+pub struct RunningBridge {
     folder: PathBuf,
     /// Keeps the network.
     _network: File,
 }
 
-impl Running {
+impl RunningBridge {
     /// Makes a new network, with a bridge for these stations, and starts what serves them.
     ///
     /// # Errors
@@ -80,7 +80,7 @@ fn open(published_ports: Vec<PublishedPort>, layout: &Layout, sockets: &Folder) 
     Ok(())
 }
 
-impl Drop for Running {
+impl Drop for RunningBridge {
     fn drop(&mut self) {
         // What is left of it does no harm: the next start makes the folder anew.
         let _ = std::fs::remove_dir_all(&self.folder);

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use tests::http;
 use tests::redis::Connection;
-use tests::running::{Running, release_programs};
+use tests::running::{RunningService, release_programs};
 
 /// A voter's result: a field of this many digits and a value of a byte.
 const FIELD_DIGITS: usize = 15;
@@ -66,7 +66,7 @@ fn main() -> ExitCode {
         ("DATA_SIZE", format!("{}mb", 6 * megabytes + 64)),
         ("MAXMEMORY", format!("{}mb", 2 * megabytes + 64)),
     ];
-    let store = Running::linux(&program, &["PORT", "HEALTH_PORT"], &settings);
+    let store = RunningService::linux(&program, &["PORT", "HEALTH_PORT"], &settings);
     fill(store.addresses[0], megabytes);
     let stop = Arc::new(AtomicBool::new(false));
     let address = store.addresses[0];
@@ -87,7 +87,7 @@ fn main() -> ExitCode {
     println!("{megabytes} MB: {told}");
     tell(["PING", "read", "push", "field", "change"].iter().zip(waits));
     drop(store);
-    let store = Running::linux(&program, &["PORT", "HEALTH_PORT"], &settings);
+    let store = RunningService::linux(&program, &["PORT", "HEALTH_PORT"], &settings);
     let started = starts(&store);
     let told = store.log().lines().rfind(|line| line.contains("recovered")).unwrap_or("").to_owned();
     println!("{told}");
@@ -109,7 +109,7 @@ fn tell<'a>(waits: impl Iterator<Item = (&'a &'a str, Waits)>) {
 }
 
 /// Asks a store that has just been started until it is ready: how long PING and `/readyz` waited for an answer.
-fn starts(store: &Running) -> [Waits; 2] {
+fn starts(store: &RunningService) -> [Waits; 2] {
     let mut waits = [Waits::default(); 2];
     let mut connection = Connection::open(store.addresses[0]).expect("it listens");
     loop {
@@ -160,6 +160,6 @@ fn ask(address: SocketAddrV4, stop: &Arc<AtomicBool>, args: &[&[u8]], pause: Dur
 }
 
 /// How often the log has been compacted.
-fn compacted(store: &Running) -> usize {
+fn compacted(store: &RunningService) -> usize {
     store.log().lines().filter(|line| line.contains("compacted the log")).count()
 }

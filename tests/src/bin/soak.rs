@@ -6,7 +6,7 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use tests::soak::{Outcome, soak};
+use tests::soak::{MemoryUse, soak};
 
 const USAGE: &str = "usage: soak [--requests NUMBER]";
 const REQUESTS_DEFAULT: usize = 1_000_000;
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
     let begun = Instant::now();
     let outcome =
         soak(requests, |answered, used_bytes| println!("{answered:>9} answered, {used_bytes} bytes in use"));
-    let Outcome { warm_bytes, answered, .. } = &outcome;
+    let MemoryUse { warm_bytes, answered, .. } = &outcome;
     println!("{answered} requests in {:.0} s", begun.elapsed().as_secs_f64());
     println!("in use: {warm_bytes} bytes after warming up, {} at the end", outcome.last_bytes());
     if outcome.is_flat() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

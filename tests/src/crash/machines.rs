@@ -40,13 +40,13 @@ pub struct Machines {
     disk: DiskImage,
     images: Vec<PathBuf>,
     ports: [u16; 4],
-    running: BTreeMap<&'static str, Running>,
+    running: BTreeMap<&'static str, RunningMachine>,
 }
 
 /// A QEMU that is killed when this value goes.
-struct Running(Child);
+struct RunningMachine(Child);
 
-impl Drop for Running {
+impl Drop for RunningMachine {
     fn drop(&mut self) {
         // Both fail only when it has ended already.
         let _ = self.0.kill();
@@ -114,7 +114,7 @@ impl Machines {
         Some((scores["a"].as_u64()?, scores["b"].as_u64()?))
     }
 
-    fn launch(&self, index: usize, machine: Machine) -> Result<Running> {
+    fn launch(&self, index: usize, machine: Machine) -> Result<RunningMachine> {
         let (service, (_, guest_port)) = (SERVICES[index], PROGRAMS[index]);
         let mut launch = Launch::new(service, self.images[index].clone(), machine, self.accelerator);
         let host = SocketAddrV4::new(Ipv4Addr::LOCALHOST, self.ports[index]);
@@ -134,6 +134,6 @@ impl Machines {
             OpenOptions::new().create(true).append(true).open(self.folder.join(format!("{service}.log")))?;
         let mut command = qemu::command(&launch)?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        Ok(Running(command.spawn().context("QEMU cannot be started")?))
+        Ok(RunningMachine(command.spawn().context("QEMU cannot be started")?))
     }
 }

@@ -44,12 +44,12 @@ struct Voter {
     /// Choices that are still to be made, the present one included.
     left: u64,
     choice: Choice,
-    stage: Stage,
+    state: VoterState,
     is_hasty: bool,
 }
 
 #[derive(Clone, Copy)]
-enum Stage {
+enum VoterState {
     /// Votes at this time.
     Thinking(Instant),
     /// Waits for the answer from an instance, until it is too long.
@@ -69,7 +69,7 @@ impl Voters {
             Voter {
                 left: 1 + random.below(if is_hasty { HASTY_CHOICES_MAX } else { CHOICES_MAX }),
                 choice: random.pick(&Choice::ALL),
-                stage: Stage::Thinking(Instant::ZERO + random.up_to(FIRST_MAX)),
+                state: VoterState::Thinking(Instant::ZERO + random.up_to(FIRST_MAX)),
                 is_hasty,
             }
         };
@@ -78,16 +78,16 @@ impl Voters {
 
     /// When somebody does something next.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let deadline = |voter: &Voter| match voter.stage {
-            Stage::Thinking(until) | Stage::Waiting { until, .. } => Some(until),
-            Stage::Done => None,
+        let deadline = |voter: &Voter| match voter.state {
+            VoterState::Thinking(until) | VoterState::Waiting { until, .. } => Some(until),
+            VoterState::Done => None,
         };
         self.voters.iter().filter_map(deadline).min()
     }
 
     /// Whether all have voted as often as they wanted.
     pub fn are_done(&self) -> bool {
-        self.voters.iter().all(|voter| matches!(voter.stage, Stage::Done))
+        self.voters.iter().all(|voter| matches!(voter.state, VoterState::Done))
     }
 
     /// Some voters want to vote once more, soon.
@@ -96,7 +96,7 @@ impl Voters {
             if self.random.happens(per_million) {
                 voter.left = 1;
                 voter.choice = voter.choice.other();
-                voter.stage = Stage::Thinking(now + self.random.up_to(RETRY_MAX));
+                voter.state = VoterState::Thinking(now + self.random.up_to(RETRY_MAX));
             }
         }
     }
@@ -105,12 +105,12 @@ impl Voters {
     pub fn act(&mut self, cluster: &mut Cluster, books: &mut Books) {
         let now = cluster.simulation.now();
         for index in 0..self.voters.len() {
-            match self.voters[index].stage {
-                Stage::Thinking(at) if at <= now => self.vote(index, cluster, books),
-                Stage::Waiting { instance, request, until } if until <= now => {
+            match self.voters[index].state {
+                VoterState::Thinking(at) if at <= now => self.vote(index, cluster, books),
+                VoterState::Waiting { instance, request, until } if until <= now => {
                     cluster.simulation.abandon(&cluster.browsers[instance], request);
                     // Whether it was sent is known once the browser had its turn.
-                    self.voters[index].stage = Stage::Waiting { instance, request, until: END };
+                    self.voters[index].state = VoterState::Waiting { instance, request, until: END };
                 }
                 _ => {}
             }
@@ -125,7 +125,7 @@ impl Voters {
         let request = post_form("/", &form, &format!("voter_id={}", voter_name(index)));
         let request = cluster.simulation.send(&cluster.browsers[instance], &request);
         let until = now + self.random.between(PATIENCE[0], PATIENCE[1]);
-        voter.stage = Stage::Waiting { instance, request, until };
+        voter.state = VoterState::Waiting { instance, request, until };
         books.ledger.cast(index, voter.choice, now);
         books.chronicle.add(now, Event::Cast { voter: index, choice: voter.choice, instance });
     }
@@ -138,7 +138,7 @@ impl Voters {
         for (at, browser) in cluster.browsers.iter().enumerate() {
             for settled in browser.take_settled() {
                 let waits = |voter: &Voter| {
-                    matches!(voter.stage, Stage::Waiting { instance, request, .. }
+                    matches!(voter.state, VoterState::Waiting { instance, request, .. }
                         if instance == at && request == settled)
                 };
                 if let Some(index) = self.voters.iter().position(waits) {
@@ -160,7 +160,7 @@ impl Voters {
             voter.left -= 1;
             voter.choice = random.pick(&Choice::ALL);
             let pause_max = if voter.is_hasty { HASTY_PAUSE_MAX } else { PAUSE_MAX };
-            voter.stage = Stage::Thinking(now + random.up_to(pause_max));
+            voter.state = VoterState::Thinking(now + random.up_to(pause_max));
         } else {
             if random.happens(OTHER_CHOICE_PER_MILLION) {
                 voter.choice = voter.choice.other();
@@ -168,10 +168,10 @@ impl Voters {
             if random.happens(GIVES_UP_PER_MILLION) {
                 voter.left = 0;
             }
-            voter.stage = Stage::Thinking(now + random.up_to(RETRY_MAX));
+            voter.state = VoterState::Thinking(now + random.up_to(RETRY_MAX));
         }
         if voter.left == 0 {
-            voter.stage = Stage::Done;
+            voter.state = VoterState::Done;
         }
     }
 }

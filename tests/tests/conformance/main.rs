@@ -17,7 +17,7 @@ use std::thread;
 use case::{Case, Service};
 use kernel_app::program::Program;
 use play::{Cut, Play, cuts};
-use tests::running::{self, HOST_SEEN_FROM_GUEST, Running};
+use tests::running::{self, HOST_SEEN_FROM_GUEST, RunningService};
 
 /// The services' `INSTANCE`, which stands in their pages.
 const INSTANCE: &str = "conformance";
@@ -49,7 +49,7 @@ fn settings(store: String) -> [(&'static str, String); 3] {
     [("REDIS_URL", format!("redis://{store}")), ("INSTANCE", INSTANCE.to_owned()), ("LOG", "warn".to_owned())]
 }
 
-fn play_on(mut running: Running, cases: &[Case], service: Service) -> Outcomes {
+fn play_on(mut running: RunningService, cases: &[Case], service: Service) -> Outcomes {
     running.wait_for("/readyz");
     let outcomes = outcomes(sockets::run(running.addresses[0], plays(cases, service)));
     assert!(!running.has_ended(), "{service:?} has ended\n{}", running.log());
@@ -60,7 +60,7 @@ fn play_on(mut running: Running, cases: &[Case], service: Service) -> Outcomes {
 fn play_everywhere(cases: &[Case]) -> Vec<(Service, [(&'static str, Outcomes); 3])> {
     let programs = running::linux_programs(&["vote-service", "result-service", "store-service"]);
     let images = running::images(&SERVICES.map(|service| program(service).0));
-    let store = Running::linux(&programs[2], &["PORT", "HEALTH_PORT"], &[]);
+    let store = RunningService::linux(&programs[2], &["PORT", "HEALTH_PORT"], &[]);
     let store_port = store.addresses[0].port();
     thread::scope(|scope| {
         let started = SERVICES.map(|service| {
@@ -68,12 +68,12 @@ fn play_everywhere(cases: &[Case]) -> Vec<(Service, [(&'static str, Outcomes); 3
             let (program_path, image) = (&programs[index], &images[index]);
             let linux = scope.spawn(move || {
                 let settings = settings(format!("127.0.0.1:{store_port}"));
-                play_on(Running::linux(program_path, &["PORT"], &settings), cases, service)
+                play_on(RunningService::linux(program_path, &["PORT"], &settings), cases, service)
             });
             let guest = scope.spawn(move || {
                 let settings = settings(format!("{HOST_SEEN_FROM_GUEST}:{store_port}"));
                 let ports = [program(service).1];
-                play_on(Running::guest(image, &ports, &settings), cases, service)
+                play_on(RunningService::guest(image, &ports, &settings), cases, service)
             });
             let simulated =
                 scope.spawn(move || outcomes(simulated::run(program(service).2, plays(cases, service))));

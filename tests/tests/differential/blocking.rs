@@ -13,14 +13,14 @@ const LIMIT: Duration = Duration::from_secs(20);
 const QUIET: Duration = Duration::from_millis(60);
 
 /// Connections of a scene, by letters, and what they hear.
-struct Stage<'a> {
+struct Fixture<'a> {
     server: &'a Server,
     operator: Connection,
     clients: Vec<Connection>,
     blocked: usize,
 }
 
-impl<'a> Stage<'a> {
+impl<'a> Fixture<'a> {
     fn new(server: &'a Server, clients: usize) -> Self {
         let clients = (0..clients).map(|_| server.connect()).collect();
         Self { server, operator: server.connect(), clients, blocked: 0 }
@@ -75,11 +75,11 @@ fn shown(reply: Vec<u8>) -> String {
 #[test]
 fn a_wait_ends_after_its_time_and_not_before() {
     alike(|server| {
-        let mut stage = Stage::new(server, 1);
+        let mut fixture = Fixture::new(server, 1);
         ["BLPOP k 0.2", "BRPOP k l 0.2", "BLMOVE k l LEFT RIGHT 0.2"].map(|command| {
             let begun = Instant::now();
-            stage.send(0, command);
-            let reply = stage.heard(0);
+            fixture.send(0, command);
+            let reply = fixture.heard(0);
             let took = begun.elapsed();
             assert!(took >= Duration::from_millis(199), "{}: {command} took {took:?}", server.name);
             reply
@@ -90,14 +90,14 @@ fn a_wait_ends_after_its_time_and_not_before() {
 #[test]
 fn who_came_first_is_served_first() {
     let heard = alike(|server| {
-        let mut stage = Stage::new(server, 4);
+        let mut fixture = Fixture::new(server, 4);
         for (client, command) in
             ["BLPOP k 0", "BRPOP k 0", "BLMOVE k l LEFT LEFT 0", "BLPOP k 0"].iter().enumerate()
         {
-            stage.block(client, command);
+            fixture.block(client, command);
         }
-        let told = stage.told(&["RPUSH k 1 2 3 4 5", "LRANGE k 0 -1", "LRANGE l 0 -1"]);
-        (stage.all_heard(), told)
+        let told = fixture.told(&["RPUSH k 1 2 3 4 5", "LRANGE k 0 -1", "LRANGE l 0 -1"]);
+        (fixture.all_heard(), told)
     });
     assert!(heard.0[1].contains("$1\\r\\n5\\r\\n"), "{heard:?}");
 }
@@ -105,17 +105,17 @@ fn who_came_first_is_served_first() {
 #[test]
 fn of_several_keys_the_first_that_has_an_element_is_taken() {
     alike(|server| {
-        let mut stage = Stage::new(server, 1);
-        let mut heard = stage.told(&["RPUSH c 1", "RPUSH b 2"]);
+        let mut fixture = Fixture::new(server, 1);
+        let mut heard = fixture.told(&["RPUSH c 1", "RPUSH b 2"]);
         for command in ["BLPOP a b c 0", "BRPOP a c b 0"] {
-            stage.send(0, command);
-            heard.push(stage.heard(0));
+            fixture.send(0, command);
+            heard.push(fixture.heard(0));
         }
         for push in ["RPUSH c 3", "RPUSH a 4", "LPUSH b 5 6"] {
-            stage.block(0, "BLPOP a b c a 0");
-            heard.extend(stage.told(&[push, "DBSIZE", "FLUSHALL"]));
-            heard.push(stage.heard(0));
-            stage.blocked = 0;
+            fixture.block(0, "BLPOP a b c a 0");
+            heard.extend(fixture.told(&[push, "DBSIZE", "FLUSHALL"]));
+            heard.push(fixture.heard(0));
+            fixture.blocked = 0;
         }
         heard
     });
@@ -124,7 +124,7 @@ fn of_several_keys_the_first_that_has_an_element_is_taken() {
 #[test]
 fn in_a_transaction_nobody_waits() {
     let told = alike(|server| {
-        let mut stage = Stage::new(server, 0);
+        let mut fixture = Fixture::new(server, 0);
         let commands = [
             "MULTI",
             "BLPOP k 0",
@@ -134,7 +134,7 @@ fn in_a_transaction_nobody_waits() {
             "BLPOP k l 0.5",
             "EXEC",
         ];
-        stage.told(&commands)
+        fixture.told(&commands)
     });
     assert!(told[6].starts_with("*5\\r\\n*-1\\r\\n:1\\r\\n*2"), "{told:?}");
 }
@@ -142,16 +142,16 @@ fn in_a_transaction_nobody_waits() {
 #[test]
 fn what_a_transaction_pushes_wakes_after_exec() {
     let (told, heard) = alike(|server| {
-        let mut stage = Stage::new(server, 1);
-        stage.block(0, "BLPOP k 0");
-        let mut told = stage.told(&["MULTI", "RPUSH k 1 2", "LPOP k", "EXEC"]);
-        let mut heard = vec![stage.heard(0)];
-        stage.blocked = 0;
-        stage.block(0, "BLPOP k 0");
-        told.extend(stage.told(&["MULTI", "RPUSH k 3", "DEL k", "EXEC", "MULTI", "RPUSH k 4", "DISCARD"]));
-        assert!(stage.clients[0].is_quiet_for(QUIET).expect("connected"), "{}", server.name);
-        told.extend(stage.told(&["RPUSH k 5", "EXISTS k"]));
-        heard.push(stage.heard(0));
+        let mut fixture = Fixture::new(server, 1);
+        fixture.block(0, "BLPOP k 0");
+        let mut told = fixture.told(&["MULTI", "RPUSH k 1 2", "LPOP k", "EXEC"]);
+        let mut heard = vec![fixture.heard(0)];
+        fixture.blocked = 0;
+        fixture.block(0, "BLPOP k 0");
+        told.extend(fixture.told(&["MULTI", "RPUSH k 3", "DEL k", "EXEC", "MULTI", "RPUSH k 4", "DISCARD"]));
+        assert!(fixture.clients[0].is_quiet_for(QUIET).expect("connected"), "{}", server.name);
+        told.extend(fixture.told(&["RPUSH k 5", "EXISTS k"]));
+        heard.push(fixture.heard(0));
         (told, heard)
     });
     assert!(
@@ -163,64 +163,68 @@ fn what_a_transaction_pushes_wakes_after_exec() {
 #[test]
 fn a_transaction_serves_by_the_order_of_its_pushes() {
     alike(|server| {
-        let mut stage = Stage::new(server, 3);
-        stage.block(0, "BLPOP a b 0");
-        stage.block(1, "BLPOP b a 0");
-        stage.block(2, "BLMOVE b c LEFT LEFT 0");
-        let told = stage.told(&["MULTI", "RPUSH b 1 2", "RPUSH a 3", "LPUSH b 4", "EXEC"]);
-        (stage.all_heard(), told, stage.told(&["LRANGE a 0 -1", "LRANGE b 0 -1", "LRANGE c 0 -1"]))
+        let mut fixture = Fixture::new(server, 3);
+        fixture.block(0, "BLPOP a b 0");
+        fixture.block(1, "BLPOP b a 0");
+        fixture.block(2, "BLMOVE b c LEFT LEFT 0");
+        let told = fixture.told(&["MULTI", "RPUSH b 1 2", "RPUSH a 3", "LPUSH b 4", "EXEC"]);
+        (fixture.all_heard(), told, fixture.told(&["LRANGE a 0 -1", "LRANGE b 0 -1", "LRANGE c 0 -1"]))
     });
 }
 
 #[test]
 fn an_element_passes_through_all_who_wait_for_it() {
     alike(|server| {
-        let mut stage = Stage::new(server, 3);
-        stage.block(0, "BLMOVE a b LEFT RIGHT 0");
-        stage.block(1, "BLMOVE b c RIGHT LEFT 0");
-        stage.block(2, "BRPOP c 0");
-        let told = stage.told(&["LPUSH a x", "DBSIZE"]);
-        (stage.all_heard(), told)
+        let mut fixture = Fixture::new(server, 3);
+        fixture.block(0, "BLMOVE a b LEFT RIGHT 0");
+        fixture.block(1, "BLMOVE b c RIGHT LEFT 0");
+        fixture.block(2, "BRPOP c 0");
+        let told = fixture.told(&["LPUSH a x", "DBSIZE"]);
+        (fixture.all_heard(), told)
     });
 }
 
 #[test]
 fn lmove_and_blmove_wake_who_waits_for_their_destination() {
     alike(|server| {
-        let mut stage = Stage::new(server, 2);
-        stage.block(0, "BLPOP k 0");
-        stage.block(1, "BLPOP k 0");
-        let told =
-            stage.told(&["RPUSH s 1 2 3", "LMOVE s k LEFT LEFT", "BLMOVE s k RIGHT LEFT 0", "LRANGE s 0 -1"]);
-        (stage.all_heard(), told)
+        let mut fixture = Fixture::new(server, 2);
+        fixture.block(0, "BLPOP k 0");
+        fixture.block(1, "BLPOP k 0");
+        let told = fixture.told(&[
+            "RPUSH s 1 2 3",
+            "LMOVE s k LEFT LEFT",
+            "BLMOVE s k RIGHT LEFT 0",
+            "LRANGE s 0 -1",
+        ]);
+        (fixture.all_heard(), told)
     });
 }
 
 #[test]
 fn another_type_under_the_key_wakes_nobody() {
     alike(|server| {
-        let mut stage = Stage::new(server, 2);
-        stage.block(0, "BLPOP k 0");
-        let mut told = stage.told(&["SET k 1", "HSET h f 1", "BLPOP k 0", "DEL k"]);
-        stage.block(1, "BLMOVE s d LEFT LEFT 0");
-        told.extend(stage.told(&["SET d 1", "RPUSH s e", "LRANGE s 0 -1", "RPUSH k 2"]));
-        (stage.all_heard(), told)
+        let mut fixture = Fixture::new(server, 2);
+        fixture.block(0, "BLPOP k 0");
+        let mut told = fixture.told(&["SET k 1", "HSET h f 1", "BLPOP k 0", "DEL k"]);
+        fixture.block(1, "BLMOVE s d LEFT LEFT 0");
+        told.extend(fixture.told(&["SET d 1", "RPUSH s e", "LRANGE s 0 -1", "RPUSH k 2"]));
+        (fixture.all_heard(), told)
     });
 }
 
 #[test]
 fn who_leaves_while_waiting_takes_no_element_along() {
     let told = alike(|server| {
-        let mut stage = Stage::new(server, 3);
-        stage.block(0, "BLPOP k 0");
-        stage.block(1, "BLMOVE k l LEFT LEFT 0");
-        stage.block(2, "BLPOP other k 0");
-        drop(stage.clients.drain(..2));
-        stage.wait_for_blocked(1);
-        let mut told = stage.told(&["RPUSH k 1", "LLEN k", "EXISTS l"]);
-        told.push(stage.heard(0));
-        drop(stage.clients.drain(..));
-        told.extend(stage.told(&["RPUSH k 2", "LRANGE k 0 -1"]));
+        let mut fixture = Fixture::new(server, 3);
+        fixture.block(0, "BLPOP k 0");
+        fixture.block(1, "BLMOVE k l LEFT LEFT 0");
+        fixture.block(2, "BLPOP other k 0");
+        drop(fixture.clients.drain(..2));
+        fixture.wait_for_blocked(1);
+        let mut told = fixture.told(&["RPUSH k 1", "LLEN k", "EXISTS l"]);
+        told.push(fixture.heard(0));
+        drop(fixture.clients.drain(..));
+        told.extend(fixture.told(&["RPUSH k 2", "LRANGE k 0 -1"]));
         told
     });
     assert_eq!(told[1], ":0\\r\\n", "it went to the one who still waited");
@@ -229,22 +233,22 @@ fn who_leaves_while_waiting_takes_no_element_along() {
 #[test]
 fn what_is_sent_behind_a_wait_is_answered_after_it() {
     alike(|server| {
-        let mut stage = Stage::new(server, 1);
-        stage.block(0, "BLPOP k 0\r\nPING\r\nMULTI\r\nLLEN k\r\nEXEC");
-        assert!(stage.clients[0].is_quiet_for(QUIET).expect("connected"), "{}", server.name);
-        let told = stage.told(&["RPUSH k 1 2"]);
-        (told, [0; 5].map(|client| stage.heard(client)))
+        let mut fixture = Fixture::new(server, 1);
+        fixture.block(0, "BLPOP k 0\r\nPING\r\nMULTI\r\nLLEN k\r\nEXEC");
+        assert!(fixture.clients[0].is_quiet_for(QUIET).expect("connected"), "{}", server.name);
+        let told = fixture.told(&["RPUSH k 1 2"]);
+        (told, [0; 5].map(|client| fixture.heard(client)))
     });
 }
 
 #[test]
 fn a_wait_without_end_outlives_one_with_an_end() {
     alike(|server| {
-        let mut stage = Stage::new(server, 2);
-        stage.block(0, "BLPOP k 0");
-        stage.send(1, "BLPOP k 0.05");
-        let late = stage.heard(1);
-        let told = stage.told(&["RPUSH k 1"]);
-        (late, told, stage.heard(0))
+        let mut fixture = Fixture::new(server, 2);
+        fixture.block(0, "BLPOP k 0");
+        fixture.send(1, "BLPOP k 0.05");
+        let late = fixture.heard(1);
+        let told = fixture.told(&["RPUSH k 1"]);
+        (late, told, fixture.heard(0))
     });
 }

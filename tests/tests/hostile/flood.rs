@@ -7,7 +7,7 @@ use std::net::SocketAddrV4;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tests::running::{self, Running};
+use tests::running::{self, RunningService};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -90,7 +90,7 @@ fn assert_all_are_answered(address: SocketAddrV4) {
 fn the_linux_build_answers_thousands_at_once() {
     let program = running::linux_programs(&["vote-service"]).remove(0);
     let settings = [("REDIS_URL", "redis://127.0.0.1:1".to_owned()), ("LOG", "warn".to_owned())];
-    let mut running = Running::linux(&program, &["PORT"], &settings);
+    let mut running = RunningService::linux(&program, &["PORT"], &settings);
     running.wait_for("/healthz");
     assert_all_are_answered(running.addresses[0]);
 }
@@ -99,7 +99,7 @@ fn the_linux_build_answers_thousands_at_once() {
 fn a_guest_answers_thousands_at_once() {
     let image = running::images(&["vote-service"]).remove(0);
     let settings = [("REDIS_URL", "redis://10.0.2.2:1".to_owned()), ("LOG", "warn".to_owned())];
-    let mut running = Running::guest(&image, &[vote_service::PORT_DEFAULT], &settings);
+    let mut running = RunningService::guest(&image, &[vote_service::PORT_DEFAULT], &settings);
     running.wait_for("/healthz");
     assert_all_are_answered(running.addresses[0]);
 }

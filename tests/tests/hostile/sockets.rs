@@ -11,7 +11,7 @@ use simulator::random::Random;
 use tests::client::wait_for;
 use tests::http::{ask, get, metric};
 use tests::programs::program;
-use tests::running::{self, Running};
+use tests::running::{self, RunningService};
 
 /// What an attack leaves in a service is gone after this time.
 const RECOVERED_WITHIN: Duration = Duration::from_secs(100);
@@ -25,7 +25,7 @@ const RECEIVE_BUFFER_BYTES: usize = 4 * 1024;
 
 /// A vote service that is looked after.
 struct Victim {
-    running: Running,
+    running: RunningService,
     heap_used_bytes: Option<u64>,
 }
 
@@ -33,15 +33,19 @@ impl Victim {
     fn guest() -> Self {
         let image = running::images(&["vote-service"]).remove(0);
         let store = [("REDIS_URL", "redis://10.0.2.2:1".to_owned()), ("LOG", "warn".to_owned())];
-        Self::new(Running::guest(&image, &[vote_service::PORT_DEFAULT], &store))
+        Self::new(RunningService::guest(&image, &[vote_service::PORT_DEFAULT], &store))
     }
 
     fn linux() -> Self {
         let program = running::linux_programs(&["vote-service"]).remove(0);
-        Self::new(Running::linux(&program, &["PORT"], &[("REDIS_URL", "redis://127.0.0.1:1".to_owned())]))
+        Self::new(RunningService::linux(
+            &program,
+            &["PORT"],
+            &[("REDIS_URL", "redis://127.0.0.1:1".to_owned())],
+        ))
     }
 
-    fn new(mut running: Running) -> Self {
+    fn new(mut running: RunningService) -> Self {
         running.wait_for("/healthz");
         let heap_used_bytes = metric(running.addresses[0], "heap_used_bytes ");
         Self { running, heap_used_bytes }
@@ -154,9 +158,9 @@ fn garbage(random: &mut Random) -> Vec<u8> {
 }
 
 /// Boots a program, throws garbage at all its ports, and gives it back alive.
-fn throw_garbage(image: &std::path::Path, ports: &[u16], seed: u64) -> Running {
+fn throw_garbage(image: &std::path::Path, ports: &[u16], seed: u64) -> RunningService {
     let store = [("REDIS_URL", "redis://10.0.2.2:1".to_owned()), ("LOG", "warn".to_owned())];
-    let mut running = Running::guest(image, ports, &store);
+    let mut running = RunningService::guest(image, ports, &store);
     running.wait_for("/healthz");
     let mut random = Random::new(seed);
     for _ in 0..300 {

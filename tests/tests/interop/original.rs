@@ -11,7 +11,7 @@ use std::process::Command;
 use tests::client::{curl, wait_for};
 use tests::packages::{folder, node, python_programs, succeed};
 use tests::programs::program;
-use tests::running::{Running, free_address};
+use tests::running::{RunningService, free_address};
 
 use crate::services::COUNTED_WITHIN;
 
@@ -66,11 +66,11 @@ impl Vote {
     }
 
     /// Starts it as its image does; without an application's settings.
-    pub fn start(&self) -> Running {
+    pub fn start(&self) -> RunningService {
         let address = free_address();
         let mut gunicorn = Command::new(python_programs().join("gunicorn"));
         gunicorn.args(["app:app", "--bind", &address.to_string(), "--workers", "4", "--keep-alive", "0"]);
-        Running::program(gunicorn.current_dir(&self.0), vec![address])
+        RunningService::program(gunicorn.current_dir(&self.0), vec![address])
     }
 }
 
@@ -88,11 +88,11 @@ impl Results {
     }
 
     /// Starts it as its image does.
-    pub fn start(&self) -> Running {
+    pub fn start(&self) -> RunningService {
         let address = free_address();
         let mut node = program("node");
         node.arg("server.js").env("PORT", address.port().to_string());
-        Running::program(node.current_dir(&self.0), vec![address])
+        RunningService::program(node.current_dir(&self.0), vec![address])
     }
 }
 
@@ -100,7 +100,7 @@ impl Results {
 ///
 /// # Panics
 /// When it is not told in time.
-pub fn wait_for_scores(results: &Running, (a, b): (u64, u64)) {
+pub fn wait_for_scores(results: &RunningService, (a, b): (u64, u64)) {
     let address = format!("http://{}/", results.addresses[0]);
     let page = curl(&address, &[]);
     assert_eq!(page.status, 200, "{}", results.log());
@@ -127,10 +127,10 @@ impl Worker {
     }
 
     /// Starts it as its image does, on whatever .NET there is. It listens nowhere.
-    pub fn start(&self) -> Running {
+    pub fn start(&self) -> RunningService {
         let mut dotnet = Command::new("dotnet");
         dotnet.arg("published/Worker.dll").env("DOTNET_ROLL_FORWARD", "Major").current_dir(&self.0);
-        Running::program(&dotnet, Vec::new())
+        RunningService::program(&dotnet, Vec::new())
     }
 }
 
@@ -147,7 +147,7 @@ pub fn cookie(response: &tests::client::Response) -> String {
 ///
 /// # Panics
 /// When it does not.
-pub fn wait_for_page(vote: &Running) -> String {
+pub fn wait_for_page(vote: &RunningService) -> String {
     let address = format!("http://{}/", vote.addresses[0]);
     let answers = wait_for(COUNTED_WITHIN, || (curl(&address, &[]).status == 200).then_some(()));
     assert!(answers.is_some(), "{}", vote.log());

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use tests::client::{curl, wait_for};
-use tests::running::{Running, linux_programs};
+use tests::running::{RunningService, linux_programs};
 
 /// Votes are counted within this time, on a busy machine.
 pub const COUNTED_WITHIN: Duration = Duration::from_secs(60);
@@ -16,20 +16,20 @@ const PACKAGES: [&str; 3] = ["vote-service", "worker", "result-service"];
 ///
 /// # Panics
 /// When it does not start.
-pub fn start(package: &str, queue: &str, results: Option<&str>) -> Running {
+pub fn start(package: &str, queue: &str, results: Option<&str>) -> RunningService {
     static PROGRAMS: OnceLock<Vec<PathBuf>> = OnceLock::new();
     let programs = PROGRAMS.get_or_init(|| linux_programs(&PACKAGES));
     let index = PACKAGES.iter().position(|name| *name == package).expect("one of ours");
     let mut settings = vec![("REDIS_URL", queue.to_owned()), ("INSTANCE", package.to_owned())];
     settings.extend(results.map(|url| ("RESULTS_URL", url.to_owned())));
-    Running::linux(&programs[index], &["PORT"], &settings)
+    RunningService::linux(&programs[index], &["PORT"], &settings)
 }
 
 /// Waits until a result service says this of a and b.
 ///
 /// # Panics
 /// When it does not in time.
-pub fn wait_for_scores(result: &Running, (a, b): (u64, u64)) {
+pub fn wait_for_scores(result: &RunningService, (a, b): (u64, u64)) {
     let url = format!("http://{}/api/scores", result.addresses[0]);
     let wanted = format!(r#"{{"a":{a},"b":{b},"total":{}}}"#, a + b);
     let said = || curl(&url, &[]).body.trim().to_owned();

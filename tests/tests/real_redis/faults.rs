@@ -53,7 +53,7 @@ fn expect(what: &str, url: &str, words: Words) -> Trio {
             assert!(late <= TOLD_WITHIN, "{what}: {name} took {late:?}\n{}", service.log());
         }
     }
-    let before = trio.services.each_ref().map(running::Running::cpu_time);
+    let before = trio.services.each_ref().map(running::RunningService::cpu_time);
     thread::sleep(WATCHED);
     for (((name, service), words), before) in NAMES.iter().zip(&trio.services).zip(words).zip(before) {
         let used = service.cpu_time() - before;

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use tests::client::{curl, wait_for};
-use tests::running::{self, Running};
+use tests::running::{self, RunningService};
 
 /// The services in the order of [`Trio::services`].
 pub const NAMES: [&str; 3] = ["vote-service", "worker", "result-service"];
@@ -16,7 +16,7 @@ const COUNTED_WITHIN: Duration = Duration::from_secs(30);
 /// The three services.
 pub struct Trio {
     /// Vote, worker, result.
-    pub services: [Running; 3],
+    pub services: [RunningService; 3],
     /// When all of them were there.
     pub begun: Instant,
 }
@@ -30,7 +30,11 @@ impl Trio {
     /// Starts them with this `REDIS_URL`.
     pub fn start(url: &str) -> Self {
         let start = |program: &PathBuf| {
-            Running::linux(program, &["PORT"], &[("REDIS_URL", url.to_owned()), ("LOG", "info".to_owned())])
+            RunningService::linux(
+                program,
+                &["PORT"],
+                &[("REDIS_URL", url.to_owned()), ("LOG", "info".to_owned())],
+            )
         };
         let programs = programs();
         let begun = Instant::now();
@@ -61,7 +65,7 @@ impl Trio {
 }
 
 /// What a service says about itself.
-pub fn readyz(service: &Running) -> (u16, String) {
+pub fn readyz(service: &RunningService) -> (u16, String) {
     let answer = curl(&format!("http://{}/readyz", service.addresses[0]), &[]);
     (answer.status, answer.body)
 }

@@ -1,6 +1,6 @@
 //! `redis-benchmark`: the tests of its default set that the store has commands for, alone and pipelined.
 
-use tests::command::{Outcome, run};
+use tests::command::{CommandOutput, run};
 use tests::programs::program;
 use tests::redis::{Server, store};
 
@@ -25,7 +25,7 @@ const NAMES: [&str; 15] = [
     "LRANGE_600 (first 600 elements)",
 ];
 
-fn benchmark(server: &Server, arguments: &[&str]) -> Outcome {
+fn benchmark(server: &Server, arguments: &[&str]) -> CommandOutput {
     let mut command = program("redis-benchmark");
     command.args(["-p", &server.address.port().to_string(), "--csv", "-n", "5000"]);
     run(command.args(arguments))

@@ -129,6 +129,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_handed_on_is_also_used_where_its_file_names_it() {
+        let mut sources = tree(&[
+            ("lib.rs", "mod a;"),
+            ("a/mod.rs", "mod one; pub use one::One as Same; pub struct Two;"),
+            ("a/one.rs", "use super::Two; pub struct One(Two);"),
+        ]);
+        assert_eq!(circles(&sources), []);
+        for used in
+            ["fn f(_: Same) {}", "fn f() { Same::new() }", "impl Two { fn f() -> Option<Same> { None } }"]
+        {
+            sources[1].text = format!("mod one; pub use one::One as Same; pub struct Two; {used}");
+            assert_eq!(circles(&sources).len(), 1, "{used}");
+        }
+    }
+
+    #[test]
     fn folders_that_use_each_other_are_found_though_their_files_do_not() {
         let sources = tree(&[
             ("lib.rs", "mod a; mod b;"),

@@ -48,7 +48,7 @@ impl Crate {
         let files = parsed.into_iter().map(|(module, path, file)| {
             let mut reader = Reader::new(&module, &file);
             reader.visit_file(&file);
-            (module, Module { path, uses: reader.uses, exports: reader.exports })
+            (module, reader.module_at(path))
         });
         Self { root: root.to_owned(), files: files.collect() }
     }
@@ -92,6 +92,8 @@ struct Reader {
     children: BTreeSet<String>,
     uses: Vec<Vec<String>>,
     exports: HashMap<String, Vec<String>>,
+    /// What the file's paths begin with.
+    names: BTreeSet<String>,
 }
 
 impl Reader {
@@ -105,7 +107,15 @@ impl Reader {
             children: file.items.iter().filter_map(child).collect(),
             uses: Vec::new(),
             exports: HashMap::new(),
+            names: BTreeSet::new(),
         }
+    }
+
+    /// What was read; a name that is handed on counts as used where the file itself names it as well.
+    fn module_at(self, path: String) -> Module {
+        let Self { mut uses, exports, names, .. } = self;
+        uses.extend(exports.iter().filter(|(name, _)| names.contains(*name)).map(|(_, used)| used.clone()));
+        Module { path, uses, exports }
     }
 
     /// A path as written, from the crate's root; none when it leads out of the crate.
@@ -174,7 +184,7 @@ impl<'ast> Visit<'ast> for Reader {
         for (path, name) in found {
             let Some(path) = self.absolute(&path) else { continue };
             match item.vis {
-                // Handed on, not used.
+                // Handed on; used as well if the file names it.
                 Visibility::Public(_) | Visibility::Restricted(_) => drop(self.exports.insert(name, path)),
                 _ => self.uses.push(path),
             }
@@ -186,6 +196,7 @@ impl<'ast> Visit<'ast> for Reader {
         if segments.len() > 1 {
             self.uses.extend(self.absolute(&segments));
         }
+        self.names.extend(segments.into_iter().next());
         visit::visit_path(self, path);
     }
 }

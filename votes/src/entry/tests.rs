@@ -87,6 +87,15 @@ fn whatever_is_not_a_vote_is_rejected() {
         r#"{"voter_id":"x","vote":"a","vote":"b"}"#,
         r#"{"voter_id":"\ud83d","vote":"a"}"#,
         r#"{"voter_id":"x","vote":"a","id":7}"#,
+        "true",
+        "1.5",
+        r#"{"voter_id":null,"vote":"a"}"#,
+        r#"{"voter_id":-7,"vote":"a"}"#,
+        r#"{"voter_id":1e400,"vote":"a"}"#,
+        r#"{"voter_id":"x","vote":true}"#,
+        r#"{"voter_id":"x","vote":["a"]}"#,
+        r#"{"voter_id":"x","vote":{"a":1}}"#,
+        r#"{"voter_id":"x","vote":"a","seq":0.5}"#,
     ] {
         assert_eq!(rejection(payload), Some(EntryError::Malformed), "{payload}");
     }

@@ -4,9 +4,9 @@
 
 use alloc::borrow::Cow;
 use alloc::string::String;
-use alloc::vec::Vec;
 
 use super::error::{Field, FormError};
+use crate::hex::percent_decoded;
 
 /// The fields of a body, in order.
 pub(super) struct Fields<'a> {
@@ -47,25 +47,14 @@ fn decode(bytes: &[u8]) -> Option<Cow<'_, str>> {
     if !bytes.iter().any(|byte| matches!(byte, b'%' | b'+')) {
         return core::str::from_utf8(bytes).ok().map(Cow::Borrowed);
     }
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut rest = bytes.iter();
-    while let Some(byte) = rest.next() {
-        decoded.push(match byte {
-            b'+' => b' ',
-            b'%' => digit(*rest.next()?)? << 4 | digit(*rest.next()?)?,
-            other => *other,
-        });
-    }
-    String::from_utf8(decoded).ok().map(Cow::Owned)
-}
-
-fn digit(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+    let with_blanks = bytes.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte });
+    String::from_utf8(percent_decoded(with_blanks)?).ok().map(Cow::Owned)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
 
     type Case<'a> = (&'a [u8], &'a [(&'a str, &'a str)]);
 

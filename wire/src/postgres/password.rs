@@ -9,7 +9,8 @@ use alloc::borrow::Cow;
 use alloc::{format, string::String};
 
 #[cfg(feature = "saslprep")]
-use super::url::{SCHEMES, percent_decoded};
+use super::url::SCHEMES;
+use crate::hex::percent_decoded;
 
 /// The bytes that are hashed for a password.
 #[cfg(feature = "saslprep")]
@@ -41,7 +42,7 @@ fn rewritten(url: &str) -> Option<String> {
     let scheme = SCHEMES.iter().find(|scheme| url.starts_with(**scheme))?;
     let (credentials, place) = url[scheme.len()..].rsplit_once('@')?;
     let (user, password) = credentials.split_once(':')?;
-    let password = percent_decoded(password)?;
+    let password = percent_decoded(password.bytes())?;
     let Cow::Owned(prepared) = prepared(&password) else { return None };
     let encoded: String = prepared.iter().map(|byte| format!("%{byte:02X}")).collect();
     Some(format!("{scheme}{user}:{encoded}@{place}"))

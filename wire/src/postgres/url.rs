@@ -6,6 +6,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::hex::percent_decoded;
+
 /// What an address begins with.
 pub const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 /// The port of an address that names none.
@@ -103,12 +105,13 @@ impl<'a> Url<'a> {
 }
 
 fn parse_password(text: &str) -> Result<Vec<u8>, UrlError> {
-    let password = percent_decoded(text).filter(|bytes| (1..=PASSWORD_BYTES_MAX).contains(&bytes.len()));
+    let password =
+        percent_decoded(text.bytes()).filter(|bytes| (1..=PASSWORD_BYTES_MAX).contains(&bytes.len()));
     password.ok_or(UrlError::Password)
 }
 
 fn parse_text(text: &str) -> Option<String> {
-    let text = String::from_utf8(percent_decoded(text)?).ok()?;
+    let text = String::from_utf8(percent_decoded(text.bytes())?).ok()?;
     (!text.is_empty() && !text.contains(['\0', '?'])).then_some(text)
 }
 
@@ -120,21 +123,6 @@ fn parse_server(server: &str) -> Result<(&str, u16), UrlError> {
     }
     let port = port.map_or(Ok(PORT_DEFAULT), |port| port.parse().map_err(|_| UrlError::Port))?;
     if port == 0 { Err(UrlError::Port) } else { Ok((host, port)) }
-}
-
-/// The bytes that stand for themselves or as `%` and two hexadecimal digits (RFC 3986, section 2.1).
-pub fn percent_decoded(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(if byte == b'%' {
-            let mut digit = || char::from(rest.next()?).to_digit(16);
-            u8::try_from(digit()? * 16 + digit()?).ok()?
-        } else {
-            byte
-        });
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]

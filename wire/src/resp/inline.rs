@@ -5,6 +5,7 @@
 use alloc::vec::Vec;
 
 use super::Span;
+use crate::hex;
 
 /// A quote is not closed, or is followed by something other than a blank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +61,7 @@ fn take_quoted<'a>(quote: u8, mut rest: &'a [u8], words: &mut Vec<u8>) -> Result
 /// The byte meant by what follows a backslash (at least one byte) and what follows that.
 fn unescape(escaped: &[u8]) -> (u8, &[u8]) {
     if let [b'x', high, low, after @ ..] = escaped
-        && let (Some(high), Some(low)) = (hex(*high), hex(*low))
+        && let (Some(high), Some(low)) = (hex::digit(*high), hex::digit(*low))
     {
         return (high << 4 | low, after);
     }
@@ -73,10 +74,6 @@ fn unescape(escaped: &[u8]) -> (u8, &[u8]) {
         other => other,
     };
     (byte, &escaped[1..])
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
 #[cfg(test)]

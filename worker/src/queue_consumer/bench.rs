@@ -56,7 +56,7 @@ impl Conversation {
 
     /// Takes the replies that have come and goes on; false once the connection was given up.
     pub fn serve(&mut self, now: Instant) -> bool {
-        self.with(now, |store, consumer| store.serve(consumer));
+        self.with(now, |store, consumer| consumer.serve(store));
         self.is_connected()
     }
 

@@ -5,14 +5,13 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::{Awaited, QueueConsumer};
+use super::QueueConsumer;
+use super::store::{Awaited, Sent, Store};
 use crate::fetched_entries::Element;
-use crate::limits::{BATCH_MAX, BLOCK_S, REPLY_TIMEOUT, TRIM_MAX};
+use crate::limits::{BATCH_MAX, BLOCK_S, TRIM_MAX};
 use crate::membership::Task;
 use crate::transaction_batch::{OVERSIZED, Verdict};
-use kernel_app::Context;
-use kernel_app::client::resp::StoreFault;
-use kernel_app::client::{Broken, StoreClient, StoreSendError};
+use kernel_app::client::StoreSendError;
 use votes::Choice;
 use votes::keys::{self, EPOCHS, QUEUE, REJECTED, WORKERS};
 use wire::resp::Digits;
@@ -21,38 +20,6 @@ use wire::resp::Digits;
 pub(super) const VOTE_COMMANDS: usize = 1;
 /// Commands of a transaction that settle an element that is no vote.
 pub(super) const REJECT_COMMANDS: usize = 2;
-
-/// What comes of sending: nothing, or why it cannot be.
-type Sent = Result<(), StoreSendError>;
-
-/// The store, while something may be sent to it.
-pub struct Store<'a, 'b> {
-    /// The connection.
-    pub client: &'a mut StoreClient<Awaited>,
-    /// The time, and where the bytes go.
-    pub context: &'a mut Context<'b>,
-}
-
-impl Store<'_, '_> {
-    /// Lets the consumer take what the store has answered, and ask for what is next.
-    pub fn serve(&mut self, consumer: &mut QueueConsumer) {
-        loop {
-            while let Some((awaited, outcome)) = self.client.next_outcome(self.context) {
-                if let Err(broken) = consumer.take(awaited, outcome, self.context.now) {
-                    self.client.give_up(broken, self.context);
-                }
-            }
-            if consumer.advance(self).is_ok() {
-                return;
-            }
-            self.client.give_up(Broken::Protocol(StoreFault::OutputFull), self.context);
-        }
-    }
-
-    fn send(&mut self, args: &[&[u8]], awaited: Awaited) -> Sent {
-        self.client.inquire(args, awaited, REPLY_TIMEOUT, self.context)
-    }
-}
 
 impl QueueConsumer {
     /// Forgets what an earlier cycle watched.

@@ -37,6 +37,7 @@ mod losses;
 #[cfg(test)]
 mod multi_worker;
 mod reply_reader;
+mod store;
 #[cfg(test)]
 mod tests;
 
@@ -53,52 +54,13 @@ use crate::limits::{BACKOFF_MAX, BACKOFF_MIN, BATCH_MAX, MEMBERS_MAX};
 use crate::membership::Membership;
 use crate::stats::Stats;
 use crate::transaction_batch::TransactionBatch;
-pub use commands::Store;
 use kernel_app::Usage;
 use kernel_app::client::resp::{StoreFault, StoreOutcome};
 use kernel_app::client::{Broken, Outcome, StoreClient, StoreSendError};
 use kernel_app::pace::LogPace;
-use votes::{Choice, keys};
+pub use store::{Awaited, Store};
+use votes::keys;
 use wire::Instant;
-
-/// What a reply answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Awaited {
-    /// `LMOVE` back to the queue.
-    Replayed,
-    /// `LMOVE` or `BLMOVE` to the processing list.
-    Fetched,
-    /// `WATCH`, `UNWATCH`, `MULTI`, or a command that the transaction takes up.
-    Acknowledged,
-    /// `HMGET` of one option's results.
-    Held(Choice),
-    /// `EXEC`.
-    Executed,
-    /// `EXEC` of the `LMOVE` of an oversized element to the rejected ones.
-    SetAside,
-    /// `LPUSH` of an element that was removed but not counted.
-    Restored,
-    /// `LPOP` of an old rejected element.
-    Trimmed,
-    /// `LLEN` of the processing list.
-    ProcessingLength,
-    /// `LLEN` of the rejected ones.
-    RejectedLength,
-    /// `LLEN` of the queue.
-    Depth,
-    /// `HINCRBY` of this worker's count.
-    Shown,
-    /// `HGETALL` of all workers' counts.
-    Looked,
-    /// `LMOVE` from another worker's processing list back to the queue.
-    Reclaimed,
-    /// `LLEN` of another worker's processing list.
-    LeftBehind,
-    /// `HDEL` of another worker.
-    Forgotten,
-    /// `HGETALL` of the epochs.
-    Epochs,
-}
 
 /// What is being done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -255,6 +217,21 @@ impl QueueConsumer {
     /// Why not.
     pub fn readiness(&self) -> Result<(), Cow<'_, str>> {
         self.health.readiness()
+    }
+
+    /// Takes what the store has answered, and asks for what is next.
+    pub fn serve(&mut self, store: &mut Store<'_, '_>) {
+        loop {
+            while let Some((awaited, outcome)) = store.client.next_outcome(store.context) {
+                if let Err(broken) = self.take(awaited, outcome, store.context.now) {
+                    store.client.give_up(broken, store.context);
+                }
+            }
+            if self.advance(store).is_ok() {
+                return;
+            }
+            store.client.give_up(Broken::Protocol(StoreFault::OutputFull), store.context);
+        }
     }
 
     /// Takes what became of a command.

@@ -12,8 +12,8 @@ use super::bench::Conversation;
 use super::*;
 use crate::limits::{BLOCK_S, REJECTED_MAX, REPLY_TIMEOUT};
 use kernel_app::client::StoreLogin;
-use votes::PAYLOAD_BYTES_MAX;
 use votes::keys::{QUEUE, REJECTED};
+use votes::{Choice, PAYLOAD_BYTES_MAX};
 use wire::Buffer;
 use wire::resp::{Reply, parse_reply, write};
 

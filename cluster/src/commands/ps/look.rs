@@ -10,7 +10,7 @@ use crate::commands::ps::figures::{Look, Rates};
 use crate::log::file::now_ms;
 use crate::state::InstanceState;
 use crate::state::run_dir::RunDir;
-use crate::supervisor::probe::{self, Answer};
+use crate::supervisor::probe::{self, ProbeResult};
 
 /// How long an instance is given to say how it is.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -108,7 +108,7 @@ fn see(state: &InstanceState) -> Seen {
     let runs = state.ended.is_none() && state.process.runs();
     let health = match runs.then(|| probe::ask(&state.health, ANSWER_TIMEOUT)) {
         None => Condition::None,
-        Some(Answer::Healthy) => Condition::Healthy,
+        Some(ProbeResult::Healthy) => Condition::Healthy,
         Some(_) if state.healthy_after_ms.is_none() => Condition::Starting,
         Some(_) => Condition::Unhealthy,
     };

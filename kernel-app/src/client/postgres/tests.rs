@@ -1,12 +1,10 @@
 //! The database client on a connection that the test plays the server on.
 
 use super::*;
-use crate::connections::{ConnectionId, Connections, Ending};
+use crate::client::bench::{self, Shown, WITHIN};
 use crate::secret::Secret;
-use crate::service::Origin;
 use alloc::borrow::ToOwned;
 use alloc::{format, vec};
-use ether::random::NoEntropy;
 
 /// A statement was not sent.
 #[derive(Debug, PartialEq, Eq)]
@@ -14,7 +12,6 @@ struct NotSent;
 
 const ONE: Statement = Statement { name: "one", sql: "SELECT 1" };
 const OTHER: Statement = Statement { name: "other", sql: "SELECT $1" };
-const WITHIN: Duration = Duration::from_millis(100);
 
 /// Messages of the server.
 fn message(kind: u8, body: &[u8]) -> Vec<u8> {
@@ -54,123 +51,62 @@ fn welcome() -> Vec<u8> {
         .concat()
 }
 
-/// A client whose connection's both ends are in the test's hands.
-struct Bench {
-    client: DatabaseClient<u32>,
-    connections: Connections,
-    id: ConnectionId,
-    now: Instant,
-    outcomes: Vec<String>,
+type Bench = bench::Bench<Postgres>;
+
+impl Shown for Postgres {
+    fn shown(answer: Result<Rows<'_>, ServerError<'_>>) -> String {
+        match answer {
+            Ok(rows) => {
+                let values =
+                    rows.map(|row| String::from_utf8_lossy(row.column(0).unwrap_or(b"NULL")).into_owned());
+                values.collect::<Vec<_>>().join("+")
+            }
+            Err(error) => error.to_string(),
+        }
+    }
 }
 
 impl Bench {
     fn logging_in(password: Option<&str>) -> Self {
-        let login = DatabaseLogin {
+        let bench = Self::opened(DatabaseClient::new(DatabaseLogin {
             setting: "RESULTS_URL",
             user: "me".to_owned(),
             password: password.and_then(|password| Secret::new(password.as_bytes())),
             database: "db".to_owned(),
-        };
-        let mut connections = Connections::new();
-        let id = connections.open(0, Origin::Peer(0)).expect("room");
-        let now = Instant::from_millis(1_000);
-        let mut bench = Self { client: DatabaseClient::new(login), connections, id, now, outcomes: vec![] };
-        bench.with(|client, context, _| client.opened(id, context));
+        }));
         assert!(bench.client.readiness().is_err(), "not logged in");
         bench
     }
 
     fn new() -> Self {
         let mut bench = Self::logging_in(None);
-        bench.receive(&welcome());
-        assert_eq!(bench.client.readiness(), Ok(()));
-        bench.forget_sent();
+        bench.welcome();
         bench
     }
 
-    /// The first message of a connection has no type.
-    fn forget_sent(&mut self) {
-        self.connections.get_mut(self.id).expect("open").output.clear();
-    }
-
-    fn with<R>(
-        &mut self,
-        act: impl FnOnce(&mut DatabaseClient<u32>, &mut Context<'_>, &mut Vec<String>) -> R,
-    ) -> R {
-        let mut context = Context {
-            now: self.now,
-            unix_time: Duration::ZERO,
-            entropy: &mut NoEntropy,
-            connections: &mut self.connections,
-            disk: None,
-        };
-        act(&mut self.client, &mut context, &mut self.outcomes)
+    /// The server accepts without a password.
+    fn welcome(&mut self) {
+        self.receive(welcome());
+        assert_eq!(self.client.readiness(), Ok(()));
+        // The first message of a connection has no type.
+        self.take_sent();
     }
 
     fn send(&mut self, statement: &Statement, token: u32) -> Result<(), NotSent> {
-        let sent = self.with(|client, context, _| client.send(statement, &[b"x"], token, WITHIN, context));
+        let sent = self.with(|client, context| client.send(statement, &[b"x"], token, WITHIN, context));
         sent.map_err(|_| NotSent)
-    }
-
-    fn receive(&mut self, bytes: &[u8]) {
-        self.connections.get_mut(self.id).expect("open").input.write(bytes).expect("fits");
-        self.pull();
-    }
-
-    fn pull(&mut self) {
-        self.with(|client, context, outcomes| {
-            while let Some((token, outcome)) = client.next_outcome(context) {
-                outcomes.push(format!("{token}={}", shown(outcome)));
-            }
-        });
-    }
-
-    fn close(&mut self) {
-        self.client.closed(self.id);
-        self.pull();
-    }
-
-    fn turn_after(&mut self, millis: u64) {
-        self.now = self.now + Duration::from_millis(millis);
-        self.pull();
     }
 
     /// The types of the messages that were sent.
     fn sent(&mut self) -> String {
-        let output = &mut self.connections.get_mut(self.id).expect("open").output;
-        let (mut kinds, mut rest) = (String::new(), output.as_slice());
+        let sent = self.take_sent();
+        let (mut kinds, mut rest) = (String::new(), &sent[..]);
         while let Some((kind, after)) = rest.split_first() {
             kinds.push(char::from(*kind));
             let length = after.first_chunk().map_or(0, |length| u32::from_be_bytes(*length) as usize);
             rest = &after[length..];
         }
-        output.clear();
         kinds
-    }
-
-    fn outcomes(&mut self) -> String {
-        core::mem::take(&mut self.outcomes).join(" ")
-    }
-
-    fn is_dropped(&self) -> bool {
-        self.connections.get(self.id).is_some_and(|connection| connection.ending() == Ending::Abort)
-    }
-
-    fn reason(&self) -> String {
-        self.client.explained_readiness().expect_err("not ready").into_owned()
-    }
-}
-
-fn shown(outcome: DatabaseOutcome<'_>) -> String {
-    match outcome {
-        Outcome::Answer(Ok(rows)) => {
-            let values =
-                rows.map(|row| String::from_utf8_lossy(row.column(0).unwrap_or(b"NULL")).into_owned());
-            values.collect::<Vec<_>>().join("+")
-        }
-        Outcome::Answer(Err(error)) => format!("{error}"),
-        Outcome::Overdue => "overdue".to_owned(),
-        Outcome::Lost => "lost".to_owned(),
     }
 }
 
@@ -195,7 +131,7 @@ fn what_was_refused_is_prepared_anew_and_others_are_not() {
     let mut bench = Bench::new();
     bench.send(&OTHER, 1).expect("connected");
     bench.send(&ONE, 2).expect("connected");
-    bench.receive(&[done(&[]), refused("42P01")].concat());
+    bench.receive([done(&[]), refused("42P01")].concat());
     assert_eq!((bench.outcomes(), bench.sent()), ("1= 2=42P01 no".to_owned(), "CPBESCPBES".to_owned()));
     bench.send(&OTHER, 3).expect("connected");
     bench.send(&ONE, 4).expect("connected");
@@ -212,7 +148,7 @@ fn a_late_result_is_nobody_elses() {
     assert_eq!(bench.outcomes(), "1=overdue");
     assert_eq!(bench.send(&ONE, 3), Err(NotSent), "nothing more into the silence");
     assert!(bench.reason().contains("silent"), "{}", bench.reason());
-    bench.receive(&[done(&["late"]), done(&["2"])].concat());
+    bench.receive([done(&["late"]), done(&["2"])].concat());
     assert_eq!(bench.outcomes(), "2=2");
     assert_eq!(bench.client.readiness(), Ok(()));
 }
@@ -241,7 +177,7 @@ fn a_quiet_connection_is_tried_now_and_then() {
     assert_eq!(bench.sent(), "S");
     bench.turn_after(900);
     assert!(bench.client.readiness().is_err());
-    bench.receive(&ready());
+    bench.receive(ready());
     assert_eq!(bench.client.readiness(), Ok(()));
     assert_eq!(bench.outcomes(), "");
 }
@@ -255,18 +191,12 @@ fn the_server_s_reason_for_an_end_is_kept_until_it_is_over() {
             bench.send(&ONE, 1).expect("connected");
         }
         bench.receive(&shutdown);
-        let id = bench.id;
         bench.close();
         assert!(bench.reason().contains("57P01 terminating connection"), "{}", bench.reason());
         assert_eq!(bench.outcomes(), if busy { "1=lost" } else { "" });
-        bench.connections.remove(id);
-        bench.id = bench.connections.open(0, Origin::Peer(0)).expect("room");
-        let id = bench.id;
-        bench.with(|client, context, _| client.opened(id, context));
+        bench.reopen();
         assert!(bench.reason().contains("57P01"), "until it is known to be over");
-        bench.receive(&welcome());
-        assert_eq!(bench.client.readiness(), Ok(()));
-        bench.forget_sent();
+        bench.welcome();
         bench.send(&ONE, 2).expect("connected");
         assert_eq!(bench.sent(), "CPBES", "prepared anew");
     }
@@ -306,18 +236,18 @@ fn a_login_that_is_refused_or_slow_or_unsafe_is_given_up() {
 #[test]
 fn results_nobody_asked_for_or_too_large_end_the_connection() {
     let mut bench = Bench::new();
-    bench.receive(&ready());
+    bench.receive(ready());
     assert!(bench.is_dropped() && bench.reason().contains("does not belong"), "{}", bench.reason());
     let mut bench = Bench::new();
     bench.send(&ONE, 1).expect("connected");
-    bench.receive(&[row("7"), ready()].concat());
+    bench.receive([row("7"), ready()].concat());
     assert!(bench.is_dropped() && bench.outcomes() == "1=lost", "nobody has said that it was carried out");
     let mut bench = Bench::new();
     bench.send(&ONE, 1).expect("connected");
     let large = "x".repeat(50_000);
     while !bench.is_dropped() {
         assert!(bench.client.protocol.result.rows.len() <= ROWS_BYTES_MAX);
-        bench.receive(&row(&large));
+        bench.receive(row(&large));
     }
     assert_eq!(bench.outcomes(), "1=lost");
     assert!(bench.reason().contains("larger than is taken"));
@@ -326,10 +256,10 @@ fn results_nobody_asked_for_or_too_large_end_the_connection() {
 #[test]
 fn a_statement_is_sent_whole_or_not_at_all() {
     let mut bench = Bench::new();
-    let room = bench.connections.get_mut(bench.id).expect("open").output.space();
+    let room = bench.connection().output.space();
     for short_by in [1, 10, 40, 60] {
         let parameter = vec![b'x'; room - short_by];
-        let sent = bench.with(|client, context, _| client.send(&OTHER, &[&parameter], 1, WITHIN, context));
+        let sent = bench.with(|client, context| client.send(&OTHER, &[&parameter], 1, WITHIN, context));
         let sent = sent.map_err(|_| NotSent);
         assert_eq!(
             (sent, bench.sent().as_str(), bench.client.pending()),

@@ -2,101 +2,39 @@
 
 use super::*;
 use crate::client::OVERDUE_MAX;
-use crate::connections::{ConnectionId, Connections, Ending};
+use crate::client::bench::{self, Shown, WITHIN};
 use crate::network::Unreachable;
 use crate::secret::Secret;
-use crate::service::Origin;
 use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 use alloc::{format, vec};
-use ether::random::NoEntropy;
 
-/// A client whose connection's both ends are in the test's hands.
-struct Bench {
-    client: StoreClient<u32>,
-    connections: Connections,
-    id: ConnectionId,
-    now: Instant,
-    outcomes: Vec<(u32, String)>,
+type Bench = bench::Bench<Resp>;
+
+impl Shown for Resp {
+    fn shown(answer: Reply<'_>) -> String {
+        match answer {
+            Reply::Integer(number) => number.to_string(),
+            reply => format!("{reply:?}"),
+        }
+    }
 }
-
-const WITHIN: Duration = Duration::from_millis(100);
 
 impl Bench {
     /// Connected, and the first PING answered.
     fn new() -> Self {
-        let mut connections = Connections::new();
-        let id = connections.open(0, Origin::Peer(0)).expect("room");
-        let now = Instant::from_millis(1_000);
-        let mut bench = Self { client: StoreClient::default(), connections, id, now, outcomes: vec![] };
-        bench.with(|client, context, _| client.opened(id, context));
+        let mut bench = Self::opened(StoreClient::default());
         assert_eq!(bench.client.readiness(), Err(SendError::Away), "no sign of life yet");
         bench.receive("+PONG\r\n");
-        assert_eq!(bench.sent(), "*1\r\n$4\r\nPING\r\n");
+        assert_eq!(bench.sent(), PING);
         bench
     }
 
-    fn with<R>(
-        &mut self,
-        act: impl FnOnce(&mut StoreClient<u32>, &mut Context<'_>, &mut Vec<(u32, String)>) -> R,
-    ) -> R {
-        let mut context = Context {
-            now: self.now,
-            unix_time: Duration::ZERO,
-            entropy: &mut NoEntropy,
-            connections: &mut self.connections,
-            disk: None,
-        };
-        act(&mut self.client, &mut context, &mut self.outcomes)
-    }
-
     fn send(&mut self, token: u32) -> Result<(), StoreSendError> {
-        self.with(|client, context, _| client.send(&[b"LLEN", b"votes"], token, WITHIN, context))
-    }
-
-    fn receive(&mut self, replies: &str) {
-        let input = &mut self.connections.get_mut(self.id).expect("open").input;
-        input.write(replies.as_bytes()).expect("fits");
-        self.ready();
-    }
-
-    fn ready(&mut self) {
-        self.with(|client, context, outcomes| {
-            while let Some((token, outcome)) = client.next_outcome(context) {
-                outcomes.push((token, shown(outcome)));
-            }
-        });
-    }
-
-    fn close(&mut self) {
-        self.client.closed(self.id);
-        self.ready();
-    }
-
-    fn turn_after(&mut self, millis: u64) {
-        self.now = self.now + Duration::from_millis(millis);
-        self.ready();
+        self.with(|client, context| client.send(&[b"LLEN", b"votes"], token, WITHIN, context))
     }
 
     fn sent(&mut self) -> String {
-        let output = &mut self.connections.get_mut(self.id).expect("open").output;
-        let text = String::from_utf8_lossy(output.as_slice()).to_string();
-        output.clear();
-        text
-    }
-
-    fn outcomes(&mut self) -> String {
-        let texts: Vec<_> = self.outcomes.drain(..).map(|(token, text)| format!("{token}={text}")).collect();
-        texts.join(" ")
-    }
-}
-
-fn shown(outcome: StoreOutcome<'_>) -> String {
-    match outcome {
-        Outcome::Answer(Reply::Integer(number)) => number.to_string(),
-        Outcome::Answer(reply) => format!("{reply:?}"),
-        Outcome::Overdue => "overdue".to_string(),
-        Outcome::Lost => "lost".to_string(),
+        String::from_utf8_lossy(&self.take_sent()).into_owned()
     }
 }
 
@@ -140,7 +78,7 @@ fn a_silent_store_is_dialled_anew() {
     assert_eq!(dropped_at, bench.now + OVERDUE_MAX);
     bench.turn_after(3_000);
     assert_eq!(bench.outcomes(), "1=overdue", "once, although the connection is lost as well");
-    assert_eq!(bench.connections.get(bench.id).expect("open").ending(), Ending::Abort);
+    assert!(bench.is_dropped());
     assert_eq!(bench.send(2), Err(SendError::Broken(Broken::Overdue)));
 }
 
@@ -161,7 +99,7 @@ fn replies_before_the_stores_fin_still_count() {
     let mut bench = Bench::new();
     bench.send(1).expect("connected");
     bench.send(2).expect("connected");
-    bench.connections.get_mut(bench.id).expect("open").input_ended = true;
+    bench.connection().input_ended = true;
     bench.receive(":10\r\n");
     assert_eq!(bench.outcomes(), "1=10 2=lost");
 }
@@ -175,7 +113,7 @@ fn answers_that_are_no_replies_end_the_connection() {
         let mut bench = Bench::new();
         bench.send(1).expect("connected");
         bench.receive(wrong);
-        assert_eq!(bench.connections.get(bench.id).expect("open").ending(), Ending::Abort, "{wrong}");
+        assert!(bench.is_dropped(), "{wrong}");
         assert_eq!(bench.send(2), Err(SendError::Broken(broken)));
     }
 }
@@ -185,13 +123,9 @@ fn what_answers_wrongly_is_told_better_than_that_it_is_gone() {
     let mut bench = Bench::new();
     for wrong in ["HTTP/1.1 400 Bad Request\r\n", ""] {
         bench.receive(wrong);
-        let id = bench.id;
         bench.close();
         assert_eq!(bench.client.readiness(), Err(SendError::Broken(Broken::Protocol(StoreFault::NotResp))));
-        bench.connections.remove(id);
-        bench.id = bench.connections.open(0, Origin::Peer(0)).expect("room");
-        let id = bench.id;
-        bench.with(|client, context, _| client.opened(id, context));
+        bench.reopen();
     }
     bench.receive("+PONG\r\n");
     assert_eq!(bench.client.readiness(), Ok(()));
@@ -202,7 +136,7 @@ fn a_quiet_connection_is_tried_now_and_then() {
     let mut bench = Bench::new();
     assert_eq!(bench.client.next_deadline(), Some(bench.now + PING_AFTER));
     bench.turn_after(5_000);
-    assert_eq!(bench.sent(), "*1\r\n$4\r\nPING\r\n");
+    assert_eq!(bench.sent(), PING);
     bench.turn_after(900);
     assert_eq!(bench.client.readiness(), Err(SendError::Silent));
     bench.receive("+PONG\r\n");
@@ -211,12 +145,8 @@ fn a_quiet_connection_is_tried_now_and_then() {
 
 /// A client that says this first, on its connection.
 fn logging_in(user: Option<&str>, password: &[u8], database: u32) -> Bench {
-    let mut bench = Bench::new();
-    let id = bench.id;
     let (user, password) = (user.map(str::to_string), Secret::new(password));
-    bench.client = StoreClient::new(StoreLogin { setting: "REDIS_URL", user, password, database });
-    bench.with(|client, context, _| client.opened(id, context));
-    bench
+    Bench::opened(StoreClient::new(StoreLogin { setting: "REDIS_URL", user, password, database }))
 }
 
 const AUTH: &str = "*2\r\n$4\r\nAUTH\r\n$4\r\nopen\r\n";
@@ -275,9 +205,9 @@ fn what_a_store_refuses_for_is_told_with_the_setting_until_it_is_over() {
     ] {
         let mut bench = Bench::new();
         bench.send(1).expect("connected");
-        bench.receive(&format!("-{error}\r\n"));
+        bench.receive(format!("-{error}\r\n"));
         assert_eq!(bench.client.readiness(), Err(SendError::Refused(refusal)));
-        let reason = bench.client.explained_readiness().expect_err("refused");
+        let reason = bench.reason();
         assert!(reason.starts_with("REDIS_URL: ") && reason.contains(words), "{reason}");
         bench.sent();
         bench.turn_after(250);
@@ -321,7 +251,7 @@ fn the_number_of_waiting_commands_is_bounded() {
 }
 
 fn transaction(bench: &mut Bench, token: u32, value: &[u8]) -> Result<(), StoreSendError> {
-    bench.with(|client, context, _| {
+    bench.with(|client, context| {
         let commands: [&[&[u8]]; 2] = [&[b"SET", b"key", value], &[b"LLEN", b"votes"]];
         client.send_transaction(commands, token, WITHIN, context)
     })
@@ -342,7 +272,7 @@ fn a_transaction_has_one_outcome() {
 #[test]
 fn a_transaction_that_does_not_fit_leaves_nothing_of_it_behind() {
     let mut bench = Bench::new();
-    let limit = bench.connections.get_mut(bench.id).expect("open").output.space();
+    let limit = bench.connection().output.space();
     bench.send(1).expect("connected");
     let before = bench.client.pending();
     // All but `EXEC`, and all but the last command.
