@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_told_in_a_unit_that_is_not_too_coarse() {
+    fn times_are_shown_in_a_unit_that_is_not_too_coarse() {
         let told = [0, 119, 120, 7_199, 7_200, 172_799, 172_800].map(|at| age(Duration::from_secs(at)));
         assert_eq!(told, ["0 s", "119 s", "2 min", "119 min", "2 h", "47 h", "2 d"]);
     }

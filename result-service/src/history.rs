@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_that_come_fast_make_one_sample_a_second_and_the_last_is_there_at_once() {
+    fn fast_changes_give_one_sample_a_second_and_include_the_newest() {
         let mut history = History::default();
         for (at_ms, a) in [(0, 0), (100, 1), (500, 2), (900, 3)] {
             counted(&mut history, at_ms, a);
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn it_begins_with_the_last_moment_before_the_first_vote() {
+    fn the_history_begins_just_before_the_first_vote() {
         let mut history = History::default();
         assert!(history.is_blank());
         for at_ms in [0, 1_000, 60_000] {

@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_has_half_the_votes_when_there_are_none() {
+    fn without_votes_no_share_is_shown() {
         assert!(!html(&counted(1, 1)).contains("empty"));
         let page = html(&counted(0, 0));
         assert!(page.contains("<div id=\"background-stats\" class=\"empty\""), "{page}");

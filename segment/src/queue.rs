@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_that_is_too_long_is_skipped_and_a_length_beyond_all_ends_the_stream() {
+    fn an_oversized_frame_is_skipped_and_an_impossible_length_ends_the_stream() {
         let (mut queue, mut stream) = (FrameQueue::default(), Vec::new());
         queue.push(&[1; FRAME_BYTES_MAX + 1]);
         queue.push(b"next");

@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_asked_often_while_votes_come_and_seldom_otherwise() {
+    fn memory_is_polled_often_during_votes_and_rarely_otherwise() {
         let (start, mut fullness) = (Instant::from_millis(5_000), Fullness::default());
         assert_eq!(fullness.due_at(), None, "there is no store");
         fullness.reached(start);
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_for_want_of_memory_is_known_at_once_and_until_something_else_is() {
+    fn an_out_of_memory_error_marks_the_store_full_until_newer_information() {
         let mut fullness = Fullness::default();
         fullness.note_exhaustion();
         assert_eq!((fullness.level(), fullness.is_exhausted()), (Level::Full, true));

@@ -79,7 +79,7 @@ mod tests {
     const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
     #[test]
-    fn who_is_new_is_let_in_unless_there_is_a_reason() {
+    fn new_voters_are_admitted_unless_a_limit_applies() {
         let settings = Settings::from_pairs([("NEW_VOTERS_PER_MINUTE", "1")]);
         let (mut open, mut limited) = (Gate::default(), Gate::new(&settings).expect("a number"));
         assert!(open.is_open() && !limited.is_open());

@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn so_many_at_once_and_then_one_after_another() {
+    fn a_rate_allows_a_burst_and_then_one_at_a_time() {
         let (mut rate, start) = (rate("", "6"), Instant::from_millis(90_000));
         assert!(rate.is_limited());
         let mut try_at =

@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_vote_is_told_at_once_and_those_of_the_next_second_together() {
+    fn the_first_vote_is_logged_at_once_and_later_ones_once_a_second() {
         let mut vote_log = VoteLog::default();
         let start = Instant::from_millis(5_000);
         assert_eq!((vote_log.next_deadline(), vote_log.take_due(start)), (None, None), "nothing to tell");

@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_an_error() {
+    fn unsupported_types_are_errors() {
         let mut json = Vec::new();
         assert_eq!(1.5.serialize(Serializer::new(&mut json)), Err(Error::Unknown));
         assert_eq!((to_string(&-1), to_string(&Some("x"))), (String::new(), String::new()));

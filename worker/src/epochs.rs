@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn where_epochs_are_missing_nobody_knows() {
+    fn without_epochs_the_order_is_unknown() {
         let epochs = read(&[("pruned", "1"), ("b", "200")]);
         assert_eq!([199, 200].map(|sequence| epochs.place(sequence)), [None, Some(1)]);
         assert_eq!(read(&[]).place(7), None);

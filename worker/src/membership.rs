@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn who_shows_nothing_new_is_visited_until_nothing_is_left_and_then_forgotten() {
+    fn the_list_of_a_silent_worker_is_drained_and_the_worker_forgotten() {
         let mut membership = Membership::default();
         assert_eq!(membership.task(Instant::ZERO), Some(Task::Heartbeat));
         look(&mut membership, 0, &[("alive", "1"), ("gone", "7")]);
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_back_is_left_alone() {
+    fn a_worker_that_returns_is_left_alone() {
         let mut membership = Membership::default();
         look(&mut membership, 0, &[("slow", "1")]);
         look(&mut membership, 10, &[("slow", "1")]);

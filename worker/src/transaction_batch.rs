@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_voter_whom_both_options_hold_the_larger_sequence_counts() {
+    fn a_voter_in_both_results_counts_by_the_larger_sequence() {
         let mut batch = batch(&[("x", "a", 5), ("y", "a", 5)]);
         hold(&mut batch, &[Some("3"), Some("7")], &[Some("7"), Some("3")]);
         assert!(batch.verdicts().eq([Verdict::Superseded; 2]));
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_ends_before_what_is_oversized_and_when_it_is_full() {
+    fn a_batch_ends_when_full_or_before_an_oversized_vote() {
         let mut fetched = FetchedEntries::default();
         fetched.push(b"no vote");
         fetched.push_oversized();

@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_that_runs_once_is_meant_by_its_name_and_others_by_their_instances() {
+    fn a_single_instance_answers_to_its_service_name() {
         let program = tempfile::NamedTempFile::new().expect("a file");
         let state = state(program.path().to_owned());
         let name = |service| target(&state, service).map(|target| target.instance);

@@ -214,7 +214,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_possible_yet_is_refused_with_the_way_out() {
+    fn unsupported_options_are_refused_with_an_alternative() {
         let refusal = |options: UpOptions| options.choices().expect_err("refused").to_string();
         let data = Some(PathBuf::new());
         assert!(refusal(UpOptions { data, ..UpOptions::default() }).contains("name a folder"));

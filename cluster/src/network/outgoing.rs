@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn the_host_s_end_takes_the_place_of_servers_outside_and_of_nothing_else() {
+    fn only_outside_servers_are_replaced_by_the_gateways_address() {
         let values = [
             "redis://:pass@10.0.2.2:7000/2",
             "redis://db.example",

@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn servers_outside_are_the_host_s_end_to_those_who_are_told_of_them() {
+    fn outside_servers_resolve_to_the_gateway_for_services_that_use_them() {
         let redis = Some("redis://127.0.0.1:7000/1".to_owned());
         let plan = plan(&Choices { redis, ..Choices::default() });
         let outgoing = Outgoing::of(&plan.instances).expect("a server");

@@ -190,7 +190,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_description_for_strangers_differs_in_its_limits_only() {
+    fn the_deployed_description_differs_only_in_its_limits() {
         let choices = Choices::default();
         let mut draft = described(include_str!("../../../deploy/voting-app.toml"), &choices).expect("a plan");
         let vote = draft.instances.iter_mut().find(|instance| instance.service == "vote").expect("vote");
@@ -302,7 +302,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_is_voted_on_can_be_given_and_braces_in_it_are_braces() {
+    fn options_may_contain_braces() {
         let settings = BTreeMap::from([("OPTION_A".to_owned(), "{tea}".to_owned())]);
         let plan = voting(&Choices { settings, ..Choices::default() }).expect("a plan");
         for instance in plan.instances.iter().filter(|it| matches!(it.service.as_str(), "vote" | "result")) {

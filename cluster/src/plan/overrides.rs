@@ -210,7 +210,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_that_the_services_would_refuse_is_refused_before_anything_boots() {
+    fn invalid_addresses_are_refused_before_any_machine_boots() {
         for (url, reason) in [
             ("postgres://u:secret@h/votes?sslmode=disable", "options such as ?sslmode=disable"),
             ("postgres://h/votes", "names no user"),

@@ -35,7 +35,7 @@ mod tests {
     use crate::plan::{Choices, Draft};
 
     #[test]
-    fn the_store_is_stopped_last_and_what_people_reach_first() {
+    fn published_services_stop_first_and_the_store_last() {
         let text = include_str!("../../../voting-app.toml");
         let images = ["store-service", "worker", "vote-service", "result-service"];
         let application = Application::parse("voting-app.toml", text, &images).expect("a description");

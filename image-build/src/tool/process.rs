@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn build_settings_are_told_from_where_packages_come_from() {
+    fn build_settings_and_package_sources_are_told_apart() {
         for name in
             ["CARGO_TARGET_DIR", "CARGO_ENCODED_RUSTFLAGS", "CARGO", "RUSTFLAGS", "CARGO_BUILD_TARGET"]
         {
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_names_the_purpose_and_keeps_the_last_words() {
+    fn a_failure_names_the_purpose_and_keeps_the_last_output_lines() {
         let mut command = Command::new("sh");
         command.args(["-c", "seq 100; echo bad >&2; exit 7"]);
         let error = output(&mut command, "counting").expect_err("it fails").to_string();

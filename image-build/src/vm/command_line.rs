@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_say_is_an_empty_line() {
+    fn an_empty_message_is_an_empty_line() {
         assert_eq!(CommandLine::default().render(None).expect("empty"), "");
     }
 

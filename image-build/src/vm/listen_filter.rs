@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_is_let_in_after_the_doors_are_shut() {
+    fn no_connection_is_accepted_after_the_listener_closes() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let other = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");

@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn qemu_has_no_monitor_and_no_devices_of_its_own_and_is_confined_when_asked() {
+    fn qemu_runs_without_monitor_and_default_devices_and_can_be_sandboxed() {
         for machine in [Machine::Q35, Machine::Microvm] {
             let bare = words(&launch(machine));
             for option in ["-nodefaults", "-no-user-config"] {

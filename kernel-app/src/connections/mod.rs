@@ -302,7 +302,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_dead_id_never_finds_the_next_connection_in_its_slot() {
+    fn a_stale_id_never_finds_the_next_connection_in_its_slot() {
         let mut table = Connections::new();
         let first = table.open(0, Origin::Accepted(0)).expect("room");
         table.get_mut(first).expect("live").output.write(b"x").expect("fits");

@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_product_is_undone() {
+    fn the_multiplier_has_its_inverse() {
         assert_eq!(MULTIPLIER.wrapping_mul(INVERSE), 1);
     }
 }

@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn only_so_many_are_remembered_and_none_for_long() {
+    fn remembered_handshakes_are_bounded_in_number_and_age() {
         let mut syn_cache = SynCache::new(2);
         (1..=3).for_each(|port| syn_cache.push(handshake(port, u64::from(port) * 1_000)));
         let known =

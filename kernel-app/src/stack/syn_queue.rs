@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn those_who_wait_are_let_in_as_they_came_unless_it_was_too_long_ago() {
+    fn waiting_syns_are_accepted_in_order_unless_expired() {
         let mut syn_queue = SynQueue::new(3);
         (1..=4).for_each(|port| syn_queue.push(syn(port, u64::from(port) * 1_000)));
         let now = Instant::from_millis(6_500);

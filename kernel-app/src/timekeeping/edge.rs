@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn in_a_hurry_the_next_edge_is_the_one() {
+    fn an_urgent_search_takes_the_next_edge() {
         for (phase, late) in [(0, 0), (131_000, 200), (999_000, 900), (500_000, 4_000)] {
             let start = Instant::from_micros(3_130_000);
             let (edge, _, end) = search(EdgeSearch::urgent(), start, phase, late);

@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_being_written_or_makes_no_sense_is_not_used() {
+    fn a_time_that_is_in_update_or_invalid_is_not_used() {
         let SystemTime(words) = at_2600_mhz(0);
         let with = |index: usize, word: u32| {
             let mut words = words;

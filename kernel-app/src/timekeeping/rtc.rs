@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_clock_gives_no_time() {
+    fn invalid_clock_registers_give_no_time() {
         for registers in [[0; 6], [0xff; 6], [0x0a, 0, 0, 1, 1, 0], [0x61, 0, 0, 1, 1, 0]] {
             assert_eq!(seconds(BCD_24, registers), None, "{registers:?}");
             assert_eq!(seconds(0xff, [0xff; 6]), None);

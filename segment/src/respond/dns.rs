@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_question_is_refused_or_not_answered() {
+    fn invalid_dns_queries_are_refused_or_ignored() {
         let layout = voting();
         let good = question("store", TYPE_A);
         let changed = |at: usize, byte: u8| {

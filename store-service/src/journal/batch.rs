@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_unit_larger_than_a_record_goes_on_in_the_next() {
+    fn only_units_larger_than_a_record_span_records() {
         let mut batch = Batch::new();
         let small = push(&mut batch, 10);
         batch.end_unit();

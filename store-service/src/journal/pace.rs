@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_commit_waits_for_those_who_were_just_answered_but_not_long() {
+    fn a_commit_waits_briefly_for_recently_answered_clients() {
         let now = Instant::from_millis(100);
         let mut pace = Pace::default();
         assert_eq!(pace.begin_at(1, now), now, "nothing is expected at first");

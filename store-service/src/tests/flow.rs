@@ -155,7 +155,7 @@ fn readiness(bench: &mut Bench) -> String {
 }
 
 #[test]
-fn nothing_that_grows_passes_the_reserve_whatever_its_command() {
+fn no_command_can_grow_data_beyond_the_reserve() {
     let long = |number: u32| format!("{number:0>60000}");
     let mut bench = Bench::with(&[("MAXMEMORY", "1mb")]);
     let client = bench.connect();

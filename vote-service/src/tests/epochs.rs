@@ -94,7 +94,7 @@ fn each_connection_asks_for_the_epoch_of_the_one_before() {
 }
 
 #[test]
-fn a_beginning_that_is_not_answered_is_followed_by_another_epoch() {
+fn an_unconfirmed_epoch_is_followed_by_another() {
     let mut harness = harness();
     let store = harness.reach_peer();
     harness.receive(store, format!("+PONG\r\n{}", gives(7)));
@@ -126,7 +126,7 @@ fn an_epoch_does_not_begin_while_the_store_gives_tickets_from_before_it() {
 }
 
 #[test]
-fn the_oldest_epochs_are_removed_and_it_is_noted_that_there_were_some() {
+fn the_oldest_epochs_are_removed_and_their_removal_is_recorded() {
     let mut harness = harness();
     let store = harness.reach_peer();
     harness.receive(store, format!("+PONG\r\n{}", gives(900)));

@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn rates_are_what_has_happened_between_two_looks() {
+    fn rates_are_differences_between_two_samples() {
         let start = Instant::now();
         let before = Look::new(start, Duration::from_millis(100), Some(METRICS));
         let later = start + Duration::from_millis(500);

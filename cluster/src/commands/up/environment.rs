@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_setting_of_the_readme_is_taken_or_said_not_to_be() {
+    fn every_setting_in_the_readme_is_accepted_or_refused_with_a_reason() {
         let readme = include_str!("../../../../README.md");
         let (_, table) = readme.split_once("\n## Settings").expect("a chapter");
         let (table, _) = table.split_once("\n## ").expect("another one");

@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn what_apt_brings_anew_is_told_from_what_it_renews() {
+    fn new_packages_and_upgrades_of_apt_are_told_apart() {
         assert_eq!(brought("Inst nodejs (18.20.4 Debian:12/stable [amd64])"), Some("nodejs"));
         assert_eq!(brought("Inst curl [7.88.1-10] (7.88.1-11 Debian:12/stable [amd64])"), None);
         assert_eq!(brought("Conf nodejs (18.20.4 Debian:12/stable [amd64])"), None);

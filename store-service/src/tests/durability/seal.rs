@@ -20,7 +20,7 @@ fn quiet() -> (Bench, u64) {
 }
 
 #[test]
-fn rot_in_the_last_change_is_told_once_the_store_was_quiet() {
+fn bit_rot_in_the_last_change_is_detected_after_a_quiet_period() {
     let (mut bench, sector) = quiet();
     let disk = bench.disk().after_cut();
     for byte in (0..32).chain(32..60) {
