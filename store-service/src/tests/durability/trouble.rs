@@ -212,7 +212,7 @@ fn a_deletion_without_room_in_the_log_is_refused() {
     let fields = (0..300).position(|number| {
         bench.ask_durably(client, &format!("HSET results {number} {number:0>20000}")) == FULL
     });
-    assert!(fields.is_some_and(|fields| fields > 150), "{fields:?} fields of 20 kB fill 14 of 16 parts");
+    assert!(fields.is_some_and(|fields| fields > 150), "{fields:?} fields of 20 kB fill 14/16 of a half");
     bench.ask_durably(client, "MULTI");
     for number in 0..15 {
         bench.ask_durably(client, &format!("DEL {number:0>60000}"));
