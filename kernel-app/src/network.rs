@@ -1,7 +1,7 @@
-//! The contract between the runtime and a substrate's sockets.
+//! The interface between the runtime and a substrate's sockets.
 //!
-//! Implementations move bytes between sockets and the connection table: smoltcp over a device (Hermit
-//! and the simulator), the kernel's sockets (Linux). They know nothing of services.
+//! Implementations move bytes between sockets and the connection table: smoltcp over a device (Hermit and the
+//! simulator), and the kernel's sockets (Linux). They know nothing about services.
 
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -1,6 +1,6 @@
-//! Why a server cannot be used, in words for operators.
+//! The reasons why a server cannot be used, in words for operators.
 //!
-//! Decides nothing. The setting that the words are about is named by whoever shows them.
+//! The code that shows them adds the name of the setting.
 
 use core::fmt;
 

@@ -1,6 +1,6 @@
-//! What a client must know of a protocol in which answers come in the order of what was sent.
+//! What a client needs from a protocol whose answers come in the order of the requests.
 //!
-//! Keeps no account of what waits: [`Client`](super::Client) does.
+//! The [`Client`](super::Client) keeps the list of waiting requests.
 
 use core::fmt::Debug;
 use core::time::Duration;

@@ -1,6 +1,6 @@
-//! Which connection goes when places or memory run out.
+//! The choice of the connection that ends when places or memory run out.
 //!
-//! Ends nothing on the wire: it marks connections, and the network acts on that as on a service's wish.
+//! This module only marks connections. The network then ends them, as if a service had asked for it.
 
 use core::time::Duration;
 

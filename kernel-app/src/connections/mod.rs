@@ -1,7 +1,7 @@
-//! The table of a node's connections: bounded input and output bytes of each.
+//! The table of a node's connections, with bounded input and output bytes for each.
 //!
-//! Holds no sockets. The network fills inputs and drains outputs; services do the opposite. Ids carry
-//! a generation, so an id that outlived its connection finds nothing instead of a stranger.
+//! The table holds no sockets. The network fills inputs and drains outputs; services do the opposite. Ids contain a
+//! generation, so the id of a closed connection never finds the next connection in the same slot.
 
 mod eviction;
 mod memory;

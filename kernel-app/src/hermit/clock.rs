@@ -1,7 +1,7 @@
 //! The machine's two clocks: the time-stamp counter, and the wall clock that is derived from it.
 //!
-//! Reads no source of the time of day; `timekeeper` does, and steers the wall clock here. References: Intel SDM
-//! volume 3, section 19.17; CPUID leaves 0x15, and 0x40000010 as hypervisors have it.
+//! `timekeeper` reads the sources of the time of day and adjusts the wall clock. References: Intel SDM volume 3,
+//! section 19.17; CPUID leaves 0x15, and 0x40000010 for hypervisors.
 
 use alloc::boxed::Box;
 use core::arch::x86_64::__cpuid;

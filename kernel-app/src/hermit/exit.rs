@@ -1,6 +1,6 @@
 //! The end of the virtual machine, with a status that the host can see.
 //!
-//! Says nothing itself: the last words are on the console before this is called.
+//! The caller prints the last message before it calls this.
 
 use core::arch::asm;
 use core::panic::PanicInfo;

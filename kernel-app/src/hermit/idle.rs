@@ -1,7 +1,7 @@
-//! Sleep until a device interrupts or a deadline passes, by `hlt` and the local APIC's timer.
+//! Sleep until a device interrupts or a deadline passes, with `hlt` and the timer of the local APIC.
 //!
-//! Handles no interrupt: the kernel acknowledges vectors that it has no handler for, and waking up is
-//! all that is needed. Reference: Intel SDM volume 3, chapter 12 (APIC).
+//! It handles no interrupt: the kernel acknowledges vectors without a handler, and waking up is all that is needed.
+//! Reference: Intel SDM volume 3, chapter 12 (APIC).
 
 use core::arch::asm;
 use core::arch::x86_64::__cpuid;

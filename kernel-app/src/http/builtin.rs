@@ -1,6 +1,6 @@
-//! Routing, and what a server answers without asking its handler's `handle`.
+//! Routing, and the answers that a server gives without its handler's `handle`.
 //!
-//! Writes nothing: the server does.
+//! The server writes them.
 
 use alloc::borrow::Cow;
 use alloc::format;

@@ -1,6 +1,6 @@
-//! The server: one `wire::http::Session` for each connection, and the order in which things happen.
+//! The server: one `wire::http::Session` for each connection, and the order of their events.
 //!
-//! Neither parses nor routes.
+//! It neither parses nor routes.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;

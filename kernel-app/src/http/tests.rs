@@ -1,4 +1,4 @@
-//! A server over a bare connection table: the test plays network and clock.
+//! Tests of a server with only a connection table: the test takes the place of network and clock.
 
 use alloc::borrow::{Cow, ToOwned as _};
 use alloc::format;

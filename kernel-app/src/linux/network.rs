@@ -1,7 +1,7 @@
-//! The kernel's TCP sockets behind the [`Network`] contract, with epoll through mio.
+//! The kernel's TCP sockets behind the [`Network`] interface, with epoll through mio.
 //!
-//! Knows nothing of services or protocols, and never waits but in [`Network::wait`]. How connections
-//! come in is in `intake`, how their bytes move and how they end is in `transfer`.
+//! It knows nothing about services or protocols, and waits only in [`Network::wait`]. `intake` accepts connections;
+//! `transfer` moves their bytes and closes them.
 
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;

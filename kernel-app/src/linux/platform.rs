@@ -1,6 +1,6 @@
 //! The process: settings, clock, the loop, and the exit status.
 //!
-//! Knows nothing of sockets beyond the runtime's turn and wait.
+//! It uses sockets only through the runtime's turn and wait.
 
 use alloc::boxed::Box;
 use core::fmt::Display;

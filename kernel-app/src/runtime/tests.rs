@@ -1,4 +1,4 @@
-//! The runtime against a network that exists only as lists of events and calls.
+//! Tests of the runtime with a fake network, which consists of lists of events and calls.
 
 extern crate std;
 

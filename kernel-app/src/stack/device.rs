@@ -1,7 +1,7 @@
-//! A node's network device, and how smoltcp sees it in one call: a device that has this one frame, puts checksums into
-//! what is sent, and cuts what the way does not carry.
+//! A node's network device, and the view that smoltcp gets of it in one call: a device that holds one frame, adds
+//! checksums to sent frames, and splits frames that are larger than the path MTU.
 //!
-//! smoltcp is compiled for each kind of device that it meets. It meets only this one.
+//! smoltcp is compiled for each type of device that it is used with. It is used only with this one.
 
 use alloc::vec;
 use alloc::vec::Vec;

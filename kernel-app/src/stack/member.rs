@@ -1,7 +1,7 @@
-//! One socket of the pool: what it is for, and where its two streams stand.
+//! One socket of the pool: its purpose, and the positions of its two streams.
 //!
-//! smoltcp keeps the numbers of a connection to itself. Those that others need are counted here: the first of each
-//! side is known, and so is every byte that went in or out.
+//! smoltcp does not reveal the sequence numbers of a connection. They are computed here from the initial number of
+//! each side and the bytes that went in and out.
 
 use alloc::vec;
 use alloc::vec::Vec;

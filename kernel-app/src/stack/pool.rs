@@ -1,7 +1,7 @@
-//! The pool of TCP sockets and what each of them is for.
+//! The pool of TCP sockets, and the purpose of each.
 //!
-//! Moves no bytes and makes no connections; it only says which socket may be used for what, and which
-//! want attention.
+//! The pool moves no bytes and opens no connections; it only says which socket may be used for what, and which
+//! sockets need attention.
 
 use alloc::string::ToString;
 use alloc::vec::Vec;

@@ -1,9 +1,9 @@
-//! A SYN cache (RFC 4987 section 3.3): what is remembered of a handshake whose socket was given to somebody else.
+//! A SYN cache (RFC 4987 section 3.3): it remembers handshakes whose socket was given to another connection.
 //!
-//! Where all places are taken by handshakes that nobody finishes, the oldest makes room for a newcomer. It may be that
-//! of a client who has done nothing wrong: our answer was long on its way, or the client's own waited here among
-//! thousands. So what is needed to make the handshake again is kept, some bytes where a socket takes 13 KiB. A client
-//! that finishes it later is let in as if nothing had happened, and is not reset.
+//! If unfinished handshakes use all sockets, the oldest one makes room for a new one. Its client may have done
+//! nothing wrong: our answer may have been delayed, or the client's answer may have waited here among thousands of
+//! frames. So the cache keeps what is needed to restore the handshake, which is some bytes, while a socket takes 13
+//! KiB. A client that finishes the handshake later is admitted as if nothing had happened, and is not reset.
 
 use alloc::collections::VecDeque;
 use core::time::Duration;

@@ -1,6 +1,7 @@
-//! A queue of SYNs that came while there was no room for another connection. They are answered when there is room.
+//! A queue of SYNs that arrived while there was no room for another connection. They are answered when there is room.
 //!
-//! A client whose SYN is not answered sends it again after 1 s, 3 s and 7 s. One that waits here need not.
+//! A client whose SYN is not answered repeats it after 1 s, 3 s and 7 s. A SYN in this queue is answered without this
+//! delay.
 
 use alloc::collections::VecDeque;
 use core::time::Duration;

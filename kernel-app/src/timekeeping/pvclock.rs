@@ -1,6 +1,6 @@
-//! The clocks that KVM keeps in a guest's memory: the host's time, and how the counter counts.
+//! The clocks that KVM keeps in a guest's memory: the host's time, and the rate of the counter.
 //!
-//! Reads no memory. Reference: Linux, Documentation/virt/kvm/x86/msr.rst, `pvclock_vcpu_time_info` and
+//! The caller reads the memory. Reference: Linux, Documentation/virt/kvm/x86/msr.rst, `pvclock_vcpu_time_info` and
 //! `pvclock_wall_clock`.
 
 use core::time::Duration;

@@ -1,7 +1,7 @@
-//! The registers of a PC's real-time clock as a time.
+//! Conversion of the registers of a PC's real-time clock to a time.
 //!
-//! Reads no register. Reference: Motorola MC146818A, and the ACPI's FADT for the century, which is taken to be
-//! this one.
+//! The caller reads the registers. The century is assumed to be the current one. Reference: Motorola MC146818A, and
+//! the ACPI's FADT for the century.
 
 /// How the clock counts, from its status register B.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

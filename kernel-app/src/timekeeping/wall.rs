@@ -1,7 +1,7 @@
-//! The wall clock: a monotonic clock plus an offset that is steered, so that it never goes back.
+//! The wall clock: a monotonic clock plus an offset that is adjusted so that the time never goes back.
 //!
-//! Reads no clock. A reading that is ahead is taken over at once, unless it is ahead by little; any other is
-//! approached: the clock goes faster or slower until it is right.
+//! The caller reads the clocks. If a reading is far ahead, the clock jumps to it at once. Otherwise the clock runs
+//! faster or slower until it agrees.
 
 use core::time::Duration;
 
