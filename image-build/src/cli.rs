@@ -1,4 +1,4 @@
-//! The command line of the host tool. What a command does is in the module of its name.
+//! The command line of the host tool. Each command is implemented in the module of its name.
 
 use std::process::ExitCode;
 

@@ -1,6 +1,6 @@
-//! Votes over time as a picture: the lines, labels and words of the page's chart, as HTML.
+//! The chart of votes over time, as HTML: lines, labels and texts.
 //!
-//! Looks are the style sheet's business, and when to draw is the page's.
+//! The style sheet defines its look, and the page decides when to draw it.
 
 use alloc::format;
 use alloc::string::String;

@@ -1,6 +1,7 @@
-//! The scores over time: the whole time since the first vote in a bounded number of samples.
+//! The scores over the whole time since the first vote, in a bounded number of samples.
 //!
-//! Knows no clock and asks nobody: each count is recorded with its time, and how densely is decided here.
+//! It reads no clock and sends no queries: the caller records each count with its time. This module decides how many
+//! samples to keep.
 
 use alloc::vec::Vec;
 use core::time::Duration;

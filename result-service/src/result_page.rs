@@ -1,6 +1,6 @@
 //! The scores as they are shown: page, chart, events and JSON, rendered when they change.
 //!
-//! Asks nobody and sends nothing.
+//! It sends no queries and no answers.
 
 use alloc::format;
 use alloc::string::String;

@@ -1,6 +1,6 @@
-//! Asks for the scores, one question at a time.
+//! The poller of the scores: one query at a time.
 //!
-//! Knows no HTTP: who waits for an answer is the handler's business. Where they are asked for is the source's.
+//! It knows no HTTP: the handler keeps the waiting requests, and the source sends the query.
 
 use alloc::borrow::Cow;
 use alloc::string::String;

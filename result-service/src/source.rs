@@ -1,6 +1,6 @@
-//! Where the scores are asked for: a store that has two hashes, or the original's table in PostgreSQL.
+//! The source of the scores: two hashes in a store, or the original's table in PostgreSQL.
 //!
-//! Asks when it is told to, and remembers nothing.
+//! It sends a query when the poller asks for it, and stores nothing.
 
 use alloc::borrow::Cow;
 use alloc::borrow::ToOwned;

@@ -1,6 +1,6 @@
 //! The store's HTTP side: `/healthz`, `/readyz` and `/metrics`, which the embedded server answers.
 //!
-//! Serves no data.
+//! It serves no data.
 
 use alloc::borrow::Cow;
 use alloc::format;

@@ -1,6 +1,7 @@
-//! How full the store is, by what it says of itself (`INFO memory`), and when it is to be asked again.
+//! How full the store is, from its own report (`INFO memory`), and when to ask for the next report.
 //!
-//! Talks to no store. It works with any server of Redis's protocol; one that names no limit is never full.
+//! It sends nothing itself. It works with any server that speaks Redis's protocol; a server that reports no limit is
+//! never full.
 
 use core::time::Duration;
 

@@ -1,6 +1,6 @@
-//! Whether a voter who has not voted yet may: the poll may be full, or too many may be coming at once.
+//! The decision whether a new voter may vote: the poll may be full, or too many new voters may arrive at once.
 //!
-//! Asks nobody. Whether a voter has voted is looked up by the handler, and only when that matters.
+//! It sends no queries. The handler looks up whether a voter has voted, and only if that matters.
 
 use core::net::IpAddr;
 

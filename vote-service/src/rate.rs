@@ -1,7 +1,7 @@
-//! How many new voters may come a minute, from one address and in all: token buckets, in a table of bounded size.
+//! Limits on new voters per minute, from one address and in total: token buckets, in a table of bounded size.
 //!
-//! Reads no clock. A bucket holds the tokens of a minute: so many may come at once, and then one after another as
-//! the tokens do.
+//! It reads no clock. A bucket holds the tokens of one minute: that many voters may come at once, and then one at a
+//! time as tokens arrive.
 
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv6Addr};

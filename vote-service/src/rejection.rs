@@ -1,6 +1,6 @@
-//! Why a vote was not counted, for the voter and for metrics.
+//! The reasons why a vote was not counted, for the voter and for metrics.
 //!
-//! Does not write responses.
+//! `responder` writes the responses.
 
 use kernel_app::client::{SendError, StoreSendError};
 use kernel_app::metrics::Counter;

@@ -1,7 +1,8 @@
 //! Votes that wait for a ticket: a number from the store that says which of two votes came later.
 //!
-//! Talks to no store. A ticket is good for all votes that came before it was asked for, and one is asked for
-//! at a time. So a vote that comes after another was answered, by whatever instance, has the larger number.
+//! It sends nothing itself. A ticket is valid for all votes that arrived before it was requested, and one is
+//! requested at a time. So a vote that arrives after another one was answered, by any instance, has the larger
+//! number.
 
 use alloc::collections::VecDeque;
 

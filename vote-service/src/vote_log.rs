@@ -1,8 +1,8 @@
-//! What the log says of votes: how many were accepted for which option, and how many refused why, at most once a
-//! second.
+//! Log lines about votes, at most once a second: the number of accepted votes per option, and of refused votes per
+//! reason.
 //!
-//! A line for each vote cost more than reading its form, and a serial line takes one byte at a time. Every
-//! single vote is in the log from the level `debug` on.
+//! One line per vote cost more than reading its form, and a serial line takes one byte at a time. From the level
+//! `debug` on, every single vote is logged.
 
 use core::fmt;
 

@@ -1,6 +1,6 @@
-//! A bounded byte queue that is always one contiguous slice.
+//! A bounded byte queue whose content is always one contiguous slice.
 //!
-//! Not a ring: parsers need slices, so consumed bytes are given back by moving the rest, and only
+//! It is not a ring buffer, because parsers need slices. Consumed space is reclaimed by moving the rest, and only
 //! when the space is needed.
 
 use alloc::vec::Vec;

@@ -1,6 +1,6 @@
 //! Whether votes are being counted, for `/readyz` and for one log line per change.
 //!
-//! Decides nothing. Whether the store can be reached and answers is its client's business.
+//! The store's client knows whether the store can be reached and answers.
 
 use alloc::borrow::Cow;
 use alloc::string::String;

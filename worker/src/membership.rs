@@ -1,7 +1,7 @@
-//! The other workers as they show themselves in the store, and what those who are gone have left.
+//! The other workers, as they announce themselves in the store, and the lists of workers that are gone.
 //!
-//! Sends nothing. A worker shows itself by a count that grows; one whose count stands still for
-//! [`ORPHAN_AFTER`] by this worker's clock is taken to be gone. Clocks are never compared.
+//! It sends nothing. A worker announces itself by a counter that grows. If a counter stands still for
+//! [`ORPHAN_AFTER`] by this worker's clock, its worker counts as gone. Clocks are never compared.
 
 use alloc::vec::Vec;
 

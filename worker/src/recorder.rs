@@ -1,9 +1,9 @@
-//! The results in PostgreSQL: one statement for the votes of a batch, and a table that is made when it is missing.
+//! The results in PostgreSQL: one statement for the votes of a batch, and a table that is created if it is missing.
 //!
-//! Knows nothing of the queue. The table is the original's, `votes (id, vote)`, with two columns more, which its
-//! readers and writers need not know: the sequence of the vote that counts, and the generation of its epoch.
-//! Generations number the store's epochs as they become known here, in a table of their own, `voting_epochs (epoch,
-//! generation)`.
+//! It knows nothing about the queue. The table is the original's, `votes (id, vote)`, with two more columns, which
+//! the original's programs need not know: the sequence of the vote that counts, and the generation of its epoch.
+//! Generations number the store's epochs as they are registered here, in a second table,
+//! `voting_epochs (epoch, generation)`.
 
 use alloc::borrow::{Cow, ToOwned};
 use alloc::collections::BTreeSet;

@@ -1,8 +1,8 @@
-//! The elements that one transaction settles, and what it makes of them.
+//! The elements that one transaction settles, and its effects.
 //!
-//! Talks to no store. It says which votes count: those with a larger sequence than what the results hold for
-//! their voter, and those without one. Either it is told what the results hold, or who keeps them decides and
-//! it is told of whom.
+//! It sends nothing. It decides which votes count: those with a larger sequence than the results hold for their
+//! voter, and those without a sequence. Either the caller tells it what the results hold, or the database decides and
+//! reports the voters.
 
 use alloc::vec::Vec;
 use core::fmt;

@@ -1,6 +1,6 @@
-//! The images by name: memory, disk, size budget, ports and settings of each, from `images.toml`.
+//! The list of images, from `images.toml`: memory, disk, size budget, ports and settings of each.
 //!
-//! How images form an application is the package `cluster`.
+//! The package `cluster` combines images into an application.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,4 @@
-//! Other programs: run quietly with their last words kept for the error, or bound to this process.
+//! Other programs: run quietly, with their last output kept for the error, or bound to this process.
 
 use std::env;
 use std::ffi::OsString;

@@ -1,7 +1,7 @@
-//! The Hermit kernel as one library: fetched and checked by cargo, adapted, built, and closed.
+//! The Hermit kernel as one library: fetched and verified by cargo, edited, built, and closed.
 //!
-//! Closed means that of all its symbols only the system calls and the entry stay visible. Otherwise a
-//! program could be linked with the kernel's soft-float `memcpy` or its allocator.
+//! Closed means that only the system calls and the entry stay visible of all its symbols. Otherwise a program could
+//! be linked with the kernel's soft-float `memcpy` or its allocator.
 
 use std::fs;
 use std::path::{Path, PathBuf};

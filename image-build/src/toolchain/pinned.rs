@@ -1,7 +1,7 @@
-//! Builds that come out the same whatever the user's environment and configuration of cargo say: what decides the
-//! result is given where nothing overrides it. Where packages come from stays the user's to say.
+//! Builds with the same result whatever the user's environment and cargo configuration say: settings that affect the
+//! result are given where nothing can override them. The user still decides where packages come from.
 //!
-//! Read first: "Configuration" in the Cargo book, where command line, environment and files have their ranks.
+//! Read first: "Configuration" in the Cargo book, about the precedence of command line, environment and files.
 
 use std::process::Command;
 

@@ -1,6 +1,6 @@
-//! Files that are guests' disks: made with all their room, checked, and locked against a second user.
+//! Files that are guests' disks: created with all their space, checked, and locked against a second user.
 //!
-//! What is in them is the guest's business. An image that is there already is used as it is.
+//! The guest defines their content. An existing image is used unchanged.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};

@@ -1,6 +1,6 @@
-//! A running guest: started so that it ends with its starter, watched, and judged by how it ends.
+//! A running guest: it ends with the process that started it, it is watched, and its end is classified.
 //!
-//! Which guest to start is decided elsewhere (`qemu`); nothing is restarted here.
+//! `qemu` decides which guest to start. Nothing is restarted here.
 
 use std::fmt;
 use std::process::{Child, Command, ExitStatus, Stdio};

@@ -1,9 +1,9 @@
-//! The host's side of a machine's ports, shut before the machine stops: nobody is let in any more who could not
-//! be served.
+//! The host's side of a machine's ports, closed before the machine stops, so that no new connection is accepted that
+//! could not be served.
 //!
-//! QEMU takes connections for its guest whether the guest wants them or not, so a guest that has closed its port
-//! would have them reset after they were made. A filter on the listening socket keeps new ones out: they are asked for
-//! again by their kernel, and refused once QEMU has gone. Ends nothing.
+//! QEMU accepts connections for its guest whether the guest wants them or not. If a guest has closed its port, they
+//! would be accepted and then reset. A filter on the listening socket drops new ones: the client's kernel repeats its
+//! SYN, and is refused once QEMU has ended. Open connections continue.
 
 use std::fs;
 use std::net::{SocketAddr, SocketAddrV4};

@@ -1,6 +1,6 @@
-//! What a virtual machine is made of, whatever VMM runs it: image, memory, network card, disks, serial line.
+//! The description of a virtual machine for any VMM: image, memory, network card, disks, serial line.
 //!
-//! A VMM's module makes a command line of it, such as `qemu`.
+//! The module of a VMM, such as `qemu`, turns it into a command line.
 
 use std::ffi::OsString;
 use std::net::SocketAddrV4;

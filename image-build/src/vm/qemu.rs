@@ -1,4 +1,4 @@
-//! The command line by which QEMU runs a machine. `guest` starts it.
+//! The command line with which QEMU runs a machine. `guest` starts it.
 
 use std::process::Command;
 use std::time::SystemTime;

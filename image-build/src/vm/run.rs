@@ -1,6 +1,6 @@
 //! `cargo image run`: boots one program in QEMU with its serial line on the terminal.
 //!
-//! It is cargo's runner for the Hermit target. An application of several programs is `cluster`'s.
+//! It is cargo's runner for the Hermit target. `cluster` runs applications of several programs.
 
 use std::collections::BTreeMap;
 use std::env;

@@ -1,6 +1,6 @@
-//! Where the engine meets the journal: what is logged, what the disk allows, what happens when it fails.
+//! The link between engine and journal: what is logged, what the disk allows, and what happens when it fails.
 //!
-//! Knows no format. Without a disk all of this does nothing.
+//! It knows no format. Without a disk it does nothing.
 
 use alloc::format;
 use alloc::string::{String, ToString};

@@ -1,6 +1,6 @@
-//! Input to requests and replies to output: what makes the engine move.
+//! The flow from input to requests and from replies to output.
 //!
-//! Knows no command.
+//! It knows no command.
 
 use core::mem;
 

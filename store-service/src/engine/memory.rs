@@ -1,6 +1,7 @@
-//! What happens when memory runs out: who is refused, who is disconnected, and what operators hear of it.
+//! What happens when memory runs out: which commands are refused, which clients are disconnected, and what operators
+//! are told.
 //!
-//! Whether a command fits is the keyspace's to know.
+//! The keyspace knows whether a command fits.
 
 use alloc::format;
 use alloc::string::String;

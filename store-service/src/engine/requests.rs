@@ -1,4 +1,4 @@
-//! A request's way: its name, the number of its arguments, and what carries it out.
+//! The path of a request: its name, the number of its arguments, and its execution.
 
 use alloc::vec::Vec;
 

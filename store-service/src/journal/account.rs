@@ -1,4 +1,4 @@
-//! What a journal tells of itself: counts, and what is wrong with its disk.
+//! A journal's report about itself: counters, and the state of its disk.
 
 use core::time::Duration;
 

@@ -1,7 +1,7 @@
-//! Commands that gather for the next commit, as RESP, cut into records.
+//! Commands that accumulate for the next commit, as RESP, split into records.
 //!
-//! A unit is what must become durable whole: a command, or all of a transaction. Records end where units
-//! do; only a unit that is larger than a record goes on in the next one.
+//! A unit is what must become durable as a whole: a command or a transaction. Records end where units end; only a
+//! unit that is larger than a record continues in the next one.
 
 use kernel_app::Buffer;
 use kernel_app::disk::SECTOR_BYTES;

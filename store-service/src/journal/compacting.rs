@@ -1,8 +1,9 @@
-//! Compaction: the data as the fewest commands in the other half, and then a superblock that says so.
+//! Compaction: it writes the data with as few commands as possible to the other half, and then a superblock that
+//! makes this half current.
 //!
-//! The log in use goes on meanwhile, and every commit goes there, until the new superblock is durable. The other half
-//! gets the data piece by piece and, before each piece, what has changed since the one before of what it has already.
-//! Only for the end of it, when all data are written, no changes are taken.
+//! Meanwhile every commit goes to the current log, until the new superblock is durable. The other half gets the data
+//! in pieces. Before each piece it gets the changes, since the previous piece, to data that it already has. Changes
+//! are blocked only at the end, when all data is written.
 
 use core::time::Duration;
 

@@ -1,6 +1,6 @@
-//! A compaction under way: how far it is, and what it writes next.
+//! A running compaction: its progress, and its next piece.
 //!
-//! Writes nothing itself: see `compacting`.
+//! `compacting` writes the piece.
 
 use kernel_app::{Buffer, Instant};
 

@@ -1,4 +1,4 @@
-//! What was durable and is not there, in words.
+//! Descriptions of damage: durable data that is no longer there.
 
 use alloc::string::String;
 use alloc::vec::Vec;

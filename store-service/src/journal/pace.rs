@@ -1,9 +1,9 @@
-//! When a commit begins: at once, or a little later and with more in it.
+//! When a commit begins: at once, or a little later with more commands in it.
 //!
-//! Clients that wait for their replies come in two crowds: while one's commit is under way the other gathers,
-//! and each request waits for two writes. Those whose replies go out now are likely to be back soon, and a
-//! short wait for them makes one crowd of two. It is short beside the write that it saves, and nobody waits
-//! for those who are not expected: a lone client never does.
+//! Clients that wait for replies can split into two groups: while the commit of one group runs, the other group's
+//! commands accumulate, and each request waits for two writes. Clients whose replies are sent now will probably send
+//! again soon, and a short wait for them merges the two groups. The wait is short compared with the write that it
+//! saves. A single client never waits.
 
 use core::time::Duration;
 

@@ -1,7 +1,7 @@
 //! What a disk holds at the start: nothing, a log, or something that must not be overwritten.
 //!
-//! Reads, never writes. The log ends at the first record that is not whole; what lies behind it says whether it was
-//! torn while it was written or damaged later.
+//! It reads and never writes. The log ends at the first incomplete record. The data after it shows whether the record
+//! was torn while it was written or damaged later.
 
 use alloc::vec;
 

@@ -1,4 +1,4 @@
-//! Why a disk is not used, in words that say what to do about it.
+//! The reasons why a disk is not used, with advice.
 
 use alloc::string::String;
 use core::fmt;

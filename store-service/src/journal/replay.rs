@@ -1,7 +1,7 @@
-//! Payloads of records back into a keyspace.
+//! Replay of records' payloads into a keyspace.
 //!
-//! Reads no disk. Nothing in a payload is believed: a record that is whole may still be of another
-//! program.
+//! It reads no disk. It checks everything in a payload, because even a record with a right checksum may come from
+//! another program.
 
 use alloc::vec::Vec;
 use core::fmt;

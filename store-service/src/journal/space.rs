@@ -1,7 +1,7 @@
-//! What still fits: into the log now, and into a compacted one.
+//! The remaining space: in the log now, and in a compacted log.
 //!
-//! Two things must stay possible whatever is admitted: to compact, so the data must fit into a half with
-//! some room; and to work off a queue, so what takes data away is admitted when nothing is added any more.
+//! Two things must remain possible whatever is accepted: a compaction, so the data must fit into a half with some
+//! room; and draining a queue, so commands that remove data are accepted when nothing can be added any more.
 
 use kernel_app::disk::SECTOR_BYTES;
 use wire::resp::{Args, COMMAND_BYTES_MAX};

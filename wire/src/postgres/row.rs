@@ -1,6 +1,6 @@
-//! A row of a result, its values as text.
+//! A row of a result, with its values as text.
 //!
-//! Knows no types: a value is its bytes, or none for NULL.
+//! It knows no types: a value is its bytes, or none for NULL.
 
 /// A DataRow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
-//! The address of a database and who logs in there: `postgres://user:password@host:port/database`.
+//! The address of a database and its login: `postgres://user:password@host:port/database`.
 //!
-//! Opens nothing. Guests read their setting by it, and the host tool what it is given before anything boots.
+//! Guests read their setting with it. The host tool checks its option with it before anything boots.
 
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -1,7 +1,7 @@
 //! Requests as a server reads them: an array of bulk strings, or an inline line.
 //!
-//! Flat and bounded: arrays in arrays are no requests. Remembers how far it has come, so that input
-//! which arrives byte by byte is looked at once per byte.
+//! It is flat and bounded: nested arrays are not requests. It remembers its position, so input that arrives byte by
+//! byte is scanned once per byte.
 
 use alloc::vec::Vec;
 use core::fmt;

@@ -1,8 +1,8 @@
-//! A program's ELF file as the bytes that lie in memory when it runs: placed and relocated.
+//! A program's ELF file as the bytes in memory when it runs: placed and relocated.
 //!
-//! Doing this here and not at boot keeps the file's tables out of the image and the loader small, and a
-//! file that cannot run is refused while somebody is looking. Read first: System V ABI, AMD64
-//! supplement, chapter 4 (relocation) and 5 (program loading).
+//! Because the host does this and not the boot, the image needs no tables and the loader stays small, and a file that
+//! cannot run is refused at build time. Read first: System V ABI, AMD64 supplement, chapter 4 (relocation) and 5
+//! (program loading).
 
 use std::ops::Range;
 

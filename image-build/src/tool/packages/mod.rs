@@ -1,7 +1,7 @@
-//! Programs through the system's package manager, where they are missing.
+//! Installation of missing programs through the system's package manager.
 //!
-//! It installs nothing but what it is asked for, nothing whose program is there already, each package on its own, asks
-//! for no password, and says what it does first. Which package holds a program is in [`table`].
+//! It installs only what the caller asks for, and only if the program is missing; it installs each package
+//! separately, never asks for a password, and says what it does first. [`table`] lists the package of each program.
 
 pub mod table;
 
