@@ -1,4 +1,4 @@
-//! The command line of `cargo up` and its kin. What a command does is in the module of its name.
+//! The command line of `cargo up` and the related commands. Each command is implemented in the module of its name.
 
 use std::process::ExitCode;
 

@@ -1,5 +1,5 @@
-//! The rules that concern more than one value of a description: names that must exist, ports that must
-//! differ, an order that must be possible.
+//! Rules that concern more than one value of a description: names must exist, ports must differ, a start order must
+//! be possible.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

@@ -1,4 +1,4 @@
-//! What a description says: services, networks and volumes, and the limits of each.
+//! The types of a description: services, networks and volumes, and the limits of each.
 
 use std::collections::BTreeMap;
 

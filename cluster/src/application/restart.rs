@@ -1,4 +1,4 @@
-//! Whether an instance that has failed is started again: the policy, in compose's words.
+//! The restart policy of a service, in compose's words.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,6 +1,6 @@
-//! Values of settings with references to other services: `redis://{store:6379}`; `{{` and `}}` are braces.
+//! Setting values with references to other services: `redis://{store:6379}`; `{{` and `}}` are braces.
 //!
-//! It resolves nothing by itself: whoever knows the addresses hands them over.
+//! The caller knows the addresses and passes them in.
 
 use std::fmt;
 

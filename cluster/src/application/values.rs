@@ -1,5 +1,5 @@
-//! Single values of a description: sizes, port mappings, conditions. Each is checked as it is
-//! read, so that the error carries its place in the file.
+//! Single values of a description: sizes, port mappings, conditions. Each value is checked when it is read, so that
+//! the error has its place in the file.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

@@ -1,8 +1,7 @@
-//! `cargo attach`: a debugger for a machine that runs, with its program's symbols at the address where the program
-//! lies.
+//! `cargo attach`: a debugger for a running machine, with its program's symbols at the program's address.
 //!
-//! Builds nothing and stops nothing: QEMU holds the machine still while a debugger is attached, and lets it go on
-//! afterwards. What is debugged is the image itself; its line tables lie beside it, in the program's ELF file.
+//! It builds nothing and stops nothing: QEMU pauses the machine while a debugger is attached, and continues it
+//! afterwards. The debugger sees the image itself; its line tables are next to it, in the program's ELF file.
 
 use std::fmt;
 use std::fs;

@@ -1,6 +1,6 @@
-//! `cargo doctor`: what this machine has and lacks for the project, each line with the way to mend it.
+//! `cargo doctor`: what this machine has and lacks for the project; each line says how to fix it.
 //!
-//! It looks and tries; it changes nothing but its own caches.
+//! It only probes; it changes nothing except its own caches.
 
 use std::fmt;
 use std::net::{Ipv4Addr, TcpListener};

@@ -1,4 +1,4 @@
-//! What the commands for a running application are told on the command line. Their work is elsewhere.
+//! Command-line options of the commands for a running application.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

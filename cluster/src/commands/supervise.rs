@@ -1,5 +1,5 @@
-//! The hidden command `supervise`: the supervisor as a process of its own, in a group of its own, so that a terminal's
-//! Ctrl-C and its end do not reach it. `up` starts it; nobody else is meant to.
+//! The hidden command `supervise`: the supervisor as a separate process in a separate process group, so that neither
+//! a terminal's Ctrl-C nor its end reaches it. Only `up` starts it.
 
 use std::env;
 use std::io::{self, BufRead, Write};

@@ -1,4 +1,4 @@
-//! A line of a log as an object: who said it when, how loudly, and what. It reads no file.
+//! A log line as an object: instance, time, level and message. It reads no file.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Log files of instances: bounded, one printable line after the other, each with the time it came. It
-//! prints nothing; see `log_view`.
+//! Log files of instances: bounded, with one printable line after the other, each with the time at which it arrived.
+//! It prints nothing; see `commands/logs`.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};

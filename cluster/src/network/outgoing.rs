@@ -1,5 +1,5 @@
-//! The few servers outside that settings name (`--redis`, `--results`): on the segment each is a port of the
-//! gateway, and nothing else outside is reached.
+//! The few servers outside that settings name (`--redis`, `--results`): on the segment each is a port of the gateway,
+//! and nothing else outside can be reached.
 
 use std::net::{SocketAddr, ToSocketAddrs};
 

@@ -1,5 +1,5 @@
-//! Ports of the host for the guests of a plan: found, and held until the guest takes them over. They are
-//! forwarded by QEMU or by the application's own network, not here.
+//! Ports of the host for the guests of a plan: found, and held until the guest takes them over. QEMU or the
+//! application's own network forwards them.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! What the command line changes about an application, and what cannot be done about it.
+//! The command line's changes to an application, and the combinations that are refused.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! A plan: the machines that will run, and how they are connected. It is what a supervisor is given.
+//! A plan: the machines that will run, and how they are connected. A supervisor gets it as its input.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

@@ -1,5 +1,5 @@
-//! The command line's changes to an application: how many instances, which ports, which servers outside
-//! take the place of described services. It changes the description only.
+//! The command line's changes to a description: the number of instances, ports, and outside servers that replace
+//! described services. It changes only the description.
 
 use std::net::Ipv4Addr;
 

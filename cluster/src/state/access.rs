@@ -1,4 +1,4 @@
-//! How the host reaches a port of a machine: at an address of its own network, or through a socket in the
+//! How the host reaches a port of a machine: at an address of the host's network, or through a socket in the
 //! application's folder that only its owner can use.
 
 use std::fmt;

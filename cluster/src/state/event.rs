@@ -1,5 +1,5 @@
-//! What the supervisor tells the process that started it: one JSON object per line. What it is told in
-//! return is a plan, and later perhaps one word.
+//! Messages from the supervisor to the process that started it: one JSON object per line. The supervisor receives a
+//! plan, and later possibly one word.
 
 use serde::{Deserialize, Serialize};
 

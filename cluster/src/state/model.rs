@@ -1,4 +1,4 @@
-//! The state of a running application, as its state file has it.
+//! The content of the state file of a running application.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,5 +1,5 @@
-//! One running machine and the threads around it: one copies its output to its log, one waits for its
-//! end, one asks for its health. What follows from that is the supervisor's to say.
+//! One running machine and its threads: one copies its output to its log, one waits for its end, one checks its
+//! health. The supervisor decides what follows.
 
 use std::io::{self, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};

@@ -1,4 +1,4 @@
-//! From an instance of a plan to the QEMU command that runs it. The command line itself is `qemu`'s.
+//! From an instance of a plan to the QEMU command that runs it. `qemu` makes the command line itself.
 
 use std::net::SocketAddr;
 use std::process::Command;

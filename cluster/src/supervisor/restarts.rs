@@ -1,5 +1,5 @@
-//! When an instance that has failed is started again: after a pause that doubles with every failure in a
-//! row, until its policy has had enough. It starts nothing and reads no clock.
+//! When a failed instance is restarted: after a pause that doubles with each consecutive failure, until its policy's
+//! limit. It starts nothing and reads no clock.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,4 @@
-//! In which order instances are stopped: those that others depend on last, and of those that nobody depends on,
-//! those that people reach first. It stops nothing.
+//! The order in which instances are stopped: dependencies last, and published services first. It stops nothing.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Whether the disk works, and what has been counted. Writes nothing.
+//! The state of the disk, and its counters. It writes nothing.
 
 use core::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What allocations and trees take in memory.
+//! The memory that allocations and trees use.
 
 /// What an entry of 40 bytes takes in a tree, beyond the first.
 pub(super) const TREE_ENTRY_BYTES: usize = 104;

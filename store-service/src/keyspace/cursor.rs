@@ -1,4 +1,4 @@
-//! How far a snapshot has come, to go on from there.
+//! The position of a snapshot, from which it continues.
 
 use alloc::boxed::Box;
 

@@ -1,6 +1,6 @@
-//! What data may grow by, and whether memory allows it.
+//! How much data may grow, and whether memory allows it.
 //!
-//! A command grows unless it is known not to: one that is new here is refused like a push.
+//! A command counts as growing unless it is known not to grow: a new command is refused like a push.
 
 use alloc::format;
 use alloc::string::String;

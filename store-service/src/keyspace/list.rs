@@ -1,4 +1,4 @@
-//! The commands on lists. Waiting for an element is not their business.
+//! The commands on lists. The engine handles clients that wait for elements.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;

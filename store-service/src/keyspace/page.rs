@@ -1,7 +1,7 @@
-//! Records in one allocation, one behind the other: so a short element takes little more than its bytes.
+//! Records in one allocation, one after the other, so a short element takes little more than its bytes.
 //!
-//! A record is its length, in up to three bytes of seven bits each, and its body. What a body means is not known
-//! here. Offsets that callers give are those of records that a page has told them of.
+//! A record is its length, in up to three bytes of seven bits each, and its body. The caller knows the meaning of a
+//! body. Offsets from callers are those of records that the page has returned.
 
 use alloc::vec::Vec;
 

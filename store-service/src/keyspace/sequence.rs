@@ -1,7 +1,7 @@
-//! A list's elements, in pages that are added and taken at either end.
+//! A list's elements, in pages that are added and removed at either end.
 //!
-//! No element has an allocation of its own, and no table must be copied to grow: a list takes what its elements
-//! take, a fixed part more, and one page.
+//! No element has a separate allocation, and no table must be copied to grow: a list takes the memory of its
+//! elements, plus a fixed share, plus one page.
 
 use alloc::collections::BTreeMap;
 use alloc::collections::btree_map::OccupiedEntry;

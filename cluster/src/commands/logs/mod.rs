@@ -1,4 +1,4 @@
-//! `cargo logs`: prints what the services have said, and goes on while they run if asked to.
+//! `cargo logs`: prints the services' logs, and with `-f` follows them.
 
 pub mod view;
 

@@ -1,4 +1,5 @@
-//! What an instance takes and does, from two looks at it: its process, and its own `/metrics`. It asks nobody.
+//! Resource usage and rates of an instance, from two samples of its process and of its `/metrics`. It takes no
+//! samples itself.
 
 use std::time::{Duration, Instant};
 

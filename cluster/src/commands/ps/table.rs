@@ -1,4 +1,4 @@
-//! Instances as a table for people, narrow enough for a slide. It asks nobody.
+//! Instances as a table for people, narrow enough for a slide.
 
 use serde::Serialize;
 

@@ -1,6 +1,6 @@
-//! What `up` takes from its environment and from a file `.env` beside the description, as compose does: what is voted
-//! on, and whether a damaged log may be shortened. Of other settings that are found there it is said that they are not
-//! used, and what is instead.
+//! Settings that `up` takes from its environment and from a file `.env` next to the description, as compose does: the
+//! options of the vote, and whether a damaged log may be shortened. For other settings in the environment, it says
+//! that they are not used, and what to use instead.
 
 use std::collections::BTreeMap;
 use std::env;

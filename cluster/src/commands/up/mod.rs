@@ -1,5 +1,5 @@
-//! `cargo up`: sets up and builds what is missing, has a supervisor start the application, and shows how
-//! it goes. What runs belongs to the supervisor, so this process may end at any time.
+//! `cargo up`: sets up and builds what is missing, lets a supervisor start the application, and shows its progress.
+//! The supervisor owns everything that runs, so this process may end at any time.
 
 mod environment;
 mod session;

@@ -1,5 +1,5 @@
-//! What people see of a starting and running application, and what their Ctrl-C does. It decides nothing
-//! about machines.
+//! The user's view of a starting and running application, and the effect of Ctrl-C. It decides nothing about
+//! machines.
 
 use std::collections::BTreeSet;
 use std::io;
