@@ -68,7 +68,7 @@ impl fmt::Display for Unreachable {
 /// A port that cannot be listened on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenError {
-    /// The port.
+    /// The TCP port.
     pub port: u16,
     /// What the substrate says.
     pub reason: String,
@@ -87,7 +87,7 @@ pub trait Network {
     /// Accepts connections on `port`; they enter the table with `service` and `origin`.
     ///
     /// # Errors
-    /// When the port cannot be had.
+    /// When the port is not available.
     fn listen(&mut self, port: u16, service: usize, origin: Origin) -> Result<(), ListenError>;
 
     /// Closes all ports. Connections whose handshake is done are still reported.

@@ -17,7 +17,7 @@ pub const SAMPLE_EVERY_MIN: Duration = Duration::from_secs(1);
 /// The scores of one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sample {
-    /// The moment.
+    /// Time of the sample.
     pub at: Instant,
     /// What was counted then.
     pub scores: Scores,

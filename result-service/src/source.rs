@@ -17,9 +17,9 @@ use votes::Scores;
 use votes::keys::RESULTS;
 use wire::resp::Reply;
 
-/// How long an answer may take: whoever waits has one within a second.
+/// How long an answer may take: a waiting client gets one within a second.
 pub const REPLY_WITHIN: Duration = Duration::from_millis(900);
-/// How long a database may take, which counts rows: whoever waits for millions of them waits longer.
+/// How long a database may take: it counts rows, and millions of rows take longer.
 pub const COUNT_WITHIN: Duration = Duration::from_secs(5);
 
 /// The original's own question, about the options that there are: anybody may write others.

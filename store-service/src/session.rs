@@ -30,7 +30,7 @@ pub struct Session {
 /// A client as commands see it.
 #[derive(Debug)]
 pub struct Client {
-    /// Its connection.
+    /// The client's connection.
     pub id: ConnectionId,
     /// Its number, as `CLIENT ID` says.
     pub number: u64,

@@ -33,7 +33,7 @@ use crate::voter::Id;
 
 /// Most epochs that are kept in the store, but for those that others begin while the oldest are removed.
 pub const EPOCHS_MAX: usize = 256;
-/// Most fields of the hash that are looked through; whoever writes more is not this application.
+/// Most fields of the hash that are read; this application never writes more.
 const FIELDS_MAX: usize = 2 * EPOCHS_MAX;
 /// How many tickets lie between the one that an epoch takes and those that are of it: more than all instances together
 /// are given while it is being noted.
@@ -48,7 +48,7 @@ pub enum Step {
     Recall,
     /// What tickets it gives.
     Number,
-    /// To note that the epoch begins so many tickets after that one.
+    /// Record that the epoch begins a number of tickets after that one.
     Note(u64),
     /// To give no tickets from before that place any more.
     Leap(u64),
@@ -247,7 +247,7 @@ impl Epoch {
             Some(Step::Leap(_)) => "INCRBY votes:ticket",
             _ => "HSET votes:epochs",
         };
-        let trouble = format!("the store takes no votes: it answers {command}: {reason}");
+        let trouble = format!("the store accepts no votes: it answers {command}: {reason}");
         if self.trouble.as_ref() != Some(&trouble) {
             log::warn!("{trouble}");
         }

@@ -12,9 +12,9 @@ use wire::resp::Reply;
 pub const ASK_EVERY: Duration = Duration::from_secs(1);
 /// It is asked this often while none come: more often than a quiet connection is tried, which this replaces.
 pub const ASK_EVERY_WHILE_QUIET: Duration = Duration::from_secs(4);
-/// It is asked again at once after so many votes: what they take must be far less than the rest that is kept.
+/// Memory is checked again after this number of votes, which must use far less than the reserve.
 pub const VOTES_PER_ASKING_MAX: u32 = 512;
-/// Of the store's memory one part in so many is kept for those who have voted already.
+/// The divisor of the reserve: this fraction of the store's memory is for voters who have voted already.
 pub const KEPT_DIVISOR: u64 = 16;
 /// What a vote in the queue takes, about: the entry, and its place in the list.
 const QUEUED_BYTES: u64 = 160;

@@ -128,7 +128,7 @@ mod tests {
         Ipv4Addr::from_bits(number).into()
     }
 
-    /// How many of so many are let in.
+    /// How many of the given number of attempts are admitted.
     fn admitted(rate: &mut Rate, tries: u32, from: impl Fn(u32) -> IpAddr, at: Instant) -> usize {
         (0..tries).filter(|number| rate.admit(from(*number), at)).count()
     }

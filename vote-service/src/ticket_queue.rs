@@ -49,9 +49,9 @@ pub struct Vote {
 pub struct TicketQueue {
     /// In the order of their deadlines.
     votes: VecDeque<Vote>,
-    /// The first so many came before the ticket was asked for that is under way.
+    /// Number of votes that arrived before the current ticket was requested; they come first.
     covered: usize,
-    /// The first so many have their sequence.
+    /// Number of votes that have their sequence; they come first.
     granted: usize,
     asked: bool,
     /// The last ticket.
@@ -114,7 +114,7 @@ impl TicketQueue {
         (self.asked, self.covered) = (true, self.votes.len());
     }
 
-    /// The ticket does not come; whoever still has time waits for the next.
+    /// The ticket does not arrive; votes that still have time wait for the next one.
     pub fn missed(&mut self) {
         (self.asked, self.covered) = (false, 0);
     }

@@ -33,7 +33,7 @@ impl fmt::Display for Refused {
 pub struct VoteLog {
     votes: [u64; 2],
     refused: Refused,
-    /// When the next line may be written; in the past after a quiet time, so that a first vote is told at once.
+    /// When the next line may be written; in the past after a quiet time, so that a first vote is logged at once.
     due_at: Instant,
 }
 

@@ -32,7 +32,7 @@ impl Id {
         Self(digits)
     }
 
-    /// The digits.
+    /// The id as 32 hexadecimal digits.
     pub fn as_str(&self) -> &str {
         text(&self.0)
     }

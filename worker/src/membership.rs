@@ -17,7 +17,7 @@ pub enum Task<'a> {
     Heartbeat,
     /// To ask how many elements this worker has left.
     Measure(&'a [u8]),
-    /// To move so many elements that this worker has left.
+    /// Move this number of elements that the worker has left.
     Reclaim(&'a [u8], usize),
     /// To remove this worker, who is long gone and has left nothing.
     Forget(&'a [u8]),

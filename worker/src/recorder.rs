@@ -98,7 +98,7 @@ const REGISTER: Statement = Statement {
         " AND place > coalesce((SELECT max(place) FROM epochs JOIN voting_epochs USING (epoch)), 0)"
     ),
 };
-/// Forgets epochs of which no store has votes any more: so many have come since.
+/// Removes epochs that are so old that no store has votes of them any more.
 const FORGET: Statement = Statement {
     name: "forget",
     sql: "DELETE FROM voting_epochs WHERE generation <= (SELECT max(generation) FROM voting_epochs) - $1::bigint",

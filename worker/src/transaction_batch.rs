@@ -26,7 +26,7 @@ impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoVote(error) => write!(f, "{error}"),
-            Self::Refused => f.write_str("the database refuses what is in it"),
+            Self::Refused => f.write_str("the database refuses its content"),
         }
     }
 }
@@ -77,7 +77,7 @@ struct Entry {
     is_ordered: bool,
     /// What the hashes hold for the voter; zero for a value that is no sequence.
     held: [Option<u64>; 2],
-    /// No later element of the batch changes what this one does.
+    /// No later element of the batch changes the effect of this one.
     decides: bool,
 }
 

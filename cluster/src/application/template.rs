@@ -27,7 +27,7 @@ impl fmt::Display for TemplateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:?} is no reference: write {{service:port}}, such as {{store:6379}}, or {{{{ and }}}} for braces",
+            "{:?} is not a reference: write {{service:port}}, such as {{store:6379}}, or {{{{ and }}}} for braces",
             self.found
         )
     }

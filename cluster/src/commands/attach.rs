@@ -98,9 +98,13 @@ fn chosen<'a>(instances: &'a [InstanceState], service: &str) -> Result<&'a Insta
     }
     match instances.iter().filter(|it| it.service == service).collect::<Vec<_>>()[..] {
         [instance] => Ok(instance),
-        [] => bail!("there is no {service:?}: there are {}", names(instances)),
+        [] => bail!("there is no service or instance {service:?}: choose one of {}", names(instances)),
         ref several => {
-            bail!("{service} runs {} times: name one of {}", several.len(), names(several.iter().copied()))
+            bail!(
+                "{service} has {} instances: choose one of {}",
+                several.len(),
+                names(several.iter().copied())
+            )
         }
     }
 }
@@ -146,8 +150,11 @@ mod tests {
         assert_eq!(name("worker").expect("one"), "worker-1");
         assert_eq!(name("vote-2").expect("one"), "vote-2");
         let error = |service| name(service).expect_err("refused").to_string();
-        assert_eq!(error("vote"), "vote runs 2 times: name one of vote-1, vote-2");
-        assert_eq!(error("vot"), "there is no \"vot\": there are worker-1, vote-1, vote-2");
+        assert_eq!(error("vote"), "vote has 2 instances: choose one of vote-1, vote-2");
+        assert_eq!(
+            error("vot"),
+            "there is no service or instance \"vot\": choose one of worker-1, vote-1, vote-2"
+        );
     }
 
     #[test]

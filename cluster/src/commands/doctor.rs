@@ -186,7 +186,7 @@ fn port(port: u16) -> Finding {
         Ok(_) => Finding::good("port", format!("{port} is free")),
         Err(error) => Finding::optional(
             "port",
-            format!("{port} is taken ({error}): `cargo down`, or end what listens there"),
+            format!("{port} is in use ({error}): run `cargo down`, or stop the program that listens there"),
         ),
     }
 }

@@ -34,7 +34,7 @@ const ALONE: &str = "interrupted";
 /// one.
 ///
 /// # Errors
-/// When there is no order, or signals cannot be caught. Everything later is told as an event.
+/// When there is no order, or signals cannot be caught. Later errors are reported as events.
 pub fn supervise() -> Result<()> {
     let mut line = String::new();
     io::stdin().read_line(&mut line)?;

@@ -63,7 +63,7 @@ impl Outgoing {
         Ok(outgoing)
     }
 
-    /// The ports of the gateway that an instance is told of.
+    /// The ports of the gateway that an instance may use.
     pub fn ports_of(&self, instance: &Instance) -> Vec<u16> {
         let named = instance.environment.values().filter_map(|value| server(value));
         named.filter_map(|(host, port)| self.find(&host, port)).map(|server| server.own_port).collect()
@@ -96,7 +96,7 @@ impl Outgoing {
         self.servers.iter().find(|server| server.host == host && server.port == port)
     }
 
-    /// The server's own number where it can be had.
+    /// The server's own port number if it is free.
     fn free_port(&self, port: u16) -> u16 {
         let is_free =
             |port: &u16| !is_relay_port(*port) && self.servers.iter().all(|it| it.own_port != *port);

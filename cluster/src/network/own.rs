@@ -39,7 +39,7 @@ pub fn reserve_ports(net: Net, instances: &[Instance], run_dir: &Path) -> Result
 /// A network of an application's own, while it runs: until this is dropped.
 #[derive(Debug)]
 pub enum OwnNetwork {
-    /// The segment.
+    /// The switch in a thread of this process.
     Switch(segment::host::Running),
     /// The kernel's bridge.
     Bridge(segment::tap::Running),
@@ -77,7 +77,7 @@ pub fn create(path: &Path) -> Result<File> {
     File::create(path).with_context(|| format!("--pcap {}: the file cannot be written", path.display()))
 }
 
-/// Whether a network can connect so many instances, and may be made.
+/// Whether a network can connect this number of instances, and may be created.
 ///
 /// # Errors
 /// When it cannot.
@@ -160,8 +160,9 @@ pub fn environment(plan: &Plan, instance: &Instance) -> Result<Vec<(String, Stri
     let mut settings = Vec::new();
     for (setting, value) in instance.environment.iter().filter(|(name, _)| !is_by_dhcp(name)) {
         let filled = Template::parse(value)?.fill(name);
-        let filled =
-            filled.with_context(|| format!("{setting} of {} refers to what does not run", instance.name))?;
+        let filled = filled.with_context(|| {
+            format!("{setting} of {} refers to a service that does not run", instance.name)
+        })?;
         settings.push((setting.clone(), outgoing.rewrite(&filled).unwrap_or(filled)));
     }
     Ok(settings)

@@ -20,11 +20,11 @@ const SOCKET_PATH_BYTES_MAX: usize = 107;
 pub struct Ports {
     addresses: BTreeMap<(String, u16), SocketAddr>,
     held: Vec<(String, u16, TcpListener)>,
-    /// The folder of the sockets that stand for ports that nobody is told of; without, they have addresses.
+    /// The folder of the sockets for unpublished ports; without it, these ports have addresses.
     private: Option<PathBuf>,
 }
 
-/// A port of the host that cannot be had.
+/// A port of the host that is not available.
 #[derive(Debug)]
 pub struct PortError {
     address: IpAddr,
@@ -47,9 +47,9 @@ impl fmt::Display for PortError {
             ),
             (HostPort::From(port), _) => write!(
                 f,
-                "none of the {TRIES_MAX} ports of {address} from {port} on can be had for {service} ({error}): publish it elsewhere with --publish {service}=PORT"
+                "none of the {TRIES_MAX} ports of {address} from {port} on is free for {service} ({error}): publish it on another port with --publish {service}=PORT"
             ),
-            (HostPort::Any, _) => write!(f, "no free port of {address} can be had for {service}: {error}"),
+            (HostPort::Any, _) => write!(f, "there is no free port on {address} for {service}: {error}"),
         }
     }
 }
@@ -57,7 +57,7 @@ impl fmt::Display for PortError {
 impl std::error::Error for PortError {}
 
 impl Ports {
-    /// Finds a port for every port of these instances, and holds them all. Those that nobody is told of need
+    /// Finds a port for every port of these instances, and holds them all. Unpublished ones need
     /// none when they have sockets in a `private` folder.
     ///
     /// # Errors

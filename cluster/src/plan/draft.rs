@@ -246,7 +246,7 @@ pub(crate) mod tests {
         );
         assert_eq!(
             refused(scale[..3].iter().cloned().collect()).to_string(),
-            "--scale would take store out, but REDIS_URL of worker needs it: change it too"
+            "--scale would leave out store, but REDIS_URL of worker needs it: change that setting too"
         );
     }
 

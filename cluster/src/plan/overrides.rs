@@ -16,7 +16,7 @@ const RESULTS_SETTING: &str = "RESULTS_URL";
 /// Applies the choices.
 ///
 /// # Errors
-/// When one does not fit the application.
+/// When an option does not fit the application.
 pub fn apply(application: &mut Application, choices: &Choices) -> Result<(), PlanError> {
     if let Some(url) = &choices.redis {
         let url = redis_for_guests(url).ok_or_else(|| PlanError::Url {

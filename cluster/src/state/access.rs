@@ -30,7 +30,7 @@ pub enum Stream {
 }
 
 impl Access {
-    /// The URL that people are told; `curl --unix-socket` and `redis-cli -s` take the path of a socket.
+    /// The URL that is shown to people; `curl --unix-socket` and `redis-cli -s` take the path of a socket.
     pub fn url(&self, scheme: &str) -> String {
         match self {
             Self::Tcp(address) => format!("{scheme}://{address}"),

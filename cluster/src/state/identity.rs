@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 /// A process, told apart from a later one with the same number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
-    /// Its number.
+    /// The process number; the kernel may reuse it.
     pub pid: i32,
     /// When it started, in clock ticks since the machine's boot.
     start_ticks: u64,

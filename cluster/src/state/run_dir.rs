@@ -58,7 +58,7 @@ impl RunDir {
         self.targets.as_deref()
     }
 
-    /// Its path.
+    /// Absolute path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }

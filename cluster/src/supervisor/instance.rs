@@ -66,7 +66,7 @@ impl SerialLine {
 pub struct Running {
     /// Which start of which instance it is.
     pub source: Source,
-    /// Its process.
+    /// Handle of the QEMU process, for signals and waiting.
     pub handle: Handle,
     /// The number of that.
     pub pid: i32,

@@ -137,7 +137,7 @@ impl<'a> Supervisor<'a> {
         Ok(())
     }
 
-    /// Starts again what fails, until it is told to stop, or nothing runs any more.
+    /// Restarts failed instances until a request to stop comes, or nothing runs any more.
     fn stay_up(&mut self) -> Result<(), Failure> {
         while self.is_alive() {
             // The sender that is kept here for the watching threads keeps the inbox open.
@@ -217,7 +217,7 @@ impl<'a> Supervisor<'a> {
             self.running[index].as_ref().map(|running| running.fault().unwrap_or(running.problem.clone()));
         let problem = problem.unwrap_or_default();
         let message = format!(
-            "{} was not healthy within {} s ({problem}): mend what its log says, or raise health.timeout_s of {}",
+            "{} was not healthy within {} s ({problem}): fix the error in its log, or raise health.timeout_s of {}",
             instance.name, instance.health.timeout_s, instance.service
         );
         Failure { message, instance: Some(index) }

@@ -34,7 +34,7 @@ pub struct Image {
 pub struct Port {
     /// What is behind it, for people.
     pub name: String,
-    /// Scheme of the URL that people are told.
+    /// Scheme of the URL that is shown to people.
     #[serde(default = "http")]
     pub scheme: String,
     /// Number in the guest.

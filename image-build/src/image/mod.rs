@@ -48,9 +48,9 @@ const LINKER: (&str, &str) = ("CARGO_TARGET_X86_64_UNKNOWN_HERMIT_LINKER", "rust
 pub struct Image {
     /// Name of the program's package.
     pub name: String,
-    /// The file.
+    /// Path of the bootable file.
     pub path: PathBuf,
-    /// Its size.
+    /// Size of the file in bytes.
     pub bytes: u64,
     /// The ELF file of the program in it, with its symbols.
     pub program: PathBuf,

@@ -105,7 +105,7 @@ fn tool() -> Result<PathBuf> {
     }
 }
 
-/// What [`BOUND_COMMAND`] is told: another program to become, that ends with the process that has started it.
+/// The arguments of [`BOUND_COMMAND`]: the program to execute, which ends with the process that started it.
 #[derive(Args, Debug)]
 pub struct Bound {
     parent: i32,

@@ -116,7 +116,9 @@ fn source_directory(workspace: &Workspace, toolchain: &Toolchain) -> Result<Path
         .manifest_path(workspace.package().join("kernel/Cargo.toml"))
         .other_options(["--locked", "--filter-platform", BARE_TARGET].map(str::to_owned))
         .exec()
-        .context("cargo cannot fetch the kernel (hermit-kernel): is a package registry in reach?")?;
+        .context(
+            "cargo cannot fetch the kernel (hermit-kernel): check that cargo can reach a package registry",
+        )?;
     let package = metadata.packages.iter().find(|package| package.name.as_str() == "hermit-kernel");
     let manifest = &package.context("cargo fetched no hermit-kernel")?.manifest_path;
     Ok(manifest.parent().context("a manifest without a directory")?.as_std_path().to_owned())

@@ -142,7 +142,7 @@ impl Toolchain {
         command
     }
 
-    /// The compiler.
+    /// Path of the toolchain's compiler.
     pub fn rustc(&self) -> PathBuf {
         self.program("rustc")
     }

@@ -8,7 +8,7 @@ use std::process::Command;
 /// A profile, as far as another one's configuration could change what it builds.
 #[derive(Clone, Copy, Debug)]
 pub struct Profile {
-    /// Its name.
+    /// Name of the cargo profile.
     pub name: &'static str,
     /// Level of optimization, as TOML has it.
     pub opt_level: &'static str,
@@ -16,7 +16,7 @@ pub struct Profile {
     pub lto: &'static str,
     /// How many parts a crate is compiled in.
     pub codegen_units: u32,
-    /// What debuggers are told, as TOML has it.
+    /// The level of debug information, as a TOML value.
     pub debug: &'static str,
     /// What is taken out of programs, as TOML has it.
     pub strip: &'static str,

@@ -53,7 +53,9 @@ impl fmt::Display for Verdict {
         match self {
             Self::Success => f.write_str("it ended without an error"),
             Self::Failure => f.write_str("it ended with an error"),
-            Self::Silent => f.write_str("the machine went off without a word, as after a triple fault"),
+            Self::Silent => {
+                f.write_str("the machine switched off without a message, as after a triple fault")
+            }
             Self::Emulator(code) => write!(f, "QEMU ended with status {code}"),
             Self::Signal(signal) => write!(f, "QEMU was killed by signal {signal}"),
             Self::TimedOut => f.write_str("it did not end in time"),

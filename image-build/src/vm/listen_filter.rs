@@ -16,7 +16,7 @@ use socket2::{SockFilter, SockRef};
 
 use crate::vm::backlog::listeners;
 
-/// The instruction of a socket filter that keeps so many bytes of a packet; with 0, it is dropped.
+/// The instruction of a socket filter that keeps this number of bytes of a packet; 0 drops the packet.
 const BPF_RETURN: u16 = 0x06;
 /// How long QEMU may take to accept those who came before.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(1);

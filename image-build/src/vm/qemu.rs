@@ -146,7 +146,7 @@ impl Serial {
 
 /// A disk. A write has ended when the host's cache has it, from which the end of QEMU takes nothing, and a
 /// guest's flush becomes `fdatasync`: that is `cache=writeback`. Threads do the input and output, since
-/// they work on every file system. An error is told to the guest; QEMU would else stop it when the host's
+/// they work on every file system. Errors are reported to the guest; otherwise QEMU would stop it when the host's
 /// disk is full.
 fn disk_arguments(machine: Machine, index: usize, path: &std::path::Path) -> Result<Vec<String>> {
     let drive = format!("if=none,id=disk{index},format=raw,{DISK_OPTIONS},file={}", option_value(path)?);

@@ -86,7 +86,7 @@ pub trait Protocol {
 pub struct Line<'a, T, U> {
     pub(super) output: &'a mut Buffer,
     pub(super) pipeline: &'a mut Pipeline<Sent<T, U>>,
-    /// The time.
+    /// The current time.
     pub now: Instant,
     /// Unpredictable bytes.
     pub entropy: &'a mut dyn Entropy,

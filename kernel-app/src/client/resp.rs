@@ -278,7 +278,7 @@ impl<T> StoreClient<T> {
         })
     }
 
-    /// The same for a command whose refusal says nothing about the store, or is told by the owner.
+    /// The same for a command whose refusal says nothing about the store, or which the owner reports.
     ///
     /// # Errors
     /// Why nothing was sent; the token is then dropped.

@@ -138,7 +138,7 @@ fn event_loop(
         idle.sleep(deadline.since(clock.now()), || device.arm() | disk.is_some_and(SharedBlockDevice::arm));
         device.disarm();
     }
-    log::info!("stopped as told");
+    log::info!("stopped on request");
     exit::succeed()
 }
 

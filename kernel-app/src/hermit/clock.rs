@@ -111,7 +111,7 @@ impl Clock {
     }
 }
 
-/// The counter's rate from whoever knows it best. The kernel's is in MHz: what it was told (`-freq`), else what it
+/// The counter's rate from the best source. The kernel's rate is in MHz: the given one (`-freq`), else the one it
 /// has measured.
 fn counter_khz(kvm: Option<&KvmClock>) -> u64 {
     kvm.and_then(KvmClock::counter_khz)

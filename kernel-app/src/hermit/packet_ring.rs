@@ -173,14 +173,14 @@ impl PacketRing {
         unsafe { &mut *self.buffers.add(index * BUFFER_BYTES).cast() }
     }
 
-    /// Offers a descriptor's buffer to the device, which is told of it by the next [`PacketRing::kick`].
+    /// Offers a descriptor's buffer to the device; the next [`PacketRing::kick`] notifies the device.
     pub fn offer(&mut self, descriptor: u16) {
         let slot = usize::from(self.offered) % QUEUE_SIZE;
         self.areas.available.ring[slot].store(descriptor, Ordering::Relaxed);
         self.offered = self.offered.wrapping_add(1);
     }
 
-    /// The same with so many bytes to be read by the device.
+    /// The same for a buffer with this number of bytes for the device to read.
     pub fn offer_bytes(&mut self, descriptor: u16, bytes: usize) {
         let index = usize::from(descriptor) % QUEUE_SIZE;
         self.areas.descriptors[index].length.store(bytes as u32, Ordering::Relaxed);

@@ -88,7 +88,7 @@ impl Access {
     }
 }
 
-/// Where a function's registers begin, with so many bits for each function's own.
+/// The offset of a function's registers; each function has a space of 2^`bits` bytes.
 fn offset(DeviceFunction { bus, device, function }: DeviceFunction, bits: u32) -> u32 {
     (u32::from(bus) << 8 | u32::from(device) << 3 | u32::from(function)) << bits
 }

@@ -40,7 +40,7 @@ const LEAP_SECONDS: u64 = 3;
 /// How often an edge is looked for, and how soon after the first: it tells the counter's rate.
 const EDGE_INTERVAL: Duration = Duration::from_secs(60);
 const EDGE_INTERVAL_FIRST: Duration = Duration::from_secs(21);
-/// What is told when the clock was behind: as far as this no machine was held.
+/// The log reports a clock that was behind by more than this; smaller errors are not a paused machine.
 const HELD_MIN: Duration = Duration::from_secs(1);
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -58,7 +58,7 @@ pub(super) enum Outcome<'a> {
     Allow { status: u16, route: &'static Route },
 }
 
-/// Has a request answered by whoever its path belongs to.
+/// Passes a request to the handler of its path.
 pub(super) fn answer<'a, H: Handler>(
     request: &Request<'_>,
     exchange: Exchange,

@@ -121,7 +121,7 @@ fn serve(mut runtime: Runtime<LinuxNetwork>) -> i32 {
         }
         runtime.wait(clock.now(), due);
         if runtime.network_mut().take_stop() {
-            log::info!("told to stop: no more connections in {} ms", NOTICE.as_millis());
+            log::info!("asked to stop: no new connections after {} ms", NOTICE.as_millis());
             runtime.stop(Some(NOTICE), clock.now());
         }
     }

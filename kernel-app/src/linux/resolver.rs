@@ -23,7 +23,7 @@ pub(super) const ADDRESSES_MAX: usize = 8;
 pub(super) struct Question {
     /// Given back with the answer.
     pub asker: usize,
-    /// The name.
+    /// The host name to resolve.
     pub host: String,
     /// Becomes part of the addresses.
     pub port: u16,

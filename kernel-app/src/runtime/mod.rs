@@ -186,7 +186,7 @@ impl<N: Network> Runtime<N> {
         self.shutdown.is_over()
     }
 
-    /// Before a turn of a node that is told to stop.
+    /// Called before each turn of a node that is stopping.
     #[cold]
     fn advance_shutdown(&mut self, now: Instant) {
         let phase = self.shutdown.advance(now);

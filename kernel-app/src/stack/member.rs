@@ -162,7 +162,7 @@ impl Member {
         &mut self.sockets
     }
 
-    /// The same.
+    /// The set that contains this member's socket.
     pub fn sockets(&self) -> &SocketSet<'static> {
         &self.sockets
     }
@@ -192,7 +192,7 @@ impl Member {
         self.streams.local = number.wrapping_add(1);
     }
 
-    /// The other side's stream begins, over a link that takes packets of so many bytes.
+    /// The other side's stream begins, over a link with this MTU in bytes.
     pub fn meet(&mut self, syn: Syn, mtu: usize) {
         self.streams.remote = syn.number.wrapping_add(1);
         let told = syn.segment_bytes.filter(|bytes| *bytes != 0).map_or(SEGMENT_BYTES_UNSAID, usize::from);
@@ -213,7 +213,7 @@ impl Member {
         (self.sockets.get_mut(SocketHandle::default()), &mut self.streams)
     }
 
-    /// Asks for as many rounds as so many bytes take that wait in the socket, as far as one turn sends.
+    /// Requests as many rounds as the bytes that wait in the socket need, up to what one turn sends.
     pub fn want_rounds(&mut self, queued: usize) {
         if queued > 0 {
             self.rounds = self.rounds.max(queued.div_ceil(self.segment_bytes).min(EGRESS_ROUNDS_MAX));

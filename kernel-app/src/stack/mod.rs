@@ -78,7 +78,7 @@ pub struct StackConfig {
     pub seeds: Seeds,
 }
 
-/// Most sockets of a node with a heap of so many bytes.
+/// Most sockets of a node, given the size of its heap in bytes.
 pub fn sockets_max(heap_bytes: usize) -> usize {
     (heap_bytes / SOCKETS_HEAP_DIVISOR / SOCKET_BYTES).clamp(SOCKETS_MIN, SOCKETS_MAX)
 }

@@ -57,7 +57,7 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    /// A pool of at most so many sockets; `seed` must be unpredictable.
+    /// A pool with this maximum number of sockets; `seed` must be unpredictable.
     pub fn new(sockets_max: usize, seed: [u64; 2]) -> Self {
         Self {
             members: Vec::with_capacity(sockets_max),

@@ -1,7 +1,7 @@
-//! DNS (RFC 1035): the names of services and instances that share a network with whoever asks.
+//! DNS (RFC 1035): the names of services and instances that share a network with the asking station.
 //!
-//! Authoritative for all there is and asks nobody else: another name does not exist. Names are bounded,
-//! compressed ones in questions are refused, and a reply fits 512 bytes.
+//! The server is authoritative and asks no other server: any other name does not exist. Names are bounded, compressed
+//! names in questions are refused, and a reply fits into 512 bytes.
 
 use std::net::Ipv4Addr;
 

@@ -49,7 +49,7 @@ impl Engine {
         }
     }
 
-    /// Counts a refusal of the disk's. Trouble with it is told elsewhere.
+    /// Counts a refusal that the disk caused. `Journal` reports faults of the disk.
     fn out_of_disk(&mut self, _: DiskError) {
         self.counts.out_of_disk += 1;
         if self.journal.as_ref().is_some_and(|journal| journal.trouble().is_none()) {

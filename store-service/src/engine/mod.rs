@@ -152,7 +152,7 @@ impl Engine {
         Self { accept_loss, ..self }
     }
 
-    /// The data.
+    /// The data in memory.
     pub fn keyspace(&self) -> &Keyspace {
         &self.keyspace
     }

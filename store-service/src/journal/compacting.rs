@@ -38,7 +38,7 @@ impl Journal {
                 return self.begin(disk, keyspace, entropy);
             }
             if !compaction.begin_round(keyspace) {
-                log::warn!("more changes at once than a compaction can follow");
+                log::warn!("one request changes more data than a running compaction can follow");
                 return self.give_up_compaction(keyspace);
             }
         }
@@ -78,7 +78,9 @@ impl Journal {
         let Compaction { superblock, life, end, unflushed_bytes, .. } = compaction;
         if end.sector + sectors_of(payload.len()) > superblock.half_sectors {
             // Admission rules it out, unless the data came from a larger disk, or very much was moved at once.
-            log::error!("the data do not fit into half of the disk: the log is not compacted");
+            log::error!(
+                "the data does not fit into half of the disk, so the log is not compacted: delete keys or use a larger disk"
+            );
             return self.give_up_compaction(keyspace);
         }
         let behind = end.write(&mut self.image, *life, payload, continues);
@@ -129,6 +131,6 @@ impl Journal {
         (self.record_due, self.compaction_wanted) = (!self.rescuing, self.rescuing);
         self.compact_not_before = self.now + COMPACT_AGAIN_AFTER;
         self.counts.compactions_failed += 1;
-        log::warn!("the compaction is given up: the log stays as it is");
+        log::warn!("the compaction was abandoned: the log is unchanged, and compaction is retried later");
     }
 }

@@ -78,7 +78,7 @@ pub use space::Unit;
 pub use superblock::DISK_BYTES_MIN;
 use superblock::Superblock;
 
-/// Clients' inputs are held while so many bytes wait for the write under way to end.
+/// Clients' inputs are not read while this number of bytes waits for the current write to end.
 pub const GATHERED_BYTES_MAX: usize = 1024 * 1024;
 /// How long after the last commit an empty record is written behind it.
 const SEAL_AFTER: Duration = Duration::from_secs(1);

@@ -32,14 +32,14 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// A commit of so many units has ended, which took so long, while others gathered.
+    /// A commit of `units` units has ended after `took`, while others accumulated.
     pub fn committed(&mut self, units: usize, gathered: usize, took: Duration, now: Instant) {
         self.units = units + gathered;
         let wait = (took / WAIT_DIVISOR).min(WAIT_MAX);
         self.until = if wait < WAIT_MIN { now } else { now + wait };
     }
 
-    /// When to begin a commit of so many units.
+    /// When to begin a commit of this number of units.
     pub fn begin_at(&self, units: usize, now: Instant) -> Instant {
         if units >= self.units { now } else { self.until.max(now) }
     }

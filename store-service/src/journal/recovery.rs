@@ -14,7 +14,7 @@ use super::recovery_error::RecoveryError;
 use super::superblock::{DISK_BYTES_MIN, HALVES_START, Slot, Superblock};
 use super::window::WINDOW_BYTES;
 
-/// A disk is blank when so many bytes at its start are zeros: no file system or partition table begins
+/// A disk is blank if this number of bytes at its start is zeros: no file system or partition table begins
 /// behind them.
 const BLANK_BYTES: usize = 1024 * 1024;
 

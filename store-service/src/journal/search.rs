@@ -37,7 +37,7 @@ impl Search {
         Self { damage, end: end.sector, at: end.sector }
     }
 
-    /// Looks at so many sectors; whether those were the last.
+    /// Searches the next sectors; returns whether they were the last.
     ///
     /// # Errors
     /// When the disk cannot be read.

@@ -94,7 +94,7 @@ impl Keyspace {
         if self.contains(destination) || fits() { Ok(()) } else { Err(Failure::OutOfMemory) }
     }
 
-    /// Lowers the limit, if need be, so that data take no more than so many bytes; what it is then.
+    /// Lowers the limit, if necessary, so that data uses at most this number of bytes; returns the new limit.
     pub fn fit_into(&mut self, bytes: usize) -> Option<usize> {
         if self.bytes_limit() <= bytes {
             return None;

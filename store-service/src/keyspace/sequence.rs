@@ -286,7 +286,7 @@ impl Sequence {
         bytes
     }
 
-    /// A page for an element of so many bytes and, in a list that has pages, for others like it.
+    /// A page for an element of this size and, in a list that has pages, for others of its size.
     fn new_page(&self, bytes: usize) -> Page {
         let all = if self.pages.is_empty() { 0 } else { PAGE_BYTES };
         Page::with_capacity(record_bytes(bytes).max(all))

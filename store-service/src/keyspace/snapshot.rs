@@ -107,7 +107,7 @@ fn pair(item: Item<'_>) -> [&[u8]; 2] {
     [item.field, item.value]
 }
 
-/// Fields with their places: at their positions, behind so many others that have the same.
+/// Fields with their places: a position, and the number of fields before them with the same position.
 fn with_places<'a>(
     from: Position,
     items: impl Iterator<Item = Item<'a>>,
@@ -162,7 +162,7 @@ impl<'out, 'a> Adder<'out, 'a> {
         Self { out, gathered: Vec::from([ADD]), bytes: 0 }
     }
 
-    /// Whether items of so many bytes have room, however they are spread over commands.
+    /// Whether items of this total size have room, however they are split over commands.
     fn has_room_for(&self, bytes: usize) -> bool {
         self.bytes + bytes + (1 + PAGE_COMMANDS) * ADD_BYTES <= self.out.space()
     }

@@ -142,7 +142,7 @@ fn full_memory_refuses_pushes_but_lets_the_queue_drain() {
     assert!(bench.ask(client, "INFO memory").contains(r"used_memory:0\r\n"));
 }
 
-/// Requests that `/readyz` is told of.
+/// Requests to `/readyz`.
 fn readiness(bench: &mut Bench) -> String {
     let origin = Origin::Accepted(1);
     let id = bench.connections.open(0, origin).expect("room");

@@ -39,7 +39,7 @@ fn without_an_epoch_no_vote_is_taken_and_the_reason_is_told() {
         assert_eq!(status(&harness.sent(late)), "503", "{refusal}: at once");
         let readiness = get(&mut harness, "/readyz", "");
         assert_eq!(status(&readiness), "503");
-        assert!(readiness.contains("REDIS_URL: the store takes no votes: it answers HSET votes:epochs: "));
+        assert!(readiness.contains("REDIS_URL: the store accepts no votes: it answers HSET votes:epochs: "));
         assert_eq!(harness.sent(store), "", "not again and again");
         harness.pass(RETRY_AFTER);
         assert_eq!(harness.sent(store), ASKS_TICKET);

@@ -20,7 +20,7 @@ pub enum Method {
 }
 
 impl Method {
-    /// How many methods are told apart.
+    /// The number of distinct methods.
     pub const COUNT: usize = 10;
 
     /// The method that a request line names.

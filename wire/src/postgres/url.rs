@@ -65,7 +65,7 @@ impl fmt::Display for UrlError {
             Self::NoUser => "it names no user: put user:password@ before the host",
             Self::User => "the user is empty or no text",
             Self::Password => {
-                "the password is empty, longer than 256 bytes, or has a % without two hexadecimal digits behind it"
+                "the password is empty, longer than 256 bytes, or has a % that two hexadecimal digits do not follow"
             }
             Self::Host => "the host is empty or no name: letters, digits, dots, - and _",
             Self::Port => "the port is no number from 1 to 65535",

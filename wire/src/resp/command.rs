@@ -12,7 +12,7 @@ use super::write;
 use crate::Buffer;
 use crate::buffer::Full;
 
-/// Commands of so many words are encoded without an allocation.
+/// Commands with up to this number of words are encoded without an allocation.
 const WORDS_INLINE: usize = 8;
 /// How a command ends whose last word is empty: its length, and itself.
 const EMPTY: &[u8] = b"$0\r\n\r\n";

@@ -27,7 +27,7 @@ type Sent = Result<(), StoreSendError>;
 
 /// The store, while something may be sent to it.
 pub struct Store<'a, 'b> {
-    /// The connection.
+    /// The client of the connection to the store.
     pub client: &'a mut StoreClient<Awaited>,
     /// The time, and where the bytes go.
     pub context: &'a mut Context<'b>,

@@ -136,7 +136,7 @@ pub enum RecordFault {
 pub struct ToRecord<'a> {
     /// For [`QueueConsumer::recorded`].
     pub serial: u64,
-    /// The votes.
+    /// The votes to record.
     pub batch: &'a TransactionBatch,
     /// The store's epochs when the votes were read.
     pub epochs: &'a Epochs,
@@ -159,7 +159,7 @@ pub struct QueueConsumer {
     effects: usize,
     /// Results are not in the store.
     results_elsewhere: bool,
-    /// Numbers what is handed out to be recorded, so that a late outcome is told from the present one.
+    /// Numbers the batches that are handed out to be recorded, to distinguish late outcomes from the current one.
     serial: u64,
     /// The batch has been recorded.
     recorded: bool,
@@ -395,7 +395,9 @@ impl QueueConsumer {
             }
             Phase::Working if self.found.list_changed => {
                 if self.log_pace.allows(store.context.now) {
-                    log::warn!("the processing list was not as left: replaying it (is INSTANCE unique?)");
+                    log::warn!(
+                        "the processing list has changed unexpectedly, replaying it: give each worker its own INSTANCE"
+                    );
                 }
                 self.start(store)
             }

@@ -41,7 +41,7 @@ struct FakeStore {
     hashes: BTreeMap<Bytes, BTreeMap<Bytes, Bytes>>,
     transaction: Option<(Vec<Vec<Bytes>>, bool)>,
     executed: usize,
-    /// The connection dies when so many commands were executed.
+    /// The connection dies after this number of executed commands.
     dies_at: Option<usize>,
     /// Commands in this range, counted as they come, are refused.
     refuses: core::ops::Range<usize>,

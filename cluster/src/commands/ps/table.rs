@@ -24,7 +24,7 @@ const HEALTH: usize = 2;
 /// Between two columns.
 const GAP: &str = "  ";
 
-/// The table.
+/// Renders the instances as aligned columns.
 pub fn table(rows: &[Row], style: Style) -> String {
     if rows.is_empty() {
         return "nothing runs: `cargo up` starts the application\n".to_owned();

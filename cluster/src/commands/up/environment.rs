@@ -26,7 +26,7 @@ const INSTEAD: [(&str, &str); 7] = [
 ];
 /// The same of all others.
 const IN_DESCRIPTION: &str = "`environment` in the description";
-/// The file.
+/// Name of the settings file, next to the description.
 const FILE: &str = ".env";
 /// Longest file, in bytes.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
@@ -40,7 +40,7 @@ pub fn read(folder: &Path) -> Result<BTreeMap<String, String>> {
     let variable = |name: &str| env::var(name).ok().or_else(|| file.get(name).cloned());
     for (name, instead) in not_taken() {
         if variable(name).is_some_and(|value| !value.is_empty()) {
-            note!("note: {name} of the environment or {FILE} is not used here: {instead} is");
+            note!("note: {name} from the environment or {FILE} is ignored: use {instead} instead");
         }
     }
     let taken = TAKEN.iter().filter_map(|name| Some(((*name).to_owned(), variable(name)?)));
@@ -89,7 +89,7 @@ fn parse(text: &str) -> Result<BTreeMap<String, String>> {
             continue;
         }
         let Some((name, value)) = line.trim_start_matches("export ").split_once('=') else {
-            bail!("line {}: {line:?} is no NAME=VALUE", number + 1);
+            bail!("line {}: {line:?} is not of the form NAME=VALUE", number + 1);
         };
         let value = value.trim();
         let inside = |quote: char| value.strip_prefix(quote)?.strip_suffix(quote);

@@ -37,13 +37,13 @@ pub struct Program {
 /// The template of thread-local storage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tls {
-    /// Its address.
+    /// Start address of the segment in memory.
     pub start: u64,
     /// How much of it is initialized.
     pub file_bytes: u64,
-    /// Its size.
+    /// Size of the segment in memory, in bytes.
     pub memory_bytes: u64,
-    /// Its alignment.
+    /// Alignment of the segment in bytes, a power of two.
     pub align: u64,
 }
 
@@ -72,7 +72,7 @@ impl Program {
         relocate(&file, elf, start, &mut bytes)?;
         bytes.truncate(bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1));
         let entry = header.e_entry(endian);
-        ensure!(entry < bytes.len() as u64, "its entry lies outside of it");
+        ensure!(entry < bytes.len() as u64, "its entry point lies outside of it");
         let tls = segments.iter().find(|segment| segment.p_type(endian) == PT_TLS).map(|segment| Tls {
             start: start + segment.p_vaddr(endian),
             file_bytes: segment.p_filesz(endian),

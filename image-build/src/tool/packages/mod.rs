@@ -151,7 +151,7 @@ pub fn lack(missing: &[&Packaged]) -> String {
     format!("missing: {}: {}", names.join(", "), advice_for(missing))
 }
 
-/// Installs each on its own; gives why those cannot be had that cannot.
+/// Installs each package separately; returns the reasons for those that cannot be installed.
 fn install_all<'a>(place: usize, lacking: &'a [&Packaged]) -> impl Iterator<Item = String> + 'a {
     let manager = &MANAGERS[place];
     let names: Vec<&str> = lacking.iter().map(|packaged| packaged.program).collect();
@@ -200,7 +200,7 @@ fn check_company(package: &str) -> Result<()> {
         packaged.package(apt).is_some_and(|name| brought.contains(&name)) && packaged.is_there()
     };
     if let Some(doubled) = table::TESTS.iter().find(doubled) {
-        bail!("{package} would bring a second {} beside the one that is there", doubled.program);
+        bail!("{package} would install a second {} next to the existing one", doubled.program);
     }
     Ok(())
 }

@@ -196,5 +196,5 @@ fn a_torn_tail_is_told() {
     let restarted = Bench::on(disk, 2).expect("a log");
     let found = restarted.store.engine().found().expect("told by the first turn");
     assert!(found.contains("recovered 1 keys from 512 bytes of log (1 records, 1 commands)"), "{found}");
-    assert!(found.contains("2560 bytes of torn records behind sector 1 were dropped"), "{found}");
+    assert!(found.contains("2560 bytes of torn records after sector 1 were dropped"), "{found}");
 }

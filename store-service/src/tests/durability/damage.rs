@@ -66,7 +66,7 @@ fn a_flipped_bit_is_detected_except_in_the_last_record() {
             assert!(error.contains(&place), "byte {byte}: {error}");
             let behind = records.len() - number - 1;
             let count = if behind == 1 {
-                "a later record is behind it".into()
+                "a later record follows it".into()
             } else {
                 format!("{behind} later records")
             };

@@ -27,7 +27,7 @@ fn bit_rot_in_the_last_change_is_detected_after_a_quiet_period() {
         let mut damaged = disk.clone();
         damaged.bytes_mut()[sector as usize * SECTOR_BYTES + byte] ^= 1 << (byte % 8);
         let error = Bench::on(damaged, 2).err().expect("it was acknowledged");
-        let place = format!("at sector {sector} of the disk, is damaged, and a later record is behind it");
+        let place = format!("at sector {sector} of the disk, is damaged, and a later record follows it");
         assert!(error.contains(&place), "byte {byte}: {error}");
     }
     let mut damaged = disk.clone();

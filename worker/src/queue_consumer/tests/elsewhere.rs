@@ -13,7 +13,7 @@ struct FakeDatabase {
     refuses: BTreeSet<Bytes>,
     /// So many times it does not work.
     troubles: usize,
-    /// So many times it keeps what it is told, and nobody hears of it.
+    /// Number of times that it commits without a confirmation.
     silences: usize,
     /// How many votes it was told at once, each time.
     told: Vec<usize>,
