@@ -86,7 +86,11 @@ fn ports_must_exist_and_differ() {
             "expose = [6379, 6379, 8083]",
             "services.store.expose: port 6379 is listed",
         ),
-        ("\"0.0.0.0:8080:80\"", "\"8080:80\", \"8080:81\"", "port 8080 of the host is published by web"),
+        (
+            "\"0.0.0.0:8080:80\"",
+            "\"8080:80\", \"8080:81\"",
+            "port 8080 of the host is already published by web",
+        ),
         ("\"0.0.0.0:8080:80\"", "\"8080\"", "a.toml:16: services.web.ports: \"8080\" publishes no port"),
         ("{store:6379}", "{store:6380}", "environment.REDIS_URL: store has no port 6380"),
         ("port = 6379 }", "port = 1 }", "services.store.endpoint.port: port 1 is in neither"),
@@ -119,7 +123,7 @@ fn a_service_with_state_is_not_multiplied() {
 #[test]
 fn services_that_share_no_network_cannot_refer_to_each_other() {
     let error = refusal("networks = [\"back\"]\nports", "ports");
-    assert!(error.contains("store is in none of this service's networks"), "{error}");
+    assert!(error.contains("store shares no network with this service"), "{error}");
     let error = refusal("networks = [\"back\"]\nports", "networks = [\"front\"]\nports");
     assert!(error.contains("there is no network \"front\": choose one of back"), "{error}");
 }
@@ -154,7 +158,7 @@ fn a_volume_is_the_disk_of_one_service() {
         (both, "services.web.volumes: data is already the disk of store"),
         (
             with("[\"data\"]").replacen("1GiB\"\n", "4MiB\"\n", 1),
-            "volumes.data.size: \"4MiB\" is no disk size",
+            "volumes.data.size: \"4MiB\" is not a disk size",
         ),
     ];
     for (text, expected) in cases {

@@ -43,7 +43,7 @@ impl fmt::Display for PortError {
             ),
             (HostPort::Exactly(port), _) => write!(
                 f,
-                "port {port} of {address} cannot be had ({error}): publish {service} elsewhere with --publish {service}=PORT"
+                "port {port} of {address} cannot be used ({error}): publish {service} elsewhere with --publish {service}=PORT"
             ),
             (HostPort::From(port), _) => write!(
                 f,

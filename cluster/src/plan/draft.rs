@@ -283,7 +283,7 @@ pub(crate) mod tests {
         assert_eq!((data(&kept, "store-1"), data(&kept, "worker-1")), (Data::OnDisk(image), Data::None));
         let redis = Some("redis://localhost:7000".to_owned());
         let error = voting(&Choices { data: folder, redis, ..Choices::default() }).expect_err("no store");
-        assert!(error.to_string().contains("which --redis replaces: leave one of them out"), "{error}");
+        assert!(error.to_string().contains("which --redis replaces: leave out one of them"), "{error}");
     }
 
     #[test]
@@ -320,7 +320,7 @@ pub(crate) mod tests {
         let message = |choices: Choices| voting(&choices).expect_err("refused").to_string();
         assert_eq!(
             message(Choices { scale: one("vot", 2), ..Choices::default() }),
-            "--scale: there is no service \"vot\": there are result, store, vote, worker"
+            "--scale: there is no service \"vot\": choose one of result, store, vote, worker"
         );
         assert_eq!(
             message(Choices { scale: one("store", 2), ..Choices::default() }),

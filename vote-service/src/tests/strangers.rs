@@ -124,7 +124,7 @@ fn a_store_full_of_waiting_votes_is_behind_rather_than_full() {
     let (mut harness, _) = harness_with_memory(31 * MIB, 32 * MIB, 120_000);
     let client = cast(&mut harness, "vote=a");
     let page = harness.sent(client);
-    assert!(status(&page) == "503" && page.contains("wait to be counted"), "{page}");
+    assert!(status(&page) == "503" && page.contains("waiting to be counted"), "{page}");
     assert!(get(&mut harness, "/readyz", "").contains("closed to new voters until votes are counted"));
 }
 

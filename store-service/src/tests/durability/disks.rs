@@ -151,5 +151,5 @@ fn data_larger_than_memory_is_a_start_error_instead_of_a_panic() {
     let mut entropy = CountingEntropy(3);
     let opened = Journal::open(&mut with_much(), &mut keyspace, Instant::ZERO, &mut entropy, false);
     let error = opened.expect_err("too much").to_string();
-    assert!(error.contains("more memory than this machine has: give it more"), "{error}");
+    assert!(error.contains("more memory than this machine has: give the machine more"), "{error}");
 }

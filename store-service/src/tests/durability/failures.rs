@@ -199,8 +199,11 @@ fn a_flipped_bit_in_a_compacted_log_is_reported_with_what_follows() {
         disk.bytes_mut()[*sector as usize * SECTOR_BYTES + 20] ^= 1;
         let error = Bench::on(disk, 3).err().expect("damage");
         let behind = writes.len() - 1 - number;
-        let count =
-            if behind == 1 { "a later record is".into() } else { format!("{behind} later records are") };
+        let count = if behind == 1 {
+            "a later record follows".into()
+        } else {
+            format!("{behind} later records follow")
+        };
         assert!(
             error.contains(&format!("at sector {sector} of the disk")) && error.contains(&count),
             "{error}"
