@@ -1,4 +1,4 @@
-//! The command line of `cargo up` and its kin. What a command does is in the module of its name.
+//! The command line of `cargo up` and the related commands. Each command is implemented in the module of its name.
 
 use std::process::ExitCode;
 
@@ -23,15 +23,15 @@ enum Command {
     Up(UpOptions),
     /// Stops the application
     Down,
-    /// Says what runs and how it is
+    /// Shows what runs, its health and its resource usage
     Ps(PsOptions),
-    /// Prints what the services say
+    /// Prints the services' logs
     Logs(LogsOptions),
-    /// Shows where a service's program is, or debugs it
+    /// Opens a debugger in a running service, or prints what a debugger needs
     Attach(AttachOptions),
-    /// Makes the running application's network lose, delay or cut off frames
+    /// Drops, delays or blocks frames on the running application's network
     Fault(FaultOptions),
-    /// Says what this machine has and lacks
+    /// Lists what this machine has and lacks
     Doctor,
     /// Holds a running application together (for `up`)
     #[command(hide = true)]

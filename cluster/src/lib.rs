@@ -1,13 +1,13 @@
-//! The compose of unikernels: the application as virtual machines of this host.
+//! "Compose" for unikernels: it runs an application as virtual machines on this host.
 //!
-//! `up` reads the description (`application`), works out what is to run (`plan`), builds it, and starts a
-//! supervisor as a process of its own. The supervisor starts each machine tied to itself, keeps the state
-//! file of the folder (`state`), and stops everything when it ends or when its starter does, unless it
-//! was let go. Images and QEMU's command line are `image-build`'s.
+//! `up` reads the description (`application`), decides what to run (`plan`), builds it, and starts a supervisor as a
+//! separate process. The supervisor starts each machine bound to itself, keeps the state file of the folder
+//! (`state`), and stops everything when it ends. It also stops everything when its starter ends, unless the starter
+//! has detached it. `image-build` makes images and QEMU's command line.
 //!
-//! Architecture invariants: no machine outlives its supervisor, and no supervisor its starter, unless the
-//! starter has said so after everything was healthy. Arrows between the folders run from `commands` down the list
-//! below, never back.
+//! Architecture invariants: no machine outlives its supervisor. No supervisor outlives its starter, unless the
+//! starter has detached it after everything was healthy. Dependencies between the folders go from `commands` down the
+//! list below, never back.
 #![forbid(unsafe_code)]
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 

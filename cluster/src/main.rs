@@ -1,4 +1,4 @@
-//! The commands about the whole application, as a program. No logic lives here.
+//! The program of the commands for the whole application. It contains no logic.
 
 use std::process::ExitCode;
 

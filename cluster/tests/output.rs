@@ -59,7 +59,7 @@ fn a_full_disk_is_an_error_with_a_status() {
 }
 
 #[test]
-fn an_error_that_nobody_hears_keeps_its_status() {
+fn a_closed_stderr_does_not_change_the_exit_status() {
     let state = tempfile::tempdir().expect("a folder");
     for arguments in [&["logs"][..], &["attach", "vote"], &["up", "--no-such-option"], &["fault", "--list"]] {
         let heard = tool(state.path(), arguments).output().expect("it runs");

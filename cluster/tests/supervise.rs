@@ -134,7 +134,7 @@ fn machines_end_when_the_supervisor_is_killed() {
 }
 
 #[test]
-fn a_supervisor_that_was_let_go_outlives_its_starter_but_not_a_request_to_end() {
+fn a_detached_supervisor_outlives_its_starter_and_obeys_sigterm() {
     let mut supervisor = Supervisor::start();
     let machines = supervisor.machines();
     let mut orders = supervisor.orders.take().expect("not taken yet");

@@ -246,7 +246,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_tells_what_was_meant_and_what_was_said() {
+    fn a_failure_names_the_purpose_and_the_output() {
         let run = |command: &mut Command| output_within(command, Duration::from_secs(60), "building");
         let error = run(Command::new("sh").args(["-c", "echo no space >&2; exit 3"])).expect_err("it fails");
         assert_eq!(error.to_string(), "building failed (exit status: 3): no space");
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_goes_on_is_told_from_one_that_has_ended() {
+    fn running_and_ended_processes_are_told_apart() {
         let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().expect("cat");
         assert!(!ends_within(&child, Duration::from_millis(10)).expect("an answer"));
         drop(child.stdin.take());

@@ -28,9 +28,9 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Writes the report of a run anew
+    /// Writes the report of a run again
     Report {
-        /// The run's directory; the latest without
+        /// The run's directory [default: the latest]
         directory: Option<PathBuf>,
         /// Say what changed since this results.json
         #[arg(long, value_name = "OLD.JSON")]
@@ -38,17 +38,17 @@ enum Command {
     },
     /// Counts the guest instructions of a boot, a GET and a POST, and compares them with the committed ones
     Instructions {
-        /// Commit to what is counted now: write it to compare/instructions.toml
+        /// Write the new counts to compare/instructions.toml
         #[arg(long)]
         update: bool,
     },
-    /// Tells what the guest instructions of a GET and a POST are spent on, layer by layer
+    /// Shows the guest instructions of a GET and a POST by layer
     Budget {
-        /// Name the functions, too, that take most
+        /// Also list the most expensive functions
         #[arg(long, default_value_t = 0, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(0..=200))]
         functions: u16,
     },
-    /// Loads the store beside redis-server, by turns, with redis-benchmark
+    /// Loads the store and redis-server in turn with redis-benchmark
     Store {
         /// How often each test is repeated
         #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..=100))]

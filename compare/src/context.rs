@@ -13,7 +13,7 @@ use image_build::vm::probe;
 /// One comparison's surroundings.
 #[derive(Clone, Debug)]
 pub struct Context {
-    /// The clone.
+    /// Paths of the clone that is measured.
     pub workspace: Workspace,
     /// What runs guests.
     pub accelerator: Accelerator,

@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_run_begins_with_one_round_of_what_tells_most() {
+    fn a_short_run_starts_with_the_most_informative_measurements() {
         let substrates = vec![("linux-microvm".to_owned(), None), ("a".to_owned(), None)];
         let visits = visits(&Run { rounds: 2, quick: true, substrates, ..run() });
         let order: Vec<(u32, &str)> =
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_not_visited_and_what_does_not_vary_is_visited_once() {
+    fn missing_substrates_are_skipped_and_fixed_values_measured_once() {
         let order = order(3, false);
         assert!(order.iter().all(|visit| visit.substrate != "c"));
         assert_eq!(order.iter().filter(|visit| visit.group == Group::Size).count(), 2);

@@ -239,7 +239,7 @@ mod tests {
     const COUNT: &str = "{\"event\":\"RTC_CHANGE\"}\n{\"return\":{\"mode\":\"none\",\"icount\":42}}\n";
 
     #[test]
-    fn only_the_count_of_a_waiting_processor_is_told_and_events_are_passed_over() {
+    fn instructions_are_read_only_while_the_processor_halts() {
         let waits: &[&str] = &[GREETING, DONE, COUNT, "{\"return\":\"EIP=1 HLT=1\\r\\nES\"}\n"];
         assert_eq!(monitor(waits).expect("a monitor").look().expect("a count"), Some(42));
         let works: &[&str] = &[GREETING, DONE, COUNT, "{\"return\":\"EIP=1 HLT=0\\r\\nES\"}\n"];
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_qemu_that_does_not_count_is_told_apart_from_a_count_of_none() {
+    fn a_qemu_without_icount_is_an_error() {
         let answers: &[&str] =
             &[GREETING, DONE, "{\"return\":{\"mode\":\"none\"}}\n", "{\"return\":\"HLT=1\"}\n"];
         let error = monitor(answers).expect("a monitor").look().expect_err("no count").to_string();

@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn samples_of_a_round_are_pairs_and_voided_ones_are_nothing() {
+    fn samples_of_a_round_are_paired_and_voided_samples_are_left_out() {
         let voided = Sample { voided: Some("3 of 10 failed".to_owned()), ..sample("linux-q35", 1, 1.0) };
         let results = results(&[
             sample("hermit-q35", 0, 400.0),

@@ -184,7 +184,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn an_entry_that_an_interruption_tore_is_dropped_and_its_visit_made_again() {
+    fn a_torn_record_is_dropped_and_its_visit_repeated() {
         let root = tempfile::tempdir().expect("a directory");
         let mut run_dir = RunDir::create(root.path(), run()).expect("a run");
         run_dir.append(&measured("a")).expect("it is writable");
@@ -212,7 +212,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_substrate_that_fails_and_fails_is_given_up_and_the_others_are_not() {
+    fn a_substrate_that_keeps_failing_is_dropped_alone() {
         let root = tempfile::tempdir().expect("a directory");
         let mut run_dir = RunDir::create(root.path(), run()).expect("a run");
         for round in 0..3 {

@@ -59,7 +59,7 @@ fn refusal(programs: &TempDir) -> String {
 }
 
 #[test]
-fn without_a_client_it_is_said_how_to_have_docker() {
+fn a_missing_docker_client_is_reported_with_its_package() {
     let programs = programs_without(&["docker", "unshare"]);
     script(programs.path(), "unshare", "exit 1");
     let reason = refusal(&programs);

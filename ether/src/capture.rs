@@ -1,6 +1,6 @@
-//! The format of capture files: libpcap's classic one, which Wireshark and tcpdump read.
+//! The format of capture files: libpcap's classic format, which Wireshark and tcpdump read.
 //!
-//! Writes no file itself. Read draft-ietf-opsawg-pcap.
+//! The caller writes the file. Read draft-ietf-opsawg-pcap.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
-//! The simulated wire: frames under way between nodes, and what can happen to them there.
+//! The simulated wire: frames in transit between nodes, and the faults that can happen to them there.
 //!
-//! A switch without a limit on speed: it looks at destination addresses (IEEE 802.3) and nothing else. The host
-//! tool's network for real machines has its own switch and uses this for the ways that are to be bad.
+//! It is a switch without a speed limit: it reads destination addresses (IEEE 802.3) and nothing else. The host
+//! tool's network for real machines has its own switch, and uses this crate for links with faults.
 #![forbid(unsafe_code)]
 #![cfg(not(target_os = "hermit"))]
 

@@ -1,6 +1,6 @@
-//! A seeded generator, SplitMix64 (Steele, Lea and Flood, OOPSLA 2014): all chance of a simulation.
+//! A seeded generator, SplitMix64 (Steele, Lea and Flood, OOPSLA 2014): the only randomness of a simulation.
 //!
-//! Predictable by design; never for anything that must be secret.
+//! It is predictable by design; never use it for secrets.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What was on the wire: a hash of every frame with its time, and on request the frames themselves.
+//! A trace of the wire: a hash of every frame with its time, and on request the frames themselves.
 //!
 //! The recording is a capture file; see `capture`.
 

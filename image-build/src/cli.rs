@@ -1,4 +1,4 @@
-//! The command line of the host tool. What a command does is in the module of its name.
+//! The command line of the host tool. Each command is implemented in the module of its name.
 
 use std::process::ExitCode;
 
@@ -24,15 +24,15 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Does the one-time work: core, alloc and the kernel for Hermit, the loader, QEMU
+    /// Does the one-time set-up: core, alloc and the kernel for Hermit, the loader, QEMU
     Setup {
-        /// Also the programs that tests use, as `cargo test` gets them
+        /// Also install the programs that the tests use, as `cargo test` does
         #[arg(long)]
         tests: bool,
     },
     /// Builds bootable images, target/hermit/NAME.img
     Build {
-        /// The program to build; all of them without
+        /// The program to build [default: all]
         #[arg(short, long = "package", value_name = "NAME")]
         packages: Vec<String>,
     },

@@ -1,8 +1,9 @@
-//! From source to a running image, in three rooms: `toolchain` makes stable cargo build for Hermit, `image` makes a
-//! bootable file of a program, and `vm` describes a virtual machine and runs it. `tool` is what commands share.
+//! The host tool from source to a running image, in three layers: `toolchain` makes stable cargo build for Hermit,
+//! `image` makes a bootable file of a program, and `vm` describes a virtual machine and runs it. `tool` contains what
+//! the commands share.
 //!
-//! It runs on Linux beside cargo. What runs in a guest is in the other packages and in `loader`. Arrows point one
-//! way: `vm` uses `image`, which uses `toolchain`, which uses `tool`.
+//! It runs on Linux, next to cargo. Guest code is in the other packages and in `loader`. Dependencies go one way:
+//! `vm` uses `image`, which uses `toolchain`, which uses `tool`.
 #![forbid(unsafe_code)]
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 

@@ -47,7 +47,7 @@ fn launch(machine: Machine) -> Launch {
 }
 
 #[test]
-fn both_machines_reach_the_program_without_a_word() {
+fn q35_and_microvm_load_the_program_silently() {
     for machine in [Machine::Q35, Machine::Microvm] {
         let (verdict, said) = run(qemu::command(&launch(machine)).expect("a command"));
         assert_eq!((verdict, said.as_str()), (Verdict::Success, ""), "{machine:?}");

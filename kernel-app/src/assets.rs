@@ -15,7 +15,7 @@ pub struct Asset {
     pub etag: &'static str,
     /// Header lines of every response, the tag among them; see [`Response::headers`].
     pub headers: &'static [&'static str],
-    /// The file.
+    /// Content of the file.
     pub body: &'static [u8],
 }
 

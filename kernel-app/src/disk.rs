@@ -1,7 +1,7 @@
-//! The contract between a service and a substrate's disk: sectors that outlive the machine.
+//! The interface between a service and a substrate's disk: sectors that survive the end of the machine.
 //!
-//! Knows no file system and no format. Implementations: virtio-blk on Hermit, a file on Linux, a disk
-//! that can tear and lose writes in the simulator.
+//! It knows no file system and no format. Implementations are virtio-blk on Hermit, a file on Linux, and in the
+//! simulator a disk that can tear and lose writes.
 
 use alloc::string::String;
 use core::fmt;

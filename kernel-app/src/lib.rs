@@ -1,8 +1,8 @@
-//! What turns a [`Service`] into a Hermit unikernel, a Linux process or a simulated node.
+//! The library that turns a [`Service`] into a Hermit unikernel, a Linux process or a simulated node.
 //!
-//! A service is a state machine over [`Connections`]: it names no socket, no clock and no operating
-//! system. The substrate moves bytes between its sockets and the connection table, and says what
-//! time it is. Application logic does not live here.
+//! A service is a state machine over [`Connections`]: it uses no socket, no clock and no operating system. The
+//! substrate moves bytes between its sockets and the connection table, and gives the time. Application logic is in
+//! the services, not here.
 #![no_std]
 
 extern crate alloc;

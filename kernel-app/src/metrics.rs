@@ -24,7 +24,7 @@ impl Counter {
         self.0 = self.0.wrapping_add(count);
     }
 
-    /// The number.
+    /// The current count.
     pub fn value(self) -> u64 {
         self.0
     }
@@ -45,7 +45,7 @@ impl Gauge {
         self.0 = self.0.saturating_add(change);
     }
 
-    /// The number.
+    /// The current value.
     pub fn value(self) -> i64 {
         self.0
     }

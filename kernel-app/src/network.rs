@@ -1,7 +1,7 @@
-//! The contract between the runtime and a substrate's sockets.
+//! The interface between the runtime and a substrate's sockets.
 //!
-//! Implementations move bytes between sockets and the connection table: smoltcp over a device (Hermit
-//! and the simulator), the kernel's sockets (Linux). They know nothing of services.
+//! Implementations move bytes between sockets and the connection table: smoltcp over a device (Hermit and the
+//! simulator), and the kernel's sockets (Linux). They know nothing about services.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -68,7 +68,7 @@ impl fmt::Display for Unreachable {
 /// A port that cannot be listened on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenError {
-    /// The port.
+    /// The TCP port.
     pub port: u16,
     /// What the substrate says.
     pub reason: String,
@@ -87,7 +87,7 @@ pub trait Network {
     /// Accepts connections on `port`; they enter the table with `service` and `origin`.
     ///
     /// # Errors
-    /// When the port cannot be had.
+    /// When the port is not available.
     fn listen(&mut self, port: u16, service: usize, origin: Origin) -> Result<(), ListenError>;
 
     /// Closes all ports. Connections whose handshake is done are still reported.

@@ -12,7 +12,7 @@ pub const LOG_EVERY: Duration = Duration::from_secs(1);
 /// When a line of one kind may be written again.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LogPace {
-    /// In the past after a quiet time, so that the first is told at once.
+    /// In the past after a quiet time, so that the first message is logged at once.
     due_at: Instant,
 }
 

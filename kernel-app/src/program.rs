@@ -1,7 +1,6 @@
-//! The entry point of a program, the same line on every substrate.
+//! The entry point of a program: one line, the same on every substrate.
 //!
-//! Decides nothing: which `run` is meant follows from the target that this crate is compiled for, so
-//! that programs need no `cfg` of their own.
+//! The target for which this crate is compiled selects the platform's `run`, so programs need no `cfg` of their own.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;

@@ -1,6 +1,6 @@
-//! The contract between a service and whatever runs it.
+//! The interface between a service and its runtime.
 //!
-//! Does not run anything: `runtime` calls these methods, one at a time, on one thread.
+//! `runtime` calls these methods, one at a time, on one thread.
 
 use alloc::string::String;
 use alloc::vec::Vec;

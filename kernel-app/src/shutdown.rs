@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_announced_drains_and_ends_when_nobody_is_left() {
+    fn a_stop_is_announced_then_drains_and_ends_without_connections() {
         let start = Instant::from_millis(1_000);
         let mut shutdown = Shutdown::default();
         shutdown.note_drained();
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_third_order_ends_at_once() {
+    fn a_third_stop_ends_at_once() {
         let mut shutdown = Shutdown::default();
         (0..3).for_each(|_| shutdown.order(Some(NOTICE), Instant::ZERO));
         assert!(shutdown.is_over());

@@ -105,7 +105,7 @@ fn log_lines_have_time_level_and_instance() {
 }
 
 #[test]
-fn what_cannot_be_used_is_one_line_and_a_failure() {
+fn unusable_settings_end_the_program_with_one_line() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("an address").port().to_string();
     let taken = format!(

@@ -1,6 +1,6 @@
-//! Votes over time as a picture: the lines, labels and words of the page's chart, as HTML.
+//! The chart of votes over time, as HTML: lines, labels and texts.
 //!
-//! Looks are the style sheet's business, and when to draw is the page's.
+//! The style sheet defines its look, and the page decides when to draw it.
 
 use alloc::format;
 use alloc::string::String;
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_told_in_a_unit_that_is_not_too_coarse() {
+    fn times_are_shown_in_a_unit_that_is_not_too_coarse() {
         let told = [0, 119, 120, 7_199, 7_200, 172_799, 172_800].map(|at| age(Duration::from_secs(at)));
         assert_eq!(told, ["0 s", "119 s", "2 min", "119 min", "2 h", "47 h", "2 d"]);
     }

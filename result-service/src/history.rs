@@ -1,6 +1,7 @@
-//! The scores over time: the whole time since the first vote in a bounded number of samples.
+//! The scores over the whole time since the first vote, in a bounded number of samples.
 //!
-//! Knows no clock and asks nobody: each count is recorded with its time, and how densely is decided here.
+//! It reads no clock and sends no queries: the caller records each count with its time. This module decides how many
+//! samples to keep.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -16,7 +17,7 @@ pub const SAMPLE_EVERY_MIN: Duration = Duration::from_secs(1);
 /// The scores of one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sample {
-    /// The moment.
+    /// Time of the sample.
     pub at: Instant,
     /// What was counted then.
     pub scores: Scores,
@@ -96,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_that_come_fast_make_one_sample_a_second_and_the_last_is_there_at_once() {
+    fn fast_changes_give_one_sample_a_second_and_include_the_newest() {
         let mut history = History::default();
         for (at_ms, a) in [(0, 0), (100, 1), (500, 2), (900, 3)] {
             counted(&mut history, at_ms, a);
@@ -129,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn it_begins_with_the_last_moment_before_the_first_vote() {
+    fn the_history_begins_just_before_the_first_vote() {
         let mut history = History::default();
         assert!(history.is_blank());
         for at_ms in [0, 1_000, 60_000] {

@@ -1,7 +1,7 @@
-//! The result service: live scores as a page, as server-sent events and as JSON.
+//! The result service: it shows live scores as a page, as server-sent events and as JSON.
 //!
-//! Does not count: it asks the store how long the two hashes are that the worker keeps, or PostgreSQL. Names no
-//! socket, clock or operating system.
+//! The worker counts the votes. This service only asks for the sizes of two hashes in the store, or for a count of
+//! rows in PostgreSQL. It uses no socket, no clock and no operating system.
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -1,7 +1,8 @@
-//! Answers requests from the result page, and asks for the scores when it may be out of date.
+//! The request handler: it answers requests from the result page, and asks for new scores when the page may be
+//! outdated.
 //!
-//! Polls the store often while somebody follows, and otherwise as seldom as the chart allows; a request that
-//! needs more asks itself.
+//! It polls the store often while clients follow the scores, and otherwise only as often as the chart needs. A
+//! request that needs newer scores asks for them itself.
 
 use alloc::borrow::Cow;
 use alloc::vec::Vec;

@@ -1,6 +1,6 @@
 //! The scores as they are shown: page, chart, events and JSON, rendered when they change.
 //!
-//! Asks nobody and sends nothing.
+//! It sends no queries and no answers.
 
 use alloc::format;
 use alloc::string::String;
@@ -163,12 +163,12 @@ impl ResultPage {
         Response::new(200, "text/html; charset=utf-8", self.page.as_bytes()).with_headers(PAGE_HEADERS)
     }
 
-    /// The scores as JSON; 503 when the present ones cannot be had.
+    /// The scores as JSON; 503 when the current ones are not available.
     pub fn json(&self) -> Response<'_> {
         self.present_json(&self.json)
     }
 
-    /// The scores over time as JSON, up to the present ones; 503 when those cannot be had.
+    /// The scores over time as JSON, up to the current ones; 503 when those are not available.
     pub fn history_json(&mut self) -> Response<'_> {
         self.history_json = self.render_history();
         self.present_json(&self.history_json)
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_has_half_the_votes_when_there_are_none() {
+    fn without_votes_no_share_is_shown() {
         assert!(!html(&counted(1, 1)).contains("empty"));
         let page = html(&counted(0, 0));
         assert!(page.contains("<div id=\"background-stats\" class=\"empty\""), "{page}");

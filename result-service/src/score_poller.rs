@@ -1,6 +1,6 @@
-//! Asks for the scores, one question at a time.
+//! The poller of the scores: one query at a time.
 //!
-//! Knows no HTTP: who waits for an answer is the handler's business. Where they are asked for is the source's.
+//! It knows no HTTP: the handler keeps the waiting requests, and the source sends the query.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -21,7 +21,7 @@ pub const POLL_EVERY: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct ScorePoller {
     source: Source,
-    /// Number of the last question, so that what is left of a failed one is told apart.
+    /// Number of the last query, which distinguishes late answers to a failed one.
     serial: u64,
     /// Since when a question is under way.
     asked_at: Option<Instant>,
@@ -36,7 +36,7 @@ pub struct ScorePoller {
 /// What became of a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum News {
-    /// The answer.
+    /// The current scores.
     Scores(Scores),
     /// No answer in time, or an error.
     Failed,
@@ -126,7 +126,7 @@ impl ScorePoller {
         self.fault.is_some() || self.source.readiness().is_err()
     }
 
-    /// Whether the scores can be had.
+    /// Whether the scores are available.
     ///
     /// # Errors
     /// Why not, for operators.

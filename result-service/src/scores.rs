@@ -1,6 +1,6 @@
-//! How many voters each option has, and how that is put into words.
+//! The number of voters for each option, and texts about it.
 //!
-//! Pure arithmetic and text; `assets/app.js` does the same in the browser.
+//! This is arithmetic and text only; `assets/app.js` does the same in the browser.
 
 use alloc::format;
 use alloc::string::String;

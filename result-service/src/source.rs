@@ -1,6 +1,6 @@
-//! Where the scores are asked for: a store that has two hashes, or the original's table in PostgreSQL.
+//! The source of the scores: two hashes in a store, or the original's table in PostgreSQL.
 //!
-//! Asks when it is told to, and remembers nothing.
+//! It sends a query when the poller asks for it, and stores nothing.
 
 use alloc::borrow::Cow;
 use alloc::borrow::ToOwned;
@@ -17,9 +17,9 @@ use votes::Scores;
 use votes::keys::RESULTS;
 use wire::resp::Reply;
 
-/// How long an answer may take: whoever waits has one within a second.
+/// How long an answer may take: a waiting client gets one within a second.
 pub const REPLY_WITHIN: Duration = Duration::from_millis(900);
-/// How long a database may take, which counts rows: whoever waits for millions of them waits longer.
+/// How long a database may take: it counts rows, and millions of rows take longer.
 pub const COUNT_WITHIN: Duration = Duration::from_secs(5);
 
 /// The original's own question, about the options that there are: anybody may write others.

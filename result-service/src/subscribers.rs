@@ -1,6 +1,6 @@
-//! Who follows the scores by server-sent events (HTML standard, section 9.2).
+//! The clients that follow the scores by server-sent events (HTML standard, section 9.2).
 //!
-//! Renders nothing: the page says what there is to see.
+//! The page renders the events.
 
 use alloc::vec::Vec;
 use core::time::Duration;

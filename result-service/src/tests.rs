@@ -86,7 +86,7 @@ fn scores_are_asked_for_when_they_are_wanted() {
 }
 
 #[test]
-fn one_question_serves_all_who_wait_and_those_right_after() {
+fn one_query_serves_all_waiting_requests_and_the_next_ones() {
     let (mut harness, store) = harness_with_store();
     let clients =
         [ask(&mut harness, "/api/scores"), ask(&mut harness, "/"), ask(&mut harness, "/api/scores")];
@@ -104,7 +104,7 @@ fn one_question_serves_all_who_wait_and_those_right_after() {
 }
 
 #[test]
-fn while_nobody_is_there_the_chart_asks_once_a_second_and_later_ever_more_seldom() {
+fn without_followers_the_chart_polls_every_second_then_less_often() {
     let (mut harness, store) = harness_with_store();
     let mut questions = |seconds: u32| {
         let mut asked = 0;
@@ -170,7 +170,7 @@ fn the_page_shows_the_present_scores_without_a_script() {
 }
 
 #[test]
-fn those_who_follow_see_the_state_at_once_and_every_change_within_200_ms() {
+fn followers_see_the_state_at_once_and_changes_within_200_ms() {
     let (mut harness, store) = harness_with_store();
     let (client, greeting) = follow(&mut harness);
     assert_eq!(greeting, "retry: 1000\n\n");
@@ -191,7 +191,7 @@ fn those_who_follow_see_the_state_at_once_and_every_change_within_200_ms() {
 }
 
 #[test]
-fn old_scores_are_not_shown_to_a_newcomer_as_the_present_ones() {
+fn new_clients_never_see_outdated_scores_as_current() {
     let (mut harness, store) = harness_with_store();
     ask(&mut harness, "/api/scores");
     harness.receive(store, answer(1, 1));
@@ -203,7 +203,7 @@ fn old_scores_are_not_shown_to_a_newcomer_as_the_present_ones() {
 }
 
 #[test]
-fn a_quiet_stream_shows_that_it_lives_and_frequent_polling_ends_with_the_last_who_follow() {
+fn quiet_streams_get_keep_alives_and_polling_slows_without_followers() {
     let (mut harness, store) = harness_with_store();
     let (client, _) = follow(&mut harness);
     let mut heartbeats = 0;
@@ -256,7 +256,7 @@ fn without_the_store_scores_are_refused_and_the_page_says_why() {
 }
 
 #[test]
-fn a_store_that_falls_silent_is_told_of_within_a_second_and_so_is_its_return() {
+fn a_silent_store_is_shown_within_a_second_and_so_is_its_return() {
     let (mut harness, store) = harness_with_store();
     let (follower, _) = follow(&mut harness);
     harness.receive(store, answer(3, 4));

@@ -1,6 +1,6 @@
-//! A capture of the segment: every frame that a station or the gateway has sent, refused ones too.
+//! A capture of the segment: every frame that a station or the gateway has sent, including refused ones.
 //!
-//! Frames are gathered and written at the end of each turn, so a crash loses one turn's at most.
+//! Frames are collected and written at the end of each turn, so a crash loses the frames of one turn at most.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};

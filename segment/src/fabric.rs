@@ -1,6 +1,6 @@
-//! The frames that wait for each station, and what they go through before: the capture and the faults.
+//! The queues of frames for each station, after the capture and the faults.
 //!
-//! Decides nothing about where a frame may go; `switch` has by then.
+//! `switch` has decided where a frame may go.
 
 use ether::Arrival;
 use wire::Instant;
@@ -28,7 +28,7 @@ pub struct Fabric {
 }
 
 impl Fabric {
-    /// For so many stations, of which none is plugged in.
+    /// For this number of stations, none of which is connected.
     pub fn new(stations: usize, seed: u64, capture: Option<Capture>) -> Self {
         Self {
             queues: (0..stations).map(|_| FrameQueue::default()).collect(),
@@ -57,7 +57,7 @@ impl Fabric {
         self.queues[station].clear();
     }
 
-    /// Whether so much waits for a station that whoever can wait should.
+    /// Whether so much data waits for a station that senders should wait if they can.
     pub fn is_busy(&self, station: usize) -> bool {
         self.queues[station].len() >= QUEUE_BYTES_BUSY
     }

@@ -1,7 +1,7 @@
-//! Faults on demand: frames between two ends of the segment are lost, late or cut off, for a while or until
-//! it is mended. The simulator's wire does it, with the same seed the same to the same frames.
+//! Faults on demand: frames between two ends of the segment are lost, delayed or blocked, for a time or until the
+//! fault is cleared. The code is that of the simulator's wire: the same seed does the same to the same frames.
 //!
-//! Decides about segments and packets only: ARP, DHCP and DNS are the gateway's own and always work.
+//! Faults apply only to segments and packets. The gateway answers ARP, DHCP and DNS itself, and these always work.
 
 use std::time::Duration;
 
@@ -71,7 +71,7 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// None, on a segment of so many stations.
+    /// No faults, on a segment with this number of stations.
     pub fn new(stations: usize, seed: u64) -> Self {
         let ends = stations + 1;
         Self { ether: Ether::new(Random::new(seed)), active: Vec::new(), ends, bad: vec![false; ends * ends] }
@@ -123,7 +123,7 @@ impl Faults {
         self.apply();
     }
 
-    /// Ends those whose time is over.
+    /// Ends faults whose time is over.
     pub fn expire(&mut self, now: Instant) {
         let before = self.active.len();
         self.active.retain(|active| active.until.is_none_or(|until| until > now));
@@ -213,7 +213,7 @@ fn ends(layout: &Layout, name: &str) -> Result<Vec<usize>, String> {
         let mut known: Vec<&str> = layout.stations().iter().map(|station| station.service.as_str()).collect();
         known.push(HOST);
         known.dedup();
-        return Err(format!("there is no service or instance {name:?}: there are {}", known.join(", ")));
+        return Err(format!("there is no service or instance {name:?}: choose one of {}", known.join(", ")));
     }
     Ok(named)
 }

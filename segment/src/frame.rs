@@ -1,6 +1,6 @@
-//! What the switch needs to know of a frame, read where it lies: who sends it, to whom, and for which port.
+//! The fields of a frame that the switch needs, read in place: sender, receiver and port.
 //!
-//! Checks lengths, not checksums; changes nothing. Read RFC 791 section 3.1, RFC 826, RFC 768 and RFC 9293.
+//! It checks lengths, not checksums, and changes nothing. Read RFC 791 section 3.1, RFC 826, RFC 768 and RFC 9293.
 
 use std::net::Ipv4Addr;
 

@@ -1,7 +1,8 @@
-//! Who is on the segment, with which addresses, and who may reach whom: all from the plan, all fixed.
+//! The stations of the segment, their addresses, and who may reach whom: all fixed by the plan.
 //!
-//! The rules deny by default. Two stations talk when they share a network, and then only TCP, begun towards
-//! a port that the other one exposes or that the one is told of by its settings. It moves no frame.
+//! The rules deny by default. Two stations may communicate if they share a network, and then only by TCP. A
+//! connection may be opened only to a port that the other station exposes, or that the first station's settings refer
+//! to. This module moves no frame.
 
 use std::net::Ipv4Addr;
 
@@ -71,7 +72,7 @@ impl Layout {
         Self { stations, reach, shared }
     }
 
-    /// The stations.
+    /// All stations, in the order of the plan.
     pub fn stations(&self) -> &[Station] {
         &self.stations
     }

@@ -1,7 +1,7 @@
-//! Frames on their way through a byte stream, as QEMU's `stream` network has them: each after its length in
-//! four bytes, big-endian. Many frames take one read and one write.
+//! Frames in a byte stream, as in QEMU's `stream` network: each frame follows its length in four bytes, big-endian.
+//! One read or write can carry many frames.
 //!
-//! Names no socket: it is handed something to read from and to write to.
+//! It knows no socket: the caller passes in a reader and a writer.
 
 use std::io::{self, ErrorKind, Read, Write};
 
@@ -13,7 +13,7 @@ const LENGTH_BYTES: usize = 4;
 const READ_BYTES: usize = 128 * 1024;
 /// Most bytes that wait for a station; a frame on top of them is lost, as in any switch.
 pub const QUEUE_BYTES_MAX: usize = 1024 * 1024;
-/// From here on whoever can wait does.
+/// Above this number of bytes, senders that can wait do so.
 pub const QUEUE_BYTES_BUSY: usize = 256 * 1024;
 
 /// Frames that come in.
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_that_is_too_long_is_skipped_and_a_length_beyond_all_ends_the_stream() {
+    fn an_oversized_frame_is_skipped_and_an_impossible_length_ends_the_stream() {
         let (mut queue, mut stream) = (FrameQueue::default(), Vec::new());
         queue.push(&[1; FRAME_BYTES_MAX + 1]);
         queue.push(b"next");

@@ -1,4 +1,4 @@
-//! Frames as stations send them, for tests of this crate and of its users. They are right but for their
+//! Sample frames as stations send them, for tests of this crate and of its users. They are valid except for their
 //! checksums.
 
 use std::net::Ipv4Addr;

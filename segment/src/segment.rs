@@ -1,5 +1,5 @@
-//! The whole segment without its sockets: frames of stations and streams of the host come in, and what is to
-//! be sent waits in the fabric's queues and the relays' streams.
+//! The whole segment without its sockets: frames of stations and streams of the host come in, and outgoing data waits
+//! in the fabric's queues and the relays' streams.
 
 use wire::Instant;
 
@@ -27,7 +27,7 @@ pub struct Segment<S> {
     pub layout: Layout,
     /// What waits for stations.
     pub fabric: Fabric,
-    /// The gateway.
+    /// Relays between stations and the host.
     pub gateway: Gateway<S>,
     /// What was refused.
     pub refused: Refused,

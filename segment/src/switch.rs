@@ -1,7 +1,7 @@
-//! What becomes of a frame that a station sends: it passes, the gateway takes it, or it is refused.
+//! The decision about a frame from a station: it passes, it goes to the gateway, or it is refused.
 //!
-//! Nothing is flooded: ARP and DHCP, which need that elsewhere, are answered from the plan. Nothing is
-//! learnt either: a station's addresses are fixed, and a frame with others is forged.
+//! Nothing is flooded: ARP and DHCP, which need flooding on other networks, are answered from the plan. Nothing is
+//! learnt either: a station's addresses are fixed, and a frame with other addresses is forged.
 
 use std::net::Ipv4Addr;
 

@@ -20,7 +20,7 @@ pub struct RequestId(usize);
 /// A node that sends requests.
 #[derive(Clone, Debug)]
 pub struct Client {
-    /// The node.
+    /// The node on which the client runs.
     pub node: NodeId,
     pub(crate) requests: Requests,
 }

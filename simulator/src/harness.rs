@@ -16,7 +16,7 @@ pub const TURNS_MAX: usize = 100_000;
 pub struct Harness<S> {
     /// What is tested.
     pub service: S,
-    /// Its connections.
+    /// The connection table of the service.
     pub connections: Connections,
     /// The time it is told.
     pub now: Instant,

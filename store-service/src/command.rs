@@ -1,6 +1,6 @@
-//! The commands' names, their number of arguments, and what `COMMAND` says of them.
+//! The names of the commands, their numbers of arguments, and the answers of `COMMAND`.
 //!
-//! Does not carry commands out.
+//! The engine executes the commands.
 
 use wire::resp::Args;
 

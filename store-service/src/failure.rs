@@ -1,7 +1,6 @@
-//! Why a command is refused, in Redis's words.
+//! The reasons why a command is refused, in Redis's words.
 //!
-//! Errors that quote the request (unknown commands, wrong numbers of arguments) are written where they
-//! arise.
+//! Errors that quote the request (unknown commands, wrong numbers of arguments) are written where they occur.
 
 use core::fmt;
 

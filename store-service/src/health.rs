@@ -1,6 +1,6 @@
 //! The store's HTTP side: `/healthz`, `/readyz` and `/metrics`, which the embedded server answers.
 //!
-//! Serves no data.
+//! It serves no data.
 
 use alloc::borrow::Cow;
 use alloc::format;
@@ -88,7 +88,7 @@ impl Engine {
         exposition.counter("store_compactions_total", "Compactions of the log.", counts.compactions);
         exposition.counter(
             "store_compactions_failed_total",
-            "Compactions that were given up.",
+            "Compactions that were abandoned.",
             counts.compactions_failed,
         );
         exposition.counter("store_disk_errors_total", "Writes and reads that failed.", counts.errors);

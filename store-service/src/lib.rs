@@ -1,8 +1,8 @@
-//! The store: lists, hashes and strings in memory, for everything that speaks to Redis.
+//! The store: lists, hashes and strings in memory, for programs that talk to Redis.
 //!
-//! Answers as Redis 7 does, byte for byte, on the commands it has (`command.rs` lists them). Data live as
-//! long as the process or, where there is a disk, in a log that is committed before anybody is answered. No key
-//! expires.
+//! It answers like Redis 7, byte for byte, for the commands that it has (`command.rs` lists them). Without a disk the
+//! data lives as long as the process. With a disk it is also in a log, which is committed before any client is
+//! answered. Keys do not expire.
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -1,6 +1,6 @@
-//! The store's limits, all in one place. Holds no logic.
+//! All limits of the store.
 //!
-//! A request's size and number of arguments, and so a key's and a value's, are bounded by
+//! The size of a request and its number of arguments, and so the sizes of keys and values, are limited by
 //! [`wire::resp::COMMAND_BYTES_MAX`] and [`wire::resp::ARGS_MAX`].
 
 use core::time::Duration;

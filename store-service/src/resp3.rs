@@ -1,6 +1,6 @@
-//! Replies as RESP3 has them, for clients that asked for it with `HELLO 3`.
+//! RESP3 replies, for clients that asked for them with `HELLO 3`.
 //!
-//! Commands write RESP2; what differs is rewritten behind them: nulls, maps, and text that says what it is. See
+//! Commands write RESP2. The parts that differ are rewritten afterwards: nulls, maps, and text with a type. See
 //! <https://redis.io/docs/latest/develop/reference/protocol-spec/>.
 
 use alloc::vec::Vec;

@@ -1,6 +1,6 @@
 //! The store as a service: RESP on one port, health and metrics over HTTP on another.
 //!
-//! Holds no logic but that: the engine and the HTTP server do the work.
+//! The engine and the HTTP server do the work.
 
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -1,6 +1,6 @@
-//! One client: its half-read request, its transaction, what it waits for, and its replies.
+//! One client: its partial request, its transaction, the keys that it waits for, and its replies.
 //!
-//! Replies gather here until the turn's changes are committed; only then does the client see them.
+//! Replies stay here until the turn's changes are committed; only then does the client get them.
 
 use alloc::vec::Vec;
 
@@ -30,7 +30,7 @@ pub struct Session {
 /// A client as commands see it.
 #[derive(Debug)]
 pub struct Client {
-    /// Its connection.
+    /// The client's connection.
     pub id: ConnectionId,
     /// Its number, as `CLIENT ID` says.
     pub number: u64,

@@ -1,6 +1,6 @@
-//! The timeouts of blocking commands: seconds as a decimal number, rounded up to milliseconds as Redis does.
+//! The timeouts of blocking commands: seconds as a decimal number, rounded up to milliseconds, as Redis does.
 //!
-//! Without hexadecimal numbers, which Redis takes and nobody sends.
+//! Hexadecimal numbers, which Redis accepts and no client sends, are refused.
 
 use core::time::Duration;
 

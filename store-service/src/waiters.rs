@@ -1,6 +1,6 @@
-//! Who waits for which key, in the order in which they came.
+//! The clients that wait for each key, in the order of their arrival.
 //!
-//! Takes no elements and writes no replies.
+//! It takes no elements and writes no replies.
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};

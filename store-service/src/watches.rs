@@ -1,6 +1,6 @@
-//! Which clients watch which keys, and whose keys have changed since.
+//! The keys that each client watches, and whether they have changed.
 //!
-//! Runs no transaction. A change that nobody watches costs one comparison.
+//! It runs no transaction. A change of an unwatched key costs one comparison.
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;

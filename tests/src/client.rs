@@ -19,7 +19,7 @@ pub struct Response {
     pub status: u16,
     /// Header lines, lower-case names.
     pub headers: Vec<(String, String)>,
-    /// The body.
+    /// Body of the response.
     pub body: String,
 }
 
@@ -71,7 +71,7 @@ fn parse(text: &str) -> Response {
 /// `ab` with these arguments; its report. Any failed request or status other than 2xx is an error.
 ///
 /// # Errors
-/// The report.
+/// Runs ApacheBench and returns its report.
 pub fn ab(arguments: &[&str]) -> Result<String, String> {
     let outcome = run(program("ab").arg("-q").args(arguments));
     let report = outcome.stdout + &outcome.stderr;

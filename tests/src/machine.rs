@@ -38,7 +38,7 @@ fn image() -> PathBuf {
 
 /// A running QEMU.
 pub struct Guest {
-    /// The process.
+    /// The QEMU process.
     pub child: Child,
     port: u16,
     directory: TempDir,

@@ -65,7 +65,7 @@ impl Poll {
         self.votes[index].addresses[0]
     }
 
-    /// Its page.
+    /// URL of the voters' page of an instance.
     pub fn vote_url(&self, index: usize) -> String {
         format!("http://{}/", self.vote_address(index))
     }

@@ -21,7 +21,7 @@ use crate::programs::program;
 pub const USER: &str = "voter";
 /// Its password. Every letter that means something in a URL is in it.
 pub const PASSWORD: &str = "p:w/@% d";
-/// The database.
+/// Name of the database that the tests use.
 pub const DATABASE: &str = "postgres";
 
 const PACKAGE: &str = "install Debian's package postgresql";

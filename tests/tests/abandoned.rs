@@ -50,7 +50,7 @@ fn half_close(client: TcpStream) {
 }
 
 #[test]
-fn a_vote_that_was_given_up_while_its_instance_stood_still_never_overrides_a_later_one() {
+fn a_vote_abandoned_during_a_stall_never_overrides_a_later_vote() {
     let poll = Poll::start(2, &[], &[]);
     let stopped = poll.vote_address(0);
     let ways: [GiveUp; 3] = [close, reset, half_close];

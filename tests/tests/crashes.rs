@@ -116,6 +116,6 @@ fn an_end_that_was_ordered_is_no_crash() {
     // Orders that come together are carried out one after the other.
     serial.write_all(&[4]).expect("a line");
     assert_eq!(monitor.event("SHUTDOWN")["reason"], "guest-shutdown", "{}", guest.log());
-    guest.says("stopped as told");
+    guest.says("stopped on request");
     assert_eq!(guest.status(), Some(0));
 }

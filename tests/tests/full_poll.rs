@@ -86,7 +86,7 @@ fn on_the_application_s_own_store() {
 }
 
 #[test]
-fn on_a_redis() {
+fn on_redis() {
     let server = redis(&["--maxmemory", "4mb"]);
     expect_full_and_usable(&Poll::start_on(server.address, 1, &[]));
 }

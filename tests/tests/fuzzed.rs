@@ -30,7 +30,7 @@ fn try_one((name, check): Target, input: &[u8]) {
 }
 
 #[test]
-fn what_must_hold_holds_for_seeds_and_what_chance_makes_of_them() {
+fn parsers_keep_their_invariants_on_mutated_seeds() {
     let time = Duration::from_secs(number("FUZZ_SECONDS", SECONDS_DEFAULT));
     let seed = number("FUZZ_SEED", SEED_DEFAULT);
     for target in TARGETS {

@@ -163,7 +163,7 @@ combinations! {
 }
 
 #[test]
-fn a_worker_that_was_held_since_before_the_loss_overrides_nothing_when_it_goes_on() {
+fn a_worker_paused_since_before_a_loss_overrides_nothing_when_it_resumes() {
     let mut world = World::new(false, true);
     let mut expected = BTreeMap::new();
     world.vote("a", 0..20);
@@ -211,7 +211,7 @@ fn a_table_of_epochs_that_is_gone_or_was_never_there_loses_no_vote() {
 }
 
 #[test]
-fn a_key_of_epochs_that_cannot_be_used_is_told_and_votes_count_when_it_is_mended() {
+fn an_unusable_epochs_key_is_reported_and_votes_count_after_its_repair() {
     let mut world = World::new(false, true);
     world.vote("a", 0..5);
     world.services.ask_store(&["DEL", "votes:epochs"]);

@@ -88,7 +88,7 @@ fn what_cannot_be_used_is_named_with_its_reason() {
 }
 
 #[test]
-fn without_entropy_it_does_not_start_and_a_device_gives_some() {
+fn a_machine_needs_entropy_and_virtio_rng_provides_it() {
     let bare = ["-cpu", "max,-rdrand,-rdseed"];
     let mut poor = Guest::start(&[Q35, &bare, CARD, &["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]]);
     poor.says("no source of entropy: the processor has neither RDSEED nor RDRAND; give the machine");
@@ -139,7 +139,7 @@ fn a_microvm_without_acpi_serves() {
 }
 
 #[test]
-fn nothing_can_be_both_written_and_executed_and_page_0_is_none() {
+fn no_page_is_writable_and_executable_and_page_0_is_unmapped() {
     let mut guest = Guest::q35(CARD);
     guest.serves();
     // Lines are "address: page flags"; the first flag is X where nothing can be executed, the last W.
@@ -183,7 +183,7 @@ fn a_machine_that_was_held_has_the_right_time_again() {
 }
 
 #[test]
-fn what_is_larger_than_a_buffer_is_not_taken_from_the_card() {
+fn frames_larger_than_a_buffer_are_dropped() {
     let card = "virtio-net-pci,disable-legacy=on,romfile=,netdev=n0,host_mtu=9000";
     let mut guest = Guest::q35(&["-device", card]);
     guest.serves();

@@ -110,7 +110,7 @@ fn the_configuration_and_the_rules_are_what_promtool_takes() {
 }
 
 #[test]
-fn the_dashboard_is_one() {
+fn the_dashboard_is_valid() {
     let dashboard = json("grafana-dashboard.json");
     let panels = dashboard["panels"].as_array().expect("panels");
     let mut taken = BTreeSet::new();

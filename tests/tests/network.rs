@@ -176,7 +176,7 @@ fn half_close_is_carried(port: u16) {
 }
 
 #[test]
-fn faults_need_an_application_on_a_network_of_its_own() {
+fn cargo_fault_needs_net_switch() {
     let outcome =
         run(tests::command::cargo(&["fault", "--list"]).env("VOTING_APP_PROJECT", "test-network-none"));
     assert!(!outcome.success && outcome.stderr.contains("nothing runs: start it with"), "{}", outcome.stderr);

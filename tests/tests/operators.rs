@@ -39,7 +39,7 @@ fn killed_machines_are_started_again_under_load_and_no_vote_is_lost() {
 }
 
 #[test]
-fn a_closed_pipe_leaves_the_application_running_and_ends_the_command_as_others() {
+fn a_closed_pipe_ends_up_detach_with_sigpipe_and_the_application_runs_on() {
     const PROJECT: &str = "operators-pipe";
     const SIGPIPE: i32 = 13;
     let (vote, result) = (free_port(), free_port());

@@ -49,7 +49,7 @@ fn votes_go_into_the_originals_table_and_out_again() {
 }
 
 #[test]
-fn the_table_of_the_original_is_extended_and_a_vote_it_refuses_is_set_aside() {
+fn the_originals_table_is_extended_and_refused_votes_are_set_aside() {
     let postgres = Postgres::start(false);
     postgres.ask("CREATE TABLE votes (id VARCHAR(255) NOT NULL UNIQUE, vote VARCHAR(255) NOT NULL)");
     postgres.ask("INSERT INTO votes (id, vote) VALUES ('x', 'a'), ('y', 'a')");
@@ -127,7 +127,7 @@ fn a_database_that_is_killed_under_load_loses_and_doubles_nothing() {
 }
 
 #[test]
-fn whatever_is_wrong_with_the_database_is_named_and_is_over_when_it_is_mended() {
+fn database_faults_are_named_and_end_with_their_repair() {
     let mut postgres = Postgres::start(true);
     let wrong_password = postgres.url_of("wrong", DATABASE);
     Services::with_results(&wrong_password).wait_for_reason("28P01 password authentication failed");

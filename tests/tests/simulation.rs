@@ -249,7 +249,7 @@ fn a_worker_cut_off_from_the_store_goes_on_when_it_is_back() {
 }
 
 #[test]
-fn without_a_store_pages_are_served_and_votes_are_refused_until_it_is_back() {
+fn without_the_store_pages_are_served_and_votes_refused() {
     let mut application = Application::in_four_images(5);
     let store = application.nodes[0];
     application.vote_and_wait([(1, "a")]);

@@ -1,17 +1,21 @@
-//! The epoch that begins with each connection to the store, by which results elsewhere tell newer votes from older.
+//! The epoch that begins with each connection to the store. With epochs, a database of results can order votes of
+//! different stores.
 //!
-//! Tickets order all that one store still knows. They do not order what it has lost: a store that was killed, whose
-//! disk is an older copy, or whose replica takes over gives the same tickets again, while results in a database have
-//! not gone back with it. That shows in nothing but that connections end. So on each connection, and before it asks
-//! for a ticket for a vote, an instance takes one for the epoch, and notes in `votes:epochs` where it begins: a vote
-//! belongs to the epoch that begins last of those at or before its sequence. The database numbers epochs as they come.
+//! Tickets order the votes that one store still knows. They cannot order votes that a store has lost: a store that
+//! was killed, whose disk is an older copy, or whose replica takes over gives out the same tickets again, but results
+//! in a database are still the newer ones. The only sign of this is that connections end. So on each connection,
+//! before its first ticket for a vote, an instance takes a ticket for an epoch, and records in `votes:epochs` where
+//! the epoch begins. A vote belongs to the last epoch that begins at or before its sequence. The database numbers the
+//! epochs in the order in which they arrive there.
 //!
-//! To which epoch a vote belongs must not change once somebody may have looked: of two votes of a voter the older one
-//! could come to be of the later epoch. So an epoch begins [`TICKETS_AHEAD`] tickets later than the one that was taken,
-//! where nobody has a ticket yet, and once it is noted the store's tickets leap over that place. And what was noted
-//! stays as it is: a beginning that was not answered is followed by another epoch, not by the same at another place.
+//! The epoch of a vote must never change after somebody may have read it; otherwise, of two votes of one voter, the
+//! older one could move to the later epoch. So an epoch begins [`TICKETS_AHEAD`] tickets after the ticket that was
+//! taken, where nobody has a ticket yet, and after it is recorded, the store's tickets advance to that place. A
+//! record never changes: if it was not confirmed, the instance begins another epoch, and does not record the same one
+//! at another place.
 //!
-//! Sends nothing by itself. Votes wait until the epoch has begun; the oldest epochs are removed by whoever begins one.
+//! This module sends nothing itself. Votes wait until the epoch has begun. The instance that begins an epoch removes
+//! the oldest ones.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -29,7 +33,7 @@ use crate::voter::Id;
 
 /// Most epochs that are kept in the store, but for those that others begin while the oldest are removed.
 pub const EPOCHS_MAX: usize = 256;
-/// Most fields of the hash that are looked through; whoever writes more is not this application.
+/// Most fields of the hash that are read; this application never writes more.
 const FIELDS_MAX: usize = 2 * EPOCHS_MAX;
 /// How many tickets lie between the one that an epoch takes and those that are of it: more than all instances together
 /// are given while it is being noted.
@@ -44,7 +48,7 @@ pub enum Step {
     Recall,
     /// What tickets it gives.
     Number,
-    /// To note that the epoch begins so many tickets after that one.
+    /// Record that the epoch begins a number of tickets after that one.
     Note(u64),
     /// To give no tickets from before that place any more.
     Leap(u64),
@@ -243,7 +247,7 @@ impl Epoch {
             Some(Step::Leap(_)) => "INCRBY votes:ticket",
             _ => "HSET votes:epochs",
         };
-        let trouble = format!("the store takes no votes: it answers {command}: {reason}");
+        let trouble = format!("the store accepts no votes: it answers {command}: {reason}");
         if self.trouble.as_ref() != Some(&trouble) {
             log::warn!("{trouble}");
         }

@@ -1,6 +1,7 @@
-//! How full the store is, by what it says of itself (`INFO memory`), and when it is to be asked again.
+//! How full the store is, from its own report (`INFO memory`), and when to ask for the next report.
 //!
-//! Talks to no store. It works with any server of Redis's protocol; one that names no limit is never full.
+//! It sends nothing itself. It works with any server that speaks Redis's protocol; a server that reports no limit is
+//! never full.
 
 use core::time::Duration;
 
@@ -11,9 +12,9 @@ use wire::resp::Reply;
 pub const ASK_EVERY: Duration = Duration::from_secs(1);
 /// It is asked this often while none come: more often than a quiet connection is tried, which this replaces.
 pub const ASK_EVERY_WHILE_QUIET: Duration = Duration::from_secs(4);
-/// It is asked again at once after so many votes: what they take must be far less than the rest that is kept.
+/// Memory is checked again after this number of votes, which must use far less than the reserve.
 pub const VOTES_PER_ASKING_MAX: u32 = 512;
-/// Of the store's memory one part in so many is kept for those who have voted already.
+/// The divisor of the reserve: this fraction of the store's memory is for voters who have voted already.
 pub const KEPT_DIVISOR: u64 = 16;
 /// What a vote in the queue takes, about: the entry, and its place in the list.
 const QUEUED_BYTES: u64 = 160;
@@ -185,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_asked_often_while_votes_come_and_seldom_otherwise() {
+    fn memory_is_polled_often_during_votes_and_rarely_otherwise() {
         let (start, mut fullness) = (Instant::from_millis(5_000), Fullness::default());
         assert_eq!(fullness.due_at(), None, "there is no store");
         fullness.reached(start);
@@ -204,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_for_want_of_memory_is_known_at_once_and_until_something_else_is() {
+    fn an_out_of_memory_error_marks_the_store_full_until_newer_information() {
         let mut fullness = Fullness::default();
         fullness.note_exhaustion();
         assert_eq!((fullness.level(), fullness.is_exhausted()), (Level::Full, true));

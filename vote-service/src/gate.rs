@@ -1,6 +1,6 @@
-//! Whether a voter who has not voted yet may: the poll may be full, or too many may be coming at once.
+//! The decision whether a new voter may vote: the poll may be full, or too many new voters may arrive at once.
 //!
-//! Asks nobody. Whether a voter has voted is looked up by the handler, and only when that matters.
+//! It sends no queries. The handler looks up whether a voter has voted, and only if that matters.
 
 use core::net::IpAddr;
 
@@ -79,7 +79,7 @@ mod tests {
     const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
     #[test]
-    fn who_is_new_is_let_in_unless_there_is_a_reason() {
+    fn new_voters_are_admitted_unless_a_limit_applies() {
         let settings = Settings::from_pairs([("NEW_VOTERS_PER_MINUTE", "1")]);
         let (mut open, mut limited) = (Gate::default(), Gate::new(&settings).expect("a number"));
         assert!(open.is_open() && !limited.is_open());

@@ -1,6 +1,6 @@
-//! The vote service: the voters' page, and votes queued in the store before they are acknowledged.
+//! The vote service: it serves the voters' page, and queues votes in the store before it acknowledges them.
 //!
-//! Does not count: the worker does. Names no socket, clock or operating system.
+//! The worker counts the votes. This service uses no socket, no clock and no operating system.
 #![no_std]
 #![forbid(unsafe_code)]
 

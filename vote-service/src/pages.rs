@@ -1,6 +1,6 @@
-//! Everything a voter's browser can get, rendered once at start.
+//! All pages and files for a voter's browser, rendered once at the start.
 //!
-//! Decides nothing: which page a voter sees is the handler's business.
+//! The handler decides which page a voter gets.
 
 use alloc::string::String;
 

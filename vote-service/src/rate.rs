@@ -1,7 +1,7 @@
-//! How many new voters may come a minute, from one address and in all: token buckets, in a table of bounded size.
+//! Limits on new voters per minute, from one address and in total: token buckets, in a table of bounded size.
 //!
-//! Reads no clock. A bucket holds the tokens of a minute: so many may come at once, and then one after another as
-//! the tokens do.
+//! It reads no clock. A bucket holds the tokens of one minute: that many voters may come at once, and then one at a
+//! time as tokens arrive.
 
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv6Addr};
@@ -128,13 +128,13 @@ mod tests {
         Ipv4Addr::from_bits(number).into()
     }
 
-    /// How many of so many are let in.
+    /// How many of the given number of attempts are admitted.
     fn admitted(rate: &mut Rate, tries: u32, from: impl Fn(u32) -> IpAddr, at: Instant) -> usize {
         (0..tries).filter(|number| rate.admit(from(*number), at)).count()
     }
 
     #[test]
-    fn so_many_at_once_and_then_one_after_another() {
+    fn a_rate_allows_a_burst_and_then_one_at_a_time() {
         let (mut rate, start) = (rate("", "6"), Instant::from_millis(90_000));
         assert!(rate.is_limited());
         let mut try_at =

@@ -1,6 +1,6 @@
-//! Why a vote was not counted, for the voter and for metrics.
+//! The reasons why a vote was not counted, for the voter and for metrics.
 //!
-//! Does not write responses.
+//! `responder` writes the responses.
 
 use kernel_app::client::{SendError, StoreSendError};
 use kernel_app::metrics::Counter;
@@ -36,7 +36,7 @@ pub enum Rejection {
     StoreError,
 }
 
-/// What the client is told of it.
+/// The message to the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Told {
     /// 400 and this text: the request is at fault.
@@ -176,8 +176,12 @@ impl Notice {
             Self::Full => {
                 "This poll is full: your vote was not counted. Whoever has voted can still change their vote."
             }
-            Self::Behind => "Your vote was not counted: many wait to be counted before it. Please try again.",
-            Self::Exhausted => "Your vote was not counted: this poll is full. What you voted before is kept.",
+            Self::Behind => {
+                "Your vote was not counted: too many votes are waiting to be counted. Please try again later."
+            }
+            Self::Exhausted => {
+                "Your vote was not counted: this poll is full. Your earlier vote still counts."
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
-//! What voters are answered, and what log and metrics say of it.
+//! The answers to voters, and the matching entries of log and metrics.
 //!
-//! Sends nothing to the store: it is told what the store has said.
+//! It sends nothing to the store: the handler passes it the store's replies.
 
 use core::net::IpAddr;
 

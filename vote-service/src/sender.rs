@@ -1,6 +1,6 @@
-//! Where a vote comes from: from this site's page or another's, and from which address.
+//! The sender of a vote: whether it comes from this site's page or another site's, and its address.
 //!
-//! Believes of headers what browsers and the nearest proxy write, and nothing that a page elsewhere could.
+//! It trusts only headers that browsers and the nearest proxy write, and none that a page of another site can set.
 
 use alloc::string::String;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};

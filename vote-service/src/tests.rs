@@ -286,7 +286,7 @@ fn without_the_store_votes_are_refused_at_once_and_the_page_is_served() {
 }
 
 #[test]
-fn a_silent_store_is_given_up_within_a_second_and_its_late_reply_is_nobodys() {
+fn a_silent_store_times_out_in_a_second_and_its_late_reply_is_dropped() {
     let (mut harness, store) = harness_with_store();
     let early = cast(&mut harness, "vote=a");
     ticket(&mut harness, store, 10);
@@ -307,7 +307,7 @@ fn a_silent_store_is_given_up_within_a_second_and_its_late_reply_is_nobodys() {
 }
 
 #[test]
-fn a_lost_store_answers_all_who_wait_in_time_and_the_next_one_serves_again() {
+fn waiting_votes_are_refused_in_time_when_the_store_is_lost() {
     let (mut harness, store) = harness_with_store();
     let queued = cast(&mut harness, "vote=a");
     ticket(&mut harness, store, 10);

@@ -1,7 +1,8 @@
 //! Votes that wait for a ticket: a number from the store that says which of two votes came later.
 //!
-//! Talks to no store. A ticket is good for all votes that came before it was asked for, and one is asked for
-//! at a time. So a vote that comes after another was answered, by whatever instance, has the larger number.
+//! It sends nothing itself. A ticket is valid for all votes that arrived before it was requested, and one is
+//! requested at a time. So a vote that arrives after another one was answered, by any instance, has the larger
+//! number.
 
 use alloc::collections::VecDeque;
 
@@ -48,9 +49,9 @@ pub struct Vote {
 pub struct TicketQueue {
     /// In the order of their deadlines.
     votes: VecDeque<Vote>,
-    /// The first so many came before the ticket was asked for that is under way.
+    /// Number of votes that arrived before the current ticket was requested; they come first.
     covered: usize,
-    /// The first so many have their sequence.
+    /// Number of votes that have their sequence; they come first.
     granted: usize,
     asked: bool,
     /// The last ticket.
@@ -113,7 +114,7 @@ impl TicketQueue {
         (self.asked, self.covered) = (true, self.votes.len());
     }
 
-    /// The ticket does not come; whoever still has time waits for the next.
+    /// The ticket does not arrive; votes that still have time wait for the next one.
     pub fn missed(&mut self) {
         (self.asked, self.covered) = (false, 0);
     }

@@ -1,7 +1,7 @@
-//! Takes votes: reads forms, queues votes in the store, and answers once the store has them.
+//! The request handler for votes: it reads forms, queues votes in the store, and answers when the store has them.
 //!
-//! Keeps no votes: what the store did not take, the voter is told to send again. While the voter has time,
-//! a vote whose connection to the store was lost is queued once more, as the same vote.
+//! It keeps no votes: if the store did not accept a vote, the voter is asked to send it again. If the connection to
+//! the store was lost and the voter still has time, the handler queues the vote once more, as the same vote.
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;

@@ -1,8 +1,8 @@
-//! What the log says of votes: how many were accepted for which option, and how many refused why, at most once a
-//! second.
+//! Log lines about votes, at most once a second: the number of accepted votes per option, and of refused votes per
+//! reason.
 //!
-//! A line for each vote cost more than reading its form, and a serial line takes one byte at a time. Every
-//! single vote is in the log from the level `debug` on.
+//! One line per vote cost more than reading its form, and a serial line takes one byte at a time. From the level
+//! `debug` on, every single vote is logged.
 
 use core::fmt;
 
@@ -33,7 +33,7 @@ impl fmt::Display for Refused {
 pub struct VoteLog {
     votes: [u64; 2],
     refused: Refused,
-    /// When the next line may be written; in the past after a quiet time, so that a first vote is told at once.
+    /// When the next line may be written; in the past after a quiet time, so that a first vote is logged at once.
     due_at: Instant,
 }
 
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_vote_is_told_at_once_and_those_of_the_next_second_together() {
+    fn the_first_vote_is_logged_at_once_and_later_ones_once_a_second() {
         let mut vote_log = VoteLog::default();
         let start = Instant::from_millis(5_000);
         assert_eq!((vote_log.next_deadline(), vote_log.take_due(start)), (None, None), "nothing to tell");

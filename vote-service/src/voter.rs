@@ -1,6 +1,6 @@
-//! Who votes: 128 random bits in a cookie, or what the original's vote service has put there.
+//! A voter's identity: 128 random bits in a cookie, or the id that the original's vote service has set.
 //!
-//! Not a login. Whoever has the bits is the voter, so they are never logged.
+//! This is not a login. Anybody who has the bits is this voter, so they are never logged.
 
 use kernel_app::Entropy;
 
@@ -32,7 +32,7 @@ impl Id {
         Self(digits)
     }
 
-    /// The digits.
+    /// The id as 32 hexadecimal digits.
     pub fn as_str(&self) -> &str {
         text(&self.0)
     }

@@ -1,4 +1,4 @@
-//! The two options of the poll. What they are called is a setting of the services.
+//! The two options of the poll. Settings of the services give them their names.
 
 use serde::Serialize;
 

@@ -1,6 +1,6 @@
-//! One entry of the queue: the JSON object of a vote, written and read by serde.
+//! One entry of the queue: the JSON object of a vote, read and written with serde.
 //!
-//! The original writes `voter_id` and `vote` only. More fields may follow and are ignored.
+//! The original writes only `voter_id` and `vote`. Unknown fields are ignored.
 
 mod fields;
 #[cfg(test)]

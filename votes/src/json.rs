@@ -1,8 +1,8 @@
-//! Writes JSON through serde, into what does not allocate as well as into strings.
+//! A JSON serializer for serde that can also write to targets without allocation.
 //!
-//! Knows what this application says: objects, arrays, strings, whole numbers that are not negative, and booleans.
-//! `serde_json` writes all of JSON, but without the standard library only into a vector, and it looks at every byte
-//! of a string for itself.
+//! It supports what this application needs: objects, arrays, strings, unsigned integers and booleans. `serde_json`
+//! supports all of JSON, but without the standard library it writes only to a vector, and it checks every byte of a
+//! string separately.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_an_error() {
+    fn unsupported_types_are_errors() {
         let mut json = Vec::new();
         assert_eq!(1.5.serialize(Serializer::new(&mut json)), Err(Error::Unknown));
         assert_eq!((to_string(&-1), to_string(&Some("x"))), (String::new(), String::new()));

@@ -1,4 +1,4 @@
-//! The contract of the application: what its services write into the store, and read there.
+//! The contract of the application: the data that its services write to the store and read there.
 //!
 //! ```text
 //! vote ──INCR votes:ticket──▶          a number that orders votes: see `sequence`
@@ -8,10 +8,10 @@
 //! result ──HLEN results:a, results:b──▶   the `Scores`
 //! ```
 //!
-//! [`keys`] has all names. An entry is JSON, and the original application reads and writes the same:
+//! [`keys`] has all key names. An entry is JSON, and the original application reads and writes the same:
 //! `{"voter_id":"1f2e","vote":"a","id":"00ff","seq":"00000000000000065536"}`.
 //!
-//! Talks to no store: how votes are cast, counted and shown is the services' business.
+//! This crate sends nothing: the services cast, count and show votes.
 
 #![no_std]
 #![forbid(unsafe_code)]

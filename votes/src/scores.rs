@@ -1,4 +1,4 @@
-//! How many voters each option has.
+//! The number of voters for each option.
 
 use serde::Serialize;
 

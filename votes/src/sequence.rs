@@ -1,7 +1,7 @@
 //! Sequences: of two votes of a voter, the one with the larger sequence counts.
 //!
-//! The store gives tickets by counting. A ticket is good for many votes of one instance, whose sequences follow
-//! each other: those of ticket 3 begin at 3 times [`PER_TICKET`].
+//! The store counts up tickets. One ticket is enough for many votes of one instance, which get consecutive sequences:
+//! those of ticket 3 begin at 3 times [`PER_TICKET`].
 
 use serde::Serializer;
 use wire::resp::Digits;

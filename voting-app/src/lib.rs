@@ -1,6 +1,6 @@
 //! The whole application in one image: vote, worker, result and store on one event loop.
 //!
-//! Adds nothing to the services: bytes between them move through memory instead of a network.
+//! The services are unchanged: their bytes move through memory instead of a network.
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -1,6 +1,6 @@
-//! A bounded byte queue that is always one contiguous slice.
+//! A bounded byte queue whose content is always one contiguous slice.
 //!
-//! Not a ring: parsers need slices, so consumed bytes are given back by moving the rest, and only
+//! It is not a ring buffer, because parsers need slices. Consumed space is reclaimed by moving the rest, and only
 //! when the space is needed.
 
 use alloc::vec::Vec;
@@ -116,7 +116,7 @@ impl Buffer {
     /// Appends zeros, to be written over.
     ///
     /// # Errors
-    /// [`Full`] when so many do not fit within the limit.
+    /// [`Full`] when this number of bytes does not fit within the limit.
     pub fn extend_zeroed(&mut self, count: usize) -> Result<&mut [u8], Full> {
         if count > self.space() {
             return Err(Full { wanted: count, space: self.space() });
@@ -130,7 +130,7 @@ impl Buffer {
     /// Space for `bytes` more, to be filled in pieces without asking the buffer about each.
     ///
     /// # Errors
-    /// [`Full`] when so many do not fit within the limit.
+    /// [`Full`] when this number of bytes does not fit within the limit.
     pub fn reserve(&mut self, bytes: usize) -> Result<Room<'_>, Full> {
         if bytes > self.space() {
             return Err(Full { wanted: bytes, space: self.space() });

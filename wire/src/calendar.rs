@@ -1,6 +1,6 @@
 //! Calendar dates and times of day in UTC, for headers and logs.
 //!
-//! Reads no clock, and knows no time zones and no leap seconds.
+//! It reads no clock, and knows no time zones and no leap seconds.
 
 use core::fmt;
 use core::time::Duration;

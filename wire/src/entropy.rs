@@ -1,7 +1,7 @@
-//! Unpredictable bytes for cookies, ids and TCP sequence numbers.
+//! The interface to random bytes for cookies, ids and TCP sequence numbers.
 //!
-//! Where they come from is the platform's business: RDRAND and the kernel on Hermit, `getrandom` on
-//! Linux, a seed in the simulator.
+//! The platform provides the bytes: from RDRAND, RDSEED or virtio-rng on Hermit, from `getrandom` on Linux, and from
+//! a seed in the simulator.
 
 /// A source of unpredictable bytes.
 pub trait Entropy {

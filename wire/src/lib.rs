@@ -1,6 +1,6 @@
 //! Wire protocols as sans-IO state machines: bytes and time in, bytes and the next deadline out.
 //!
-//! Knows no socket, clock or operating system; who moves the bytes is `kernel-app`'s business.
+//! It knows no socket, clock or operating system; `kernel-app` moves the bytes.
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -1,6 +1,6 @@
-//! A point on the monotonic clock, as an argument.
+//! A point on the monotonic clock, passed as an argument.
 //!
-//! Reads no clock: the platform, the test or the simulator says what time it is.
+//! It reads no clock: the platform, the test or the simulator gives the time.
 
 use core::ops::{Add, Sub};
 use core::time::Duration;

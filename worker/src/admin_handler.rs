@@ -1,6 +1,4 @@
-//! What operators see of a worker: readiness and metrics.
-//!
-//! Serves no path of its own.
+//! The operators' view of a worker: readiness and metrics.
 
 use alloc::borrow::Cow;
 

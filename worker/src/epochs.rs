@@ -1,9 +1,9 @@
-//! The epochs that the store knows, and to which of them a sequence belongs.
+//! The epochs that the store knows, and the epoch of a given sequence.
 //!
-//! Talks to no store. Vote instances begin epochs (`vote-service/src/epoch.rs` says why) and note in `votes:epochs`
-//! at which sequence each begins. A vote is of the epoch that begins last of those at or before its sequence.
-//! Sequences order the votes of one store; across stores, and across what a store has lost, only epochs do, by the
-//! order in which the database of the results came to know them.
+//! It sends nothing. Vote instances begin epochs (`vote-service/src/epoch.rs` says why) and record in `votes:epochs`
+//! at which sequence each begins. A vote belongs to the last epoch that begins at or before its sequence. Sequences
+//! order the votes of one store. Across stores, and across losses of a store, only epochs do, in the order in which
+//! the results' database registered them.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn where_epochs_are_missing_nobody_knows() {
+    fn without_epochs_the_order_is_unknown() {
         let epochs = read(&[("pruned", "1"), ("b", "200")]);
         assert_eq!([199, 200].map(|sequence| epochs.place(sequence)), [None, Some(1)]);
         assert_eq!(read(&[]).place(7), None);

@@ -1,6 +1,6 @@
-//! The elements that were moved to the processing list and are not yet counted, in the list's order.
+//! The elements that were moved to the processing list and are not counted yet, in the list's order.
 //!
-//! Talks to no store. One flat store of bytes, so that warm ones allocate nothing.
+//! It sends nothing. It is one flat byte store, which allocates nothing once it is warm.
 
 use alloc::vec::Vec;
 use core::ops::Range;

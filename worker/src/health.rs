@@ -1,6 +1,6 @@
 //! Whether votes are being counted, for `/readyz` and for one log line per change.
 //!
-//! Decides nothing. Whether the store can be reached and answers is its client's business.
+//! The store's client knows whether the store can be reached and answers.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -30,9 +30,9 @@ impl Health {
         }
         match &to {
             Self::Failing(message) => {
-                log::warn!("{SETTING}: the store takes no votes, they are kept: {message}")
+                log::warn!("{SETTING}: the store accepts no votes, they stay in the queue: {message}")
             }
-            Self::Unrecorded(reason) => log::warn!("no votes are counted, they are kept: {reason}"),
+            Self::Unrecorded(reason) => log::warn!("no votes are counted, they stay in the queue: {reason}"),
             Self::Well => log::info!("counting votes"),
             Self::Starting => {}
         }

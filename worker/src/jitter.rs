@@ -1,6 +1,6 @@
-//! Pauses of random length, so that workers who keep getting in each other's way fall out of step.
+//! Pauses of random length, so that workers that conflict repeatedly do not stay in step.
 //!
-//! Not for secrets: the numbers follow from the worker's name, so a simulation repeats them.
+//! The numbers follow from the worker's name, so a simulation repeats them. Do not use them for secrets.
 
 use core::time::Duration;
 

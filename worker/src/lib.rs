@@ -1,7 +1,7 @@
-//! The worker: moves votes from the queue to the results.
+//! The worker: it moves votes from the queue to the results.
 //!
-//! Results are in the store, or in PostgreSQL. Serves no votes and no results: vote-service and result-service do.
-//! `queue_consumer` tells how a vote is never lost and counted once.
+//! Results are in the store, or in PostgreSQL. vote-service takes votes, and result-service shows results.
+//! `queue_consumer` describes how no vote is lost and each is counted once.
 #![no_std]
 #![forbid(unsafe_code)]
 

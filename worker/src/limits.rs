@@ -1,6 +1,6 @@
-//! Every limit of the worker, in one place.
+//! All limits of the worker.
 //!
-//! Holds no limits of HTTP or of connections: those are kernel-app's.
+//! Limits of HTTP and of connections are in kernel-app.
 
 use core::time::Duration;
 

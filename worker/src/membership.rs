@@ -1,7 +1,7 @@
-//! The other workers as they show themselves in the store, and what those who are gone have left.
+//! The other workers, as they announce themselves in the store, and the lists of workers that are gone.
 //!
-//! Sends nothing. A worker shows itself by a count that grows; one whose count stands still for
-//! [`ORPHAN_AFTER`] by this worker's clock is taken to be gone. Clocks are never compared.
+//! It sends nothing. A worker announces itself by a counter that grows. If a counter stands still for
+//! [`ORPHAN_AFTER`] by this worker's clock, its worker counts as gone. Clocks are never compared.
 
 use alloc::vec::Vec;
 
@@ -17,7 +17,7 @@ pub enum Task<'a> {
     Heartbeat,
     /// To ask how many elements this worker has left.
     Measure(&'a [u8]),
-    /// To move so many elements that this worker has left.
+    /// Move this number of elements that the worker has left.
     Reclaim(&'a [u8], usize),
     /// To remove this worker, who is long gone and has left nothing.
     Forget(&'a [u8]),
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn who_shows_nothing_new_is_visited_until_nothing_is_left_and_then_forgotten() {
+    fn the_list_of_a_silent_worker_is_drained_and_the_worker_forgotten() {
         let mut membership = Membership::default();
         assert_eq!(membership.task(Instant::ZERO), Some(Task::Heartbeat));
         look(&mut membership, 0, &[("alive", "1"), ("gone", "7")]);
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_back_is_left_alone() {
+    fn a_worker_that_returns_is_left_alone() {
         let mut membership = Membership::default();
         look(&mut membership, 0, &[("slow", "1")]);
         look(&mut membership, 10, &[("slow", "1")]);

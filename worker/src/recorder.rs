@@ -1,9 +1,9 @@
-//! The results in PostgreSQL: one statement for the votes of a batch, and a table that is made when it is missing.
+//! The results in PostgreSQL: one statement for the votes of a batch, and a table that is created if it is missing.
 //!
-//! Knows nothing of the queue. The table is the original's, `votes (id, vote)`, with two columns more, which its
-//! readers and writers need not know: the sequence of the vote that counts, and the generation of its epoch.
-//! Generations number the store's epochs as they become known here, in a table of their own, `voting_epochs (epoch,
-//! generation)`.
+//! It knows nothing about the queue. The table is the original's, `votes (id, vote)`, with two more columns, which
+//! the original's programs need not know: the sequence of the vote that counts, and the generation of its epoch.
+//! Generations number the store's epochs as they are registered here, in a second table,
+//! `voting_epochs (epoch, generation)`.
 
 use alloc::borrow::{Cow, ToOwned};
 use alloc::collections::BTreeSet;
@@ -98,7 +98,7 @@ const REGISTER: Statement = Statement {
         " AND place > coalesce((SELECT max(place) FROM epochs JOIN voting_epochs USING (epoch)), 0)"
     ),
 };
-/// Forgets epochs of which no store has votes any more: so many have come since.
+/// Removes epochs that are so old that no store has votes of them any more.
 const FORGET: Statement = Statement {
     name: "forget",
     sql: "DELETE FROM voting_epochs WHERE generation <= (SELECT max(generation) FROM voting_epochs) - $1::bigint",

@@ -1,6 +1,6 @@
-//! What a worker has done, in numbers.
+//! Counters of a worker's work.
 //!
-//! Writes no exposition; `worker` does.
+//! `worker` writes them as metrics.
 
 use kernel_app::metrics::Counter;
 use votes::Choice;

@@ -1,8 +1,8 @@
-//! The elements that one transaction settles, and what it makes of them.
+//! The elements that one transaction settles, and its effects.
 //!
-//! Talks to no store. It says which votes count: those with a larger sequence than what the results hold for
-//! their voter, and those without one. Either it is told what the results hold, or who keeps them decides and
-//! it is told of whom.
+//! It sends nothing. It decides which votes count: those with a larger sequence than the results hold for their
+//! voter, and those without a sequence. Either the caller tells it what the results hold, or the database decides and
+//! reports the voters.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -26,7 +26,7 @@ impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoVote(error) => write!(f, "{error}"),
-            Self::Refused => f.write_str("the database refuses what is in it"),
+            Self::Refused => f.write_str("the database refuses its content"),
         }
     }
 }
@@ -77,7 +77,7 @@ struct Entry {
     is_ordered: bool,
     /// What the hashes hold for the voter; zero for a value that is no sequence.
     held: [Option<u64>; 2],
-    /// No later element of the batch changes what this one does.
+    /// No later element of the batch changes the effect of this one.
     decides: bool,
 }
 
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_voter_whom_both_options_hold_the_larger_sequence_counts() {
+    fn a_voter_in_both_results_counts_by_the_larger_sequence() {
         let mut batch = batch(&[("x", "a", 5), ("y", "a", 5)]);
         hold(&mut batch, &[Some("3"), Some("7")], &[Some("7"), Some("3")]);
         assert!(batch.verdicts().eq([Verdict::Superseded; 2]));
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_ends_before_what_is_oversized_and_when_it_is_full() {
+    fn a_batch_ends_when_full_or_before_an_oversized_vote() {
         let mut fetched = FetchedEntries::default();
         fetched.push(b"no vote");
         fetched.push_oversized();

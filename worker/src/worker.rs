@@ -1,8 +1,7 @@
-//! The worker as a service: one connection to the store, perhaps one to the results' database, and one port for
+//! The worker as a service: one connection to the store, possibly one to the results' database, and one port for
 //! operators.
 //!
-//! Counts no votes itself: [`QueueConsumer`] decides what is done with them. Writes no results; the store does, or
-//! [`Recorder`].
+//! [`QueueConsumer`] decides how votes are processed. The store writes the results, or [`Recorder`] does.
 
 use alloc::string::String;
 use alloc::vec;

@@ -1,5 +1,5 @@
-//! The rules that concern more than one value of a description: names that must exist, ports that must
-//! differ, an order that must be possible.
+//! Rules that concern more than one value of a description: names must exist, ports must differ, a start order must
+//! be possible.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -39,7 +39,7 @@ impl Application {
             service.check_alone(name)?;
             if !images.contains(&service.image.as_str()) {
                 let message =
-                    format!("there is no image {:?}: there are {}", service.image, images.join(", "));
+                    format!("there is no image {:?}: choose one of {}", service.image, images.join(", "));
                 return Err(fault(&["services", name, "image"], message));
             }
             self.check_names(name, service)?;
@@ -86,10 +86,10 @@ impl Application {
         for (setting, value) in &service.environment {
             let fail = |message: String| Err(fault(&["services", name, "environment", setting], message));
             if !is_setting(setting) {
-                return fail("a setting is named in capitals, digits and underscores".to_owned());
+                return fail("setting names use capital letters, digits and underscores".to_owned());
             }
             if RESERVED_SETTINGS.contains(&setting.as_str()) {
-                return fail("is worked out for each instance: remove it".to_owned());
+                return fail("is set automatically for each instance: remove it".to_owned());
             }
             if value.len() > VALUE_BYTES_MAX || value.chars().any(char::is_control) {
                 return fail(format!("give at most {VALUE_BYTES_MAX} bytes without control characters"));
@@ -115,7 +115,7 @@ impl Application {
             return Err(format!("{other} has no port {port}: add it to `expose` of {other}"));
         }
         if !target.networks.iter().any(|network| from.networks.contains(network)) {
-            return Err(format!("{other} is in none of this service's networks: let both join one"));
+            return Err(format!("{other} shares no network with this service: add both to one network"));
         }
         Ok(())
     }
@@ -126,7 +126,7 @@ impl Application {
             for mapping in &service.ports {
                 if let Some((_, other)) = taken.insert(mapping.host, (mapping.address, name)) {
                     let message = format!(
-                        "port {} of the host is published by {other} already: give another one",
+                        "port {} of the host is already published by {other}: give another one",
                         mapping.host
                     );
                     return Err(fault(&["services", name, "ports"], message));
@@ -146,7 +146,9 @@ impl Application {
                     return fail(format!("there is no volume {volume:?}: {}", known(&self.volumes)));
                 }
                 if let Some(other) = taken.insert(volume, name) {
-                    return fail(format!("{volume} is the disk of {other} already: give it one of its own"));
+                    return fail(format!(
+                        "{volume} is already the disk of {other}: give this service another volume"
+                    ));
                 }
             }
         }
@@ -212,7 +214,7 @@ impl Service {
             return fail("replicas", number_rule(self.replicas, self.replicas_max));
         }
         if self.volumes.len() > VOLUMES_MAX {
-            return fail("volumes", format!("a machine has {VOLUMES_MAX} disk: name one volume"));
+            return fail("volumes", format!("a machine has {VOLUMES_MAX} disk: list one volume"));
         }
         self.check_guest_ports(name)?;
         self.check_health(name)
@@ -222,7 +224,7 @@ impl Service {
         let mut ports: Vec<u16> = self.ports.iter().map(|mapping| mapping.guest).collect();
         for port in &self.expose {
             let message = match port {
-                0 => "0 is no port: give 1 to 65535".to_owned(),
+                0 => "0 is not a port: give 1 to 65535".to_owned(),
                 port if ports.contains(port) => format!("port {port} is listed twice: remove one"),
                 _ => String::new(),
             };
@@ -247,7 +249,7 @@ impl Service {
             return fail("port", format!("port {} is in neither `ports` nor `expose`: add it", health.port));
         }
         if !health.path.starts_with('/') || health.path.chars().any(|c| !c.is_ascii_graphic()) {
-            return fail("path", format!("{:?} is no path: give one such as \"/readyz\"", health.path));
+            return fail("path", format!("{:?} is not a path: give one such as \"/readyz\"", health.path));
         }
         if health.timeout_s == 0 || health.timeout_s > HEALTH_TIMEOUT_S_MAX {
             let given = health.timeout_s;
@@ -262,12 +264,12 @@ fn known<V>(names: &BTreeMap<String, V>) -> String {
     if names.is_empty() {
         return "none is described".to_owned();
     }
-    format!("there are {}", names.keys().map(String::as_str).collect::<Vec<_>>().join(", "))
+    format!("choose one of {}", names.keys().map(String::as_str).collect::<Vec<_>>().join(", "))
 }
 
 fn name_rule(what: &str, name: &str) -> String {
     format!(
-        "{name:?} cannot name {what}: use 1 to {NAME_BYTES_MAX} small letters, digits and inner hyphens, beginning with a letter"
+        "{name:?} cannot name {what}: use 1 to {NAME_BYTES_MAX} lower-case letters, digits and hyphens; begin with a letter and do not end with a hyphen"
     )
 }
 

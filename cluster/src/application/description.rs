@@ -1,4 +1,4 @@
-//! What a description says: services, networks and volumes, and the limits of each.
+//! The types of a description: services, networks and volumes, and the limits of each.
 
 use std::collections::BTreeMap;
 
@@ -97,7 +97,7 @@ pub struct Service {
     /// Whether an instance that has failed is started again.
     #[serde(default)]
     pub restart: Restart,
-    /// What people are told as its address.
+    /// The address that is shown to people.
     pub endpoint: Option<Endpoint>,
     /// The volume that it keeps its data on, if any; a machine has one disk.
     #[serde(default)]
@@ -121,7 +121,7 @@ pub struct Health {
     pub timeout_s: u64,
 }
 
-/// The address people are told.
+/// The address that is shown to people.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Endpoint {

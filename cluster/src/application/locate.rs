@@ -1,5 +1,5 @@
-//! Places in a TOML text: from a byte offset to its line and key, and from a key to its line. It judges
-//! nothing, and a text that does not parse simply has no keys.
+//! Positions in a TOML text: from a byte offset to its line and key, and from a key to its line. It checks nothing; a
+//! text that does not parse has no keys.
 
 use std::ops::Range;
 

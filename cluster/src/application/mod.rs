@@ -1,6 +1,6 @@
-//! The description of an application: the services of one TOML file, as compose has them.
+//! The description of an application: the services of one TOML file, as in compose.
 //!
-//! Pure text in, checked types out. It reads no file, looks at no port and knows no virtual machine.
+//! Text comes in, checked types come out. It reads no file, opens no port and knows no virtual machine.
 
 mod check;
 mod description;

@@ -1,4 +1,4 @@
-//! Reading a description: text in, a checked application out, or the place that is wrong.
+//! Reads a description: text in, a checked application out, or an error with its place.
 
 use std::fmt;
 

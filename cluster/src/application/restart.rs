@@ -1,4 +1,4 @@
-//! Whether an instance that has failed is started again: the policy, in compose's words.
+//! The restart policy of a service, in compose's words.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,7 +14,7 @@ pub enum Restart {
     /// It is not.
     #[default]
     No,
-    /// It is when it has failed, so many times in a row at most.
+    /// It is restarted after a failure, up to this many times in a row.
     OnFailure {
         /// None for no end.
         retries_max: Option<u32>,
@@ -33,7 +33,7 @@ impl FromStr for Restart {
                 Ok(Self::OnFailure { retries_max: retries(count) })
             }
             _ => Err(format!(
-                "{text:?} is no restart policy: give \"no\", \"on-failure\", or \"on-failure:N\" with 1 to {RETRIES_MAX} retries"
+                "{text:?} is not a restart policy: give \"no\", \"on-failure\", or \"on-failure:N\" with 1 to {RETRIES_MAX} retries"
             )),
         }
     }

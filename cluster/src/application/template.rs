@@ -1,6 +1,6 @@
-//! Values of settings with references to other services: `redis://{store:6379}`; `{{` and `}}` are braces.
+//! Setting values with references to other services: `redis://{store:6379}`; `{{` and `}}` are braces.
 //!
-//! It resolves nothing by itself: whoever knows the addresses hands them over.
+//! The caller knows the addresses and passes them in.
 
 use std::fmt;
 
@@ -27,7 +27,7 @@ impl fmt::Display for TemplateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:?} is no reference: write {{service:port}}, such as {{store:6379}}, or {{{{ and }}}} for braces",
+            "{:?} is not a reference: write {{service:port}}, such as {{store:6379}}, or {{{{ and }}}} for braces",
             self.found
         )
     }

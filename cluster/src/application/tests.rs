@@ -50,15 +50,15 @@ fn refusal(from: &str, to: &str) -> String {
 fn refusals_name_file_line_key_and_remedy() {
     assert_eq!(
         refusal("\"1GiB\"", "\"1G\""),
-        "a.toml:7: services.store.memory: \"1G\" is no memory size: give 8MiB to 2048MiB, such as \"32MiB\""
+        "a.toml:7: services.store.memory: \"1G\" is not a memory size: give 8MiB to 2048MiB, such as \"32MiB\""
     );
     assert_eq!(
         refusal("{ store = \"healthy\" }", "{ sture = \"healthy\" }"),
-        "a.toml:17: services.web.depends_on.sture: there is no service \"sture\": there are store, web"
+        "a.toml:17: services.web.depends_on.sture: there is no service \"sture\": choose one of store, web"
     );
     assert_eq!(
         refusal("image = \"web\"", "image = \"Web!\""),
-        "a.toml:13: services.web.image: there is no image \"Web!\": there are store-service, web"
+        "a.toml:13: services.web.image: there is no image \"Web!\": choose one of store-service, web"
     );
     assert_eq!(
         refusal("timeout_s = 5", "timeout_s = 0"),
@@ -86,7 +86,11 @@ fn ports_must_exist_and_differ() {
             "expose = [6379, 6379, 8083]",
             "services.store.expose: port 6379 is listed",
         ),
-        ("\"0.0.0.0:8080:80\"", "\"8080:80\", \"8080:81\"", "port 8080 of the host is published by web"),
+        (
+            "\"0.0.0.0:8080:80\"",
+            "\"8080:80\", \"8080:81\"",
+            "port 8080 of the host is already published by web",
+        ),
         ("\"0.0.0.0:8080:80\"", "\"8080\"", "a.toml:16: services.web.ports: \"8080\" publishes no port"),
         ("{store:6379}", "{store:6380}", "environment.REDIS_URL: store has no port 6380"),
         ("port = 6379 }", "port = 1 }", "services.store.endpoint.port: port 1 is in neither"),
@@ -100,9 +104,9 @@ fn ports_must_exist_and_differ() {
 #[test]
 fn settings_are_checked() {
     let cases = [
-        ("REDIS_URL", "redis_url", "services.web.environment.redis_url: a setting is named in capitals"),
-        ("REDIS_URL", "INSTANCE", "a.toml:22: services.web.environment.INSTANCE: is worked out"),
-        ("{store:6379}", "{store}", "\"{store}\" is no reference: write {service:port}"),
+        ("REDIS_URL", "redis_url", "services.web.environment.redis_url: setting names use capital letters"),
+        ("REDIS_URL", "INSTANCE", "a.toml:22: services.web.environment.INSTANCE: is set automatically"),
+        ("{store:6379}", "{store}", "\"{store}\" is not a reference: write {service:port}"),
     ];
     for (from, to, expected) in cases {
         let error = refusal(from, to);
@@ -119,9 +123,9 @@ fn a_service_with_state_is_not_multiplied() {
 #[test]
 fn services_that_share_no_network_cannot_refer_to_each_other() {
     let error = refusal("networks = [\"back\"]\nports", "ports");
-    assert!(error.contains("store is in none of this service's networks"), "{error}");
+    assert!(error.contains("store shares no network with this service"), "{error}");
     let error = refusal("networks = [\"back\"]\nports", "networks = [\"front\"]\nports");
-    assert!(error.contains("there is no network \"front\": there are back"), "{error}");
+    assert!(error.contains("there is no network \"front\": choose one of back"), "{error}");
 }
 
 #[test]
@@ -149,12 +153,12 @@ fn a_volume_is_the_disk_of_one_service() {
     assert_eq!(application.services["store"].volumes, ["data"]);
     let both = with("[\"data\"]").replacen("image = \"web\"", "image = \"web\"\nvolumes = [\"data\"]", 1);
     let cases = [
-        (with("[\"date\"]"), "services.store.volumes: there is no volume \"date\": there are data"),
+        (with("[\"date\"]"), "services.store.volumes: there is no volume \"date\": choose one of data"),
         (with("[\"data\", \"data\"]"), "services.store.volumes: a machine has 1 disk"),
-        (both, "services.web.volumes: data is the disk of store already"),
+        (both, "services.web.volumes: data is already the disk of store"),
         (
             with("[\"data\"]").replacen("1GiB\"\n", "4MiB\"\n", 1),
-            "volumes.data.size: \"4MiB\" is no disk size",
+            "volumes.data.size: \"4MiB\" is not a disk size",
         ),
     ];
     for (text, expected) in cases {

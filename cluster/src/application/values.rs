@@ -1,5 +1,5 @@
-//! Single values of a description: sizes, port mappings, conditions. Each is checked as it is
-//! read, so that the error carries its place in the file.
+//! Single values of a description: sizes, port mappings, conditions. Each value is checked when it is read, so that
+//! the error has its place in the file.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -85,7 +85,7 @@ impl<'de> Deserialize<'de> for Memory {
         let mib = size_mib(&text).filter(|mib| (MEMORY_MIB_MIN..=MEMORY_MIB_MAX).contains(mib));
         mib.map(|mib| Self { mib }).ok_or_else(|| {
             de::Error::custom(format!(
-                "{text:?} is no memory size: give {MEMORY_MIB_MIN}MiB to {MEMORY_MIB_MAX}MiB, such as \"32MiB\""
+                "{text:?} is not a memory size: give {MEMORY_MIB_MIN}MiB to {MEMORY_MIB_MAX}MiB, such as \"32MiB\""
             ))
         })
     }
@@ -97,7 +97,7 @@ impl<'de> Deserialize<'de> for DiskSize {
         let mib = size_mib(&text).filter(|mib| (SIZE_MIB_MIN..=SIZE_MIB_MAX).contains(mib));
         mib.map(|mib| Self { mib }).ok_or_else(|| {
             de::Error::custom(format!(
-                "{text:?} is no disk size: give {SIZE_MIB_MIN}MiB to {SIZE_MIB_MAX}MiB, such as \"128MiB\""
+                "{text:?} is not a disk size: give {SIZE_MIB_MIN}MiB to {SIZE_MIB_MAX}MiB, such as \"128MiB\""
             ))
         })
     }

@@ -1,8 +1,7 @@
-//! `cargo attach`: a debugger for a machine that runs, with its program's symbols at the address where the program
-//! lies.
+//! `cargo attach`: a debugger for a running machine, with its program's symbols at the program's address.
 //!
-//! Builds nothing and stops nothing: QEMU holds the machine still while a debugger is attached, and lets it go on
-//! afterwards. What is debugged is the image itself; its line tables lie beside it, in the program's ELF file.
+//! It builds nothing and stops nothing: QEMU pauses the machine while a debugger is attached, and continues it
+//! afterwards. The debugger sees the image itself; its line tables are next to it, in the program's ELF file.
 
 use std::fmt;
 use std::fs;
@@ -99,9 +98,13 @@ fn chosen<'a>(instances: &'a [InstanceState], service: &str) -> Result<&'a Insta
     }
     match instances.iter().filter(|it| it.service == service).collect::<Vec<_>>()[..] {
         [instance] => Ok(instance),
-        [] => bail!("there is no {service:?}: there are {}", names(instances)),
+        [] => bail!("there is no service or instance {service:?}: choose one of {}", names(instances)),
         ref several => {
-            bail!("{service} runs {} times: name one of {}", several.len(), names(several.iter().copied()))
+            bail!(
+                "{service} has {} instances: choose one of {}",
+                several.len(),
+                names(several.iter().copied())
+            )
         }
     }
 }
@@ -140,15 +143,18 @@ mod tests {
     }
 
     #[test]
-    fn a_service_that_runs_once_is_meant_by_its_name_and_others_by_their_instances() {
+    fn a_single_instance_answers_to_its_service_name() {
         let program = tempfile::NamedTempFile::new().expect("a file");
         let state = state(program.path().to_owned());
         let name = |service| target(&state, service).map(|target| target.instance);
         assert_eq!(name("worker").expect("one"), "worker-1");
         assert_eq!(name("vote-2").expect("one"), "vote-2");
         let error = |service| name(service).expect_err("refused").to_string();
-        assert_eq!(error("vote"), "vote runs 2 times: name one of vote-1, vote-2");
-        assert_eq!(error("vot"), "there is no \"vot\": there are worker-1, vote-1, vote-2");
+        assert_eq!(error("vote"), "vote has 2 instances: choose one of vote-1, vote-2");
+        assert_eq!(
+            error("vot"),
+            "there is no service or instance \"vot\": choose one of worker-1, vote-1, vote-2"
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! `cargo doctor`: what this machine has and lacks for the project, each line with the way to mend it.
+//! `cargo doctor`: what this machine has and lacks for the project; each line says how to fix it.
 //!
-//! It looks and tries; it changes nothing but its own caches.
+//! It only probes; it changes nothing except its own caches.
 
 use std::fmt;
 use std::net::{Ipv4Addr, TcpListener};
@@ -194,7 +194,7 @@ fn port(port: u16) -> Finding {
         Ok(_) => Finding::good("port", format!("{port} is free")),
         Err(error) => Finding::optional(
             "port",
-            format!("{port} is taken ({error}): `cargo down`, or end what listens there"),
+            format!("{port} is in use ({error}): run `cargo down`, or stop the program that listens there"),
         ),
     }
 }

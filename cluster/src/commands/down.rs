@@ -1,5 +1,5 @@
-//! `cargo down`: stops the application, also one whose supervisor has crashed. It ends no process but
-//! those that the state file identifies beyond their numbers.
+//! `cargo down`: stops the application, even if its supervisor has crashed. It ends only processes that the state
+//! file identifies by more than their numbers.
 
 use std::thread;
 use std::time::{Duration, Instant};

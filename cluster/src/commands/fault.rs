@@ -1,5 +1,5 @@
-//! `cargo fault`: what goes wrong on the network of the running application, on demand. The application's
-//! own network does it (`segment::faults`); this asks for it.
+//! `cargo fault`: faults on the network of the running application, on demand. The command sends the request; the
+//! application's own network causes the faults (`segment::faults`).
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The commands: each says what it is told (`options`), asks the other rooms, and prints.
+//! The commands: each parses its options (`options`), calls the other modules, and prints.
 
 pub mod attach;
 pub mod doctor;

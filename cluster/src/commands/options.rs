@@ -1,4 +1,4 @@
-//! What the commands for a running application are told on the command line. Their work is elsewhere.
+//! Command-line options of the commands for a running application.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -16,10 +16,10 @@ use image_build::vm::machine::Machine;
 /// `up`: boots the whole application.
 #[derive(Args, Clone, Debug, Default)]
 pub struct UpOptions {
-    /// Go on in the background once everything is healthy
+    /// Return to the shell once everything is healthy
     #[arg(short, long)]
     pub detach: bool,
-    /// What runs the guests' instructions
+    /// What executes the guests' instructions
     #[arg(long, value_enum, default_value_t)]
     pub accel: Choice,
     /// The virtual hardware
@@ -31,7 +31,7 @@ pub struct UpOptions {
     /// Run this many instances of a service; 0 leaves it out
     #[arg(long, value_name = "SERVICE=NUMBER", value_parser = service_and_number)]
     pub scale: Vec<(String, u16)>,
-    /// Publish a service at another port of the host; the store too, for Redis's clients
+    /// Publish a service at another port of the host; also the store, for Redis clients
     #[arg(long, value_name = "SERVICE=PORT", value_parser = service_and_port)]
     pub publish: Vec<(String, u16)>,
     /// Use this Redis instead of the store, such as redis://127.0.0.1:6379
@@ -40,10 +40,10 @@ pub struct UpOptions {
     /// Keep results in this PostgreSQL, such as postgres://user:password@127.0.0.1/votes
     #[arg(long, value_name = "URL")]
     pub results: Option<String>,
-    /// Keep the store's data in this folder [default: in its memory, with which they go]
+    /// Keep the store's data in this folder [default: in memory only]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// Capture everything on the application's own network in this file, for Wireshark; with --net switch
+    /// Capture all frames to this file, for Wireshark (only with --net switch)
     #[arg(long, value_name = "FILE")]
     pub pcap: Option<PathBuf>,
     /// The description of the application [default: voting-app.toml of this workspace]
@@ -57,7 +57,7 @@ pub struct PsOptions {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-    /// Print it anew every second, until q or Ctrl-C
+    /// Refresh it every second, until q or Ctrl-C
     #[arg(short, long, conflicts_with = "json")]
     pub watch: bool,
 }
@@ -65,31 +65,31 @@ pub struct PsOptions {
 /// `fault`: what goes wrong on the network.
 #[derive(Args, Clone, Debug, Default)]
 pub struct FaultOptions {
-    /// Where: two services, instances, or `host`
+    /// The two ends: services, instances, or `host`
     #[arg(long, value_name = "ONE,OTHER", value_parser = pair, required_unless_present_any = ["list", "clear"])]
     pub between: Option<(String, String)>,
-    /// Lose this share of the frames
+    /// Drop this percentage of the frames
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     pub drop: Option<f64>,
-    /// Make every frame this late
+    /// Delay every frame by this time
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub delay: Option<Duration>,
-    /// Make frames later by chance, at most by this; so some overtake others
+    /// Delay each frame by a random time, at most this one; frames can overtake each other
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub jitter: Option<Duration>,
-    /// Let nothing pass
+    /// Drop all frames
     #[arg(long)]
     pub partition: bool,
-    /// Only on the way from ONE to OTHER
+    /// Only in the direction from ONE to OTHER
     #[arg(long)]
     pub one_way: bool,
-    /// End it after this time [default: it goes on until --clear]
+    /// End the fault after this time [default: with --clear]
     #[arg(long = "for", value_name = "TIME", value_parser = time)]
     pub time: Option<Duration>,
-    /// Decides which frames are concerned, as far as they are the same [default: chance]
+    /// Seed of the random choices: the same seed affects the same frames [default: random]
     #[arg(long, value_name = "NUMBER")]
     pub seed: Option<u64>,
-    /// Say which faults there are
+    /// List the active faults
     #[arg(long, conflicts_with_all = ["clear", "between"])]
     pub list: bool,
     /// End all faults
@@ -97,15 +97,15 @@ pub struct FaultOptions {
     pub clear: bool,
 }
 
-/// `logs`: what the services say.
+/// `logs`: the services' logs.
 #[derive(Args, Clone, Debug, Default)]
 pub struct LogsOptions {
     /// A service (vote) or one of its instances (vote-1) [default: all]
     pub service: Option<String>,
-    /// Go on as long as the application runs
+    /// Follow the logs while the application runs
     #[arg(short, long)]
     pub follow: bool,
-    /// Begin with this many of each instance's last lines [default: all]
+    /// Start with this many of each instance's last lines [default: all]
     #[arg(short = 'n', long, value_name = "LINES")]
     pub tail: Option<usize>,
     /// Print a JSON object for each line: time, instance, service, level, message
@@ -116,12 +116,12 @@ pub struct LogsOptions {
 /// `attach`: a debugger for a machine that runs.
 #[derive(Args, Clone, Debug, Default)]
 pub struct AttachOptions {
-    /// A service (vote) that runs once, or one of its instances (vote-2)
+    /// A service with one instance (vote), or one instance (vote-2)
     pub service: String,
-    /// Start gdb; without it, say what any debugger needs to know
+    /// Start gdb; without it, print what any debugger needs to know
     #[arg(long)]
     pub gdb: bool,
-    /// What gdb is given besides, such as -ex 'break file.rs:12'
+    /// Additional arguments for gdb, such as -ex 'break file.rs:12'
     #[arg(last = true, requires = "gdb", value_name = "ARGUMENTS")]
     pub arguments: Vec<OsString>,
 }
@@ -214,7 +214,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_possible_yet_is_refused_with_the_way_out() {
+    fn unsupported_options_are_refused_with_an_alternative() {
         let refusal = |options: UpOptions| options.choices().expect_err("refused").to_string();
         let data = Some(PathBuf::new());
         assert!(refusal(UpOptions { data, ..UpOptions::default() }).contains("name a folder"));

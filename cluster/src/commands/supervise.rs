@@ -1,5 +1,5 @@
-//! The hidden command `supervise`: the supervisor as a process of its own, in a group of its own, so that a terminal's
-//! Ctrl-C and its end do not reach it. `up` starts it; nobody else is meant to.
+//! The hidden command `supervise`: the supervisor as a separate process in a separate process group, so that neither
+//! a terminal's Ctrl-C nor its end reaches it. Only `up` starts it.
 
 use std::env;
 use std::io::{self, BufRead, Write};
@@ -34,7 +34,7 @@ const ALONE: &str = "interrupted";
 /// one.
 ///
 /// # Errors
-/// When there is no order, or signals cannot be caught. Everything later is told as an event.
+/// When there is no order, or signals cannot be caught. Later errors are reported as events.
 pub fn supervise() -> Result<()> {
     let mut line = String::new();
     io::stdin().read_line(&mut line)?;

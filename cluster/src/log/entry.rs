@@ -1,4 +1,4 @@
-//! A line of a log as an object: who said it when, how loudly, and what. It reads no file.
+//! A log line as an object: instance, time, level and message. It reads no file.
 
 use std::time::Duration;
 
@@ -17,9 +17,9 @@ const LEVEL_UNKNOWN: &str = "INFO";
 pub struct Entry {
     /// When it came, as RFC 3339 in UTC with milliseconds, by the host's clock.
     pub time: String,
-    /// The instance.
+    /// The instance that wrote the line, such as `vote-1`.
     pub instance: String,
-    /// Its service.
+    /// The service of the instance, such as `vote`.
     pub service: String,
     /// `error`, `warn`, `info`, `debug` or `trace`.
     pub level: String,

@@ -1,5 +1,5 @@
-//! Log files of instances: bounded, one printable line after the other, each with the time it came. It
-//! prints nothing; see `log_view`.
+//! Log files of instances: bounded, with one printable line after the other, each with the time at which it arrived.
+//! It prints nothing; see `commands/logs`.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -33,7 +33,7 @@ pub struct Line {
     pub text: String,
 }
 
-/// A log being written. A disk that does not take it loses lines, which is told in the log as soon as there is room.
+/// A log being written. If the disk does not accept lines, they are lost, and the log says so when there is room.
 #[derive(Debug)]
 pub struct LogWriter {
     path: PathBuf,
@@ -55,7 +55,7 @@ impl LogWriter {
         Self { path, file: None, bytes_max, lost: 0 }
     }
 
-    /// Copies everything from a guest's output until it ends; `hear` is told of it at once.
+    /// Copies everything from a guest's output until it ends; calls `hear` with it at once.
     ///
     /// # Errors
     /// When the output cannot be read. A full disk loses lines, but does not stop the guest.

@@ -1,4 +1,4 @@
-//! The log files of machines: what a line says, and how files are written, kept small and read.
+//! The log files of machines: the format of a line, and how files are written, limited in size and read.
 
 pub mod entry;
 pub mod file;

@@ -1,7 +1,7 @@
-//! How an application's machines are connected: each by QEMU's user network, or all of them by a segment of
-//! their own (`switch`) or the kernel's bridge (`tap`), which this module starts from a plan.
+//! The connection of an application's machines: by QEMU's user network for each, or by a shared segment (`switch`) or
+//! the kernel's bridge (`tap`), which this module starts from a plan.
 //!
-//! The segment itself is the package `segment`'s; QEMU's arguments are `machine`'s.
+//! The package `segment` implements the segment; `machine` makes QEMU's arguments.
 
 mod outgoing;
 mod own;

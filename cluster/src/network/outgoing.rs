@@ -1,5 +1,5 @@
-//! The few servers outside that settings name (`--redis`, `--results`): on the segment each is a port of the
-//! gateway, and nothing else outside is reached.
+//! The few servers outside that settings name (`--redis`, `--results`): on the segment each is a port of the gateway,
+//! and nothing else outside can be reached.
 
 use std::net::{SocketAddr, ToSocketAddrs};
 
@@ -63,7 +63,7 @@ impl Outgoing {
         Ok(outgoing)
     }
 
-    /// The ports of the gateway that an instance is told of.
+    /// The ports of the gateway that an instance may use.
     pub fn ports_of(&self, instance: &Instance) -> Vec<u16> {
         let named = instance.environment.values().filter_map(|value| server(value));
         named.filter_map(|(host, port)| self.find(&host, port)).map(|server| server.own_port).collect()
@@ -96,7 +96,7 @@ impl Outgoing {
         self.servers.iter().find(|server| server.host == host && server.port == port)
     }
 
-    /// The server's own number where it can be had.
+    /// The server's own port number if it is free.
     fn free_port(&self, port: u16) -> u16 {
         let is_free =
             |port: &u16| !is_relay_port(*port) && self.servers.iter().all(|it| it.own_port != *port);
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn the_host_s_end_takes_the_place_of_servers_outside_and_of_nothing_else() {
+    fn only_outside_servers_are_replaced_by_the_gateways_address() {
         let values = [
             "redis://:pass@10.0.2.2:7000/2",
             "redis://db.example",

@@ -1,7 +1,7 @@
-//! How an application's machines are connected: each by QEMU's user network, or all of them by a segment of
-//! their own (`switch`) or the kernel's bridge (`tap`), which this module starts from a plan.
+//! The network that an application's machines share: a segment (`switch`) or the kernel's bridge (`tap`), which this
+//! module starts from a plan.
 //!
-//! The segment itself is the package `segment`'s; QEMU's arguments are `machine`'s.
+//! The package `segment` implements the segment; `machine` makes QEMU's arguments.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -39,7 +39,7 @@ pub fn reserve_ports(net: Net, instances: &[Instance], run_dir: &Path) -> Result
 /// A network of an application's own, while it runs: until this is dropped.
 #[derive(Debug)]
 pub enum OwnNetwork {
-    /// The segment.
+    /// The switch in a thread of this process.
     Switch(segment::host::RunningSegment),
     /// The kernel's bridge.
     Bridge(segment::tap::RunningBridge),
@@ -77,7 +77,7 @@ pub fn create(path: &Path) -> Result<File> {
     File::create(path).with_context(|| format!("--pcap {}: the file cannot be written", path.display()))
 }
 
-/// Whether a network can connect so many instances, and may be made.
+/// Whether a network can connect this number of instances, and may be created.
 ///
 /// # Errors
 /// When it cannot.
@@ -160,8 +160,9 @@ pub fn environment(plan: &Plan, instance: &Instance) -> Result<Vec<(String, Stri
     let mut settings = Vec::new();
     for (setting, value) in instance.environment.iter().filter(|(name, _)| !is_by_dhcp(name)) {
         let filled = Template::parse(value)?.fill(name);
-        let filled =
-            filled.with_context(|| format!("{setting} of {} refers to what does not run", instance.name))?;
+        let filled = filled.with_context(|| {
+            format!("{setting} of {} refers to a service that does not run", instance.name)
+        })?;
         settings.push((setting.clone(), outgoing.rewrite(&filled).unwrap_or(filled)));
     }
     Ok(settings)
@@ -252,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn servers_outside_are_the_host_s_end_to_those_who_are_told_of_them() {
+    fn outside_servers_resolve_to_the_gateway_for_services_that_use_them() {
         let redis = Some("redis://127.0.0.1:7000/1".to_owned());
         let plan = plan(&Choices { redis, ..Choices::default() });
         let outgoing = Outgoing::of(&plan.instances).expect("a server");

@@ -1,5 +1,5 @@
-//! Ports of the host for the guests of a plan: found, and held until the guest takes them over. They are
-//! forwarded by QEMU or by the application's own network, not here.
+//! Ports of the host for the guests of a plan: found, and held until the guest takes them over. QEMU or the
+//! application's own network forwards them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,11 +20,11 @@ const SOCKET_PATH_BYTES_MAX: usize = 107;
 pub struct Ports {
     addresses: BTreeMap<(String, u16), SocketAddr>,
     held: Vec<(String, u16, TcpListener)>,
-    /// The folder of the sockets that stand for ports that nobody is told of; without, they have addresses.
+    /// The folder of the sockets for unpublished ports; without it, these ports have addresses.
     private: Option<PathBuf>,
 }
 
-/// A port of the host that cannot be had.
+/// A port of the host that is not available.
 #[derive(Debug)]
 pub struct PortError {
     address: IpAddr,
@@ -43,13 +43,13 @@ impl fmt::Display for PortError {
             ),
             (HostPort::Exactly(port), _) => write!(
                 f,
-                "port {port} of {address} cannot be had ({error}): publish {service} elsewhere with --publish {service}=PORT"
+                "port {port} of {address} cannot be used ({error}): publish {service} elsewhere with --publish {service}=PORT"
             ),
             (HostPort::From(port), _) => write!(
                 f,
-                "none of the {TRIES_MAX} ports of {address} from {port} on can be had for {service} ({error}): publish it elsewhere with --publish {service}=PORT"
+                "none of the {TRIES_MAX} ports of {address} from {port} on is free for {service} ({error}): publish it on another port with --publish {service}=PORT"
             ),
-            (HostPort::Any, _) => write!(f, "no free port of {address} can be had for {service}: {error}"),
+            (HostPort::Any, _) => write!(f, "there is no free port on {address} for {service}: {error}"),
         }
     }
 }
@@ -57,7 +57,7 @@ impl fmt::Display for PortError {
 impl std::error::Error for PortError {}
 
 impl Ports {
-    /// Finds a port for every port of these instances, and holds them all. Those that nobody is told of need
+    /// Finds a port for every port of these instances, and holds them all. Unpublished ones need
     /// none when they have sockets in a `private` folder.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! What the command line changes about an application, and what cannot be done about it.
+//! The command line's changes to an application, and the combinations that are refused.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,7 +28,7 @@ pub struct Choices {
 pub enum PlanError {
     /// An option names a service that is not described.
     NoSuchService {
-        /// The option.
+        /// The command-line option, such as `--scale`.
         option: &'static str,
         /// The name given.
         service: String,
@@ -37,7 +37,7 @@ pub enum PlanError {
     },
     /// More or fewer instances than the service allows.
     Scale {
-        /// The service.
+        /// Name of the service, as given.
         service: String,
         /// The number given.
         given: u16,
@@ -46,14 +46,14 @@ pub enum PlanError {
     },
     /// Two services at one port of the host.
     SamePort {
-        /// The port.
+        /// The port of the host.
         port: u16,
-        /// The services.
+        /// The two services that want the same port.
         services: [String; 2],
     },
     /// `--publish` for a service without ports.
     NotPublished {
-        /// The service.
+        /// Name of the service, as given.
         service: String,
     },
     /// A database's address that the services would refuse.
@@ -67,7 +67,7 @@ pub enum PlanError {
     },
     /// An address option with another shape than a URL of the scheme.
     Url {
-        /// The option.
+        /// The command-line option, such as `--scale`.
         option: &'static str,
         /// The value given.
         value: String,
@@ -76,7 +76,7 @@ pub enum PlanError {
     },
     /// An option that no service of the application takes.
     NobodyTakes {
-        /// The option.
+        /// The command-line option, such as `--scale`.
         option: &'static str,
         /// The setting that it would fill.
         setting: &'static str,
@@ -88,7 +88,7 @@ pub enum PlanError {
     },
     /// A service that an option takes out is still needed.
     StillNeeded {
-        /// The option.
+        /// The command-line option, such as `--scale`.
         option: &'static str,
         /// The service to be taken out.
         service: String,
@@ -99,7 +99,7 @@ pub enum PlanError {
     },
     /// An option takes all services out.
     NothingLeft {
-        /// The option.
+        /// The command-line option, such as `--scale`.
         option: &'static str,
     },
 }
@@ -108,7 +108,7 @@ impl fmt::Display for PlanError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoSuchService { option, service, known } => {
-                write!(f, "{option}: there is no service {service:?}: there are {}", known.join(", "))
+                write!(f, "{option}: there is no service {service:?}: choose one of {}", known.join(", "))
             }
             Self::Scale { service, given, max } => {
                 write!(f, "--scale {service}={given} cannot be used: give 0 to {max}")
@@ -123,19 +123,22 @@ impl fmt::Display for PlanError {
             }
             Self::Database { option, value, reason } => write!(f, "{option} {value}: {reason}"),
             Self::Url { option, value, expected } => {
-                write!(f, "{option} {value} is no address: give one such as {expected}")
+                write!(f, "{option} {value} is not a valid address: give one such as {expected}")
             }
             Self::NobodyTakes { option, setting } => {
-                write!(f, "{option}: no service takes {setting}: name it in its `environment`")
+                write!(f, "{option}: no service uses {setting}: list it in the `environment` of one")
             }
             Self::NothingToKeep { is_replaced: true } => {
-                f.write_str("--data is for the store, which --redis replaces: leave one of them out")
+                f.write_str("--data is for the store, which --redis replaces: leave out one of them")
             }
             Self::NothingToKeep { is_replaced: false } => {
                 f.write_str("--data: no service has a volume: give one `volumes` in the file")
             }
             Self::StillNeeded { option, service, by, setting } => {
-                write!(f, "{option} would take {service} out, but {setting} of {by} needs it: change it too")
+                write!(
+                    f,
+                    "{option} would leave out {service}, but {setting} of {by} needs it: change that setting too"
+                )
             }
             Self::NothingLeft { option } => write!(f, "{option} would leave nothing to run: keep a service"),
         }

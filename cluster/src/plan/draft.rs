@@ -1,5 +1,5 @@
-//! What will run: the instances of an application under the choices of a command line, in an order in
-//! which they can start. It opens no port and starts nothing; addresses are worked out in `ports`.
+//! The plan in progress: the instances of an application with the command line's options, in an order in which they
+//! can start. It opens no port and starts nothing; `ports` finds addresses.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -190,7 +190,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_description_for_strangers_differs_in_its_limits_only() {
+    fn the_deployed_description_differs_only_in_its_limits() {
         let choices = Choices::default();
         let mut draft = described(include_str!("../../../deploy/voting-app.toml"), &choices).expect("a plan");
         let vote = draft.instances.iter_mut().find(|instance| instance.service == "vote").expect("vote");
@@ -246,7 +246,7 @@ pub(crate) mod tests {
         );
         assert_eq!(
             refused(scale[..3].iter().cloned().collect()).to_string(),
-            "--scale would take store out, but REDIS_URL of worker needs it: change it too"
+            "--scale would leave out store, but REDIS_URL of worker needs it: change that setting too"
         );
     }
 
@@ -283,7 +283,7 @@ pub(crate) mod tests {
         assert_eq!((data(&kept, "store-1"), data(&kept, "worker-1")), (Data::OnDisk(image), Data::None));
         let redis = Some("redis://localhost:7000".to_owned());
         let error = voting(&Choices { data: folder, redis, ..Choices::default() }).expect_err("no store");
-        assert!(error.to_string().contains("which --redis replaces: leave one of them out"), "{error}");
+        assert!(error.to_string().contains("which --redis replaces: leave out one of them"), "{error}");
     }
 
     #[test]
@@ -302,7 +302,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_is_voted_on_can_be_given_and_braces_in_it_are_braces() {
+    fn options_may_contain_braces() {
         let settings = BTreeMap::from([("OPTION_A".to_owned(), "{tea}".to_owned())]);
         let plan = voting(&Choices { settings, ..Choices::default() }).expect("a plan");
         for instance in plan.instances.iter().filter(|it| matches!(it.service.as_str(), "vote" | "result")) {
@@ -320,7 +320,7 @@ pub(crate) mod tests {
         let message = |choices: Choices| voting(&choices).expect_err("refused").to_string();
         assert_eq!(
             message(Choices { scale: one("vot", 2), ..Choices::default() }),
-            "--scale: there is no service \"vot\": there are result, store, vote, worker"
+            "--scale: there is no service \"vot\": choose one of result, store, vote, worker"
         );
         assert_eq!(
             message(Choices { scale: one("store", 2), ..Choices::default() }),

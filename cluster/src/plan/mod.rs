@@ -1,5 +1,5 @@
-//! What will run: the instances of an application under the choices of a command line, in an order in
-//! which they can start. It opens no port and starts nothing; addresses are worked out in `network`.
+//! The plan of what will run: the instances of an application with the command line's options, in an order in which
+//! they can start. It opens no port and starts nothing; `network` finds addresses.
 
 mod choices;
 pub(crate) mod draft;

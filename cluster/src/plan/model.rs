@@ -1,4 +1,4 @@
-//! A plan: the machines that will run, and how they are connected. It is what a supervisor is given.
+//! A plan: the machines that will run, and how they are connected. A supervisor gets it as its input.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -34,9 +34,9 @@ pub struct Plan {
 /// A bootable file and what is in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Image {
-    /// The file.
+    /// Path of the disk image on the host.
     pub path: PathBuf,
-    /// Its size.
+    /// Size of the disk in bytes.
     pub bytes: u64,
     /// The ELF file of its program, with symbols for debuggers.
     pub program: PathBuf,
@@ -62,11 +62,11 @@ pub struct Instance {
     /// The networks it is on.
     #[serde(default)]
     pub networks: Vec<String>,
-    /// Its ports.
+    /// All guest ports that the host can reach.
     pub ports: Vec<Port>,
     /// How its health is asked for.
     pub health: HealthCheck,
-    /// Scheme and guest port of the address that people are told.
+    /// Scheme and guest port of the address that is shown to people.
     pub endpoint: (String, u16),
     /// What has to be there before it starts.
     pub depends_on: BTreeMap<String, Condition>,
@@ -103,7 +103,7 @@ pub enum HostPort {
     Exactly(u16),
     /// The first free one from here on.
     From(u16),
-    /// Any free one; nobody is told.
+    /// Any free one; it is not shown to people.
     Any,
 }
 
@@ -134,7 +134,7 @@ pub enum Net {
 /// The network of a plan.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetworkPlan {
-    /// The kind.
+    /// The kind of network: user, switch or tap.
     pub net: Net,
     /// The file that all frames are captured in.
     pub capture: Option<PathBuf>,

@@ -1,5 +1,5 @@
-//! The command line's changes to an application: how many instances, which ports, which servers outside
-//! take the place of described services. It changes the description only.
+//! The command line's changes to a description: the number of instances, ports, and outside servers that replace
+//! described services. It changes only the description.
 
 use std::net::Ipv4Addr;
 
@@ -16,7 +16,7 @@ const RESULTS_SETTING: &str = "RESULTS_URL";
 /// Applies the choices.
 ///
 /// # Errors
-/// When one does not fit the application.
+/// When an option does not fit the application.
 pub fn apply(application: &mut Application, choices: &Choices) -> Result<(), PlanError> {
     if let Some(url) = &choices.redis {
         let url = redis_for_guests(url).ok_or_else(|| PlanError::Url {
@@ -210,7 +210,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_that_the_services_would_refuse_is_refused_before_anything_boots() {
+    fn invalid_addresses_are_refused_before_any_machine_boots() {
         for (url, reason) in [
             ("postgres://u:secret@h/votes?sslmode=disable", "options such as ?sslmode=disable"),
             ("postgres://h/votes", "names no user"),

@@ -1,4 +1,4 @@
-//! How the host reaches a port of a machine: at an address of its own network, or through a socket in the
+//! How the host reaches a port of a machine: at an address of the host's network, or through a socket in the
 //! application's folder that only its owner can use.
 
 use std::fmt;
@@ -30,7 +30,7 @@ pub enum Stream {
 }
 
 impl Access {
-    /// The URL that people are told; `curl --unix-socket` and `redis-cli -s` take the path of a socket.
+    /// The URL that is shown to people; `curl --unix-socket` and `redis-cli -s` take the path of a socket.
     pub fn url(&self, scheme: &str) -> String {
         match self {
             Self::Tcp(address) => format!("{scheme}://{address}"),

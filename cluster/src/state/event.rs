@@ -1,5 +1,5 @@
-//! What the supervisor tells the process that started it: one JSON object per line. What it is told in
-//! return is a plan, and later perhaps one word.
+//! Messages from the supervisor to the process that started it: one JSON object per line. The supervisor receives a
+//! plan, and later possibly one word.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use crate::plan::Plan;
 /// The word that lets the supervisor go on alone; without it, it stops everything when its starter ends.
 pub const LEAVE: &str = "leave";
 
-/// What the supervisor is told first.
+/// The first message to the supervisor.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Order {
     /// The folder of the application.
@@ -24,19 +24,19 @@ pub struct Order {
 pub enum Event {
     /// An instance's machine runs.
     Started {
-        /// The instance.
+        /// Name of the instance, such as `vote-1`.
         instance: String,
     },
     /// Why an instance is not healthy yet.
     Waiting {
-        /// The instance.
+        /// Name of the instance, such as `vote-1`.
         instance: String,
         /// What its health check says.
         problem: String,
     },
     /// An instance is healthy.
     Healthy {
-        /// The instance.
+        /// Name of the instance, such as `vote-1`.
         instance: String,
         /// Time since its start, in milliseconds.
         after_ms: u64,
@@ -48,14 +48,14 @@ pub enum Event {
     },
     /// An instance has ended after everything was up.
     Ended {
-        /// The instance.
+        /// Name of the instance, such as `vote-1`.
         instance: String,
         /// How.
         how: String,
     },
     /// An instance that has ended is going to be started again.
     Restarting {
-        /// The instance.
+        /// Name of the instance, such as `vote-1`.
         instance: String,
         /// In how many milliseconds.
         after_ms: u64,

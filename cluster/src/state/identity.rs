@@ -1,5 +1,5 @@
-//! Processes that outlive whoever wrote their number down: identified beyond their number, signalled and
-//! awaited without a race. It starts none, and decides nothing about when to end one.
+//! Identities of processes that outlive the process that recorded them: they contain more than the process number,
+//! and allow signals and waits without a race. It starts no process, and does not decide when to end one.
 
 use std::fs;
 use std::io;
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 /// A process, told apart from a later one with the same number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
-    /// Its number.
+    /// The process number; the kernel may reuse it.
     pub pid: i32,
     /// When it started, in clock ticks since the machine's boot.
     start_ticks: u64,

@@ -1,4 +1,4 @@
-//! What a run has left behind, stopped by the identities in its state file.
+//! Processes that an earlier run has left behind, stopped by the identities in its state file.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What is known about a running application, in a folder of its own: who runs, since when, and how each is reached.
+//! The record of a running application, in a separate folder: what runs, since when, and how to reach it.
 
 pub mod access;
 pub mod debugger;

@@ -1,4 +1,4 @@
-//! The state of a running application, as its state file has it.
+//! The content of the state file of a running application.
 
 use serde::{Deserialize, Serialize};
 
@@ -31,9 +31,9 @@ pub struct InstanceState {
     pub service: String,
     /// Its own name.
     pub instance: String,
-    /// Its process.
+    /// The instance's QEMU process.
     pub process: Identity,
-    /// Address that people are told.
+    /// Address that is shown to people.
     pub endpoint: String,
     /// Whether people outside are meant to use the address.
     pub published: bool,

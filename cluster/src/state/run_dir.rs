@@ -58,7 +58,7 @@ impl RunDir {
         self.targets.as_deref()
     }
 
-    /// Its path.
+    /// Absolute path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -262,7 +262,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn who_runs_can_be_scraped_and_who_has_ended_cannot() {
+    fn only_running_instances_are_scrape_targets() {
         let (folder, run_dir) = temporary();
         let targets = folder.path().join("target/targets.json");
         let run_dir = run_dir.with_targets(Some(targets.clone()));

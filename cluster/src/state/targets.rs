@@ -1,6 +1,7 @@
-//! What runs, as Prometheus finds it: the file that `deploy/prometheus.yml` reads (file-based service discovery).
+//! The file from which Prometheus finds what runs, which `deploy/prometheus.yml` reads (file-based service
+//! discovery).
 //!
-//! Scrapes nothing: every service answers `/metrics` on the port of its health check.
+//! Every service answers `/metrics` on the port of its health check.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The disks of a plan's instances, held until everything has ended. What a disk is, is `disk_image`'s.
+//! The disks of a plan's instances, locked until everything has ended. `disk_image` defines a disk.
 
 use crate::plan::{Data, Instance};
 use image_build::vm::disk_image::{DiskImage, DiskImageError, DiskLock};

@@ -1,5 +1,5 @@
-//! One running machine and the threads around it: one copies its output to its log, one waits for its
-//! end, one asks for its health. What follows from that is the supervisor's to say.
+//! One running machine and its threads: one copies its output to its log, one waits for its end, one checks its
+//! health. The supervisor decides what follows.
 
 use std::io::{self, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -66,7 +66,7 @@ impl SerialLine {
 pub struct RunningInstance {
     /// Which start of which instance it is.
     pub source: Source,
-    /// Its process.
+    /// Handle of the QEMU process, for signals and waiting.
     pub handle: Handle,
     /// The number of that.
     pub pid: i32,

@@ -1,4 +1,4 @@
-//! From an instance of a plan to the QEMU command that runs it. The command line itself is `qemu`'s.
+//! From an instance of a plan to the QEMU command that runs it. `qemu` makes the command line itself.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -83,7 +83,7 @@ fn environment(plan: &Plan, instance: &Instance, ports: &Ports) -> Result<Vec<(S
     let mut settings = Vec::new();
     for (setting, value) in &instance.environment {
         let filled = Template::parse(value)?.fill(address);
-        ensure!(filled.is_some(), "{setting} of {} refers to what does not run", instance.name);
+        ensure!(filled.is_some(), "{setting} of {} refers to a service that does not run", instance.name);
         settings.extend(filled.map(|filled| (setting.clone(), filled)));
     }
     Ok(settings)

@@ -1,6 +1,5 @@
-//! The process that holds a running application together: it starts the machines in order, waits for
-//! their health, keeps the state file true, and stops everything when it ends. It builds nothing and
-//! talks to nobody but its starter; `up` does that.
+//! The life cycle of a running application: it starts the machines in order, waits for their health, keeps the state
+//! file current, and stops everything when it ends. It builds nothing, and communicates only with its starter, `up`.
 
 use std::process::Command;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -138,7 +137,7 @@ impl<'a> Supervisor<'a> {
         Ok(())
     }
 
-    /// Starts again what fails, until it is told to stop, or nothing runs any more.
+    /// Restarts failed instances until a request to stop comes, or nothing runs any more.
     fn stay_up(&mut self) -> Result<(), Failure> {
         while self.is_alive() {
             // The sender that is kept here for the watching threads keeps the inbox open.
@@ -218,7 +217,7 @@ impl<'a> Supervisor<'a> {
             self.running[index].as_ref().map(|running| running.fault().unwrap_or(running.problem.clone()));
         let problem = problem.unwrap_or_default();
         let message = format!(
-            "{} was not healthy within {} s ({problem}): mend what its log says, or raise health.timeout_s of {}",
+            "{} was not healthy within {} s ({problem}): fix the error in its log, or raise health.timeout_s of {}",
             instance.name, instance.health.timeout_s, instance.service
         );
         Failure { message, instance: Some(index) }

@@ -1,4 +1,4 @@
-//! What the supervisor hears from the threads that watch its machines, and from its starter.
+//! Messages to the supervisor from the threads that watch its machines, and from its starter.
 
 use std::time::{Duration, Instant};
 

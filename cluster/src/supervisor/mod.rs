@@ -1,6 +1,5 @@
-//! The process that holds a running application together: it starts the machines in order, waits for
-//! their health, keeps the state file true, and stops everything when it ends. It builds nothing and
-//! talks to nobody but its starter; `up` does that.
+//! The supervisor: the process that starts the machines in order, waits for their health, keeps the state file
+//! current, and stops everything when it ends. It builds nothing, and communicates only with its starter, `up`.
 
 pub mod disks;
 mod instance;

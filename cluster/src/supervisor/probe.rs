@@ -1,5 +1,5 @@
-//! The question for an instance's health: one HTTP GET with a deadline. It is no HTTP client beyond that:
-//! it reads a status and the beginning of a body.
+//! The health check of an instance: one HTTP GET with a deadline. It is not a general HTTP client: it reads a status
+//! and the beginning of a body.
 
 use std::io::{self, Read, Write};
 use std::time::{Duration, Instant};

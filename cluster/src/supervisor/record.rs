@@ -1,4 +1,4 @@
-//! When the supervisor's record of what runs is looked at, and since when it could not be written.
+//! When to check the supervisor's record of what runs, and since when it could not be written.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! The supervisor's record of what runs, kept true on the disk. While the disk does not take it, the application goes
-//! on and it is said: what is known is in memory, and is written as soon as there is room.
+//! The supervisor's record of what runs, kept current on the disk. If the disk does not accept it, the application
+//! continues and a message says so: the record is in memory, and is written as soon as there is room.
 
 use std::time::Instant;
 

@@ -1,5 +1,5 @@
-//! What the supervisor does about instances that end after everything was up: it starts those again that
-//! are to be (`restart` says which and when), at the ports and with the disk that they had.
+//! What the supervisor does when instances end after everything was up: it restarts those that `restarts` selects,
+//! with the same ports and the same disk.
 
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};

@@ -1,5 +1,5 @@
-//! When an instance that has failed is started again: after a pause that doubles with every failure in a
-//! row, until its policy has had enough. It starts nothing and reads no clock.
+//! When a failed instance is restarted: after a pause that doubles with each consecutive failure, until its policy's
+//! limit. It starts nothing and reads no clock.
 
 use std::time::{Duration, Instant};
 
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_was_well_for_a_while_begins_anew() {
+    fn a_long_healthy_run_resets_the_restart_pause() {
         let mut restarts = Restarts::new(Restart::OnFailure { retries_max: Some(2) });
         let mut now = Instant::now();
         assert_eq!(pause_ms(restarts.ended(true, now)), 250);
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_due_once_and_not_before_its_time() {
+    fn a_restart_is_due_once_and_not_early() {
         let mut restarts = Restarts::new(ENDLESS);
         let now = Instant::now();
         assert_eq!((restarts.due(), restarts.take_due(now)), (None, false));

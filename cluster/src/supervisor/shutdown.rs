@@ -1,5 +1,5 @@
-//! How everything is stopped: what was up is told first and drains, round by round (`stop_order`); what does not
-//! end in time, or was never up, is ended by its process.
+//! How everything is stopped: instances that were up are asked to stop and drain, round by round (`stop_order`).
+//! Those that do not end in time, or were never up, are ended by their process.
 
 use std::thread;
 use std::time::{Duration, Instant};

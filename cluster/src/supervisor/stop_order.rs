@@ -1,5 +1,4 @@
-//! In which order instances are stopped: those that others depend on last, and of those that nobody depends on,
-//! those that people reach first. It stops nothing.
+//! The order in which instances are stopped: dependencies last, and published services first. It stops nothing.
 
 use std::collections::BTreeSet;
 
@@ -35,7 +34,7 @@ mod tests {
     use crate::plan::{Choices, Draft};
 
     #[test]
-    fn the_store_is_stopped_last_and_what_people_reach_first() {
+    fn published_services_stop_first_and_the_store_last() {
         let text = include_str!("../../../voting-app.toml");
         let images = ["store-service", "worker", "vote-service", "result-service"];
         let application = Application::parse("voting-app.toml", text, &images).expect("a description");

@@ -161,7 +161,7 @@ fn a_machine_that_is_never_healthy_stops_everything_with_the_reason() {
 }
 
 #[test]
-fn a_machine_that_dies_at_boot_shows_its_last_words() {
+fn a_machine_that_dies_at_boot_shows_its_last_log_lines() {
     let (_folder, run_dir) = temporary();
     let dying = |_: &Plan, _: &Instance, _: &Ports| Ok(shell("echo panic: no memory >&2; exit 1"));
     let events = run_with(&run_dir, &dying, |_, _| {});
@@ -172,7 +172,7 @@ fn a_machine_that_dies_at_boot_shows_its_last_words() {
 }
 
 #[test]
-fn a_machine_that_panics_and_goes_on_idling_is_stopped_with_its_words() {
+fn a_machine_that_idles_after_a_panic_is_stopped_with_its_message() {
     let (_folder, run_dir) = temporary();
     let idling = |_: &Plan, _: &Instance, _: &Ports| Ok(shell("echo 'PANIC: no route'; exec sleep 600"));
     let events = run_with(&run_dir, &idling, |_, _| {});
@@ -191,7 +191,7 @@ fn a_command_that_cannot_be_started_is_named() {
 }
 
 #[test]
-fn being_told_to_stop_while_starting_stops_what_has_started() {
+fn a_stop_during_the_start_stops_the_started_machines() {
     let (_folder, run_dir) = temporary();
     let mut process = None;
     let events = run_with(&run_dir, &sleeping("HTTP/1.1 404 No\r\n\r\n"), |event, outbox| {
@@ -385,7 +385,7 @@ fn hanging(
 }
 
 #[test]
-fn a_machine_that_hangs_after_it_was_healthy_is_started_again_within_ten_seconds() {
+fn a_healthy_machine_that_hangs_is_restarted_within_ten_seconds() {
     static IS_HUNG: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
     let (_folder, run_dir) = temporary();
     let (mut since, mut noticed) = (None, None);

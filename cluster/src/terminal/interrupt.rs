@@ -1,5 +1,5 @@
-//! Ctrl-C and its kin in the process that the user started: while it builds, they end the build; later
-//! they are the running application's to act on.
+//! Ctrl-C and similar signals in the process that the user started: during a build they end the build; later the
+//! running application handles them.
 
 use std::process;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,4 +1,4 @@
-//! What people see of it on their terminal, and the signals that a terminal sends.
+//! The terminal: what people see on it, and the signals that it sends.
 
 pub mod interrupt;
 pub mod progress;

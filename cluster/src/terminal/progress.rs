@@ -1,5 +1,5 @@
-//! How starting goes: one turning line for each instance on a terminal, plain lines elsewhere. It is
-//! told events and decides nothing.
+//! The progress of a start: one updated line per instance on a terminal, plain lines elsewhere. It receives events
+//! and decides nothing.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

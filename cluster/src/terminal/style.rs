@@ -1,4 +1,4 @@
-//! Colours for a terminal, and none where there is no terminal or the user wants none.
+//! Colours for a terminal; none if there is no terminal or if the user wants none.
 
 use image_build::tool::output;
 

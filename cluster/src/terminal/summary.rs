@@ -1,4 +1,4 @@
-//! What people see when everything is up: what runs on what, how long each service took, where to go.
+//! The summary when everything is up: what runs on which machine, how long each service took, and the addresses.
 
 use std::fmt::Write;
 

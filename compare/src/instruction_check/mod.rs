@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_takes_more_is_counted_again_and_the_least_is_kept() {
+    fn a_count_above_the_budget_is_repeated_and_the_least_is_kept() {
         let figures = |get, post| -> Figures {
             [("q35".to_owned(), [("get".to_owned(), get), ("post".to_owned(), post)].into())].into()
         };

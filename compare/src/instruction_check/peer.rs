@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn voters_that_have_not_been_answered_are_told_and_can_be_ended() {
+    fn unanswered_voters_are_counted_and_can_be_ended() {
         let (own, _, other) = cable().expect("ports");
         let guest = UdpSocket::bind(other).expect("the port that QEMU would take");
         guest.set_read_timeout(Some(std::time::Duration::from_secs(5))).expect("a limit");

@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_network_says_is_part_of_the_result_and_wrong_usage_is_not() {
+    fn network_errors_are_results_and_usage_errors_are_failures() {
         let refused = "ab gave up after 0 requests: apr_socket_recv: Connection refused (111)";
         assert_eq!(given_up(REFUSED).as_deref(), Some(refused));
         let reset = "ab gave up after 17 requests: apr_socket_recv: Connection reset by peer (104)";
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_that_keeps_no_connections_is_told_of() {
+    fn a_service_without_keep_alive_is_reported() {
         let report = POSTS.replace("Keep-Alive requests:    5000", "Keep-Alive requests:    2500");
         let note = "the service keeps connections for only 50% of the requests";
         assert_eq!(parse(&report, "", 5000).expect("a report").note.as_deref(), Some(note));

@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_slowest_thousandth_of_fewer_answers_is_no_figure() {
+    fn p999_needs_at_least_a_thousand_answers() {
         let report = |acknowledged| LoadReport {
             requests_per_second: 5.0,
             acknowledged,

@@ -92,12 +92,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_one_that_no_longer_fits_is_not_counted() {
+    fn the_value_that_does_not_fit_is_not_counted() {
         assert_eq!(fitting(&[400.0, 800.0, 1200.0]), (2.0, None));
     }
 
     #[test]
-    fn what_was_not_filled_is_extrapolated_from_the_last_ones_and_says_so() {
+    fn an_unfilled_store_is_extrapolated_and_marked() {
         let sums: Vec<f64> = (0..10).map(|number| 50.0 + 10.0 * f64::from(number)).collect();
         let (fitting, note) = fitting(&sums);
         assert_eq!(fitting, 10.0 + (1024.0 - 140.0) / 10.0 - 0.4);

@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_least_is_found_and_nothing_is_found_where_nothing_works() {
+    fn the_least_working_value_is_found_if_any_works() {
         assert_eq!(least_that_works(8..=64, CONFIRMATIONS.0, |mib| mib >= 13), Some(13));
         assert_eq!(least_that_works(8..=64, CONFIRMATIONS.0, |_| true), Some(8));
         assert_eq!(least_that_works(8..=64, CONFIRMATIONS.0, |mib| mib >= 64), Some(64));

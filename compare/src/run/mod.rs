@@ -240,7 +240,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_fails_of_our_own_is_a_failure_and_what_others_lack_is_not() {
+    fn only_failures_of_our_own_substrates_fail_the_run() {
         let substrate = |id: &str, missing: Option<&str>, failures: &[&str]| SubstrateRecord {
             id: id.to_owned(),
             title: String::new(),

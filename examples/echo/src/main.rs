@@ -1,7 +1,8 @@
-//! The smallest service: it gives back what it is sent, on one port (RFC 862), until the other side has ended.
+//! The smallest service: an echo server (RFC 862). It returns every received byte, on one port, until the client ends
+//! the connection.
 //!
-//! It is a state machine: it is told what has happened, and names no socket and no clock. `kernel_app` moves the bytes:
-//! by smoltcp and virtio-net in a unikernel, by the kernel's sockets in a Linux process.
+//! The service is a state machine: it gets events, and uses no socket and no clock. `kernel_app` moves the bytes:
+//! with smoltcp and virtio-net in a unikernel, with the kernel's sockets in a Linux process.
 #![no_std]
 #![no_main]
 

@@ -1,8 +1,9 @@
-//! The smallest unikernel: it says a line and ends. `cargo run --target x86_64-unknown-hermit -p hello` boots it,
-//! `cargo run -p hello` runs the same as a Linux process.
+//! The smallest unikernel: it prints a line and ends. `cargo run --target x86_64-unknown-hermit -p hello` boots it,
+//! and `cargo run -p hello` runs the same program as a Linux process.
 //!
-//! There is no `main`: `program!` defines what the Hermit kernel calls once it is up. It makes the program's services
-//! and runs them until the machine is told to stop. This program has none, so it is at its end.
+//! There is no `main`: `program!` defines the function that the Hermit kernel calls after its start. It creates the
+//! program's services and runs them until the machine is asked to stop. This program has no services, so it ends at
+//! once.
 #![no_std]
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Why a machine cannot be started, in words for the person who reads the serial line.
+//! The reasons why a machine cannot be started, as messages for the serial line.
 
 use core::fmt;
 

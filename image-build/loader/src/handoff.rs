@@ -1,7 +1,7 @@
-//! What the host tool writes into the loader about the program that it put beside it.
+//! The parameters that the host tool writes into the loader: where the program is, next to it in the file.
 //!
-//! The host tool has placed and relocated the program; the loader neither copies nor parses it. The
-//! layout is known to `image/loader.rs` of image-build, which finds it by the symbol `HANDOFF`.
+//! The host tool has placed and relocated the program; the loader neither copies nor parses it. `image/loader.rs` of
+//! image-build knows this layout, and finds it by the symbol `HANDOFF`.
 
 use core::ptr;
 

@@ -1,4 +1,4 @@
-//! Memory for the device tree and the boot information: a fixed piece that is never given back.
+//! Memory for the device tree and the boot information: a fixed area that is never freed.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::cell::UnsafeCell;

@@ -1,7 +1,7 @@
-//! The loader: takes a machine from QEMU's PVH entry to the Hermit kernel that lies in the same file.
+//! The loader: it takes a machine from QEMU's PVH entry to the Hermit kernel in the same file.
 //!
-//! It says nothing unless it fails, since each serial byte costs boot time. It does not load or
-//! relocate the program: the host tool has done so.
+//! It prints nothing unless it fails, since each serial byte costs boot time. The host tool has already placed and
+//! relocated the program.
 #![no_std]
 #![no_main]
 

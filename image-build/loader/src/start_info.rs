@@ -1,4 +1,4 @@
-//! What QEMU's PVH entry hands over, read once and checked.
+//! The data that QEMU's PVH entry passes on, read once and checked.
 //!
 //! Layout: Xen, public/arch-x86/hvm/start_info.h.
 

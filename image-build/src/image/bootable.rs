@@ -1,7 +1,7 @@
-//! The layout of a bootable file: an ELF file with the loader, the pieces of a program, and a PVH note.
+//! The layout of a bootable file: an ELF file with the loader, the parts of a program, and a PVH note.
 //!
-//! It is what QEMU's `-kernel` reads: each loadable segment goes to its physical address, and the note
-//! names the entry. Nothing else in the file is looked at.
+//! QEMU's `-kernel` reads it: it loads each segment to its physical address, and starts at the entry in the note. It
+//! reads nothing else in the file.
 
 use object::elf::{
     ELFCLASS64, ELFDATA2LSB, ELFMAG, ELFOSABI_NONE, EM_X86_64, ET_EXEC, EV_CURRENT, FileFlags, FileHeader64,

@@ -1,6 +1,6 @@
-//! The loader's host side: builds it when its sources change, and fills in what it is handed.
+//! The host side of the loader: it builds the loader when its sources change, and fills in the parameters.
 //!
-//! What it does in a guest is in the package `image-build/loader`.
+//! The package `image-build/loader` contains the guest side.
 
 use std::fs;
 use std::path::{Path, PathBuf};

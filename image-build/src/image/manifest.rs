@@ -1,6 +1,6 @@
-//! The images by name: memory, disk, size budget, ports and settings of each, from `images.toml`.
+//! The list of images, from `images.toml`: memory, disk, size budget, ports and settings of each.
 //!
-//! How images form an application is the package `cluster`.
+//! The package `cluster` combines images into an application.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -34,7 +34,7 @@ pub struct Image {
 pub struct Port {
     /// What is behind it, for people.
     pub name: String,
-    /// Scheme of the URL that people are told.
+    /// Scheme of the URL that is shown to people.
     #[serde(default = "http")]
     pub scheme: String,
     /// Number in the guest.

@@ -1,7 +1,7 @@
-//! Bootable images: one ELF file with the loader and a placed program that `-kernel` of QEMU starts.
+//! Bootable images: one ELF file with the loader and a placed program, which QEMU's `-kernel` starts.
 //!
-//! Making one from a built program takes milliseconds, so images are made anew whenever asked for and
-//! written only when they differ.
+//! Making an image of a built program takes milliseconds. So images are made again on every request, and written only
+//! if they differ.
 
 mod bootable;
 pub mod loader;
@@ -52,9 +52,9 @@ const LINKER: (&str, &str) = ("CARGO_TARGET_X86_64_UNKNOWN_HERMIT_LINKER", "rust
 pub struct Image {
     /// Name of the program's package.
     pub name: String,
-    /// The file.
+    /// Path of the bootable file.
     pub path: PathBuf,
-    /// Its size.
+    /// Size of the file in bytes.
     pub bytes: u64,
     /// The ELF file of the program in it, with its symbols.
     pub program: PathBuf,

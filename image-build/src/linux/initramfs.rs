@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_entry_is_a_head_of_110_bytes_a_name_and_a_content_each_padded_to_four() {
+    fn a_cpio_entry_is_a_110_byte_header_a_name_and_padded_content() {
         let mut archive = Archive::default();
         archive.program("init", b"hello");
         let text = String::from_utf8(archive.bytes.clone()).expect("ASCII");

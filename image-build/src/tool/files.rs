@@ -1,4 +1,4 @@
-//! Files that are written as a whole, and digests as text.
+//! Writing files as a whole, and digests as text.
 
 use std::fs::{self, Permissions};
 use std::io::Write;

@@ -1,4 +1,4 @@
-//! What the commands of this project share: where things are, what is printed, other programs and their packages.
+//! What the commands of this project share: paths, output, other programs and their packages.
 
 pub mod files;
 #[macro_use]

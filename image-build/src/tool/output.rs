@@ -1,7 +1,7 @@
-//! All that the tool prints. What a command was asked for goes to standard output, and a command that cannot write it
-//! has failed; what is said beside it goes to standard error, and nothing is stopped because nobody hears it.
+//! All output of the tool. The result of a command goes to standard output, and a command that cannot write it fails.
+//! Other messages go to standard error, and failing to write them stops nothing.
 //!
-//! A closed pipe ends the command as the system ends others (SIGPIPE), a full disk is an error. Decides nothing else.
+//! A closed pipe ends the command as the system ends other programs (SIGPIPE). A full disk is an error.
 
 use std::env;
 use std::fmt::{self, Arguments};

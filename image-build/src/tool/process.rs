@@ -1,4 +1,4 @@
-//! Other programs: run quietly with their last words kept for the error, or bound to this process.
+//! Other programs: run quietly, with their last output kept for the error, or bound to this process.
 
 use std::env;
 use std::ffi::OsString;
@@ -112,7 +112,7 @@ fn tool() -> Result<PathBuf> {
     }
 }
 
-/// What [`BOUND_COMMAND`] is told: another program to become, that ends with the process that has started it.
+/// The arguments of [`BOUND_COMMAND`]: the program to execute, which ends with the process that started it.
 #[derive(Args, Debug)]
 pub struct Bound {
     parent: i32,
@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn build_settings_are_told_from_where_packages_come_from() {
+    fn build_settings_and_package_sources_are_told_apart() {
         for name in
             ["CARGO_TARGET_DIR", "CARGO_ENCODED_RUSTFLAGS", "CARGO", "RUSTFLAGS", "CARGO_BUILD_TARGET"]
         {
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_names_the_purpose_and_keeps_the_last_words() {
+    fn a_failure_names_the_purpose_and_keeps_the_last_output_lines() {
         let mut command = Command::new("sh");
         command.args(["-c", "seq 100; echo bad >&2; exit 7"]);
         let error = output(&mut command, "counting").expect_err("it fails").to_string();

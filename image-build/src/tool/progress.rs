@@ -1,4 +1,4 @@
-//! What the tool says while it works: a spinner on a terminal, plain lines elsewhere.
+//! Progress messages: a spinner on a terminal, plain lines elsewhere.
 
 use std::io;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};

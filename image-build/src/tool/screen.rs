@@ -1,4 +1,4 @@
-//! The lines that turn on the terminal, of which all that is said there has to know.
+//! The progress lines at the end of the terminal; every other message must be printed above them.
 
 use std::sync::LazyLock;
 

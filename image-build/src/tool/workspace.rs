@@ -1,6 +1,6 @@
-//! Where things are: the workspace, cargo's target directory and this tool's own state in it.
+//! Paths: the workspace, cargo's target directory, and this tool's own state in it.
 //!
-//! Nothing is created before it is asked for.
+//! Nothing is created before it is needed.
 
 use std::env;
 use std::fs;

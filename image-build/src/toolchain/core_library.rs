@@ -1,7 +1,7 @@
 //! core, alloc and compiler_builtins for the Hermit target, built from the toolchain's own sources.
 //!
-//! No toolchain ships them. Built once and laid where rustc looks for the libraries of a target, they
-//! make the target one like any other: plain stable cargo builds for it.
+//! No toolchain contains them. They are built once and placed where rustc looks for the libraries of a target. Then
+//! plain stable cargo builds for this target as for any other.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
-//! The Hermit kernel as one library: fetched and checked by cargo, adapted, built, and closed.
+//! The Hermit kernel as one library: fetched and verified by cargo, edited, built, and closed.
 //!
-//! Closed means that of all its symbols only the system calls and the entry stay visible. Otherwise a
-//! program could be linked with the kernel's soft-float `memcpy` or its allocator.
+//! Closed means that only the system calls and the entry stay visible of all its symbols. Otherwise a program could
+//! be linked with the kernel's soft-float `memcpy` or its allocator.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -116,7 +116,9 @@ fn source_directory(workspace: &Workspace, toolchain: &Toolchain) -> Result<Path
         .manifest_path(workspace.package().join("kernel/Cargo.toml"))
         .other_options(["--locked", "--filter-platform", BARE_TARGET].map(str::to_owned))
         .exec()
-        .context("cargo cannot fetch the kernel (hermit-kernel): is a package registry in reach?")?;
+        .context(
+            "cargo cannot fetch the kernel (hermit-kernel): check that cargo can reach a package registry",
+        )?;
     let package = metadata.packages.iter().find(|package| package.name.as_str() == "hermit-kernel");
     let manifest = &package.context("cargo fetched no hermit-kernel")?.manifest_path;
     Ok(manifest.parent().context("a manifest without a directory")?.as_std_path().to_owned())

@@ -1,8 +1,8 @@
-//! The one-time work: after it plain stable cargo builds for Hermit, in this clone and in any other.
+//! The one-time set-up: after it, plain stable cargo builds for Hermit, in this clone and in any other.
 //!
-//! Its result belongs to the toolchain and not to the workspace: `libcore` and its kin, and the kernel
-//! as `libhermit.a`, in the directory where rustc looks for the libraries of a target. A stamp beside
-//! them names the compiler and the recipe, so that either's change is noticed.
+//! Its result belongs to the toolchain and not to the workspace: `libcore` and related libraries, and the kernel as
+//! `libhermit.a`, in the directory where rustc looks for the libraries of a target. A stamp next to them names the
+//! compiler and the recipe, so that a change of either is noticed.
 
 use std::fs::{self, File};
 use std::io::ErrorKind;

@@ -1,6 +1,6 @@
-//! The Rust toolchain: where its parts are, which are missing, and adding these through rustup.
+//! The Rust toolchain: where its components are, which are missing, and how rustup adds these.
 //!
-//! It never installs a whole toolchain: cargo did, or this tool would not run.
+//! It never installs a whole toolchain: without one, cargo could not have started this tool.
 
 mod core_library;
 mod kernel;
@@ -142,7 +142,7 @@ impl Toolchain {
         command
     }
 
-    /// The compiler.
+    /// Path of the toolchain's compiler.
     pub fn rustc(&self) -> PathBuf {
         self.program("rustc")
     }

@@ -1,14 +1,14 @@
-//! Builds that come out the same whatever the user's environment and configuration of cargo say: what decides the
-//! result is given where nothing overrides it. Where packages come from stays the user's to say.
+//! Builds with the same result whatever the user's environment and cargo configuration say: settings that affect the
+//! result are given where nothing can override them. The user still decides where packages come from.
 //!
-//! Read first: "Configuration" in the Cargo book, where command line, environment and files have their ranks.
+//! Read first: "Configuration" in the Cargo book, about the precedence of command line, environment and files.
 
 use std::process::Command;
 
 /// A profile, as far as another one's configuration could change what it builds.
 #[derive(Clone, Copy, Debug)]
 pub struct Profile {
-    /// Its name.
+    /// Name of the cargo profile.
     pub name: &'static str,
     /// Level of optimization, as TOML has it.
     pub opt_level: &'static str,
@@ -16,7 +16,7 @@ pub struct Profile {
     pub lto: &'static str,
     /// How many parts a crate is compiled in.
     pub codegen_units: u32,
-    /// What debuggers are told, as TOML has it.
+    /// The level of debug information, as a TOML value.
     pub debug: &'static str,
     /// What is taken out of programs, as TOML has it.
     pub strip: &'static str,

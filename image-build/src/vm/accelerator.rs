@@ -1,4 +1,4 @@
-//! What runs a guest's instructions: the host's processor, through KVM, or QEMU's own translator, TCG.
+//! What executes a guest's instructions: the host's processor through KVM, or QEMU's translator, TCG.
 
 use std::fs;
 

@@ -1,9 +1,9 @@
 //! A deep accept queue for the ports that QEMU forwards.
 //!
-//! QEMU's user network listens with a backlog of 1. A burst of 50 connections overflows it, and those
-//! that lose are retried by their kernel all at the same later moments, where they lose again: some
-//! wait for half a minute. Calling `listen` again on the same socket sets its backlog anew (listen(2)),
-//! so a duplicate of each listening socket is taken from the process, set and closed. Moves no bytes.
+//! QEMU's user network listens with a backlog of 1. A burst of 50 connections overflows it. The kernels of the
+//! rejected clients retry all at the same later moments, and overflow it again, so some wait for half a minute.
+//! Calling `listen` again on the same socket sets its backlog anew (listen(2)). So this module takes a duplicate of
+//! each listening socket from the process, sets the backlog, and closes the duplicate. It moves no bytes.
 
 use std::collections::HashSet;
 use std::fs;

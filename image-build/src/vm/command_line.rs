@@ -1,7 +1,7 @@
 //! The guest kernel's command line: clock rate, environment and arguments as quoted words.
 //!
-//! The kernel splits it as a POSIX shell does and stops with a panic on an open quote, so every word
-//! is quoted here and none is passed through as text.
+//! The kernel splits it as a POSIX shell does, and panics on an open quote. So every word is quoted here, and none is
+//! passed through as text.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_say_is_an_empty_line() {
+    fn an_empty_message_is_an_empty_line() {
         assert_eq!(CommandLine::default().render(None).expect("empty"), "");
     }
 

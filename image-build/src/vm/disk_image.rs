@@ -1,6 +1,6 @@
-//! Files that are guests' disks: made with all their room, checked, and locked against a second user.
+//! Files that are guests' disks: created with all their space, checked, and locked against a second user.
 //!
-//! What is in them is the guest's business. An image that is there already is used as it is.
+//! The guest defines their content. An existing image is used unchanged.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -21,7 +21,7 @@ const MIB: u64 = 1024 * 1024;
 /// An image to be used, and made when it is not there.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct DiskImage {
-    /// The file.
+    /// Path of the image file.
     pub path: PathBuf,
     /// Its size when it is made.
     pub size_mib: u32,
@@ -66,7 +66,7 @@ impl fmt::Display for DiskImageError {
                 "{} cannot be read and written ({error}): change its permissions, or give another place",
                 path.display()
             ),
-            Self::NoFile(path) => write!(f, "{} is no file: move it away", path.display()),
+            Self::NoFile(path) => write!(f, "{} is not a regular file: move it away", path.display()),
             Self::Size(path, bytes) => write!(
                 f,
                 "{} has {bytes} bytes and is no disk image: move it away, and one of the right size is made",
@@ -130,7 +130,7 @@ impl DiskImage {
     }
 }
 
-/// Gives a file its room at once, so that a full disk is told now and not when a vote comes.
+/// Allocates a file's space at once, so that a full disk is an error now and not when a vote comes.
 fn allocate(file: &mut File, bytes: u64) -> io::Result<()> {
     match fallocate(&*file, FallocateFlags::empty(), 0, bytes) {
         Err(Errno::OPNOTSUPP) => {
@@ -186,7 +186,7 @@ mod tests {
         fs::write(&file, "my diary").expect("written");
         assert!(refusal(&file.join("store-1.img")).contains("file cannot be a folder for data"));
         assert!(refusal(&file).contains("file has 8 bytes and is no disk image: move it away"));
-        assert!(refusal(folder.path()).contains("is no file: move it away"));
+        assert!(refusal(folder.path()).contains("is not a regular file: move it away"));
         assert_eq!(fs::read(&file).expect("readable"), b"my diary");
         let odd = folder.path().join("odd");
         File::create(&odd).and_then(|file| file.set_len(8 * MIB + 1)).expect("made");

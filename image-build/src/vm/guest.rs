@@ -1,6 +1,6 @@
-//! A running guest: started so that it ends with its starter, watched, and judged by how it ends.
+//! A running guest: it ends with the process that started it, it is watched, and its end is classified.
 //!
-//! Which guest to start is decided elsewhere (`qemu`); nothing is restarted here.
+//! `qemu` decides which guest to start. Nothing is restarted here.
 
 use std::fmt;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -53,7 +53,9 @@ impl fmt::Display for Verdict {
         match self {
             Self::Success => f.write_str("it ended without an error"),
             Self::Failure => f.write_str("it ended with an error"),
-            Self::Silent => f.write_str("the machine went off without a word, as after a triple fault"),
+            Self::Silent => {
+                f.write_str("the machine switched off without a message, as after a triple fault")
+            }
             Self::Emulator(code) => write!(f, "QEMU ended with status {code}"),
             Self::Signal(signal) => write!(f, "QEMU was killed by signal {signal}"),
             Self::TimedOut => f.write_str("it did not end in time"),

@@ -1,8 +1,8 @@
-//! Lines of a guest's serial line that say it cannot go on.
+//! Lines on a guest's serial line that say that it cannot continue.
 //!
-//! Some faults of the kernel leave the machine idling for ever, so a failing status is not enough. The
-//! words of healthy programs are never taken for faults: only lines that begin as the kernel's, the
-//! loader's and the program's own last words do count.
+//! Some faults of the kernel leave the machine idle for ever, so a failing status is not enough. Only lines that
+//! begin like the final messages of the kernel, the loader and the program count, so the output of a healthy program
+//! is never taken for a fault.
 
 /// Longest part of a fault that is repeated to the user, in bytes.
 const FAULT_BYTES_MAX: usize = 400;

@@ -1,9 +1,9 @@
-//! The host's side of a machine's ports, shut before the machine stops: nobody is let in any more who could not
-//! be served.
+//! The host's side of a machine's ports, closed before the machine stops, so that no new connection is accepted that
+//! could not be served.
 //!
-//! QEMU takes connections for its guest whether the guest wants them or not, so a guest that has closed its port
-//! would have them reset after they were made. A filter on the listening socket keeps new ones out: they are asked for
-//! again by their kernel, and refused once QEMU has gone. Ends nothing.
+//! QEMU accepts connections for its guest whether the guest wants them or not. If a guest has closed its port, they
+//! would be accepted and then reset. A filter on the listening socket drops new ones: the client's kernel repeats its
+//! SYN, and is refused once QEMU has ended. Open connections continue.
 
 use std::fs;
 use std::net::{SocketAddr, SocketAddrV4};
@@ -16,7 +16,7 @@ use socket2::{SockFilter, SockRef};
 
 use crate::vm::backlog::listeners;
 
-/// The instruction of a socket filter that keeps so many bytes of a packet; with 0, it is dropped.
+/// The instruction of a socket filter that keeps this number of bytes of a packet; 0 drops the packet.
 const BPF_RETURN: u16 = 0x06;
 /// How long QEMU may take to accept those who came before.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_is_let_in_after_the_doors_are_shut() {
+    fn no_connection_is_accepted_after_the_listener_closes() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let other = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");

@@ -1,6 +1,6 @@
-//! What a virtual machine is made of, whatever VMM runs it: image, memory, network card, disks, serial line.
+//! The description of a virtual machine for any VMM: image, memory, network card, disks, serial line.
 //!
-//! A VMM's module makes a command line of it, such as `qemu`.
+//! The module of a VMM, such as `qemu`, turns it into a command line.
 
 use std::ffi::OsString;
 use std::net::SocketAddrV4;
@@ -149,14 +149,14 @@ impl Launch {
 pub struct Platform {
     /// The virtual hardware.
     pub machine: Machine,
-    /// What runs the guests' instructions.
+    /// What executes the guests' instructions.
     pub accelerator: Accelerator,
     /// Whether QEMU filters its own system calls.
     pub sandbox: bool,
 }
 
 impl Platform {
-    /// How people are told: emulated times must never be taken for times on real hardware.
+    /// The name for people: emulated times must never be mistaken for times on real hardware.
     pub fn label(&self) -> String {
         let machine = match self.machine {
             Machine::Q35 => "q35",

@@ -1,5 +1,5 @@
-//! A virtual machine: what it is made of (`machine`), the command line that a VMM runs it by (`qemu`), and its life
-//! from start to end (`guest`, `run`).
+//! A virtual machine: its description (`machine`), the command line of its VMM (`qemu`), and its life from start to
+//! end (`guest`, `run`).
 
 pub mod accelerator;
 pub mod backlog;

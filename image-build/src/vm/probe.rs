@@ -1,9 +1,9 @@
-//! Which accelerator works on this machine, found by booting a trial guest, and the rate of the time stamp counter; and
-//! whether QEMU can filter its system calls, which the same guest shows.
+//! Probes of this machine, by booting a trial guest: which accelerator works, the rate of the time-stamp counter, and
+//! whether QEMU can filter its system calls.
 //!
-//! `/dev/kvm` is never trusted: where the processor shows neither `vmx` nor `svm` it may open and still
-//! fail inside the guest. So `-accel kvm:tcg`, which falls back only when the device does not open, is
-//! never used either.
+//! The presence of `/dev/kvm` is not enough: if the processor shows neither `vmx` nor `svm`, it may open and still
+//! fail inside the guest. For the same reason `-accel kvm:tcg` is not used, because it falls back only if the device
+//! does not open.
 
 use std::fs::{self, OpenOptions};
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! The command line by which QEMU runs a machine. `guest` starts it.
+//! The command line with which QEMU runs a machine. `guest` starts it.
 
 use std::process::Command;
 use std::time::SystemTime;
@@ -146,7 +146,7 @@ impl Serial {
 
 /// A disk. A write has ended when the host's cache has it, from which the end of QEMU takes nothing, and a
 /// guest's flush becomes `fdatasync`: that is `cache=writeback`. Threads do the input and output, since
-/// they work on every file system. An error is told to the guest; QEMU would else stop it when the host's
+/// they work on every file system. Errors are reported to the guest; otherwise QEMU would stop it when the host's
 /// disk is full.
 fn disk_arguments(machine: Machine, index: usize, path: &std::path::Path) -> Result<Vec<String>> {
     let drive = format!("if=none,id=disk{index},format=raw,{DISK_OPTIONS},file={}", option_value(path)?);
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn qemu_has_no_monitor_and_no_devices_of_its_own_and_is_confined_when_asked() {
+    fn qemu_runs_without_monitor_and_default_devices_and_can_be_sandboxed() {
         for machine in [Machine::Q35, Machine::Microvm] {
             let bare = words(&launch(machine));
             for option in ["-nodefaults", "-no-user-config"] {

@@ -1,6 +1,6 @@
 //! `cargo image run`: boots one program in QEMU with its serial line on the terminal.
 //!
-//! It is cargo's runner for the Hermit target. An application of several programs is `cluster`'s.
+//! It is cargo's runner for the Hermit target. `cluster` runs applications of several programs.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -66,7 +66,7 @@ const POLL: Duration = Duration::from_millis(50);
 /// Status of a program that was ended by Ctrl-C, as shells give it.
 const STATUS_INTERRUPTED: u8 = 130;
 
-/// What `cargo image run` is told.
+/// The options of `cargo image run`.
 #[derive(Args, Debug)]
 pub struct Options {
     /// The program as cargo built it
@@ -130,7 +130,7 @@ fn disk(workspace: &Workspace, options: &Options, name: &str) -> Result<Option<D
     let variable = || env::var_os(DATA).filter(|path| !path.is_empty()).map(PathBuf::from);
     let Some(path) = options.data.clone().or_else(variable) else { return Ok(None) };
     let size_mib = manifest::read(workspace)?.get(name).and_then(|image| image.disk_mib);
-    let size_mib = size_mib.with_context(|| format!("{name} keeps no data: leave {DATA} and --data out"))?;
+    let size_mib = size_mib.with_context(|| format!("{name} keeps no data: leave out {DATA} and --data"))?;
     Ok(Some(DiskImage { path: std::path::absolute(path)?, size_mib }))
 }
 
@@ -183,7 +183,9 @@ fn forward(port: &manifest::Port, moved: Option<&String>) -> Result<Forward> {
     let host = SocketAddrV4::new(Ipv4Addr::LOCALHOST, moved.unwrap_or(port.host));
     if let Err(error) = TcpListener::bind(host) {
         let (number, name, setting) = (host.port(), &port.name, &port.setting);
-        bail!("port {number} for {name} cannot be used ({error}): end what listens there, or set {setting}");
+        bail!(
+            "port {number} for {name} cannot be used ({error}): stop the program that listens there, or set {setting}"
+        );
     }
     Ok(Forward { host, guest_port: moved.unwrap_or(port.guest) })
 }

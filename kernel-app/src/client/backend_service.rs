@@ -1,7 +1,8 @@
-//! A service with HTTP on one side and one connection to a store or a database on the other.
+//! A service with HTTP on one side, and one connection to a store or a database on the other; vote and result share
+//! it.
 //!
-//! Only the wiring, which vote and result share. What is asked for and what is answered is the
-//! [`Backend`]'s business; how the server is talked to is the [`Client`](super::Client)'s.
+//! It only connects the two sides. The [`Backend`] knows the questions and answers, and the [`Client`](super::Client)
+//! knows how to talk to the server.
 
 use alloc::vec;
 

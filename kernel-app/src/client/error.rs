@@ -1,6 +1,6 @@
-//! Why a server cannot be used, in words for operators.
+//! The reasons why a server cannot be used, in words for operators.
 //!
-//! Decides nothing. The setting that the words are about is named by whoever shows them.
+//! The code that shows them adds the name of the setting.
 
 use core::fmt;
 
@@ -128,14 +128,14 @@ impl Refusal {
             Self::Password => {
                 "the store refuses the password (WRONGPASS): is it that of REQUIREPASS, or of this user?"
             }
-            Self::Database => "the store refuses the database that stands behind the port: give /0 or none",
-            Self::Permission => "the store does not permit this user a command (NOPERM): see its ACL",
+            Self::Database => "the store refuses the database number in the URL: use /0 or leave it out",
+            Self::Permission => "the store forbids this user a command (NOPERM): check the store's ACL",
             Self::Loading => "the store is not ready yet (LOADING)",
             Self::ReadOnly => "the store is a read-only replica (READONLY): give the address of its master",
             Self::OutOfMemory => "the store's memory is full (OOM): raise its maxmemory",
             Self::Disk => "the store cannot write to its disk (MISCONF)",
             Self::Clients => "the store has too many clients: raise its maxclients",
-            Self::Other => "the store answers with an error: the log has it",
+            Self::Other => "the store answers with an error: see the log",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What is special to one protocol among the reasons why a connection is of no use, and the words for the others.
+//! The reasons why a connection cannot be used: those of one protocol, and the texts for all others.
 
 use core::fmt;
 

@@ -1,11 +1,12 @@
 //! The client side of one pipelined connection to a store or a database.
 //!
-//! Logs in, matches answers to what was sent by their order, gives up on answers that are late without losing that
-//! order, and knows whether the server can be used. What is special to RESP and to PostgreSQL is in [`resp`] and
-//! [`postgres`]. Does not dial (the runtime does), and knows nothing of what a command or a statement means.
+//! It logs in, matches answers to requests by their order, times out late answers without losing that order, and
+//! knows whether the server can be used. [`resp`] and [`postgres`] contain what is specific to RESP and PostgreSQL.
+//! The runtime dials. The client does not know the meaning of a command or a statement.
 //!
-//! Whoever has a client tells it what happens to the connection, and then pulls with [`Client::next_outcome`] until
-//! nothing is left: after [`opened`](Client::opened), [`closed`](Client::closed), new input, and once in each turn.
+//! The owner of a client reports the events of the connection, and then pulls with [`Client::next_outcome`] until
+//! nothing is left: after [`opened`](Client::opened), after [`closed`](Client::closed), after new input, and once in
+//! each turn.
 
 pub mod backend_service;
 #[cfg(test)]

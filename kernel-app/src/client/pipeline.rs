@@ -1,6 +1,6 @@
-//! What was sent and is not answered yet, on a connection whose answers come in order.
+//! The requests on a connection that have no answer yet; answers come in the order of the requests.
 //!
-//! Knows no protocol. Gives up on answers that are late without losing that order.
+//! It knows no protocol. It times out late answers without losing that order.
 
 use alloc::collections::VecDeque;
 use core::time::Duration;

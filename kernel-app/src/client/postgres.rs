@@ -1,7 +1,7 @@
-//! PostgreSQL's protocol, as a client of a database speaks it.
+//! PostgreSQL's protocol, as the client of a database speaks it.
 //!
-//! Logs in, prepares statements as they are first used, gathers what belongs to one result, and sends `Sync` when it
-//! has been quiet. Knows nothing of what a statement means.
+//! It logs in, prepares statements when they are first used, collects the messages of one result, and sends `Sync`
+//! after a quiet time. It does not know the meaning of a statement.
 
 mod login;
 #[cfg(test)]

@@ -1,6 +1,6 @@
-//! What a client must know of a protocol in which answers come in the order of what was sent.
+//! What a client needs from a protocol whose answers come in the order of the requests.
 //!
-//! Keeps no account of what waits: [`Client`](super::Client) does.
+//! The [`Client`](super::Client) keeps the list of waiting requests.
 
 use core::fmt::Debug;
 use core::time::Duration;
@@ -86,7 +86,7 @@ pub trait Protocol {
 pub struct Line<'a, T, U> {
     pub(super) output: &'a mut Buffer,
     pub(super) pipeline: &'a mut Pipeline<Sent<T, U>>,
-    /// The time.
+    /// The current time.
     pub now: Instant,
     /// Unpredictable bytes.
     pub entropy: &'a mut dyn Entropy,

@@ -1,6 +1,7 @@
-//! RESP, as a client of a store speaks it: `AUTH` and `SELECT` first, and `PING` when it has been quiet.
+//! RESP, as the client of a store speaks it: `AUTH` and `SELECT` first, and `PING` after a quiet time.
 //!
-//! Says what a store refuses, and asks again after growing waits. Knows nothing of what the owner's commands mean.
+//! It reports why a store refuses, and retries after growing waits. It does not know the meaning of the owner's
+//! commands.
 
 mod login;
 mod reply_reader;
@@ -277,7 +278,7 @@ impl<T> StoreClient<T> {
         })
     }
 
-    /// The same for a command whose refusal says nothing about the store, or is told by the owner.
+    /// The same for a command whose refusal says nothing about the store, or which the owner reports.
     ///
     /// # Errors
     /// Why nothing was sent; the token is then dropped.

@@ -1,6 +1,6 @@
-//! Which connection goes when places or memory run out.
+//! The choice of the connection that ends when places or memory run out.
 //!
-//! Ends nothing on the wire: it marks connections, and the network acts on that as on a service's wish.
+//! This module only marks connections. The network then ends them, as if a service had asked for it.
 
 use core::time::Duration;
 
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn the_idle_go_before_streams_and_the_fresh_stay() {
+    fn idle_connections_are_evicted_before_streams_and_new_ones_stay() {
         let (mut table, ids) = table(5);
         table.begin_turn(Instant::from_millis(10_000));
         assert!(!table.make_room(), "all are busy");
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_not_been_answered_yet_has_time_to_ask() {
+    fn a_new_connection_has_time_to_send_its_request() {
         let (mut table, ids) = table(4);
         let since = Instant::from_millis(10_000);
         ids.iter().for_each(|id| table.set_idle(*id, Some(since)));
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn when_memory_is_short_the_largest_hoards_go() {
+    fn when_memory_is_short_the_largest_connections_close() {
         let (mut table, ids) = table(4);
         let peer = table.open(0, Origin::Peer(0)).expect("room");
         for (id, bytes) in
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_as_new_after_an_end_for_want_of_memory() {
+    fn a_slot_is_reset_after_its_connection_ended_for_lack_of_memory() {
         let (mut table, ids) = table(1);
         table.get_mut(ids[0]).expect("live").input.write(&[0; 9_000]).expect("fits");
         SHORT.set(true);

@@ -1,4 +1,4 @@
-//! What a table of connections knows of its node's memory.
+//! The connection table's view of its node's memory: how much is used, and whether it is short.
 
 use wire::Instant;
 

@@ -1,7 +1,7 @@
-//! The table of a node's connections: bounded input and output bytes of each.
+//! The table of a node's connections, with bounded input and output bytes for each.
 //!
-//! Holds no sockets. The network fills inputs and drains outputs; services do the opposite. Ids carry
-//! a generation, so an id that outlived its connection finds nothing instead of a stranger.
+//! The table holds no sockets. The network fills inputs and drains outputs; services do the opposite. Ids contain a
+//! generation, so the id of a closed connection never finds the next connection in the same slot.
 
 mod eviction;
 mod memory;
@@ -302,7 +302,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_dead_id_never_finds_the_next_connection_in_its_slot() {
+    fn a_stale_id_never_finds_the_next_connection_in_its_slot() {
         let mut table = Connections::new();
         let first = table.open(0, Origin::Accepted(0)).expect("room");
         table.get_mut(first).expect("live").output.write(b"x").expect("fits");

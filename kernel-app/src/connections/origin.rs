@@ -1,4 +1,4 @@
-//! Where connections come from: listeners and peers, by their indices.
+//! The origin of a connection: the index of its listener or of its peer.
 
 /// How a connection came to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

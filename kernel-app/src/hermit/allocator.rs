@@ -1,9 +1,9 @@
 //! The global allocator: two-level segregated fit, in constant time, on memory from the kernel's heap.
 //!
-//! The kernel's own allocator walks its free chunks: with a store of some ten thousand votes a push
-//! cost 129,000 instructions, nearly all of them there. It has no limits of its own: the services'
-//! buffers and tables have theirs, and ask here whether it is short. Memory is not given back to the
-//! kernel, nobody else wants it.
+//! The kernel's own allocator walks its free chunks: in a store with some ten thousand votes, a push took 129,000
+//! instructions, nearly all of them there. This allocator enforces no limits: the services' buffers and tables have
+//! limits, and ask here whether memory is short. Memory is never returned to the kernel, because nothing else needs
+//! it.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::cell::UnsafeCell;

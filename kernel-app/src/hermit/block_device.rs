@@ -1,8 +1,8 @@
-//! virtio-blk as a disk: one request at a time, and a flush after each write but those that are told to wait for a
-//! later one.
+//! virtio-blk as a disk, with one request at a time, and a flush after each write except for writes that may wait for
+//! a later flush.
 //!
-//! Merges nothing and caches nothing: what is written together is the service's decision. Reference:
-//! virtio 1.2, section 5.2 (block device).
+//! It merges nothing and caches nothing: the service decides what is written together. Reference: virtio 1.2, section
+//! 5.2 (block device).
 
 mod requests;
 

@@ -1,22 +1,23 @@
-//! From the kernel's entry to the event loop: what a program needs before its services can run, in the order in which
-//! each step needs the one before.
+//! The start of a program, from the kernel's entry to the event loop, in the order in which each step needs the
+//! previous one.
 //!
-//! What has happened until here: the VMM loaded a file with a PVH note and jumped to the loader
-//! (`image-build/loader/src/boot.s`), which switched the processor to 64 bits and placed the program. The kernel set up
-//! its interrupt table, its timer and the memory it manages, and called `runtime_entry`, which is [`run`]. From here
-//! on:
+//! Before this: the VMM loaded a file with a PVH note and jumped to the loader (`image-build/loader/src/boot.s`). The
+//! loader switched the processor to 64 bits and placed the program. The kernel set up its interrupt table, its timer
+//! and its memory management, and called `runtime_entry`, which is [`run`]. Then:
 //!
-//! 1. **Faults**: an exception ends the machine with a line that names it. Until then it would be silent.
-//! 2. **Pages**: code becomes read-only and data not executable ([`page_tables`]).
-//! 3. **Heap**: all memory that the kernel has left becomes the allocator's. Before this nothing allocates.
-//! 4. **Settings** from the kernel's command line; then the **clock** and the **logger**, so that what follows can be
-//!    told with the time of day.
-//! 5. **Services** are made of the settings. A setting that is wrong ends here, before any device is touched.
+//! 1. **Faults**: from here on, an exception ends the machine with a line that names it. Before this it would be
+//!    silent.
+//! 2. **Pages**: code becomes read-only, and data becomes non-executable ([`page_tables`]).
+//! 3. **Heap**: the allocator gets all memory that the kernel has left. Nothing may allocate before this.
+//! 4. **Settings** from the kernel's command line; then the **clock** and the **logger**, so that later messages have
+//!    the time of day.
+//! 5. **Services** are built from the settings. A wrong setting ends the start here, before any device is used.
 //! 6. **Entropy**, without which keys and sequence numbers could be guessed.
-//! 7. **Devices**: the card and, for a program that keeps data, the disk; then the TCP/IP stack on the card.
-//! 8. **The event loop**: one turn for everything that has happened, then sleep until an interrupt or a deadline.
+//! 7. **Devices**: the network card and, for a program that keeps data, the disk; then the TCP/IP stack on the card.
+//! 8. **The event loop**: one turn for all events, then sleep until an interrupt or a deadline.
 //!
-//! Returns to nobody: a program that cannot start stops the machine with a line that says why and a failing status.
+//! This module never returns. If a program cannot start, the machine stops with a line that says why, and a failing
+//! status.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -137,7 +138,7 @@ fn event_loop(
         idle.sleep(deadline.since(clock.now()), || device.arm() | disk.is_some_and(SharedBlockDevice::arm));
         device.disarm();
     }
-    log::info!("stopped as told");
+    log::info!("stopped on request");
     exit::succeed()
 }
 

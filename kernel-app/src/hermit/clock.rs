@@ -1,7 +1,7 @@
 //! The machine's two clocks: the time-stamp counter, and the wall clock that is derived from it.
 //!
-//! Reads no source of the time of day; `timekeeper` does, and steers the wall clock here. References: Intel SDM
-//! volume 3, section 19.17; CPUID leaves 0x15, and 0x40000010 as hypervisors have it.
+//! `timekeeper` reads the sources of the time of day and adjusts the wall clock. References: Intel SDM volume 3,
+//! section 19.17; CPUID leaves 0x15, and 0x40000010 for hypervisors.
 
 use alloc::boxed::Box;
 use core::arch::x86_64::__cpuid;
@@ -111,7 +111,7 @@ impl Clock {
     }
 }
 
-/// The counter's rate from whoever knows it best. The kernel's is in MHz: what it was told (`-freq`), else what it
+/// The counter's rate from the best source. The kernel's rate is in MHz: the given one (`-freq`), else the one it
 /// has measured.
 fn counter_khz(kvm: Option<&KvmClock>) -> u64 {
     kvm.and_then(KvmClock::counter_khz)

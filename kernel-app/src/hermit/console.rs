@@ -1,6 +1,6 @@
-//! The serial line: log lines and last words.
+//! The output of the serial line: log lines, and the last message before the machine stops.
 //!
-//! Formats nothing of its own; `log_line` says what a line looks like.
+//! `log_line` formats the lines.
 
 use core::fmt;
 

@@ -1,8 +1,8 @@
 //! Memory that virtio devices read and write.
 //!
-//! The image is loaded where virtual and physical addresses are the same, so statics serve as they
-//! are: for devices that every guest has. What only some guests have gets its memory from the heap,
-//! which is elsewhere, and whose pages are looked up in the processor's tables.
+//! The image is loaded where virtual and physical addresses are equal, so devices that every guest has use static
+//! memory. Devices that only some guests have use memory from the heap, where the addresses differ; its physical
+//! addresses are found in the processor's page tables.
 
 use alloc::alloc::{Layout, alloc_zeroed};
 use core::cell::UnsafeCell;

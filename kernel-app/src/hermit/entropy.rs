@@ -1,8 +1,9 @@
-//! Unpredictable bytes: ChaCha20 keyed by the processor's generator or by a virtio-rng device, and mixed with a
-//! fresh word of it at every draw, so that two machines restored from one snapshot draw differently.
+//! Random bytes: ChaCha20, with a key from the processor's random generator or from a virtio-rng device.
 //!
-//! Not from the kernel: its `read_entropy` gives 31 bits of the time-stamp counter and reports success where the
-//! processor has no generator. Reference: Intel, Digital Random Number Generator software implementation guide.
+//! Every draw mixes in a fresh random word, so that two machines that are restored from one snapshot draw different
+//! bytes. The kernel's `read_entropy` is not used: if the processor has no generator, it gives 31 bits of the
+//! time-stamp counter and reports success. Reference: Intel, Digital Random Number Generator software implementation
+//! guide.
 
 use alloc::boxed::Box;
 use core::arch::x86_64::{__cpuid, __cpuid_count, _rdrand64_step, _rdseed64_step};

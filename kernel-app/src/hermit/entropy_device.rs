@@ -1,6 +1,6 @@
-//! virtio-rng: random bytes from the host, for machines whose processor has no generator.
+//! virtio-rng: random bytes from the host, for machines whose processor has no random generator.
 //!
-//! Asks for one small buffer at a time, and waits for it in the open. Reference: virtio 1.2, section 5.4.
+//! It requests one small buffer at a time, and polls until it arrives. Reference: virtio 1.2, section 5.4.
 
 use core::fmt;
 use core::time::Duration;

@@ -1,6 +1,6 @@
 //! The end of the virtual machine, with a status that the host can see.
 //!
-//! Says nothing itself: the last words are on the console before this is called.
+//! The caller prints the last message before it calls this.
 
 use core::arch::asm;
 use core::panic::PanicInfo;
@@ -23,7 +23,7 @@ pub fn succeed() -> ! {
     unsafe { hermit_abi::exit(0) }
 }
 
-/// Stops the machine as failed. Without the debug exit it is reset and not switched off, so that whoever started it
+/// Stops the machine as failed. Without the debug exit it is reset and not switched off, so that its starter
 /// sees no order that was carried out: monitors tell the two apart, and start a machine again that was reset.
 pub fn fail() -> ! {
     // SAFETY: the port is unused but for the debug exit, which ends the machine.

@@ -1,8 +1,8 @@
-//! Processor exceptions that stop the machine with a failing status and the place they happened.
+//! Handlers for processor exceptions: they stop the machine with a failing status, and print the exception and its
+//! address.
 //!
-//! The kernel's own handlers leave the machine idling for ever, so the entries of its interrupt
-//! descriptor table are pointed here. Nothing is recovered from. Reference: Intel SDM volume 3,
-//! chapter 6.
+//! The kernel's own handlers would leave the machine idle for ever, so the entries of its interrupt descriptor table
+//! are pointed here. No exception is recovered from. Reference: Intel SDM volume 3, chapter 6.
 
 use core::arch::{asm, naked_asm};
 use core::fmt::Write;

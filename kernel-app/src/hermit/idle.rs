@@ -1,7 +1,7 @@
-//! Sleep until a device interrupts or a deadline passes, by `hlt` and the local APIC's timer.
+//! Sleep until a device interrupts or a deadline passes, with `hlt` and the timer of the local APIC.
 //!
-//! Handles no interrupt: the kernel acknowledges vectors that it has no handler for, and waking up is
-//! all that is needed. Reference: Intel SDM volume 3, chapter 12 (APIC).
+//! It handles no interrupt: the kernel acknowledges vectors without a handler, and waking up is all that is needed.
+//! Reference: Intel SDM volume 3, chapter 12 (APIC).
 
 use core::arch::asm;
 use core::arch::x86_64::__cpuid;
@@ -48,9 +48,9 @@ const MEASURED_MAX: Duration = Duration::from_millis(10);
 /// How the timer counts.
 #[derive(Clone, Copy)]
 enum Timer {
-    /// Up to a value of the time-stamp counter, so many of whose ticks are 2^32 nanoseconds.
+    /// Up to a value of the time-stamp counter; the number is its ticks per 2^32 nanoseconds.
     Deadline { ticks: u64 },
-    /// Down from a number, so many of which are 2^32 nanoseconds.
+    /// Down from a start value; the number is the ticks per 2^32 nanoseconds.
     Count { ticks: u64 },
 }
 
@@ -85,7 +85,7 @@ pub struct Idle {
 
 impl Idle {
     /// Starts the local APIC's timer as the kernel has set it up, and lets non-maskable interrupts in, which the kernel
-    /// keeps out: by one a host ends a machine that hangs, and is told where.
+    /// blocks: a host can send one to end a machine that hangs, and the fault line says where it hung.
     #[expect(clippy::new_ret_no_self, reason = "it is ready only after the boot")]
     pub fn new() -> Starting {
         // SAFETY: every x86-64 processor has this register.

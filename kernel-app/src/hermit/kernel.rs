@@ -1,6 +1,4 @@
 //! The link to the kernel library, and the one system call that `hermit-abi` does not declare.
-//!
-//! Calls nothing.
 
 #[link(name = "hermit", kind = "static", modifiers = "-bundle")]
 unsafe extern "C" {

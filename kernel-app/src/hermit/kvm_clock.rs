@@ -1,6 +1,6 @@
-//! KVM's own clock: the host's time without a clock device, and the exact rate of the counter.
+//! KVM's clock: the host's time without a clock device, and the exact rate of the counter.
 //!
-//! Decodes nothing; `timekeeping` does. Reference: Linux, Documentation/virt/kvm/x86/msr.rst and cpuid.rst.
+//! `timekeeping` decodes it. Reference: Linux, Documentation/virt/kvm/x86/msr.rst and cpuid.rst.
 
 use core::arch::x86_64::__cpuid;
 use core::sync::atomic::{AtomicU32, Ordering};

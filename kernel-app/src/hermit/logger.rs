@@ -1,6 +1,6 @@
-//! `log` on the serial line.
+//! The logger for `log`, which writes to the serial line.
 //!
-//! What a line looks like is `log_line`'s business.
+//! `log_line` formats the lines.
 
 use alloc::boxed::Box;
 use alloc::string::String;

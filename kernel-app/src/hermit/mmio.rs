@@ -1,4 +1,4 @@
-//! virtio on MMIO, as QEMU's microvm has it.
+//! virtio over MMIO, as on QEMU's microvm.
 //!
 //! Reference: virtio 1.2, section 4.2.
 

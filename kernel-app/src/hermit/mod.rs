@@ -1,7 +1,7 @@
 //! The Hermit platform: everything between the kernel's `runtime_entry` and the services.
 //!
-//! The only place of the project, beside the loader, with `unsafe` code. It knows the machine: ports,
-//! interrupts, PCI, virtio, the time-stamp counter. It knows no service and no protocol.
+//! It knows the machine: ports, interrupts, PCI, virtio, the time-stamp counter. It knows no service and no protocol.
+//! This module and the loader are the only places with `unsafe` code.
 #![allow(unsafe_code)]
 
 mod allocator;

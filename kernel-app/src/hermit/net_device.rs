@@ -1,7 +1,7 @@
-//! virtio-net as the stack's device: packet buffers in two virtqueues, kicked once per turn.
+//! virtio-net as the stack's device: packet buffers in two virtqueues, with one notification per turn.
 //!
-//! Offers no offloads and merges no buffers: one packet, one descriptor. Reference: virtio 1.2,
-//! sections 2.7 (split virtqueues) and 5.1 (network device).
+//! It offers no offloads and merges no buffers: one packet has one descriptor. Reference: virtio 1.2, sections 2.7
+//! (split virtqueues) and 5.1 (network device).
 
 use alloc::boxed::Box;
 use core::fmt;

@@ -1,31 +1,33 @@
-//! A split virtqueue of packets: memory through which a driver and a device hand buffers to each other.
+//! A split virtqueue of packets: memory through which a driver and a device pass buffers to each other.
 //!
 //! The driver is this program. The device is a thread of the virtual machine monitor, which reads and writes the same
-//! memory from outside of the machine. They share three areas (virtio 1.2, section 2.7):
+//! memory from outside the machine. They share three areas (virtio 1.2, section 2.7):
 //!
 //! ```text
-//! descriptors     128 times: where a buffer is, how long, and which side writes it
-//! available ring  written by the driver only: "these buffers are yours", and an index that counts them
-//! used ring       written by the device only: "these buffers are yours again", and an index that counts them
+//! descriptors     128 entries: where a buffer is, its length, and which side writes it
+//! available ring  written only by the driver: buffers for the device, and an index that counts them
+//! used ring       written only by the device: buffers for the driver, and an index that counts them
 //! ```
 //!
-//! A buffer goes round. [`PacketRing::offer`] puts its descriptor's number into the next slot of the available ring.
-//! [`PacketRing::kick`] raises that ring's index: now the device may use the buffer. It fills the buffer with a packet
-//! that has arrived, or sends the packet in it, and puts the number into the used ring. [`PacketRing::take`] finds it
-//! there. An index is never set back: it counts to 65,535 and goes on with 0, and the slot is the index modulo the
-//! queue's size. So a side knows by two numbers how much is new, those of the other side's index and of its own.
+//! A buffer goes round in a circle. [`PacketRing::offer`] puts the number of its descriptor into the next slot of the
+//! available ring. [`PacketRing::kick`] increments that ring's index: from now on the device may use the buffer. The
+//! device fills the buffer with a received packet, or sends the packet in it, and puts the number into the used ring.
+//! [`PacketRing::take`] finds it there. An index is never reset: after 65,535 it continues with 0, and the slot is
+//! the index modulo the queue's size. So each side knows the number of new entries from two numbers: the other side's
+//! index and its own.
 //!
-//! There is no lock, because each word has one writer. What is needed is order: a slot must be visible before the index
-//! that counts it. Whoever writes an index stores it with `Release`, and whoever reads it loads it with `Acquire`.
+//! There is no lock, because each word has one writer. Only the order matters: a slot must be visible before the
+//! index that counts it. So each side stores its index with `Release`, and loads the other side's index with
+//! `Acquire`.
 //!
-//! Waking the other side is what costs. The driver wakes the device by a write to a register (the doorbell), which ends
-//! in an exit of the virtual machine: thousands of instructions' worth. The device wakes the driver by an interrupt. So
-//! each side has a flag by which it says that it looks by itself and need not be woken; and here one doorbell tells of
-//! all packets of a turn.
+//! Notifications are the expensive part. The driver notifies the device by a write to a register (the doorbell),
+//! which causes an exit of the virtual machine and costs as much as thousands of instructions. The device notifies
+//! the driver by an interrupt. So each side has a flag with which it says that it polls and needs no notification;
+//! and here one doorbell write covers all packets of a turn.
 //!
-//! In general a descriptor can be given any buffer and be chained to others. Here each keeps one buffer for ever, as
-//! large as any packet, and no chains are made. So offering a buffer is one write to a ring, and taking one back is one
-//! read.
+//! In general, a descriptor can be given any buffer, and can be chained to others. Here each descriptor keeps one
+//! buffer for ever, which is large enough for any packet, and there are no chains. So offering a buffer is one write
+//! to a ring, and taking one back is one read.
 
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
@@ -171,14 +173,14 @@ impl PacketRing {
         unsafe { &mut *self.buffers.add(index * BUFFER_BYTES).cast() }
     }
 
-    /// Offers a descriptor's buffer to the device, which is told of it by the next [`PacketRing::kick`].
+    /// Offers a descriptor's buffer to the device; the next [`PacketRing::kick`] notifies the device.
     pub fn offer(&mut self, descriptor: u16) {
         let slot = usize::from(self.offered) % QUEUE_SIZE;
         self.areas.available.ring[slot].store(descriptor, Ordering::Relaxed);
         self.offered = self.offered.wrapping_add(1);
     }
 
-    /// The same with so many bytes to be read by the device.
+    /// The same for a buffer with this number of bytes for the device to read.
     pub fn offer_bytes(&mut self, descriptor: u16, bytes: usize) {
         let index = usize::from(descriptor) % QUEUE_SIZE;
         self.areas.descriptors[index].length.store(bytes as u32, Ordering::Relaxed);

@@ -1,8 +1,8 @@
-//! The processor's page tables after the kernel's start: what they map where, which of it is code, and where
-//! devices lie that are beyond what the loader has mapped.
+//! The processor's page tables after the kernel's start: where memory is mapped, which of it is code, and mappings
+//! for devices that the loader has not mapped.
 //!
-//! The kernel's tables are identity-mapped below 4 GiB, by the loader. Reference: Intel SDM volume 3, section 5.5
-//! (4-level paging).
+//! The loader maps the memory below 4 GiB to equal virtual and physical addresses. Reference: Intel SDM volume 3,
+//! section 5.5 (4-level paging).
 
 use core::arch::asm;
 use core::cell::UnsafeCell;

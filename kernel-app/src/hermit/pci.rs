@@ -1,7 +1,7 @@
-//! virtio on PCI: configuration space, doorbells and MSI-X.
+//! virtio over PCI: configuration space, doorbells and MSI-X.
 //!
-//! Which functions there are is `pci_scan`'s business. References: PCI Local Bus 3.0 section 6.8 (MSI-X), PCI Express
-//! section 7.2.2 (configuration space in memory), virtio 1.2 section 4.1.
+//! `pci_scan` finds the functions. References: PCI Local Bus 3.0 section 6.8 (MSI-X), PCI Express section 7.2.2
+//! (configuration space in memory), virtio 1.2 section 4.1.
 
 use core::cell::Cell;
 use core::fmt;
@@ -88,7 +88,7 @@ impl Access {
     }
 }
 
-/// Where a function's registers begin, with so many bits for each function's own.
+/// The offset of a function's registers; each function has a space of 2^`bits` bytes.
 fn offset(DeviceFunction { bus, device, function }: DeviceFunction, bits: u32) -> u32 {
     (u32::from(bus) << 8 | u32::from(device) << 3 | u32::from(function)) << bits
 }

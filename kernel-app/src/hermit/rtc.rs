@@ -1,6 +1,6 @@
 //! The registers of a PC's real-time clock.
 //!
-//! Decodes nothing; `timekeeping` does. Reference: Motorola MC146818A.
+//! `timekeeping` decodes them. Reference: Motorola MC146818A.
 
 use core::time::Duration;
 

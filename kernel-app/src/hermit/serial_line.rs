@@ -1,7 +1,7 @@
-//! The serial line's input: what the host that has started this machine tells it, to stop or what time it is.
+//! The input of the serial line: the host that started this machine sends a request to stop, or the time.
 //!
-//! The line is looked at a few times a second. An interrupt would not do: the kernel's handler takes the bytes away.
-//! Reference: 16550 UART, line status and receive registers.
+//! The line is polled a few times a second. An interrupt would not work, because the kernel's handler consumes the
+//! bytes. Reference: 16550 UART, line status and receive registers.
 
 use core::time::Duration;
 

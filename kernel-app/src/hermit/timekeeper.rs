@@ -1,9 +1,10 @@
-//! Keeps the wall clock right: by KVM's clock where there is one, else by who started the machine and the edges of
-//! the real-time clock.
+//! Keeps the wall clock right: with KVM's clock if there is one; otherwise with the time that the host tool gives,
+//! and with the edges of the real-time clock.
 //!
-//! Waits for nothing while services run; it says when it wants to look. The start costs no wait for an edge either:
-//! the host tool says when it has started the machine, and answers when it is asked for the time. That is needed for
-//! more than the start: QEMU's clock begins with a whole second, so that its edges are not those of the host's seconds.
+//! It never waits while services run: it says when it wants to read a clock next. The start does not wait for an edge
+//! either: the host tool passes the time at which it started the machine, and answers a question for the time. The
+//! real-time clock alone would not do: in QEMU it begins with a whole second when QEMU starts, so its edges are not
+//! those of the host's seconds.
 
 use core::fmt::{self, Write};
 use core::time::Duration;
@@ -39,7 +40,7 @@ const LEAP_SECONDS: u64 = 3;
 /// How often an edge is looked for, and how soon after the first: it tells the counter's rate.
 const EDGE_INTERVAL: Duration = Duration::from_secs(60);
 const EDGE_INTERVAL_FIRST: Duration = Duration::from_secs(21);
-/// What is told when the clock was behind: as far as this no machine was held.
+/// The log reports a clock that was behind by more than this; smaller errors are not a paused machine.
 const HELD_MIN: Duration = Duration::from_secs(1);
 const SECOND: Duration = Duration::from_secs(1);
 

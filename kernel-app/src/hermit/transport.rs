@@ -1,6 +1,6 @@
-//! A virtio device's transport, PCI or MMIO, with its doorbells and its interrupt.
+//! The transport of a virtio device, PCI or MMIO, with its doorbells and its interrupt.
 //!
-//! Looks through no bus: `pci` and `mmio` do. Knows no kind of device, and moves no data.
+//! `pci` and `mmio` find the devices. This module knows no type of device, and moves no data.
 
 use core::fmt;
 use core::time::Duration;

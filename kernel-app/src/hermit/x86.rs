@@ -1,6 +1,6 @@
-//! The machine instructions that Rust has no words for: port I/O and model-specific registers.
+//! Machine instructions that Rust has no functions for: port I/O and model-specific registers.
 //!
-//! Gives no meaning to any port or register; that is the business of the callers.
+//! The callers know the meaning of each port and register.
 
 use core::arch::asm;
 

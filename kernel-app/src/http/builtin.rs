@@ -1,6 +1,6 @@
-//! Routing, and what a server answers without asking its handler's `handle`.
+//! Routing, and the answers that a server gives without its handler's `handle`.
 //!
-//! Writes nothing: the server does.
+//! The server writes them.
 
 use alloc::borrow::Cow;
 use alloc::format;
@@ -58,7 +58,7 @@ pub(super) enum Outcome<'a> {
     Allow { status: u16, route: &'static Route },
 }
 
-/// Has a request answered by whoever its path belongs to.
+/// Passes a request to the handler of its path.
 pub(super) fn answer<'a, H: Handler>(
     request: &Request<'_>,
     exchange: Exchange,

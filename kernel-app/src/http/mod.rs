@@ -1,6 +1,6 @@
 //! The HTTP server that a service embeds: connections, timers, routing, health and metrics.
 //!
-//! Does not parse (`wire::http` does) and holds no application logic: that is the [`Handler`]'s.
+//! `wire::http` parses, and the [`Handler`] contains the application logic.
 
 mod builtin;
 mod server;

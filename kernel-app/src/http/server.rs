@@ -1,6 +1,6 @@
-//! The server: one `wire::http::Session` for each connection, and the order in which things happen.
+//! The server: one `wire::http::Session` for each connection, and the order of their events.
 //!
-//! Neither parses nor routes.
+//! It neither parses nor routes.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -482,7 +482,7 @@ mod tests {
     use ether::random::NoEntropy;
 
     #[test]
-    fn with_the_first_connection_memory_is_taken_for_all() {
+    fn the_first_connection_allocates_memory_for_all() {
         let mut connections = Connections::new();
         connections.watch_memory(1_000, || false, || HeapUsage { used_bytes: 1, free_bytes: 1 });
         let mut server = HttpServer::new(64);

@@ -1,6 +1,6 @@
-//! What a server counts, under the names that Prometheus users expect.
+//! The counters of a server, with the names that Prometheus users expect.
 //!
-//! Durations are measured in loop turns: an answer given in the turn that read the request took no time.
+//! Durations have the resolution of a loop turn: an answer in the same turn as its request took no time.
 
 use core::time::Duration;
 

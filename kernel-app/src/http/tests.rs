@@ -1,4 +1,4 @@
-//! A server over a bare connection table: the test plays network and clock.
+//! Tests of a server with only a connection table: the test takes the place of network and clock.
 
 use alloc::borrow::{Cow, ToOwned as _};
 use alloc::format;
@@ -235,7 +235,7 @@ fn metrics_count_what_was_answered() {
 }
 
 #[test]
-fn metrics_have_a_listener_of_their_own_where_strangers_see_the_pages() {
+fn public_services_serve_metrics_on_a_separate_port() {
     let mut node = Node::new();
     node.server = HttpServer::new(64).with_health_listener(1);
     let mut ask_on = |listener, path: &str| {
@@ -367,7 +367,7 @@ fn an_answer_too_large_for_the_output_becomes_a_500() {
 }
 
 #[test]
-fn refused_connections_close_and_their_slot_is_as_new() {
+fn refused_connections_close_and_their_slot_is_reset() {
     let mut node = Node::new();
     let id = node.open();
     node.send(id, format!("GET / HTTP/1.1\r\n\r\n{GET}"));

@@ -1,4 +1,4 @@
-//! The process's time, as the kernel has it.
+//! The process's time, from the kernel's clocks.
 
 use core::time::Duration;
 use std::time::{Instant as SystemInstant, SystemTime};

@@ -1,6 +1,6 @@
-//! Outgoing connections until they are made: names, addresses in turn, and the time allowed.
+//! Outgoing connections until they are open: names, addresses in turn, and the time limit.
 //!
-//! When to dial is the runtime's decision; a connection that was made is the network's.
+//! The runtime decides when to dial; an open connection belongs to the network.
 
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;

@@ -1,8 +1,7 @@
-//! A file as a disk, with the same bytes as a disk image: what a guest wrote a process can read, and the
-//! other way round.
+//! A file as a disk, with the same bytes as a disk image: a process can read what a guest wrote, and the reverse.
 //!
-//! A thread of its own writes and flushes, so that the loop does not stand still meanwhile. What is read
-//! comes from the device and not out of the page cache: see [`direct`].
+//! A separate thread writes and flushes, so that the event loop does not block. Reads come from the device and not
+//! from the page cache: see [`direct`].
 
 mod copies;
 mod direct;

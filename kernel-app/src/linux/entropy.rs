@@ -1,6 +1,4 @@
-//! The kernel's random bytes, fetched in advance so that a cookie costs no system call.
-//!
-//! Generates nothing itself.
+//! The kernel's random bytes, fetched in advance, so that a cookie costs no system call.
 
 use core::fmt;
 

@@ -1,6 +1,6 @@
-//! How connections come in: epoll's news, accepted connections, and dials that succeeded.
+//! Incoming events: epoll's readiness, accepted connections, and dials that succeeded.
 //!
-//! Moves no bytes.
+//! `transfer` moves the bytes.
 
 use std::io::{self, ErrorKind};
 use std::vec::Vec;

@@ -1,6 +1,6 @@
-//! Log records as lines on standard error.
+//! Writes log records as lines on standard error.
 //!
-//! The form of a line is `log_line`'s business; the level and the instance come from the settings.
+//! `log_line` formats a line; the level and the instance come from the settings.
 
 use std::io::Write as _;
 use std::string::String;

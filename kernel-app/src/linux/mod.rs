@@ -1,7 +1,7 @@
 //! A program as an ordinary Linux process: the kernel's sockets, clock and entropy.
 //!
-//! The same [`Runtime`](crate::runtime::Runtime) as everywhere drives the services; this module only
-//! gives it what the substrate has, and turns signals and errors into an exit status.
+//! The same [`Runtime`](crate::runtime::Runtime) as on all substrates drives the services. This module provides what
+//! the substrate has, and turns signals and errors into an exit status.
 
 mod clock;
 mod dial;

@@ -1,7 +1,7 @@
-//! The kernel's TCP sockets behind the [`Network`] contract, with epoll through mio.
+//! The kernel's TCP sockets behind the [`Network`] interface, with epoll through mio.
 //!
-//! Knows nothing of services or protocols, and never waits but in [`Network::wait`]. How connections
-//! come in is in `intake`, how their bytes move and how they end is in `transfer`.
+//! It knows nothing about services or protocols, and waits only in [`Network::wait`]. `intake` accepts connections;
+//! `transfer` moves their bytes and closes them.
 
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
@@ -39,7 +39,7 @@ pub const ROOM_RETRY: Duration = Duration::from_millis(50);
 /// How often the log says that the kernel refused an accept.
 pub const ACCEPT_LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The instruction of a socket filter that keeps so many bytes of a packet; with 0, it is dropped.
+/// The instruction of a socket filter that keeps this number of bytes of a packet; 0 drops the packet.
 const BPF_RETURN: u16 = 0x06;
 
 /// Tokens of sockets are their connections' indices, below `dial::FIRST_TOKEN`.
@@ -215,7 +215,7 @@ impl Network for LinuxNetwork {
         let nothing = [SockFilter::new(BPF_RETURN, 0, 0, 0)];
         for port in &mut self.ports {
             if let Err(error) = SockRef::from(&port.listener).attach_filter(&nothing) {
-                log::warn!("connections that come now may be reset: {error}");
+                log::warn!("new connections may be reset: {error}");
             }
             port.waiting = true;
         }

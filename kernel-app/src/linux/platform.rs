@@ -1,6 +1,6 @@
 //! The process: settings, clock, the loop, and the exit status.
 //!
-//! Knows nothing of sockets beyond the runtime's turn and wait.
+//! It uses sockets only through the runtime's turn and wait.
 
 use alloc::boxed::Box;
 use core::fmt::Display;
@@ -121,7 +121,7 @@ fn serve(mut runtime: Runtime<LinuxNetwork>) -> i32 {
         }
         runtime.wait(clock.now(), due);
         if runtime.network_mut().take_stop() {
-            log::info!("told to stop: no more connections in {} ms", NOTICE.as_millis());
+            log::info!("asked to stop: no new connections after {} ms", NOTICE.as_millis());
             runtime.stop(Some(NOTICE), clock.now());
         }
     }

@@ -1,6 +1,6 @@
-//! Names to addresses on a thread of its own, because `getaddrinfo` may block for many seconds.
+//! Resolves names to addresses on a separate thread, because `getaddrinfo` may block for many seconds.
 //!
-//! One thread and one question per peer at a time: a slow name server delays dials, never the loop.
+//! One thread handles one query per peer at a time: a slow name server delays dials, never the loop.
 
 use core::net::SocketAddr;
 use std::io;
@@ -23,7 +23,7 @@ pub(super) const ADDRESSES_MAX: usize = 8;
 pub(super) struct Question {
     /// Given back with the answer.
     pub asker: usize,
-    /// The name.
+    /// The host name to resolve.
     pub host: String,
     /// Becomes part of the addresses.
     pub port: u16,

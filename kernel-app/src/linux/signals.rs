@@ -1,6 +1,6 @@
 //! Signals as bytes on a stream that the event loop can wait for.
 //!
-//! Decides nothing: the loop ends between two turns when a byte has come.
+//! The loop ends between two turns when a byte has arrived.
 
 use std::io;
 use std::os::unix::net::UnixStream;

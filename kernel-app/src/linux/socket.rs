@@ -1,7 +1,7 @@
-//! One nonblocking TCP socket and what is known of its readiness.
+//! One nonblocking TCP socket and its known readiness.
 //!
-//! epoll is asked edge-triggered: it tells a change once, so `readable` and `writable` stay set until
-//! the kernel says `WouldBlock`. Knows nothing of the connection table.
+//! epoll is edge-triggered: it reports a change once. So `readable` and `writable` stay set until the kernel returns
+//! `WouldBlock`. The socket knows nothing about the connection table.
 
 use core::time::Duration;
 use std::io::{self, ErrorKind, Read as _, Write as _};

@@ -1,6 +1,6 @@
-//! Bytes between sockets and the connection table, and the ends of connections.
+//! Transfer of bytes between sockets and the connection table, and the closing of connections.
 //!
-//! Knows nothing of services or protocols.
+//! It knows nothing about services or protocols.
 
 use std::vec::Vec;
 

@@ -1,7 +1,7 @@
-//! The event loop's turn: network events to services, services' bytes to the network.
+//! One turn of the event loop: it passes network events to services, and the services' bytes to the network.
 //!
-//! Reads no clock and knows no substrate: the platform calls [`Runtime::turn`] with the time and then
-//! waits until the deadline that it returns. What happens to one connection is decided by services.
+//! The runtime reads no clock and knows no substrate. The platform calls [`Runtime::turn`] with the time, and then
+//! waits until the deadline that it returns. Services decide what happens to a connection.
 
 mod peers;
 mod pipes;
@@ -186,7 +186,7 @@ impl<N: Network> Runtime<N> {
         self.shutdown.is_over()
     }
 
-    /// Before a turn of a node that is told to stop.
+    /// Called before each turn of a node that is stopping.
     #[cold]
     fn advance_shutdown(&mut self, now: Instant) {
         let phase = self.shutdown.advance(now);

@@ -1,6 +1,6 @@
-//! Outgoing connections that are wanted for ever: when each is dialled, and what the log says of it.
+//! Outgoing connections that a node always wants: when to dial each one, and what the log says about it.
 //!
-//! Moves no bytes and opens no sockets: the runtime asks what is due and tells what came of it.
+//! This module moves no bytes and opens no sockets: the runtime asks which dial is due, and reports its outcome.
 
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -1,6 +1,6 @@
 //! The pipes of a node: pairs of connections between two services of one image.
 //!
-//! Moves nothing: see `through_memory`.
+//! `through_memory` moves their bytes.
 
 use alloc::vec::Vec;
 

@@ -1,4 +1,4 @@
-//! The runtime against a network that exists only as lists of events and calls.
+//! Tests of the runtime with a fake network, which consists of lists of events and calls.
 
 extern crate std;
 
@@ -183,7 +183,7 @@ fn a_lost_connection_is_told_once_and_its_entry_goes() {
 }
 
 #[test]
-fn a_peer_is_dialled_with_growing_waits_and_from_the_least_after_a_good_connection() {
+fn the_redial_wait_grows_and_a_good_connection_resets_it() {
     let bench = Bench::new();
     let endpoints = with_peer(Target::Host { host: "db".to_string(), port: 6379 });
     let mut runtime = bench.runtime(vec![bench.service("vote", endpoints, b"")]).expect("starts");

@@ -1,7 +1,7 @@
-//! Connections between two services of one image: bytes move through memory, with TCP's manners.
+//! Connections between two services of one image: bytes move through memory, with the semantics of TCP.
 //!
-//! Each end is an entry in the connection table, so services see no difference. Limits are the table's:
-//! what does not fit in the other's input waits in the output. No network takes part.
+//! Each end is an entry in the connection table, so services see no difference to a network. The limits are those of
+//! the table: data that does not fit into the other end's input waits in the output.
 
 use core::time::Duration;
 

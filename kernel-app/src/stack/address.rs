@@ -1,6 +1,6 @@
-//! The node's IPv4 address and name servers: given, or leased by DHCP (RFC 2131).
+//! The node's IPv4 address and name servers: configured, or leased by DHCP (RFC 2131).
 //!
-//! Resolves no names; `dial` does.
+//! `dial` resolves names.
 
 use alloc::string::{String, ToString};
 use alloc::vec;

@@ -1,7 +1,7 @@
-//! Asks neighbours for their hardware addresses (RFC 826), each by itself: smoltcp asks for one a second, whoever it
-//! is, so that of two servers one would be late. Its answers smoltcp hears like those to its own questions.
+//! ARP requests for the hardware addresses of neighbours (RFC 826), one per neighbour.
 //!
-//! Keeps no hardware address; smoltcp does.
+//! smoltcp sends one request per second for all neighbours together, so of two servers one would have to wait.
+//! smoltcp receives the answers, and keeps the hardware addresses.
 
 use core::net::Ipv4Addr;
 

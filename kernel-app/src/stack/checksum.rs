@@ -1,7 +1,8 @@
-//! The Internet checksum (RFC 1071) of what is received and sent, in place of smoltcp's, which takes twice as long
-//! for a page: eight bytes at once, of which those of a segment are added with one instruction each.
+//! The Internet checksum (RFC 1071) of received and sent packets.
 //!
-//! smoltcp is told that its device does this. What is no IPv4 packet has none.
+//! It replaces smoltcp's checksum, which takes twice as long for a page. It reads eight bytes at a time, and adds the
+//! bytes of a segment with one instruction each. smoltcp is configured as if its device did this. Frames that are not
+//! IPv4 packets have no checksum.
 
 use super::limits::ETHERNET_BYTES;
 

@@ -1,4 +1,4 @@
-//! Segments that are larger than the way carries, cut into smaller ones.
+//! Splitting of segments that are larger than the path MTU.
 
 use alloc::vec::Vec;
 

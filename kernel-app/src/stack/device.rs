@@ -1,7 +1,7 @@
-//! A node's network device, and how smoltcp sees it in one call: a device that has this one frame, puts checksums into
-//! what is sent, and cuts what the way does not carry.
+//! A node's network device, and the view that smoltcp gets of it in one call: a device that holds one frame, adds
+//! checksums to sent frames, and splits frames that are larger than the path MTU.
 //!
-//! smoltcp is compiled for each kind of device that it meets. It meets only this one.
+//! smoltcp is compiled for each type of device that it is used with. It is used only with this one.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -27,7 +27,7 @@ pub trait FrameDevice {
     fn skip(&mut self);
 
     /// Where frames leave it. What is received while there is no room is read all the same; answers to it are lost,
-    /// and whoever waits for room is woken by the platform.
+    /// and the platform wakes the loop when there is room.
     fn transmitter(&mut self) -> &mut Self::Transmitter;
 }
 
@@ -36,14 +36,14 @@ pub trait Transmitter {
     /// Whether a frame can be sent now.
     fn has_room(&mut self) -> bool;
 
-    /// Where the next frame is to be written, of so many bytes. They may be any until then.
+    /// The place for the next frame, of this number of bytes. Their content is arbitrary until it is written.
     fn frame(&mut self, frame_bytes: usize) -> &mut [u8];
 
     /// Sends it. Without room it is lost, as it would be on the wire.
     fn send(&mut self, frame_bytes: usize);
 }
 
-/// What smoltcp is told of any device, which carries packets of so many bytes.
+/// The capabilities that smoltcp gets for any device, with this MTU in bytes.
 pub(super) fn capabilities(mtu: usize) -> DeviceCapabilities {
     let mut capabilities = DeviceCapabilities::default();
     capabilities.medium = Medium::Ethernet;

@@ -1,6 +1,6 @@
-//! Outgoing connections: name resolution (RFC 1035), then the handshake, within one deadline.
+//! One outgoing connection: name resolution (RFC 1035), then the handshake, within one deadline.
 //!
-//! Tries once; trying again is the runtime's business.
+//! It makes one attempt; the runtime retries.
 
 use alloc::vec::Vec;
 use core::net::Ipv4Addr;

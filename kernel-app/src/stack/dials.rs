@@ -1,6 +1,6 @@
-//! The outgoing connections that are being made, and how far each is.
+//! The outgoing connections that are being opened, and the progress of each.
 //!
-//! Does nothing for them: `dial` does.
+//! `dial` makes the progress.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;

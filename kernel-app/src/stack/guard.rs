@@ -1,8 +1,11 @@
-//! Segments that would begin or end a connection, forged or not (RFC 5961): smoltcp believes a reset whose number is
-//! anywhere in the window, which takes an attacker a few thousand guesses. It is believed here only if its number is
-//! the very next one. Everything else is asked about: our ACK makes whoever really is on the other side say it again.
+//! Checks of segments that would begin or end a connection and may be forged (RFC 5961).
 //!
-//! Injected data needs no guard: smoltcp drops what acknowledges less than it has heard of, and asks about more.
+//! smoltcp accepts a reset whose number is anywhere in the window, which an attacker can guess with a few thousand
+//! attempts. This module accepts it only if its number is exactly the next one. To anything else it answers with a
+//! challenge ACK, and the real peer then repeats its reset.
+//!
+//! Injected data needs no such check: smoltcp drops segments whose acknowledgement is too old, and answers others
+//! with an ACK.
 
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::socket::tcp;

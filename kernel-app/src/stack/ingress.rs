@@ -1,6 +1,6 @@
-//! Received frames to their sockets: by flow, to a new socket for a SYN, or to those that are not of TCP.
+//! Assignment of received frames to sockets: by flow, to a free socket for a SYN, or to the sockets that are not TCP.
 //!
-//! Looks at no payload and answers nothing itself; smoltcp does both.
+//! smoltcp reads the payload and answers.
 
 use smoltcp::socket::tcp;
 

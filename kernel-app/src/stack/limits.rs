@@ -1,4 +1,4 @@
-//! The limits and times of the stack, and the sizes of what it handles.
+//! The limits and times of the stack, and the sizes of its packets and buffers.
 
 use core::time::Duration;
 

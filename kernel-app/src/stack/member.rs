@@ -1,7 +1,7 @@
-//! One socket of the pool: what it is for, and where its two streams stand.
+//! One socket of the pool: its purpose, and the positions of its two streams.
 //!
-//! smoltcp keeps the numbers of a connection to itself. Those that others need are counted here: the first of each
-//! side is known, and so is every byte that went in or out.
+//! smoltcp does not reveal the sequence numbers of a connection. They are computed here from the initial number of
+//! each side and the bytes that went in and out.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -162,7 +162,7 @@ impl Member {
         &mut self.sockets
     }
 
-    /// The same.
+    /// The set that contains this member's socket.
     pub fn sockets(&self) -> &SocketSet<'static> {
         &self.sockets
     }
@@ -192,7 +192,7 @@ impl Member {
         self.streams.local = number.wrapping_add(1);
     }
 
-    /// The other side's stream begins, over a link that takes packets of so many bytes.
+    /// The other side's stream begins, over a link with this MTU in bytes.
     pub fn meet(&mut self, syn: Syn, mtu: usize) {
         self.streams.remote = syn.number.wrapping_add(1);
         let told = syn.segment_bytes.filter(|bytes| *bytes != 0).map_or(SEGMENT_BYTES_UNSAID, usize::from);
@@ -213,7 +213,7 @@ impl Member {
         (self.sockets.get_mut(SocketHandle::default()), &mut self.streams)
     }
 
-    /// Asks for as many rounds as so many bytes take that wait in the socket, as far as one turn sends.
+    /// Requests as many rounds as the bytes that wait in the socket need, up to what one turn sends.
     pub fn want_rounds(&mut self, queued: usize) {
         if queued > 0 {
             self.rounds = self.rounds.max(queued.div_ceil(self.segment_bytes).min(EGRESS_ROUNDS_MAX));

@@ -1,12 +1,12 @@
-//! TCP/IP for nodes that own their network device: smoltcp behind the [`Network`] contract.
+//! TCP/IP for nodes that own their network device: smoltcp behind the [`Network`] interface.
 //!
-//! Used on Hermit (over virtio-net) and in the simulator (over a simulated wire). It drives no device
-//! itself, that is the [`FrameDevice`]'s work, and it never sleeps. Read RFC 9293 before touching it.
+//! It runs on Hermit (over virtio-net) and in the simulator (over a simulated wire). The [`FrameDevice`] drives the
+//! device, and the platform sleeps. Read RFC 9293 before you change this module.
 //!
-//! Sockets live in a pool of at most [`SOCKETS_MAX`] and are used again in place. A table says which socket
-//! a segment is for, so that its cost does not depend on how many there are; a SYN gets a free one. When
-//! there is none, the SYN waits until connections that are missed least have made room, see
-//! [`Connections::make_room`]; or else the handshake that is waited for longest is forgotten.
+//! Sockets are in a pool of at most [`SOCKETS_MAX`] and are reused in place. A table finds the socket of a segment,
+//! so the cost of a segment does not depend on the number of sockets. A SYN gets a free socket. If there is none, the
+//! SYN waits until less important connections have made room, see [`Connections::make_room`]; or else the oldest
+//! unfinished handshake is evicted.
 
 mod address;
 mod arp;
@@ -78,7 +78,7 @@ pub struct StackConfig {
     pub seeds: Seeds,
 }
 
-/// Most sockets of a node with a heap of so many bytes.
+/// Most sockets of a node, given the size of its heap in bytes.
 pub fn sockets_max(heap_bytes: usize) -> usize {
     (heap_bytes / SOCKETS_HEAP_DIVISOR / SOCKET_BYTES).clamp(SOCKETS_MIN, SOCKETS_MAX)
 }

@@ -1,6 +1,6 @@
-//! Which neighbours have been asked for their hardware addresses, and when each is to be asked again.
+//! The neighbours that were sent ARP requests, and the time of the next request to each.
 //!
-//! Keeps no hardware address; smoltcp does.
+//! smoltcp keeps the hardware addresses.
 
 use core::net::Ipv4Addr;
 use core::time::Duration;

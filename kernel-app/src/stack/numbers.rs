@@ -1,8 +1,8 @@
-//! Numbers that nobody outside may guess: first sequence numbers (RFC 6528), local ports (RFC 6056), and what DNS
-//! queries are known by (RFC 5452).
+//! Numbers that nobody outside may guess: initial sequence numbers (RFC 6528), local ports (RFC 6056), and the ids of
+//! DNS queries (RFC 5452).
 //!
-//! Each kind has keys of its own, so that one kind that is seen tells nothing of another. smoltcp draws its numbers
-//! from a generator whose state three of them give away; see `seeded_interface` for how it comes to use these.
+//! Each kind has separate keys, so that numbers of one kind reveal nothing about another. smoltcp draws its numbers
+//! from a generator whose state three of them reveal; `seeded_interface` describes how it gets these numbers instead.
 
 use core::net::Ipv4Addr;
 

@@ -1,8 +1,10 @@
-//! Ways that carry less than this node's own link, such as tunnels. A router on one says so (RFC 1191), or is kept from
-//! it; then large segments that are not acknowledged, however often they are sent, are suspected (RFC 4821).
+//! Detection of paths with a smaller MTU than the node's own link, such as tunnels.
 //!
-//! smoltcp's segments stay as large as the link takes them: on a narrow way each is cut in two or more on its way out,
-//! as cards do it. Knows nothing of ways into this node; those who send find out for themselves.
+//! A router on the path reports the MTU (RFC 1191). If its report does not arrive, large segments that are never
+//! acknowledged, however often they are retransmitted, are taken as the sign (RFC 4821).
+//!
+//! smoltcp keeps the link's segment size. On such a path each segment is split when it is sent, as network cards do.
+//! Paths into this node are detected by their senders.
 
 use core::net::Ipv4Addr;
 use core::time::Duration;

@@ -1,4 +1,4 @@
-//! Ways that are known to be narrow, each for a while.
+//! The known paths with a small MTU, each remembered for a limited time.
 
 use alloc::vec::Vec;
 use core::net::Ipv4Addr;

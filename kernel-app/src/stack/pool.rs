@@ -1,7 +1,7 @@
-//! The pool of TCP sockets and what each of them is for.
+//! The pool of TCP sockets, and the purpose of each.
 //!
-//! Moves no bytes and makes no connections; it only says which socket may be used for what, and which
-//! want attention.
+//! The pool moves no bytes and opens no connections; it only says which socket may be used for what, and which
+//! sockets need attention.
 
 use alloc::string::ToString;
 use alloc::vec::Vec;
@@ -57,7 +57,7 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    /// A pool of at most so many sockets; `seed` must be unpredictable.
+    /// A pool with this maximum number of sockets; `seed` must be unpredictable.
     pub fn new(sockets_max: usize, seed: [u64; 2]) -> Self {
         Self {
             members: Vec::with_capacity(sockets_max),

@@ -1,8 +1,9 @@
-//! How smoltcp is made to use first sequence numbers and DNS ids of our choice.
+//! A way to make smoltcp use initial sequence numbers and DNS ids of our choice.
 //!
-//! It draws them from a generator inside of its interface, which cannot be set. But the generator of a new interface
-//! begins with a seed that its maker gives. So an interface is made for each new connection alone. Its seed is computed
-//! backwards from the number that is wanted, which is the second one that it draws. Then the interface is thrown away.
+//! smoltcp draws them from a generator inside its interface, which cannot be set. But the generator of a new
+//! interface starts from a seed that the caller gives. So each new connection gets a new interface. Its seed is
+//! computed backwards from the wanted number, which is the second number that the generator draws. Then the interface
+//! is dropped.
 
 use smoltcp::iface::{Config, Interface};
 use smoltcp::phy::{self, Device, DeviceCapabilities};
@@ -127,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_product_is_undone() {
+    fn the_multiplier_has_its_inverse() {
         assert_eq!(MULTIPLIER.wrapping_mul(INVERSE), 1);
     }
 }

@@ -1,9 +1,9 @@
-//! A SYN cache (RFC 4987 section 3.3): what is remembered of a handshake whose socket was given to somebody else.
+//! A SYN cache (RFC 4987 section 3.3): it remembers handshakes whose socket was given to another connection.
 //!
-//! Where all places are taken by handshakes that nobody finishes, the oldest makes room for a newcomer. It may be that
-//! of a client who has done nothing wrong: our answer was long on its way, or the client's own waited here among
-//! thousands. So what is needed to make the handshake again is kept, some bytes where a socket takes 13 KiB. A client
-//! that finishes it later is let in as if nothing had happened, and is not reset.
+//! If unfinished handshakes use all sockets, the oldest one makes room for a new one. Its client may have done
+//! nothing wrong: our answer may have been delayed, or the client's answer may have waited here among thousands of
+//! frames. So the cache keeps what is needed to restore the handshake, which is some bytes, while a socket takes 13
+//! KiB. A client that finishes the handshake later is admitted as if nothing had happened, and is not reset.
 
 use alloc::collections::VecDeque;
 use core::time::Duration;
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn only_so_many_are_remembered_and_none_for_long() {
+    fn remembered_handshakes_are_bounded_in_number_and_age() {
         let mut syn_cache = SynCache::new(2);
         (1..=3).for_each(|port| syn_cache.push(handshake(port, u64::from(port) * 1_000)));
         let known =

@@ -1,6 +1,7 @@
-//! A queue of SYNs that came while there was no room for another connection. They are answered when there is room.
+//! A queue of SYNs that arrived while there was no room for another connection. They are answered when there is room.
 //!
-//! A client whose SYN is not answered sends it again after 1 s, 3 s and 7 s. One that waits here need not.
+//! A client whose SYN is not answered repeats it after 1 s, 3 s and 7 s. A SYN in this queue is answered without this
+//! delay.
 
 use alloc::collections::VecDeque;
 use core::time::Duration;
@@ -95,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn those_who_wait_are_let_in_as_they_came_unless_it_was_too_long_ago() {
+    fn waiting_syns_are_accepted_in_order_unless_expired() {
         let mut syn_queue = SynQueue::new(3);
         (1..=4).for_each(|port| syn_queue.push(syn(port, u64::from(port) * 1_000)));
         let now = Instant::from_millis(6_500);

@@ -1,4 +1,4 @@
-//! Our time as smoltcp has it.
+//! Conversions between our time type and smoltcp's.
 
 use core::time::Duration;
 

@@ -1,8 +1,8 @@
-//! The host's time, asked for on the serial line of whoever started the machine.
+//! The host's time, requested over the serial line from the tool that started the machine.
 //!
-//! A question is a line with one control character. The answer is another one and the microseconds since 1970. An
-//! answer that is read late costs nothing: it tells the time at which the question came.
-//! Writes and reads no line.
+//! A question is a line with one control character. The answer is another control character and the microseconds
+//! since 1970. It does not matter how late the guest reads the answer, because it contains the time at which the
+//! question arrived. The caller reads and writes the lines.
 
 use core::time::Duration;
 

@@ -1,8 +1,8 @@
-//! The moment at which a clock that shows whole seconds goes on, found by few looks at it.
+//! The moment at which a clock that shows whole seconds advances, found with few reads.
 //!
-//! Reads no clock and never waits: it is told what was seen and says when to look next. Looks come at first a
-//! tenth of a second apart, or far more often where it is urgent; around the next edge, which is a second later, they
-//! divide what is still unknown.
+//! This module reads no clock and never waits: the caller passes what it read, and gets the time of the next read. At
+//! first, reads are a tenth of a second apart, or much closer if the search is urgent. Around the next edge, one
+//! second later, they bisect the interval that is still unknown.
 
 use core::time::Duration;
 
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn in_a_hurry_the_next_edge_is_the_one() {
+    fn an_urgent_search_takes_the_next_edge() {
         for (phase, late) in [(0, 0), (131_000, 200), (999_000, 900), (500_000, 4_000)] {
             let start = Instant::from_micros(3_130_000);
             let (edge, _, end) = search(EdgeSearch::urgent(), start, phase, late);

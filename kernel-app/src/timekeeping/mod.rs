@@ -1,6 +1,6 @@
-//! What a machine's clocks say, without touching a machine: readings come in, the time of day comes out.
+//! Decoding of a machine's clocks, without a machine: readings come in, and the time of day comes out.
 //!
-//! The Hermit platform reads the registers; here they are decoded, and the wall clock is steered by them.
+//! The Hermit platform reads the registers. This module decodes them and adjusts the wall clock.
 
 pub mod asked;
 pub mod edge;

@@ -1,6 +1,6 @@
-//! The clocks that KVM keeps in a guest's memory: the host's time, and how the counter counts.
+//! The clocks that KVM keeps in a guest's memory: the host's time, and the rate of the counter.
 //!
-//! Reads no memory. Reference: Linux, Documentation/virt/kvm/x86/msr.rst, `pvclock_vcpu_time_info` and
+//! The caller reads the memory. Reference: Linux, Documentation/virt/kvm/x86/msr.rst, `pvclock_vcpu_time_info` and
 //! `pvclock_wall_clock`.
 
 use core::time::Duration;
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_being_written_or_makes_no_sense_is_not_used() {
+    fn a_time_that_is_in_update_or_invalid_is_not_used() {
         let SystemTime(words) = at_2600_mhz(0);
         let with = |index: usize, word: u32| {
             let mut words = words;

@@ -1,7 +1,7 @@
-//! The registers of a PC's real-time clock as a time.
+//! Conversion of the registers of a PC's real-time clock to a time.
 //!
-//! Reads no register. Reference: Motorola MC146818A, and the ACPI's FADT for the century, which is taken to be
-//! this one.
+//! The caller reads the registers. The century is assumed to be the current one. Reference: Motorola MC146818A, and
+//! the ACPI's FADT for the century.
 
 /// How the clock counts, from its status register B.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_clock_gives_no_time() {
+    fn invalid_clock_registers_give_no_time() {
         for registers in [[0; 6], [0xff; 6], [0x0a, 0, 0, 1, 1, 0], [0x61, 0, 0, 1, 1, 0]] {
             assert_eq!(seconds(BCD_24, registers), None, "{registers:?}");
             assert_eq!(seconds(0xff, [0xff; 6]), None);

@@ -1,7 +1,7 @@
-//! The wall clock: a monotonic clock plus an offset that is steered, so that it never goes back.
+//! The wall clock: a monotonic clock plus an offset that is adjusted so that the time never goes back.
 //!
-//! Reads no clock. A reading that is ahead is taken over at once, unless it is ahead by little; any other is
-//! approached: the clock goes faster or slower until it is right.
+//! The caller reads the clocks. If a reading is far ahead, the clock jumps to it at once. Otherwise the clock runs
+//! faster or slower until it agrees.
 
 use core::time::Duration;
 
@@ -122,14 +122,14 @@ mod tests {
     }
 
     #[test]
-    fn it_goes_with_the_monotonic_clock() {
+    fn the_wall_clock_follows_the_monotonic_clock() {
         let clock = WallClock::new(at(500), START);
         assert_eq!(clock.unix_time(at(500)), START);
         assert_eq!(clock.unix_time(at(1_000_500)), after(1_000_000));
     }
 
     #[test]
-    fn what_is_made_up_for_is_so_smoothly() {
+    fn clock_corrections_are_gradual() {
         for error in [9_000i64, -400_000] {
             let mut clock = WallClock::new(at(0), START);
             let right = |micros: u64| {
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn it_never_goes_back_however_wrong_it_was() {
+    fn the_clock_never_goes_back() {
         let mut clock = WallClock::new(at(0), START);
         let before = clock.unix_time(at(1_000_000));
         clock.steer(at(1_000_000), START - Duration::from_secs(3_600));
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_that_was_told_wrongly_is_learnt() {
+    fn a_wrong_counter_rate_is_corrected() {
         // Counters that are slower than told, as where they had to be guessed, and one that is 500 ppm fast.
         for true_micros_per_second in [2_200_000u64, 1_090_000, 999_500] {
             let mut clock = WallClock::new(at(0), START);
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_that_was_held_has_no_other_rate() {
+    fn a_pause_does_not_change_the_clock_rate() {
         for held in [3, 20, 3_600] {
             let mut clock = WallClock::new(at(0), START);
             clock.steer(at(0), START);

@@ -1,6 +1,6 @@
-//! The gateway as smoltcp's device: one frame to read, and the way to one station to write to.
+//! The gateway as smoltcp's device: one frame to read, and one station to write to.
 //!
-//! Made anew for each frame; holds nothing.
+//! It is created for each frame and holds nothing.
 
 use smoltcp::phy::{self, Checksum, DeviceCapabilities, Medium};
 use smoltcp::time::Instant;

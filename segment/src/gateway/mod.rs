@@ -1,8 +1,8 @@
-//! The gateway of the segment: TCP connections of the host's clients to stations, and of stations to the
-//! few servers outside that they are told of, each relayed between smoltcp and a stream of the host.
+//! The gateway of the segment. It relays TCP connections from the host's clients to stations, and from stations to
+//! the few servers outside that they may use; each relay connects smoltcp with a stream of the host.
 //!
-//! Opens no stream of the host itself; it is handed them. `kernel-app`'s stack over this crate's device would
-//! do, but it ends both directions at once, and a relay must carry one end without the other.
+//! It opens no stream of the host itself. `kernel-app`'s stack on this crate's device would almost do, but it closes
+//! both directions at once, and a relay must pass on one end without the other.
 
 mod device;
 mod relay;
@@ -33,7 +33,7 @@ const PORT_FIRST: u16 = 49_152;
 const PORT_COUNT: usize = (u16::MAX - PORT_FIRST) as usize + 1;
 /// How long after a frame the sockets are asked for their next timer, which is late by this much at most.
 const TIMERS_ASKED_AFTER: Duration = Duration::from_millis(10);
-/// How often a neighbour's address is told to smoltcp, which forgets it after a minute and would ask.
+/// How often smoltcp gets a neighbour's address again; it forgets addresses after a minute.
 const NEIGHBOUR_TOLD_EVERY: Duration = Duration::from_secs(20);
 /// Sockets that are kept for the next connections.
 const SPARES_MAX: usize = 256;
@@ -41,15 +41,15 @@ const SPARES_MAX: usize = 256;
 /// A segment from a station for the gateway.
 #[derive(Clone, Copy, Debug)]
 pub struct TcpSegment<'a> {
-    /// The station.
+    /// Index of the station.
     pub from: usize,
-    /// Its port.
+    /// The station's TCP port.
     pub station_port: u16,
     /// Port of the gateway.
     pub own_port: u16,
     /// Whether it asks for a connection.
     pub opens: bool,
-    /// The frame.
+    /// The whole Ethernet frame.
     pub frame: &'a [u8],
 }
 

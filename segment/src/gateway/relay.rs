@@ -1,8 +1,8 @@
-//! One relayed connection: a TCP socket towards a station, a stream of the host, and the bytes and ends of
-//! both directions between them.
+//! One relayed connection: a TCP socket to a station, a stream of the host, and the bytes and ends of both directions
+//! between them.
 //!
-//! Bytes go straight from the stream into the socket's buffer and back: what one side does not take waits
-//! at the other, which is all the flow control there is.
+//! Bytes go directly from the stream to the socket's buffer and back. Data that one side does not accept waits at the
+//! other; this is all the flow control there is.
 
 use std::io::{self, ErrorKind};
 use std::time::Duration;
@@ -25,7 +25,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(20);
 pub struct Relay<S> {
     /// A set of this one socket: smoltcp looks at all of a set for each segment.
     pub set: SocketSet<'static>,
-    /// The station.
+    /// Index of the station.
     pub station: usize,
     /// Port of the gateway, and of the station.
     pub ports: (u16, u16),

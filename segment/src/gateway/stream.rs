@@ -1,4 +1,4 @@
-//! A stream of the host, as the gateway takes it: what it must do, and what can be new of it.
+//! The interface of a stream of the host for the gateway, and its possible events.
 
 use std::io;
 

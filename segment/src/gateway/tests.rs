@@ -258,7 +258,7 @@ fn a_server_outside_that_is_not_there_refuses_the_station() {
 }
 
 #[test]
-fn losses_on_the_way_from_the_host_lose_no_bytes() {
+fn lost_frames_from_the_host_lose_no_bytes() {
     let mut bench = Bench::listening();
     let lossy = crate::faults::Fault {
         between: ("store".to_owned(), crate::faults::HOST.to_owned()),

@@ -1,4 +1,4 @@
-//! Orders to a running segment: one JSON line over a unix socket of its folder, answered with one.
+//! Commands to a running segment: one JSON line over a unix socket in its folder, answered with one line.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::path::Path;

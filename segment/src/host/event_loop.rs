@@ -1,5 +1,5 @@
-//! One turn after the other: what has come is read, what follows from it is done, what waits is sent, and
-//! then the thread sleeps until there is news or a timer.
+//! The event loop: each turn reads what has arrived, processes it, sends what waits, and then sleeps until the next
+//! event or timer.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;

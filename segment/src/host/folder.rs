@@ -1,4 +1,4 @@
-//! The folder of a segment's sockets, and what each is called.
+//! The folder of a segment's sockets, and the name of each socket.
 
 use std::fs::File;
 use std::os::fd::AsRawFd;

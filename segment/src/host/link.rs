@@ -1,5 +1,5 @@
-//! The cable of one machine: a listening unix socket, and QEMU's end of it once it has connected. A machine
-//! that is started anew connects anew, and has the same addresses.
+//! The cable of one machine: a listening unix socket, and QEMU's end of it after it has connected. A restarted
+//! machine connects again and has the same addresses.
 
 use std::io;
 

@@ -1,7 +1,7 @@
 //! The segment as a thread of the host tool: the machines' sockets, published ports, the clock.
 //!
-//! One thread, so that no machine's traffic waits for what the tool does otherwise; it ends with the value
-//! that stands for it, or with the process.
+//! It is a separate thread, so that no machine's traffic waits for other work of the tool. It ends when its handle is
+//! dropped, or with the process.
 
 mod control;
 mod event_loop;

@@ -1,4 +1,4 @@
-//! Where the host lets clients in: a listening socket that stands for a port of a station.
+//! A listening socket of the host that stands for a port of a station.
 
 use std::io;
 use std::net::TcpListener;
@@ -18,7 +18,7 @@ pub const BACKLOG: i32 = 1024;
 pub struct PublishedPort {
     /// Number of the station.
     pub station: usize,
-    /// Its port.
+    /// The station's TCP port.
     pub port: u16,
     /// The listener of a published port; without one, the way in is a unix socket of the segment's folder.
     pub listener: Option<TcpListener>,

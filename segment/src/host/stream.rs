@@ -1,4 +1,4 @@
-//! The host's streams of relays: TCP of published ports and servers outside, unix sockets of the rest.
+//! The host's streams of relays: TCP for published ports and servers outside, unix sockets for all other ports.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;

@@ -1,6 +1,7 @@
-//! DHCP (RFC 2131): each station always gets the address that the plan has for it.
+//! DHCP (RFC 2131): each station always gets the address of the plan.
 //!
-//! Keeps no leases, since no address can be had by two. A station that asks for another one is told so.
+//! It keeps no leases, since no two stations can have the same address. A station that asks for another address gets
+//! a refusal.
 
 use std::net::Ipv4Addr;
 
@@ -20,7 +21,7 @@ const QUESTION_BYTES_MAX: usize = 1472;
 pub struct Reply {
     /// Where to: the client's address if it has one, otherwise everybody's.
     pub to: Ipv4Addr,
-    /// The message.
+    /// The encoded DHCP message.
     pub message: Vec<u8>,
 }
 

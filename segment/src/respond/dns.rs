@@ -1,7 +1,7 @@
-//! DNS (RFC 1035): the names of services and instances that share a network with whoever asks.
+//! DNS (RFC 1035): the names of services and instances that share a network with the asking station.
 //!
-//! Authoritative for all there is and asks nobody else: another name does not exist. Names are bounded,
-//! compressed ones in questions are refused, and a reply fits 512 bytes.
+//! The server is authoritative and asks no other server: any other name does not exist. Names are bounded, compressed
+//! names in questions are refused, and a reply fits into 512 bytes.
 
 use std::net::Ipv4Addr;
 
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_question_is_refused_or_not_answered() {
+    fn invalid_dns_queries_are_refused_or_ignored() {
         let layout = voting();
         let good = question("store", TYPE_A);
         let changed = |at: usize, byte: u8| {

@@ -1,7 +1,7 @@
-//! What the gateway answers by itself: ARP, DHCP, DNS and ICMP echo, all from the plan.
+//! The protocols that the gateway answers itself: ARP, DHCP, DNS and ICMP echo, all from the plan.
 //!
-//! Keeps nothing from one question to the next. DHCP and DNS are messages in and messages out, whatever
-//! network carries them.
+//! It keeps nothing between two questions. DHCP and DNS are messages in and messages out, whatever network carries
+//! them.
 
 pub mod dhcp;
 pub mod dns;
@@ -24,7 +24,7 @@ const PAYLOAD_BYTES_MAX: usize = FRAME_BYTES_MAX - ETHERNET_BYTES - IPV4_BYTES -
 
 /// The frames that answer a station's question; none where it is better not to answer.
 ///
-/// Who asks for one hardware address is told of all neighbours. smoltcp asks for one in a second at most, so
+/// A station that asks for one hardware address gets those of all neighbours. smoltcp asks once a second at most, so
 /// a machine that needs the name server's and then another's would be late by that.
 pub fn answer(layout: &Layout, from: usize, question: Question<'_>) -> Vec<Vec<u8>> {
     match question {

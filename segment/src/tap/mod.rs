@@ -1,8 +1,8 @@
-//! The kernel's own bridge in place of the switch, where rights allow: machines are on tap interfaces in a
-//! network namespace that this process makes, and that goes with it. Nothing of the host's network changes.
+//! The kernel's bridge instead of the switch, for users with the necessary rights: machines are on tap interfaces in
+//! a network namespace that this process creates, and that ends with it. The host's own network does not change.
 //!
-//! DHCP and DNS answer as on the segment; published ports and servers outside are relayed by the kernel's
-//! sockets. The bridge forwards every frame: the description's networks are no rules here.
+//! DHCP and DNS answer as on the segment; kernel sockets relay published ports and servers outside. The bridge
+//! forwards every frame, so it does not enforce the description's networks.
 
 mod bridge;
 mod namespace;

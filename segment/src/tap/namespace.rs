@@ -1,4 +1,4 @@
-//! A network namespace without a name, so that nothing can be left of it.
+//! A network namespace without a name, so that nothing of it can be left behind.
 
 use std::fs::File;
 use std::io::Read;

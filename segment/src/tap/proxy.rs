@@ -1,4 +1,4 @@
-//! Relays between sockets of two networks, each by two threads that copy: the kernel moves the bytes.
+//! Relays between sockets of two networks: two threads per relay copy the bytes.
 
 use std::io;
 use std::net::{Shutdown, TcpListener, TcpStream};

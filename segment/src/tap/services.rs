@@ -1,4 +1,4 @@
-//! DHCP and DNS over the kernel's UDP, with the segment's answers.
+//! DHCP and DNS over the kernel's UDP, with the same answers as on the segment.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;

@@ -40,7 +40,7 @@ fn holds(disk: &mut SimulatedDisk, sectors: std::ops::Range<u64>, byte: u8) -> b
 }
 
 #[test]
-fn a_finished_write_outlives_a_power_cut_and_another_one_is_torn_anywhere() {
+fn a_finished_write_survives_a_power_cut_and_others_may_be_torn() {
     let mut kinds = [0; 3];
     for seed in 0..200 {
         let mut disk = disk(seed);
@@ -149,7 +149,7 @@ fn write_ahead(disk: &mut SimulatedDisk, sector: u64, data: &[u8]) -> Result<(),
 }
 
 #[test]
-fn what_is_written_ahead_is_durable_once_a_later_write_is() {
+fn writes_ahead_become_durable_with_a_later_write() {
     let mut kept = [0; 2];
     for seed in 0..100 {
         let mut disk = disk(seed);
@@ -168,7 +168,7 @@ fn what_is_written_ahead_is_durable_once_a_later_write_is() {
 }
 
 #[test]
-fn a_flush_tells_of_what_was_written_ahead_and_cannot_be_flushed() {
+fn a_flush_reports_failed_writes_ahead() {
     let mut told = [0; 2];
     for seed in 0..100 {
         let mut disk = disk(seed);

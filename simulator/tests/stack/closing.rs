@@ -32,7 +32,7 @@ fn an_answer_whose_end_is_lost_three_times_arrives() {
 }
 
 #[test]
-fn a_peer_that_never_acknowledges_an_end_is_given_up() {
+fn a_peer_that_never_acknowledges_our_fin_is_dropped() {
     let mut bench = Bench::new();
     let (_, id) = bench.connect(PEER, 1_460);
     bench.write(id, b"answer", true);
@@ -43,7 +43,7 @@ fn a_peer_that_never_acknowledges_an_end_is_given_up() {
 }
 
 #[test]
-fn a_peer_that_has_all_and_never_ends_is_given_up_sooner() {
+fn a_peer_that_acknowledges_all_but_never_closes_is_dropped_sooner() {
     let mut bench = Bench::new();
     let (mut peer, id) = bench.connect(PEER, 1_460);
     bench.write(id, b"answer", true);

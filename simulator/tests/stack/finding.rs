@@ -54,7 +54,7 @@ fn a_question_that_is_lost_is_asked_again_for_each_neighbour() {
 }
 
 #[test]
-fn whoever_connects_from_afar_is_answered_by_the_gateway_while_others_are_sought() {
+fn a_remote_client_is_answered_while_another_neighbour_is_resolved() {
     let mut bench = Bench::new();
     bench.network.connect("10.0.0.3", 6379, 0, 0, bench.now);
     bench.turn();
@@ -137,7 +137,7 @@ fn a_name_is_unknown_when_all_name_servers_say_so() {
 }
 
 #[test]
-fn queries_for_names_are_known_by_nothing_that_can_be_guessed() {
+fn dns_queries_have_unpredictable_ids_and_ports() {
     let mut bench = with_servers("10.0.0.3");
     let mut seen = Vec::new();
     for _ in 0..50 {

@@ -7,7 +7,7 @@ use kernel_app::network::Event;
 use kernel_app::stack::{DIAL_SOCKETS, ETHERNET_BYTES, HALF_OPEN_FRESH, SOCKETS_MAX};
 
 #[test]
-fn a_frame_with_a_wrong_checksum_is_heard_by_nobody() {
+fn a_frame_with_a_wrong_checksum_is_dropped() {
     let mut bench = Bench::new();
     let (peer, id) = bench.connect(PEER, 1_460);
     let request = peer.segment(TcpControl::Psh, b"GET /");
@@ -52,7 +52,7 @@ fn full_of_handshakes(bench: &mut Bench) -> Vec<Peer> {
 }
 
 #[test]
-fn who_was_forgotten_for_others_is_let_in_when_there_is_room() {
+fn an_evicted_handshake_completes_when_there_is_room() {
     let mut bench = Bench::new();
     let peers = full_of_handshakes(&mut bench);
     bench.now = bench.now + HALF_OPEN_FRESH;
@@ -79,7 +79,7 @@ fn who_was_forgotten_for_others_is_let_in_when_there_is_room() {
 }
 
 #[test]
-fn who_only_says_to_have_been_forgotten_is_refused() {
+fn an_ack_without_an_earlier_handshake_is_refused() {
     let mut bench = Bench::new();
     let peers = full_of_handshakes(&mut bench);
     bench.now = bench.now + HALF_OPEN_FRESH;

@@ -79,7 +79,7 @@ fn pattern(bytes: usize) -> Vec<u8> {
 }
 
 #[test]
-fn an_answer_gets_through_a_tunnel_that_says_how_narrow_it_is() {
+fn an_answer_passes_a_narrow_tunnel_that_reports_its_mtu() {
     for mtu in [1_499, 1_400, 1_000, 576, 552] {
         let (mut bench, mut way, id) = begin(mtu, true);
         bench.write(id, &pattern(20_000), true);
@@ -91,7 +91,7 @@ fn an_answer_gets_through_a_tunnel_that_says_how_narrow_it_is() {
 }
 
 #[test]
-fn an_answer_gets_through_a_tunnel_that_says_nothing() {
+fn an_answer_passes_a_narrow_tunnel_that_reports_nothing() {
     let (mut bench, mut way, id) = begin(1_400, false);
     bench.write(id, &pattern(20_000), true);
     way.run(&mut bench, Duration::from_millis(100), 45);
@@ -105,7 +105,7 @@ fn an_answer_gets_through_a_tunnel_that_says_nothing() {
 }
 
 #[test]
-fn a_router_is_believed_only_with_a_segment_that_is_under_way() {
+fn an_icmp_too_big_message_must_quote_a_segment_in_flight() {
     let (mut bench, way, id) = begin(1_500, false);
     bench.write(id, &pattern(3_000), false);
     let frames = bench.turn();

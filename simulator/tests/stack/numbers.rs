@@ -35,7 +35,7 @@ fn smoltcp_takes_the_number_that_it_is_given() {
 }
 
 #[test]
-fn numbers_of_one_connection_grow_with_time_and_those_of_others_are_far_away() {
+fn initial_sequence_numbers_grow_per_flow_and_differ_between_flows() {
     let mut bench = Bench::new();
     bench.greet(PEER.0);
     let first = first_number(&mut bench, 1_000);

@@ -29,7 +29,7 @@ fn assert_challenged(answers: &[Segment], peer: &Peer) {
 }
 
 #[test]
-fn only_a_reset_with_the_next_number_is_believed() {
+fn only_a_reset_with_the_next_sequence_number_is_accepted() {
     let mut bench = Bench::new();
     let (peer, id) = used(&mut bench);
     let reset = |ahead: u32| {
@@ -54,7 +54,7 @@ fn only_a_reset_with_the_next_number_is_believed() {
 }
 
 #[test]
-fn a_reset_is_judged_by_all_that_has_come_whether_it_was_read_or_not() {
+fn a_reset_is_checked_against_received_data_even_if_unread() {
     let mut bench = Bench::new();
     let (mut peer, id) = bench.connect(PEER, 1_460);
     // More than the table takes, so that some of it waits in the socket.
@@ -87,7 +87,7 @@ fn a_reset_after_the_peers_end_counts_that_end() {
 }
 
 #[test]
-fn a_syn_in_a_connection_is_asked_about_whatever_its_number() {
+fn a_syn_in_an_open_connection_gets_a_challenge_ack() {
     for ahead in [0, 1, 100, 1 << 20, 1 << 31, u32::MAX] {
         let mut bench = Bench::new();
         let (peer, id) = used(&mut bench);
@@ -106,7 +106,7 @@ fn a_syn_in_a_connection_is_asked_about_whatever_its_number() {
 }
 
 #[test]
-fn a_reset_has_the_number_behind_what_was_sent_also_when_it_is_due_to_be_sent_again() {
+fn a_reset_uses_the_next_sequence_number_when_a_retransmission_is_due() {
     let mut bench = Bench::new();
     let (peer, id) = bench.connect(PEER, 1_460);
     bench.write(id, b"answer", false);
@@ -119,7 +119,7 @@ fn a_reset_has_the_number_behind_what_was_sent_also_when_it_is_due_to_be_sent_ag
 }
 
 #[test]
-fn a_reset_in_the_handshake_needs_the_next_number_too() {
+fn a_reset_in_the_handshake_needs_the_next_sequence_number() {
     for (ahead, survives) in [(1, true), (4_000, true), (u32::MAX, true), (0, false)] {
         let mut bench = Bench::new();
         bench.greet(PEER.0);

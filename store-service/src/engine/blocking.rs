@@ -1,7 +1,7 @@
 //! `BLPOP`, `BRPOP` and `BLMOVE`: clients that wait for elements, first come, first served.
 //!
-//! Order is that of Redis: a push is followed at once by those who waited for its key, a transaction by
-//! those who waited for any of its keys.
+//! The order is that of Redis: clients that wait for a key are served immediately after a push to it, and after a
+//! whole transaction for any of its keys.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;

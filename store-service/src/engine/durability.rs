@@ -1,6 +1,6 @@
-//! Where the engine meets the journal: what is logged, what the disk allows, what happens when it fails.
+//! The link between engine and journal: what is logged, what the disk allows, and what happens when it fails.
 //!
-//! Knows no format. Without a disk all of this does nothing.
+//! It knows no format. Without a disk it does nothing.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -32,7 +32,9 @@ impl Engine {
         self.fit_machine(context);
         let bytes_max = self.keyspace.bytes_max();
         let Some(disk) = context.disk.as_deref_mut() else {
-            log::info!("data live in memory only, at most {bytes_max} bytes: they go when the store stops");
+            log::info!(
+                "the data is in memory only, at most {bytes_max} bytes: it is lost when the store stops"
+            );
             return Ok(());
         };
         self.opening = Some(Opening::new(disk, self.accept_loss).map_err(|error| error.to_string())?);
@@ -54,7 +56,7 @@ impl Engine {
         self.opening = None;
         if let Some(damage) = recovered.as_ref().and_then(|recovered| recovered.damage.as_ref()) {
             let copy = damage.copy.as_ref().map_or(String::new(), |copy| format!("; a copy is at {copy}"));
-            log::warn!("{damage}; RECOVER=accept-loss: going on with what comes before{copy}");
+            log::warn!("{damage}; RECOVER=accept-loss: continuing with the data before the damage{copy}");
         }
         self.found = Some(describe(&journal, recovered, &self.keyspace, disk));
         self.journal = Some(journal);
@@ -163,8 +165,10 @@ impl Engine {
         let (Some(journal), Some(disk)) = (&mut self.journal, context.disk.as_deref_mut()) else { return };
         match journal.reload(disk, &mut self.keyspace) {
             Ok(false) => {}
-            Ok(true) => log::warn!("went back to the data that are on the disk; clients are disconnected"),
-            Err(error) => log::error!("cannot go back to the data that are on the disk: {error}"),
+            Ok(true) => {
+                log::warn!("returned to the data on the disk after a failed write; clients are disconnected")
+            }
+            Err(error) => log::error!("cannot read the data on the disk again after a failed write: {error}"),
         }
     }
 
@@ -189,7 +193,7 @@ impl Engine {
 /// What was found on a disk, in one line.
 fn describe(journal: &Journal, recovered: Option<Recovered>, keyspace: &Keyspace, disk: &dyn Disk) -> String {
     let place =
-        format!("data live on a disk of {} MiB", disk.sectors() * SECTOR_BYTES as u64 / (1024 * 1024));
+        format!("the data is on a disk of {} MiB", disk.sectors() * SECTOR_BYTES as u64 / (1024 * 1024));
     let Some(Recovered { tail, records, commands, dropped_bytes, damage, stale, .. }) = recovered else {
         return format!("{place}, which is blank: formatted for a log of {} bytes", journal.log_bytes_max());
     };
@@ -206,7 +210,7 @@ fn describe(journal: &Journal, recovered: Option<Recovered>, keyspace: &Keyspace
         _ if damage.is_some() => format!("{place}: {found}, which end at the damage{mended}"),
         0 => format!("{place}: {found}{mended}"),
         bytes => format!(
-            "{place}: {found}; {bytes} bytes of torn records behind sector {} were dropped, none of them \
+            "{place}: {found}; {bytes} bytes of torn records after sector {} were dropped, none of them \
              acknowledged{mended}",
             tail.sector
         ),

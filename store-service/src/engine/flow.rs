@@ -1,6 +1,6 @@
-//! Input to requests and replies to output: what makes the engine move.
+//! The flow from input to requests and from replies to output.
 //!
-//! Knows no command.
+//! It knows no command.
 
 use core::mem;
 
@@ -194,12 +194,12 @@ fn hand_over(client: &mut Client, context: &mut Context<'_>, paces: &mut LogPace
     let past = |since: Option<Instant>, limit| since.is_some_and(|since| context.now.since(since) >= limit);
     if past(client.stalled_since, REPLY_STALL_MAX) {
         if paces.stalled.allows(context.now) {
-            log::warn!("client {} has taken no reply for {REPLY_STALL_MAX:?}: dropped", client.number);
+            log::warn!("client {} has read no reply for {REPLY_STALL_MAX:?}: disconnected", client.number);
         }
         drop_client(client, context);
     } else if past(client.uncommitted_since, COMMIT_WAIT_MAX) {
         if paces.uncommitted.allows(context.now) {
-            log::warn!("client {} has waited for the disk for {COMMIT_WAIT_MAX:?}: dropped", client.number);
+            log::warn!("client {} has waited {COMMIT_WAIT_MAX:?} for the disk: disconnected", client.number);
         }
         drop_client(client, context);
     }

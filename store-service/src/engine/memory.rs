@@ -1,6 +1,7 @@
-//! What happens when memory runs out: who is refused, who is disconnected, and what operators hear of it.
+//! What happens when memory runs out: which commands are refused, which clients are disconnected, and what operators
+//! are told.
 //!
-//! Whether a command fits is the keyspace's to know.
+//! The keyspace knows whether a command fits.
 
 use alloc::format;
 use alloc::string::String;
@@ -48,7 +49,7 @@ impl Engine {
         }
     }
 
-    /// Counts a refusal of the disk's. Trouble with it is told elsewhere.
+    /// Counts a refusal that the disk caused. `Journal` reports faults of the disk.
     fn out_of_disk(&mut self, _: DiskError) {
         self.counts.out_of_disk += 1;
         if self.journal.as_ref().is_some_and(|journal| journal.trouble().is_none()) {

@@ -1,8 +1,8 @@
-//! The RESP server: clients' requests to the keyspace, replies to the clients.
+//! The RESP server: it passes clients' requests to the keyspace, and replies to the clients.
 //!
-//! Holds no data itself and opens no ports. A request goes through [`Engine::request`] (name, number of
-//! arguments, transaction), [`Engine::run`] and, for data, [`Keyspace::execute`]. Replies stay in the
-//! client's [`Session`](crate::session::Session) until [`Engine::turn`] has committed the turn's changes.
+//! It holds no data itself and opens no ports. A request goes through [`Engine::request`] (name, number of arguments,
+//! transaction), [`Engine::run`] and, for data, [`Keyspace::execute`]. Replies stay in the client's
+//! [`Session`](crate::session::Session) until [`Engine::turn`] has committed the turn's changes.
 
 mod blocking;
 mod connection;
@@ -152,7 +152,7 @@ impl Engine {
         Self { accept_loss, ..self }
     }
 
-    /// The data.
+    /// The data in memory.
     pub fn keyspace(&self) -> &Keyspace {
         &self.keyspace
     }

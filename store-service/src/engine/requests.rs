@@ -1,4 +1,4 @@
-//! A request's way: its name, the number of its arguments, and what carries it out.
+//! The path of a request: its name, the number of its arguments, and its execution.
 
 use alloc::vec::Vec;
 
@@ -42,7 +42,7 @@ impl Engine {
         }
     }
 
-    /// The command of a request that may be carried out or queued; otherwise the client is told.
+    /// The command of a request that may be executed or queued; otherwise the client gets an error.
     fn check(&mut self, client: &mut Client, args: Args<'_>, now: Instant) -> Option<Command> {
         let Some(command) = Command::find(&args[0]) else {
             self.unknown(client, args, now);

@@ -1,4 +1,4 @@
-//! The table of sessions, by their connections' positions, and what they take. Does nothing with them.
+//! The table of sessions, by the positions of their connections, and the memory that they use.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;

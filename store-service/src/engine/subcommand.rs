@@ -1,6 +1,6 @@
-//! `CLIENT`, `COMMAND` and `CONFIG`: commands whose first argument says what they do.
+//! `CLIENT`, `COMMAND` and `CONFIG`: commands whose first argument selects a subcommand.
 //!
-//! What Redis offers beyond what clients ask for at their start is not here.
+//! It has only those subcommands that clients send when they connect.
 
 use alloc::format;
 use alloc::string::{String, ToString};

@@ -1,4 +1,4 @@
-//! What was refused, and who was disconnected, since the log told of it last.
+//! Counts of refused commands and disconnected clients since the last log line about them.
 
 use kernel_app::Instant;
 

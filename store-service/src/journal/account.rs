@@ -1,4 +1,4 @@
-//! What a journal tells of itself: counts, and what is wrong with its disk.
+//! A journal's report about itself: counters, and the state of its disk.
 
 use core::time::Duration;
 
@@ -19,7 +19,7 @@ pub struct Counts {
     pub errors: u64,
     /// Compactions that ended well.
     pub compactions: u64,
-    /// Compactions that were given up.
+    /// Compactions that were abandoned.
     pub compactions_failed: u64,
     /// How long the last compaction took.
     pub compaction_time: Duration,

@@ -1,7 +1,7 @@
-//! Commands that gather for the next commit, as RESP, cut into records.
+//! Commands that accumulate for the next commit, as RESP, split into records.
 //!
-//! A unit is what must become durable whole: a command, or all of a transaction. Records end where units
-//! do; only a unit that is larger than a record goes on in the next one.
+//! A unit is what must become durable as a whole: a command or a transaction. Records end where units end; only a
+//! unit that is larger than a record continues in the next one.
 
 use kernel_app::Buffer;
 use kernel_app::disk::SECTOR_BYTES;
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_unit_larger_than_a_record_goes_on_in_the_next() {
+    fn only_units_larger_than_a_record_span_records() {
         let mut batch = Batch::new();
         let small = push(&mut batch, 10);
         batch.end_unit();

@@ -1,6 +1,6 @@
-//! CRC32C (Castagnoli, RFC 3720 appendix B.4), over what is in several places.
+//! CRC32C (Castagnoli, RFC 3720 appendix B.4) over several slices.
 //!
-//! In tables: the instruction that some processors have for it needs `unsafe`, and services have none.
+//! It uses tables: the instruction that some processors have for it needs `unsafe`, which services do not use.
 
 use crc::{CRC_32_ISCSI, Crc, Table};
 

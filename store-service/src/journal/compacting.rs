@@ -1,8 +1,9 @@
-//! Compaction: the data as the fewest commands in the other half, and then a superblock that says so.
+//! Compaction: it writes the data with as few commands as possible to the other half, and then a superblock that
+//! makes this half current.
 //!
-//! The log in use goes on meanwhile, and every commit goes there, until the new superblock is durable. The other half
-//! gets the data piece by piece and, before each piece, what has changed since the one before of what it has already.
-//! Only for the end of it, when all data are written, no changes are taken.
+//! Meanwhile every commit goes to the current log, until the new superblock is durable. The other half gets the data
+//! in pieces. Before each piece it gets the changes, since the previous piece, to data that it already has. Changes
+//! are blocked only at the end, when all data is written.
 
 use core::time::Duration;
 
@@ -37,7 +38,7 @@ impl Journal {
                 return self.begin(disk, keyspace, entropy);
             }
             if !compaction.begin_round(keyspace) {
-                log::warn!("more changes at once than a compaction can follow");
+                log::warn!("one request changes more data than a running compaction can follow");
                 return self.give_up_compaction(keyspace);
             }
         }
@@ -77,7 +78,9 @@ impl Journal {
         let Compaction { superblock, life, end, unflushed_bytes, .. } = compaction;
         if end.sector + sectors_of(payload.len()) > superblock.half_sectors {
             // Admission rules it out, unless the data came from a larger disk, or very much was moved at once.
-            log::error!("the data do not fit into half of the disk: the log is not compacted");
+            log::error!(
+                "the data does not fit into half of the disk, so the log is not compacted: delete keys or use a larger disk"
+            );
             return self.give_up_compaction(keyspace);
         }
         let behind = end.write(&mut self.image, *life, payload, continues);
@@ -128,6 +131,6 @@ impl Journal {
         (self.record_due, self.compaction_wanted) = (!self.rescuing, self.rescuing);
         self.compact_not_before = self.now + COMPACT_AGAIN_AFTER;
         self.counts.compactions_failed += 1;
-        log::warn!("the compaction is given up: the log stays as it is");
+        log::warn!("the compaction was abandoned: the log is unchanged, and compaction is retried later");
     }
 }

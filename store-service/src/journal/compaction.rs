@@ -1,6 +1,6 @@
-//! A compaction under way: how far it is, and what it writes next.
+//! A running compaction: its progress, and its next piece.
 //!
-//! Writes nothing itself: see `compacting`.
+//! `compacting` writes the piece.
 
 use kernel_app::{Buffer, Instant};
 
@@ -11,7 +11,7 @@ use crate::keyspace::Keyspace;
 /// How much a compaction writes between two commits, and between two flushes of its own: what a commit's flush has to
 /// wait for.
 pub const AHEAD_BYTES_MAX: u64 = 512 * 1024;
-/// Changes are held once so many bytes of them are to be written to the other half, too.
+/// Changes are blocked when this number of their bytes waits to be written to the other half.
 pub const CHANGES_BYTES_MAX: usize = 256 * 1024;
 
 /// A compaction under way.

@@ -1,4 +1,4 @@
-//! What was durable and is not there, in words.
+//! Descriptions of damage: durable data that is no longer there.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -30,7 +30,7 @@ pub struct Unreadable {
 pub struct Damage {
     /// Where the damaged record begins, in sectors of the disk.
     pub sector: u64,
-    /// Its number.
+    /// Number of the damaged record.
     pub sequence: u64,
     /// Whether it is in the part that a compaction wrote.
     pub compacted: bool,
@@ -69,14 +69,14 @@ impl fmt::Display for Damage {
             f.write_str(", in the part that a compaction wrote")?;
         }
         match records {
-            0 => f.write_str(", and no whole record is behind it")?,
-            1 => write!(f, ", and a later record is behind it (number {last})")?,
-            _ => write!(f, ", and {records} later records are behind it (up to number {last})")?,
+            0 => f.write_str(", and no whole record follows it")?,
+            1 => write!(f, ", and a later record follows it (number {last})")?,
+            _ => write!(f, ", and {records} later records follow it (up to number {last})")?,
         }
         if keys.named.is_empty() {
             return Ok(());
         }
-        write!(f, "; they speak of {}", keys.named.join(" "))?;
+        write!(f, "; they change {}", keys.named.join(" "))?;
         if keys.more { f.write_str(" and other keys") } else { Ok(()) }
     }
 }

@@ -1,43 +1,39 @@
-//! The log: every command that has changed something, in order, on a disk. To start again is to carry it out again.
+//! The log: every command that changed something, in order, on a disk. A start of the store executes them again.
 //!
-//! ## A command's way to the disk
-//! The engine carries a command out in memory, appends it here ([`Journal::append`]), ends the unit, which is one
-//! command or a transaction ([`Journal::end_unit`]), and keeps its reply back. Once a turn it calls
-//! [`Journal::advance`], which hears how the write under way has ended, begins the next one, and says which replies may
-//! go. A write to a disk takes as long as some hundred commands, and one is under way at a time. So there are two
-//! batches:
+//! ## The path of a command to the disk The engine executes a command in memory, appends it here
+//! ([`Journal::append`]), ends the unit, which is one command or a transaction ([`Journal::end_unit`]), and holds its
+//! reply back. Once a turn it calls [`Journal::advance`], which handles the outcome of the current write, begins the
+//! next one, and says which replies may be sent. A write to a disk takes as long as some hundred commands, and one
+//! write runs at a time. So there are two batches:
 //!
 //! ```text
 //! commands -> gathering -> committing -> record on the disk, flushed -> replies
-//!             (grows while the disk is busy; takes its turn as a whole)
+//!             (grows while the disk is busy; then committed as a whole)
 //! ```
 //!
 //! This is group commit: the busier the store is, the more commands share a flush.
 //!
-//! ## Where the log ends
-//! No index says it: two writes would be needed where one does. Each record has a checksum over itself and the checksum
-//! of the record before (a chain), its number, and a random number of this start of the store (its life). Reading goes
-//! on as long as the next record fits the chain; a record that a power cut has torn does not, and so ends the log. But
-//! a record may also be damaged later. Then others that fit the same life lie behind it, and the store does not start
-//! ([`Damage`]).
+//! ## Where the log ends No index says where it ends, because that would need two writes instead of one. Each record
+//! has a checksum over itself and the checksum of the previous record (a chain), its number, and a random number of
+//! this start of the store (its life). Reading continues as long as the next record fits the chain. A record that a
+//! power cut has torn does not fit, and so ends the log. But a record may also be damaged later. Then later records
+//! with the same life follow it, and the store does not start ([`Damage`]).
 //!
-//! ## Two positions
-//! A large unit takes several records, and counts when its last one is there. `tail` is the end of the last whole unit,
-//! `end` the place of the next record. After a failure the log goes on at `tail`, and `leftover` sees to it that no
-//! part of a unit stays behind it.
+//! ## Two positions A large unit takes several records, and is valid when its last one is there. `tail` is the end of
+//! the last whole unit, and `end` is the place of the next record. After a failure the log continues at `tail`, and
+//! `leftover` makes sure that no part of a unit remains after it.
 //!
-//! ## Compaction
-//! The disk has two halves. When one has become long, a [`Compaction`] writes the data themselves to the other half,
-//! while commits go on in this one and are copied behind it; then the superblock is written, which names the half that
-//! counts. That one sector is the moment of the change: before it the old half is whole, after it the new one.
+//! ## Compaction The disk has two halves. When the log in one half has become long, a [`Compaction`] writes the data
+//! itself to the other half, while commits continue in this one and are copied to the other. Then the superblock is
+//! written, which names the current half. That one sector is the moment of the change: before it the old half is
+//! current, after it the new one.
 //!
-//! ## When a write fails
-//! What it held may be on the device or not, and the cache may show either. But memory has it already. So memory is
-//! thrown away ([`Memory::Astray`]), clients are disconnected without a reply, and the log is read again from the
-//! device ([`Journal::reload`]): what is there counts.
+//! ## When a write fails Its data may be on the device or not, and the cache may show either. But memory already has
+//! the data. So memory is discarded ([`Memory::Astray`]), clients are disconnected without a reply, and the log is
+//! read again from the device ([`Journal::reload`]), which decides.
 //!
-//! The journal executes nothing and knows no client. Without a disk there is none. The format, byte by byte, and what
-//! is promised: `docs/durability.md`.
+//! The journal executes nothing and knows no client. A store without a disk has no journal. `docs/durability.md` has
+//! the format, byte by byte, and the promises.
 
 mod account;
 mod batch;
@@ -82,7 +78,7 @@ pub use space::Unit;
 pub use superblock::DISK_BYTES_MIN;
 use superblock::Superblock;
 
-/// Clients' inputs are held while so many bytes wait for the write under way to end.
+/// Clients' inputs are not read while this number of bytes waits for the current write to end.
 pub const GATHERED_BYTES_MAX: usize = 1024 * 1024;
 /// How long after the last commit an empty record is written behind it.
 const SEAL_AFTER: Duration = Duration::from_secs(1);

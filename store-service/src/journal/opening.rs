@@ -1,4 +1,4 @@
-//! The start of a journal: what is on the disk, read in steps, and then the journal that goes on with it.
+//! The start of a journal: it reads the disk in steps, and becomes the journal that continues the log.
 
 use kernel_app::{Disk, Entropy, Instant};
 

@@ -1,9 +1,9 @@
-//! When a commit begins: at once, or a little later and with more in it.
+//! When a commit begins: at once, or a little later with more commands in it.
 //!
-//! Clients that wait for their replies come in two crowds: while one's commit is under way the other gathers,
-//! and each request waits for two writes. Those whose replies go out now are likely to be back soon, and a
-//! short wait for them makes one crowd of two. It is short beside the write that it saves, and nobody waits
-//! for those who are not expected: a lone client never does.
+//! Clients that wait for replies can split into two groups: while the commit of one group runs, the other group's
+//! commands accumulate, and each request waits for two writes. Clients whose replies are sent now will probably send
+//! again soon, and a short wait for them merges the two groups. The wait is short compared with the write that it
+//! saves. A single client never waits.
 
 use core::time::Duration;
 
@@ -32,14 +32,14 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// A commit of so many units has ended, which took so long, while others gathered.
+    /// A commit of `units` units has ended after `took`, while others accumulated.
     pub fn committed(&mut self, units: usize, gathered: usize, took: Duration, now: Instant) {
         self.units = units + gathered;
         let wait = (took / WAIT_DIVISOR).min(WAIT_MAX);
         self.until = if wait < WAIT_MIN { now } else { now + wait };
     }
 
-    /// When to begin a commit of so many units.
+    /// When to begin a commit of this number of units.
     pub fn begin_at(&self, units: usize, now: Instant) -> Instant {
         if units >= self.units { now } else { self.until.max(now) }
     }
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_commit_waits_for_those_who_were_just_answered_but_not_long() {
+    fn a_commit_waits_briefly_for_recently_answered_clients() {
         let now = Instant::from_millis(100);
         let mut pace = Pace::default();
         assert_eq!(pace.begin_at(1, now), now, "nothing is expected at first");

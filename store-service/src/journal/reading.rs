@@ -1,6 +1,6 @@
-//! A log that is read, piece by piece, so that the loop can serve clients in between.
+//! Reading of a log in pieces, so that the loop can serve clients in between.
 //!
-//! Carries out records up to the first one that is not whole, and then looks at what lies behind. Writes nothing.
+//! It executes records up to the first incomplete one, and then searches what follows. It writes nothing.
 
 use kernel_app::Disk;
 use kernel_app::disk::SECTOR_BYTES;

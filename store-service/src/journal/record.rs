@@ -1,6 +1,6 @@
-//! A record's header and where it leads: the format of the log between its superblock and its tail.
+//! A record's header: the format of the log between its superblock and its end.
 //!
-//! `docs/durability.md` has the format as a table. Moves no sectors.
+//! `docs/durability.md` has the format as a table. This module reads and writes no sectors.
 
 use alloc::vec::Vec;
 

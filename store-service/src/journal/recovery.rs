@@ -1,7 +1,7 @@
 //! What a disk holds at the start: nothing, a log, or something that must not be overwritten.
 //!
-//! Reads, never writes. The log ends at the first record that is not whole; what lies behind it says whether it was
-//! torn while it was written or damaged later.
+//! It reads and never writes. The log ends at the first incomplete record. The data after it shows whether the record
+//! was torn while it was written or damaged later.
 
 use alloc::vec;
 
@@ -14,7 +14,7 @@ use super::recovery_error::RecoveryError;
 use super::superblock::{DISK_BYTES_MIN, HALVES_START, Slot, Superblock};
 use super::window::WINDOW_BYTES;
 
-/// A disk is blank when so many bytes at its start are zeros: no file system or partition table begins
+/// A disk is blank if this number of bytes at its start is zeros: no file system or partition table begins
 /// behind them.
 const BLANK_BYTES: usize = 1024 * 1024;
 

@@ -1,4 +1,4 @@
-//! Why a disk is not used, in words that say what to do about it.
+//! The reasons why a disk is not used, with advice.
 
 use alloc::string::String;
 use core::fmt;
@@ -12,7 +12,7 @@ use super::superblock::{DISK_BYTES_MIN, VERSION};
 /// Why a disk is not used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RecoveryError {
-    /// It has so few bytes.
+    /// The disk is too small; its size in bytes.
     TooSmall(u64),
     /// It cannot be read at this sector.
     Read(u64, DiskError),
@@ -24,7 +24,7 @@ pub enum RecoveryError {
     NoSuperblock,
     /// Its beginning is zeros, but this sector behind it has a record.
     Zeroed(u64),
-    /// The log needs so many sectors, and the disk has only so many.
+    /// The number of sectors that the log needs, and the smaller number that the disk has.
     Shrunk(u64, u64),
     /// The log is damaged, and the store was not told to start all the same.
     Damaged(Damage),
@@ -44,12 +44,12 @@ impl fmt::Display for RecoveryError {
             }
             Self::Read(sector, error) => write!(
                 f,
-                "sector {sector} of the disk (byte {}) cannot be read: {error}: see to the device, restore a copy of \
-                 the disk, or start once with RECOVER=accept-loss, which does without it where that can be",
+                "sector {sector} of the disk (byte {}) cannot be read: {error}: check the device, restore a copy of \
+                 the disk, or start once with RECOVER=accept-loss, which continues without it where possible",
                 sector * SECTOR_BYTES as u64
             ),
             Self::Foreign => f.write_str(
-                "the disk holds something that is not this store's: give another one, or zeros to begin anew",
+                "the disk holds data of another program: give another disk, or one that is all zeros to start empty",
             ),
             Self::OtherVersion(version) => write!(
                 f,
@@ -57,27 +57,27 @@ impl fmt::Display for RecoveryError {
                  store that wrote it"
             ),
             Self::NoSuperblock => f.write_str(
-                "both superblocks of the disk (sectors 0 and 1) are damaged, and without one nothing tells which \
-                 records count: restore a copy of the disk",
+                "both superblocks of the disk (sectors 0 and 1) are damaged, and without them nobody knows which \
+                 records are current: restore a copy of the disk",
             ),
             Self::Zeroed(sector) => write!(
                 f,
                 "the beginning of the disk is zeros, but sector {sector} has a record of a log: restore a copy of \
-                 the disk, or give one that is zeros to begin anew"
+                 the disk, or give one that is all zeros to start empty"
             ),
             Self::Shrunk(wanted, sectors) => {
-                write!(f, "the disk's log needs {wanted} sectors, but the disk has {sectors}: give all of it")
+                write!(f, "the log needs {wanted} sectors, but the disk has only {sectors}: restore the whole disk")
             }
             Self::Damaged(damage) => write!(
                 f,
-                "{damage}: restore a copy of the disk, or start once with RECOVER=accept-loss, which keeps what comes \
-                 before the damage (where data are a disk of a machine, copy it first)"
+                "{damage}: restore a copy of the disk, or start once with RECOVER=accept-loss, which keeps the data \
+                 before the damage (if the data is on a machine's disk, copy the disk first)"
             ),
             Self::NoCopy(reason) => write!(f, "the log is damaged, and {reason}; nothing was changed"),
             Self::Lost(sequence, sector) => {
                 write!(f, "record {sequence} of the log, at sector {sector}, is damaged, which was durable")
             }
-            Self::Replay(sequence, error) => write!(f, "record {sequence} of the log is of no use: {error}"),
+            Self::Replay(sequence, error) => write!(f, "record {sequence} of the log cannot be used: {error}"),
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Payloads of records back into a keyspace.
+//! Replay of records' payloads into a keyspace.
 //!
-//! Reads no disk. Nothing in a payload is believed: a record that is whole may still be of another
-//! program.
+//! It reads no disk. It checks everything in a payload, because even a record with a right checksum may come from
+//! another program.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -30,9 +30,13 @@ pub enum ReplayError {
 impl fmt::Display for ReplayError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Malformed => "it holds no commands that this version knows: use the version that wrote it",
-            Self::Refused => "its commands do not fit what came before: use the version that wrote it",
-            Self::TooLarge => "its data take more memory than this machine has: give it more",
+            Self::Malformed => {
+                "it contains no commands that this version knows: use the version that wrote it"
+            }
+            Self::Refused => "its commands do not fit the data before it: use the version that wrote it",
+            Self::TooLarge => {
+                "its data needs more memory than this machine has: give the machine more memory"
+            }
         })
     }
 }

@@ -1,8 +1,8 @@
-//! What was durable and is not there: told apart from a write that was cut.
+//! The search for damage: it distinguishes lost durable data from an interrupted write.
 //!
-//! A record is written once the one before it is durable. So behind a record that was torn while it was written there
-//! is none of the same log with a higher number; where there is one, the record before it was damaged later. Its life
-//! shows that it is of this log: the halves are full of records of earlier ones.
+//! A record is written only after the previous one is durable. So no record of the same log with a higher number can
+//! follow a record that was torn while it was written. If there is one, the record before it was damaged later. The
+//! life of a record shows that it belongs to this log: the halves are full of records of earlier logs.
 
 use kernel_app::Disk;
 
@@ -37,7 +37,7 @@ impl Search {
         Self { damage, end: end.sector, at: end.sector }
     }
 
-    /// Looks at so many sectors; whether those were the last.
+    /// Searches the next sectors; returns whether they were the last.
     ///
     /// # Errors
     /// When the disk cannot be read.

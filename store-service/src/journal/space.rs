@@ -1,7 +1,7 @@
-//! What still fits: into the log now, and into a compacted one.
+//! The remaining space: in the log now, and in a compacted log.
 //!
-//! Two things must stay possible whatever is admitted: to compact, so the data must fit into a half with
-//! some room; and to work off a queue, so what takes data away is admitted when nothing is added any more.
+//! Two things must remain possible whatever is accepted: a compaction, so the data must fit into a half with some
+//! room; and draining a queue, so commands that remove data are accepted when nothing can be added any more.
 
 use kernel_app::disk::SECTOR_BYTES;
 use wire::resp::{Args, COMMAND_BYTES_MAX};
@@ -47,7 +47,7 @@ pub struct Unit {
 }
 
 impl Unit {
-    /// A unit without commands, after which clients are served who wait for keys of so many bytes.
+    /// A unit without commands, after which blocked clients are served; their keys have this number of bytes.
     pub fn serving(wait_bytes: usize) -> Self {
         Self { growth_bytes: 0, log_bytes: 2 * wait_bytes }
     }
@@ -159,7 +159,7 @@ impl Journal {
     }
 }
 
-/// What a snapshot of so many bytes takes in a compacted log, at most: a record holds at least half of
+/// The most that a snapshot of this size takes in a compacted log: a record holds at least half of
 /// what it may, and its padding and header are less than a 64th of that.
 fn compacted_bytes_max(snapshot_bytes: usize) -> u64 {
     (snapshot_bytes + snapshot_bytes / 64 + 4 * SECTOR_BYTES) as u64

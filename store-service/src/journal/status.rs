@@ -1,4 +1,4 @@
-//! Whether the disk works, and what has been counted. Writes nothing.
+//! The state of the disk, and its counters. It writes nothing.
 
 use core::time::Duration;
 
@@ -13,7 +13,7 @@ use super::batch::BATCH_BYTES_MAX;
 const RETRY_AFTER: Duration = Duration::from_millis(100);
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(5);
 
-/// A write that has not ended after this is told by `/readyz`.
+/// `/readyz` reports a write that has not ended after this time.
 const SLOW_AFTER: Duration = Duration::from_secs(3);
 
 impl Journal {

@@ -1,6 +1,6 @@
-//! A half of the disk, read piece by piece.
+//! A half of the disk, read in pieces.
 //!
-//! Knows records, and not what they mean. Sectors that cannot be read are zeros, and remembered.
+//! It finds records, but does not know their meaning. Unreadable sectors are read as zeros, and remembered.
 
 use alloc::vec::Vec;
 

@@ -1,8 +1,8 @@
 //! The fields of a large hash, by the positions that a secret gives them (linear hashing).
 //!
-//! Bucket by bucket the table grows and shrinks: no change waits until a table is copied. A bucket is a page, whose
-//! records are in the order of their positions. To walk through all fields is to go from the lowest position to
-//! the highest, which neither growing nor shrinking changes: whoever stops on the way goes on from there.
+//! The table grows and shrinks bucket by bucket, so no change waits for a table to be copied. A bucket is a page
+//! whose records are in the order of their positions. An iteration over all fields goes from the lowest position to
+//! the highest. Growing and shrinking do not change this order, so an iteration can stop and continue later.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;

@@ -1,8 +1,8 @@
-//! What changes while a snapshot is taken.
+//! Changes during a snapshot.
 //!
-//! A snapshot is written piece by piece and the data change in between. What is written already and changes is told
-//! as commands, which stand between the pieces: whoever carries out all of it in its order has, at its end, the data
-//! as they are then. What is not written yet needs no command. Nothing is told while no snapshot is taken.
+//! A snapshot is written in pieces, and the data changes in between. If data changes that is already written, the
+//! change is written as a command between the pieces. Executing everything in order then gives the data at the end of
+//! the snapshot. Data that is not written yet needs no command. Without a snapshot, nothing is written.
 
 use wire::Buffer;
 

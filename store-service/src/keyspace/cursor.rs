@@ -1,4 +1,4 @@
-//! How far a snapshot has come, to go on from there.
+//! The position of a snapshot, from which it continues.
 
 use alloc::boxed::Box;
 
@@ -22,8 +22,8 @@ pub(super) enum Place {
     Start,
     /// The first one of this page of a list, or of those behind it.
     Page(i64),
-    /// Behind so many fields of a small hash.
+    /// After this number of fields of a small hash.
     Field(usize),
-    /// At this position of a large hash, behind so many others.
+    /// At this position of a large hash, after this number of fields with the same position.
     Position(Position, usize),
 }

@@ -5,9 +5,9 @@ use crate::failure::Failure;
 /// One end of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// The head.
+    /// The head, as in `LPUSH`.
     Left,
-    /// The tail.
+    /// The tail, as in `RPUSH`.
     Right,
 }
 

@@ -1,4 +1,4 @@
-//! A hash's fields. A small hash keeps the order in which they came; a large one finds them by a secret hash.
+//! A hash's fields. A small hash keeps them in the order of insertion; a large one finds them by a secret hash.
 
 use alloc::boxed::Box;
 

@@ -1,6 +1,6 @@
-//! What data may grow by, and whether memory allows it.
+//! How much data may grow, and whether memory allows it.
 //!
-//! A command grows unless it is known not to: one that is new here is refused like a push.
+//! A command counts as growing unless it is known not to grow: a new command is refused like a push.
 
 use alloc::format;
 use alloc::string::String;
@@ -94,7 +94,7 @@ impl Keyspace {
         if self.contains(destination) || fits() { Ok(()) } else { Err(Failure::OutOfMemory) }
     }
 
-    /// Lowers the limit, if need be, so that data take no more than so many bytes; what it is then.
+    /// Lowers the limit, if necessary, so that data uses at most this number of bytes; returns the new limit.
     pub fn fit_into(&mut self, bytes: usize) -> Option<usize> {
         if self.bytes_limit() <= bytes {
             return None;

@@ -1,4 +1,4 @@
-//! The commands on hashes. How fields are kept is not known here.
+//! The commands on hashes. `fields` stores their fields.
 
 use wire::Buffer;
 use wire::resp::{Args, Digits, parse_integer, write};

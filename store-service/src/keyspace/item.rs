@@ -1,4 +1,4 @@
-//! A field of a hash as a record has it, and where it belongs among others.
+//! A field of a hash as a record contains it, and its position among others.
 
 use super::page::Length;
 

@@ -1,4 +1,4 @@
-//! The commands on lists. Waiting for an element is not their business.
+//! The commands on lists. The engine handles clients that wait for elements.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -153,7 +153,7 @@ impl Keyspace {
         }
     }
 
-    /// Adds elements; how many there are then. What goes to where a snapshot has been is told.
+    /// Adds elements; returns their new number. Elements that a running snapshot has passed are recorded as changes.
     fn put<'a>(
         &mut self,
         key: &'a [u8],
@@ -173,7 +173,7 @@ impl Keyspace {
         Ok(length)
     }
 
-    /// Takes so many elements, which there are.
+    /// Removes this number of elements, which must exist.
     fn take(&mut self, key: &[u8], end: End, count: usize) -> Result<(), Failure> {
         let written_before = self.written_before(key);
         let written =
@@ -184,7 +184,7 @@ impl Keyspace {
         Ok(())
     }
 
-    /// Takes away elements that are equal to this one, so many at most, those nearest to an end; how many there were.
+    /// Removes elements equal to this one, up to a maximum, from one end; returns how many it removed.
     fn remove_equal(&mut self, key: &[u8], element: &[u8], most: usize, from: End) -> Result<usize, Failure> {
         let written_before = self.written_before(key);
         let removed = self.change_list(key, |list| list.remove_equal(element, most, from, written_before))?;

@@ -1,10 +1,10 @@
 //! Keys and their values, and the commands on them.
 //!
-//! A pure data structure: knows no connection, no clock and no blocking. The same commands in the same
-//! order make the same keyspace, so what [`Keyspace::execute`] carried out can be logged and replayed.
+//! This is a pure data structure: it knows no connection, no clock and no blocking. The same commands in the same
+//! order give the same keyspace, so commands that [`Keyspace::execute`] has executed can be logged and replayed.
 //!
-//! Everything that grows does so piece by piece (pages, buckets, nodes of trees), so no change waits for a table to
-//! be copied, and gives back when it shrinks. What is allocated is counted, in use or not.
+//! Everything that grows does so in pieces (pages, buckets, tree nodes), so no change waits for a table to be copied,
+//! and it frees memory when it shrinks. Allocated memory is counted, whether it is used or not.
 
 mod allocation;
 mod buckets;

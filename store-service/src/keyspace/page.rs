@@ -1,7 +1,7 @@
-//! Records in one allocation, one behind the other: so a short element takes little more than its bytes.
+//! Records in one allocation, one after the other, so a short element takes little more than its bytes.
 //!
-//! A record is its length, in up to three bytes of seven bits each, and its body. What a body means is not known
-//! here. Offsets that callers give are those of records that a page has told them of.
+//! A record is its length, in up to three bytes of seven bits each, and its body. The caller knows the meaning of a
+//! body. Offsets from callers are those of records that the page has returned.
 
 use alloc::vec::Vec;
 
@@ -33,7 +33,7 @@ pub(super) struct Record<'a> {
 }
 
 impl Page {
-    /// An empty page with room for so many bytes.
+    /// An empty page with room for this number of bytes.
     pub(super) fn with_capacity(bytes: usize) -> Self {
         Self { bytes: Vec::with_capacity(bytes), start: 0, count: 0 }
     }
@@ -114,7 +114,7 @@ impl Page {
         self.count += 1;
     }
 
-    /// Moves the records so that there are so many bytes before them, and as many more as there is room for.
+    /// Moves the records so that at least this number of bytes is free before them, or more if there is room.
     fn make_room_before(&mut self, wanted: usize) {
         let live = self.len();
         if live + wanted > self.bytes.capacity() {
@@ -155,7 +155,7 @@ impl Page {
         self.count -= 1;
     }
 
-    /// Takes the records from `at` on, of which there are so many, into a page of their own.
+    /// Moves the records from `at` on, `count` of them, to a new page.
     pub(super) fn split_off(&mut self, at: usize, count: usize) -> Self {
         let mut other = Self::default();
         other.append_bytes(&self.bytes[at..], count);
@@ -197,7 +197,7 @@ impl Page {
         }
     }
 
-    /// Makes room for so many bytes behind what is there.
+    /// Makes room for this number of bytes after the content.
     fn reserve(&mut self, more: usize) {
         let wanted = self.bytes.len() + more;
         if wanted > self.bytes.capacity() {
@@ -226,7 +226,7 @@ impl Page {
     }
 }
 
-/// Storage for so many bytes: an eighth more, and the rest of the allocator's block.
+/// Storage for this number of bytes, plus an eighth, plus the rest of the allocator's block.
 fn storage_bytes(bytes: usize) -> usize {
     allocation_bytes(bytes + bytes / 8) - 16
 }

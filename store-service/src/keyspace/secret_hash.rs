@@ -1,4 +1,4 @@
-//! The hash that says where a field is, with a key that clients do not know.
+//! The hash that gives a field its position, with a key that clients do not know.
 
 use core::hash::{BuildHasher, Hasher as _};
 

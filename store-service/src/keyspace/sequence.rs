@@ -1,7 +1,7 @@
-//! A list's elements, in pages that are added and taken at either end.
+//! A list's elements, in pages that are added and removed at either end.
 //!
-//! No element has an allocation of its own, and no table must be copied to grow: a list takes what its elements
-//! take, a fixed part more, and one page.
+//! No element has a separate allocation, and no table must be copied to grow: a list takes the memory of its
+//! elements, plus a fixed share, plus one page.
 
 use alloc::collections::BTreeMap;
 use alloc::collections::btree_map::OccupiedEntry;
@@ -286,7 +286,7 @@ impl Sequence {
         bytes
     }
 
-    /// A page for an element of so many bytes and, in a list that has pages, for others like it.
+    /// A page for an element of this size and, in a list that has pages, for others of its size.
     fn new_page(&self, bytes: usize) -> Page {
         let all = if self.pages.is_empty() { 0 } else { PAGE_BYTES };
         Page::with_capacity(record_bytes(bytes).max(all))

@@ -1,14 +1,14 @@
-//! The whole keyspace as the fewest commands that make it, piece by piece.
+//! A snapshot: the whole keyspace as a minimal sequence of commands, in pieces.
 //!
-//! Lists and hashes are written as `KEY <command> <key>` and any number of `ADD <item>...`, which only the
-//! log knows: so the name of a key is written once, however long it is, and a snapshot never takes more
-//! than [`Keyspace::snapshot_bytes`].
+//! Lists and hashes are written as `KEY <command> <key>` and any number of `ADD <item>...`, which only the log knows.
+//! So the name of a key is written once, however long it is, and a snapshot never takes more than
+//! [`Keyspace::snapshot_bytes`].
 //!
-//! Strings come before lists and hashes: where the end of a snapshot is lost, as somebody has accepted, a counter is
-//! never behind what was numbered by it. Otherwise keys come in their order, the elements of a list in that of their
-//! pages, and the fields of a large hash in that of their positions. So the data may change between two pieces: what is
-//! written and changes is told by the keyspace as commands of its own (`changes.rs`), and whatever is not written when
-//! it changes is written as it is later.
+//! Strings come before lists and hashes. So if the end of a snapshot is lost and the operator accepts that, a counter
+//! is never behind the data that was numbered with it. Otherwise keys come in their order, the elements of a list in
+//! the order of their pages, and the fields of a large hash in the order of their positions. So the data may change
+//! between two pieces: changes to written data are added as commands (`changes.rs`), and data that is not written yet
+//! is written later in its new state.
 
 use alloc::vec::Vec;
 use core::ops::Bound::{Excluded, Unbounded};
@@ -107,7 +107,7 @@ fn pair(item: Item<'_>) -> [&[u8]; 2] {
     [item.field, item.value]
 }
 
-/// Fields with their places: at their positions, behind so many others that have the same.
+/// Fields with their places: a position, and the number of fields before them with the same position.
 fn with_places<'a>(
     from: Position,
     items: impl Iterator<Item = Item<'a>>,
@@ -162,7 +162,7 @@ impl<'out, 'a> Adder<'out, 'a> {
         Self { out, gathered: Vec::from([ADD]), bytes: 0 }
     }
 
-    /// Whether items of so many bytes have room, however they are spread over commands.
+    /// Whether items of this total size have room, however they are split over commands.
     fn has_room_for(&self, bytes: usize) -> bool {
         self.bytes + bytes + (1 + PAGE_COMMANDS) * ADD_BYTES <= self.out.space()
     }

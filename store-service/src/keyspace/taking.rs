@@ -1,4 +1,4 @@
-//! A snapshot that is being taken: how far it is, and the changes of what it has already.
+//! A running snapshot: its position, and the changes to data that it already contains.
 
 use wire::Buffer;
 use wire::resp::{COMMAND_BYTES_MAX, write};

@@ -253,7 +253,7 @@ fn command_on_much(random: &mut Random) -> String {
 }
 
 #[test]
-fn a_snapshot_with_the_changes_between_its_pieces_makes_what_is_there_at_its_end() {
+fn a_snapshot_and_the_changes_during_it_give_the_final_keyspace() {
     for seed in 1..400 {
         let mut random = Random(seed);
         let mut keyspace = Keyspace::new(1 << 30, [7, seed]);

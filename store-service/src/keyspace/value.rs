@@ -1,4 +1,4 @@
-//! A key's value and what it weighs. Does not change values.
+//! A key's value and its size in memory. It does not change values.
 
 use alloc::boxed::Box;
 

@@ -20,7 +20,7 @@ fn the_first_to_wait_is_the_first_to_be_served() {
 }
 
 #[test]
-fn who_waits_is_served_before_the_pushers_next_command() {
+fn a_blocked_client_is_served_before_the_pushers_next_command() {
     let mut bench = Bench::new();
     let [waiter, pusher] = core::array::from_fn(|_| bench.connect());
     bench.ask(waiter, "BLPOP q 0");
@@ -29,7 +29,7 @@ fn who_waits_is_served_before_the_pushers_next_command() {
 }
 
 #[test]
-fn who_waits_is_served_after_the_whole_transaction() {
+fn a_blocked_client_is_served_after_the_whole_transaction() {
     let mut bench = Bench::new();
     let [waiter, pusher] = core::array::from_fn(|_| bench.connect());
     bench.ask(waiter, "BLPOP q 0");
@@ -81,7 +81,7 @@ fn requests_behind_a_wait_are_answered_after_it() {
 }
 
 #[test]
-fn who_has_hung_up_is_passed_over() {
+fn closed_connections_are_skipped() {
     let mut bench = Bench::new();
     let [gone, ending, waiter, pusher] = core::array::from_fn(|_| bench.connect());
     for client in [gone, ending, waiter] {

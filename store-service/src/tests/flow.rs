@@ -142,7 +142,7 @@ fn full_memory_refuses_pushes_but_lets_the_queue_drain() {
     assert!(bench.ask(client, "INFO memory").contains(r"used_memory:0\r\n"));
 }
 
-/// Requests that `/readyz` is told of.
+/// Requests to `/readyz`.
 fn readiness(bench: &mut Bench) -> String {
     let origin = Origin::Accepted(1);
     let id = bench.connections.open(0, origin).expect("room");
@@ -155,7 +155,7 @@ fn readiness(bench: &mut Bench) -> String {
 }
 
 #[test]
-fn nothing_that_grows_passes_the_reserve_whatever_its_command() {
+fn no_command_can_grow_data_beyond_the_reserve() {
     let long = |number: u32| format!("{number:0>60000}");
     let mut bench = Bench::with(&[("MAXMEMORY", "1mb")]);
     let client = bench.connect();

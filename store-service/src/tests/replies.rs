@@ -97,7 +97,7 @@ fn a_pipeline_cut_at_any_byte_is_answered_alike() {
 }
 
 #[test]
-fn what_redis_cannot_be_asked_for_is_the_stores_own() {
+fn replies_that_are_specific_to_the_store() {
     let mut bench = Bench::new();
     let client = bench.connect();
     assert_eq!(bench.ask(client, "HELLO 4"), r"-NOPROTO unsupported protocol version\r\n");

@@ -43,7 +43,7 @@ fn every_change_by_others_is_a_conflict_and_nothing_else_is() {
 }
 
 #[test]
-fn what_a_blocked_client_is_served_is_a_change_of_both_its_lists() {
+fn serving_a_blocked_move_changes_both_lists() {
     for key in ["q", "done"] {
         let mut bench = Bench::new();
         let [watcher, waiter, pusher] = core::array::from_fn(|_| bench.connect());
@@ -63,7 +63,7 @@ fn what_a_blocked_client_is_served_is_a_change_of_both_its_lists() {
 }
 
 #[test]
-fn of_two_transactions_on_the_same_reading_one_is_carried_out() {
+fn of_two_transactions_that_watch_the_same_value_one_succeeds() {
     let mut bench = Bench::new();
     let clients: [_; 2] = core::array::from_fn(|_| bench.connect());
     for client in clients {
@@ -75,7 +75,7 @@ fn of_two_transactions_on_the_same_reading_one_is_carried_out() {
 }
 
 #[test]
-fn watched_keys_are_bounded_and_given_back_by_who_leaves() {
+fn watched_keys_are_bounded_and_freed_on_disconnect() {
     let mut bench = Bench::new();
     let [client, other] = core::array::from_fn(|_| bench.connect());
     let mut watched = 0;

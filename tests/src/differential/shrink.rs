@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_matters_stays() {
+    fn only_steps_that_matter_are_kept() {
         let step = |at: usize| Step { connection: at, args: vec![b"PING".to_vec()], inline: false };
         let steps: Vec<_> = (0..100).map(step).collect();
         let fails = |steps: &[Step]| [3, 57, 99].iter().all(|at| steps.contains(&step(*at)));

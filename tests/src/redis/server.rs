@@ -118,7 +118,7 @@ impl Server {
         self.restart();
     }
 
-    /// Its process.
+    /// Process number of the server.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }

@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_keeps_too_much_is_named() {
+    fn a_node_above_its_limit_is_named() {
         let mut simulation = Simulation::new(1);
         let boot = || vec![Box::new(Hoarder) as Box<dyn Service>];
         let node = simulation.add_node("mouse", Ipv4Addr::new(10, 0, 0, 2), boot).expect("starts");

@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_forgotten_may_count_or_not_until_something_is_accepted_again() {
+    fn a_vote_before_a_data_loss_may_count_until_a_newer_one_is_accepted() {
         let mut ledger = Ledger::new(1);
         let accept = |ledger: &mut Ledger, choice, second: u64| {
             ledger.cast(0, choice, Instant::from_millis(second * 1_000));

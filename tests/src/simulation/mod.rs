@@ -41,7 +41,7 @@ use scenario::Scenario;
 /// A seed that fails: why, and what happened.
 #[derive(Clone, Debug)]
 pub struct Failure {
-    /// The seed.
+    /// The seed from which everything follows.
     pub seed: u64,
     /// The bug that was put in on purpose.
     pub bug: Option<Bug>,

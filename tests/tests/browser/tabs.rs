@@ -89,7 +89,7 @@ fn twenty_tabs_load_and_all_of_them_show_a_change() {
 }
 
 #[test]
-fn without_shared_workers_who_looks_away_has_no_stream() {
+fn without_shared_workers_a_hidden_page_has_no_stream() {
     let poll = Poll::start(1, &[], &[]);
     let browser = Browser::open();
     browser.command("Page.addScriptToEvaluateOnNewDocument", &json!({ "source": WITHOUT_WORKERS }));

@@ -213,7 +213,7 @@ fn another_type_under_the_key_wakes_nobody() {
 }
 
 #[test]
-fn who_leaves_while_waiting_takes_no_element_along() {
+fn a_blocked_client_that_leaves_takes_no_element() {
     let told = alike(|server| {
         let mut fixture = Fixture::new(server, 3);
         fixture.block(0, "BLPOP k 0");
@@ -231,7 +231,7 @@ fn who_leaves_while_waiting_takes_no_element_along() {
 }
 
 #[test]
-fn what_is_sent_behind_a_wait_is_answered_after_it() {
+fn commands_after_a_blocking_one_are_answered_after_it() {
     alike(|server| {
         let mut fixture = Fixture::new(server, 1);
         fixture.block(0, "BLPOP k 0\r\nPING\r\nMULTI\r\nLLEN k\r\nEXEC");

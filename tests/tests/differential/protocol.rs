@@ -24,7 +24,7 @@ const NO_REQUESTS: [&[u8]; 14] = [
 ];
 
 #[test]
-fn what_is_no_request_is_named_and_ends_the_connection() {
+fn a_malformed_request_is_named_and_ends_the_connection() {
     alike(|server| {
         NO_REQUESTS.map(|bytes| {
             let mut connection = server.connect();

@@ -146,7 +146,7 @@ fn a_flood_of_syns_from_addresses_that_do_not_answer_leaves_the_port_open() {
 }
 
 #[test]
-fn a_flood_of_syns_whose_answers_are_heard_and_ignored_leaves_the_port_open() {
+fn a_syn_flood_by_hosts_that_ignore_syn_acks_leaves_the_port_open() {
     let mut scene = Scene::new(3);
     flood(&mut scene, 4, 3_000, host);
     scene.assert_recovers();
@@ -211,7 +211,7 @@ fn resets_at_every_stage_leave_nothing_behind() {
 }
 
 #[test]
-fn ends_that_are_never_completed_leave_nothing_behind() {
+fn unfinished_closes_leave_no_sockets_behind() {
     let mut scene = Scene::new(5);
     for number in 0..600 {
         let (_, ack) = scene.connect(host(number));

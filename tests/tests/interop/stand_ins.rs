@@ -169,7 +169,7 @@ const GREETINGS: [(&[&str], &str); 10] = [
 ];
 
 #[test]
-fn the_client_of_the_original_s_worker_finds_what_it_asks_a_new_server_for() {
+fn the_original_workers_redis_client_can_connect_to_our_store() {
     for server in [store(&[]), redis(&[])] {
         queue(&server, &[("1", "a")]);
         let mut connection = server.connect();

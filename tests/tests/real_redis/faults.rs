@@ -129,14 +129,14 @@ fn what_is_no_redis_is_told_and_tried_seldom() {
 }
 
 #[test]
-fn a_redis_that_wants_a_password_is_told_and_used_when_it_does_not() {
+fn a_redis_that_wants_a_password_is_reported_until_it_does_not() {
     let server = redis(&["--requirepass", "s3cret"]);
     let mend: [&[u8]; 4] = [b"CONFIG", b"SET", b"requirepass", b""];
     expect_until_mended("no password", &server, &url(&server), all(&["NOAUTH"]), &mend);
 }
 
 #[test]
-fn a_wrong_password_is_told_and_used_when_it_becomes_right() {
+fn a_wrong_password_is_reported_until_it_is_right() {
     let server = redis(&["--requirepass", "s3cret"]);
     let url = format!("redis://:another@{}", server.address);
     let mend: [&[u8]; 4] = [b"CONFIG", b"SET", b"requirepass", b"another"];
@@ -153,14 +153,14 @@ fn a_database_that_is_not_there_is_told() {
 }
 
 #[test]
-fn a_replica_is_told_by_who_writes_and_used_once_it_is_a_master() {
+fn a_replica_is_reported_until_it_is_a_master() {
     let server = redis(&["--replicaof", "127.0.0.1", &free_port().to_string()]);
     let words: Words = [&["READONLY"], &["READONLY"], &[]];
     expect_until_mended("replica", &server, &url(&server), words, &[b"REPLICAOF", b"NO", b"ONE"]);
 }
 
 #[test]
-fn a_full_redis_is_told_by_who_writes_and_used_when_there_is_room() {
+fn a_full_redis_is_reported_until_it_has_room() {
     let server = redis(&["--maxmemory", "1"]);
     let words: Words = [&["OOM"], &["OOM"], &[]];
     let mend: [&[u8]; 4] = [b"CONFIG", b"SET", b"maxmemory", b"0"];
@@ -168,7 +168,7 @@ fn a_full_redis_is_told_by_who_writes_and_used_when_there_is_room() {
 }
 
 #[test]
-fn a_redis_that_is_loading_is_told_and_used_when_it_has_loaded() {
+fn a_loading_redis_is_reported_until_it_has_loaded() {
     const KEYS: usize = 2000;
     // A short delay for each key; and it answers between them.
     let slowly = ["--dbfilename", "data.rdb", "--loading-process-events-interval-bytes", "1024"];
@@ -184,7 +184,7 @@ fn a_redis_that_is_loading_is_told_and_used_when_it_has_loaded() {
 }
 
 #[test]
-fn an_address_that_is_none_ends_the_program_with_one_line() {
+fn an_invalid_address_ends_the_program_with_one_line() {
     for (package, program) in NAMES.iter().zip(running::linux_programs(&NAMES)) {
         for wrong in [
             "http://:s3cret@host",

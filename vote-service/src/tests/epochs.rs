@@ -39,7 +39,7 @@ fn without_an_epoch_no_vote_is_taken_and_the_reason_is_told() {
         assert_eq!(status(&harness.sent(late)), "503", "{refusal}: at once");
         let readiness = get(&mut harness, "/readyz", "");
         assert_eq!(status(&readiness), "503");
-        assert!(readiness.contains("REDIS_URL: the store takes no votes: it answers HSET votes:epochs: "));
+        assert!(readiness.contains("REDIS_URL: the store accepts no votes: it answers HSET votes:epochs: "));
         assert_eq!(harness.sent(store), "", "not again and again");
         harness.pass(RETRY_AFTER);
         assert_eq!(harness.sent(store), ASKS_TICKET);
@@ -94,7 +94,7 @@ fn each_connection_asks_for_the_epoch_of_the_one_before() {
 }
 
 #[test]
-fn a_beginning_that_is_not_answered_is_followed_by_another_epoch() {
+fn an_unconfirmed_epoch_is_followed_by_another() {
     let mut harness = harness();
     let store = harness.reach_peer();
     harness.receive(store, format!("+PONG\r\n{}", gives(7)));
@@ -126,7 +126,7 @@ fn an_epoch_does_not_begin_while_the_store_gives_tickets_from_before_it() {
 }
 
 #[test]
-fn the_oldest_epochs_are_removed_and_it_is_noted_that_there_were_some() {
+fn the_oldest_epochs_are_removed_and_their_removal_is_recorded() {
     let mut harness = harness();
     let store = harness.reach_peer();
     harness.receive(store, format!("+PONG\r\n{}", gives(900)));

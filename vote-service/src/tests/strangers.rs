@@ -30,7 +30,7 @@ fn a_vote_whose_sender_has_ended_the_connection_is_not_queued() {
 }
 
 #[test]
-fn a_vote_is_not_queued_behind_more_input_than_fits_when_its_sender_is_gone() {
+fn a_vote_of_a_departed_sender_is_not_queued_when_the_input_is_full() {
     let (mut harness, store) = harness_with_store();
     let client = harness.accept();
     // The network knows of the end, and still has input that it could not hand over.
@@ -72,7 +72,7 @@ const MIB: u64 = 1 << 20;
 const LOOKED_UP: &str = "+OK\r\n+QUEUED\r\n+QUEUED\r\n";
 
 #[test]
-fn a_full_store_takes_no_new_voters_and_those_who_have_voted_change_their_vote() {
+fn a_full_store_refuses_new_voters_but_accepts_known_ones() {
     let (mut harness, store) = harness_with_memory(31 * MIB, 32 * MIB, 3);
     let stranger = cast(&mut harness, "vote=a");
     let page = harness.sent(stranger);
@@ -120,11 +120,11 @@ fn a_store_that_has_room_again_takes_new_voters_again() {
 }
 
 #[test]
-fn a_store_full_of_votes_that_wait_is_behind_and_not_full() {
+fn a_store_full_of_waiting_votes_is_behind_rather_than_full() {
     let (mut harness, _) = harness_with_memory(31 * MIB, 32 * MIB, 120_000);
     let client = cast(&mut harness, "vote=a");
     let page = harness.sent(client);
-    assert!(status(&page) == "503" && page.contains("wait to be counted"), "{page}");
+    assert!(status(&page) == "503" && page.contains("waiting to be counted"), "{page}");
     assert!(get(&mut harness, "/readyz", "").contains("closed to new voters until votes are counted"));
 }
 
@@ -149,7 +149,7 @@ fn a_store_that_refuses_for_want_of_memory_is_told_as_full() {
 }
 
 #[test]
-fn who_was_looked_up_keeps_the_time_there_is_and_whoever_leaves_is_not_queued() {
+fn a_lookup_counts_against_the_deadline_and_a_leaving_voter_is_not_queued() {
     let (mut harness, store) = harness_with_memory(31 * MIB, 32 * MIB, 0);
     let silent = cast_as(&mut harness, KNOWN, "vote=a");
     harness.pass(Duration::from_millis(900));
@@ -220,7 +220,7 @@ fn a_form_on_another_site_s_page_is_no_vote_and_names_nobody() {
 }
 
 #[test]
-fn a_page_is_still_answered_to_who_has_ended_their_side() {
+fn a_half_closed_client_still_gets_the_page() {
     let mut harness = harness();
     let client = harness.accept();
     harness.receive_last(client, "GET / HTTP/1.1\r\nHost: vote\r\n\r\n");

@@ -1,4 +1,4 @@
-//! A field of a form, and what is wrong with a form that has none.
+//! Errors of forms: a missing field, or a malformed form.
 
 use alloc::borrow::Cow;
 use core::fmt;

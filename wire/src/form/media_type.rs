@@ -1,6 +1,4 @@
-//! Values with parameters: `type/subtype; name=value; name="value"` (RFC 9110 section 5.6.6).
-//!
-//! Knows no media types.
+//! Header values with parameters: `type/subtype; name=value; name="value"` (RFC 9110 section 5.6.6).
 
 use alloc::borrow::Cow;
 use alloc::string::String;

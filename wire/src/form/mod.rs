@@ -1,7 +1,7 @@
-//! Fields of HTML forms: `application/x-www-form-urlencoded` (URL standard section 5) and
-//! `multipart/form-data` (RFC 7578).
+//! Fields of HTML forms: `application/x-www-form-urlencoded` (URL standard section 5) and `multipart/form-data` (RFC
+//! 7578).
 //!
-//! Reads text fields of a body that is already bounded. Files and other charsets are refused, not decoded.
+//! It reads text fields of a body that is already bounded. Files and other charsets are refused.
 
 mod error;
 mod media_type;

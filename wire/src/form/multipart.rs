@@ -1,6 +1,6 @@
 //! `multipart/form-data` (RFC 7578, RFC 2046 section 5.1), text fields only.
 //!
-//! A part that is a file, is in another charset than UTF-8 or has another transfer encoding makes the form malformed.
+//! A part that is a file, or that has a charset other than UTF-8 or a transfer encoding, makes the form malformed.
 
 use alloc::borrow::Cow;
 

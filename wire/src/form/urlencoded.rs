@@ -1,6 +1,6 @@
 //! `application/x-www-form-urlencoded` (URL standard section 5.1).
 //!
-//! Stricter than the standard where that guesses: a `%` needs two digits, and the result must be UTF-8.
+//! It is stricter than the standard where that guesses: a `%` needs two digits, and the result must be UTF-8.
 
 use alloc::borrow::Cow;
 use alloc::string::String;

@@ -1,6 +1,6 @@
-//! The chunked transfer coding, as received (RFC 9112 section 7.1).
+//! The chunked transfer coding of received bodies (RFC 9112 section 7.1).
 //!
-//! Strict and bounded: extensions and trailers are checked for their shape and dropped.
+//! It is strict and bounded: extensions and trailers must be well-formed, and are dropped.
 
 use alloc::vec::Vec;
 

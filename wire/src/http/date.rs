@@ -1,6 +1,6 @@
 //! The `Date` header line (RFC 9110 section 5.6.7), rendered once a second.
 //!
-//! Reads no clock. A clock before [`CLOCK_SET_AFTER`] counts as not set, and then there is no line.
+//! It reads no clock. A time before [`CLOCK_SET_AFTER`] means that the clock is not set, and then there is no line.
 
 use crate::calendar::date;
 

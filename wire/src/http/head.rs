@@ -1,6 +1,6 @@
-//! The head of a request: `httparse` and the checks that it leaves to others (RFC 9112 sections 2, 3 and 6).
+//! The head of a request: `httparse`, plus the checks that it does not make (RFC 9112 sections 2, 3 and 6).
 //!
-//! Keeps nothing between calls and allocates nothing.
+//! It keeps nothing between calls and allocates nothing.
 
 use core::mem::MaybeUninit;
 

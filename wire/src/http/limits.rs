@@ -1,6 +1,4 @@
-//! Every bound of the HTTP server in one place.
-//!
-//! The size of a body is not here: it is the service's choice.
+//! All limits of the HTTP server, except for the size of a body, which the service chooses.
 
 use core::time::Duration;
 

@@ -1,6 +1,6 @@
 //! Request methods (RFC 9110 section 9).
 //!
-//! Which of them a path allows is the router's business.
+//! The router knows which methods a path allows.
 
 /// A request method; names are case-sensitive, and lower-case ones never get this far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,7 +20,7 @@ pub enum Method {
 }
 
 impl Method {
-    /// How many methods are told apart.
+    /// The number of distinct methods.
     pub const COUNT: usize = 10;
 
     /// The method that a request line names.

@@ -1,7 +1,7 @@
-//! HTTP/1.1 server as a sans-IO state machine per connection (read RFC 9110 and RFC 9112 first).
+//! An HTTP/1.1 server as one sans-IO state machine per connection (read RFC 9110 and RFC 9112 first).
 //!
-//! Parses, bounds and frames requests and writes responses. Does not route, and knows neither the
-//! connection table nor a clock: bytes and `now` are arguments.
+//! It parses, limits and frames requests, and writes responses. It does not route, and knows neither the connection
+//! table nor a clock: bytes and `now` are arguments.
 
 pub mod chunked;
 pub mod date;

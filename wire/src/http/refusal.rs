@@ -1,6 +1,7 @@
-//! Why a request is refused before any service sees it.
+//! The reasons why a request is refused before any service sees it.
 //!
-//! Every refusal closes the connection: after a message that cannot be trusted, the next one cannot be found.
+//! Every refusal closes the connection: after a message that cannot be trusted, the beginning of the next one cannot
+//! be found.
 
 use core::fmt;
 

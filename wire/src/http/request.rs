@@ -1,6 +1,6 @@
 //! A complete, checked request as slices of the input.
 //!
-//! Owns nothing. Percent-encoding in path and query is left as it came.
+//! It owns nothing. Percent-encoding in path and query is not decoded.
 
 use super::Method;
 

@@ -1,6 +1,6 @@
-//! Responses and how they are written (RFC 9112 sections 4 to 7).
+//! Responses, and how they are written (RFC 9112 sections 4 to 7).
 //!
-//! Writes whole responses or nothing; who asked, and what becomes of the connection, the session knows.
+//! It writes whole responses or nothing. The session knows the request, and whether the connection stays open.
 
 use super::head::Version;
 use super::status::{STATUSES, Status, position};

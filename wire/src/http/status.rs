@@ -1,6 +1,6 @@
-//! Status codes and their ready-made status lines (RFC 9110 section 15).
+//! Status codes and their prepared status lines (RFC 9110 section 15).
 //!
-//! No 1xx: interim responses are written by the session itself.
+//! The session writes interim (1xx) responses itself.
 
 /// A status that can be answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

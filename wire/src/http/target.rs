@@ -1,6 +1,6 @@
 //! Checks of the request target (RFC 9112 section 3.2) and of `Host` (RFC 9110 section 7.2).
 //!
-//! Decodes nothing: percent-encoding stays as it came.
+//! Percent-encoding is not decoded.
 
 use super::{Method, Refusal};
 

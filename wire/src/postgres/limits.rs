@@ -1,4 +1,4 @@
-//! The limits of what a client takes from a server.
+//! The limits on what a client accepts from a server.
 
 /// Longest message a client takes, its type and length included; an input buffer must hold at least as much.
 pub const MESSAGE_BYTES_MAX: usize = 64 * 1024;

@@ -1,6 +1,6 @@
 //! Messages of the server (PostgreSQL 15, section 55.7, "Message Formats").
 //!
-//! Each length is checked before it is believed. What no client of ours acts on is [`Message::Other`].
+//! Every length is checked before it is used. Messages that our clients do not need are [`Message::Other`].
 
 use core::fmt;
 

@@ -1,8 +1,8 @@
-//! The client side of PostgreSQL's protocol 3.0: what is sent ([`write`]), what comes back ([`parse_message`]), and
-//! the proof of a password ([`scram`], [`password`]).
+//! The client side of PostgreSQL's protocol 3.0: sent messages ([`write`]), received messages ([`parse_message`]),
+//! and the proof of a password ([`scram`], [`password`]).
 //!
-//! Read <https://www.postgresql.org/docs/15/protocol.html> first. Knows no statement and keeps no state of a
-//! connection; values go both ways as text. No TLS.
+//! Read <https://www.postgresql.org/docs/15/protocol.html> first. It knows no statement, and keeps no state of a
+//! connection. Values are text in both directions. There is no TLS.
 
 mod limits;
 mod message;

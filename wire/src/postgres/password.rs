@@ -1,8 +1,8 @@
-//! A password as PostgreSQL hashes it: prepared by SASLprep (RFC 4013) where that can be done, else as it is.
+//! A password in the form that PostgreSQL hashes: prepared with SASLprep (RFC 4013) if possible, otherwise unchanged.
 //!
-//! So `é` is one password whether it is typed as one letter or as two, and an invisible hyphen is none. The tables for
-//! it are several times as large as all the rest that a service needs of Unicode: only programs on a host have them
-//! (the feature `saslprep`), and the host prepares what it passes to guests.
+//! So `é` is one password whether it is typed as one character or as two, and an invisible hyphen is removed. The
+//! tables for this are several times as large as everything else that a service needs of Unicode. So only programs on
+//! a host have them (the feature `saslprep`), and the host prepares the passwords that it passes to guests.
 
 use alloc::borrow::Cow;
 #[cfg(feature = "saslprep")]

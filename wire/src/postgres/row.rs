@@ -1,6 +1,6 @@
-//! A row of a result, its values as text.
+//! A row of a result, with its values as text.
 //!
-//! Knows no types: a value is its bytes, or none for NULL.
+//! It knows no types: a value is its bytes, or none for NULL.
 
 /// A DataRow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    /// The columns of a message's body, at most so many; none when it is no row.
+    /// The columns of a message's body, up to a maximum; none if it is not a row.
     pub(super) fn parse(body: &'a [u8], columns_max: usize) -> Option<Self> {
         let (count, columns) = body.split_first_chunk()?;
         let count = usize::from(u16::from_be_bytes(*count));

@@ -1,4 +1,4 @@
-//! All rows of a result, read from their messages one by one.
+//! All rows of a result, read from their messages one at a time.
 
 use super::message::{Message, parse_message};
 use super::row::Row;

@@ -1,6 +1,6 @@
-//! SCRAM-SHA-256: proves that the client knows the password, and that the server does (RFC 5802, RFC 7677).
+//! SCRAM-SHA-256: proves that the client knows the password, and that the server knows it too (RFC 5802, RFC 7677).
 //!
-//! No channel binding, since there is no TLS. How a password becomes the bytes that are hashed is [`password`]'s.
+//! There is no channel binding, since there is no TLS. [`password`] turns a password into the bytes that are hashed.
 
 use alloc::format;
 use alloc::string::{String, ToString};

@@ -1,7 +1,6 @@
-//! An error of the server: its code and what it says (PostgreSQL 15, section 55.8, "Error and Notice Message
-//! Fields").
+//! An error of the server: its code and its message (PostgreSQL 15, section 55.8, "Error and Notice Message Fields").
 //!
-//! Leaves out details and hints, which may quote data.
+//! Details and hints are omitted, because they may quote data.
 
 use core::fmt;
 

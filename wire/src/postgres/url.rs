@@ -1,6 +1,6 @@
-//! The address of a database and who logs in there: `postgres://user:password@host:port/database`.
+//! The address of a database and its login: `postgres://user:password@host:port/database`.
 //!
-//! Opens nothing. Guests read their setting by it, and the host tool what it is given before anything boots.
+//! Guests read their setting with it. The host tool checks its option with it before anything boots.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -67,7 +67,7 @@ impl fmt::Display for UrlError {
             Self::NoUser => "it names no user: put user:password@ before the host",
             Self::User => "the user is empty or no text",
             Self::Password => {
-                "the password is empty, longer than 256 bytes, or has a % without two hexadecimal digits behind it"
+                "the password is empty, longer than 256 bytes, or has a % that two hexadecimal digits do not follow"
             }
             Self::Host => "the host is empty or no name: letters, digits, dots, - and _",
             Self::Port => "the port is no number from 1 to 65535",

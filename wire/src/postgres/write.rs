@@ -1,6 +1,6 @@
-//! Messages of the client (PostgreSQL 15, section 55.7), appended to a buffer whole or not at all.
+//! Messages of the client (PostgreSQL 15, section 55.7), appended to a buffer as a whole or not at all.
 //!
-//! Sends no COPY, no function call and no simple query.
+//! There is no COPY, no function call and no simple query.
 
 use crate::Buffer;
 use crate::buffer::Full;

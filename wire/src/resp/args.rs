@@ -1,6 +1,6 @@
-//! The arguments of a request: slices of bytes that live elsewhere.
+//! The arguments of a request: slices of bytes that belong to another buffer.
 //!
-//! Owns nothing but, in [`ArgsBuffer`], a copy of requests that must outlive their input (`MULTI`).
+//! The exception is [`ArgsBuffer`], a copy of requests that must outlive their input (`MULTI`).
 
 use alloc::vec::Vec;
 use core::ops::Index;

@@ -1,7 +1,7 @@
-//! Commands as a client sends them, encoded by `redis-protocol` straight into the output.
+//! Commands of a client, which `redis-protocol` encodes directly into the output.
 //!
-//! The crate counts the digits of each length by a logarithm. So what is sent for every request is encoded once, as a
-//! [`Command`], and its bytes are sent again and again.
+//! The crate computes the number of digits of each length with a logarithm. So a command that every request sends is
+//! encoded once, as a [`Command`], and its bytes are reused.
 
 use alloc::vec::Vec;
 
@@ -12,7 +12,7 @@ use super::write;
 use crate::Buffer;
 use crate::buffer::Full;
 
-/// Commands of so many words are encoded without an allocation.
+/// Commands with up to this number of words are encoded without an allocation.
 const WORDS_INLINE: usize = 8;
 /// How a command ends whose last word is empty: its length, and itself.
 const EMPTY: &[u8] = b"$0\r\n\r\n";

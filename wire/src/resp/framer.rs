@@ -1,7 +1,7 @@
 //! Requests as a server reads them: an array of bulk strings, or an inline line.
 //!
-//! Flat and bounded: arrays in arrays are no requests. Remembers how far it has come, so that input
-//! which arrives byte by byte is looked at once per byte.
+//! It is flat and bounded: nested arrays are not requests. It remembers its position, so input that arrives byte by
+//! byte is scanned once per byte.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -11,7 +11,7 @@ use super::{ARGS_MAX, Args, COMMAND_BYTES_MAX, Span};
 
 /// Storage of inline words above this is given back.
 const WORDS_BYTES_KEPT: usize = 1024;
-/// The same for the places of so many arguments.
+/// The same for the positions of this number of arguments.
 const SPANS_KEPT: usize = 128;
 
 /// Finds requests in one connection's input.
@@ -31,9 +31,9 @@ enum State {
     Start,
     /// In a line without a type byte.
     Inline,
-    /// Before a bulk string's header; so many are missing.
+    /// Before a bulk string's header; the number of missing bulk strings.
     Header { left: usize },
-    /// In a bulk string of this length; so many are missing, this one included.
+    /// In a bulk string of this length; the number of missing bulk strings, including this one.
     Bulk { left: usize, length: usize },
     /// The last call gave a request; the next one begins another.
     Done,

@@ -1,6 +1,6 @@
-//! Inline requests: a line of words, as people type them into `nc`.
+//! Inline requests: a line of words, as typed into `nc`.
 //!
-//! Quoting is that of Redis (`sdssplitargs`). Off the hot path: words are copied.
+//! Quoting follows Redis (`sdssplitargs`). Words are copied; this is not a hot path.
 
 use alloc::vec::Vec;
 

@@ -1,10 +1,11 @@
-//! RESP2, the protocol of Redis: server side ([`Framer`], [`write`]) and client side
-//! ([`encode`], [`Command`], [`parse_reply`]). [`write_command`] writes the store's log.
+//! RESP2, the protocol of Redis: server side ([`Framer`], [`write`]) and client side ([`encode`], [`Command`],
+//! [`parse_reply`]). [`write_command`] writes the store's log.
 //!
-//! Read <https://redis.io/docs/latest/develop/reference/protocol-spec/> first. Knows no command's meaning. Speaks
-//! RESP2 only; a store that speaks RESP3 writes that itself. On the client side the crate `redis-protocol` encodes
-//! commands and decodes replies. It allocates, recurses without a bound and starts again on every partial read, so a
-//! bounded scan of ours comes first. The server's framer is ours for the same reason.
+//! Read <https://redis.io/docs/latest/develop/reference/protocol-spec/> first. This module does not know the meaning
+//! of commands. It speaks RESP2 only; a store that speaks RESP3 writes that itself. On the client side the crate
+//! `redis-protocol` encodes commands and decodes replies. The crate allocates, recurses without a bound, and starts
+//! again on every partial read, so a bounded scan of our own runs first. The server's framer is ours for the same
+//! reason.
 
 mod args;
 mod command;

@@ -1,6 +1,6 @@
 //! Decimal integers as RESP and Redis write and read them, without the formatting machinery.
 //!
-//! Does not read floats, signs with a plus, or leading zeros: Redis takes none of them as an integer.
+//! Floats, plus signs and leading zeros are refused, because Redis does not accept them as integers.
 
 /// The digits of 0 to 99: by pairs, a number takes half as many divisions.
 const PAIRS: [[u8; 2]; 100] = {

@@ -1,8 +1,8 @@
-//! Replies as a client reads them: slices of the input, nothing copied, nothing allocated.
+//! Replies as a client reads them: slices of the input, without copies and allocations.
 //!
-//! A scan of ours comes first: it says whether a reply is whole and within the limits. What its values are,
-//! `redis-protocol` says then. The scan is flat: nesting is counted, not recursed into. It is stateless: a partial
-//! reply is scanned again when more of it has arrived, which is one step per value, not per byte.
+//! A scan of our own runs first: it checks whether a reply is complete and within the limits. Then `redis-protocol`
+//! decodes its values. The scan is flat: it counts nesting instead of recursing. It is stateless: a partial reply is
+//! scanned again when more of it has arrived, which takes one step per value, not per byte.
 
 use core::fmt;
 

@@ -1,8 +1,8 @@
-//! Writers of replies and requests, straight into a buffer.
+//! Writers of replies and requests, directly into a buffer.
 //!
-//! Each writes whole values or fails; a failed one may leave a part behind, so callers that go on
-//! after [`Full`] cut the buffer back to where the value began. No formatting machinery: these run
-//! for every request.
+//! Each writes a whole value or fails. A failed write may leave a part behind, so a caller that continues after
+//! [`Full`] must truncate the buffer to where the value began. No formatting machinery is used, because these
+//! functions run for every request.
 
 use super::number::Digits;
 use crate::Buffer;

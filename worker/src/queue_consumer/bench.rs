@@ -88,7 +88,7 @@ impl Conversation {
         self.connections.get_mut(self.id?).map(|connection| &mut connection.output)
     }
 
-    /// Whether votes are counted, as operators are told.
+    /// Whether votes are counted, as shown to operators.
     pub fn readiness(&self) -> Result<(), String> {
         self.client.explained_readiness().map_err(String::from)?;
         self.consumer.readiness().map_err(String::from)

@@ -1,6 +1,6 @@
 //! The commands of a cycle.
 //!
-//! Decides nothing about when they are sent.
+//! The queue consumer decides when to send them.
 
 use alloc::vec;
 use alloc::vec::Vec;

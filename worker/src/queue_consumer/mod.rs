@@ -1,33 +1,35 @@
-//! What is said to the store: votes from the queue to the results, none lost, each counted once.
+//! The conversation with the store: votes move from the queue to the results, none is lost, and each is counted once.
 //!
-//! Holds no connection and reads no clock: [`Store`] lends it both. It goes in cycles. A cycle is one pipeline of
-//! commands, and the next one starts when every reply has come. A batch costs two of them:
-//! 1. `WATCH` the results and the processing list, `LLEN` of the latter, and `HMGET` what the results hold
-//!    for the batch's voters: the sequences of the votes that count. The length must be that of the batch.
-//!    If it is not, an element was moved for a worker that never saw the reply (a killed one stays blocked
-//!    in its `BLMOVE` until the store notices), or another worker has taken this one for dead; then
-//!    everything is replayed before more is counted.
-//! 2. `MULTI`, for the votes that are newer than what counts `HSET results:<vote>` and `HDEL
-//!    results:<other>`, for every element `LREM` from the processing list, `EXEC`. Nothing that it depends
-//!    on has changed since it was read, or `EXEC` does nothing and the batch is read again after a moment.
-//!    Behind it, while elements are known to wait, the next batch is moved to the processing list by
-//!    `LMOVE`. An empty queue is waited for by one `BLMOVE`, alone: nothing must wait behind it.
+//! It holds no connection and reads no clock: [`Store`] lends it both. It works in cycles. A cycle is one pipeline of
+//! commands, and the next cycle starts when every reply has arrived. A batch takes two cycles:
 //!
-//! So an element has its effect in the very transaction that takes it off the list, and of two votes of a
-//! voter the one with the larger sequence stays, in whatever order workers come to them and however often.
+//! 1. `WATCH` the results and the processing list, `LLEN` of that list, and `HMGET` what the results hold for the
+//!    batch's voters: the sequences of the votes that count. The length must be that of the batch. If it is not,
+//!    either an element was moved for a worker that never saw the reply (a killed worker stays blocked in its
+//!    `BLMOVE` until the store notices), or another worker assumed that this one was dead. Then everything is
+//!    replayed before more is counted.
+//! 2. `MULTI`; for each vote that is newer than the one that counts, `HSET results:<vote>` and
+//!    `HDEL results:<other>`; for every element, `LREM` from the processing list; `EXEC`. If anything that it depends
+//!    on has changed since it was read, `EXEC` does nothing, and the batch is read again after a moment. While
+//!    elements are known to wait, `LMOVE` commands after the `EXEC` move the next batch to the processing list. If
+//!    the queue is empty, one `BLMOVE` waits for it, alone: nothing must wait behind it.
 //!
-//! A replay moves the processing list back to the head of the queue, newest first, so its elements are
-//! found again in their order.
+//! So an element takes effect in the same transaction that removes it from the list. Of two votes of a voter the one
+//! with the larger sequence stays, in whatever order workers process them, and however often.
 //!
-//! Results may be kept elsewhere, in a database. Then the store is not asked what they hold: between the two
-//! cycles the batch's votes are handed out ([`QueueConsumer::to_record`]), and are taken off the list once the database
-//! has them. It keeps sequences too, so a vote that comes to it twice changes nothing. As it does not go back when the
-//! store does, it is also told of the store's epochs ([`crate::epochs`]). They are read with the batch, so every epoch
-//! that one of its votes belongs to is among them. When the database does not know one of them, they are read once
-//! more before it is told: it must not come to know the epoch of a store that is gone after those of its successor.
+//! A replay moves the processing list back to the head of the queue, newest first, so its elements are found again in
+//! their order.
 //!
-//! Every few seconds a worker shows itself in `votes:workers`, looks for those
-//! who no longer do, and moves their lists back in the same way.
+//! Results may be in a database instead. Then the store is not asked for results. Between the two cycles the batch's
+//! votes are handed out ([`QueueConsumer::to_record`]), and they are removed from the list once the database has
+//! them. The database keeps sequences too, so a vote that is written twice changes nothing. The database keeps its
+//! state when the store loses data, so it also gets the store's epochs ([`crate::epochs`]). They are read with the
+//! batch, so every epoch of its votes is among them. If the database does not know one of them, they are read once
+//! more before the database gets it: the epoch of a replaced store must not be registered after those of its
+//! successor.
+//!
+//! Every few seconds a worker announces itself in `votes:workers`, looks for workers that no longer do so, and moves
+//! their lists back in the same way.
 
 #[cfg(test)]
 mod bench;
@@ -96,7 +98,7 @@ pub enum RecordFault {
 pub struct ToRecord<'a> {
     /// For [`QueueConsumer::recorded`].
     pub serial: u64,
-    /// The votes.
+    /// The votes to record.
     pub batch: &'a TransactionBatch,
     /// The store's epochs when the votes were read.
     pub epochs: &'a Epochs,
@@ -119,7 +121,7 @@ pub struct QueueConsumer {
     effects: usize,
     /// Results are not in the store.
     results_elsewhere: bool,
-    /// Numbers what is handed out to be recorded, so that a late outcome is told from the present one.
+    /// Numbers the batches that are handed out to be recorded, to distinguish late outcomes from the current one.
     serial: u64,
     /// The batch has been recorded.
     recorded: bool,
@@ -370,7 +372,9 @@ impl QueueConsumer {
             }
             Phase::Working if self.found.list_changed => {
                 if self.log_pace.allows(store.context.now) {
-                    log::warn!("the processing list was not as left: replaying it (is INSTANCE unique?)");
+                    log::warn!(
+                        "the processing list has changed unexpectedly, replaying it: give each worker its own INSTANCE"
+                    );
                 }
                 self.start(store)
             }

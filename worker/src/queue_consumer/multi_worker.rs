@@ -282,7 +282,7 @@ fn of_two_votes_the_later_wins_in_whatever_order_two_workers_go() {
 }
 
 #[test]
-fn a_worker_that_is_killed_at_any_step_leaves_its_vote_to_its_successor_or_to_the_others() {
+fn a_killed_workers_vote_is_counted_by_its_successor_or_another_worker() {
     for steps in 0..24 {
         for noticed in [true, false] {
             for comes_back in [true, false] {
@@ -332,7 +332,7 @@ fn a_worker_that_is_only_slow_changes_nothing_when_it_goes_on() {
 }
 
 #[test]
-fn what_was_taken_off_a_workers_list_is_counted_by_who_has_it_alone() {
+fn a_reclaimed_vote_is_counted_by_its_new_owner_alone() {
     for steps in 0..24 {
         let mut workers = two_with_a_vote_each([0, 0]);
         (0..steps).for_each(|_| _ = workers.step(0));
@@ -346,7 +346,7 @@ fn what_was_taken_off_a_workers_list_is_counted_by_who_has_it_alone() {
 }
 
 #[test]
-fn a_locked_store_is_opened_with_its_password_and_with_no_other() {
+fn only_the_right_password_opens_the_store() {
     for (password, opens) in [(Some("open"), true), (Some("close"), false), (None, false)] {
         let settings = Settings::from_pairs([("REQUIREPASS", "open")]);
         let mut workers = Workers::new(&["one"]);

@@ -1,6 +1,4 @@
-//! What the replies of a cycle mean.
-//!
-//! Sends nothing.
+//! The meaning of the replies of a cycle.
 
 use alloc::string::String;
 

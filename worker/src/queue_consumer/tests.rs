@@ -41,7 +41,7 @@ struct FakeStore {
     hashes: BTreeMap<Bytes, BTreeMap<Bytes, Bytes>>,
     transaction: Option<(Vec<Vec<Bytes>>, bool)>,
     executed: usize,
-    /// The connection dies when so many commands were executed.
+    /// The connection dies after this number of executed commands.
     dies_at: Option<usize>,
     /// Commands in this range, counted as they come, are refused.
     refuses: core::ops::Range<usize>,
@@ -518,7 +518,7 @@ fn a_batch_of_the_largest_votes_fits() {
 }
 
 #[test]
-fn what_was_moved_for_a_dead_connection_is_counted_before_what_is_newer() {
+fn votes_moved_on_a_dead_connection_count_before_newer_ones() {
     let mut bench = Bench::new();
     bench.settle();
     // The store serves the BLMOVE of a connection that is long dead.
@@ -551,7 +551,7 @@ fn a_silent_store_is_given_up_and_a_blocked_one_is_not() {
 }
 
 #[test]
-fn replies_that_belong_to_nothing_end_the_connection() {
+fn unexpected_replies_end_the_connection() {
     for reply in ["+OK\r\n+OK\r\n", ":1\r\n", "*0\r\n", "HTTP/1.1 200 OK\r\n", ":-1\r\n"] {
         let mut bench = Bench::new();
         bench.to_worker.write(b"+PONG\r\n").expect("room");

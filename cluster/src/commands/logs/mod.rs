@@ -1,4 +1,4 @@
-//! `cargo logs`: prints what the services have said, and goes on while they run if asked to.
+//! `cargo logs`: prints the services' logs, and with `-f` follows them.
 
 pub mod view;
 
@@ -46,7 +46,7 @@ fn chosen(instances: Vec<String>, service: Option<&str>) -> Result<Vec<String>> 
     };
     let found: Vec<String> = instances.iter().filter(is_chosen).cloned().collect();
     if found.is_empty() {
-        bail!("there is no log of {service:?}: there are {}", instances.join(", "));
+        bail!("there is no log of {service:?}: choose one of {}", instances.join(", "));
     }
     Ok(found)
 }
@@ -63,7 +63,7 @@ mod tests {
         assert_eq!(of(Some("vote")).expect("two"), ["vote-1", "vote-2"]);
         assert_eq!(of(Some("vote-2")).expect("one"), ["vote-2"]);
         let error = of(Some("vot")).expect_err("none").to_string();
-        assert_eq!(error, "there is no log of \"vot\": there are store-1, vote-1, vote-2");
+        assert_eq!(error, "there is no log of \"vot\": choose one of store-1, vote-1, vote-2");
         assert!(chosen(Vec::new(), None).expect_err("none").to_string().contains("`cargo up`"));
     }
 }

@@ -1,5 +1,5 @@
-//! The logs of several instances as one stream: in the order of time, each line behind its instance's
-//! name. It reads files and writes none.
+//! The logs of several instances as one stream: in the order of time, each line after its instance's name. It reads
+//! files and writes none.
 
 use std::io::{self, Write};
 

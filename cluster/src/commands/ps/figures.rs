@@ -1,4 +1,5 @@
-//! What an instance takes and does, from two looks at it: its process, and its own `/metrics`. It asks nobody.
+//! Resource usage and rates of an instance, from two samples of its process and of its `/metrics`. It takes no
+//! samples itself.
 
 use std::time::{Duration, Instant};
 
@@ -86,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn rates_are_what_has_happened_between_two_looks() {
+    fn rates_are_differences_between_two_samples() {
         let start = Instant::now();
         let before = Look::new(start, Duration::from_millis(100), Some(METRICS));
         let later = start + Duration::from_millis(500);

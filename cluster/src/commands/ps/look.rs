@@ -1,4 +1,4 @@
-//! A look at what runs: each instance is asked at once how it is, and rates come of two looks.
+//! Sampling of what runs: it asks all instances for their state at once, and takes two samples for rates.
 
 use std::thread;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! `cargo ps`: what runs, how it is, and what it takes. It changes nothing.
+//! `cargo ps`: shows what runs, its health, and its resource usage. It changes nothing.
 
 mod figures;
 pub(crate) mod look;

@@ -1,4 +1,4 @@
-//! Instances as a table for people, narrow enough for a slide. It asks nobody.
+//! Instances as a table for people, narrow enough for a slide.
 
 use serde::Serialize;
 
@@ -24,7 +24,7 @@ const HEALTH: usize = 2;
 /// Between two columns.
 const GAP: &str = "  ";
 
-/// The table.
+/// Renders the instances as aligned columns.
 pub fn table(rows: &[Row], style: Style) -> String {
     if rows.is_empty() {
         return "nothing runs: `cargo up` starts the application\n".to_owned();

@@ -1,5 +1,5 @@
-//! `cargo ps --watch`: the table again and again, in one place on a terminal and one below the other elsewhere. It
-//! changes nothing but the terminal's manners, and those back again.
+//! `cargo ps --watch`: refreshes the table in place on a terminal, and prints tables one below the other elsewhere.
+//! It changes only terminal settings, and restores them.
 
 use std::io;
 use std::sync::Arc;

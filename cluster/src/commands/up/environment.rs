@@ -1,6 +1,6 @@
-//! What `up` takes from its environment and from a file `.env` beside the description, as compose does: what is voted
-//! on, and whether a damaged log may be shortened. Of other settings that are found there it is said that they are not
-//! used, and what is instead.
+//! Settings that `up` takes from its environment and from a file `.env` next to the description, as compose does: the
+//! options of the vote, and whether a damaged log may be shortened. For other settings in the environment, it says
+//! that they are not used, and what to use instead.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -26,7 +26,7 @@ const INSTEAD: [(&str, &str); 7] = [
 ];
 /// The same of all others.
 const IN_DESCRIPTION: &str = "`environment` in the description";
-/// The file.
+/// Name of the settings file, next to the description.
 const FILE: &str = ".env";
 /// Longest file, in bytes.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
@@ -40,7 +40,7 @@ pub fn read(folder: &Path) -> Result<BTreeMap<String, String>> {
     let variable = |name: &str| env::var(name).ok().or_else(|| file.get(name).cloned());
     for (name, instead) in not_taken() {
         if variable(name).is_some_and(|value| !value.is_empty()) {
-            note!("note: {name} of the environment or {FILE} is not used here: {instead} is");
+            note!("note: {name} from the environment or {FILE} is ignored: use {instead} instead");
         }
     }
     let taken = TAKEN.iter().filter_map(|name| Some(((*name).to_owned(), variable(name)?)));
@@ -89,7 +89,7 @@ fn parse(text: &str) -> Result<BTreeMap<String, String>> {
             continue;
         }
         let Some((name, value)) = line.trim_start_matches("export ").split_once('=') else {
-            bail!("line {}: {line:?} is no NAME=VALUE", number + 1);
+            bail!("line {}: {line:?} is not of the form NAME=VALUE", number + 1);
         };
         let value = value.trim();
         let inside = |quote: char| value.strip_prefix(quote)?.strip_suffix(quote);
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_setting_of_the_readme_is_taken_or_said_not_to_be() {
+    fn every_setting_in_the_readme_is_accepted_or_refused_with_a_reason() {
         let readme = include_str!("../../../../README.md");
         let (_, table) = readme.split_once("\n## Settings").expect("a chapter");
         let (table, _) = table.split_once("\n## ").expect("another one");

@@ -1,5 +1,5 @@
-//! `cargo up`: sets up and builds what is missing, has a supervisor start the application, and shows how
-//! it goes. What runs belongs to the supervisor, so this process may end at any time.
+//! `cargo up`: sets up and builds what is missing, lets a supervisor start the application, and shows its progress.
+//! The supervisor owns everything that runs, so this process may end at any time.
 
 mod environment;
 mod session;
@@ -65,7 +65,7 @@ fn start<'a>(
     choices.settings = environment::read(description.parent().unwrap_or(&workspace.root))?;
     let application = read_application(workspace, &description)?;
     for name in environment::without_taker(&choices.settings, &application) {
-        note!("note: {name} is not used: no service names it in its `environment`");
+        note!("note: {name} is ignored: no service lists it in its `environment`");
     }
     let draft = Draft::new(application, &choices)?;
     network::check(options.net, &draft.instances)?;

@@ -1,5 +1,5 @@
-//! What people see of a starting and running application, and what their Ctrl-C does. It decides nothing
-//! about machines.
+//! The user's view of a starting and running application, and the effect of Ctrl-C. It decides nothing about
+//! machines.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -123,7 +123,7 @@ impl<'a> UpSession<'a> {
             match self.heard.recv()? {
                 Heard::Event(Event::Left) => return Ok(()),
                 Heard::Event(Event::Ended { instance, how }) => note!("{instance} has ended: {how}"),
-                Heard::Event(Event::Stopped) => bail!("everything was stopped while it came up"),
+                Heard::Event(Event::Stopped) => bail!("everything was stopped during the start"),
                 Heard::Gone => return Err(self.supervisor_crashed()),
                 Heard::Event(_) | Heard::Interrupt(_) => {}
             }
@@ -214,7 +214,7 @@ impl<'a> UpSession<'a> {
     fn kill(&mut self) {
         self.supervisor.kill();
         if let Err(error) = left_overs::clear(self.run_dir) {
-            note!("{error:#}: `cargo down` clears up");
+            note!("{error:#}: `cargo down` cleans up");
         }
     }
 
@@ -222,13 +222,13 @@ impl<'a> UpSession<'a> {
         self.supervisor.kill();
         let path = self.run_dir.path().join("supervisor.err");
         anyhow!(
-            "the supervisor has ended unexpectedly, and all machines with it: see {}; `cargo down` clears up",
+            "the supervisor has ended unexpectedly, with all machines: see {}; `cargo down` cleans up",
             path.display()
         )
     }
 }
 
-/// What is told of an event beside the logs: how a restart goes.
+/// The message about an event, in addition to the logs: the progress of a restart.
 fn news(event: &Event) -> Option<String> {
     match event {
         Event::Restarting { instance, after_ms, attempt } => {

@@ -1,5 +1,5 @@
-//! The supervisor as seen by the process that starts it: a pipe to it, a pipe from it, and its end. What
-//! the events mean to people is `front`'s.
+//! The supervisor as seen by the process that starts it: a pipe to it, a pipe from it, and its end. `session` shows
+//! the events to people.
 
 use std::env;
 use std::fs::File;

@@ -188,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_process_has_mapped_is_found_and_another_file_at_its_path_is_not() {
+    fn only_files_that_a_process_has_mapped_are_found() {
         let own = fs::read_to_string("/proc/self/maps").expect("this is Linux");
         let program = std::env::current_exe().expect("a path");
         assert!(mapped(&own).contains(&program), "{own}");
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stays_is_said_and_a_start_with_most_of_it_does_not_count() {
+    fn a_cold_start_with_a_warm_cache_does_not_count() {
         let own = |cached| Cached { bytes: 2 << 20, cached };
         let left = |cached, other| Left {
             is_known: true,

@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kernel_that_speaks_first_is_a_stage_and_a_service_alone_has_none() {
+    fn the_kernels_first_line_is_a_stage_only_on_virtual_machines() {
         let ms = Duration::from_millis;
         let kernel = [(300, "[    0.0"), (310, "00000] Linux version 6.1\n"), (400, "[    0.1] more\n")];
         let all: Vec<(u64, &str)> = kernel.into_iter().chain([(1500, PROCESS)]).collect();
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_growing_log_is_seen_at_once_and_a_silent_one_is_given_up_when_it_is_asked_for() {
+    fn a_log_is_followed_as_it_grows_and_stops_on_request() {
         let mut log = tempfile::NamedTempFile::new().expect("a file");
         for speaks in [true, false] {
             let mut reader = Reader::new(Instant::now(), File::open(log.path()).expect("it is there"));

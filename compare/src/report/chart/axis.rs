@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_linear_axis_begins_at_nothing_and_holds_the_most() {
+    fn a_linear_axis_runs_from_zero_to_the_largest_value() {
         let axis = Axis::linear(73.0, Metric::MemoryMib, 4.0);
         assert_eq!(axis.ends, 0.0..80.0);
         let marks: Vec<f64> = axis.marks.iter().map(|(value, _)| *value).collect();

@@ -246,7 +246,7 @@ fn chance_is_told_from_the_number_of_samples() {
 }
 
 #[test]
-fn what_came_and_what_went_is_said() {
+fn changes_between_runs_are_listed() {
     let (mut old, mut new) = (results(1.0), results(1.0));
     old.cells.retain(|cell| cell.substrate != "native");
     new.cells.retain(|cell| cell.measure != Measure::Idle);
@@ -288,7 +288,7 @@ fn a_run_without_samples_has_a_report_too() {
 }
 
 #[test]
-fn a_figure_of_nothing_is_drawn() {
+fn a_chart_of_zeros_is_drawn() {
     let mut results = results(1.0);
     for summary in results.cells.iter_mut().flat_map(|cell| cell.metrics.values_mut()) {
         *summary = crate::statistics::Summary { median: 0.0, low: 0.0, high: 0.0, p95: 0.0, count: 2 };

@@ -230,7 +230,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_end_for_want_of_memory_is_told_from_others() {
+    fn an_out_of_memory_kill_is_recognized() {
         let killed =
             json!({"State": {"OOMKilled": true, "ExitCode": 137}, "HostConfig": {"Memory": 6 << 20}});
         assert_eq!(how(&killed), "killed by the system for want of memory (limit 6 MiB)");
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn output_is_put_together_from_frames_also_from_a_torn_one() {
+    fn output_is_assembled_from_frames_and_the_last_may_be_torn() {
         let frames = b"\x01\0\0\0\0\0\0\x03one\x02\0\0\0\0\0\0\x04 two\x01\0\0\0\0\0\0\x09 th";
         assert_eq!(output_text(frames), b"one two th");
         assert_eq!(output_text(b"\x01\0\0"), b"");

@@ -279,7 +279,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_own_names_and_nameless_images_are_removed() {
+    fn only_our_own_containers_and_untagged_images_are_removed() {
         assert_eq!(own_image("sha256:1 voting-app-compare-worker:ab"), Some("voting-app-compare-worker:ab"));
         assert_eq!(own_image("sha256:1 <none>:<none>"), Some("sha256:1"));
         assert_eq!(own_image("sha256:1 my-copy:latest"), None);

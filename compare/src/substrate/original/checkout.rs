@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_checkout_is_refused_by_what_it_lacks() {
+    fn a_folder_that_is_no_checkout_is_refused_with_the_missing_file() {
         let directory = tempfile::tempdir().expect("a directory");
         let said = |path: &Path| verify(path).expect_err("it is none").to_string();
         assert!(said(&directory.path().join("none")).contains("there is no such directory"));

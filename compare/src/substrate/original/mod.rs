@@ -98,7 +98,7 @@ impl Substrate for Original {
             Program::Store => {
                 TcpListener::bind(QUEUE).map(drop).with_context(|| {
                     format!(
-                        "the original's services look for Redis at {QUEUE} alone: end what listens there now"
+                        "the original's services look for Redis only at {QUEUE}: stop the program that listens there"
                     )
                 })?;
                 redis::start(&self.context, order, QUEUE, &[])

@@ -1,8 +1,8 @@
-//! A program's ELF file as the bytes that lie in memory when it runs: placed and relocated.
+//! A program's ELF file as the bytes in memory when it runs: placed and relocated.
 //!
-//! Doing this here and not at boot keeps the file's tables out of the image and the loader small, and a
-//! file that cannot run is refused while somebody is looking. Read first: System V ABI, AMD64
-//! supplement, chapter 4 (relocation) and 5 (program loading).
+//! Because the host does this and not the boot, the image needs no tables and the loader stays small, and a file that
+//! cannot run is refused at build time. Read first: System V ABI, AMD64 supplement, chapter 4 (relocation) and 5
+//! (program loading).
 
 use std::ops::Range;
 
@@ -37,13 +37,13 @@ pub struct Program {
 /// The template of thread-local storage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tls {
-    /// Its address.
+    /// Start address of the segment in memory.
     pub start: u64,
     /// How much of it is initialized.
     pub file_bytes: u64,
-    /// Its size.
+    /// Size of the segment in memory, in bytes.
     pub memory_bytes: u64,
-    /// Its alignment.
+    /// Alignment of the segment in bytes, a power of two.
     pub align: u64,
 }
 
@@ -72,7 +72,7 @@ impl Program {
         relocate(&file, elf, start, &mut bytes)?;
         bytes.truncate(bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1));
         let entry = header.e_entry(endian);
-        ensure!(entry < bytes.len() as u64, "its entry lies outside of it");
+        ensure!(entry < bytes.len() as u64, "its entry point lies outside of it");
         let tls = segments.iter().find(|segment| segment.p_type(endian) == PT_TLS).map(|segment| Tls {
             start: start + segment.p_vaddr(endian),
             file_bytes: segment.p_filesz(endian),

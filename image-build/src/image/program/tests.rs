@@ -157,7 +157,7 @@ fn what_cannot_run_is_refused_with_the_reason() {
     let symbolic = Parts { relocation_kind: 6, ..Parts::default() };
     assert_eq!(symbolic.refusal(), "it has a relocation of type 6 that is not relative");
     let entry = Parts { entry: MEMORY_BYTES, ..Parts::default() };
-    assert_eq!(entry.refusal(), "its entry lies outside of it");
+    assert_eq!(entry.refusal(), "its entry point lies outside of it");
 }
 
 #[test]

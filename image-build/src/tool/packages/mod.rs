@@ -1,7 +1,7 @@
-//! Programs through the system's package manager, where they are missing.
+//! Installation of missing programs through the system's package manager.
 //!
-//! It installs nothing but what it is asked for, nothing whose program is there already, each package on its own, asks
-//! for no password, and says what it does first. Which package holds a program is in [`table`].
+//! It installs only what the caller asks for, and only if the program is missing; it installs each package
+//! separately, never asks for a password, and says what it does first. [`table`] lists the package of each program.
 
 pub mod table;
 
@@ -151,7 +151,7 @@ pub fn lack(missing: &[&Packaged]) -> String {
     format!("missing: {}: {}", names.join(", "), advice_for(missing))
 }
 
-/// Installs each on its own; gives why those cannot be had that cannot.
+/// Installs each package separately; returns the reasons for those that cannot be installed.
 fn install_all<'a>(place: usize, lacking: &'a [&Packaged]) -> impl Iterator<Item = String> + 'a {
     let manager = &MANAGERS[place];
     let names: Vec<&str> = lacking.iter().map(|packaged| packaged.program).collect();
@@ -200,7 +200,7 @@ fn check_company(package: &str) -> Result<()> {
         packaged.package(apt).is_some_and(|name| brought.contains(&name)) && packaged.is_there()
     };
     if let Some(doubled) = table::TESTS.iter().find(doubled) {
-        bail!("{package} would bring a second {} beside the one that is there", doubled.program);
+        bail!("{package} would install a second {} next to the existing one", doubled.program);
     }
     Ok(())
 }
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn what_apt_brings_anew_is_told_from_what_it_renews() {
+    fn new_packages_and_upgrades_of_apt_are_told_apart() {
         assert_eq!(brought("Inst nodejs (18.20.4 Debian:12/stable [amd64])"), Some("nodejs"));
         assert_eq!(brought("Inst curl [7.88.1-10] (7.88.1-11 Debian:12/stable [amd64])"), None);
         assert_eq!(brought("Conf nodejs (18.20.4 Debian:12/stable [amd64])"), None);

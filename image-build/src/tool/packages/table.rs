@@ -1,6 +1,4 @@
-//! The programs of others that the project uses, and what their packages are called: the one place for both.
-//!
-//! Installs nothing; see the parent module.
+//! The external programs that the project uses, and the names of their packages: the only list of both.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -17,11 +17,11 @@ use wire::Entropy;
 pub struct DatabaseLogin {
     /// The setting that says so; for logs and reasons.
     pub setting: &'static str,
-    /// The role.
+    /// The PostgreSQL role that logs in.
     pub user: String,
     /// Its password, if it has one.
     pub password: Option<Secret>,
-    /// The database.
+    /// Name of the database.
     pub database: String,
 }
 

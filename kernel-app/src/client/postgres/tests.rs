@@ -127,7 +127,7 @@ fn results_go_to_their_statements_however_they_are_cut() {
 }
 
 #[test]
-fn what_was_refused_is_prepared_anew_and_others_are_not() {
+fn only_refused_statements_are_prepared_again() {
     let mut bench = Bench::new();
     bench.send(&OTHER, 1).expect("connected");
     bench.send(&ONE, 2).expect("connected");
@@ -154,7 +154,7 @@ fn a_late_result_is_nobody_elses() {
 }
 
 #[test]
-fn a_silent_database_is_dialled_anew_and_what_waits_is_lost() {
+fn a_silent_database_is_redialled_and_waiting_statements_are_lost() {
     let mut bench = Bench::new();
     bench.send(&ONE, 1).expect("connected");
     bench.turn_after(100);
@@ -234,7 +234,7 @@ fn a_login_that_is_refused_or_slow_or_unsafe_is_given_up() {
 }
 
 #[test]
-fn results_nobody_asked_for_or_too_large_end_the_connection() {
+fn unexpected_or_oversized_results_end_the_connection() {
     let mut bench = Bench::new();
     bench.receive(ready());
     assert!(bench.is_dropped() && bench.reason().contains("does not belong"), "{}", bench.reason());

@@ -83,7 +83,7 @@ fn a_silent_store_is_dialled_anew() {
 }
 
 #[test]
-fn what_waits_at_the_end_of_the_connection_is_lost() {
+fn waiting_commands_are_lost_when_the_connection_ends() {
     let mut bench = Bench::new();
     bench.send(1).expect("connected");
     bench.send(2).expect("connected");
@@ -119,7 +119,7 @@ fn answers_that_are_no_replies_end_the_connection() {
 }
 
 #[test]
-fn what_answers_wrongly_is_told_better_than_that_it_is_gone() {
+fn a_wrong_answer_is_reported_rather_than_a_closed_connection() {
     let mut bench = Bench::new();
     for wrong in ["HTTP/1.1 400 Bad Request\r\n", ""] {
         bench.receive(wrong);
@@ -171,7 +171,7 @@ fn nothing_is_sent_before_the_login_has_succeeded() {
 }
 
 #[test]
-fn a_refused_login_is_told_and_tried_again_with_patience() {
+fn a_refused_login_is_reported_and_retried_slowly() {
     let mut bench = logging_in(None, b"open", 0);
     let refused = || Err(SendError::Refused(Refusal::Password));
     let mut wait = RETRY_MIN;
@@ -192,7 +192,7 @@ fn a_refused_login_is_told_and_tried_again_with_patience() {
 }
 
 #[test]
-fn what_a_store_refuses_for_is_told_with_the_setting_until_it_is_over() {
+fn a_refusal_by_the_store_is_reported_with_its_setting_until_it_ends() {
     for (error, refusal, words) in [
         ("NOAUTH Authentication required.", Refusal::PasswordWanted, "wants a password"),
         ("LOADING Redis is loading", Refusal::Loading, "not ready yet"),

@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_error_of_a_round_is_the_one_that_counts_and_is_news_once() {
+    fn the_first_error_of_a_round_is_reported_once() {
         let mut trouble = Trouble::new();
         let mut note = |refusal| trouble.note(refusal, Instant::ZERO, &mut Most);
         assert!(note(Refusal::Password));

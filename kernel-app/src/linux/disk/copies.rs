@@ -13,7 +13,7 @@ use super::direct::DirectFile;
 use super::file::sync_name;
 use crate::disk::SECTOR_BYTES;
 
-/// Most copies beside one file: whoever restarts a store for ever must not fill the file system.
+/// Most copies next to one file, so that repeated restarts of a store cannot fill the file system.
 const COPIES_MAX: usize = 9;
 /// How much is copied at once.
 const PIECE_BYTES: usize = 1024 * 1024;

@@ -122,7 +122,7 @@ impl DirectFile {
     }
 }
 
-/// Whether an error says that direct reads are not to be had.
+/// Whether an error says that direct reads are not available.
 fn is_unsupported(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported)
 }

@@ -70,7 +70,7 @@ fn what_lies_beyond_the_end_is_an_error_and_changes_nothing() {
 }
 
 #[test]
-fn two_cannot_use_one_file() {
+fn a_data_file_is_used_by_one_process() {
     let scratch = Scratch::new("shared");
     let first = open(&scratch).expect("a new file");
     let refused = open(&scratch).expect_err("in use");

@@ -59,7 +59,7 @@ impl Writer {
                 if let Some(waker) = &waker
                     && let Err(error) = waker.wake()
                 {
-                    log::error!("the end of a write cannot be told: {error}");
+                    log::error!("the event loop cannot be woken after a write: {error}");
                 }
             }
         })?;

@@ -101,7 +101,7 @@ fn carries_are_carried_until_none_is_left() {
 }
 
 #[test]
-fn what_is_filled_smoltcp_believes_and_what_it_believes_is_right() {
+fn our_checksums_and_smoltcps_agree() {
     let mut random = Random::new(2);
     for (protocol, place) in PROTOCOLS.into_iter().zip(PLACES) {
         for length in (20..120).chain(1_440..=1_480) {

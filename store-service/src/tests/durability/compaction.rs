@@ -61,7 +61,7 @@ pub(super) fn begin_compaction(bench: &mut Bench, client: ConnectionId) {
 }
 
 #[test]
-fn a_log_that_has_become_long_beside_the_data_is_compacted_and_holds_the_same() {
+fn a_log_much_longer_than_its_data_is_compacted_without_loss() {
     let (mut bench, client) = nearly_compacted();
     compact(&mut bench, client);
     let journal = bench.store.engine().journal().expect("a journal");
@@ -101,7 +101,7 @@ fn a_cut_in_any_step_of_a_compaction_leaves_the_old_log_or_the_new_one() {
 }
 
 #[test]
-fn damage_to_what_a_compaction_wrote_is_an_error_and_not_a_tail() {
+fn damage_in_a_compacted_log_is_an_error_and_not_its_end() {
     let (mut bench, client) = nearly_compacted();
     let first = compact(&mut bench, client);
     let mut disk = bench.disk().after_cut();
@@ -112,7 +112,7 @@ fn damage_to_what_a_compaction_wrote_is_an_error_and_not_a_tail() {
 }
 
 #[test]
-fn what_changes_data_is_carried_out_and_committed_while_the_log_is_compacted() {
+fn writes_are_executed_and_committed_during_a_compaction() {
     let (mut bench, client) = nearly_compacted();
     let [reader, writer] = core::array::from_fn(|_| bench.connect());
     begin_compaction(&mut bench, client);
@@ -142,7 +142,7 @@ fn next(random: &mut u64) -> u64 {
 }
 
 #[test]
-fn a_cut_while_clients_change_what_is_compacted_leaves_all_that_was_acknowledged() {
+fn a_power_cut_during_a_compaction_under_load_keeps_acknowledged_data() {
     let mut random = 7;
     let mut compacted = 0;
     let (mut start, _) = nearly_compacted();
@@ -224,7 +224,7 @@ fn a_compaction_that_fails_is_given_up_and_nothing_is_lost() {
 }
 
 #[test]
-fn a_snapshot_takes_no_more_than_the_data_in_memory_whatever_they_are() {
+fn a_snapshot_is_never_larger_than_the_data_in_memory() {
     let mut bench = Bench::with(&[("MAXMEMORY", "64mb")]);
     let client = bench.connect();
     let long_key = "k".repeat(50_000);

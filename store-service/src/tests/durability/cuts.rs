@@ -65,7 +65,7 @@ fn cut_everywhere(history: &[(u64, Vec<u8>)], from: usize, states: &[Vec<u8>]) {
 }
 
 #[test]
-fn a_cut_at_any_sector_of_any_write_loses_nothing_that_was_acknowledged_and_halves_nothing() {
+fn a_power_cut_at_any_sector_keeps_acknowledged_data_and_whole_units() {
     let mut bench = Bench::on(MemoryDisk::new(SECTORS), 1).expect("a blank disk");
     let client = bench.connect();
     bench.settle();
@@ -89,7 +89,7 @@ fn a_cut_at_any_sector_of_any_write_loses_nothing_that_was_acknowledged_and_halv
 }
 
 #[test]
-fn a_transaction_that_is_larger_than_a_write_is_there_whole_or_not_at_all() {
+fn a_transaction_larger_than_one_write_is_atomic() {
     let mut bench = Bench::durable();
     let client = bench.connect();
     bench.ask_durably(client, "SET before 1");
@@ -114,7 +114,7 @@ fn a_transaction_that_is_larger_than_a_write_is_there_whole_or_not_at_all() {
 }
 
 #[test]
-fn a_cut_under_load_leaves_all_that_was_acknowledged_and_a_prefix_of_the_rest() {
+fn a_power_cut_under_load_keeps_acknowledged_data_and_a_prefix_of_others() {
     let mut random = Random(2026);
     for round in 0..60 {
         let mut bench = Bench::durable();
@@ -144,7 +144,7 @@ fn a_cut_under_load_leaves_all_that_was_acknowledged_and_a_prefix_of_the_rest() 
 }
 
 #[test]
-fn what_stands_behind_the_tail_from_an_earlier_life_is_never_taken_for_its_continuation() {
+fn old_records_after_the_tail_are_never_read_as_part_of_the_log() {
     let mut bench = Bench::durable();
     let client = bench.connect();
     let mut ends = Vec::new();
@@ -196,5 +196,5 @@ fn a_torn_tail_is_told() {
     let restarted = Bench::on(disk, 2).expect("a log");
     let found = restarted.store.engine().found().expect("told by the first turn");
     assert!(found.contains("recovered 1 keys from 512 bytes of log (1 records, 1 commands)"), "{found}");
-    assert!(found.contains("2560 bytes of torn records behind sector 1 were dropped"), "{found}");
+    assert!(found.contains("2560 bytes of torn records after sector 1 were dropped"), "{found}");
 }

@@ -46,7 +46,7 @@ fn refused(disk: &MemoryDisk) -> String {
 }
 
 #[test]
-fn a_flipped_bit_anywhere_is_told_unless_only_the_last_record_has_it() {
+fn a_flipped_bit_is_detected_except_in_the_last_record() {
     let Log { disk, records, before } = log_of_two_lives();
     assert_eq!((records.len(), before.len()), (8, 8), "three of each life, and what each restart began with");
     for (number, (sector, sectors)) in records.iter().enumerate() {
@@ -66,7 +66,7 @@ fn a_flipped_bit_anywhere_is_told_unless_only_the_last_record_has_it() {
             assert!(error.contains(&place), "byte {byte}: {error}");
             let behind = records.len() - number - 1;
             let count = if behind == 1 {
-                "a later record is behind it".into()
+                "a later record follows it".into()
             } else {
                 format!("{behind} later records")
             };
@@ -91,7 +91,7 @@ fn whole_sectors_that_are_lost_are_told_too() {
 }
 
 #[test]
-fn whoever_accepts_the_loss_goes_on_with_what_comes_before_it_and_writes_to_the_other_half() {
+fn accept_loss_keeps_data_before_the_damage_and_writes_to_the_other_half() {
     let Log { disk, records, before } = log_of_two_lives();
     for (number, (sector, _)) in records[..records.len() - 1].iter().enumerate() {
         let mut damaged = disk.clone();
@@ -112,7 +112,7 @@ fn whoever_accepts_the_loss_goes_on_with_what_comes_before_it_and_writes_to_the_
 }
 
 #[test]
-fn a_cut_while_the_loss_is_accepted_leaves_the_damage_to_be_accepted_again() {
+fn a_power_cut_during_accept_loss_leaves_the_damage_unchanged() {
     let Log { mut disk, records, before } = log_of_two_lives();
     disk.bytes_mut()[records[3].0 as usize * SECTOR_BYTES + 28] ^= 1;
     let accepts = [("RECOVER", "accept-loss")];
@@ -131,7 +131,7 @@ fn a_cut_while_the_loss_is_accepted_leaves_the_damage_to_be_accepted_again() {
 }
 
 #[test]
-fn a_loss_that_is_accepted_on_a_disk_that_fails_leaves_the_damaged_half_alone() {
+fn accept_loss_on_a_failing_disk_leaves_the_damaged_half_unchanged() {
     let Log { mut disk, records, before } = log_of_two_lives();
     disk.bytes_mut()[records[3].0 as usize * SECTOR_BYTES + 28] ^= 1;
     let start = disk.bytes().to_vec();
@@ -152,7 +152,7 @@ fn a_loss_that_is_accepted_on_a_disk_that_fails_leaves_the_damaged_half_alone() 
 }
 
 #[test]
-fn a_counter_is_never_behind_what_it_has_numbered_however_much_of_a_snapshot_is_lost() {
+fn a_ticket_counter_is_never_behind_the_tickets_in_a_damaged_snapshot() {
     let mut bench = Bench::durable();
     let client = bench.connect();
     bench.ask_durably(client, "INCRBY votes:ticket 41");
@@ -206,7 +206,7 @@ pub(super) fn failed_transaction(failing: usize) -> Bench {
 }
 
 #[test]
-fn parts_of_a_transaction_that_failed_are_never_taken_for_records_behind_damage() {
+fn a_transaction_torn_by_a_failed_write_is_not_mistaken_for_damage() {
     for failing in 0..3 {
         let mut bench = failed_transaction(failing);
         let before = bench.disk().writes().len();
@@ -233,7 +233,7 @@ fn parts_of_a_transaction_that_failed_are_never_taken_for_records_behind_damage(
 }
 
 #[test]
-fn parts_of_a_transaction_that_was_cut_are_never_taken_for_records_behind_damage() {
+fn a_transaction_torn_by_a_power_cut_is_not_mistaken_for_damage() {
     let mut bench = failed_transaction(1);
     let mut disk = bench.disk().after_cut();
     let mut restarted = Bench::on(disk.clone(), 2).expect("a transaction that was cut");
@@ -263,7 +263,7 @@ fn a_disk_whose_beginning_has_become_zeros_is_not_formatted() {
 }
 
 #[test]
-fn a_sector_that_cannot_be_read_is_named_and_is_damage_for_whoever_accepts_the_loss() {
+fn an_unreadable_sector_is_named_and_accept_loss_treats_it_as_damage() {
     let Log { disk, records, before } = log_of_two_lives();
     for (number, (sector, sectors)) in records.iter().enumerate() {
         for unreadable in [*sector, sector + sectors - 1] {
@@ -283,7 +283,7 @@ fn a_sector_that_cannot_be_read_is_named_and_is_damage_for_whoever_accepts_the_l
 }
 
 #[test]
-fn a_sector_behind_the_log_that_cannot_be_read_might_have_been_of_it() {
+fn an_unreadable_sector_after_the_log_counts_as_damage() {
     let Log { mut disk, before, .. } = log_of_two_lives();
     disk.unreadable.extend([3_000, 3_001, 3_007]);
     let error = refused(&disk);
@@ -294,7 +294,7 @@ fn a_sector_behind_the_log_that_cannot_be_read_might_have_been_of_it() {
 }
 
 #[test]
-fn a_superblock_that_cannot_be_read_may_be_the_one_that_counts() {
+fn an_unreadable_superblock_refuses_the_start() {
     let Log { disk, before, .. } = log_of_two_lives();
     for sector in [0, 1] {
         let mut damaged = disk.clone();

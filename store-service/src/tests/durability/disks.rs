@@ -124,7 +124,7 @@ fn with_much() -> MemoryDisk {
 }
 
 #[test]
-fn data_beyond_maxmemory_are_there_and_do_not_grow() {
+fn data_above_maxmemory_is_loaded_but_cannot_grow() {
     let mut bench = Bench::start(&[("MAXMEMORY", "1mb")], Some(with_much()), 2).expect("data stay reachable");
     bench.settle();
     let client = bench.connect();
@@ -145,11 +145,11 @@ fn data_beyond_maxmemory_are_there_and_do_not_grow() {
 }
 
 #[test]
-fn data_beyond_what_the_machine_has_are_an_error_rather_than_the_end_of_memory() {
+fn data_larger_than_memory_is_a_start_error_instead_of_a_panic() {
     let mut keyspace = Keyspace::new(1 << 20, [1, 2]);
     keyspace.set_loadable_bytes(20 << 20);
     let mut entropy = CountingEntropy(3);
     let opened = Journal::open(&mut with_much(), &mut keyspace, Instant::ZERO, &mut entropy, false);
     let error = opened.expect_err("too much").to_string();
-    assert!(error.contains("more memory than this machine has: give it more"), "{error}");
+    assert!(error.contains("more memory than this machine has: give the machine more"), "{error}");
 }

@@ -36,7 +36,7 @@ fn until_flip(bench: &mut Bench) {
 }
 
 #[test]
-fn after_commits_that_failed_again_and_again_the_log_has_no_gap() {
+fn repeated_failed_commits_leave_no_gap_in_the_log() {
     for late in [false, true] {
         let mut bench = Bench::durable();
         for round in 0..4 {
@@ -67,7 +67,7 @@ fn a_transaction_that_failed_in_any_of_its_records_leaves_no_gap() {
 }
 
 #[test]
-fn a_flip_that_failed_is_neither_done_nor_not_done_until_it_succeeds() {
+fn a_failed_superblock_write_is_undecided_until_a_retry_succeeds() {
     for late in [false, true] {
         let (mut bench, client) = nearly_compacted();
         begin_compaction(&mut bench, client);
@@ -87,7 +87,7 @@ fn a_flip_that_failed_is_neither_done_nor_not_done_until_it_succeeds() {
 }
 
 #[test]
-fn a_flip_that_failed_and_left_garbage_is_tried_again_where_it_was() {
+fn a_superblock_write_that_left_garbage_is_retried_in_place() {
     let (mut bench, client) = nearly_compacted();
     begin_compaction(&mut bench, client);
     until_flip(&mut bench);
@@ -102,7 +102,7 @@ fn a_flip_that_failed_and_left_garbage_is_tried_again_where_it_was() {
 }
 
 #[test]
-fn what_was_carried_out_beside_a_commit_that_failed_is_gone_with_it() {
+fn commands_executed_during_a_failed_commit_are_undone_too() {
     for late in [false, true] {
         let mut bench = Bench::durable();
         let [first, second] = core::array::from_fn(|_| bench.connect());
@@ -147,7 +147,7 @@ fn nobody_is_answered_before_the_last_record_of_a_commit_is_durable() {
 }
 
 #[test]
-fn a_store_that_finds_its_durable_data_damaged_after_a_failure_does_not_go_on_without_them() {
+fn a_store_stops_when_recovery_after_a_failed_write_finds_damage() {
     let mut bench = Bench::durable();
     let client = bench.connect();
     bench.ask_durably(client, "SET a 1");
@@ -167,7 +167,7 @@ fn a_store_that_finds_its_durable_data_damaged_after_a_failure_does_not_go_on_wi
 }
 
 #[test]
-fn after_a_compaction_both_superblocks_are_the_new_one_and_a_failure_goes_back_to_its_log() {
+fn a_failure_after_a_compaction_recovers_from_the_compacted_log() {
     let (mut bench, client) = nearly_compacted();
     compact(&mut bench, client);
     let (first, rest) = bench.disk().bytes().split_at(SECTOR_BYTES);
@@ -186,7 +186,7 @@ fn after_a_compaction_both_superblocks_are_the_new_one_and_a_failure_goes_back_t
 }
 
 #[test]
-fn a_bit_that_flips_in_a_compacted_log_is_told_with_what_is_behind_it() {
+fn a_flipped_bit_in_a_compacted_log_is_reported_with_what_follows() {
     let (mut bench, client) = nearly_compacted();
     let first = compact(&mut bench, client);
     for number in 0..3 {
@@ -199,8 +199,11 @@ fn a_bit_that_flips_in_a_compacted_log_is_told_with_what_is_behind_it() {
         disk.bytes_mut()[*sector as usize * SECTOR_BYTES + 20] ^= 1;
         let error = Bench::on(disk, 3).err().expect("damage");
         let behind = writes.len() - 1 - number;
-        let count =
-            if behind == 1 { "a later record is".into() } else { format!("{behind} later records are") };
+        let count = if behind == 1 {
+            "a later record follows".into()
+        } else {
+            format!("{behind} later records follow")
+        };
         assert!(
             error.contains(&format!("at sector {sector} of the disk")) && error.contains(&count),
             "{error}"
@@ -225,7 +228,7 @@ fn the_newer_superblock_counts_in_whichever_place_it_is() {
 }
 
 #[test]
-fn what_a_compaction_has_written_and_not_flushed_does_not_count() {
+fn unflushed_compaction_writes_do_not_count() {
     let (mut bench, client) = nearly_compacted();
     begin_compaction(&mut bench, client);
     let before = bench.contents();
@@ -246,7 +249,7 @@ fn what_a_compaction_has_written_and_not_flushed_does_not_count() {
 }
 
 #[test]
-fn who_waits_for_a_commit_that_is_yet_to_begin_is_not_answered() {
+fn clients_of_a_pending_commit_are_not_answered() {
     let mut bench = Bench::durable();
     let clients: [_; 3] = core::array::from_fn(|_| bench.connect());
     bench.disk().hangs = true;
@@ -273,7 +276,7 @@ fn who_waits_for_a_commit_that_is_yet_to_begin_is_not_answered() {
 }
 
 #[test]
-fn a_commit_that_fails_ends_the_connections_of_those_who_asked_for_nothing_too() {
+fn a_failed_commit_disconnects_idle_clients_too() {
     let mut bench = Bench::durable();
     let [writer, idle] = core::array::from_fn(|_| bench.connect());
     bench.ask_durably(idle, "GET k");

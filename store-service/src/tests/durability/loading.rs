@@ -28,7 +28,7 @@ fn long() -> Bench {
 }
 
 #[test]
-fn whoever_comes_while_a_long_log_is_read_is_answered_and_then_finds_all_of_it() {
+fn clients_are_answered_while_a_long_log_loads_and_then_find_all_data() {
     let before = long();
     let mut bench = Bench::on(before.disk.as_ref().expect("a disk").after_cut(), 2).expect("a log");
     assert!(bench.store.engine().is_loading());
@@ -58,7 +58,7 @@ fn whoever_comes_while_a_long_log_is_read_is_answered_and_then_finds_all_of_it()
 }
 
 #[test]
-fn damage_that_is_found_after_the_first_turn_stops_the_store_and_changes_nothing() {
+fn damage_found_while_loading_stops_the_store_without_changes() {
     let mut bench = long();
     let mut disk = bench.disk().after_cut();
     let (sector, data) = bench.disk().writes()[VALUES - 10].clone();
@@ -83,7 +83,7 @@ fn damage_that_is_found_after_the_first_turn_stops_the_store_and_changes_nothing
 }
 
 #[test]
-fn what_is_durable_is_read_again_a_little_at_a_time_too() {
+fn recovery_reads_durable_data_in_small_steps_too() {
     let mut bench = long();
     let writer = bench.connect();
     let contents = bench.contents();

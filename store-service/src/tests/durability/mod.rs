@@ -134,7 +134,7 @@ fn what_changes_nothing_is_not_written() {
 }
 
 #[test]
-fn replies_to_what_is_not_durable_wait_and_reads_of_it_too() {
+fn replies_and_reads_of_data_that_is_not_durable_wait() {
     let mut bench = Bench::durable();
     let [writer, reader] = core::array::from_fn(|_| bench.connect());
     bench.ask_durably(writer, "SET k old");
@@ -150,7 +150,7 @@ fn replies_to_what_is_not_durable_wait_and_reads_of_it_too() {
 }
 
 #[test]
-fn what_comes_while_a_write_is_under_way_is_one_write_more() {
+fn commands_during_a_write_share_the_next_write() {
     let mut bench = Bench::durable();
     let clients: [_; 20] = core::array::from_fn(|_| bench.connect());
     let before = bench.disk().writes().len();
@@ -168,7 +168,7 @@ fn what_comes_while_a_write_is_under_way_is_one_write_more() {
 }
 
 #[test]
-fn what_was_read_at_the_start_is_told_once_it_is_certainly_durable() {
+fn data_read_at_the_start_is_visible_once_it_is_durable() {
     let mut bench = Bench::durable();
     let client = bench.connect();
     bench.ask_durably(client, "SET k v");

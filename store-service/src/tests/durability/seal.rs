@@ -20,14 +20,14 @@ fn quiet() -> (Bench, u64) {
 }
 
 #[test]
-fn rot_in_the_last_change_is_told_once_the_store_was_quiet() {
+fn bit_rot_in_the_last_change_is_detected_after_a_quiet_period() {
     let (mut bench, sector) = quiet();
     let disk = bench.disk().after_cut();
     for byte in (0..32).chain(32..60) {
         let mut damaged = disk.clone();
         damaged.bytes_mut()[sector as usize * SECTOR_BYTES + byte] ^= 1 << (byte % 8);
         let error = Bench::on(damaged, 2).err().expect("it was acknowledged");
-        let place = format!("at sector {sector} of the disk, is damaged, and a later record is behind it");
+        let place = format!("at sector {sector} of the disk, is damaged, and a later record follows it");
         assert!(error.contains(&place), "byte {byte}: {error}");
     }
     let mut damaged = disk.clone();

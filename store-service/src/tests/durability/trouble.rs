@@ -60,7 +60,7 @@ fn a_write_that_fails_is_undone_and_tried_no_more_and_reads_go_on() {
 }
 
 #[test]
-fn while_the_disk_cannot_even_be_read_whoever_wants_data_is_told() {
+fn while_the_disk_cannot_be_read_clients_get_an_error() {
     let mut bench = Bench::durable();
     let writer = bench.connect();
     bench.ask_durably(writer, "SET k old");
@@ -124,7 +124,7 @@ fn a_store_that_starts_on_a_disk_that_cannot_be_written_answers_at_once() {
 }
 
 #[test]
-fn whoever_waits_too_long_for_the_disk_is_disconnected_without_an_answer() {
+fn clients_that_wait_too_long_for_the_disk_are_disconnected() {
     let mut bench = Bench::durable();
     let [writer, reader] = core::array::from_fn(|_| bench.connect());
     bench.disk().hangs = true;
@@ -190,7 +190,7 @@ fn a_full_log_refuses_pushes_and_can_be_drained() {
 }
 
 #[test]
-fn what_is_larger_than_the_disk_is_refused_and_not_waited_for() {
+fn data_larger_than_the_disk_is_refused_at_once() {
     let mut bench = Bench::durable();
     let client = bench.connect();
     for number in 0..140 {
@@ -206,13 +206,13 @@ fn what_is_larger_than_the_disk_is_refused_and_not_waited_for() {
 }
 
 #[test]
-fn a_unit_that_has_no_room_in_the_log_is_refused_even_if_it_takes_data_away() {
+fn a_deletion_without_room_in_the_log_is_refused() {
     let mut bench = Bench::durable();
     let client = bench.connect();
     let fields = (0..300).position(|number| {
         bench.ask_durably(client, &format!("HSET results {number} {number:0>20000}")) == FULL
     });
-    assert!(fields.is_some_and(|fields| fields > 150), "{fields:?} fields of 20 kB fill 14 of 16 parts");
+    assert!(fields.is_some_and(|fields| fields > 150), "{fields:?} fields of 20 kB fill 14/16 of a half");
     bench.ask_durably(client, "MULTI");
     for number in 0..15 {
         bench.ask_durably(client, &format!("DEL {number:0>60000}"));

@@ -1,6 +1,6 @@
 //! The output side of a session.
 //!
-//! Writes nothing unless a request waits for an answer.
+//! It writes only while a request waits for an answer.
 
 use super::super::response::{self, Framing, LAST_CHUNK};
 use super::{Phase, Session};

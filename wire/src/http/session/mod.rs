@@ -1,6 +1,7 @@
-//! One connection's HTTP: requests out of its input one at a time, answers into its output in the same order.
+//! HTTP on one connection: it reads requests from the input one at a time, and writes answers to the output in the
+//! same order.
 //!
-//! Owns neither buffer. Pipelined requests wait in the input, whose limit is their bound.
+//! It owns neither buffer. Pipelined requests wait in the input, whose limit bounds them.
 
 mod answer;
 mod stall;

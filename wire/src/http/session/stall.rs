@@ -1,4 +1,5 @@
-//! How fast a client takes its output: at least so many bytes within so much time, or it is given up.
+//! The minimum rate at which a client must read its output: a number of bytes within a time. A slower client is
+//! disconnected.
 
 use crate::http::limits::{WRITE_STALL_BYTES, WRITE_STALL_TIMEOUT};
 use crate::time::Instant;

@@ -1,6 +1,6 @@
-//! What a session does when time passes and nothing happens.
+//! Timeouts of a session: what happens when time passes without an event.
 //!
-//! Sets no timer: the owner asks, at the latest at [`Check::next`].
+//! It sets no timer: the owner calls it, at the latest at [`Check::next`].
 
 use super::{Phase, Session};
 use crate::http::limits::{ANSWER_TIMEOUT, BODY_PACE, HEAD_PACE, IDLE_TIMEOUT};

@@ -13,7 +13,7 @@ struct FakeDatabase {
     refuses: BTreeSet<Bytes>,
     /// So many times it does not work.
     troubles: usize,
-    /// So many times it keeps what it is told, and nobody hears of it.
+    /// Number of times that it commits without a confirmation.
     silences: usize,
     /// How many votes it was told at once, each time.
     told: Vec<usize>,
@@ -119,7 +119,7 @@ fn a_vote_without_a_sequence_is_not_lost_to_an_old_one_behind_it() {
 }
 
 #[test]
-fn what_the_database_has_and_nobody_heard_of_changes_nothing_when_it_comes_again() {
+fn an_unconfirmed_commit_that_is_written_again_changes_nothing() {
     let (mut bench, mut database) = (bench(), FakeDatabase { silences: 2, ..FakeDatabase::default() });
     for sequence in 1..=3 {
         bench.push(&numbered("x", if sequence == 3 { "b" } else { "a" }, sequence));
@@ -131,7 +131,7 @@ fn what_the_database_has_and_nobody_heard_of_changes_nothing_when_it_comes_again
 }
 
 #[test]
-fn while_the_database_does_not_work_votes_wait_and_the_reason_is_told() {
+fn votes_wait_for_a_failing_database_and_the_reason_is_logged() {
     let (mut bench, mut database) =
         (bench(), FakeDatabase { troubles: usize::MAX, ..FakeDatabase::default() });
     bench.push_votes(3);
@@ -155,7 +155,7 @@ fn while_the_database_does_not_work_votes_wait_and_the_reason_is_told() {
 }
 
 #[test]
-fn a_vote_that_the_database_refuses_is_set_aside_and_the_others_are_counted() {
+fn a_vote_that_the_database_refuses_is_set_aside_and_others_count() {
     let (mut bench, mut database) = (bench(), FakeDatabase::default());
     database.refuses.insert(b"1".to_vec());
     bench.push_votes(4);
@@ -172,7 +172,7 @@ fn a_vote_that_the_database_refuses_is_set_aside_and_the_others_are_counted() {
 }
 
 #[test]
-fn an_outcome_that_comes_too_late_is_not_that_of_the_next_batch() {
+fn a_late_outcome_is_not_taken_for_the_next_batch() {
     let (mut bench, mut database) = (bench(), FakeDatabase::default());
     bench.push_votes(1);
     let mut late = None;

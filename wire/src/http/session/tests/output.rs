@@ -81,7 +81,7 @@ fn head_has_the_same_fields_and_no_body() {
 }
 
 #[test]
-fn leave_to_send_a_body_is_given_once_and_only_when_it_is_waited_for() {
+fn continue_is_sent_once_and_only_when_expected() {
     let head = "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue\r\nContent-Length: 2\r\n\r\n";
     let mut peer = Peer::new();
     peer.send(head);

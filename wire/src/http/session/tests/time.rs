@@ -128,7 +128,7 @@ fn a_client_that_reads_on_may_be_slow() {
 }
 
 #[test]
-fn what_was_read_up_is_no_stall_later() {
+fn a_reader_that_has_caught_up_is_not_stalled() {
     let mut peer = streaming(10);
     peer.session.check(NOW, peer.output.len());
     peer.take_output();
