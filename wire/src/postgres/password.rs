@@ -10,6 +10,7 @@ use alloc::{format, string::String};
 
 #[cfg(feature = "saslprep")]
 use super::url::SCHEMES;
+#[cfg(feature = "saslprep")]
 use crate::hex::percent_decoded;
 
 /// The bytes that are hashed for a password.
