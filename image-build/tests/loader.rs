@@ -96,5 +96,5 @@ fn a_command_line_that_is_not_text_is_told() {
     }
     let (verdict, said) = run(command);
     assert_eq!(verdict, Verdict::Failure);
-    assert_eq!(said, "[LOADER] error: the command line is not UTF-8 of less than 4096 bytes\n");
+    assert_eq!(said, "[LOADER] error: the command line is not UTF-8\n");
 }

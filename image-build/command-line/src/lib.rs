@@ -10,7 +10,7 @@
 //! | `NAME=VALUE` behind `--` | `env=NAME=VALUE` |
 //! | `ip=ADDRESS/PREFIX` (urunc), `ip=ADDRESS:SERVER:GATEWAY:MASK:HOST:CARD:HOW:DNS:DNS` (Linux) | `IP`, `GATEWAY`, `DNS` |
 //! | `gateway=`, `dns=`, `mtu=` | `GATEWAY`, `DNS`, `MTU` |
-//! | `virtio_mmio.device=SIZE@ADDRESS:INTERRUPT` (Linux), on either side of `--` | a place in `VIRTIO_MMIO` |
+//! | `virtio_mmio.device=SIZE@ADDRESS:INTERRUPT` (Linux), on either side of `--` | a place in `VIRTIO_MMIO`, with commas between them |
 //! | `-freq MHZ` | itself |
 //! | any other word before `--` | nothing: it is for another kernel |
 //! | a path as the first word behind `--` | nothing: engines put the program's name there |
@@ -22,111 +22,151 @@
 //! **Of two words for one setting the last one counts**, whichever words they are: names come out in the order in which
 //! they went in, and the kernel keeps the last. An empty value unsets what came before it. `VIRTIO_MMIO` comes last.
 //!
-//! Values are not judged: an address that is none is told by the program, with its setting.
+//! Values are not judged: of one that cannot be used the program says so, with its setting.
+//!
+//! It is written for size, since every image has it: bytes and no text, and no arithmetic that could fail.
 #![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
 mod address;
-mod devices;
+mod number;
 #[cfg(test)]
 mod tests;
 mod words;
 
 use alloc::string::String;
-use core::num::NonZeroU16;
+use alloc::vec::Vec;
+use core::fmt;
 
 use crate::address::Address;
-use crate::devices::Devices;
-use crate::words::{Words, push_word};
+use crate::number::number;
+use crate::words::{Line, Words, split_once};
 
 /// Longest line that is translated. QEMU's firmware takes as many, Firecracker half of it.
 pub const LINE_BYTES_MAX: usize = 4095;
-/// What the result of the longest line is shorter than: a setting behind `--` grows most, for it gets a prefix and
-/// perhaps quotes.
-pub const RESULT_BYTES_MAX: usize = 3 * LINE_BYTES_MAX;
+/// Most devices that `VIRTIO_MMIO` tells of: a VMM without PCI has interrupts for fewer.
+pub const DEVICES_MAX: usize = 32;
 
-/// The option of the kernel with the rate of the processor's time stamps.
-const RATE: &str = "-freq";
+/// The option of the kernel with the rate of the processor's time stamps, in MHz and 16 bits.
+const RATE: &[u8] = b"-freq";
 
 /// Why a line is not translated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
     /// It is longer than [`LINE_BYTES_MAX`].
     TooLong,
-    /// It is not UTF-8.
+    /// A word in it that is not dropped is not UTF-8.
     NotText,
 }
 
-/// The line in the words of the kernel and the program. Each word that means nothing to them is shown to `dropped`.
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooLong => "is longer than 4095 bytes",
+            Self::NotText => "is not UTF-8",
+        })
+    }
+}
+
+impl core::error::Error for Error {}
+
+/// The line in the words of the kernel and the program, at most three times as long: a setting behind `--` grows most,
+/// for it gets a prefix. Each word that means nothing to them is shown to `dropped`.
 ///
 /// # Errors
 /// When the line is too long, or not UTF-8.
-pub fn translate(line: &[u8], dropped: impl FnMut(&str)) -> Result<String, Error> {
+pub fn translate(line: &[u8], dropped: impl FnMut(&[u8])) -> Result<String, Error> {
     if line.len() > LINE_BYTES_MAX {
         return Err(Error::TooLong);
     }
-    let mut words = Words::new(core::str::from_utf8(line).map_err(|_| Error::NotText)?);
-    let mut translation = Translation::new(dropped);
-    let mut word = String::new();
+    let mut translation = Translation {
+        settings: Line(Vec::with_capacity(line.len())),
+        devices: Line(Vec::new()),
+        devices_count: 0,
+        arguments: Line(Vec::new()),
+        is_behind: false,
+        can_be_path: false,
+        wants_rate: false,
+        dropped,
+    };
+    let mut words = Words::new(line);
+    let mut word = Vec::with_capacity(line.len());
     while words.next(&mut word) {
         translation.take(&word);
     }
-    Ok(translation.finish())
+    String::from_utf8(translation.finish()).map_err(|_| Error::NotText)
 }
 
 /// What has been understood of a line so far.
 struct Translation<D> {
-    settings: String,
-    devices: Devices,
-    arguments: String,
-    /// How many words came behind `--`, if that came.
-    behind: Option<usize>,
-    /// The word before was [`RATE`].
+    settings: Line,
+    devices: Line,
+    devices_count: usize,
+    arguments: Line,
+    /// `--` has come.
+    is_behind: bool,
+    /// It was the word before.
+    can_be_path: bool,
+    /// [`RATE`] was the word before.
     wants_rate: bool,
     dropped: D,
 }
 
-impl<D: FnMut(&str)> Translation<D> {
-    fn new(dropped: D) -> Self {
-        let (settings, arguments) = (String::new(), String::new());
-        Self { settings, devices: Devices::new(), arguments, behind: None, wants_rate: false, dropped }
-    }
-
-    fn take(&mut self, word: &str) {
+impl<D: FnMut(&[u8])> Translation<D> {
+    fn take(&mut self, word: &[u8]) {
         if core::mem::take(&mut self.wants_rate) {
-            if word.parse::<NonZeroU16>().is_ok() {
-                push_word(&mut self.settings, &[RATE]);
-                return push_word(&mut self.settings, &[word]);
+            if number(word).is_some_and(|rate| (1..1 << 16).contains(&rate)) {
+                self.settings.word(RATE);
+                return self.settings.word(word);
             }
             (self.dropped)(RATE);
         }
-        let pair = word.split_once('=');
-        let is_understood = match (pair, self.behind) {
-            (Some(("virtio_mmio.device", device)), _) => self.devices.add(device),
-            (_, None) => self.option(word, pair),
-            (_, Some(count)) => {
-                self.behind = Some(count + 1);
-                self.argument(word, pair, count == 0)
-            }
+        let (name, value) = split_once(word, b'=');
+        let is_understood = match value {
+            Some(device) if name == b"virtio_mmio.device" => self.device(device),
+            _ if self.is_behind => self.argument(word, name, value),
+            Some(value) => self.option(name, value),
+            None => self.flag(word),
         };
         if !is_understood {
             (self.dropped)(word);
         }
     }
 
-    /// A word before `--`; whether it is understood.
-    fn option(&mut self, word: &str, pair: Option<(&str, &str)>) -> bool {
-        match pair {
-            None if word == "--" => self.behind = Some(0),
-            None if word == RATE => self.wants_rate = true,
-            Some(("ip", value)) => self.address(&Address::read(value)),
-            Some(("gateway", value)) => self.set("GATEWAY", &[value]),
-            Some(("dns", value)) => self.set("DNS", &[value]),
-            Some(("mtu", value)) => self.set("MTU", &[value]),
-            Some(("env", pair)) => match pair.split_once('=') {
-                Some((name, value)) if is_name(name) => self.set(name, &[value]),
+    /// A device's place; whether there is room for it.
+    fn device(&mut self, place: &[u8]) -> bool {
+        self.devices_count += 1;
+        if self.devices_count > DEVICES_MAX {
+            return false;
+        }
+        if self.devices_count > 1 {
+            self.devices.append(b",");
+        }
+        self.devices.append(place);
+        true
+    }
+
+    /// A word behind `--`; whether it is understood.
+    fn argument(&mut self, word: &[u8], name: &[u8], value: Option<&[u8]>) -> bool {
+        match value {
+            _ if core::mem::take(&mut self.can_be_path) && word.starts_with(b"/") => return false,
+            Some(value) if is_name(name) => self.set(name, value),
+            _ => self.arguments.word(word),
+        }
+        true
+    }
+
+    /// A word before `--` with a value; whether it is understood.
+    fn option(&mut self, name: &[u8], value: &[u8]) -> bool {
+        match name {
+            b"ip" => self.address(&Address::read(value)),
+            b"gateway" => self.set(b"GATEWAY", value),
+            b"dns" => self.set(b"DNS", value),
+            b"mtu" => self.set(b"MTU", value),
+            b"env" => match split_once(value, b'=') {
+                (name, Some(value)) if is_name(name) => self.set(name, value),
                 _ => return false,
             },
             _ => return false,
@@ -134,54 +174,59 @@ impl<D: FnMut(&str)> Translation<D> {
         true
     }
 
-    /// A word behind `--`; whether it is understood.
-    fn argument(&mut self, word: &str, pair: Option<(&str, &str)>, is_first: bool) -> bool {
-        match pair {
-            _ if is_first && word.starts_with('/') => return false,
-            Some((name, value)) if is_name(name) => self.set(name, &[value]),
-            _ => push_word(&mut self.arguments, &[word]),
-        }
-        true
+    /// A word before `--` without a value; whether it is understood.
+    fn flag(&mut self, word: &[u8]) -> bool {
+        self.wants_rate = word == RATE;
+        self.is_behind = word == b"--";
+        self.can_be_path = self.is_behind;
+        self.wants_rate || self.is_behind
     }
 
     fn address(&mut self, address: &Address<'_>) {
-        match address.prefix() {
-            Some(prefix) => self.set("IP", &[address.own, "/", prefix.as_str()]),
-            None => self.set("IP", &[address.own]),
-        }
+        let mut digits = [0; 2];
+        self.set(b"IP", address.own);
+        self.add(b"/", address.prefix(&mut digits));
         if !address.gateway.is_empty() {
-            self.set("GATEWAY", &[address.gateway]);
+            self.set(b"GATEWAY", address.gateway);
         }
-        match address.servers {
-            ["", ""] => {}
-            [one, ""] | ["", one] => self.set("DNS", &[one]),
-            [one, other] => self.set("DNS", &[one, ",", other]),
+        let [one, other] = address.servers;
+        if !one.is_empty() {
+            self.set(b"DNS", one);
+            self.add(b",", other);
         }
     }
 
-    /// Sets a setting to these parts of its value.
-    fn set(&mut self, name: &str, value: &[&str]) {
-        let mut parts = [""; 6];
-        parts[..3].copy_from_slice(&["env=", name, "="]);
-        parts[3..3 + value.len()].copy_from_slice(value);
-        push_word(&mut self.settings, &parts);
+    fn set(&mut self, name: &[u8], value: &[u8]) {
+        self.settings.word(b"env=");
+        self.settings.append(name);
+        self.settings.append(b"=");
+        self.settings.append(value);
     }
 
-    fn finish(mut self) -> String {
-        if let Some(devices) = self.devices.listed() {
-            push_word(&mut self.settings, &["env=VIRTIO_MMIO=", devices]);
+    /// Adds what there is of this to the value of the setting that was set last.
+    fn add(&mut self, separator: &[u8], text: &[u8]) {
+        if !text.is_empty() {
+            self.settings.append(separator);
+            self.settings.append(text);
         }
-        if !self.arguments.is_empty() {
-            push_word(&mut self.settings, &["--"]);
-            self.settings.push(' ');
-            self.settings.push_str(&self.arguments);
+    }
+
+    fn finish(mut self) -> Vec<u8> {
+        if self.devices_count > 0 {
+            self.settings.word(b"env=VIRTIO_MMIO=");
+            self.settings.0.append(&mut self.devices.0);
         }
-        self.settings
+        if !self.arguments.0.is_empty() {
+            self.settings.word(b"--");
+            self.settings.0.push(b' ');
+            self.settings.0.append(&mut self.arguments.0);
+        }
+        self.settings.0
     }
 }
 
 /// Whether it can be the name of a setting.
-fn is_name(name: &str) -> bool {
-    let is_letter = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
-    name.bytes().next().is_some_and(is_letter) && name.bytes().all(|b| is_letter(b) || b.is_ascii_digit())
+fn is_name(name: &[u8]) -> bool {
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    name.first().is_some_and(|first| !first.is_ascii_digit()) && name.iter().all(is_part)
 }

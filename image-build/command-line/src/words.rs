@@ -1,103 +1,94 @@
-//! Words of a line: split and freed of their quotes, and quoted again.
+//! Words of a line: split and freed of their quotes, and written.
 
-use alloc::string::String;
+use alloc::vec::Vec;
 
-/// Characters that a backslash keeps from their meaning between double quotes.
-const ESCAPED: [char; 4] = ['"', '\\', '$', '`'];
+/// What a backslash keeps from its meaning between double quotes.
+const ESCAPED: &[u8] = b"\"\\$`";
 
 /// The words of a line that are left.
 pub struct Words<'a> {
-    rest: &'a str,
+    rest: &'a [u8],
 }
 
 impl<'a> Words<'a> {
-    pub fn new(line: &'a str) -> Self {
+    pub fn new(line: &'a [u8]) -> Self {
         Self { rest: line }
     }
 
     /// Puts the next word into `word`; whether there was one.
-    pub fn next(&mut self, word: &mut String) -> bool {
+    pub fn next(&mut self, word: &mut Vec<u8>) -> bool {
         word.clear();
-        self.rest = self.rest.trim_start_matches(is_blank);
-        let is_there = !self.rest.is_empty();
-        let mut chars = self.rest.chars();
-        while let Some(char) = chars.next().filter(|char| !is_blank(*char)) {
-            let behind = chars.as_str();
-            let end = match char {
-                '\'' => behind.find('\''),
-                '"' => closing_quote(behind),
-                '\\' => {
-                    escape(&mut chars, word, |_| true);
-                    continue;
-                }
-                _ => None,
-            };
-            match end {
-                Some(end) if char == '"' => push_between_double_quotes(&behind[..end], word),
-                Some(end) => word.push_str(&behind[..end]),
-                None => word.push(char),
+        let (mut is_there, mut quote) = (false, None);
+        while let Some(byte) = self.take() {
+            match (byte, quote) {
+                (_, Some(open)) if byte == open => quote = None,
+                (_, Some(b'\'')) => word.push(byte),
+                (b'\\', _) => self.escape(word, quote.is_some()),
+                (b' ' | b'\t' | b'\n', None) if is_there => break,
+                (b' ' | b'\t' | b'\n', None) => continue,
+                (b'"' | b'\'', None) if is_closed(byte, self.rest) => quote = Some(byte),
+                _ => word.push(byte),
             }
-            chars = end.map_or(behind, |end| &behind[end + 1..]).chars();
+            is_there = true;
         }
-        self.rest = chars.as_str();
         is_there
+    }
+
+    fn take(&mut self) -> Option<u8> {
+        let (first, rest) = self.rest.split_first()?;
+        self.rest = rest;
+        Some(*first)
+    }
+
+    /// What follows a backslash: itself where it had a meaning; a line end means nothing.
+    fn escape(&mut self, word: &mut Vec<u8>, is_quoted: bool) {
+        let next = self.take();
+        if next.is_none_or(|byte| is_quoted && byte != b'\n' && !ESCAPED.contains(&byte)) {
+            word.push(b'\\');
+        }
+        word.extend(next.filter(|byte| *byte != b'\n'));
     }
 }
 
-fn is_blank(char: char) -> bool {
-    matches!(char, ' ' | '\t' | '\n')
-}
-
-/// Where the double quote is that ends what begins here.
-fn closing_quote(text: &str) -> Option<usize> {
+/// Whether this quote comes again, without a backslash that would keep it from ending anything.
+fn is_closed(quote: u8, text: &[u8]) -> bool {
     let mut is_escaped = false;
-    text.bytes().position(|byte| {
-        let ends = byte == b'"' && !is_escaped;
-        is_escaped = byte == b'\\' && !is_escaped;
+    text.iter().any(|byte| {
+        let ends = *byte == quote && !is_escaped;
+        is_escaped = *byte == b'\\' && !is_escaped && quote == b'"';
         ends
     })
 }
 
-fn push_between_double_quotes(text: &str, word: &mut String) {
-    let mut chars = text.chars();
-    while let Some(char) = chars.next() {
-        match char {
-            '\\' => escape(&mut chars, word, |char| ESCAPED.contains(&char)),
-            _ => word.push(char),
-        }
-    }
+/// What comes before the first of these bytes, and what behind it.
+pub fn split_once(text: &[u8], at: u8) -> (&[u8], Option<&[u8]>) {
+    let mut parts = text.splitn(2, |byte| *byte == at);
+    (parts.next().unwrap_or_default(), parts.next())
 }
 
-/// What follows a backslash: itself where it `can_be` kept from its meaning; a line end means nothing.
-fn escape(chars: &mut core::str::Chars<'_>, word: &mut String, can_be: impl Fn(char) -> bool) {
-    match chars.next() {
-        None => word.push('\\'),
-        Some('\n') => {}
-        Some(char) => {
-            if !can_be(char) {
-                word.push('\\');
+/// A line that is written word by word. Backslashes keep from its meaning what would have one, quotes a line end.
+pub struct Line(pub Vec<u8>);
+
+impl Line {
+    /// Appends a word.
+    pub fn word(&mut self, word: &[u8]) {
+        if !self.0.is_empty() {
+            self.0.push(b' ');
+        }
+        if word.is_empty() {
+            self.0.extend_from_slice(b"''");
+        }
+        self.append(word);
+    }
+
+    /// Appends to the last word.
+    pub fn append(&mut self, text: &[u8]) {
+        for byte in text {
+            match byte {
+                b'\n' => self.0.extend_from_slice(b"'\n'"),
+                b' ' | b'\t' | b'\'' | b'"' | b'\\' | b'#' => self.0.extend_from_slice(&[b'\\', *byte]),
+                _ => self.0.push(*byte),
             }
-            word.push(char);
         }
     }
-}
-
-/// Appends a word that consists of these parts, behind a blank unless it is the first, with quotes if it needs them.
-pub fn push_word(line: &mut String, parts: &[&str]) {
-    if !line.is_empty() {
-        line.push(' ');
-    }
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:,=@%+".contains(&byte);
-    let is_empty = parts.iter().all(|part| part.is_empty());
-    if !is_empty && parts.iter().all(|part| part.bytes().all(is_plain)) {
-        return parts.iter().for_each(|part| line.push_str(part));
-    }
-    line.push('"');
-    for char in parts.iter().flat_map(|part| part.chars()) {
-        if ESCAPED.contains(&char) {
-            line.push('\\');
-        }
-        line.push(char);
-    }
-    line.push('"');
 }
