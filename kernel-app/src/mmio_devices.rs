@@ -21,38 +21,43 @@ pub struct Device {
 
 /// The devices of a list. What is none, or cannot be reached, is left out.
 pub fn listed(list: &str) -> impl Iterator<Item = Device> {
-    list.split(',').filter_map(device)
+    list.as_bytes().split(|byte| *byte == b',').filter_map(device)
 }
 
-fn device(text: &str) -> Option<Device> {
-    let (bytes, place) = text.split_once('@')?;
+/// Read once, and seldom: for size, not speed.
+#[cold]
+fn device(text: &[u8]) -> Option<Device> {
     // Linux's own number for the device may follow.
-    let (registers, interrupt) = place.split_once(':')?;
-    let interrupt = interrupt.split(':').next()?.parse().ok()?;
-    let (bytes, registers) = (number(bytes)?, number(registers)?);
+    let mut parts = text.split(|byte| matches!(byte, b'@' | b':'));
+    let mut next = || parts.next().and_then(number);
+    let (bytes, registers, interrupt) = (next()?, next()?, next()?);
     let is_reachable = MAPPED.contains(&registers) && bytes <= MAPPED.end - registers;
     let is_aligned = registers % 4 == 0;
     (is_reachable && is_aligned).then_some(Device {
         registers: registers as usize,
         bytes: bytes as usize,
-        interrupt,
+        interrupt: u32::try_from(interrupt).ok()?,
     })
 }
 
 /// A decimal or hexadecimal number, perhaps of a larger unit.
-fn number(text: &str) -> Option<u64> {
-    let (digits, unit) = match text.strip_suffix(['k', 'K']) {
-        Some(digits) => (digits, 1 << 10),
-        None => match text.strip_suffix(['m', 'M']) {
-            Some(digits) => (digits, 1 << 20),
-            None => (text, 1),
-        },
+#[cold]
+fn number(text: &[u8]) -> Option<u64> {
+    let (text, unit) = match text {
+        [text @ .., b'k' | b'K'] => (text, 1 << 10),
+        [text @ .., b'm' | b'M'] => (text, 1 << 20),
+        _ => (text, 1),
     };
-    let number = match digits.strip_prefix("0x") {
-        Some(digits) => u64::from_str_radix(digits, 16),
-        None => digits.parse(),
+    let (digits, radix) = match text {
+        [b'0', b'x', digits @ ..] => (digits, 16),
+        _ => (text, 10),
     };
-    number.ok()?.checked_mul(unit)
+    let append = |number: u64, digit: &u8| {
+        let digit = char::from(*digit).to_digit(radix)?;
+        number.checked_mul(radix.into())?.checked_add(digit.into())
+    };
+    let number = digits.iter().try_fold(0, append).filter(|_| !digits.is_empty());
+    number?.checked_mul(unit)
 }
 
 #[cfg(test)]
