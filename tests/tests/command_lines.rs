@@ -42,3 +42,13 @@ fn an_address_that_is_none_is_told_with_its_setting() {
     let guest = Guest::with_line(&[Q35, &["-cpu", "max"], CARD], "ip=10.0.2.300/24 gateway=10.0.2.2");
     guest.says("IP=\"10.0.2.300/24\" is no IPv4 address: give one such as 10.0.2.15/24");
 }
+
+#[test]
+fn devices_are_looked_for_where_the_line_says() {
+    let machine = ["-M", "microvm,auto-kernel-cmdline=off", "-cpu", "max"];
+    let card = ["-global", "virtio-mmio.force-legacy=false", "-device", "virtio-net-device,netdev=n0"];
+    let line = |device: &str| format!("ip=10.0.2.15/24 virtio_mmio.device={device}");
+    // The first device of a microvm is in its last place.
+    serves(&[&machine, &card], &line("512@0xfeb02e00:47"));
+    Guest::with_line(&[&machine, &card], &line("512@0xfeb00000:24")).says("no virtio-net device");
+}
