@@ -8,9 +8,10 @@
 //! |---|---|
 //! | `env=NAME=VALUE` | itself: a setting |
 //! | `NAME=VALUE` behind `--` | `env=NAME=VALUE` |
-//! | `ip=ADDRESS/PREFIX` (urunc), `ip=ADDRESS:SERVER:GATEWAY:MASK:HOST:CARD:HOW:DNS:DNS` (Linux) | `IP`, `GATEWAY`, `DNS` |
+//! | `ip=ADDRESS/PREFIX` (urunc) | `IP` |
+//! | `ip=ADDRESS:SERVER:GATEWAY:MASK:HOST:CARD:HOW:DNS:DNS` (Linux) | `IP`, `GATEWAY`, `DNS` |
 //! | `gateway=`, `dns=`, `mtu=` | `GATEWAY`, `DNS`, `MTU` |
-//! | `virtio_mmio.device=SIZE@ADDRESS:INTERRUPT` (Linux), on either side of `--` | a place in `VIRTIO_MMIO`, with commas between them |
+//! | `virtio_mmio.device=SIZE@ADDRESS:INTERRUPT` (Linux), on either side of `--` | a place in `VIRTIO_MMIO` |
 //! | `-freq MHZ` | itself |
 //! | any other word before `--` | nothing: it is for another kernel |
 //! | a path as the first word behind `--` | nothing: engines put the program's name there |
@@ -20,7 +21,8 @@
 //! end a word. Unlike both, a quote that is left open stands for itself.
 //!
 //! **Of two words for one setting the last one counts**, whichever words they are: names come out in the order in which
-//! they went in, and the kernel keeps the last. An empty value unsets what came before it. `VIRTIO_MMIO` comes last.
+//! they went in, and the kernel keeps the last. An empty value unsets what came before it. `VIRTIO_MMIO` comes last,
+//! with commas between its places.
 //!
 //! Values are not judged: of one that cannot be used the program says so, with its setting.
 //!
