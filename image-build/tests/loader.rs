@@ -2,7 +2,9 @@
 //!
 //! Whole programs are booted in the workspace's `tests` package.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,6 +13,7 @@ use image_build::image;
 use image_build::tool::packages::table::QEMU;
 use image_build::tool::workspace::Workspace;
 use image_build::vm::accelerator::Accelerator;
+use image_build::vm::command_line::BYTES_MAX;
 use image_build::vm::guest::Verdict;
 use image_build::vm::machine::{Launch, Machine};
 use image_build::vm::qemu;
@@ -79,22 +82,35 @@ fn a_file_without_a_program_is_told() {
     assert!(said.starts_with("[LOADER] error: there is no program in this file"), "{said}");
 }
 
-#[test]
-fn a_command_line_that_is_not_text_is_told() {
-    use std::os::unix::ffi::OsStringExt;
-
-    let launch = launch(Machine::Microvm);
+/// Runs a machine with this command line to its end.
+fn run_with_line(line: &[u8]) -> (Verdict, String) {
     let mut command = Command::new(QEMU.program);
-    let made = qemu::command(&launch).expect("a command");
+    let made = qemu::command(&launch(Machine::Microvm)).expect("a command");
     let mut words = made.get_args();
     while let Some(word) = words.next() {
         command.arg(word);
         if word == "-append" {
             words.next();
-            command.arg(std::ffi::OsString::from_vec(vec![0xff, 0xfe]));
+            command.arg(OsStr::from_bytes(line));
         }
     }
-    let (verdict, said) = run(command);
+    run(command)
+}
+
+#[test]
+fn a_command_line_that_is_not_text_is_told() {
+    let (verdict, said) = run_with_line(b"env=OPTION_A=\xff\xfe");
     assert_eq!(verdict, Verdict::Failure);
-    assert_eq!(said, "[LOADER] error: the command line is not UTF-8 of less than 4096 bytes\n");
+    assert_eq!(said, "[LOADER] error: the command line is not UTF-8\n");
+}
+
+#[test]
+fn the_longest_command_line_reaches_the_program_whatever_becomes_of_it() {
+    // Dropped; kept; as many settings as there can be; an argument that grows most.
+    let (x, setting, line_end) = ("x".repeat(BYTES_MAX), "A=# ".repeat(1_000), "\n".repeat(4_000));
+    for line in [x.clone(), format!("env=A={}", &x[6..]), format!("-- {setting}"), format!("-- '{line_end}'")]
+    {
+        let (verdict, said) = run_with_line(line.as_bytes());
+        assert_eq!((verdict, said.as_str()), (Verdict::Success, ""), "{}", &line[..10]);
+    }
 }

@@ -20,6 +20,8 @@ pub mod http;
 pub mod linux;
 pub mod log_line;
 pub mod metrics;
+#[cfg(any(test, target_os = "hermit"))]
+mod mmio_devices;
 pub mod network;
 pub mod pace;
 #[cfg(any(test, target_os = "hermit"))]

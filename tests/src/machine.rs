@@ -52,6 +52,11 @@ impl Guest {
 
     /// Starts one with these words and these settings, each as `env=NAME=VALUE`.
     pub fn with_settings(words: &[&[&str]], settings: &str) -> Self {
+        Self::with_line(words, &format!("env=IP=10.0.2.15/24 env=GATEWAY=10.0.2.2 {settings}"))
+    }
+
+    /// Starts one with these words and this command line.
+    pub fn with_line(words: &[&[&str]], line: &str) -> Self {
         let (image, port) = (image(), free_port());
         let directory = tempfile::tempdir().expect("a directory");
         let log = directory.path().join("log");
@@ -68,7 +73,7 @@ impl Guest {
         ]);
         command.arg("-netdev").arg(format!("user,id=n0,hostfwd=tcp:127.0.0.1:{port}-:8080"));
         command.arg("-kernel").arg(image);
-        command.args(["-append", &format!("env=IP=10.0.2.15/24 env=GATEWAY=10.0.2.2 {settings}")]);
+        command.args(["-append", line]);
         command.args(words.concat()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().expect("QEMU is installed: README.md, \"What you need\"");
         Self { child, port, directory }

@@ -3,7 +3,6 @@
 //! Devices are not in it: the kernel and the program find them through ACPI, PCI and MMIO.
 
 use alloc::format;
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use vm_fdt::{Error, FdtWriter};
@@ -13,7 +12,7 @@ use crate::start_info::StartInfo;
 /// Writes the tree. Memory below `free_start` is left out: the loader and the program lie there. The
 /// kernel would leave out the rest of the program's last 2 MiB as well, if it were not told of a piece
 /// that begins behind the program.
-pub fn write(info: &StartInfo, free_start: u64) -> Result<&'static [u8], Error> {
+pub fn write(info: &StartInfo, command_line: &str, free_start: u64) -> Result<&'static [u8], Error> {
     let mut writer = FdtWriter::new()?;
     let root = writer.begin_node("")?;
     writer.property_string("compatible", "hermit,pvh")?;
@@ -32,17 +31,8 @@ pub fn write(info: &StartInfo, free_start: u64) -> Result<&'static [u8], Error> 
         writer.end_node(node)?;
     }
     let chosen = writer.begin_node("chosen")?;
-    writer.property_string("bootargs", &command_line(info))?;
+    writer.property_string("bootargs", command_line)?;
     writer.end_node(chosen)?;
     writer.end_node(root)?;
     Ok(Vec::leak(writer.finish()?))
-}
-
-/// The command line, and before it what only the loader is told and a program wants to know: where the ACPI tables
-/// begin. The kernel has no call for that. A setting of that name on the command line itself comes later, and wins.
-fn command_line(info: &StartInfo) -> String {
-    match info.rsdp {
-        Some(rsdp) => format!("env=ACPI_ROOT={rsdp} {}", info.command_line),
-        None => String::from(info.command_line),
-    }
 }

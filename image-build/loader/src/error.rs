@@ -12,8 +12,8 @@ pub enum Error {
         /// Its number of entries.
         entries: u32,
     },
-    /// The command line is too long or not UTF-8.
-    CommandLine,
+    /// The command line cannot be read.
+    CommandLine(command_line::Error),
     /// No program was put into this file.
     Handoff,
     /// The machine has too little memory for the program.
@@ -34,7 +34,7 @@ impl fmt::Display for Error {
                 write!(f, "no PVH start info at {address:#x}: start this file with -kernel on x86-64 QEMU")
             }
             Self::MemoryMap { entries } => write!(f, "a memory map of {entries} entries cannot be used"),
-            Self::CommandLine => f.write_str("the command line is not UTF-8 of less than 4096 bytes"),
+            Self::CommandLine(error) => write!(f, "the command line {error}"),
             Self::Handoff => {
                 f.write_str("there is no program in this file: build it with `cargo image build`")
             }

@@ -5,9 +5,9 @@ use core::cell::UnsafeCell;
 use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-/// Room for it all. The device tree takes some hundred bytes and a command line of at most 4 KiB; its
-/// writer's growing vector leaves as much behind again at each doubling.
-const HEAP_BYTES: usize = 64 * 1024;
+/// Room for it all. The device tree takes some hundred bytes and a command line, which at most 4 KiB of text become
+/// 12 KiB of; each vector that grows leaves as much behind at each doubling.
+const HEAP_BYTES: usize = 128 * 1024;
 
 #[repr(align(16))]
 struct Memory(UnsafeCell<[u8; HEAP_BYTES]>);

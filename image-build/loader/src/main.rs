@@ -15,6 +15,8 @@ mod port;
 mod start_info;
 
 use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
 use core::arch::{asm, global_asm};
 use core::cell::UnsafeCell;
 use core::convert::Infallible;
@@ -67,7 +69,7 @@ unsafe fn start(start_info: u64) -> Result<Infallible, Error> {
     let handoff = Handoff::read()?;
     let free_start = handoff.end.next_multiple_of(PAGE_BYTES);
     let free_end = memory_end(&info, &handoff, free_start)?;
-    let tree = device_tree::write(&info, free_start)?;
+    let tree = device_tree::write(&info, &command_line(&info)?, free_start)?;
     let boot_info = BootInfo {
         hardware_info: HardwareInfo {
             // From the end of the program's pages: what lies before it does not count as the kernel's
@@ -82,6 +84,17 @@ unsafe fn start(start_info: u64) -> Result<Infallible, Error> {
     let boot_info = Box::leak(Box::new(RawBootInfo::from(boot_info)));
     // SAFETY: the host tool placed the kernel's entry there, and QEMU loaded it with the rest.
     unsafe { enter(handoff.entry, boot_info) }
+}
+
+/// The command line in the kernel's and the program's words, and before it what only the loader is told and a program
+/// wants to know: where the ACPI tables begin. The kernel has no call for that. A setting of that name on the command
+/// line itself comes later, and wins.
+fn command_line(info: &StartInfo) -> Result<String, Error> {
+    let translated = command_line::translate(info.command_line, |_| {}).map_err(Error::CommandLine)?;
+    Ok(match info.rsdp {
+        Some(rsdp) => format!("env=ACPI_ROOT={rsdp} {translated}"),
+        None => translated,
+    })
 }
 
 /// The end of the usable memory that the program lies in, if that leaves the kernel enough.

@@ -16,8 +16,8 @@ const VERSION_MIN: u32 = 1;
 const TYPE_RAM: u32 = 1;
 /// Most entries of a memory map that are believed.
 const MEMORY_MAP_ENTRIES_MAX: u32 = 128;
-/// Longest command line; QEMU's firmware has a buffer of this size.
-const COMMAND_LINE_BYTES_MAX: usize = 4096;
+/// Most bytes of a command line that are looked at: the longest one, and its final zero.
+const COMMAND_LINE_BYTES: usize = command_line::LINE_BYTES_MAX + 1;
 /// End of the memory that is mapped.
 const MAPPED_END: u64 = 1 << 32;
 
@@ -45,8 +45,8 @@ struct RawMemory {
 
 /// The checked start info.
 pub struct StartInfo {
-    /// The kernel's command line.
-    pub command_line: &'static str,
+    /// The command line as it was given.
+    pub command_line: &'static [u8],
     /// Address of the ACPI root pointer, when there is one.
     pub rsdp: Option<u64>,
     memory_map: &'static [RawMemory],
@@ -89,13 +89,13 @@ impl StartInfo {
 }
 
 /// # Safety
-/// `address` is 0, or that of readable bytes up to a zero or to [`COMMAND_LINE_BYTES_MAX`].
-unsafe fn command_line(address: u64) -> Result<&'static str, Error> {
+/// `address` is 0, or that of readable bytes up to a zero or to [`COMMAND_LINE_BYTES`].
+unsafe fn command_line(address: u64) -> Result<&'static [u8], Error> {
     if address == 0 {
-        return Ok("");
+        return Ok(b"");
     }
     // SAFETY: the caller's promise.
-    let bytes = unsafe { slice::from_raw_parts(address as *const u8, COMMAND_LINE_BYTES_MAX) };
-    let text = CStr::from_bytes_until_nul(bytes).map_err(|_| Error::CommandLine)?;
-    text.to_str().map_err(|_| Error::CommandLine)
+    let bytes = unsafe { slice::from_raw_parts(address as *const u8, COMMAND_LINE_BYTES) };
+    let line = CStr::from_bytes_until_nul(bytes);
+    line.map(CStr::to_bytes).map_err(|_| Error::CommandLine(command_line::Error::TooLong))
 }

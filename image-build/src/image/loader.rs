@@ -34,7 +34,16 @@ const PROFILE: Profile = Profile {
     rust_flags: "-Crelocation-model=static",
 };
 /// The loader's sources, relative to its package. Build outputs never lie there.
-const SOURCES: [&str; 6] = ["Cargo.toml", "Cargo.lock", "build.rs", "link.ld", ".cargo/config.toml", "src"];
+const SOURCES: [&str; 8] = [
+    "Cargo.toml",
+    "Cargo.lock",
+    "build.rs",
+    "link.ld",
+    ".cargo/config.toml",
+    "src",
+    "../command-line/Cargo.toml",
+    "../command-line/src",
+];
 
 /// Path of the built loader; it is built when its sources or the compiler have changed.
 ///

@@ -37,7 +37,7 @@ use super::kvm_clock::KvmClock;
 use super::net_device::NetDevice;
 use super::serial_line::{Message, SerialLine};
 use super::timekeeper::Timekeeper;
-use super::transport::{DeviceTransport, Search};
+use super::transport::{DeviceTransport, Hints, Search};
 use super::{allocator, exit, fault, logger, page_tables};
 use crate::program::Program;
 use crate::runtime::Runtime;
@@ -47,6 +47,8 @@ use wire::Entropy;
 
 /// Where the ACPI tables begin, as the loader was told, in decimal digits.
 const ACPI: &str = "ACPI_ROOT";
+/// Devices on MMIO, as the loader was told.
+const MMIO: &str = "VIRTIO_MMIO";
 /// Most environment variables that are read.
 const VARIABLES_MAX: usize = 64;
 
@@ -85,9 +87,10 @@ pub unsafe fn run<const HAS_DISK: bool>(
         exit::succeed()
     }
     let acpi = settings.get(ACPI).and_then(|address| address.parse().ok());
+    let hints = Hints { acpi, mmio: settings.get(MMIO) };
     let mut entropy =
-        HermitEntropy::new(|| find_entropy_device(clock, acpi)).unwrap_or_else(|reason| stop(reason));
-    let (card, disk) = find_devices::<HAS_DISK>(clock, acpi);
+        HermitEntropy::new(|| find_entropy_device(clock, hints)).unwrap_or_else(|reason| stop(reason));
+    let (card, disk) = find_devices::<HAS_DISK>(clock, hints);
     let network = open_network(card, &settings, heap_bytes, &mut entropy, clock);
     let mut runtime = Runtime::new(network, services).unwrap_or_else(|error| stop(error));
     runtime.watch_memory(sockets_max(heap_bytes), allocator::is_short, allocator::usage);
@@ -145,13 +148,13 @@ fn event_loop(
 /// The network card, and the disk if it is wanted and there.
 fn find_devices<const HAS_DISK: bool>(
     clock: Clock,
-    acpi: Option<u64>,
+    hints: Hints<'_>,
 ) -> (DeviceTransport, Option<SharedBlockDevice>) {
     if !HAS_DISK {
-        let [card] = DeviceTransport::find([DeviceType::Network], acpi);
+        let [card] = DeviceTransport::find([DeviceType::Network], hints);
         return (expect_card(card), None);
     }
-    let [card, disk] = DeviceTransport::find([DeviceType::Network, DeviceType::Block], acpi);
+    let [card, disk] = DeviceTransport::find([DeviceType::Network, DeviceType::Block], hints);
     let open = |disk| SharedBlockDevice::open(disk, clock).unwrap_or_else(|error| stop(error));
     (expect_card(card), found(disk, "virtio-blk").map(open))
 }
@@ -162,8 +165,8 @@ fn expect_card(card: Search) -> DeviceTransport {
     })
 }
 
-fn find_entropy_device(clock: Clock, acpi: Option<u64>) -> Result<Option<EntropyDevice>, EntropyDeviceError> {
-    let [device] = DeviceTransport::find([DeviceType::EntropySource], acpi);
+fn find_entropy_device(clock: Clock, hints: Hints<'_>) -> Result<Option<EntropyDevice>, EntropyDeviceError> {
+    let [device] = DeviceTransport::find([DeviceType::EntropySource], hints);
     found(device, "virtio-rng").map(|device| EntropyDevice::open(device, clock)).transpose()
 }
 

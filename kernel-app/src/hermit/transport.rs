@@ -9,6 +9,7 @@ use virtio_drivers::transport::{DeviceStatus, DeviceType, SomeTransport, Transpo
 
 use super::clock::Clock;
 use super::{mmio, pci};
+use crate::mmio_devices::Device;
 use crate::pci_scan::Place;
 
 /// VIRTIO_F_VERSION_1 and VIRTIO_F_ACCESS_PLATFORM (virtio 1.2, section 6).
@@ -16,6 +17,15 @@ const VERSION_1: u64 = 1 << 32;
 const ACCESS_PLATFORM: u64 = 1 << 33;
 /// How long a device may take to reset itself; those in software do it at once.
 const RESET_TIME_MAX: Duration = Duration::from_secs(1);
+
+/// What the loader was told about where devices are.
+#[derive(Clone, Copy)]
+pub struct Hints<'a> {
+    /// Where the ACPI tables begin, if there are any.
+    pub acpi: Option<u64>,
+    /// Devices on MMIO, if any are told of.
+    pub mmio: Option<&'a str>,
+}
 
 /// What was found for a kind of device.
 pub enum Search {
@@ -71,7 +81,7 @@ pub struct DeviceTransport {
 
 enum Bus {
     Pci(pci::Notifications),
-    Mmio { registers: usize },
+    Mmio(Device),
 }
 
 impl core::ops::Deref for DeviceTransport {
@@ -89,19 +99,19 @@ impl core::ops::DerefMut for DeviceTransport {
 }
 
 impl DeviceTransport {
-    /// The machine's first device of each of these kinds, on PCI or, where it has none of them, MMIO. `root` is where
-    /// its ACPI tables begin, if it has any.
-    pub fn find<const KINDS: usize>(kinds: [DeviceType; KINDS], root: Option<u64>) -> [Search; KINDS] {
-        let on_pci = pci::Access::find(root)
+    /// The machine's first device of each of these kinds, on PCI or, where it has none of them, MMIO.
+    pub fn find<const KINDS: usize>(kinds: [DeviceType; KINDS], hints: Hints<'_>) -> [Search; KINDS] {
+        let on_pci = pci::Access::find(hints.acpi)
             .map_or([const { pci::Search::Missing }; KINDS], |access| pci::find(access, kinds));
         // Where PCI has some, other devices may lie where MMIO would be looked for.
         let has_some = on_pci.iter().any(|search| !matches!(search, pci::Search::Missing));
-        let mut on_mmio = if has_some { [const { None }; KINDS] } else { mmio::find(kinds) }.into_iter();
+        let none = [const { None }; KINDS];
+        let mut on_mmio = if has_some { none } else { mmio::find(kinds, hints.mmio) }.into_iter();
         on_pci.map(|search| match (search, on_mmio.next().flatten()) {
             (pci::Search::Found(inner, notifications), _) => {
                 Search::Found(Self { inner, bus: Bus::Pci(notifications) })
             }
-            (_, Some((inner, registers))) => Search::Found(Self { inner, bus: Bus::Mmio { registers } }),
+            (_, Some((inner, device))) => Search::Found(Self { inner, bus: Bus::Mmio(device) }),
             (pci::Search::Unusable(place, reason), None) => Search::Unusable { place, reason },
             (pci::Search::Missing, None) => Search::Missing,
         })
@@ -140,7 +150,7 @@ impl DeviceTransport {
             Bus::Pci(notifications) => {
                 Doorbell { address: notifications.doorbell(queue), queue, wide: false }
             }
-            Bus::Mmio { registers } => Doorbell { address: mmio::doorbell(*registers), queue, wide: true },
+            Bus::Mmio(device) => Doorbell { address: mmio::doorbell(device.registers), queue, wide: true },
         }
     }
 
@@ -148,8 +158,8 @@ impl DeviceTransport {
     pub fn enable_interrupt(&mut self, queue: u16) -> bool {
         match &mut self.bus {
             Bus::Pci(notifications) => notifications.enable_interrupt(queue),
-            Bus::Mmio { registers } => {
-                mmio::route_interrupt(*registers);
+            Bus::Mmio(device) => {
+                mmio::route_interrupt(device.interrupt);
                 true
             }
         }
@@ -157,7 +167,7 @@ impl DeviceTransport {
 
     /// Ends a level-triggered interrupt; MSI-X needs none.
     pub fn acknowledge(&mut self) {
-        if let Bus::Mmio { .. } = self.bus {
+        if let Bus::Mmio(_) = self.bus {
             self.inner.ack_interrupt();
         }
     }

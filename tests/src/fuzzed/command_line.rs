@@ -1,12 +1,12 @@
 //! The kernel's command line: what the host writes, the guest reads as it was, or the host refuses.
 //!
-//! The guest's side is the kernel's, which splits words as a POSIX shell does and gives a program what
-//! follows `env=` as a variable; an open quote would be its panic.
+//! The guest's side is the loader's, which translates lines of any engine, and the kernel's.
 
-use std::collections::BTreeMap;
-
+use command_line::translate;
 use image_build::vm::command_line::{BYTES_MAX, CommandLine};
 use kernel_app::Settings;
+
+use super::engine_line::{Understood, understood};
 
 /// Lines `NAME=VALUE` are settings, other ones arguments; `\n` within a line stands for a line end.
 pub fn check(bytes: &[u8]) {
@@ -20,21 +20,16 @@ pub fn check(bytes: &[u8]) {
     }
     let Ok(rendered) = line.render(Some(2_000)) else { return };
     assert!(rendered.len() <= BYTES_MAX && !rendered.contains('\0'));
-    let words = shell_words::split(&rendered).expect("no quote is left open");
-    let (mut environment, mut arguments, mut is_argument) = (BTreeMap::new(), Vec::new(), false);
-    for word in words.into_iter().skip(2) {
-        match word.strip_prefix("env=").and_then(|pair| pair.split_once('=')) {
-            _ if is_argument => arguments.push(word),
-            Some((name, value)) => drop(environment.insert(name.to_owned(), value.to_owned())),
-            None => {
-                assert_eq!(word, "--");
-                is_argument = true;
-            }
-        }
+    let translated = translate(rendered.as_bytes(), |_| {}).expect("it is short enough");
+    // A path in the first place is the program's name.
+    if line.arguments.first().is_some_and(|word| word.starts_with('/')) {
+        line.arguments.remove(0);
     }
-    assert_eq!((&environment, &arguments), (&line.environment, &line.arguments), "{rendered}");
+    let CommandLine { environment, arguments } = line;
     let settings = Settings::from_pairs(environment.clone());
     for (name, value) in &environment {
         assert_eq!(settings.get(name).unwrap_or_default(), value);
     }
+    let expected = Understood { rate: Some(2_000), settings: environment, arguments };
+    assert_eq!(understood(&translated), expected, "{rendered}");
 }

@@ -5,6 +5,7 @@
 
 pub mod application;
 pub mod command_line;
+pub mod engine_line;
 pub mod http_request;
 pub mod log_recovery;
 pub mod multipart;
@@ -21,9 +22,10 @@ pub use mutate::Mutator;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     ("application", application::check),
     ("command_line", command_line::check),
+    ("engine_line", engine_line::check),
     ("http_request", http_request::check),
     ("log_recovery", log_recovery::check),
     ("multipart", multipart::check),
