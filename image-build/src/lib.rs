@@ -1,9 +1,9 @@
 //! The host tool from source to a running image, in three layers: `toolchain` makes stable cargo build for Hermit,
-//! `image` makes a bootable file of a program, and `vm` describes a virtual machine and runs it. `tool` contains what
-//! the commands share.
+//! `image` makes a bootable file of a program, and `vm` describes a virtual machine and runs it. `bed` makes a machine
+//! with an emulated KVM from `linux`, Debian's kernel. `tool` contains what the commands share.
 //!
 //! It runs on Linux, next to cargo. Guest code is in the other packages and in `loader`. Dependencies go one way:
-//! `vm` uses `image`, which uses `toolchain`, which uses `tool`.
+//! `bed` uses `vm`, which uses `image`, which uses `toolchain`, which uses `tool`.
 #![forbid(unsafe_code)]
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
