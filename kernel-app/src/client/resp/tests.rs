@@ -199,7 +199,7 @@ fn a_refusal_by_the_store_is_reported_with_its_setting_until_it_ends() {
         ("READONLY You can't write", Refusal::ReadOnly, "read-only"),
         ("OOM command not allowed", Refusal::OutOfMemory, "memory is full"),
         ("MISCONF Errors writing", Refusal::Disk, "disk"),
-        ("NOPERM no permissions", Refusal::Permission, "permit"),
+        ("NOPERM no permissions", Refusal::Permission, "NOPERM"),
         ("ERR max number of clients reached", Refusal::Clients, "too many clients"),
         ("ERR nonsense", Refusal::Other, "error"),
     ] {
