@@ -3,17 +3,23 @@
 //! Where this machine has no KVM, these tests run in one that has an emulated one: see `image_build::bed`.
 
 use std::env;
+use std::os::unix::process::CommandExt;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use image_build::bed;
 use image_build::tool::workspace::Workspace;
 use libtest_mimic::{Arguments, Trial};
+use rustix::process::{Pid, Signal, kill_process_group};
+use tests::client::wait_for;
 use tests::command::cargo;
 use tests::needs;
 use tests::running;
 use tests::scenarios;
 
 const MACHINES: [&str; 2] = ["q35", "microvm"];
+/// All tests together take no longer in a machine with an emulated KVM.
+const BED_LIMIT: Duration = Duration::from_secs(20 * 60);
 /// Few: an emulated KVM lets each wait for the store.
 const CLIENTS: usize = 10;
 
@@ -75,6 +81,12 @@ fn run_in_bed() -> ExitCode {
     let own = env::current_exe().expect("a test has a path");
     let mut command = cargo(&["image", "bed"]);
     command.arg(own).args(env::args_os().skip(1));
-    let status = command.status().expect("cargo can be started");
-    if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let mut bed = command.process_group(0).spawn().expect("cargo can be started");
+    let status = wait_for(BED_LIMIT, || bed.try_wait().expect("the bed is a child of this process"));
+    if status.is_none() {
+        eprintln!("the machine with an emulated KVM has not ended after {BED_LIMIT:?}: it is stopped");
+        let group = Pid::from_raw(bed.id().cast_signed()).expect("a process group");
+        kill_process_group(group, Signal::KILL).expect("the group is ours");
+    }
+    if status.is_some_and(|status| status.success()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
