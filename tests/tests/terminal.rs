@@ -150,7 +150,7 @@ fn ctrl_c_before_anything_has_started_says_so() {
     const PROJECT: &str = "terminal-early";
     build();
     let mut terminal = Terminal::start(&mut on_terminal(PROJECT, &["up"]));
-    terminal.expect("RunningService");
+    terminal.expect("Running");
     terminal.press(CTRL_C);
     let status = terminal.end();
     // The tool, or cargo, or the tool before it has come to catching signals.
