@@ -179,7 +179,7 @@ fn colours_are_for_terminals_that_have_some_and_readers_who_want_them() {
     }
     for arguments in [&["ps"][..], &["logs"], &["up", "--help"], &["up", "--no-such-option"]] {
         let shown = show(arguments, ("NO_COLOR", ""));
-        let own = shown.split_once("RunningService").map_or(&*shown, |(_, own)| own);
+        let own = shown.split_once("Running").map_or(&*shown, |(_, own)| own);
         let own = own.split_once('\n').map_or("", |(_, own)| own);
         assert!(own.contains(ESCAPE), "{arguments:?}: {shown:?}");
     }
