@@ -1,6 +1,7 @@
 //! The application under KVM, on each machine that QEMU makes.
 //!
-//! Where this machine has no KVM, these tests run in one that has an emulated one: see `image_build::bed`.
+//! Where this machine has no KVM, these tests run in one that has an emulated one: see `image_build::bed`. They take
+//! eight minutes there, so that plain `cargo test` leaves them out.
 
 use std::env;
 use std::os::unix::process::CommandExt;
