@@ -8,9 +8,10 @@ mod machine;
 mod script;
 
 use std::fs;
+use std::io::{IsTerminal, stdin};
 use std::process::{Command, ExitCode, Stdio};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use clap::Args;
 
 use crate::image::{self, manifest};
@@ -18,7 +19,6 @@ use crate::linux::debian::{Kernel, Packages};
 use crate::tool::packages;
 use crate::tool::process;
 use crate::tool::workspace::Workspace;
-use crate::vm::guest::Guest;
 
 pub use script::is_inside;
 
@@ -35,6 +35,8 @@ pub struct Options {
 /// # Errors
 /// When the machine cannot be made, or has ended before the program.
 pub fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
+    let is_shell = options.command.is_empty();
+    ensure!(!is_shell || stdin().is_terminal(), "a shell needs a terminal: give `cargo image bed` a program");
     packages::ensure_qemu()?;
     let debian = Packages::fetch(&workspace.state()?.join("bed"), Kernel::General)
         .context("no machine with KVM can be made here")?;
@@ -43,8 +45,11 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
     script::write(folder.path(), workspace, &options.command)?;
     let command = machine::command(&debian, folder.path())?;
     note!("starting a machine with an emulated KVM; what takes long here says nothing about real speed");
-    let mut machine = Guest::start(&command, Stdio::inherit(), Stdio::inherit())?;
-    let ended = machine.process().wait().context("the state of QEMU is not known")?;
+    let mut machine = process::bound_in_foreground(&command)?;
+    if !is_shell {
+        machine.stdin(Stdio::null());
+    }
+    let ended = machine.status().context("QEMU cannot be started")?;
     let status = fs::read_to_string(folder.path().join(machine::STATUS)).unwrap_or_default();
     let status = status.trim().parse::<u8>();
     status

@@ -73,7 +73,9 @@ fn entry(workspace: &Workspace, programs: &Path, program: &[String]) -> Result<S
             "echo 'A machine with KVM; what is written here ends with it. Try: cargo up --accel kvm'"
                 .to_owned(),
         );
-        lines.push("exec \"${SHELL:-/bin/sh}\"".to_owned());
+        // Without its user's settings, which could put another cargo first, and take long there.
+        lines.push("command -v bash > /dev/null && exec bash --norc".to_owned());
+        lines.push("exec sh".to_owned());
     } else {
         // Its lines end as they do here.
         lines.push("stty -onlcr".to_owned());

@@ -75,15 +75,25 @@ pub fn forget_build_settings(command: &mut Command) -> &mut Command {
     command.env("RUSTC_WRAPPER", "").env("RUSTC_WORKSPACE_WRAPPER", "")
 }
 
-/// The same command, but killed by the system when this process ends in any way.
+/// The same command in a process group of its own, killed by the system when this process ends in any way.
+///
+/// # Errors
+/// As [`bound_in_foreground`].
+pub fn bound(command: &Command) -> Result<Command> {
+    let mut outer = bound_in_foreground(command)?;
+    outer.process_group(0);
+    Ok(outer)
+}
+
+/// The same command, killed by the system when this process ends in any way. It may read from the terminal.
 ///
 /// The setting belongs to a process and outlives `exec`, so the tool starts itself, makes it, and
 /// becomes the program. It counts from the *thread* that starts the command: let that be one that
-/// lives as long as the process. Streams and process group are set on the result.
+/// lives as long as the process. Streams are set on the result.
 ///
 /// # Errors
 /// When the tool's own executable is not known.
-pub fn bound(command: &Command) -> Result<Command> {
+pub fn bound_in_foreground(command: &Command) -> Result<Command> {
     let mut outer = Command::new(tool()?);
     outer.arg(BOUND_COMMAND).arg(std::process::id().to_string()).arg("--");
     outer.arg(command.get_program()).args(command.get_args());
@@ -96,7 +106,6 @@ pub fn bound(command: &Command) -> Result<Command> {
     if let Some(directory) = command.get_current_dir() {
         outer.current_dir(directory);
     }
-    outer.process_group(0);
     Ok(outer)
 }
 
