@@ -14,6 +14,15 @@ use crate::command::{CommandOutput, cargo, free_port, run};
 /// A machine that was killed is replaced within this time, on a busy machine.
 const BACK_WITHIN: Duration = Duration::from_secs(60);
 
+/// `cargo up --detach` with these further options, as a project of this name.
+///
+/// # Panics
+/// When it fails; with what it printed.
+pub fn up(project: &str, options: &[&str]) -> Application {
+    let started = Application::up(project, options);
+    started.unwrap_or_else(|outcome| panic!("cargo up failed: {}{}", outcome.stdout, outcome.stderr))
+}
+
 /// A running application.
 pub struct Application {
     project: String,

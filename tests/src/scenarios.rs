@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::NamedTempFile;
 
-use crate::application::Application;
+use crate::application::{Application, up};
 use crate::client::{ab, curl, wait_for};
 use crate::crash::voters::Voters;
 use crate::http::Connection;
@@ -30,10 +30,6 @@ pub fn without_restarts() -> NamedTempFile {
     let file = tempfile::Builder::new().suffix(".toml").tempfile().expect("a file");
     fs::write(&file, text).expect("room");
     file
-}
-
-fn up(project: &str, options: &[&str]) -> Application {
-    Application::up(project, options).unwrap_or_else(|outcome| panic!("cargo up failed: {}", outcome.stderr))
 }
 
 fn expect(application: &Application, expected: (u64, u64)) {

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use tests::application::Application;
+use tests::application::{Application, up};
 use tests::client::{ab, curl, vote, wait_for};
 use tests::command::{cargo, free_port, run};
 use tests::programs::program;
@@ -23,10 +23,6 @@ const BOOT_LIMIT: Duration = Duration::from_secs(600);
 const TAKEN_OVER_WITHIN: Duration = Duration::from_secs(40);
 /// A service notices within this time that another one is away.
 const NOTICED_WITHIN: Duration = Duration::from_secs(20);
-
-fn up(project: &str, options: &[&str]) -> Application {
-    Application::up(project, options).unwrap_or_else(|outcome| panic!("cargo up failed: {}", outcome.stderr))
-}
 
 fn pid(instance: &serde_json::Value) -> u64 {
     instance["pid"].as_u64().expect("a pid")

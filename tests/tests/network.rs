@@ -16,7 +16,7 @@ use cluster::network;
 use cluster::state::access::Access;
 use image_build::tool::workspace::Workspace;
 use serde_json::Value;
-use tests::application::Application;
+use tests::application::{self, Application};
 use tests::client::{curl, wait_for};
 use tests::command::{CommandOutput, free_port, run};
 use tests::crash::voters::Voters;
@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 fn up(project: &str, options: &[&str]) -> Application {
     let all: Vec<&str> = ["--net", "switch"].iter().chain(options).copied().collect();
-    Application::up(project, &all).unwrap_or_else(|outcome| panic!("{}{}", outcome.stdout, outcome.stderr))
+    application::up(project, &all)
 }
 
 fn folder(project: &str) -> PathBuf {

@@ -9,17 +9,13 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
-use tests::application::Application;
+use tests::application::{Application, up};
 use tests::client::{curl, wait_for};
 use tests::command::{cargo, free_port};
 use tests::scenarios;
 
 /// Within this time what is waited for has happened, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-fn up(project: &str, options: &[&str]) -> Application {
-    Application::up(project, options).unwrap_or_else(|outcome| panic!("{}", outcome.stderr))
-}
 
 #[test]
 fn killed_machines_are_started_again_under_load_and_no_vote_is_lost() {

@@ -12,14 +12,14 @@ mod voting;
 
 use std::time::Duration;
 
-use tests::application::Application;
+use tests::application::{self, Application};
 use tests::client::wait_for;
 
 /// The application does what is awaited within this time, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn up(project: &str) -> Application {
-    Application::up(project, &[]).unwrap_or_else(|outcome| panic!("cargo up failed: {}", outcome.stderr))
+    application::up(project, &[])
 }
 
 fn expect_scores(application: &Application, expected: (u64, u64)) {

@@ -5,7 +5,7 @@
 
 use std::thread;
 
-use tests::application::Application;
+use tests::application::{Application, up};
 use tests::client::{ab, vote, wait_for};
 use tests::enclosure;
 use tests::postgres::Postgres;
@@ -22,10 +22,6 @@ const VOTERS: usize = 24;
 const ROUNDS: usize = 4;
 
 /// Our application, in part.
-fn up(project: &str, options: &[&str]) -> Application {
-    Application::up(project, options).unwrap_or_else(|outcome| panic!("{}{}", outcome.stdout, outcome.stderr))
-}
-
 /// The database that the original keeps its results in.
 fn database() -> Postgres {
     let postgres = Postgres::start_on(5432);
