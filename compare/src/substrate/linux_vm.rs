@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 use image_build::linux::debian::{Kernel, Packages};
-use image_build::linux::initramfs::Archive;
+use image_build::linux::initramfs::{self, Archive};
 use image_build::tool::files::write_whole;
 use image_build::tool::packages;
 use image_build::vm::accelerator::Accelerator;
@@ -179,16 +179,7 @@ const NET_MODULES: [&str; 3] = ["net/core/failover", "drivers/net/net_failover",
 fn archive(debian: &Packages, machine: Machine, service: &Path) -> Result<Vec<u8>> {
     let bus: &[&str] = if machine == Machine::Q35 { &PCI_MODULES } else { &MMIO_MODULES };
     let modules: Vec<&str> = bus.iter().chain(&NET_MODULES).copied().collect();
-    let mut archive = Archive::default();
-    for folder in ["bin", "dev", "modules"] {
-        archive.folder(folder);
-    }
-    archive.console();
-    archive.copy_program("bin/busybox", &debian.busybox()?)?;
-    archive.link("bin/sh", "busybox");
-    for module in &modules {
-        archive.copy(&format!("modules/{}.ko", file_name(module)), &debian.module(module)?)?;
-    }
+    let mut archive = Archive::with_modules(debian, &modules)?;
     archive.program("init", init(&modules).as_bytes());
     archive.copy_program("service", service)?;
     Ok(archive.finish())
@@ -197,19 +188,13 @@ fn archive(debian: &Packages, machine: Machine, service: &Path) -> Result<Vec<u8
 /// The first program: a script of busybox's shell that becomes the service.
 fn init(modules: &[&str]) -> String {
     let mut lines = vec!["#!/bin/sh".to_owned()];
-    for module in modules.iter().map(|module| file_name(module)) {
-        lines.push(format!("insmod /modules/{module}.ko"));
-    }
+    lines.extend(initramfs::insert(modules).lines().map(str::to_owned));
     for command in ["link set lo up", "addr add 10.0.2.15/24 dev eth0", "link set eth0 up"] {
         lines.push(format!("ip {command}"));
     }
     lines.push("ip route add default via 10.0.2.2".to_owned());
     lines.push("exec /service".to_owned());
     lines.join("\n") + "\n"
-}
-
-fn file_name(module: &str) -> &str {
-    module.rsplit('/').next().unwrap_or(module)
 }
 
 #[cfg(test)]
@@ -236,8 +221,8 @@ mod tests {
     #[test]
     fn the_script_loads_the_modules_in_order_and_becomes_the_service() {
         let script = init(&["a/virtio_ring", "b/virtio_mmio"]);
-        let expected = "#!/bin/sh\ninsmod /modules/virtio_ring.ko\n\
-                        insmod /modules/virtio_mmio.ko\nip link set lo up\n";
+        let expected = "#!/bin/sh\n/bin/busybox insmod /modules/virtio_ring.ko\n\
+                        /bin/busybox insmod /modules/virtio_mmio.ko\nip link set lo up\n";
         assert!(script.starts_with(expected), "{script}");
         assert!(script.ends_with("\nexec /service\n"), "{script}");
     }

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::script::ENTRY;
 use crate::linux::debian::Packages;
-use crate::linux::initramfs::Archive;
+use crate::linux::initramfs::{self, Archive};
 use crate::tool::files::write_whole;
 use crate::vm::accelerator::Accelerator;
 use crate::vm::machine::{Launch, Machine, OtherKernel};
@@ -88,20 +88,10 @@ pub(super) fn command(debian: &Packages, folder: &Path) -> Result<Command> {
 }
 
 fn archive(debian: &Packages) -> Result<Vec<u8>> {
-    let mut archive = Archive::default();
-    for folder in ["bin", "dev", "proc", "sys", "modules"] {
-        archive.folder(folder);
-    }
-    archive.console();
-    archive.copy_program("bin/busybox", &debian.busybox()?)?;
-    archive.link("bin/sh", "busybox");
-    let mut init = INIT_BEGINS.to_owned();
-    for module in MODULES {
-        let name = module.rsplit('/').next().unwrap_or(module);
-        archive.copy(&format!("modules/{name}.ko"), &debian.module(module)?)?;
-        init += &format!("/bin/busybox insmod /modules/{name}.ko\n");
-    }
-    archive.program("init", (init + INIT).as_bytes());
+    let mut archive = Archive::with_modules(debian, &MODULES)?;
+    archive.folder("proc");
+    archive.folder("sys");
+    archive.program("init", [INIT_BEGINS, &initramfs::insert(&MODULES), INIT].concat().as_bytes());
     Ok(archive.finish())
 }
 

@@ -9,6 +9,8 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
+use super::debian::Packages;
+
 const DIRECTORY: u32 = 0o040_755;
 const PROGRAM: u32 = 0o100_755;
 const FILE: u32 = 0o100_644;
@@ -25,6 +27,24 @@ pub struct Archive {
 }
 
 impl Archive {
+    /// An archive with a console, busybox as the shell, and these modules, each by its path without an ending.
+    ///
+    /// # Errors
+    /// When one of them is not among the packages.
+    pub fn with_modules(debian: &Packages, modules: &[&str]) -> Result<Self> {
+        let mut archive = Self::default();
+        for folder in ["bin", "dev", "modules"] {
+            archive.folder(folder);
+        }
+        archive.console();
+        archive.copy_program("bin/busybox", &debian.busybox()?)?;
+        archive.link("bin/sh", "busybox");
+        for module in modules {
+            archive.copy(&place(module), &debian.module(module)?)?;
+        }
+        Ok(archive)
+    }
+
     /// Adds a folder; before what is in it.
     pub fn folder(&mut self, name: &str) {
         self.entry(name, DIRECTORY, (0, 0), &[]);
@@ -34,7 +54,7 @@ impl Archive {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn copy(&mut self, name: &str, from: &Path) -> Result<()> {
+    fn copy(&mut self, name: &str, from: &Path) -> Result<()> {
         self.entry(name, FILE, (0, 0), &read(from)?);
         Ok(())
     }
@@ -54,12 +74,12 @@ impl Archive {
     }
 
     /// Adds a symbolic link.
-    pub fn link(&mut self, name: &str, to: &str) {
+    fn link(&mut self, name: &str, to: &str) {
         self.entry(name, LINK, (0, 0), to.as_bytes());
     }
 
     /// Adds the device that the first program speaks to.
-    pub fn console(&mut self) {
+    fn console(&mut self) {
         self.entry("dev/console", CHARACTER_DEVICE, CONSOLE, &[]);
     }
 
@@ -89,6 +109,15 @@ impl Archive {
     fn pad(&mut self) {
         self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
     }
+}
+
+/// Lines of the first program that load the modules of [`Archive::with_modules`].
+pub fn insert(modules: &[&str]) -> String {
+    modules.iter().map(|module| format!("/bin/busybox insmod /{}\n", place(module))).collect()
+}
+
+fn place(module: &str) -> String {
+    format!("modules/{}.ko", module.rsplit('/').next().unwrap_or(module))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
