@@ -20,12 +20,8 @@ pub mod http;
 pub mod linux;
 pub mod log_line;
 pub mod metrics;
-#[cfg(any(test, target_os = "hermit"))]
-mod mmio_devices;
 pub mod network;
 pub mod pace;
-#[cfg(any(test, target_os = "hermit"))]
-mod pci_scan;
 pub mod program;
 pub mod runtime;
 pub mod secret;
@@ -36,6 +32,8 @@ pub mod stack;
 #[cfg(any(test, target_os = "hermit"))]
 mod timekeeping;
 pub mod usage;
+#[cfg(any(test, target_os = "hermit"))]
+mod virtio;
 
 pub use connections::{ConnectionId, Connections};
 pub use disk::Disk;

@@ -12,27 +12,23 @@ use core::fmt;
 use core::time::Duration;
 
 use bitflags::bitflags;
-use virtio_drivers::transport::Transport;
-
 use super::clock::Clock;
-use super::dma;
-use super::transport::{DeviceTransport, SetupError};
+use super::transport::DeviceTransport;
 use crate::disk::{Disk, DiskError, SECTOR_BYTES, WRITE_BYTES_MAX};
-use requests::{DATA_PAGES, Queue, Requests};
+use crate::virtio::transport::SetupError;
+use requests::Requests;
 use wire::Instant;
 
 /// How long the device may take to answer a request: disks that are overworked take seconds.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
 const QUEUE: u16 = 0;
-/// Where the configuration has the number of sectors and of segments (section 5.2.4).
+/// Where the configuration has the number of sectors (section 5.2.4).
 const CONFIG_CAPACITY: usize = 0;
-const CONFIG_SEGMENTS_MAX: usize = 12;
 
 bitflags! {
     /// The features that this driver understands (sections 5.2.3 and 6).
     #[derive(Clone, Copy, Debug)]
     struct Features: u64 {
-        const SEGMENTS_MAX = 1 << 2;
         const READ_ONLY = 1 << 5;
         const FLUSH = 1 << 9;
     }
@@ -47,14 +43,8 @@ pub enum BlockDeviceError {
     ReadOnly,
     /// It takes no flush, so nothing would ever say that a write is safe (section 5.2.6.2).
     NoFlush,
-    /// It takes requests of this many segments only.
-    Segments(u32),
     /// It cannot interrupt, so nothing would wake the loop.
     NoInterrupt,
-    /// The heap has no memory for its requests.
-    NoMemory,
-    /// It could not be set up.
-    Setup(virtio_drivers::Error),
 }
 
 impl fmt::Display for BlockDeviceError {
@@ -63,18 +53,20 @@ impl fmt::Display for BlockDeviceError {
             Self::Init(error) => write!(f, "virtio-blk cannot be used: {error}"),
             Self::ReadOnly => f.write_str("virtio-blk takes no writes: start QEMU without readonly=on"),
             Self::NoFlush => f.write_str("virtio-blk takes no flush: start a VMM whose disk has a cache"),
-            Self::Segments(segments) => write!(
-                f,
-                "virtio-blk takes {segments} segments, not {DATA_PAGES}: start QEMU without queue-size"
+            Self::NoInterrupt => f.write_str(
+                "virtio-blk has neither MSI-X nor an interrupt line: start QEMU without vectors=0",
             ),
-            Self::NoInterrupt => f.write_str("virtio-blk has no MSI-X: start QEMU without vectors=0"),
-            Self::NoMemory => f.write_str("no memory for virtio-blk: give the machine 1 MiB more"),
-            Self::Setup(error) => write!(f, "virtio-blk cannot be set up: {error}"),
         }
     }
 }
 
 impl core::error::Error for BlockDeviceError {}
+
+impl From<SetupError> for BlockDeviceError {
+    fn from(error: SetupError) -> Self {
+        Self::Init(error)
+    }
+}
 
 /// One virtio-blk device.
 struct BlockDevice {
@@ -103,28 +95,16 @@ enum WriteState {
 }
 
 impl BlockDevice {
-    fn new(mut transport: DeviceTransport, clock: Clock) -> Result<Self, BlockDeviceError> {
-        let features = transport.begin(Features::all().bits(), clock).map_err(BlockDeviceError::Init)?;
-        let features = Features::from_bits_truncate(features);
-        check(features)?;
-        let setup = BlockDeviceError::Setup;
-        if features.contains(Features::SEGMENTS_MAX) {
-            let segments = transport.read_config_space::<u32>(CONFIG_SEGMENTS_MAX).map_err(setup)?;
-            if (segments as usize) < DATA_PAGES {
-                return Err(BlockDeviceError::Segments(segments));
-            }
-        }
-        let capacity = transport.read_consistent(|| transport.read_config_space::<[u32; 2]>(CONFIG_CAPACITY));
-        let [low, high] = capacity.map_err(setup)?;
-        let memory = dma::heap_pages().ok_or(BlockDeviceError::NoMemory)?;
-        let queue = Queue::new(&mut *transport, QUEUE, false, false).map_err(setup)?;
+    fn new(transport: DeviceTransport, clock: Clock) -> Result<Self, BlockDeviceError> {
+        let features = transport.begin(Features::all().bits(), clock)?;
+        check(Features::from_bits_truncate(features))?;
+        let sectors = transport.config_u64(CONFIG_CAPACITY)?;
+        let requests = Requests::new(&transport, QUEUE)?;
         // Before DRIVER_OK, as for the network.
-        if !transport.enable_interrupt(QUEUE) {
+        if !transport.enable_interrupt() {
             return Err(BlockDeviceError::NoInterrupt);
         }
-        transport.finish_init();
-        let requests = Requests::new(queue, transport.doorbell(QUEUE), memory);
-        let sectors = u64::from(high) << 32 | u64::from(low);
+        transport.finish();
         Ok(Self {
             transport,
             requests,
@@ -237,15 +217,17 @@ impl SharedBlockDevice {
 
     /// Asks for an interrupt at the end of a request under way; whether something has ended already.
     pub fn arm(&self) -> bool {
-        let BlockDevice { transport, requests, write, .. } = &mut *self.0.borrow_mut();
+        let BlockDevice { requests, write, .. } = &mut *self.0.borrow_mut();
         match write {
             WriteState::Idle => false,
             WriteState::Refused(_) => true,
-            WriteState::Writing | WriteState::Flushing => {
-                transport.acknowledge();
-                requests.arm()
-            }
+            WriteState::Writing | WriteState::Flushing => requests.arm(),
         }
+    }
+
+    /// Ends an interrupt that may have come since.
+    pub fn disarm(&self) {
+        self.0.borrow().transport.acknowledge();
     }
 }
 

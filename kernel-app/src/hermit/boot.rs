@@ -25,8 +25,6 @@ use alloc::vec::Vec;
 use core::ffi::{CStr, c_char};
 use core::fmt::{Display, Write};
 
-use virtio_drivers::transport::DeviceType;
-
 use super::block_device::SharedBlockDevice;
 use super::clock::Clock;
 use super::console::Console;
@@ -37,12 +35,15 @@ use super::kvm_clock::KvmClock;
 use super::net_device::NetDevice;
 use super::serial_line::{Message, SerialLine};
 use super::timekeeper::Timekeeper;
-use super::transport::{DeviceTransport, Hints, Search};
+use super::machine::ThisMachine;
+use super::transport::{DeviceTransport, Search};
 use super::{allocator, exit, fault, logger, page_tables};
 use crate::program::Program;
 use crate::runtime::Runtime;
 use crate::settings::Settings;
 use crate::stack::{self, Address, Seeds, SmoltcpNetwork, StackConfig, sockets_max};
+use crate::virtio::Kind;
+use crate::virtio::search::Hints;
 use wire::Entropy;
 
 /// Where the ACPI tables begin, as the loader was told, in decimal digits.
@@ -87,10 +88,11 @@ pub unsafe fn run<const HAS_DISK: bool>(
         exit::succeed()
     }
     let acpi = settings.get(ACPI).and_then(|address| address.parse().ok());
-    let hints = Hints { acpi, mmio: settings.get(MMIO) };
+    let machine = ThisMachine::default();
+    let devices = Devices { machine: &machine, hints: Hints { acpi, mmio: settings.get(MMIO) }, clock };
     let mut entropy =
-        HermitEntropy::new(|| find_entropy_device(clock, hints)).unwrap_or_else(|reason| stop(reason));
-    let (card, disk) = find_devices::<HAS_DISK>(clock, hints);
+        HermitEntropy::new(|| devices.find_entropy()).unwrap_or_else(|reason| stop(reason));
+    let (card, disk) = devices.find_card_and_disk::<HAS_DISK>();
     let network = open_network(card, &settings, heap_bytes, &mut entropy, clock);
     let mut runtime = Runtime::new(network, services).unwrap_or_else(|error| stop(error));
     runtime.watch_memory(sockets_max(heap_bytes), allocator::is_short, allocator::usage);
@@ -140,34 +142,48 @@ fn event_loop(
         // Both devices are armed, whichever has work already.
         idle.sleep(deadline.since(clock.now()), || device.arm() | disk.is_some_and(SharedBlockDevice::arm));
         device.disarm();
+        if let Some(disk) = disk {
+            disk.disarm();
+        }
     }
     log::info!("stopped on request");
     exit::succeed()
 }
 
-/// The network card, and the disk if it is wanted and there.
-fn find_devices<const HAS_DISK: bool>(
+/// The machine's devices.
+#[derive(Clone, Copy)]
+struct Devices<'a> {
+    machine: &'a ThisMachine,
+    hints: Hints<'a>,
     clock: Clock,
-    hints: Hints<'_>,
-) -> (DeviceTransport, Option<SharedBlockDevice>) {
-    if !HAS_DISK {
-        let [card] = DeviceTransport::find([DeviceType::Network], hints);
-        return (expect_card(card), None);
+}
+
+impl Devices<'_> {
+    fn find<const KINDS: usize>(self, kinds: [Kind; KINDS]) -> [Search; KINDS] {
+        DeviceTransport::find(self.machine, self.hints, kinds)
     }
-    let [card, disk] = DeviceTransport::find([DeviceType::Network, DeviceType::Block], hints);
-    let open = |disk| SharedBlockDevice::open(disk, clock).unwrap_or_else(|error| stop(error));
-    (expect_card(card), found(disk, "virtio-blk").map(open))
+
+    /// The network card, and the disk if it is wanted and there.
+    fn find_card_and_disk<const HAS_DISK: bool>(self) -> (DeviceTransport, Option<SharedBlockDevice>) {
+        if !HAS_DISK {
+            let [card] = self.find([Kind::Network]);
+            return (expect_card(card), None);
+        }
+        let [card, disk] = self.find([Kind::Network, Kind::Block]);
+        let open = |disk| SharedBlockDevice::open(disk, self.clock).unwrap_or_else(|error| stop(error));
+        (expect_card(card), found(disk, "virtio-blk").map(open))
+    }
+
+    fn find_entropy(self) -> Result<Option<EntropyDevice>, EntropyDeviceError> {
+        let [device] = self.find([Kind::Entropy]);
+        found(device, "virtio-rng").map(|device| EntropyDevice::open(&device, self.clock)).transpose()
+    }
 }
 
 fn expect_card(card: Search) -> DeviceTransport {
     found(card, "virtio-net").unwrap_or_else(|| {
         stop("no virtio-net device: start the machine with one (QEMU: -device virtio-net-pci,netdev=...)")
     })
-}
-
-fn find_entropy_device(clock: Clock, hints: Hints<'_>) -> Result<Option<EntropyDevice>, EntropyDeviceError> {
-    let [device] = DeviceTransport::find([DeviceType::EntropySource], hints);
-    found(device, "virtio-rng").map(|device| EntropyDevice::open(device, clock)).transpose()
 }
 
 /// The device, if there is one; one that cannot be used stops the machine.

@@ -6,6 +6,7 @@ use core::arch::asm;
 use core::panic::PanicInfo;
 
 use super::console::Console;
+use super::uhyve;
 use super::x86::write_port_u32;
 use core::fmt::Write;
 
@@ -17,8 +18,10 @@ const FAILURE: u32 = 0;
 const SUCCESS: u32 = 1;
 /// Stops the machine as one that has done what it was to do.
 pub fn succeed() -> ! {
-    // SAFETY: as in `fail`. The kernel's own exit would print its statistics first.
-    unsafe { write_port_u32(DEBUG_EXIT, SUCCESS) }
+    if !uhyve::is_monitor() {
+        // SAFETY: as in `fail`. The kernel's own exit would print its statistics first.
+        unsafe { write_port_u32(DEBUG_EXIT, SUCCESS) }
+    }
     // SAFETY: the kernel's exit call takes any status and does not return.
     unsafe { hermit_abi::exit(0) }
 }
@@ -26,6 +29,10 @@ pub fn succeed() -> ! {
 /// Stops the machine as failed. Without the debug exit it is reset and not switched off, so that its starter
 /// sees no order that was carried out: monitors tell the two apart, and start a machine again that was reset.
 pub fn fail() -> ! {
+    if uhyve::is_monitor() {
+        // SAFETY: the kernel's exit call takes any status and does not return. uhyve passes it on.
+        unsafe { hermit_abi::exit(1) }
+    }
     // SAFETY: the port is unused but for the debug exit, which ends the machine.
     unsafe { write_port_u32(DEBUG_EXIT, FAILURE) }
     reset()

@@ -7,12 +7,12 @@ use alloc::boxed::Box;
 use core::fmt;
 
 use bitflags::bitflags;
-use virtio_drivers::transport::Transport;
-
 use super::clock::Clock;
-use super::packet_ring::{BUFFER_BYTES, PacketRing, QUEUE_SIZE, RingMemory, TooSmall, Writer};
-use super::transport::{DeviceTransport, SetupError};
+use super::packet_ring::{BUFFER_BYTES, PACKETS_MAX, PacketRing, RingMemory};
+use super::transport::DeviceTransport;
+use super::virtqueue::Writer;
 use crate::stack::{FrameDevice, Transmitter};
+use crate::virtio::transport::SetupError;
 
 /// `virtio_net_hdr` of a device with VIRTIO_F_VERSION_1 (section 5.1.6).
 const HEADER_BYTES: usize = 12;
@@ -47,28 +47,24 @@ pub enum NetDeviceError {
     Setup(SetupError),
     /// It cannot interrupt, so nothing would wake the loop.
     NoInterrupt,
-    /// Its address cannot be read.
-    Address(virtio_drivers::Error),
-    /// A queue is missing or has too few descriptors.
-    Queue,
 }
 
 impl fmt::Display for NetDeviceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Setup(error) => write!(f, "virtio-net cannot be used: {error}"),
-            Self::NoInterrupt => f.write_str("virtio-net has no MSI-X: start QEMU without vectors=0"),
-            Self::Address(error) => write!(f, "virtio-net does not tell its address: {error}"),
-            Self::Queue => write!(f, "virtio-net has queues of fewer than {QUEUE_SIZE}: give them as many"),
+            Self::NoInterrupt => f.write_str(
+                "virtio-net has neither MSI-X nor an interrupt line: start QEMU without vectors=0",
+            ),
         }
     }
 }
 
 impl core::error::Error for NetDeviceError {}
 
-impl From<TooSmall> for NetDeviceError {
-    fn from(_: TooSmall) -> Self {
-        Self::Queue
+impl From<SetupError> for NetDeviceError {
+    fn from(error: SetupError) -> Self {
+        Self::Setup(error)
     }
 }
 
@@ -85,9 +81,9 @@ impl NetDevice {
     /// Initialises the device behind `transport` (section 3.1.1) and gives it all receive buffers.
     ///
     /// # Errors
-    /// When the device is a legacy one or its queues are too small.
-    pub fn new(mut transport: DeviceTransport, clock: Clock) -> Result<Self, NetDeviceError> {
-        let accepted = transport.begin(Features::all().bits(), clock).map_err(NetDeviceError::Setup)?;
+    /// When the device is a legacy one, or lacks what the driver needs.
+    pub fn new(transport: DeviceTransport, clock: Clock) -> Result<Self, NetDeviceError> {
+        let accepted = transport.begin(Features::all().bits(), clock)?;
         let mut mtu = read_mtu(&transport, Features::from_bits_truncate(accepted))?;
         if mtu > MTU {
             // Who takes a device's MTU has room for such packets (section 5.1.4.1).
@@ -95,17 +91,21 @@ impl NetDevice {
                 "the card carries packets of {mtu} bytes; {MTU} are the most that is sent or taken here"
             );
             let wanted = Features::all() - Features::MTU;
-            transport.begin(wanted.bits(), clock).map_err(NetDeviceError::Setup)?;
+            transport.begin(wanted.bits(), clock)?;
             mtu = MTU;
         }
-        let address = transport.read_config_space(0).map_err(NetDeviceError::Address)?;
-        let transmit = PacketRing::new(&mut transport, QUEUE_TRANSMIT, &TRANSMIT_MEMORY, Writer::Driver)?;
-        let receive = PacketRing::new(&mut transport, QUEUE_RECEIVE, &RECEIVE_MEMORY, Writer::Device)?;
-        // Before DRIVER_OK, at which back ends in the host's kernel bind the vectors (section 3.1.1).
-        if !(transport.enable_interrupt(QUEUE_RECEIVE) && transport.enable_interrupt(QUEUE_TRANSMIT)) {
-            return Err(NetDeviceError::NoInterrupt);
+        let mut address = [0; 6];
+        for (offset, byte) in address.iter_mut().enumerate() {
+            *byte = transport.config_u8(offset)?;
         }
-        transport.finish_init();
+        // Each interrupt before DRIVER_OK, at which back ends in the host's kernel bind the vectors (section 3.1.1).
+        let ring = |queue, memory, writer| {
+            let ring = PacketRing::new(&transport, queue, memory, writer)?;
+            if transport.enable_interrupt() { Ok(ring) } else { Err(NetDeviceError::NoInterrupt) }
+        };
+        let transmit = ring(QUEUE_TRANSMIT, &TRANSMIT_MEMORY, Writer::Driver)?;
+        let receive = ring(QUEUE_RECEIVE, &RECEIVE_MEMORY, Writer::Device)?;
+        transport.finish();
         let (transmit, receive) = (TransmitRing::new(transmit), ReceiveRing::new(receive));
         let mut device = Self { transport, address, mtu, receive, transmit };
         device.kick();
@@ -126,7 +126,6 @@ impl NetDevice {
     /// Asks for an interrupt at the next packet, and at the next room where there is none; whether one of them is
     /// there already.
     pub fn arm(&mut self) -> bool {
-        self.transport.acknowledge();
         self.receive.ring.want_interrupt(true);
         let has_packet = self.receive.next.is_some() || self.receive.ring.has_used();
         let has_new_room = self.transmit.free_count == 0 && {
@@ -140,6 +139,7 @@ impl NetDevice {
     pub fn disarm(&mut self) {
         self.receive.ring.want_interrupt(false);
         self.transmit.ring.want_interrupt(false);
+        self.transport.acknowledge();
     }
 }
 
@@ -148,7 +148,7 @@ fn read_mtu(transport: &DeviceTransport, features: Features) -> Result<usize, Ne
     if !features.contains(Features::MTU) {
         return Ok(MTU);
     }
-    let mtu: u16 = transport.read_config_space(CONFIG_MTU).map_err(NetDeviceError::Address)?;
+    let mtu = transport.config_u16(CONFIG_MTU)?;
     Ok(usize::from(mtu).max(MTU_LEAST))
 }
 
@@ -161,7 +161,7 @@ struct ReceiveRing {
 
 impl ReceiveRing {
     fn new(mut ring: PacketRing) -> Self {
-        (0..QUEUE_SIZE as u16).for_each(|descriptor| ring.offer(descriptor));
+        (0..ring.packets()).for_each(|descriptor| ring.offer(descriptor));
         Self { ring, next: None }
     }
 
@@ -188,7 +188,7 @@ impl ReceiveRing {
 /// Buffers for packets that leave, free or under way.
 pub struct TransmitRing {
     ring: PacketRing,
-    free: [u16; QUEUE_SIZE],
+    free: [u16; PACKETS_MAX],
     free_count: usize,
     /// Where a packet is written for which there is no room.
     lost: Box<[u8; FRAME_BYTES]>,
@@ -197,11 +197,12 @@ pub struct TransmitRing {
 impl TransmitRing {
     fn new(ring: PacketRing) -> Self {
         let free = core::array::from_fn(|descriptor| descriptor as u16);
-        Self { ring, free, free_count: QUEUE_SIZE, lost: Box::new([0; FRAME_BYTES]) }
+        let free_count = usize::from(ring.packets());
+        Self { ring, free, free_count, lost: Box::new([0; FRAME_BYTES]) }
     }
 
     fn reclaim(&mut self) {
-        while self.free_count < QUEUE_SIZE
+        while self.free_count < PACKETS_MAX
             && let Some((descriptor, _)) = self.ring.take()
         {
             self.free[self.free_count] = descriptor;

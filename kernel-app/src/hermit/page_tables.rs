@@ -6,17 +6,15 @@
 
 use core::arch::asm;
 use core::cell::UnsafeCell;
-use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-
-use virtio_drivers::PhysAddr;
 
 /// Levels of the page tables, and how many bits of an address choose an entry of each.
 const TABLE_LEVELS: u32 = 4;
 const TABLE_BITS: u32 = 9;
 const PAGE_BITS: u32 = 12;
 const ENTRIES: usize = 1 << TABLE_BITS;
-const PAGE_BYTES: u64 = 1 << PAGE_BITS;
+/// Bytes of a page.
+pub const PAGE_BYTES: u64 = 1 << PAGE_BITS;
 const LARGE_PAGE_BYTES: u64 = PAGE_BYTES << TABLE_BITS;
 /// An entry's table or page, without the flags around it.
 const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
@@ -28,7 +26,7 @@ const UNCACHED: u64 = 1 << 3 | 1 << 4;
 const LARGE: u64 = 1 << 7;
 const NO_EXECUTE: u64 = 1 << 63;
 
-/// What the loader maps to itself.
+/// Below it, what is mapped is mapped to itself: by the loader all of it, by uhyve the machine's memory.
 const IDENTITY_END: u64 = 1 << 32;
 /// Where devices above it appear: far below the kernel's own addresses, which begin at 64 TiB.
 const WINDOW: u64 = 32 << 40;
@@ -91,32 +89,32 @@ fn index(address: u64, level: u32) -> usize {
     (address >> (PAGE_BITS + TABLE_BITS * level)) as usize % ENTRIES
 }
 
-/// Where the memory at a mapped address lies.
-pub fn physical_address(address: u64) -> PhysAddr {
+/// Whether there is memory, or a device, at an address.
+pub fn is_mapped(address: u64) -> bool {
     let mut table = root();
     for level in (0..TABLE_LEVELS).rev() {
         let entry = entry(table, index(address, level)).load(Ordering::Relaxed);
-        assert!(entry & PRESENT != 0, "{address:#x} is not mapped");
-        if level == 0 || entry & LARGE != 0 {
-            let within = (1 << (PAGE_BITS + TABLE_BITS * level)) - 1;
-            return (entry & ADDRESS & !within) | (address & within);
+        if entry & PRESENT == 0 {
+            return false;
+        }
+        if level > 0 && entry & LARGE != 0 {
+            break;
         }
         table = entry;
     }
-    unreachable!("the last level ends the search")
+    true
 }
 
 /// Where a device's registers can be reached; none when the window is full.
-pub fn map_device(physical: PhysAddr, bytes: u64) -> Option<NonNull<u8>> {
+pub fn map_device(physical: u64, bytes: u64) -> Option<usize> {
     let end = physical.checked_add(bytes)?;
-    if end <= IDENTITY_END {
-        return NonNull::new(core::ptr::with_exposed_provenance_mut(physical as usize));
+    if end <= IDENTITY_END && is_mapped(physical) && is_mapped(end - 1) {
+        return Some(physical as usize);
     }
     let first = physical & !(LARGE_PAGE_BYTES - 1);
     let pages = usize::try_from((end - first).div_ceil(LARGE_PAGE_BYTES)).ok()?;
     let start = mapped_already(first, pages).or_else(|| map_pages(first, pages))?;
-    let address = WINDOW + start as u64 * LARGE_PAGE_BYTES + (physical - first);
-    NonNull::new(core::ptr::with_exposed_provenance_mut(address as usize))
+    Some((WINDOW + start as u64 * LARGE_PAGE_BYTES + (physical - first)) as usize)
 }
 
 /// The window's first page of these, if it has them in a row.
@@ -152,9 +150,9 @@ pub fn protect() -> bool {
     let image = (&raw const __executable_start).expose_provenance() as u64;
     let Some(segments) = Segments::of(image) else { return false };
     let pointers = entry(root(), 0).load(Ordering::Relaxed);
-    let directory = entry(pointers, 0).load(Ordering::Relaxed);
-    // The image lies in the first of the four GiB.
-    (1..4).for_each(|piece| forbid(entry(pointers, piece)));
+    let own = index(image, 2);
+    let directory = entry(pointers, own).load(Ordering::Relaxed);
+    (0..4).filter(|piece| *piece != own).for_each(|piece| forbid(entry(pointers, piece)));
     let read_only = segments.read_only_end().next_multiple_of(LARGE_PAGE_BYTES);
     let (first, last) = (index(image, 1), index(read_only - 1, 1));
     if last - first >= IMAGE_TABLES {
@@ -170,7 +168,10 @@ pub fn protect() -> bool {
             }
         }
     }
-    entry(entry(directory, 0).load(Ordering::Relaxed), 0).store(0, Ordering::Relaxed);
+    let lowest = entry(directory, 0).load(Ordering::Relaxed);
+    if own == 0 && lowest & PRESENT != 0 && lowest & LARGE == 0 {
+        entry(lowest, 0).store(0, Ordering::Relaxed);
+    }
     flush();
     true
 }

@@ -1,31 +1,25 @@
-//! The transport of a virtio device, PCI or MMIO, with its doorbells and its interrupt.
+//! A virtio device that was found: its registers, its doorbells and its interrupt, on PCI or MMIO.
 //!
-//! `pci` and `mmio` find the devices. This module knows no type of device, and moves no data.
+//! `virtio` finds it and knows the order of what is written. This module knows no kind of device, and moves no data.
 
-use core::fmt;
 use core::time::Duration;
 
-use virtio_drivers::transport::{DeviceStatus, DeviceType, SomeTransport, Transport};
-
 use super::clock::Clock;
-use super::{mmio, pci};
-use crate::mmio_devices::Device;
-use crate::pci_scan::Place;
+use super::interrupts;
+use super::machine::{Memory, ThisMachine};
+use super::page_tables::map_device;
+use crate::virtio::pci_scan::Place;
+use crate::virtio::search::{self, Hints};
+use crate::virtio::structures::{PciDevice, Unusable};
+use crate::virtio::transport::{Layout, Notification, RESET_TIME_MAX_MS, Registers, SetupError, Transport};
+use crate::virtio::{self, Kind, Location};
 
-/// VIRTIO_F_VERSION_1 and VIRTIO_F_ACCESS_PLATFORM (virtio 1.2, section 6).
-const VERSION_1: u64 = 1 << 32;
-const ACCESS_PLATFORM: u64 = 1 << 33;
-/// How long a device may take to reset itself; those in software do it at once.
-const RESET_TIME_MAX: Duration = Duration::from_secs(1);
-
-/// What the loader was told about where devices are.
-#[derive(Clone, Copy)]
-pub struct Hints<'a> {
-    /// Where the ACPI tables begin, if there are any.
-    pub acpi: Option<u64>,
-    /// Devices on MMIO, if any are told of.
-    pub mmio: Option<&'a str>,
-}
+/// Bytes of the parts of a device on PCI: its common configuration, the configuration of its kind as far as it is
+/// read, its notification registers, and the first entry of its message table.
+const COMMON_BYTES: u64 = 0x38;
+const CONFIG_BYTES: u64 = 0x40;
+const NOTIFY_BYTES: u64 = 0x10;
+const TABLE_BYTES: u64 = 0x10;
 
 /// What was found for a kind of device.
 pub enum Search {
@@ -36,163 +30,134 @@ pub enum Search {
         /// Where it is.
         place: Place,
         /// What is wrong with it.
-        reason: pci::Unusable,
+        reason: Unusable,
     },
     /// There is none.
     Missing,
 }
 
-/// Why a device cannot be initialised.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SetupError {
-    /// It speaks only the legacy interface.
-    Legacy,
-    /// It did not come out of its reset.
-    Reset,
-    /// It does not accept a choice of its features.
-    Features {
-        /// What it offers.
-        offered: u64,
-        /// What was to be used of that.
-        accepted: u64,
-    },
-}
-
-impl fmt::Display for SetupError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Legacy => f.write_str(
-                "it is a legacy device: start QEMU with disable-legacy=on, on microvm with \
-                 -global virtio-mmio.force-legacy=false",
-            ),
-            Self::Reset => write!(f, "it did not reset itself in {} s", RESET_TIME_MAX.as_secs()),
-            Self::Features { offered, accepted } => {
-                write!(f, "of its features {offered:#x} it does not let a driver use {accepted:#x} alone")
-            }
-        }
-    }
-}
-
-/// A transport together with what `virtio-drivers` does not do: one-write doorbells and MSI-X.
+/// A device's registers and its interrupt.
 pub struct DeviceTransport {
-    inner: SomeTransport<'static>,
-    bus: Bus,
+    registers: Transport<Memory>,
+    interrupt: Interrupt,
 }
 
-enum Bus {
-    Pci(pci::Notifications),
-    Mmio(Device),
+/// How a device wakes the processor.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Interrupt {
+    /// By a message for each queue.
+    Message,
+    /// By a line for all of them, which stays asserted until it is acknowledged.
+    Line,
+    /// Not at all.
+    Nothing,
 }
 
 impl core::ops::Deref for DeviceTransport {
-    type Target = SomeTransport<'static>;
+    type Target = Transport<Memory>;
 
     fn deref(&self) -> &Self::Target {
-        &self.inner
-    }
-}
-
-impl core::ops::DerefMut for DeviceTransport {
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.inner
+        &self.registers
     }
 }
 
 impl DeviceTransport {
-    /// The machine's first device of each of these kinds, on PCI or, where it has none of them, MMIO.
-    pub fn find<const KINDS: usize>(kinds: [DeviceType; KINDS], hints: Hints<'_>) -> [Search; KINDS] {
-        let on_pci = pci::Access::find(hints.acpi)
-            .map_or([const { pci::Search::Missing }; KINDS], |access| pci::find(access, kinds));
-        // Where PCI has some, other devices may lie where MMIO would be looked for.
-        let has_some = on_pci.iter().any(|search| !matches!(search, pci::Search::Missing));
-        let none = [const { None }; KINDS];
-        let mut on_mmio = if has_some { none } else { mmio::find(kinds, hints.mmio) }.into_iter();
-        on_pci.map(|search| match (search, on_mmio.next().flatten()) {
-            (pci::Search::Found(inner, notifications), _) => {
-                Search::Found(Self { inner, bus: Bus::Pci(notifications) })
-            }
-            (_, Some((inner, device))) => Search::Found(Self { inner, bus: Bus::Mmio(device) }),
-            (pci::Search::Unusable(place, reason), None) => Search::Unusable { place, reason },
-            (pci::Search::Missing, None) => Search::Missing,
+    /// The machine's first device of each of these kinds.
+    pub fn find<const KINDS: usize>(
+        machine: &ThisMachine,
+        hints: Hints<'_>,
+        kinds: [Kind; KINDS],
+    ) -> [Search; KINDS] {
+        search::find(machine, hints, kinds).map(|search| match search {
+            virtio::Search::Found(location) => Self::open(machine, location),
+            virtio::Search::Unusable(place, reason) => Search::Unusable { place, reason },
+            virtio::Search::Missing => Search::Missing,
         })
     }
 
-    /// Begins the initialisation (virtio 1.2, section 3.1.1): resets the device, and accepts of what it offers the
-    /// features in `wanted`. Returns those that were accepted.
+    #[cold]
+    fn open(machine: &ThisMachine, location: Location) -> Search {
+        let (layout, interrupt) = match location {
+            Location::Pci(device) => match map(machine, &device) {
+                Ok(parts) => parts,
+                Err(reason) => return Search::Unusable { place: device.place, reason },
+            },
+            Location::Mmio(device) => {
+                interrupts::route(device.interrupt);
+                (Layout::Mmio(device.registers), Interrupt::Line)
+            }
+        };
+        Search::Found(Self { registers: Transport::new(Memory, layout), interrupt })
+    }
+
+    /// Begins the initialisation: see [`Transport::begin`].
     ///
     /// # Errors
-    /// When the device is a legacy one, does not come out of its reset, or does not accept that.
-    pub fn begin(&mut self, wanted: u64, clock: Clock) -> Result<u64, SetupError> {
-        self.inner.set_status(DeviceStatus::empty());
-        let is_reset = || (self.inner.get_status() == DeviceStatus::empty()).then_some(());
-        clock.wait_for(RESET_TIME_MAX, is_reset).ok_or(SetupError::Reset)?;
-        let mut status = DeviceStatus::ACKNOWLEDGE;
-        self.inner.set_status(status);
-        status |= DeviceStatus::DRIVER;
-        self.inner.set_status(status);
-        let offered = self.inner.read_device_features();
-        if offered & VERSION_1 == 0 {
-            return Err(SetupError::Legacy);
-        }
-        // Addresses are the machine's own: where an I/O MMU is in between, nobody has turned it on.
-        let accepted = offered & (wanted | VERSION_1 | ACCESS_PLATFORM);
-        self.inner.write_driver_features(accepted);
-        self.inner.set_status(status | DeviceStatus::FEATURES_OK);
-        if !self.inner.get_status().contains(DeviceStatus::FEATURES_OK) {
-            return Err(SetupError::Features { offered, accepted });
-        }
-        Ok(accepted)
+    /// As there.
+    pub fn begin(&self, wanted: u64, clock: Clock) -> Result<u64, SetupError> {
+        let limit = Duration::from_millis(RESET_TIME_MAX_MS);
+        self.registers.begin(wanted, |is_done| clock.wait_for(limit, || is_done().then_some(())).is_some())
     }
 
-    /// Where writing wakes the device up for a queue.
-    pub fn doorbell(&mut self, queue: u16) -> Doorbell {
-        match &self.bus {
-            Bus::Pci(notifications) => {
-                Doorbell { address: notifications.doorbell(queue), queue, wide: false }
-            }
-            Bus::Mmio(device) => Doorbell { address: mmio::doorbell(device.registers), queue, wide: true },
+    /// Where writing wakes the device up for the queue that was set last.
+    pub fn doorbell(&self, queue: u16) -> Doorbell {
+        Doorbell { register: self.notification(), queue }
+    }
+
+    /// Lets the queue that was set last interrupt; whether the device can.
+    pub fn enable_interrupt(&self) -> bool {
+        match self.interrupt {
+            Interrupt::Message => self.set_message(),
+            Interrupt::Line => true,
+            Interrupt::Nothing => false,
         }
     }
 
-    /// Routes a queue's interrupt to the processor; whether the device can interrupt.
-    pub fn enable_interrupt(&mut self, queue: u16) -> bool {
-        match &mut self.bus {
-            Bus::Pci(notifications) => notifications.enable_interrupt(queue),
-            Bus::Mmio(device) => {
-                mmio::route_interrupt(device.interrupt);
-                true
-            }
-        }
-    }
-
-    /// Ends a level-triggered interrupt; MSI-X needs none.
-    pub fn acknowledge(&mut self) {
-        if let Bus::Mmio(_) = self.bus {
-            self.inner.ack_interrupt();
+    /// Ends an interrupt that came by a line. It is to be called whenever one may have come: until then no other does.
+    pub fn acknowledge(&self) {
+        if self.interrupt == Interrupt::Line {
+            self.registers.acknowledge();
         }
     }
 }
 
+/// Maps the parts of a device on PCI, and routes its interrupt.
+#[cold]
+fn map(machine: &ThisMachine, device: &PciDevice) -> Result<(Layout, Interrupt), Unusable> {
+    let part = |address: u64, bytes: u64| map_device(address, bytes).ok_or(Unusable::NoRoom(address));
+    let status = device.interrupt_status.map(|address| part(address, 1)).transpose()?;
+    let layout = Layout::Pci {
+        common: part(device.common, COMMON_BYTES)?,
+        notify: part(device.notify, NOTIFY_BYTES)?,
+        notify_multiplier: device.notify_multiplier,
+        interrupt_status: status,
+        config: device.config.map(|address| part(address, CONFIG_BYTES)).transpose()?,
+    };
+    let interrupt = match device.msix {
+        Some(msix) => {
+            interrupts::route_message(machine, device, msix, part(msix.table, TABLE_BYTES)?);
+            Interrupt::Message
+        }
+        None if status.is_some() && interrupts::route_line(device.line) => Interrupt::Line,
+        None => Interrupt::Nothing,
+    };
+    Ok((layout, interrupt))
+}
+
 /// A queue's notification register.
 pub struct Doorbell {
-    address: usize,
+    register: Notification,
     queue: u16,
-    wide: bool,
 }
 
 impl Doorbell {
     /// Tells the device to look at the queue.
     pub fn ring(&self) {
-        // SAFETY: the address is that of the device's notification register, which the loader maps to
-        // itself; the device looks at its queue, whose buffers are valid.
-        unsafe {
-            if self.wide {
-                let register = core::ptr::with_exposed_provenance_mut::<u32>(self.address);
-                register.write_volatile(u32::from(self.queue));
-            } else {
-                let register = core::ptr::with_exposed_provenance_mut::<u16>(self.address);
-                register.write_volatile(self.queue);
-            }
+        let Notification { address, is_wide } = self.register;
+        if is_wide {
+            Memory.write_u32(address, self.queue.into());
+        } else {
+            Memory.write_u16(address, self.queue);
         }
     }
 }

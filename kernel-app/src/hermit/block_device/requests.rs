@@ -1,34 +1,37 @@
 //! The queue of a virtio-blk device with room for one request, and the memory that request lies in.
 //!
+//! A request is three descriptors: its header, its data as one piece, and its status. Monitors are known that take no
+//! other one.
+//!
 //! Knows no order of requests and no time. References: virtio 1.2, sections 2.7 (split virtqueues) and
 //! 5.2.6 (device operation).
 
-use core::sync::atomic::{Ordering, fence};
-
-use virtio_drivers::PAGE_SIZE;
-use virtio_drivers::queue::VirtQueue;
+use core::ptr;
 
 use crate::disk::{DiskError, WRITE_BYTES_MAX};
-use crate::hermit::dma::{HeapMapped, Page};
-use crate::hermit::transport::Doorbell;
+use crate::hermit::dma::DmaMemory;
+use crate::hermit::transport::DeviceTransport;
+use crate::hermit::virtqueue::{Areas, Virtqueue, Writer};
+use crate::virtio::transport::SetupError;
 
-/// Pages for the data of one request, each a descriptor of its own.
-pub const DATA_PAGES: usize = WRITE_BYTES_MAX / PAGE_SIZE;
-/// Most descriptors of a request, with the header and the status.
-const DESCRIPTORS_MAX: usize = DATA_PAGES + 2;
+/// Descriptors of a request, in the order of their chain.
+const HEADER: u16 = 0;
+const DATA: u16 = 1;
+const STATUS: u16 = 2;
 /// Descriptors of the queue, a power of two.
-const QUEUE_SIZE: usize = DESCRIPTORS_MAX.next_power_of_two();
+const QUEUE_CAPACITY: usize = 4;
 /// Bytes of `type`, `reserved` and `sector` of `virtio_blk_req`.
 const HEADER_BYTES: usize = 16;
 /// VIRTIO_BLK_S_OK.
 const STATUS_OK: u8 = 0;
 /// What no device answers.
 const STATUS_NONE: u8 = 0xff;
+/// Where header and status are behind the data.
+const HEADER_AT: usize = WRITE_BYTES_MAX;
+const STATUS_AT: usize = HEADER_AT + HEADER_BYTES;
 
-/// The device's queue.
-pub type Queue = VirtQueue<HeapMapped, QUEUE_SIZE>;
-/// The data's pages, and one for header and status.
-pub type Memory = [Page; DATA_PAGES + 1];
+static AREAS: Areas<QUEUE_CAPACITY> = Areas::new();
+static MEMORY: DmaMemory<{ STATUS_AT + 1 }> = DmaMemory::new();
 
 /// What the device can be asked for, with its `type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,22 +51,29 @@ struct Pending {
     operation: Operation,
     sector: u64,
     bytes: usize,
-    token: u16,
 }
 
 /// One request at a time.
 pub struct Requests {
-    queue: Queue,
-    doorbell: Doorbell,
+    queue: Virtqueue<QUEUE_CAPACITY>,
     /// The device's as long as a request is pending.
-    memory: &'static mut Memory,
+    memory: *mut u8,
     pending: Option<Pending>,
 }
 
 impl Requests {
-    /// No request yet.
-    pub fn new(queue: Queue, doorbell: Doorbell, memory: &'static mut Memory) -> Self {
-        Self { queue, doorbell, memory, pending: None }
+    /// No request yet. Call it once: there is memory for one device.
+    ///
+    /// # Errors
+    /// As for [`Virtqueue::new`].
+    pub fn new(transport: &DeviceTransport, queue: u16) -> Result<Self, SetupError> {
+        let queue = Virtqueue::new(transport, queue, &AREAS)?;
+        let memory = MEMORY.start();
+        let at = |offset: usize| (memory.expose_provenance() + offset) as u64;
+        queue.set_length(HEADER, HEADER_BYTES);
+        queue.describe(STATUS, at(STATUS_AT), Writer::Device, None);
+        queue.set_length(STATUS, 1);
+        Ok(Self { queue, memory, pending: None })
     }
 
     /// Asks for at most [`WRITE_BYTES_MAX`] bytes of whole sectors, for [`Requests::copy_to`].
@@ -71,58 +81,50 @@ impl Requests {
     /// # Errors
     /// Like the others below: when the device still has an earlier request, given up or not.
     pub fn read(&mut self, sector: u64, bytes: usize) -> Result<(), DiskError> {
-        self.reclaim()?;
-        self.submit(Operation::Read, sector, bytes)
+        self.submit(Operation::Read, sector, bytes.min(WRITE_BYTES_MAX), |_| {})
     }
 
     /// Asks to write a copy of whole sectors of at most [`WRITE_BYTES_MAX`] bytes.
     pub fn write(&mut self, sector: u64, data: &[u8]) -> Result<(), DiskError> {
-        self.reclaim()?;
-        for (page, piece) in self.memory.iter_mut().zip(data.chunks(PAGE_SIZE)) {
-            page[..piece.len()].copy_from_slice(piece);
-        }
-        self.submit(Operation::Write, sector, data.len())
+        let data = &data[..data.len().min(WRITE_BYTES_MAX)];
+        self.submit(Operation::Write, sector, data.len(), |memory| {
+            // SAFETY: the memory has room for the data, and nothing is pending: it is the driver's.
+            unsafe { ptr::copy_nonoverlapping(data.as_ptr(), memory, data.len()) }
+        })
     }
 
     /// Asks to make safe what was written before.
     pub fn flush(&mut self) -> Result<(), DiskError> {
-        self.reclaim()?;
-        self.submit(Operation::Flush, 0, 0)
+        self.submit(Operation::Flush, 0, 0, |_| {})
     }
 
     /// The answer to the pending request, once it is there.
     pub fn poll(&mut self) -> Option<Result<(), DiskError>> {
-        let pending = self.pending?;
+        let Pending { operation, sector, bytes } = self.pending?;
         // Only this request can be in the ring; a device that says otherwise has not answered it.
-        self.queue.peek_used().filter(|token| *token == pending.token)?;
-        let queue = &mut self.queue;
-        let popped = with_buffers(self.memory, pending.operation, pending.bytes, |inputs, outputs| {
-            // SAFETY: these are the buffers that were added under this token.
-            unsafe { queue.pop_used(pending.token, inputs, outputs) }
-        });
+        self.queue.take().filter(|(descriptor, _)| *descriptor == HEADER)?;
         self.pending = None;
-        let status = self.memory[DATA_PAGES][HEADER_BYTES];
-        if popped.is_ok() && status == STATUS_OK {
+        // SAFETY: the memory is the driver's again.
+        let status = unsafe { self.memory.add(STATUS_AT).read() };
+        if status == STATUS_OK {
             return Some(Ok(()));
         }
-        let Pending { operation, sector, bytes, .. } = pending;
         log::error!("disk: status {status} for {operation:?} of {bytes} bytes at sector {sector}");
         Some(Err(DiskError::Failed))
     }
 
     /// Copies what was read, once that has succeeded.
     pub fn copy_to(&self, into: &mut [u8]) {
-        for (page, piece) in self.memory.iter().zip(into.chunks_mut(PAGE_SIZE)) {
-            piece.copy_from_slice(&page[..piece.len()]);
-        }
+        let bytes = into.len().min(WRITE_BYTES_MAX);
+        debug_assert!(self.pending.is_none());
+        // SAFETY: the memory has that many bytes; a request has ended that filled it, and none is pending.
+        unsafe { ptr::copy_nonoverlapping(self.memory, into.as_mut_ptr(), bytes) }
     }
 
     /// Asks for an interrupt at the answer; whether it is there already.
     pub fn arm(&mut self) -> bool {
-        self.queue.set_dev_notify(true);
-        // The device must see the wish before the ring is looked at (section 2.7.7.1).
-        fence(Ordering::SeqCst);
-        self.queue.can_pop()
+        self.queue.want_interrupt(true);
+        self.queue.has_used()
     }
 
     /// Takes back the memory of a request that was given up, if the device has answered it since. Until
@@ -135,54 +137,35 @@ impl Requests {
         if self.pending.is_none() { Ok(()) } else { Err(DiskError::Failed) }
     }
 
-    fn submit(&mut self, operation: Operation, sector: u64, bytes: usize) -> Result<(), DiskError> {
-        let control = &mut self.memory[DATA_PAGES];
-        control[..8].copy_from_slice(&u64::from(operation as u32).to_le_bytes());
-        control[8..HEADER_BYTES].copy_from_slice(&sector.to_le_bytes());
-        control[HEADER_BYTES] = STATUS_NONE;
-        // The loop polls while it has work.
-        self.queue.set_dev_notify(false);
-        let queue = &mut self.queue;
-        let added = with_buffers(self.memory, operation, bytes, |inputs, outputs| {
-            // SAFETY: the memory stays, and is left alone while the request is pending.
-            unsafe { queue.add(inputs, outputs) }
-        });
-        let token = added.map_err(|_| DiskError::Failed)?;
-        self.pending = Some(Pending { operation, sector, bytes, token });
-        // As for packets, the index must be visible before the device's wish is read (section 2.7.13).
-        fence(Ordering::SeqCst);
-        if self.queue.should_notify() {
-            self.doorbell.ring();
+    /// Asks the device, when `fill` has written the data.
+    fn submit(
+        &mut self,
+        operation: Operation,
+        sector: u64,
+        bytes: usize,
+        fill: impl FnOnce(*mut u8),
+    ) -> Result<(), DiskError> {
+        self.reclaim()?;
+        fill(self.memory);
+        let mut header = [0; HEADER_BYTES];
+        header[..8].copy_from_slice(&u64::from(operation as u32).to_le_bytes());
+        header[8..].copy_from_slice(&sector.to_le_bytes());
+        // SAFETY: as above, the memory is the driver's, and has room for both.
+        unsafe {
+            ptr::copy_nonoverlapping(header.as_ptr(), self.memory.add(HEADER_AT), HEADER_BYTES);
+            self.memory.add(STATUS_AT).write(STATUS_NONE);
         }
+        let (start, queue) = (self.memory.expose_provenance() as u64, &mut self.queue);
+        let writer = if operation == Operation::Read { Writer::Device } else { Writer::Driver };
+        queue.describe(DATA, start, writer, Some(STATUS));
+        queue.set_length(DATA, bytes);
+        let second = if bytes > 0 { DATA } else { STATUS };
+        queue.describe(HEADER, start + HEADER_AT as u64, Writer::Driver, Some(second));
+        // The loop polls while it has work.
+        queue.want_interrupt(false);
+        queue.offer(HEADER);
+        queue.kick();
+        self.pending = Some(Pending { operation, sector, bytes });
         Ok(())
     }
 }
-
-/// Calls `act` with the buffers of a request, those that the device reads and those that it writes.
-fn with_buffers<R>(
-    memory: &mut Memory,
-    operation: Operation,
-    bytes: usize,
-    act: impl for<'a> FnOnce(&'a [&'a [u8]], &'a mut [&'a mut [u8]]) -> R,
-) -> R {
-    let [data @ .., control] = memory;
-    let (header, rest) = control.split_at_mut(HEADER_BYTES);
-    let status = &mut rest[..1];
-    let pages = bytes.div_ceil(PAGE_SIZE);
-    let pieces = data.iter_mut().take(pages).enumerate();
-    let pieces = pieces.map(|(index, page)| &mut page[..PAGE_SIZE.min(bytes - index * PAGE_SIZE)]);
-    let mut inputs: [&[u8]; DESCRIPTORS_MAX] = [&[]; DESCRIPTORS_MAX];
-    let mut outputs: [&mut [u8]; DESCRIPTORS_MAX] = core::array::from_fn(|_| &mut [][..]);
-    inputs[0] = header;
-    if operation == Operation::Read {
-        outputs.iter_mut().zip(pieces).for_each(|(output, piece)| *output = piece);
-        outputs[pages] = status;
-        act(&inputs[..1], &mut outputs[..=pages])
-    } else {
-        inputs[1..].iter_mut().zip(pieces).for_each(|(input, piece)| *input = piece);
-        outputs[0] = status;
-        act(&inputs[..=pages], &mut outputs[..1])
-    }
-}
-
-const _: () = assert!(WRITE_BYTES_MAX.is_multiple_of(PAGE_SIZE));

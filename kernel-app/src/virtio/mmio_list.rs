@@ -10,7 +10,7 @@ const MAPPED: Range<u64> = 4096..1 << 32;
 
 /// A device's place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Device {
+pub struct MmioDevice {
     /// Where its registers begin.
     pub registers: usize,
     /// How many bytes they take.
@@ -20,20 +20,20 @@ pub struct Device {
 }
 
 /// The devices of a list. What is none, or cannot be reached, is left out.
-pub fn listed(list: &str) -> impl Iterator<Item = Device> {
+pub fn listed(list: &str) -> impl Iterator<Item = MmioDevice> {
     list.as_bytes().split(|byte| *byte == b',').filter_map(device)
 }
 
 /// Read once, and seldom: for size, not speed.
 #[cold]
-fn device(text: &[u8]) -> Option<Device> {
+fn device(text: &[u8]) -> Option<MmioDevice> {
     // Linux's own number for the device may follow.
     let mut parts = text.split(|byte| matches!(byte, b'@' | b':'));
     let mut next = || parts.next().and_then(number);
     let (bytes, registers, interrupt) = (next()?, next()?, next()?);
     let is_reachable = MAPPED.contains(&registers) && bytes <= MAPPED.end - registers;
     let is_aligned = registers % 4 == 0;
-    (is_reachable && is_aligned).then_some(Device {
+    (is_reachable && is_aligned).then_some(MmioDevice {
         registers: registers as usize,
         bytes: bytes as usize,
         interrupt: u32::try_from(interrupt).ok()?,

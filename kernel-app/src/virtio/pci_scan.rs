@@ -1,7 +1,7 @@
 //! Which functions a machine's PCI buses have: bridges are followed, to every bus, device and function.
 //!
 //! Touches no machine: configuration space is given. Opens no device and reads no base addresses. References: PCI
-//! Local Bus 3.0 section 6.2, PCI-to-PCI Bridge 1.2 section 3.2, ACPI 6.5 table "MCFG".
+//! Local Bus 3.0 section 6.2, PCI-to-PCI Bridge 1.2 section 3.2.
 
 /// Devices that a bus has room for, and functions of a device.
 const DEVICES: u8 = 32;
@@ -132,35 +132,6 @@ fn id(config: &impl ReadConfig, place: Place) -> Option<Id> {
     let word = config.read(place, ID);
     let id = Id { vendor: word as u16, device: (word >> 16) as u16 };
     (id.vendor != 0 && id.vendor != u16::MAX).then_some(id)
-}
-
-/// Where configuration space lies in memory, by the ACPI tables that the root pointer at `root` leads to: the first
-/// piece that begins with bus 0. `read` gives so many bytes of memory, or none outside of it.
-pub fn memory_mapped<'a>(root: u64, read: impl Fn(u64, usize) -> Option<&'a [u8]>) -> Option<u64> {
-    let pointer = read(root, 36).filter(|pointer| pointer.starts_with(b"RSD PTR "))?;
-    // Revision 2 brings a table with 64-bit addresses.
-    let (tables, width) =
-        if pointer[15] >= 2 { (number(&pointer[24..32]), 8) } else { (number(&pointer[16..20]), 4) };
-    let entries = table(tables, &read)?.get(36..)?;
-    let addresses = entries.chunks_exact(width).map(number);
-    let found =
-        addresses.filter_map(|address| table(address, &read)).find(|table| table.starts_with(b"MCFG"))?;
-    // After the header and eight reserved bytes: address, segment, first and last bus, four reserved bytes.
-    let pieces = found.get(44..)?.chunks_exact(16);
-    pieces.filter(|piece| piece[8..11] == [0; 3]).map(|piece| number(&piece[..8])).next()
-}
-
-/// Longest table that is read.
-const TABLE_BYTES_MAX: usize = 64 * 1024;
-
-/// A table with its header, as long as it says.
-fn table<'a>(address: u64, read: &impl Fn(u64, usize) -> Option<&'a [u8]>) -> Option<&'a [u8]> {
-    let bytes = usize::try_from(number(&read(address, 36)?[4..8])).ok()?;
-    read(address, bytes.clamp(36, TABLE_BYTES_MAX))
-}
-
-fn number(bytes: &[u8]) -> u64 {
-    bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
 #[cfg(test)]
