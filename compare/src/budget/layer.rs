@@ -15,7 +15,7 @@ pub const LIBRARY: Layer = "Rust's library";
 /// In the order in which a request meets them, each with parts of the paths of its files. The longest part that a path
 /// has decides.
 pub const LAYERS: [(Layer, &[&str]); 10] = [
-    ("virtio-net and idle", &["kernel-app/src/hermit/", "/virtio-drivers-"]),
+    ("virtio-net and idle", &["kernel-app/src/hermit/", "kernel-app/src/virtio/"]),
     ("TCP/IP (smoltcp)", &["kernel-app/src/stack/", "/smoltcp-", "/managed-", "/heapless-"]),
     ("event loop, connections", &["kernel-app/", "wire/src/"]),
     (

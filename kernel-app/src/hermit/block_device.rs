@@ -11,11 +11,11 @@ use core::cell::RefCell;
 use core::fmt;
 use core::time::Duration;
 
-use bitflags::bitflags;
 use super::clock::Clock;
 use super::transport::DeviceTransport;
 use crate::disk::{Disk, DiskError, SECTOR_BYTES, WRITE_BYTES_MAX};
 use crate::virtio::transport::SetupError;
+use bitflags::bitflags;
 use requests::Requests;
 use wire::Instant;
 

@@ -32,10 +32,10 @@ use super::entropy::HermitEntropy;
 use super::entropy_device::{EntropyDevice, EntropyDeviceError};
 use super::idle::Idle;
 use super::kvm_clock::KvmClock;
+use super::machine::ThisMachine;
 use super::net_device::NetDevice;
 use super::serial_line::{Message, SerialLine};
 use super::timekeeper::Timekeeper;
-use super::machine::ThisMachine;
 use super::transport::{DeviceTransport, Search};
 use super::{allocator, exit, fault, logger, page_tables};
 use crate::program::Program;
@@ -90,8 +90,7 @@ pub unsafe fn run<const HAS_DISK: bool>(
     let acpi = settings.get(ACPI).and_then(|address| address.parse().ok());
     let machine = ThisMachine::default();
     let devices = Devices { machine: &machine, hints: Hints { acpi, mmio: settings.get(MMIO) }, clock };
-    let mut entropy =
-        HermitEntropy::new(|| devices.find_entropy()).unwrap_or_else(|reason| stop(reason));
+    let mut entropy = HermitEntropy::new(|| devices.find_entropy()).unwrap_or_else(|reason| stop(reason));
     let (card, disk) = devices.find_card_and_disk::<HAS_DISK>();
     let network = open_network(card, &settings, heap_bytes, &mut entropy, clock);
     let mut runtime = Runtime::new(network, services).unwrap_or_else(|error| stop(error));

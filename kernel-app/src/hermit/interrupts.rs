@@ -5,7 +5,7 @@
 
 use super::machine::Memory;
 use super::page_tables::map_device;
-use crate::virtio::search::Machine;
+use crate::virtio::machine::Machine;
 use crate::virtio::structures::{Msix, PciDevice};
 use crate::virtio::transport::Registers;
 
@@ -65,4 +65,3 @@ fn route_pin(io_apic: usize, pin: u32) -> Option<()> {
     Memory.write_u32(register(PIN + 2 * pin), VECTOR);
     Some(())
 }
-

@@ -7,8 +7,8 @@ use core::cell::Cell;
 
 use super::page_tables::{PAGE_BYTES, is_mapped, map_device};
 use super::x86::{read_port_u32, write_port_u32};
+use crate::virtio::machine::{Access, Machine};
 use crate::virtio::pci_scan::Place;
-use crate::virtio::search::{Access, Machine};
 use crate::virtio::transport::Registers;
 
 const CONFIG_ADDRESS: u16 = 0xcf8;

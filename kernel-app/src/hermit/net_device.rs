@@ -6,13 +6,13 @@
 use alloc::boxed::Box;
 use core::fmt;
 
-use bitflags::bitflags;
 use super::clock::Clock;
 use super::packet_ring::{BUFFER_BYTES, PACKETS_MAX, PacketRing, RingMemory};
 use super::transport::DeviceTransport;
 use super::virtqueue::Writer;
 use crate::stack::{FrameDevice, Transmitter};
 use crate::virtio::transport::SetupError;
+use bitflags::bitflags;
 
 /// `virtio_net_hdr` of a device with VIRTIO_F_VERSION_1 (section 5.1.6).
 const HEADER_BYTES: usize = 12;

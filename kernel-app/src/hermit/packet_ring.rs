@@ -1,7 +1,7 @@
 //! A virtqueue of packets: each descriptor keeps one buffer for ever, which is large enough for any packet.
 //!
-//! In general, a descriptor can be given any buffer, and can be chained to others. Here there are no chains. So offering
-//! a buffer is one write to a ring, and taking one back is one read.
+//! In general, a descriptor can be given any buffer, and can be chained to others. Here there are no chains. So
+//! offering a buffer is one write to a ring, and taking one back is one read.
 
 use super::dma::DmaMemory;
 use super::transport::DeviceTransport;

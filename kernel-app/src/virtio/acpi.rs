@@ -34,32 +34,8 @@ fn number(bytes: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use alloc::vec;
-    use alloc::vec::Vec;
-
     use super::*;
-
-    /// ACPI tables in a memory that begins at 0x1000.
-    fn memory(revision: u8, mcfg: &[u8]) -> Vec<u8> {
-        let mut memory = vec![0; 0x400];
-        let mut write = |at: usize, bytes: &[u8]| memory[at - 0x1000..][..bytes.len()].copy_from_slice(bytes);
-        write(0x1000, b"RSD PTR ");
-        write(0x100f, &[revision]);
-        write(0x1010, &0x1100u32.to_le_bytes());
-        write(0x1018, &0x1200u64.to_le_bytes());
-        for (at, name, width) in [(0x1100, b"RSDT", 4), (0x1200, b"XSDT", 8)] {
-            write(at, name);
-            write(at + 4, &(36 + 2 * width as u32).to_le_bytes());
-            write(at + 36, &0x1280u32.to_le_bytes());
-            write(at + 36 + width, &0x12c0u32.to_le_bytes());
-        }
-        write(0x1280, b"FACP");
-        write(0x1284, &36u32.to_le_bytes());
-        write(0x12c0, b"MCFG");
-        write(0x12c4, &(44 + mcfg.len() as u32).to_le_bytes());
-        write(0x12c0 + 44, mcfg);
-        memory
-    }
+    use crate::virtio::recorded::{memory, piece};
 
     fn find(memory: &[u8]) -> Option<u64> {
         memory_mapped(0x1000, |address, bytes| {
@@ -70,14 +46,6 @@ mod tests {
 
     #[test]
     fn memory_mapped_configuration_is_where_the_tables_say() {
-        let piece = |address: u64, segment: u8, first: u8| {
-            let mut piece = [0; 16];
-            piece[..8].copy_from_slice(&address.to_le_bytes());
-            piece[8] = segment;
-            piece[10] = first;
-            piece[11] = 255;
-            piece
-        };
         let pieces = [piece(0xd000_0000, 1, 0), piece(0xc000_0000, 0, 64), piece(0xe000_0000, 0, 0)].concat();
         for revision in [0, 2] {
             assert_eq!(find(&memory(revision, &pieces)), Some(0xe000_0000), "revision {revision}");

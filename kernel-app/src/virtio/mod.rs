@@ -2,18 +2,20 @@
 //! sectors move: all of it without touching a machine.
 //!
 //! Virtual machine monitors differ in where they put their devices and in what they put up with. [`search`] asks a
-//! [`Machine`](search::Machine) and gives a [`Location`] for each device; [`transport`] initialises the device through
+//! [`Machine`](machine::Machine) and gives a [`Location`] for each device; [`transport`] initialises the device through
 //! [`Registers`](transport::Registers). On Hermit the module `hermit` implements both with ports and memory; in tests
 //! they are machines and devices as real monitors make them. Reference: virtio 1.2, sections 3.1 (initialisation), 4.1
 //! (PCI) and 4.2 (MMIO).
 
 pub mod acpi;
+pub mod machine;
 pub mod mmio_list;
 pub mod pci_scan;
+#[cfg(test)]
+mod recorded;
 pub mod search;
 pub mod structures;
 pub mod transport;
-
 
 use mmio_list::MmioDevice;
 use pci_scan::Place;

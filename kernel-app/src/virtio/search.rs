@@ -4,11 +4,12 @@
 //! What a machine is, is a parameter. Nothing is asked of it that makes a monitor stop: uhyve ends at an access to
 //! memory where nothing is, and Firecracker warns of each port that it does not have.
 
-use core::cell::{Cell, OnceCell};
+use core::cell::OnceCell;
 
 use super::acpi;
+use super::machine::{Access, Config, Machine};
 use super::mmio_list::{MmioDevice, listed};
-use super::pci_scan::{self, Id, Place, ReadConfig};
+use super::pci_scan::{self, Id, Place};
 use super::{Kind, Location, Search, structures};
 
 const VENDOR_VIRTIO: u16 = 0x1af4;
@@ -30,31 +31,6 @@ const MAGIC: usize = 0;
 const DEVICE_ID: usize = 8;
 const MAGIC_VALUE: u32 = 0x7472_6976;
 
-/// How PCI's configuration space is reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// By the ports 0xcf8 and 0xcfc, which every PC has.
-    Ports,
-    /// In memory, mapped at this address: 4 KiB for each function (PCI Express section 7.2.2).
-    Memory(usize),
-}
-
-/// A machine, as the search sees it.
-pub trait Machine {
-    /// A register of PCI's configuration space, with its three neighbours.
-    fn config(&self, access: Access, place: Place, register: u8) -> u32;
-    /// Writes it.
-    fn set_config(&self, access: Access, place: Place, register: u8, value: u32);
-    /// Where configuration space at this physical address can be reached.
-    fn map_config(&self, base: u64) -> Option<usize>;
-    /// Bytes that the firmware has left: its tables.
-    fn firmware(&self, address: u64, bytes: usize) -> Option<&[u8]>;
-    /// 32 bits of a device on MMIO; none where nothing is mapped.
-    fn mmio(&self, address: usize) -> Option<u32>;
-    /// Up to where base addresses were given out.
-    fn assigned(&self) -> &Cell<u64>;
-}
-
 /// What the loader was told about where devices are.
 #[derive(Clone, Copy, Default)]
 pub struct Hints<'a> {
@@ -64,44 +40,6 @@ pub struct Hints<'a> {
     pub mmio: Option<&'a str>,
 }
 
-/// A machine's configuration space.
-pub struct Config<'m, M> {
-    /// The machine.
-    pub machine: &'m M,
-    /// How it is reached.
-    pub access: Access,
-}
-
-impl<'m, M: Machine> Config<'m, M> {
-    /// The machine's, if it has PCI. Where the firmware's tables tell of it in memory, that is used: an access there
-    /// leaves the guest once, and by ports twice.
-    fn find(machine: &'m M, acpi: Option<u64>) -> Option<Self> {
-        let told = acpi.and_then(|root| acpi::memory_mapped(root, |at, bytes| machine.firmware(at, bytes)));
-        // A machine with ACPI may leave its table out; the place is then looked at where microvm has it.
-        let guessed = acpi.map(|_| MICROVM_CONFIG).filter(|_| told.is_none());
-        let in_memory = |base: Option<u64>| Some(Access::Memory(machine.map_config(base?)?));
-        let places = [in_memory(told), Some(Access::Ports), in_memory(guessed)];
-        let mut all = places.into_iter().flatten().map(|access| Self { machine, access });
-        all.find(|config| pci_scan::exists(config))
-    }
-
-    /// A register with its three neighbours.
-    pub fn word(&self, place: Place, register: u8) -> u32 {
-        self.machine.config(self.access, place, register & !3)
-    }
-
-    /// Writes them.
-    pub fn set_word(&self, place: Place, register: u8, value: u32) {
-        self.machine.set_config(self.access, place, register & !3, value);
-    }
-}
-
-impl<M: Machine> ReadConfig for Config<'_, M> {
-    fn read(&self, place: Place, register: u8) -> u32 {
-        self.word(place, register)
-    }
-}
-
 /// The machine's first usable device of each kind, on PCI or, where that has none of them, on MMIO.
 pub fn find<const KINDS: usize>(
     machine: &impl Machine,
@@ -109,7 +47,7 @@ pub fn find<const KINDS: usize>(
     kinds: [Kind; KINDS],
 ) -> [Search; KINDS] {
     let mut found = [Search::Missing; KINDS];
-    if let Some(config) = Config::find(machine, hints.acpi) {
+    if let Some(config) = config(machine, hints.acpi) {
         on_pci(&config, kinds, &mut found);
     }
     // Where PCI has some, other devices may lie where MMIO would be looked for.
@@ -121,6 +59,18 @@ pub fn find<const KINDS: usize>(
         }
     }
     found
+}
+
+/// The machine's, if it has PCI. Where the firmware's tables tell of it in memory, that is used: an access there
+/// leaves the guest once, and by ports twice.
+fn config<M: Machine>(machine: &M, acpi: Option<u64>) -> Option<Config<'_, M>> {
+    let told = acpi.and_then(|root| acpi::memory_mapped(root, |at, bytes| machine.firmware(at, bytes)));
+    // A machine with ACPI may leave its table out; the place is then looked at where microvm has it.
+    let guessed = acpi.map(|_| MICROVM_CONFIG).filter(|_| told.is_none());
+    let in_memory = |base: Option<u64>| Some(Access::Memory(machine.map_config(base?)?));
+    let places = [in_memory(told), Some(Access::Ports), in_memory(guessed)];
+    let mut all = places.into_iter().flatten().map(|access| Config { machine, access });
+    all.find(pci_scan::exists)
 }
 
 /// Where the first kind is on no bus that a bridge leads to, other host bridges are looked at as well; the other kinds
@@ -188,3 +138,6 @@ fn slot(number: usize) -> MmioDevice {
         interrupt: MICROVM_INTERRUPT + number as u32,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,8 +5,8 @@
 use core::fmt;
 use core::ops::Range;
 
+use super::machine::{Access, Config, Machine};
 use super::pci_scan::Place;
-use super::search::{Access, Config, Machine};
 
 /// Registers: command below and status above; the first base address; where the list of capabilities begins; the
 /// interrupt's line.
@@ -105,11 +105,18 @@ impl fmt::Display for Unusable {
 #[cold]
 pub fn read<M: Machine>(config: &Config<'_, M>, place: Place) -> Result<PciDevice, Unusable> {
     let word = |register: u8| config.word(place, register);
+    // Each read leaves the guest, and all structures lie behind the same base address, or behind two.
+    let mut bases = [None; BASE_ADDRESSES as usize];
+    let mut base = |bar: u8| match bases.get_mut(usize::from(bar)) {
+        Some(Some(base)) => Ok(*base),
+        Some(base) => Ok(*base.insert(base_address(config, place, bar)?)),
+        None => Err(Unusable::Malformed),
+    };
     let (mut common, mut notify, mut interrupt_status, mut device, mut msix) = (None, None, None, None, None);
     for (at, first) in capabilities(&word) {
-        let structure = || {
-            let bar = word(at.wrapping_add(4)) as u8;
-            Ok(base_address(config, place, bar)? + u64::from(word(at.wrapping_add(8))))
+        let mut structure = || {
+            let start = base(word(at.wrapping_add(4)) as u8)?;
+            start.checked_add(word(at.wrapping_add(8)).into()).ok_or(Unusable::Malformed)
         };
         match (first as u8, (first >> 24) as u8) {
             (CAPABILITY_VENDOR, COMMON) if common.is_none() => common = Some(structure()?),
@@ -122,7 +129,8 @@ pub fn read<M: Machine>(config: &Config<'_, M>, place: Place) -> Result<PciDevic
             (CAPABILITY_VENDOR, DEVICE) if device.is_none() => device = Some(structure()?),
             (CAPABILITY_MSIX, _) => {
                 let table = word(at.wrapping_add(4));
-                let address = base_address(config, place, (table & 7) as u8)? + u64::from(table & !7);
+                let start = base((table & 7) as u8)?;
+                let address = start.checked_add((table & !7).into()).ok_or(Unusable::Malformed)?;
                 msix = Some(Msix { capability: at, table: address });
             }
             _ => {}
@@ -167,9 +175,6 @@ fn capabilities(word: &impl Fn(u8) -> u32) -> impl Iterator<Item = (u8, u32)> {
 
 /// Where a base address register's memory begins.
 fn base_address<M: Machine>(config: &Config<'_, M>, place: Place, bar: u8) -> Result<u64, Unusable> {
-    if bar >= BASE_ADDRESSES {
-        return Err(Unusable::Malformed);
-    }
     let register = BASE_ADDRESS + 4 * bar;
     let low = config.word(place, register);
     let is_wide = low & WIDTH == WIDTH_64;

@@ -161,7 +161,11 @@ impl<R: Registers> Transport<R> {
     ///
     /// # Errors
     /// When the device is a legacy one, does not come out of its reset, or does not accept that.
-    pub fn begin(&self, wanted: u64, wait: impl FnOnce(&dyn Fn() -> bool) -> bool) -> Result<u64, SetupError> {
+    pub fn begin(
+        &self,
+        wanted: u64,
+        wait: impl FnOnce(&dyn Fn() -> bool) -> bool,
+    ) -> Result<u64, SetupError> {
         // One that was never started is not reset: a second one of QEMU's costs as much as the rest of this.
         if self.status() != 0 {
             self.set_status(0);
@@ -351,3 +355,6 @@ impl<R: Registers> Transport<R> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
