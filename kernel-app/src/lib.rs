@@ -9,9 +9,13 @@ extern crate alloc;
 #[cfg(target_os = "linux")]
 extern crate std;
 
+#[cfg(any(test, target_os = "hermit"))]
+mod acpi;
 pub mod assets;
 pub mod client;
 pub mod connections;
+#[cfg(any(test, target_os = "hermit"))]
+mod ctrl_alt_delete;
 pub mod disk;
 #[cfg(target_os = "hermit")]
 pub mod hermit;

@@ -211,3 +211,24 @@ fn two_restores_of_a_snapshot_give_different_voters() {
     let (one, other) = (restored(), restored());
     assert_ne!(one, other);
 }
+
+/// A machine on which a person or an engine has done this in its monitor.
+fn stops_after(words: &[&[&str]], command: &str) {
+    let mut guest = Guest::start(words);
+    guest.serves();
+    guest.monitor().human(command);
+    guest.says("stopped on request");
+    assert_eq!(guest.status(), Some(0));
+}
+
+#[test]
+fn the_power_button_stops_a_machine_as_any_order_does() {
+    stops_after(&[Q35, &["-cpu", "max"], CARD], "system_powerdown");
+}
+
+#[test]
+fn a_machine_without_a_power_button_stops_by_ctrl_alt_delete() {
+    let keyboard = ["-device", "i8042"];
+    let card = ["-device", "virtio-net-device,netdev=n0", "-global", "virtio-mmio.force-legacy=false"];
+    stops_after(&[&["-M", "microvm", "-cpu", "max"], &card, &keyboard], "sendkey ctrl-alt-delete");
+}

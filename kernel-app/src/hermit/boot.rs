@@ -32,15 +32,18 @@ use super::entropy::HermitEntropy;
 use super::entropy_device::{EntropyDevice, EntropyDeviceError};
 use super::idle::Idle;
 use super::kvm_clock::KvmClock;
-use super::machine::ThisMachine;
+use super::machine::{self, ThisMachine};
 use super::net_device::NetDevice;
 use super::serial_line::{Message, SerialLine};
+use super::stop_orders::StopOrders;
 use super::timekeeper::Timekeeper;
 use super::transport::{DeviceTransport, Search};
-use super::{allocator, exit, fault, logger, page_tables};
+use super::{allocator, exit, fault, logger, page_tables, uhyve};
+use crate::acpi::{self, Power};
 use crate::program::Program;
 use crate::runtime::Runtime;
 use crate::settings::Settings;
+use crate::shutdown::NOTICE;
 use crate::stack::{self, Address, Seeds, SmoltcpNetwork, StackConfig, sockets_max};
 use crate::virtio::Kind;
 use crate::virtio::search::Hints;
@@ -70,6 +73,9 @@ pub unsafe fn run<const HAS_DISK: bool>(
     let heap_bytes = allocator::claim();
     // SAFETY: the caller vouches for the array.
     let settings = unsafe { read_environment(environment) };
+    let acpi = settings.get(ACPI).and_then(|address| address.parse().ok());
+    let power = acpi.map_or(Power::default(), |root| acpi::power(root, machine::firmware));
+    exit::use_sleep_control(power.sleep_control);
     // Before anybody is asked for the time: the answer must not be taken away.
     let serial_line = SerialLine::new();
     let kvm = KvmClock::find();
@@ -87,7 +93,6 @@ pub unsafe fn run<const HAS_DISK: bool>(
         // It has said what it had to say, and needs neither card nor entropy.
         exit::succeed()
     }
-    let acpi = settings.get(ACPI).and_then(|address| address.parse().ok());
     let machine = ThisMachine::default();
     let devices = Devices { machine: &machine, hints: Hints { acpi, mmio: settings.get(MMIO) }, clock };
     let mut entropy = HermitEntropy::new(|| devices.find_entropy()).unwrap_or_else(|reason| stop(reason));
@@ -106,13 +111,15 @@ pub unsafe fn run<const HAS_DISK: bool>(
     );
     log::debug!("the heap has {} KiB, the time of day comes from {timekeeper}", heap_bytes / 1024);
     let idle = idle.calibrate(clock).unwrap_or_else(|error| stop(error));
-    event_loop(runtime, disk.as_ref(), (serial_line, timekeeper), &idle, &mut entropy)
+    // uhyve has neither, and says so at each look.
+    let stop_orders = (!uhyve::is_monitor()).then(|| StopOrders::new(power));
+    event_loop(runtime, disk.as_ref(), (serial_line, stop_orders, timekeeper), &idle, &mut entropy)
 }
 
 fn event_loop(
     mut runtime: Runtime<SmoltcpNetwork<NetDevice>>,
     disk: Option<&SharedBlockDevice>,
-    (mut serial_line, mut timekeeper): (SerialLine, Timekeeper),
+    (mut serial_line, mut stop_orders, mut timekeeper): (SerialLine, Option<StopOrders>, Timekeeper),
     idle: &Idle,
     entropy: &mut dyn Entropy,
 ) -> ! {
@@ -123,6 +130,9 @@ fn event_loop(
             Some(Message::Stop) => runtime.stop(None, now),
             Some(Message::Time(told)) => timekeeper.hear(told),
             None => {}
+        }
+        if stop_orders.as_mut().is_some_and(|orders| orders.has_come(now)) {
+            runtime.stop(Some(NOTICE), now);
         }
         timekeeper.look(now);
         let deadline = runtime.turn(now, clock.unix_time(), entropy);
@@ -136,6 +146,8 @@ fn event_loop(
         }
         // Nothing to do. The serial line and the clock are looked at now and then all the same.
         let looks = serial_line.look_at().min(timekeeper.look_at());
+        let orders = stop_orders.as_ref().and_then(StopOrders::look_at);
+        let looks = orders.map_or(looks, |look_at| look_at.min(looks));
         let deadline = deadline.map_or(looks, |deadline| deadline.min(looks));
         // Interrupts are asked for, and then the rings are looked at once more: what came in between would wake nobody.
         // Both devices are armed, whichever has work already.

@@ -1,14 +1,21 @@
-//! The end of the virtual machine, with a status that the host can see.
+//! The end of the virtual machine, with a status that the host can see where the machine can carry one.
 //!
-//! The caller prints the last message before it calls this.
+//! The caller prints the last message before it calls this. Which way there is depends on the monitor: QEMU with its
+//! debug exit, uhyve by a call, cloud-hypervisor by the register of ACPI that switches a machine off, Firecracker by
+//! a reset. Reference: ACPI 6.5 section 4.8.3.7 (sleep control register).
 
 use core::arch::asm;
+use core::fmt::Write;
 use core::panic::PanicInfo;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::console::Console;
+use super::machine::Memory;
+use super::page_tables::map_device;
 use super::uhyve;
-use super::x86::write_port_u32;
-use core::fmt::Write;
+use super::x86::{write_port_u8, write_port_u32};
+use crate::acpi::Register;
+use crate::virtio::transport::Registers;
 
 /// Where QEMU's `isa-debug-exit` listens: writing `v` ends it with status `2 * v + 1`.
 const DEBUG_EXIT: u16 = 0xf4;
@@ -16,26 +23,59 @@ const DEBUG_EXIT: u16 = 0xf4;
 const FAILURE: u32 = 0;
 /// Ends QEMU with status 3.
 const SUCCESS: u32 = 1;
+/// Sleep control: enter the state of type 5, which is off on all machines that have this register.
+const OFF: u8 = 1 << 5 | 5 << 2;
+
+/// The register that switches the machine off: a port, or a mapped address of memory above them; 0 without one.
+static SLEEP_CONTROL: AtomicU64 = AtomicU64::new(0);
+
+/// Says how this machine is switched off.
+pub fn use_sleep_control(register: Option<Register>) {
+    let place = match register {
+        Some(Register::Port(port)) => u64::from(port),
+        Some(Register::Memory(address)) => map_device(address, 1).unwrap_or_default() as u64,
+        None => 0,
+    };
+    SLEEP_CONTROL.store(place, Ordering::Relaxed);
+}
+
 /// Stops the machine as one that has done what it was to do.
 pub fn succeed() -> ! {
     if !uhyve::is_monitor() {
-        // SAFETY: as in `fail`. The kernel's own exit would print its statistics first.
-        unsafe { write_port_u32(DEBUG_EXIT, SUCCESS) }
+        // The kernel's own exit would print its statistics first.
+        debug_exit(SUCCESS);
+        switch_off();
     }
     // SAFETY: the kernel's exit call takes any status and does not return.
     unsafe { hermit_abi::exit(0) }
 }
 
 /// Stops the machine as failed. Without the debug exit it is reset and not switched off, so that its starter
-/// sees no order that was carried out: monitors tell the two apart, and start a machine again that was reset.
+/// sees no order that was carried out: monitors tell the two apart, and start a machine again that was reset. One that
+/// can be switched off by the sleep control register is switched off: cloud-hypervisor would start it again at once,
+/// for ever, and nobody would be told.
 pub fn fail() -> ! {
     if uhyve::is_monitor() {
         // SAFETY: the kernel's exit call takes any status and does not return. uhyve passes it on.
         unsafe { hermit_abi::exit(1) }
     }
-    // SAFETY: the port is unused but for the debug exit, which ends the machine.
-    unsafe { write_port_u32(DEBUG_EXIT, FAILURE) }
+    debug_exit(FAILURE);
+    switch_off();
     reset()
+}
+
+fn debug_exit(value: u32) {
+    // SAFETY: the port is unused but for the debug exit, which ends the machine.
+    unsafe { write_port_u32(DEBUG_EXIT, value) }
+}
+
+fn switch_off() {
+    match SLEEP_CONTROL.load(Ordering::Relaxed) {
+        0 => {}
+        // SAFETY: the firmware's table says that this port switches the machine off.
+        port @ ..=0xffff => unsafe { write_port_u8(port as u16, OFF) },
+        address => Memory.write_u8(address as usize, OFF),
+    }
 }
 
 /// A table without entries: the exception cannot be delivered, nor the two that follow from that, and a processor

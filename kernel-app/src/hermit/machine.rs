@@ -67,15 +67,7 @@ impl Machine for ThisMachine {
     }
 
     fn firmware(&self, address: u64, bytes: usize) -> Option<&[u8]> {
-        let end = address.checked_add(bytes as u64)?;
-        if address < PAGE_BYTES || end > 1 << 32 || !is_mapped(address) || !is_mapped(end - 1) {
-            return None;
-        }
-        // SAFETY: it is mapped, page 0 is left out, and nobody writes what the firmware has reserved; what is no table
-        // reads as something else, and nothing is believed before its name is found.
-        Some(unsafe {
-            core::slice::from_raw_parts(core::ptr::with_exposed_provenance(address as usize), bytes)
-        })
+        firmware(address, bytes)
     }
 
     fn mmio(&self, address: usize) -> Option<u32> {
@@ -85,6 +77,17 @@ impl Machine for ThisMachine {
     fn assigned(&self) -> &Cell<u64> {
         &self.assigned
     }
+}
+
+/// Bytes that the firmware has left: its tables.
+pub fn firmware(address: u64, bytes: usize) -> Option<&'static [u8]> {
+    let end = address.checked_add(bytes as u64)?;
+    if address < PAGE_BYTES || end > 1 << 32 || !is_mapped(address) || !is_mapped(end - 1) {
+        return None;
+    }
+    // SAFETY: it is mapped, page 0 is left out, and nobody writes what the firmware has reserved; what is no table
+    // reads as something else, and nothing is believed before its name is found.
+    Some(unsafe { core::slice::from_raw_parts(core::ptr::with_exposed_provenance(address as usize), bytes) })
 }
 
 /// Device registers, at addresses that the search has found and `page_tables` has mapped.

@@ -26,6 +26,7 @@ mod packet_ring;
 mod page_tables;
 mod rtc;
 mod serial_line;
+mod stop_orders;
 mod timekeeper;
 mod transport;
 mod uhyve;

@@ -13,6 +13,15 @@ pub unsafe fn write_port_u8(port: u16, value: u8) {
     unsafe { asm!("out dx, al", in("dx") port, in("al") value, options(nomem, nostack, preserves_flags)) }
 }
 
+/// Writes 16 bits to an I/O port.
+///
+/// # Safety
+/// As for [`write_port_u8`].
+pub unsafe fn write_port_u16(port: u16, value: u16) {
+    // SAFETY: as in `write_port_u8`.
+    unsafe { asm!("out dx, ax", in("dx") port, in("ax") value, options(nomem, nostack, preserves_flags)) }
+}
+
 /// Writes 32 bits to an I/O port.
 ///
 /// # Safety
@@ -30,6 +39,17 @@ pub unsafe fn read_port_u8(port: u16) -> u8 {
     let value;
     // SAFETY: `in` itself touches no memory; the caller vouches for the device.
     unsafe { asm!("in al, dx", in("dx") port, out("al") value, options(nomem, nostack, preserves_flags)) }
+    value
+}
+
+/// Reads 16 bits from an I/O port.
+///
+/// # Safety
+/// As for [`read_port_u8`].
+pub unsafe fn read_port_u16(port: u16) -> u16 {
+    let value;
+    // SAFETY: as in `read_port_u8`.
+    unsafe { asm!("in ax, dx", in("dx") port, out("ax") value, options(nomem, nostack, preserves_flags)) }
     value
 }
 

@@ -6,11 +6,11 @@
 
 use core::cell::OnceCell;
 
-use super::acpi;
 use super::machine::{Access, Config, Machine};
 use super::mmio_list::{MmioDevice, listed};
 use super::pci_scan::{self, Id, Place};
 use super::{Kind, Location, Search, structures};
+use crate::acpi;
 
 const VENDOR_VIRTIO: u16 = 0x1af4;
 /// Device number of a modern device, less its kind (section 4.1.2.1).
