@@ -17,6 +17,7 @@ use cluster::state::run_dir::RunDir;
 use image_build::vm::accelerator::Accelerator;
 use image_build::vm::machine::Machine;
 use image_build::vm::machine::Platform;
+use image_build::vm::vmm::Vmm;
 
 /// How long something may take that takes milliseconds on a machine with nothing else to do.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -95,8 +96,13 @@ fn stand_in(path: &Path) {
 fn order(run_dir: &RunDir) -> String {
     let application = Application::parse("test.toml", APPLICATION, &["web"]).expect("a description");
     let draft = Draft::new(application, &Choices::default()).expect("a plan");
-    let platform =
-        Platform { machine: Machine::Q35, accelerator: Accelerator::Tcg { mhz: 2000 }, sandbox: false };
+    let platform = Platform {
+        vmm: Vmm::Qemu,
+        program: Vmm::Qemu.program().into(),
+        machine: Machine::Q35,
+        accelerator: Accelerator::Tcg { mhz: 2000 },
+        sandbox: false,
+    };
     let image = Image { path: "web.img".into(), bytes: 1, program: "web".into() };
     let plan = draft.complete(platform, BTreeMap::from([("web".to_owned(), image)]));
     let order = Order { run_dir: run_dir.path().to_owned(), targets: None, plan };
