@@ -5,18 +5,20 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
 
 use cluster::application::Application;
-use cluster::plan::{Choices, Draft, Image};
+use cluster::network::tap_obstacle;
+use cluster::plan::{Choices, Draft, Image, Net, Plan};
 use cluster::state::event::{Event, LEAVE, Order};
 use cluster::state::identity::Identity;
 use cluster::state::run_dir::RunDir;
 use image_build::vm::accelerator::Accelerator;
 use image_build::vm::machine::Machine;
 use image_build::vm::machine::Platform;
+use image_build::vm::vmm::Vmm;
 
 /// How long something may take that takes milliseconds on a machine with nothing else to do.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -48,6 +50,10 @@ impl Supervisor {
     }
 
     fn start_in(folder: tempfile::TempDir) -> Self {
+        Self::start_plan(folder, plan(Vmm::Qemu, Vmm::Qemu.program().into()))
+    }
+
+    fn start_plan(folder: tempfile::TempDir, plan: Plan) -> Self {
         let run_dir = RunDir::open(folder.path().join("run")).expect("a folder");
         let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").expect("a path"));
         let mut process = Command::new(env!("CARGO_BIN_EXE_cluster"))
@@ -59,7 +65,8 @@ impl Supervisor {
             .expect("the tool runs");
         let mut orders = process.stdin.take().expect("piped");
         let events = BufReader::new(process.stdout.take().expect("piped"));
-        writeln!(orders, "{}", order(&run_dir)).expect("it listens");
+        let order = Order { run_dir: run_dir.path().to_owned(), targets: None, plan };
+        writeln!(orders, "{}", serde_json::to_string(&order).expect("an order")).expect("it listens");
         Self { process, orders: Some(orders), events, run_dir, _folder: folder }
     }
 
@@ -88,19 +95,27 @@ impl Supervisor {
 
 /// A program that takes QEMU's arguments and then only sleeps.
 fn stand_in(path: &Path) {
-    fs::write(path, "#!/bin/sh\nexec sleep 600\n").expect("written");
+    script(path, "exec sleep 600");
+}
+
+fn script(path: &Path, text: &str) {
+    fs::write(path, format!("#!/bin/sh\n{text}\n")).expect("written");
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("made executable");
 }
 
-fn order(run_dir: &RunDir) -> String {
+/// What a VMM of this kind, from this program, is to run.
+fn plan(vmm: Vmm, program: PathBuf) -> Plan {
     let application = Application::parse("test.toml", APPLICATION, &["web"]).expect("a description");
     let draft = Draft::new(application, &Choices::default()).expect("a plan");
-    let platform =
-        Platform { machine: Machine::Q35, accelerator: Accelerator::Tcg { mhz: 2000 }, sandbox: false };
+    let platform = Platform {
+        vmm,
+        program,
+        machine: Machine::Q35,
+        accelerator: Accelerator::Tcg { mhz: 2000 },
+        sandbox: false,
+    };
     let image = Image { path: "web.img".into(), bytes: 1, program: "web".into() };
-    let plan = draft.complete(platform, BTreeMap::from([("web".to_owned(), image)]));
-    let order = Order { run_dir: run_dir.path().to_owned(), targets: None, plan };
-    serde_json::to_string(&order).expect("an order")
+    draft.complete(platform, BTreeMap::from([("web".to_owned(), image)]))
 }
 
 fn assert_ended(machines: &[Identity]) {
@@ -163,6 +178,37 @@ fn a_second_supervisor_of_the_same_folder_is_refused() {
     first.orders = None;
     first.process.wait().expect("its status");
     assert_ended(&machines);
+}
+
+/// Firecracker reads its configuration and dies a second later. Interfaces take rights that not every machine gives.
+#[test]
+fn a_vmm_on_a_tap_that_dies_leaves_neither_configuration_nor_interface() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = folder.path().join("firecracker");
+    script(
+        &program,
+        "for word; do file=$word; done\ngrep -o STOP_TOKEN \"$file\"\nstat -c rights=%a \"$file\"\n\
+         cut -d: -f1 /proc/net/dev\nsleep 1\necho 'the vCPU is gone' >&2\nexit 1",
+    );
+    let mut plan = plan(Vmm::Firecracker, program);
+    plan.network.net = Net::Tap;
+    let mut supervisor = Supervisor::start_plan(folder, plan);
+    let failed = supervisor.wait_for(|event| matches!(event, Event::Failed { .. }));
+    assert!(supervisor.process.wait().expect("its status").success());
+    let Event::Failed { message, log } = failed else { unreachable!("it was waited for") };
+    let left = supervisor.run_dir.path().join("net");
+    assert!(!left.exists(), "{} is left", left.display());
+    if let Some(obstacle) = tap_obstacle() {
+        assert!(message.contains("the application's network cannot be started"), "{message}");
+        println!("skipped: --net tap {obstacle}");
+        return;
+    }
+    assert!(message.ends_with("Firecracker ended with status 1: the vCPU is gone"), "{message}");
+    for said in ["STOP_TOKEN", "rights=600", "station0", "station1"] {
+        assert!(log.iter().any(|line| line.trim() == said), "{said}: {log:?}");
+    }
+    let interfaces = fs::read_to_string("/proc/net/dev").expect("interfaces");
+    assert!(!interfaces.contains("station0"), "{interfaces}");
 }
 
 #[test]

@@ -17,6 +17,7 @@ use image_build::vm::command_line::BYTES_MAX;
 use image_build::vm::guest::Verdict;
 use image_build::vm::machine::{Launch, Machine};
 use image_build::vm::qemu;
+use image_build::vm::vmm::Vmm;
 
 /// A machine that only ends itself needs a tenth of a second; a busy host may take many times that.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -39,7 +40,7 @@ fn run(mut command: Command) -> (Verdict, String) {
         thread::sleep(POLL);
     }
     let output = child.wait_with_output().expect("its output");
-    (Verdict::of(output.status), String::from_utf8_lossy(&output.stdout).into_owned())
+    (Verdict::of(Vmm::Qemu, output.status), String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 fn launch(machine: Machine) -> Launch {

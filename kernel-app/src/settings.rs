@@ -11,6 +11,7 @@ use core::fmt;
 use crate::client::{DatabaseLogin, StoreLogin};
 use crate::secret::Secret;
 use crate::service::{Peer, Target};
+use crate::shutdown::StopToken;
 use wire::hex::percent_decoded;
 use wire::postgres::url::{self, Url};
 
@@ -195,6 +196,14 @@ impl Settings {
         let Some(value) = self.get(name) else { return Ok(None) };
         let secret = Secret::new(value.as_bytes());
         secret.map(Some).ok_or_else(|| error(name, "***", "a password of at most 256 bytes"))
+    }
+
+    /// The secret of requests to stop.
+    ///
+    /// # Errors
+    /// When it is too long.
+    pub fn stop_token(&self) -> Result<StopToken, SettingError> {
+        self.secret("STOP_TOKEN").map(StopToken::new)
     }
 
     /// A server as `scheme://host[:port]`, or `memory://service` for one in the same image, which is

@@ -2,11 +2,17 @@
 //! and ends those that it has, each after the request under way.
 //!
 //! Reads no clock and closes nothing: it says how far the shutdown has come. Who is connected is in the
-//! connection table, which tells services; the runtime closes the ports.
+//! connection table, which tells services; the runtime closes the ports. Orders come from the platform, or as requests
+//! that name a secret ([`StopToken`]) where a machine hears nothing else.
 
 use core::time::Duration;
 
 use wire::Instant;
+
+use crate::secret::Secret;
+
+/// The scheme of a request's `Authorization` (RFC 6750 section 2.1), which case does not matter for.
+const SCHEME: &str = "Bearer ";
 
 /// How long a node that was told to stop goes on taking connections, while `/readyz` says that it stops and
 /// every answer is the last one of its connection. Balancers and clients that ask again have gone by then.
@@ -49,6 +55,11 @@ impl Shutdown {
         }
     }
 
+    /// How far it had come when it was last looked at.
+    pub fn phase(&self) -> ShutdownPhase {
+        self.phase
+    }
+
     /// How far it has come by now.
     pub fn advance(&mut self, now: Instant) -> ShutdownPhase {
         if self.due.is_some_and(|due| due <= now) {
@@ -86,6 +97,29 @@ impl Shutdown {
     }
 }
 
+/// The secret that a request to stop has to name; without one, there are no such requests.
+#[derive(Clone, Debug, Default)]
+pub struct StopToken(Option<Secret>);
+
+impl StopToken {
+    /// The token of this secret, if there is one.
+    pub fn new(secret: Option<Secret>) -> Self {
+        Self(secret)
+    }
+
+    /// Whether requests can stop the node at all.
+    pub fn is_set(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Whether an `Authorization` names it; how long that takes says nothing of the secret.
+    pub fn allows(&self, authorization: Option<&[u8]>) -> bool {
+        let (Some(secret), Some(value)) = (&self.0, authorization) else { return false };
+        let Some((scheme, given)) = value.split_at_checked(SCHEME.len()) else { return false };
+        scheme.eq_ignore_ascii_case(SCHEME.as_bytes()) && secret.is(given)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,6 +151,19 @@ mod tests {
         assert!(!shutdown.is_over());
         shutdown.advance(start + DRAIN_MAX);
         assert!(shutdown.is_over());
+    }
+
+    #[test]
+    fn only_the_whole_token_stops_a_node() {
+        let token = |value: &str| StopToken::new(Secret::new(value.as_bytes()));
+        let allows = |value: &str, given: &str| token(value).allows(Some(given.as_bytes()));
+        assert!(allows("abc", "Bearer abc") && allows("abc", "bearer abc"));
+        for wrong in ["", "abc", "Bearer", "Bearer ", "Bearer ab", "Bearer abcd", "Bearer  abc", "Basic abc "]
+        {
+            assert!(!allows("abc", wrong), "{wrong:?}");
+        }
+        assert!(!allows("", "Bearer "), "without a token, nobody may");
+        assert!(!token("abc").allows(None));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use crate::application::restart::Restart;
 use crate::application::values::{Condition, DiskSize, Memory, PortMapping};
+use image_build::vm::vmm::Vmm;
 
 /// Longest description that is read, in bytes.
 pub const FILE_BYTES_MAX: usize = 64 * 1024;
@@ -21,7 +22,7 @@ pub const REPLICAS_MAX: u16 = 16;
 pub const HEALTH_TIMEOUT_S_MAX: u64 = 600;
 
 /// Settings that are worked out for each instance and therefore cannot be given in the file.
-pub const RESERVED_SETTINGS: [&str; 3] = ["INSTANCE", "IP", "GATEWAY"];
+pub const RESERVED_SETTINGS: [&str; 4] = ["INSTANCE", "IP", "GATEWAY", "STOP_TOKEN"];
 
 /// A whole application.
 #[derive(Clone, Debug, Deserialize)]
@@ -29,6 +30,8 @@ pub const RESERVED_SETTINGS: [&str; 3] = ["INSTANCE", "IP", "GATEWAY"];
 pub struct Application {
     /// Its name, for people.
     pub name: String,
+    /// The program that makes its machines, unless the command line names another one.
+    pub vmm: Option<Vmm>,
     /// The networks that services may join.
     #[serde(default)]
     pub networks: BTreeMap<String, Network>,

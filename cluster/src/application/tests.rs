@@ -31,12 +31,22 @@ REDIS_URL = "redis://{store:6379}"
 #[test]
 fn a_good_description_is_read_with_its_defaults() {
     let application = Application::parse("a.toml", GOOD, &IMAGES).expect("good");
+    assert_eq!(application.vmm, None);
     let store = &application.services["store"];
     assert_eq!((store.memory.mib, store.replicas), (1024, 1));
     assert_eq!((store.health.path.as_str(), store.health.timeout_s), ("/readyz", 60));
     let web = &application.services["web"];
     assert_eq!(web.ports[0].to_string(), "0.0.0.0:8080:80");
     assert_eq!(web.depends_on["store"], Condition::Healthy);
+}
+
+#[test]
+fn an_application_names_what_makes_its_machines() {
+    let text = GOOD.replacen("name =", "vmm = \"cloud-hypervisor\"\nname =", 1);
+    let application = Application::parse("a.toml", &text, &IMAGES).expect("good");
+    assert_eq!(application.vmm, Some(image_build::vm::vmm::Vmm::CloudHypervisor));
+    let refusal = refusal("name =", "vmm = \"xen\"\nname =");
+    assert!(refusal.starts_with("a.toml:2: vmm: ") && refusal.contains("`firecracker`"), "{refusal}");
 }
 
 /// Replaces `from` by `to` in the good description and gives the error.

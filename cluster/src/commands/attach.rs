@@ -20,6 +20,8 @@ use image_build::tool::output;
 use image_build::tool::packages;
 use image_build::tool::packages::table::GDB;
 use image_build::tool::process;
+use image_build::vm::refusal;
+use image_build::vm::vmm::Feature;
 
 /// A machine, as a debugger needs to know it.
 #[derive(Debug, PartialEq, Eq)]
@@ -71,6 +73,7 @@ fn target(state: &State, service: &str) -> Result<Target> {
     let instance = chosen(&state.instances, service)?;
     let name = &instance.instance;
     ensure!(instance.process.runs(), "{name} does not run: see `cargo ps` and `cargo logs {name}`");
+    refusal::require(state.plan.platform.vmm, Feature::Debugger, "a debugger")?;
     let planned = state.plan.instances.iter().find(|planned| planned.name == *name);
     let image = planned.and_then(|planned| state.plan.images.get(&planned.image));
     let program = image.map(|image| image.program.clone()).with_context(|| format!("{name} has no image"))?;
@@ -124,6 +127,7 @@ mod tests {
     use crate::plan::{Choices, Image};
     use crate::state::identity::Identity;
     use crate::state::run_dir::tests::instance;
+    use image_build::vm::vmm::Vmm;
 
     /// A worker and two votes, of one image each, that this process stands for.
     fn state(program: PathBuf) -> State {
@@ -155,6 +159,15 @@ mod tests {
             error("vot"),
             "there is no service or instance \"vot\": choose one of worker-1, vote-1, vote-2"
         );
+    }
+
+    #[test]
+    fn a_vmm_without_a_debugger_is_named() {
+        let program = tempfile::NamedTempFile::new().expect("a file");
+        let mut state = state(program.path().to_owned());
+        state.plan.platform.vmm = Vmm::Uhyve;
+        let error = target(&state, "worker").expect_err("refused").to_string();
+        assert!(error.starts_with("a debugger does not go with uhyve: its debugger has to come"), "{error}");
     }
 
     #[test]

@@ -17,10 +17,13 @@ use image_build::tool::progress::Patience;
 use image_build::tool::workspace::Workspace;
 use image_build::toolchain::libraries;
 use image_build::toolchain::{Part, Toolchain};
-use image_build::vm::probe;
+use image_build::vm::vmm::Vmm;
+use image_build::vm::{fitness, install, probe};
 
 /// Ports that the application publishes unless told otherwise.
 const PORTS: [u16; 2] = [8080, 8081];
+/// What can make machines in QEMU's place.
+const OTHER_VMMS: [Vmm; 3] = [Vmm::Uhyve, Vmm::Firecracker, Vmm::CloudHypervisor];
 
 /// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +65,7 @@ impl fmt::Display for Finding {
             Severity::Optional => "note",
             Severity::Lacking => "LACK",
         };
-        write!(f, "{mark:<5}{:<13}{}", self.what, self.text)
+        write!(f, "{mark:<5}{:<17}{}", self.what, self.text)
     }
 }
 
@@ -78,6 +81,7 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
     if findings[0].severity == Severity::Good {
         findings.extend([accelerator(workspace), sandbox(workspace)]);
     }
+    findings.extend(OTHER_VMMS.map(|vmm| other_vmm(workspace, vmm)));
     findings.extend(parts(&toolchain));
     findings.extend([core(&toolchain), docker(), tap(), tests()]);
     findings.extend(PORTS.map(port));
@@ -95,6 +99,19 @@ fn emulator() -> Finding {
     match process::output(Command::new(QEMU.program).arg("--version"), "asking QEMU") {
         Ok(text) => Finding::good("QEMU", text.lines().next().unwrap_or_default()),
         Err(error) => Finding::lacking("QEMU", format!("{error}: {}", packages::advice())),
+    }
+}
+
+fn other_vmm(workspace: &Workspace, vmm: Vmm) -> Finding {
+    let label = vmm.label();
+    let found = install::find(workspace, vmm, None)
+        .and_then(|program| Ok((fitness::version(vmm, &program)?, program)));
+    match (found, probe::check_kvm()) {
+        (Err(unfit), _) => Finding::optional(label, unfit.to_string()),
+        (Ok((version, program)), Ok(())) => Finding::good(label, format!("{version}, {}", program.display())),
+        (Ok((version, program)), Err(obstacle)) => {
+            Finding::optional(label, format!("{version}, {}; {obstacle}", program.display()))
+        }
     }
 }
 

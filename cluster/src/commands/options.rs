@@ -12,6 +12,9 @@ use crate::plan::Choices;
 use crate::plan::{Net, NetworkPlan};
 use image_build::vm::accelerator::Choice;
 use image_build::vm::machine::Machine;
+use image_build::vm::refusal;
+use image_build::vm::select::Wanted;
+use image_build::vm::vmm::{Feature, Vmm};
 
 /// `up`: boots the whole application.
 #[derive(Args, Clone, Debug, Default)]
@@ -19,15 +22,21 @@ pub struct UpOptions {
     /// Return to the shell once everything is healthy
     #[arg(short, long)]
     pub detach: bool,
+    /// The program that makes the virtual machines [default: `vmm` in the description, or qemu]
+    #[arg(long, value_enum)]
+    pub vmm: Option<Vmm>,
+    /// Where that program is [default: in PATH]
+    #[arg(long, value_name = "PATH")]
+    pub vmm_program: Option<PathBuf>,
     /// What executes the guests' instructions
     #[arg(long, value_enum, default_value_t)]
     pub accel: Choice,
-    /// The virtual hardware
-    #[arg(long, value_enum, default_value_t)]
-    pub machine: Machine,
-    /// How the machines are connected
-    #[arg(long, value_enum, default_value_t)]
-    pub net: Net,
+    /// The virtual hardware of QEMU [default: q35]
+    #[arg(long, value_enum)]
+    pub machine: Option<Machine>,
+    /// How the machines are connected [default: user with QEMU, tap with others]
+    #[arg(long, value_enum)]
+    pub net: Option<Net>,
     /// Run this many instances of a service; 0 leaves it out
     #[arg(long, value_name = "SERVICE=NUMBER", value_parser = service_and_number)]
     pub scale: Vec<(String, u16)>,
@@ -165,7 +174,7 @@ impl UpOptions {
     /// # Errors
     /// When one is not possible yet, or two contradict each other.
     pub fn choices(&self) -> Result<Choices> {
-        self.network()?;
+        self.capture()?;
         Ok(Choices {
             scale: distinct("--scale", &self.scale)?,
             publish: distinct("--publish", &self.publish)?,
@@ -178,19 +187,39 @@ impl UpOptions {
 }
 
 impl UpOptions {
-    /// The network.
+    /// What is to make the machines of an application that names this VMM, or none.
+    pub fn wanted(&self, described: Option<Vmm>) -> Wanted {
+        Wanted {
+            vmm: self.vmm.or(described).unwrap_or_default(),
+            program: self.vmm_program.clone(),
+            machine: self.machine,
+            accelerator: self.accel,
+        }
+    }
+
+    /// The network of machines that this VMM makes.
     ///
     /// # Errors
-    /// When it has no frames that could be captured.
-    pub fn network(&self) -> Result<NetworkPlan> {
-        if let Some(path) = self.pcap.as_ref().filter(|_| self.net != Net::Switch) {
+    /// When it has no frames that could be captured, or the VMM cannot be on it.
+    pub fn network(&self, vmm: Vmm) -> Result<NetworkPlan> {
+        let has_own = vmm.lacks(Feature::UserNetwork).is_none();
+        let net = self.net.unwrap_or(if has_own { Net::User } else { Net::Tap });
+        match net {
+            Net::User => refusal::require(vmm, Feature::UserNetwork, "--net user")?,
+            Net::Switch => refusal::require(vmm, Feature::SocketNetwork, "--net switch")?,
+            Net::Tap => {}
+        }
+        Ok(NetworkPlan { net, capture: self.capture()? })
+    }
+
+    fn capture(&self) -> Result<Option<PathBuf>> {
+        if let Some(path) = self.pcap.as_ref().filter(|_| self.net != Some(Net::Switch)) {
             bail!(
                 "--pcap {} captures the application's own network: add --net switch (each machine of the user network has one of its own)",
                 path.display()
             );
         }
-        let capture = self.pcap.as_deref().map(std::path::absolute).transpose();
-        Ok(NetworkPlan { net: self.net, capture: capture.context("--pcap: name a file")? })
+        self.pcap.as_deref().map(std::path::absolute).transpose().context("--pcap: name a file")
     }
 }
 
@@ -222,6 +251,22 @@ mod tests {
         assert!(refusal(UpOptions { pcap, ..UpOptions::default() }).contains("add --net switch"));
         let twice = vec![("vote".to_owned(), 2), ("vote".to_owned(), 3)];
         assert!(refusal(UpOptions { scale: twice, ..UpOptions::default() }).contains("given twice for vote"));
+    }
+
+    #[test]
+    fn the_command_line_comes_before_the_description_and_the_network_follows_the_vmm() {
+        let options = UpOptions { vmm: Some(Vmm::Uhyve), ..UpOptions::default() };
+        assert_eq!(options.wanted(Some(Vmm::Firecracker)).vmm, Vmm::Uhyve);
+        assert_eq!(UpOptions::default().wanted(Some(Vmm::Firecracker)).vmm, Vmm::Firecracker);
+        assert_eq!(UpOptions::default().wanted(None).vmm, Vmm::Qemu);
+        let net = |options: &UpOptions, vmm| options.network(vmm).map(|plan| plan.net);
+        assert_eq!(net(&options, Vmm::Uhyve).expect("tap"), Net::Tap);
+        assert_eq!(net(&options, Vmm::Qemu).expect("user"), Net::User);
+        for (given, word) in [(Net::User, "--net user"), (Net::Switch, "--net switch")] {
+            let options = UpOptions { net: Some(given), ..UpOptions::default() };
+            let refusal = net(&options, Vmm::CloudHypervisor).expect_err("refused").to_string();
+            assert!(refusal.starts_with(&format!("{word} does not go with cloud-hypervisor")), "{refusal}");
+        }
     }
 
     #[test]

@@ -16,11 +16,9 @@ use crate::network::outgoing::Outgoing;
 use crate::network::ports::Ports;
 use crate::plan::{HostPort, Instance, Net, Plan};
 use crate::state::run_dir::RunDir;
-use image_build::tool::process;
+use image_build::tool::{capability, process};
 use image_build::vm::machine;
-
-/// What making namespaces and interfaces takes, by the numbers of capabilities(7).
-const CAPABILITIES: [(u32, &str); 2] = [(12, "CAP_NET_ADMIN"), (21, "CAP_SYS_ADMIN")];
+use image_build::vm::vmm::{Feature, Vmm};
 
 /// The folder of the segment's sockets, in that of the application.
 pub fn folder(run_dir: &Path) -> PathBuf {
@@ -81,7 +79,7 @@ pub fn create(path: &Path) -> Result<File> {
 ///
 /// # Errors
 /// When it cannot.
-pub fn check(net: Net, instances: &[Instance]) -> Result<()> {
+pub fn check(net: Net, vmm: Vmm, instances: &[Instance]) -> Result<()> {
     let count = instances.len();
     let is_ipv6 = |instance: &&Instance| instance.ports.iter().any(|port| port.address.is_ipv6());
     if let Some(instance) = instances.iter().find(|instance| net == Net::User && is_ipv6(instance)) {
@@ -94,13 +92,14 @@ pub fn check(net: Net, instances: &[Instance]) -> Result<()> {
         net == Net::User || count <= STATIONS_MAX,
         "a network of its own connects at most {STATIONS_MAX} instances, not {count}: scale down, or use --net user"
     );
-    let obstacle = (net == Net::Tap).then(tap_obstacle).flatten();
-    ensure!(
-        obstacle.is_none(),
-        "--net tap {}: use --net switch, which needs no rights",
-        obstacle.unwrap_or_default()
-    );
-    Ok(())
+    let Some(obstacle) = (net == Net::Tap).then(tap_obstacle).flatten() else { return Ok(()) };
+    match vmm.lacks(Feature::SocketNetwork) {
+        None => bail!("--net tap {obstacle}: use --net switch, which needs no rights"),
+        Some(_) => bail!(
+            "{} has no network but --net tap, which {obstacle}: use --vmm qemu, whose networks need no rights",
+            vmm.label()
+        ),
+    }
 }
 
 /// What keeps this user from making tap interfaces and namespaces, if anything does.
@@ -108,23 +107,16 @@ pub fn tap_obstacle() -> Option<String> {
     if let Err(error) = File::options().read(true).write(true).open("/dev/net/tun") {
         return Some(format!("does not work, /dev/net/tun does not open ({error})"));
     }
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let lacks = CAPABILITIES.iter().find(|(number, _)| !has_capability(&status, *number));
-    if let Some((_, name)) = lacks {
-        return Some(format!("needs {name} (root)"));
+    let needed = [capability::NET_ADMIN, capability::SYS_ADMIN];
+    if let Some(lacking) = needed.into_iter().find(|needed| !capability::has(*needed)) {
+        return Some(format!("needs {} (root)", lacking.name));
     }
-    let program = ["ip", "unshare", "nsenter"].into_iter().find(|program| !process::is_installed(program))?;
+    let program =
+        ["ip", "bridge", "unshare", "nsenter"].into_iter().find(|program| !process::is_installed(program))?;
     Some(format!("needs the program {program}, which is not installed"))
 }
 
-/// Whether the effective capabilities in `/proc/self/status` have this one.
-fn has_capability(status: &str, number: u32) -> bool {
-    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    let bits = line.and_then(|text| u64::from_str_radix(text.trim(), 16).ok());
-    bits.is_some_and(|bits| bits & (1 << number) != 0)
-}
-
-/// The card of an instance, for a QEMU that is started in the network's folder: a socket's path is short
+/// The card of an instance, for a VMM that is started in the network's folder: a socket's path is short
 /// there. `None` when the instance is not of the plan.
 pub fn card(plan: &Plan, instance: &Instance) -> Option<machine::Network> {
     let station = plan.instances.iter().position(|other| other.name == instance.name)?;
@@ -219,13 +211,6 @@ mod tests {
     fn plan(choices: &Choices) -> Plan {
         let platform = crate::plan::draft::tests::platform();
         voting(choices).expect("a plan").complete(platform, std::collections::BTreeMap::new())
-    }
-
-    #[test]
-    fn capabilities_are_read_from_the_status() {
-        assert!(has_capability("Name:\tx\nCapEff:\t000001ffffffffff\n", 12));
-        assert!(!has_capability("CapPrm:\t000001ffffffffff\nCapEff:\t0000000000000400\n", 12));
-        assert!(!has_capability("", 12));
     }
 
     #[test]

@@ -150,10 +150,17 @@ pub(crate) mod tests {
     use crate::application::template::Template;
     use image_build::vm::accelerator::Accelerator;
     use image_build::vm::machine::Machine;
+    use image_build::vm::vmm::Vmm;
 
     /// A platform for tests that start no QEMU.
     pub fn platform() -> Platform {
-        Platform { machine: Machine::Q35, accelerator: Accelerator::Tcg { mhz: 2000 }, sandbox: true }
+        Platform {
+            vmm: Vmm::Qemu,
+            program: Vmm::Qemu.program().into(),
+            machine: Machine::Q35,
+            accelerator: Accelerator::Tcg { mhz: 2000 },
+            sandbox: true,
+        }
     }
 
     /// A service `web` with port 80 published from `first` on.

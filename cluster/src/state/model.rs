@@ -7,7 +7,7 @@ use crate::state::access::Access;
 use crate::state::identity::Identity;
 
 /// Version of the state file; another one is not understood.
-pub const STATE_VERSION: u32 = 3;
+pub const STATE_VERSION: u32 = 4;
 
 /// What runs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -31,7 +31,7 @@ pub struct InstanceState {
     pub service: String,
     /// Its own name.
     pub instance: String,
-    /// The instance's QEMU process.
+    /// The instance's VMM process.
     pub process: Identity,
     /// Address that is shown to people.
     pub endpoint: String,

@@ -21,8 +21,10 @@ use crate::state::{HealthAddress, InstanceState};
 use crate::supervisor::message::{Ending, Message, Source, elapsed_ms};
 use crate::supervisor::probe;
 use crate::supervisor::probe::ProbeResult;
+use crate::supervisor::stop_request::StopRequests;
 use image_build::vm::guest::Verdict;
 use image_build::vm::guest_failure::Watch;
+use image_build::vm::vmm::Vmm;
 
 /// Least time between two questions for health.
 const QUESTION_INTERVAL: Duration = Duration::from_millis(50);
@@ -61,16 +63,23 @@ impl SerialLine {
     }
 }
 
+/// How a machine is told to stop.
+#[derive(Debug)]
+enum Stop {
+    SerialLine(SerialLine),
+    Requests(StopRequests),
+}
+
 /// A machine that has been started.
 #[derive(Debug)]
 pub struct RunningInstance {
     /// Which start of which instance it is.
     pub source: Source,
-    /// Handle of the QEMU process, for signals and waiting.
+    /// Handle of the VMM's process, for signals and waiting.
     pub handle: Handle,
     /// The number of that.
     pub pid: i32,
-    serial: SerialLine,
+    stop: Stop,
     /// When it has to be healthy.
     pub deadline: Instant,
     /// What its health check said last.
@@ -94,6 +103,10 @@ pub struct Starting<'a> {
     pub source: Source,
     /// What it is to be.
     pub instance: &'a Instance,
+    /// What makes it.
+    pub vmm: Vmm,
+    /// The secret of requests to stop, where the VMM takes no orders.
+    pub secret: Option<String>,
     /// The host's ports.
     pub ports: &'a Ports,
     /// Where its log goes.
@@ -103,11 +116,11 @@ pub struct Starting<'a> {
 impl Starting<'_> {
     /// Starts the machine and the threads around it.
     pub fn start(
-        &self,
+        self,
         mut command: Command,
         outbox: Sender<Message>,
     ) -> Result<(RunningInstance, InstanceState)> {
-        let Self { source, instance, .. } = *self;
+        let Self { source, instance, vmm, .. } = self;
         let name = &instance.name;
         let health = self.health().with_context(|| format!("{name} has no port for its health check"))?;
         let log = LogWriter::new(self.run_dir.log_path(name), LOG_BYTES_MAX);
@@ -131,7 +144,7 @@ impl Starting<'_> {
             serial.clone(),
             Faults { source, watch: Arc::clone(&fault), outbox: outbox.clone() },
         );
-        wait_for_end(child, source, outbox.clone());
+        wait_for_end(vmm, child, source, outbox.clone());
         let enough = Arc::new(AtomicBool::new(false));
         let debugger = Debugger::of(name, process.pid);
         ask_for_health(Questions {
@@ -141,11 +154,15 @@ impl Starting<'_> {
             enough: Arc::clone(&enough),
             outbox,
         });
+        let stop = match &self.secret {
+            None => Stop::SerialLine(serial),
+            Some(secret) => Stop::Requests(StopRequests::new(health.clone(), secret.clone())),
+        };
         let running = RunningInstance {
             source,
             handle,
             pid: process.pid,
-            serial,
+            stop,
             deadline: started + Duration::from_secs(instance.health.timeout_s),
             problem: "no answer yet".to_owned(),
             started,
@@ -196,7 +213,17 @@ impl RunningInstance {
 
     /// Tells the machine to stop: the first time to announce it, the second time to drain.
     pub fn order_stop(&mut self) {
-        self.serial.write(&[STOP]);
+        match &mut self.stop {
+            Stop::SerialLine(line) => line.write(&[STOP]),
+            Stop::Requests(requests) => requests.send(),
+        }
+    }
+
+    /// Prepares for an order that is given when its ports let nobody in any more.
+    pub fn prepare_stop(&mut self) {
+        if let Stop::Requests(requests) = &mut self.stop {
+            requests.connect();
+        }
     }
 
     /// Whether its health is still waited for.
@@ -223,10 +250,17 @@ impl RunningInstance {
         elapsed_ms(self.started)
     }
 
-    /// Notes that its process has ended; gives the fault that it has reported, if any.
-    pub fn note_ended(&mut self) -> Option<String> {
+    /// Notes that its process has ended; says why, as far as it is known.
+    pub fn note_ended(&mut self, ending: &Ending) -> String {
         self.finish();
-        self.fault()
+        if let Some(fault) = self.fault() {
+            return fault;
+        }
+        let watch = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
+        match watch.last_words().filter(|_| !ending.is_explained) {
+            Some(words) => format!("{}: {words}", ending.how),
+            None => ending.how.clone(),
+        }
     }
 
     /// The fault that it has reported, if any.
@@ -283,11 +317,19 @@ fn end_soon(source: Source, outbox: Sender<Message>) {
     });
 }
 
-fn wait_for_end(mut child: Child, source: Source, outbox: Sender<Message>) {
+fn wait_for_end(vmm: Vmm, mut child: Child, source: Source, outbox: Sender<Message>) {
     thread::spawn(move || {
-        let ending = match child.wait().map(Verdict::of) {
-            Ok(verdict) => Ending { how: verdict.to_string(), has_failed: verdict != Verdict::Success },
-            Err(error) => Ending { how: format!("its end is not known: {error}"), has_failed: true },
+        let ending = match child.wait().map(|status| Verdict::of(vmm, status)) {
+            Ok(verdict) => Ending {
+                how: verdict.to_string(),
+                // Nobody has ordered it to end.
+                has_failed: verdict != Verdict::Success,
+                is_explained: matches!(verdict, Verdict::Success | Verdict::Signal(..)),
+            },
+            Err(error) => {
+                let how = format!("its end is not known: {error}");
+                Ending { how, has_failed: true, is_explained: true }
+            }
         };
         // Nobody listens any more when everything is being stopped.
         let _ = outbox.send(Message::Ended(source, ending));

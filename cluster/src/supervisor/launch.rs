@@ -1,4 +1,4 @@
-//! From an instance of a plan to the QEMU command that runs it. `qemu` makes the command line itself.
+//! From an instance of a plan to the command that runs it. `image_build::vm` makes the command line itself.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -8,11 +8,12 @@ use anyhow::{Context, Result, ensure};
 use crate::application::template::Template;
 use crate::network;
 use crate::network::ports::Ports;
-use crate::plan::{Data, HOST_SEEN_BY_GUESTS, Instance, Plan};
+use crate::plan::{Data, HOST_SEEN_BY_GUESTS, Instance, Net, Plan};
 use crate::state::debugger::socket_name;
+use image_build::vm::command;
 use image_build::vm::command_line::CommandLine;
 use image_build::vm::machine::{Forward, Launch, Network, Platform};
-use image_build::vm::qemu;
+use image_build::vm::vmm::{Feature, ImageKind};
 
 /// Setting of guests whose questions for the time are answered on their serial line; kernel-app's `timekeeper` reads
 /// it. On KVM they ask nobody.
@@ -21,38 +22,67 @@ const TIME_SERVER: (&str, &str) = ("TIME_SERVER", "serial");
 /// The command that runs an instance. All ports of the plan are known by now.
 ///
 /// # Errors
-/// When the plan lacks the image, or the settings do not fit on a kernel's command line.
+/// When the plan lacks the image, or the VMM cannot run it with these settings.
 pub fn command(plan: &Plan, instance: &Instance, ports: &Ports) -> Result<Command> {
+    let Some(folder) = ports.private() else {
+        let network = user_network(instance, ports);
+        return command::command(&launch(plan, instance, network, environment(plan, instance, ports)?)?);
+    };
+    let mut launch = launch_on_own(plan, instance)?;
+    // Whatever the VMM is started with goes with the network.
+    launch.folder = folder.to_owned();
+    Ok(network::plugged_in(command::command(&launch)?, plan.network.net, folder))
+}
+
+/// Whether the VMM can run the instances of a plan with their settings, as far as these are known before the ports.
+///
+/// # Errors
+/// When it cannot run one.
+pub fn check(plan: &Plan) -> Result<()> {
+    if plan.network.net == Net::User {
+        return Ok(());
+    }
+    plan.instances.iter().try_for_each(|instance| command::check(&launch_on_own(plan, instance)?))
+}
+
+/// An instance on a network of the application's own.
+fn launch_on_own(plan: &Plan, instance: &Instance) -> Result<Launch> {
+    let card = network::card(plan, instance);
+    let card = card.with_context(|| format!("{} is not of the plan", instance.name))?;
+    launch(plan, instance, card, network::environment(plan, instance)?)
+}
+
+fn launch(
+    plan: &Plan,
+    instance: &Instance,
+    network: Network,
+    environment: Vec<(String, String)>,
+) -> Result<Launch> {
     let image = plan
         .images
         .get(&instance.image)
         .with_context(|| format!("there is no image of {}", instance.image))?;
-    let Platform { machine, accelerator, sandbox } = plan.platform;
-    let mut launch = Launch::new(&instance.name, image.path.clone(), machine, accelerator);
-    launch.memory_mib = instance.memory_mib;
-    launch.sandbox = sandbox;
-    launch.debugger = Some(socket_name(&instance.name).into());
-    let card = ports.private().zip(network::card(plan, instance));
-    let (environment, folder) = match card {
-        Some((folder, card)) => {
-            launch.network = card;
-            (network::environment(plan, instance)?, Some(folder))
-        }
-        None => {
-            launch.network = user_network(instance, ports);
-            (environment(plan, instance, ports)?, None)
-        }
+    let Platform { vmm, program, machine, accelerator, sandbox } = &plan.platform;
+    let file = match vmm.image_kind() {
+        ImageKind::Bootable => &image.path,
+        ImageKind::Program => &image.program,
     };
+    let mut launch = Launch::new(&instance.name, file.clone(), *machine, *accelerator);
+    launch.vmm = *vmm;
+    launch.program.clone_from(program);
+    launch.memory_mib = instance.memory_mib;
+    launch.sandbox = *sandbox;
+    launch.network = network;
+    let has_debugger = vmm.lacks(Feature::Debugger).is_none();
+    launch.debugger = has_debugger.then(|| socket_name(&instance.name).into());
     launch.command_line = CommandLine::from_environment(environment);
-    launch.command_line.environment.insert(TIME_SERVER.0.to_owned(), TIME_SERVER.1.to_owned());
+    if vmm.lacks(Feature::SerialInput).is_none() {
+        launch.command_line.environment.insert(TIME_SERVER.0.to_owned(), TIME_SERVER.1.to_owned());
+    }
     if let Data::OnDisk(image) = &instance.data {
         launch.disks = vec![image.path.clone()];
     }
-    let command = qemu::command(&launch)?;
-    Ok(match folder {
-        Some(folder) => network::plugged_in(command, plan.network.net, folder),
-        None => command,
-    })
+    Ok(launch)
 }
 
 fn user_network(instance: &Instance, ports: &Ports) -> Network {

@@ -17,10 +17,12 @@ use crate::state::event::Event;
 use crate::state::identity::Identity;
 use crate::state::run_dir::RunDir;
 use crate::supervisor::instance::{self, RunningInstance};
-use crate::supervisor::message::{Message, Source, elapsed_ms};
+use crate::supervisor::message::{Ending, Message, Source, elapsed_ms};
 use crate::supervisor::record::Record;
 use crate::supervisor::restarts::Restarts;
+use crate::supervisor::stop_request;
 use image_build::vm::backlog;
+use image_build::vm::vmm::StopOrder;
 
 /// What QEMU says when it is asked to end; nothing that explains a failure.
 const TERMINATING: &str = "terminating on signal";
@@ -125,7 +127,7 @@ impl<'a> Supervisor<'a> {
                 Message::Healthy(source) => self.note_healthy(source),
                 Message::Problem(source, problem) => self.note_problem(source, problem),
                 Message::Hung(source, silence) => self.note_hung(source, silence),
-                Message::Ended(source, ending) => return Err(self.ended_too_soon(source.index, ending.how)),
+                Message::Ended(source, ending) => return Err(self.ended_too_soon(source.index, &ending)),
                 Message::Faulty(source) => self.kill(source),
                 Message::Stop(why) => return Err(Failure { message: why.to_owned(), instance: None }),
                 Message::Leave => {}
@@ -177,14 +179,22 @@ impl<'a> Supervisor<'a> {
     }
 
     pub(super) fn start(&mut self, index: usize) -> Result<()> {
-        let instance = &self.state.plan.instances[index];
-        let command = (self.connections.command)(&self.state.plan, instance, &self.ports)?;
+        let mut instance = self.state.plan.instances[index].clone();
+        let vmm = self.state.plan.platform.vmm;
+        let secret = match vmm.stop_order() {
+            StopOrder::SerialLine => None,
+            StopOrder::Request => Some(stop_request::new_secret()?),
+        };
+        let setting = secret.iter().map(|secret| (stop_request::SETTING.to_owned(), secret.clone()));
+        instance.environment.extend(setting);
+        let command = (self.connections.command)(&self.state.plan, &instance, &self.ports)?;
         self.ports.release(&instance.name);
         let name = instance.name.clone();
         let earlier = self.state.instances.iter().position(|state| state.instance == name);
         let restarts = earlier.map_or(0, |earlier| self.state.instances[earlier].restarts + 1);
         let source = Source { index, start: restarts };
-        let starting = instance::Starting { source, instance, ports: &self.ports, run_dir: self.run_dir };
+        let (ports, run_dir) = (&self.ports, self.run_dir);
+        let starting = instance::Starting { source, instance: &instance, vmm, secret, ports, run_dir };
         let (running, state) = starting.start(command, self.connections.outbox.clone())?;
         (self.connections.tell)(Event::Started { instance: name });
         self.running[index] = Some(running);
@@ -223,11 +233,11 @@ impl<'a> Supervisor<'a> {
         Failure { message, instance: Some(index) }
     }
 
-    fn ended_too_soon(&mut self, index: usize, how: String) -> Failure {
-        let fault = self.running[index].as_mut().and_then(RunningInstance::note_ended);
+    fn ended_too_soon(&mut self, index: usize, ending: &Ending) -> Failure {
+        let running = self.running[index].as_mut();
+        let why = running.map_or_else(|| ending.how.clone(), |running| running.note_ended(ending));
         let name = &self.state.plan.instances[index].name;
         let seconds = elapsed_ms(self.begun) as f64 / 1000.0;
-        let why = fault.unwrap_or(how);
         let message =
             format!("{name} failed {seconds:.1} s after the start, before everything was up: {why}");
         Failure { message, instance: Some(index) }

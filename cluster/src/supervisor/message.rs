@@ -37,6 +37,8 @@ pub struct Ending {
     pub how: String,
     /// Whether it has failed.
     pub has_failed: bool,
+    /// Whether that says it all; otherwise its last words may.
+    pub is_explained: bool,
 }
 
 /// Milliseconds since then.

@@ -13,8 +13,11 @@ mod recovery;
 mod restarts;
 mod shutdown;
 mod stop_order;
+mod stop_request;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vmm_tests;
 
 pub use lifecycle::{Connections, run};
 pub use message::Message;

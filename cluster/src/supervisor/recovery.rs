@@ -52,7 +52,7 @@ impl Supervisor<'_> {
     fn start_again(&mut self, index: usize, now: Instant) {
         if let Err(error) = self.start(index) {
             let how = format!("{error:#}");
-            self.recover(index, &Ending { how, has_failed: true }, now);
+            self.recover(index, &Ending { how, has_failed: true, is_explained: true }, now);
         }
     }
 
@@ -71,8 +71,8 @@ impl Supervisor<'_> {
     /// Notes an end, and when it is to be followed by a new start.
     pub(super) fn note_ended(&mut self, source: Source, ending: Ending) {
         let Source { index, .. } = source;
-        let fault = self.running[index].as_mut().and_then(RunningInstance::note_ended);
-        let how = fault.unwrap_or(ending.how);
+        let running = self.running[index].as_mut();
+        let how = running.map_or_else(|| ending.how.clone(), |running| running.note_ended(&ending));
         self.recover(index, &Ending { how, ..ending }, Instant::now());
     }
 

@@ -60,6 +60,9 @@ impl Supervisor<'_> {
         let alive = round.iter().filter_map(|index| self.running[*index].as_ref());
         let alive = alive.filter(|running| running.is_healthy() && !running.has_ended());
         let pids: Vec<i32> = alive.map(|running| running.pid).chain(own).collect();
+        for index in round {
+            self.running[*index].iter_mut().for_each(RunningInstance::prepare_stop);
+        }
         // Without it, connections that come now may be reset; everything stops all the same.
         let _ = listen_filter::shut(&pids, &addresses);
         let end = Instant::now() + ROUND_TIMEOUT;

@@ -22,9 +22,10 @@ use crate::state::run_dir::RunDir;
 use crate::state::run_dir::tests::temporary;
 use crate::supervisor::lifecycle::{Connections, MakeCommand, run};
 use crate::supervisor::message::Message;
+use image_build::vm::machine::Platform;
 
 /// Two services, of which the second waits for the first.
-const TWO: &str = r#"
+pub(super) const TWO: &str = r#"
     name = "test"
     networks = { n = {} }
     [services.store]
@@ -77,7 +78,7 @@ fn answering_once_bound(answer: &'static str) -> impl Fn(&Plan, &Instance, &Port
     }
 }
 
-fn shell(script: &str) -> Command {
+pub(super) fn shell(script: &str) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", script]);
     command
@@ -97,11 +98,22 @@ fn run_as(
     description: &str,
     run_dir: &RunDir,
     command: MakeCommand<'_>,
+    react: impl FnMut(&Event, &Sender<Message>),
+) -> Vec<Event> {
+    run_on(platform(), description, run_dir, command, react)
+}
+
+/// The same on another platform.
+pub(super) fn run_on(
+    platform: Platform,
+    description: &str,
+    run_dir: &RunDir,
+    command: MakeCommand<'_>,
     mut react: impl FnMut(&Event, &Sender<Message>),
 ) -> Vec<Event> {
     let application = Application::parse("t.toml", description, &["store", "web"]).expect("a description");
     let draft = Draft::new(application, &Choices::default()).expect("a plan");
-    let plan = draft.complete(platform(), BTreeMap::new());
+    let plan = draft.complete(platform, BTreeMap::new());
     let (outbox, inbox) = mpsc::channel();
     let sender = outbox.clone();
     let mut events = Vec::new();
@@ -114,7 +126,7 @@ fn run_as(
 }
 
 /// The instances that the state file names.
-fn instances(run_dir: &RunDir) -> Vec<crate::state::InstanceState> {
+pub(super) fn instances(run_dir: &RunDir) -> Vec<crate::state::InstanceState> {
     run_dir.read_state().expect("readable").expect("a state").instances
 }
 
@@ -167,7 +179,7 @@ fn a_machine_that_dies_at_boot_shows_its_last_log_lines() {
     let events = run_with(&run_dir, &dying, |_, _| {});
     let Some(Event::Failed { message, log }) = events.last() else { panic!("{events:?}") };
     assert!(message.starts_with("store-1 failed "), "{message}");
-    assert!(message.ends_with("it ended with an error"), "{message}");
+    assert!(message.ends_with("it ended with an error: panic: no memory"), "{message}");
     assert_eq!(log, &["panic: no memory"]);
 }
 

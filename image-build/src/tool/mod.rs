@@ -1,5 +1,6 @@
 //! What the commands of this project share: paths, output, other programs and their packages.
 
+pub mod capability;
 pub mod files;
 #[macro_use]
 pub mod output;

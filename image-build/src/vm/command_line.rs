@@ -32,6 +32,11 @@ impl CommandLine {
         Self { environment, arguments: Vec::new() }
     }
 
+    /// The settings with their values as a guest needs them.
+    pub fn passed(&self) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
+        self.environment.iter().map(|(name, value)| (name.as_str(), passed(name, value)))
+    }
+
     /// The words as one text, with the rate of the time stamp counter in MHz where it is known.
     ///
     /// # Errors
@@ -41,10 +46,9 @@ impl CommandLine {
         if let Some(mhz) = mhz {
             words.extend(["-freq".to_owned(), mhz.to_string()]);
         }
-        for (name, value) in &self.environment {
+        for (name, value) in self.passed() {
             ensure!(is_name(name), "{name:?} cannot be the name of a setting: use letters, digits and _");
             ensure!(!value.contains('\0'), "{name} cannot hold a zero byte");
-            let value = passed(name, value);
             words.push(shell_words::quote(&format!("env={name}={value}")).into_owned());
         }
         for argument in &self.arguments {

@@ -13,10 +13,21 @@ const LOADER_FAULT: &str = "[LOADER] error: ";
 /// Beginnings of the program's own last words, from kernel-app's panic and fault handlers.
 const PROGRAM_FAULTS: [&str; 2] = ["PANIC: ", "FAULT: "];
 
-/// Remembers the first fault of a serial line.
+/// Lines that follow a program's last words and say nothing.
+const AFTERTHOUGHTS: [&str; 2] = ["note: run with `RUST_BACKTRACE", "note: Some details are omitted"];
+
+/// The last of a program's lines that says something.
+pub fn last_words<'a>(lines: impl DoubleEndedIterator<Item = &'a str>) -> Option<&'a str> {
+    let says = |line: &&str| !line.is_empty() && !AFTERTHOUGHTS.iter().any(|words| line.starts_with(words));
+    let line = lines.rev().map(str::trim).find(says)?;
+    Some(&line[..line.floor_char_boundary(FAULT_BYTES_MAX)])
+}
+
+/// Remembers the first fault of a serial line, and its last words.
 #[derive(Clone, Debug, Default)]
 pub struct Watch {
     first: Option<String>,
+    last: Option<String>,
 }
 
 impl Watch {
@@ -24,12 +35,18 @@ impl Watch {
     pub fn line(&mut self, line: &[u8]) -> bool {
         let text = String::from_utf8_lossy(line);
         let text = text.trim();
+        self.last = last_words([text].into_iter()).map(str::to_owned).or_else(|| self.last.take());
         let found = is_fault(text);
         if found && self.first.is_none() {
             let end = text.floor_char_boundary(FAULT_BYTES_MAX);
             self.first = Some(text[..end].to_owned());
         }
         found
+    }
+
+    /// The last line that said something, if there was one.
+    pub fn last_words(&self) -> Option<&str> {
+        self.last.as_deref()
     }
 
     /// The first fault, if there was one.
@@ -84,11 +101,21 @@ mod tests {
     }
 
     #[test]
+    fn last_words_are_the_last_that_say_something() {
+        let panic = "thread 'main' panicked at src/main.rs:1:1:\nError: no KVM\nnote: run with `RUST_BACKTRACE=1` x\n\n";
+        assert_eq!(last_words(panic.lines()), Some("Error: no KVM"));
+        assert_eq!(last_words("\n \n".lines()), None);
+        assert_eq!(last_words("x".repeat(1000).lines()).map(str::len), Some(FAULT_BYTES_MAX));
+    }
+
+    #[test]
     fn the_first_fault_is_the_one_to_tell() {
         let mut watch = Watch::default();
         assert!(!watch.line(b"hello\n"));
         assert!(watch.line(b"[0][ERROR] Page fault (#PF)!\r\n"));
         assert!(watch.line(b"[0][PANIC] later\n"));
         assert_eq!(watch.first_fault(), Some("[0][ERROR] Page fault (#PF)!"));
+        assert!(!watch.line(b"\n"));
+        assert_eq!(watch.last_words(), Some("[0][PANIC] later"));
     }
 }

@@ -2,16 +2,21 @@
 //!
 //! The module of a VMM, such as `qemu`, turns it into a command line.
 
+use std::env;
 use std::ffi::OsString;
 use std::net::SocketAddrV4;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use crate::vm::accelerator::Accelerator;
 use crate::vm::command_line::CommandLine;
+use crate::vm::vmm::Vmm;
 
+/// Setting with the time at which the VMM is started, in microseconds since 1970; kernel-app's `timekeeper` reads it.
+const STARTED_AT: &str = "STARTED_AT";
 /// Least memory that QEMU is asked for: below it the kernel cannot map its own page tables.
 pub const MEMORY_MIB_MIN: u32 = 8;
 /// Most memory: the loader maps the first 4 GiB, and devices need the top of them.
@@ -97,7 +102,11 @@ pub struct OtherKernel {
 pub struct Launch {
     /// Name of the guest in process lists.
     pub name: String,
-    /// The bootable file.
+    /// The program that makes the machine.
+    pub vmm: Vmm,
+    /// Where that program is.
+    pub program: PathBuf,
+    /// The bootable file; for uhyve, the program's ELF file.
     pub image: PathBuf,
     /// The virtual hardware.
     pub machine: Machine,
@@ -119,15 +128,19 @@ pub struct Launch {
     pub debugger: Option<PathBuf>,
     /// Whether QEMU filters its own system calls; see `accelerator::choose_sandbox`.
     pub sandbox: bool,
+    /// Where files are that the VMM reads as it starts. Who starts it removes them afterwards.
+    pub folder: PathBuf,
     /// Further arguments, for measuring (`-icount`, plugins).
     pub extra: Vec<OsString>,
 }
 
 impl Launch {
-    /// A launch with a machine's defaults: no network, no disk, serial line on standard output.
+    /// A launch with a machine's defaults: QEMU, no network, no disk, serial line on standard output.
     pub fn new(name: &str, image: PathBuf, machine: Machine, accelerator: Accelerator) -> Self {
         Self {
             name: name.to_owned(),
+            vmm: Vmm::Qemu,
+            program: Vmm::Qemu.program().into(),
             image,
             machine,
             accelerator,
@@ -139,15 +152,35 @@ impl Launch {
             disks: Vec::new(),
             debugger: None,
             sandbox: false,
+            folder: env::temp_dir(),
             extra: Vec::new(),
         }
     }
+
+    /// The guest's command line, with the time: a guest under TCG has no other way to learn it to less than a
+    /// second. QEMU's real-time clock begins with a whole second whenever it is started.
+    pub(super) fn command_line_now(&self) -> CommandLine {
+        let mut line = self.command_line.clone();
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        line.environment.insert(STARTED_AT.to_owned(), now.as_micros().to_string());
+        line
+    }
+}
+
+/// A card's hardware address as people write it.
+pub(super) fn hardware_address(mac: [u8; 6]) -> String {
+    let [a, b, c, d, e, f] = mac;
+    format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
 }
 
 /// What the machines run on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Platform {
-    /// The virtual hardware.
+    /// The program that makes them.
+    pub vmm: Vmm,
+    /// Where that program is.
+    pub program: PathBuf,
+    /// The virtual hardware, where there is a choice.
     pub machine: Machine,
     /// What executes the guests' instructions.
     pub accelerator: Accelerator,
@@ -158,13 +191,35 @@ pub struct Platform {
 impl Platform {
     /// The name for people: emulated times must never be mistaken for times on real hardware.
     pub fn label(&self) -> String {
-        let machine = match self.machine {
-            Machine::Q35 => "q35",
-            Machine::Microvm => "microvm",
+        let machine = match (self.vmm, self.machine) {
+            (Vmm::Qemu, Machine::Q35) => "q35",
+            (Vmm::Qemu, Machine::Microvm) => "microvm",
+            (vmm, _) => vmm.label(),
         };
         match self.accelerator {
             Accelerator::Kvm { .. } => format!("{machine}, KVM"),
             Accelerator::Tcg { .. } => format!("{machine}, emulated (TCG)"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_platform_is_named_after_what_makes_the_machine() {
+        let platform = |vmm: Vmm, machine, accelerator| Platform {
+            vmm,
+            program: vmm.program().into(),
+            machine,
+            accelerator,
+            sandbox: false,
+        };
+        let kvm = Accelerator::Kvm { mhz: 2000 };
+        assert_eq!(platform(Vmm::Uhyve, Machine::Q35, kvm).label(), "uhyve, KVM");
+        assert_eq!(platform(Vmm::Qemu, Machine::Microvm, kvm).label(), "microvm, KVM");
+        let tcg = Accelerator::Tcg { mhz: 2000 };
+        assert_eq!(platform(Vmm::Qemu, Machine::Q35, tcg).label(), "q35, emulated (TCG)");
     }
 }

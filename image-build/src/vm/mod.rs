@@ -1,14 +1,24 @@
-//! A virtual machine: its description (`machine`), the command line of its VMM (`qemu`), and its life from start to
-//! end (`guest`, `run`).
+//! A virtual machine: its description (`machine`), the VMMs that can make it (`vmm`), what one of them cannot
+//! (`refusal`), its command line (`command`), and its life from start to end (`guest`, `run`).
 
 pub mod accelerator;
 pub mod backlog;
+mod cloud_hypervisor;
+pub mod command;
 pub mod command_line;
 pub mod disk_image;
+mod firecracker;
+pub mod fitness;
 pub mod guest;
 pub mod guest_failure;
+pub mod install;
 pub mod listen_filter;
 pub mod machine;
 pub mod probe;
 pub mod qemu;
+pub mod refusal;
 pub mod run;
+pub mod select;
+mod tap;
+mod uhyve;
+pub mod vmm;

@@ -21,7 +21,10 @@ use crate::vm::accelerator::{Accelerator, Choice, has_flag};
 use crate::vm::guest::{self, Verdict};
 use crate::vm::machine::{Launch, Machine, Serial};
 use crate::vm::qemu;
+use crate::vm::vmm::Vmm;
 
+/// The device of KVM.
+const KVM: &str = "/dev/kvm";
 /// How long the counter is watched to learn its rate.
 const CALIBRATION: Duration = Duration::from_millis(20);
 /// How long one reading of the counter may take: 0.05 % of the time it is watched.
@@ -61,6 +64,22 @@ pub fn choose(workspace: &Workspace, choice: Choice) -> Result<Accelerator> {
     }
 }
 
+/// What the host says of KVM at once, for VMMs that have nothing else.
+///
+/// # Errors
+/// When it cannot be used.
+pub fn check_kvm() -> Result<()> {
+    match host_obstacle(Path::new(KVM)) {
+        Some(obstacle) => bail!("KVM cannot be used here: {obstacle}; use --vmm qemu, which can do without"),
+        None => Ok(()),
+    }
+}
+
+/// KVM, where no QEMU is there to try it.
+pub fn untried_kvm() -> Accelerator {
+    Accelerator::Kvm { mhz: counter_mhz() }
+}
+
 /// What this machine has; found once per boot, then remembered in the target directory.
 ///
 /// # Errors
@@ -87,7 +106,7 @@ fn recall(text: &str, boot_id: &str) -> Option<Probe> {
 }
 
 fn kvm_obstacle(workspace: &Workspace, mhz: u16) -> Result<Option<String>> {
-    if let Some(obstacle) = host_obstacle(Path::new("/dev/kvm")) {
+    if let Some(obstacle) = host_obstacle(Path::new(KVM)) {
         return Ok(Some(obstacle));
     }
     try_guest(&trial(workspace, Accelerator::Kvm { mhz })?)
@@ -107,7 +126,7 @@ fn trial(workspace: &Workspace, accelerator: Accelerator) -> Result<Launch> {
 }
 
 fn try_guest(launch: &Launch) -> Result<Option<String>> {
-    let verdict = guest::run_for(&qemu::command(launch)?, TRIAL_TIMEOUT)
+    let verdict = guest::run_for(Vmm::Qemu, &qemu::command(launch)?, TRIAL_TIMEOUT)
         .with_context(|| format!("{} cannot be started", QEMU.program))?;
     Ok((verdict != Verdict::Success).then(|| format!("a trial guest did not end well ({verdict})")))
 }

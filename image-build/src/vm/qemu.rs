@@ -1,19 +1,16 @@
 //! The command line with which QEMU runs a machine. `guest` starts it.
 
 use std::process::Command;
-use std::time::SystemTime;
 
 use anyhow::{Context, Result, ensure};
 
 use crate::tool::packages::table::QEMU;
 use crate::tool::{packages, process};
-use crate::vm::machine::{Forward, Launch, MEMORY_MIB_MAX, MEMORY_MIB_MIN, Machine, Network, Serial};
+use crate::vm::machine::{Forward, Launch, Machine, Network, Serial, hardware_address};
+use crate::vm::refusal;
 
 /// I/O port of the device through which a guest ends QEMU with a status of its own.
 const EXIT_PORT: &str = "isa-debug-exit,iobase=0xf4,iosize=4";
-
-/// Setting with the time at which QEMU is started, in microseconds since 1970; kernel-app's `timekeeper` reads it.
-const STARTED_AT: &str = "STARTED_AT";
 
 /// No obsolete calls, no other user, no other program, no other scheduling: what none of the networks, disks
 /// and accelerators here needs, and a guest that has broken out of its machine would.
@@ -26,18 +23,12 @@ const DISK_OPTIONS: &str = "cache=writeback,aio=threads,werror=report,rerror=rep
 /// # Errors
 /// When the memory is out of range, or the command line cannot be passed to a guest.
 pub fn command(launch: &Launch) -> Result<Command> {
-    let memory_range = MEMORY_MIB_MIN..=MEMORY_MIB_MAX;
-    ensure!(
-        memory_range.contains(&launch.memory_mib),
-        "{} MiB of memory cannot be used for {}: give {MEMORY_MIB_MIN} to {MEMORY_MIB_MAX}",
-        launch.memory_mib,
-        launch.name
-    );
+    refusal::check_memory(launch.vmm, &launch.name, launch.memory_mib)?;
     let words = match &launch.other_kernel {
-        None => command_line_now(launch)?,
+        None => launch.command_line_now().render(launch.accelerator.mhz())?,
         Some(kernel) => kernel.words.clone(),
     };
-    let mut command = Command::new(QEMU.program);
+    let mut command = Command::new(&launch.program);
     command.args(["-name", &launch.name]);
     command.args(launch.machine.arguments()).args(launch.accelerator.arguments());
     command.args(["-m", &format!("{}M", launch.memory_mib)]);
@@ -64,15 +55,6 @@ pub fn command(launch: &Launch) -> Result<Command> {
     }
     command.args(&launch.extra);
     Ok(command)
-}
-
-/// The guest's command line, with the time: a guest under TCG has no other way to learn it to less than a
-/// second. QEMU's real-time clock begins with a whole second whenever it is started.
-fn command_line_now(launch: &Launch) -> Result<String> {
-    let mut line = launch.command_line.clone();
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    line.environment.insert(STARTED_AT.to_owned(), now.as_micros().to_string());
-    line.render(launch.accelerator.mhz())
 }
 
 impl Machine {
@@ -125,8 +107,8 @@ impl Network {
             Self::Datagrams { own, peer } => (format!("socket,id=net0,udp={peer},localaddr={own}"), None),
         };
         let mut device = format!("{},netdev=net0", machine.virtio("net"));
-        if let Some([a, b, c, d, e, f]) = mac {
-            device += &format!(",mac={a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}");
+        if let Some(mac) = mac {
+            device += &format!(",mac={}", hardware_address(*mac));
         }
         Ok(vec!["-netdev".to_owned(), backend, "-device".to_owned(), device])
     }
@@ -171,7 +153,7 @@ pub fn require() -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::{Duration, SystemTime};
 
     use super::*;
     use crate::vm::accelerator::Accelerator;

@@ -1,4 +1,4 @@
-//! `cargo image run`: boots one program in QEMU with its serial line on the terminal.
+//! `cargo image run`: boots one program with its serial line on the terminal.
 //!
 //! It is cargo's runner for the Hermit target. `cluster` runs applications of several programs.
 
@@ -21,19 +21,23 @@ use signal_hook::iterator::Signals;
 
 use crate::image;
 use crate::image::manifest;
+use crate::tool::output;
 use crate::tool::workspace::Workspace;
-use crate::tool::{output, packages};
 use crate::vm::accelerator::Choice;
 use crate::vm::backlog;
+use crate::vm::command;
 use crate::vm::command_line::CommandLine;
 use crate::vm::disk_image::DiskImage;
 use crate::vm::guest::{Guest, Verdict};
 use crate::vm::guest_failure::Watch;
 use crate::vm::machine::{Forward, Launch, Machine, Network, Platform};
-use crate::vm::{probe, qemu};
+use crate::vm::refusal;
+use crate::vm::select::Wanted;
+use crate::vm::tap::{self, Tap};
+use crate::vm::vmm::{Feature, ImageKind, Vmm};
 
 /// Settings that programs know, taken from the caller's environment.
-pub const SETTINGS: [&str; 22] = [
+pub const SETTINGS: [&str; 23] = [
     "OPTION_A",
     "OPTION_B",
     "PORT",
@@ -51,6 +55,7 @@ pub const SETTINGS: [&str; 22] = [
     "REQUIREPASS",
     "RECOVER",
     "INSTANCE",
+    "STOP_TOKEN",
     "LOG",
     "IP",
     "GATEWAY",
@@ -71,6 +76,12 @@ const STATUS_INTERRUPTED: u8 = 130;
 pub struct Options {
     /// The program as cargo built it
     pub program: PathBuf,
+    /// The program that makes the virtual machine [env: VMM]
+    #[arg(long, value_enum)]
+    pub vmm: Option<Vmm>,
+    /// Where that program is [env: VMM_PROGRAM]
+    #[arg(long, value_name = "PATH")]
+    pub vmm_program: Option<PathBuf>,
     /// The virtual hardware [env: MACHINE]
     #[arg(long, value_enum)]
     pub machine: Option<Machine>,
@@ -93,61 +104,104 @@ pub struct Options {
 /// # Errors
 /// When it cannot be started; a guest that fails is an exit status and not an error.
 pub fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
-    packages::ensure_qemu()?;
-    let mut launch = launch(workspace, options)?;
-    let disk = disk(workspace, options, &launch.name)?;
+    let wanted = wanted(options)?;
+    let data = data(options);
+    if data.is_some() {
+        refusal::require(wanted.vmm, Feature::Disk, "--data")?;
+    }
+    let platform = wanted.platform(workspace)?;
+    note!("{} on {}", name(&options.program)?, platform.label());
+    // They go when the machine has ended.
+    let folder = tempfile::tempdir().context("no room for the machine's files")?;
+    let tap = wanted.vmm.lacks(Feature::UserNetwork).is_some().then(Tap::make).transpose()?;
+    let mut launch = launch(workspace, options, platform, tap.as_ref())?;
+    launch.folder = folder.path().to_owned();
+    let disk = disk(workspace, data, &launch.name)?;
     let _lock = disk.as_ref().map(DiskImage::claim).transpose()?;
     launch.disks.extend(disk.map(|disk| disk.path));
-    let Launch { machine, accelerator, sandbox, .. } = launch;
-    note!("{} on {}", launch.name, Platform { machine, accelerator, sandbox }.label());
-    for line in addresses(&launch.name, &launch.network, &manifest::read(workspace)?) {
+    for line in addresses(&launch, &manifest::read(workspace)?) {
         note!("{line}");
     }
     watch(&launch)
 }
 
-fn launch(workspace: &Workspace, options: &Options) -> Result<Launch> {
-    let name =
-        options.program.file_stem().and_then(|name| name.to_str()).context("the program has no name")?;
-    let facts = manifest::read(workspace)?.remove(name).unwrap_or_default();
-    let image =
-        image::from_program(workspace, &options.program, &image_path(workspace, &options.program, name)?)?;
-    let accelerator = probe::choose(workspace, or_environment(options.accel, "ACCEL")?)?;
-    let machine = or_environment(options.machine, "MACHINE")?;
-    let environment = environment(facts.environment, |name| env::var_os(name))?;
-    let forwards = forwards(&facts.ports, &environment)?;
-    Ok(Launch {
-        memory_mib: options.memory.unwrap_or(facts.memory_mib),
-        command_line: CommandLine { environment, arguments: options.arguments.clone() },
-        network: Network::User { forwards, outgoing: true },
-        sandbox: probe::choose_sandbox(workspace)?,
-        ..Launch::new(name, image.path, machine, accelerator)
+fn wanted(options: &Options) -> Result<Wanted> {
+    let path = env::var_os("VMM_PROGRAM").filter(|path| !path.is_empty()).map(PathBuf::from);
+    Ok(Wanted {
+        vmm: or_environment(options.vmm, "VMM")?.unwrap_or_default(),
+        program: options.vmm_program.clone().or(path),
+        machine: or_environment(options.machine, "MACHINE")?,
+        accelerator: or_environment(options.accel, "ACCEL")?.unwrap_or_default(),
     })
 }
 
-/// Where the program is to keep its data, if that is said.
-fn disk(workspace: &Workspace, options: &Options, name: &str) -> Result<Option<DiskImage>> {
+fn name(program: &Path) -> Result<&str> {
+    program.file_stem().and_then(|name| name.to_str()).context("the program has no name")
+}
+
+fn launch(workspace: &Workspace, options: &Options, platform: Platform, tap: Option<&Tap>) -> Result<Launch> {
+    let name = name(&options.program)?;
+    let facts = manifest::read(workspace)?.remove(name).unwrap_or_default();
+    let image =
+        image::from_program(workspace, &options.program, &image_path(workspace, &options.program, name)?)?;
+    let mut environment = environment(facts.environment, |name| env::var_os(name))?;
+    let network = match tap {
+        Some(tap) => {
+            set_addresses(&mut environment);
+            tap.card()
+        }
+        None => Network::User { forwards: forwards(&facts.ports, &environment)?, outgoing: true },
+    };
+    let Platform { vmm, program, machine, accelerator, sandbox } = platform;
+    let file = match vmm.image_kind() {
+        ImageKind::Bootable => image.path,
+        ImageKind::Program => image.program,
+    };
+    Ok(Launch {
+        vmm,
+        program,
+        memory_mib: options.memory.unwrap_or(facts.memory_mib),
+        command_line: CommandLine { environment, arguments: options.arguments.clone() },
+        network,
+        sandbox,
+        ..Launch::new(name, file, machine, accelerator)
+    })
+}
+
+/// On a tap nobody gives out addresses; the caller's own come first.
+fn set_addresses(environment: &mut BTreeMap<String, String>) {
+    for (name, value) in [("IP", tap::GUEST), ("GATEWAY", tap::HOST)] {
+        environment.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+    }
+}
+
+fn data(options: &Options) -> Option<PathBuf> {
     let variable = || env::var_os(DATA).filter(|path| !path.is_empty()).map(PathBuf::from);
-    let Some(path) = options.data.clone().or_else(variable) else { return Ok(None) };
+    options.data.clone().or_else(variable)
+}
+
+/// Where the program is to keep its data, if that is said.
+fn disk(workspace: &Workspace, data: Option<PathBuf>, name: &str) -> Result<Option<DiskImage>> {
+    let Some(path) = data else { return Ok(None) };
     let size_mib = manifest::read(workspace)?.get(name).and_then(|image| image.disk_mib);
     let size_mib = size_mib.with_context(|| format!("{name} keeps no data: leave out {DATA} and --data"))?;
     Ok(Some(DiskImage { path: std::path::absolute(path)?, size_mib }))
 }
 
-/// An option of the command line, else the variable of that name, else the default. `cargo run` has no
-/// place for options of the runner, so they can be given as variables.
-fn or_environment<T: clap::ValueEnum + Default>(option: Option<T>, variable: &str) -> Result<T> {
+/// An option of the command line, else the variable of that name. `cargo run` has no place for options of the runner,
+/// so they can be given as variables.
+fn or_environment<T: clap::ValueEnum>(option: Option<T>, variable: &str) -> Result<Option<T>> {
     match (option, env::var(variable)) {
-        (Some(value), _) => Ok(value),
+        (Some(value), _) => Ok(Some(value)),
         (None, Ok(text)) => match T::from_str(&text, true) {
-            Ok(value) => Ok(value),
+            Ok(value) => Ok(Some(value)),
             Err(_) => {
                 let names = T::value_variants().iter().filter_map(clap::ValueEnum::to_possible_value);
                 let names: Vec<String> = names.map(|value| value.get_name().to_owned()).collect();
                 bail!("{variable}={text:?} cannot be used: give one of {}", names.join(", "))
             }
         },
-        (None, Err(_)) => Ok(T::default()),
+        (None, Err(_)) => Ok(None),
     }
 }
 
@@ -191,14 +245,25 @@ fn forward(port: &manifest::Port, moved: Option<&String>) -> Result<Forward> {
 }
 
 /// Where to point a browser.
-fn addresses(name: &str, network: &Network, images: &BTreeMap<String, manifest::Image>) -> Vec<String> {
-    let (Network::User { forwards, .. }, Some(image)) = (network, images.get(name)) else {
-        return Vec::new();
-    };
-    let line = |(forward, port): (&Forward, &manifest::Port)| {
-        format!("{:>8}: {}://{}", port.name, port.scheme, forward.host)
-    };
-    forwards.iter().zip(&image.ports).map(line).collect()
+fn addresses(launch: &Launch, images: &BTreeMap<String, manifest::Image>) -> Vec<String> {
+    let Some(image) = images.get(&launch.name) else { return Vec::new() };
+    let settings = &launch.command_line.environment;
+    let line =
+        |port: &manifest::Port, address: String| format!("{:>8}: {}://{address}", port.name, port.scheme);
+    match &launch.network {
+        Network::User { forwards, .. } => {
+            let pairs = forwards.iter().zip(&image.ports);
+            pairs.map(|(forward, port)| line(port, forward.host.to_string())).collect()
+        }
+        Network::Tap { .. } => {
+            let ip = settings.get("IP").and_then(|text| text.split('/').next()).unwrap_or_default();
+            let number = |port: &manifest::Port| {
+                settings.get(&port.setting).cloned().unwrap_or_else(|| port.guest.to_string())
+            };
+            image.ports.iter().map(|port| line(port, format!("{ip}:{}", number(port)))).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// What the threads that wait report.
@@ -209,13 +274,13 @@ enum Event {
 }
 
 fn watch(launch: &Launch) -> Result<ExitCode> {
-    let command = qemu::command(launch)?;
+    let command = command::command(launch)?;
     let (sender, events) = mpsc::channel();
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("signals cannot be caught")?;
     let signal_sender = sender.clone();
     thread::spawn(move || signals.forever().try_for_each(|_| signal_sender.send(Event::Signal)));
-    let mut guest = Guest::start(&command, Stdio::piped(), Stdio::inherit())?;
-    let serial = guest.process().stdout.take().context("QEMU has no output")?;
+    let mut guest = Guest::start(launch.vmm, &command, Stdio::piped(), Stdio::inherit())?;
+    let serial = guest.process().stdout.take().context("it has no output")?;
     thread::spawn(move || read_lines(BufReader::new(serial), &sender));
 
     let mut watch = Watch::default();
@@ -225,7 +290,7 @@ fn watch(launch: &Launch) -> Result<ExitCode> {
         match events.recv_timeout(POLL) {
             Ok(Event::Line(line)) => {
                 // The guest runs, so QEMU listens.
-                if !std::mem::replace(&mut speaks, true) {
+                if !std::mem::replace(&mut speaks, true) && matches!(launch.network, Network::User { .. }) {
                     deepen_backlog(&mut guest);
                 }
                 // As any program that nobody listens to any more, the guest ends with its output.
@@ -281,7 +346,12 @@ fn read_lines(mut serial: impl BufRead, events: &Sender<Event>) {
 }
 
 fn report(name: &str, verdict: Verdict, watch: &Watch) -> ExitCode {
-    if verdict == Verdict::Success {
+    let is_well = match verdict {
+        Verdict::Success => true,
+        Verdict::Untold(_) => watch.first_fault().is_none(),
+        _ => false,
+    };
+    if is_well {
         return ExitCode::SUCCESS;
     }
     match watch.first_fault() {

@@ -10,7 +10,7 @@ mod origin;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use crate::shutdown::ShutdownPhase;
+use crate::shutdown::{Shutdown, ShutdownPhase, StopToken};
 pub use eviction::{FRESH_MAX, REQUEST_GRACE};
 pub use memory::HeapUsage;
 use memory::Memory;
@@ -118,7 +118,12 @@ pub struct Connections {
     memory: Memory,
     /// When this turn began.
     now: Instant,
+    /// What services have been told of the node's end.
     shutdown_phase: ShutdownPhase,
+    /// How far that has come.
+    pub(crate) shutdown: Shutdown,
+    /// Who may order it by a request.
+    pub(crate) stop_token: StopToken,
 }
 
 #[derive(Debug, Default)]

@@ -100,6 +100,7 @@ pub unsafe fn run<const HAS_DISK: bool>(
     let network = open_network(card, &settings, heap_bytes, &mut entropy, clock);
     let mut runtime = Runtime::new(network, services).unwrap_or_else(|error| stop(error));
     runtime.watch_memory(sockets_max(heap_bytes), allocator::is_short, allocator::usage);
+    runtime.accept_stop_requests(settings.stop_token().unwrap_or_else(|error| stop(error)));
     if let Some(disk) = &disk {
         runtime = runtime.with_disk(Box::new(disk.clone()));
     }

@@ -16,11 +16,15 @@ use wire::http::status::{STATUSES, position};
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const METRICS: &str = "/metrics";
+const STOP: &str = "/stop";
+/// What a request to stop without the right secret is told (RFC 6750 section 3).
+const WANTS_TOKEN: &str = "WWW-Authenticate: Bearer\r\n";
 /// Paths of every server.
-const BUILTIN: [Route; 3] = [
+const BUILTIN: [Route; 4] = [
     Route { path: "/healthz", methods: &[Method::Get] },
     Route { path: "/readyz", methods: &[Method::Get] },
     Route { path: METRICS, methods: &[Method::Get] },
+    Route { path: STOP, methods: &[Method::Post] },
 ];
 /// What `OPTIONS *` says of the server as a whole.
 const ANY: Route = Route { path: "*", methods: &[Method::Get, Method::Post] };
@@ -32,7 +36,7 @@ pub(super) enum Scope {
     All,
     /// The handler's, and health.
     Pages,
-    /// Health and metrics.
+    /// Health, metrics and the order to stop.
     Health,
 }
 
@@ -54,8 +58,8 @@ pub(super) enum Outcome<'a> {
     Handler(Answer<'a>),
     /// The server's own.
     Page { status: u16, content_type: &'static str, body: Cow<'a, str> },
-    /// The server's own, with an `Allow` line for the route.
-    Allow { status: u16, route: &'static Route },
+    /// The server's own for a status, with this header line.
+    WithLine { status: u16, line: Cow<'static, str> },
 }
 
 /// Passes a request to the handler of its path.
@@ -70,12 +74,16 @@ pub(super) fn answer<'a, H: Handler>(
     let own = handler.routes().iter().find(named).filter(|_| scope != Scope::Health);
     match own.or_else(|| BUILTIN.iter().chain([&ANY]).find(named)) {
         None => status_page(404),
-        Some(Route { path: METRICS, .. }) if scope == Scope::Pages => status_page(404),
+        Some(Route { path: METRICS | STOP, .. }) if scope == Scope::Pages => status_page(404),
+        Some(Route { path: STOP, .. }) if own.is_none() && !context.connections.stop_token.is_set() => {
+            status_page(404)
+        }
         Some(route) if !allows(route, request.method) => {
             let status = if request.method == Method::Options { 200 } else { 405 };
-            Outcome::Allow { status, route }
+            Outcome::WithLine { status, line: allow_line(route).into() }
         }
         Some(_) if own.is_some() => Outcome::Handler(handler.handle(request, exchange, context)),
+        Some(Route { path: STOP, .. }) => stop(request, context),
         Some(Route { path: "/healthz", .. }) => page(200, "ok\n"),
         Some(Route { path: "/readyz", .. })
             if context.connections.shutdown_phase() != ShutdownPhase::Open =>
@@ -91,6 +99,15 @@ pub(super) fn answer<'a, H: Handler>(
             Outcome::Page { status: 200, content_type: CONTENT_TYPE, body: exposition.into_text().into() }
         }
     }
+}
+
+/// An order to stop, like those that the platform passes on.
+fn stop(request: &Request<'_>, context: &mut Context<'_>) -> Outcome<'static> {
+    if !context.connections.stop_token.allows(request.header_bytes("authorization")) {
+        return Outcome::WithLine { status: 401, line: WANTS_TOKEN.into() };
+    }
+    context.connections.shutdown.order(None, context.now);
+    page(202, "stopping\n")
 }
 
 fn write_heap(context: &Context<'_>, exposition: &mut Exposition) {
@@ -132,7 +149,7 @@ fn allows(route: &Route, method: Method) -> bool {
 }
 
 /// The `Allow` line.
-pub(super) fn allow_line(route: &Route) -> String {
+fn allow_line(route: &Route) -> String {
     let mut line = String::from("Allow: ");
     for method in route.methods {
         line.push_str(method.name());

@@ -278,9 +278,8 @@ impl HttpServer {
             Outcome::Page { status, content_type, body } => {
                 self.write(id, &Response::new(status, content_type, body.as_bytes()), context);
             }
-            Outcome::Allow { status, route } => {
-                let allowed = builtin::allow_line(route);
-                self.write(id, &builtin::plain(status).with_headers(&[&allowed]), context);
+            Outcome::WithLine { status, line } => {
+                self.write(id, &builtin::plain(status).with_headers(&[&line]), context);
             }
         }
     }

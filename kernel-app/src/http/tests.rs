@@ -9,6 +9,7 @@ use core::time::Duration;
 use super::*;
 use crate::connections::{Connections, Ending, HeapUsage, OUTPUT_LOW_WATER_BYTES};
 use crate::service::Origin;
+use crate::settings::Settings;
 use crate::shutdown::ShutdownPhase;
 use ether::random::NoEntropy;
 use wire::Instant;
@@ -191,6 +192,46 @@ fn paths_and_methods_are_routed() {
         assert_eq!(head.split(' ').nth(1), Some(status), "{line}");
         let found = head.lines().find_map(|field| field.strip_prefix("Allow: "));
         assert_eq!((found, rest), (allow, body), "{line}");
+    }
+}
+
+#[test]
+fn a_request_with_the_token_orders_a_stop_and_no_other_does() {
+    let mut node = Node::new();
+    let ask = |node: &mut Node, authorization: &str| {
+        let id = node.open();
+        node.send(id, format!("POST /stop HTTP/1.1\r\nHost: a\r\n{authorization}\r\n"));
+        node.output(id).split(' ').nth(1).map(str::to_owned).expect("a status")
+    };
+    assert_eq!(ask(&mut node, "Authorization: Bearer abc\r\n"), "404", "no token is set");
+    let settings = Settings::from_pairs([("STOP_TOKEN", "abc")]);
+    node.connections.stop_token = settings.stop_token().expect("usable");
+    for wrong in
+        ["", "Authorization: Bearer abd\r\n", "Authorization: abc\r\n", "authorization: Basic abc\r\n"]
+    {
+        assert_eq!(ask(&mut node, wrong), "401", "{wrong}");
+    }
+    assert!(node.ask("POST /stop").contains("\r\nWWW-Authenticate: Bearer\r\n"));
+    assert!(node.ask("GET /stop").contains("\r\nAllow: POST, OPTIONS\r\n"));
+    assert!(!node.connections.shutdown.is_under_way());
+    assert_eq!(ask(&mut node, "authorization: bearer abc\r\n"), "202");
+    assert_eq!(node.connections.shutdown.phase(), ShutdownPhase::Announced);
+    assert_eq!(ask(&mut node, "Authorization: Bearer abc\r\n"), "202");
+    assert_eq!(node.connections.shutdown.phase(), ShutdownPhase::Draining);
+}
+
+#[test]
+fn the_order_to_stop_is_not_for_those_who_come_for_pages() {
+    let settings = Settings::from_pairs([("STOP_TOKEN", "abc")]);
+    let order = "POST /stop HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer abc\r\n\r\n";
+    for (listener, status) in [(0, "404"), (1, "202")] {
+        let mut node = Node { server: HttpServer::new(64).with_health_listener(1), ..Node::new() };
+        node.connections.stop_token = settings.stop_token().expect("usable");
+        let id = node.connections.open(0, Origin::Accepted(listener)).expect("room");
+        node.with(|server, _, context| server.opened(id, context));
+        node.send(id, order);
+        assert_eq!(node.output(id).split(' ').nth(1), Some(status), "listener {listener}");
+        assert_eq!(node.connections.shutdown.is_under_way(), listener == 1);
     }
 }
 

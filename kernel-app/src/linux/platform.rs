@@ -92,7 +92,8 @@ fn start(
     let stop = signals::stop_stream().map_err(Failure::cannot_start)?;
     network.stop_on(stop).map_err(Failure::cannot_start)?;
     let waker = network.waker();
-    let runtime = Runtime::new(network, services)?;
+    let mut runtime = Runtime::new(network, services)?;
+    runtime.accept_stop_requests(settings.stop_token()?);
     match data {
         None => Ok(Some(runtime)),
         Some(data) => {

@@ -19,7 +19,7 @@ use crate::connections::{ConnectionId, Connections, HeapUsage};
 use crate::disk::Disk;
 use crate::network::{Event, ListenError, Network};
 use crate::service::{Context, Endpoints, Origin, Peer, Service, Target};
-use crate::shutdown::{Shutdown, ShutdownPhase};
+use crate::shutdown::{ShutdownPhase, StopToken};
 use crate::usage::Usage;
 use peers::{Goal, Peers};
 use pipes::Pipes;
@@ -37,7 +37,6 @@ pub struct Runtime<N> {
     disk: Option<Box<dyn Disk>>,
     events: Vec<Event>,
     node: Node,
-    shutdown: Shutdown,
 }
 
 /// What events are dispatched to; apart from the table and the network, so that services can be
@@ -110,20 +109,18 @@ impl<N: Network> Runtime<N> {
             }
         }
         let node = Node { services, peers, pipes: Pipes::default() };
-        Ok(Self {
-            network,
-            connections: Connections::new(),
-            disk: None,
-            events: Vec::new(),
-            node,
-            shutdown: Shutdown::default(),
-        })
+        Ok(Self { network, connections: Connections::new(), disk: None, events: Vec::new(), node })
     }
 
     /// Gives the node its disk.
     pub fn with_disk(mut self, disk: Box<dyn Disk>) -> Self {
         self.disk = Some(disk);
         self
+    }
+
+    /// Lets requests that name this secret order the node to stop.
+    pub fn accept_stop_requests(&mut self, token: StopToken) {
+        self.connections.stop_token = token;
     }
 
     /// Starts the services. Comes once, before the first turn.
@@ -149,7 +146,7 @@ impl<N: Network> Runtime<N> {
     /// turn is due even if nothing arrives; `now` when work is left.
     pub fn turn(&mut self, now: Instant, unix_time: Duration, entropy: &mut dyn Entropy) -> Option<Instant> {
         self.connections.begin_turn(now);
-        if self.shutdown.is_under_way() {
+        if self.connections.shutdown.is_under_way() {
             self.advance_shutdown(now);
         }
         self.network.poll(now, &mut self.connections, &mut self.events);
@@ -168,7 +165,7 @@ impl<N: Network> Runtime<N> {
         let disk = self.disk.as_ref().and_then(|disk| disk.next_deadline());
         let deadlines = [self.network.next_deadline(now), self.node.next_deadline(), disk];
         let deadline = deadlines.into_iter().flatten().min();
-        if self.shutdown.is_under_way() { self.stop_by(deadline) } else { deadline }
+        if self.connections.shutdown.is_under_way() { self.stop_by(deadline, now) } else { deadline }
     }
 
     /// Why the node must not go on, if so.
@@ -178,18 +175,18 @@ impl<N: Network> Runtime<N> {
 
     /// Orders the node to stop; see [`Shutdown::order`].
     pub fn stop(&mut self, notice: Option<Duration>, now: Instant) {
-        self.shutdown.order(notice, now);
+        self.connections.shutdown.order(notice, now);
     }
 
     /// Whether the node has stopped: no more turns are wanted.
     pub fn has_stopped(&self) -> bool {
-        self.shutdown.is_over()
+        self.connections.shutdown.is_over()
     }
 
     /// Called before each turn of a node that is stopping.
     #[cold]
     fn advance_shutdown(&mut self, now: Instant) {
-        let phase = self.shutdown.advance(now);
+        let phase = self.connections.shutdown.advance(now);
         if phase == ShutdownPhase::Draining && self.connections.shutdown_phase() != phase {
             self.network.stop_listening();
         }
@@ -198,12 +195,16 @@ impl<N: Network> Runtime<N> {
 
     /// After such a turn: when the next one is due, if its services have this deadline.
     #[cold]
-    fn stop_by(&mut self, deadline: Option<Instant>) -> Option<Instant> {
+    fn stop_by(&mut self, deadline: Option<Instant>, now: Instant) -> Option<Instant> {
+        if self.connections.shutdown.phase() != self.connections.shutdown_phase() {
+            // A request of this turn has ordered it: the next turn acts on that.
+            return Some(now);
+        }
         let writes = self.disk.as_ref().is_some_and(|disk| disk.is_busy());
         if !self.connections.has_clients() && !writes {
-            self.shutdown.note_drained();
+            self.connections.shutdown.note_drained();
         }
-        [deadline, self.shutdown.next_deadline()].into_iter().flatten().min()
+        [deadline, self.connections.shutdown.next_deadline()].into_iter().flatten().min()
     }
 
     /// Sleeps until something arrives or `deadline` passes; without one, until something arrives.

@@ -292,7 +292,7 @@ fn the_earliest_deadline_is_given() {
 
 #[test]
 fn a_node_that_is_told_to_stop_ends_once_nobody_is_connected() {
-    use crate::shutdown::{NOTICE, ShutdownPhase};
+    use crate::shutdown::NOTICE;
     let (wire, seen, ids) = (Shared::<Wire>::default(), Shared::default(), Shared::default());
     let endpoints = Endpoints { listeners: vec![Listener { name: "x", port: 80 }], peers: vec![] };
     let service = Recorder {
@@ -324,4 +324,47 @@ fn a_node_that_is_told_to_stop_ends_once_nobody_is_connected() {
     wire.borrow_mut().arriving.push(Event::Closed(ids.borrow()[0]));
     turn(&mut runtime, drains);
     assert!(runtime.has_stopped());
+}
+
+/// A service that orders the node to stop whenever somebody comes.
+struct Stopper;
+
+impl Service for Stopper {
+    fn name(&self) -> &'static str {
+        "x"
+    }
+
+    fn endpoints(&self) -> Endpoints {
+        listening("x", 80)
+    }
+
+    fn opened(&mut self, _: ConnectionId, _: Origin, context: &mut Context<'_>) {
+        context.connections.shutdown.order(None, context.now);
+    }
+
+    fn ready(&mut self, _: ConnectionId, _: &mut Context<'_>) {}
+
+    fn closed(&mut self, _: ConnectionId, _: &mut Context<'_>) {}
+
+    fn turn(&mut self, _: &mut Context<'_>) {}
+
+    fn next_deadline(&self) -> Option<Instant> {
+        None
+    }
+}
+
+#[test]
+fn an_order_that_comes_as_a_request_is_carried_out_at_once() {
+    let bench = Bench::new();
+    let mut runtime = bench.runtime(vec![Box::new(Stopper)]).expect("starts");
+    let now = Instant::from_millis(7);
+    for (phase, listeners) in [(ShutdownPhase::Announced, 1), (ShutdownPhase::Draining, 0)] {
+        bench.wire.borrow_mut().accept.push((0, Origin::Accepted(0)));
+        assert_eq!(turn(&mut runtime, 7), Some(now), "the next turn is due at once");
+        turn(&mut runtime, 7);
+        assert_eq!(
+            (runtime.connections().shutdown_phase(), bench.wire.borrow().listened.len()),
+            (phase, listeners)
+        );
+    }
 }

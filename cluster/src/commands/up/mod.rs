@@ -20,18 +20,18 @@ use crate::application::{Application, FILE_BYTES_MAX};
 use crate::commands::options::UpOptions;
 use crate::network;
 use crate::plan::overrides::without_password;
-use crate::plan::{Draft, Image, Plan};
+use crate::plan::{Data, Draft, Image, NetworkPlan, Plan};
 use crate::state::run_dir::RunDir;
-use crate::supervisor::disks;
+use crate::supervisor::{disks, launch};
 use crate::terminal::interrupt::Interrupts;
 use crate::terminal::style::Style;
 use crate::terminal::summary::summary;
 use image_build::image;
 use image_build::image::manifest;
-use image_build::tool::packages;
 use image_build::tool::workspace::Workspace;
-use image_build::vm::machine::Platform;
-use image_build::vm::probe;
+use image_build::vm::refusal;
+use image_build::vm::select::Wanted;
+use image_build::vm::vmm::{Feature, Vmm};
 
 /// The description of the application when no other is named.
 const FILE_DEFAULT: &str = "voting-app.toml";
@@ -67,17 +67,21 @@ fn start<'a>(
     for name in environment::without_taker(&choices.settings, &application) {
         note!("note: {name} is ignored: no service lists it in its `environment`");
     }
+    let wanted = options.wanted(application.vmm);
+    let network = options.network(wanted.vmm)?;
     let draft = Draft::new(application, &choices)?;
-    network::check(options.net, &draft.instances)?;
+    check_machines(wanted.vmm, &draft)?;
+    wanted.check(workspace)?;
+    network::check(network.net, wanted.vmm, &draft.instances)?;
     check_servers(options)?;
     // A port or a disk that is taken is found before minutes go into a build. Ours may be taken by what
     // is up.
     if run_dir.try_lock()?.is_some() {
-        network::reserve_ports(options.net, &draft.instances, run_dir.path())?;
+        network::reserve_ports(network.net, &draft.instances, run_dir.path())?;
         options.pcap.as_deref().map(network::create).transpose()?;
         disks::claim(&draft.instances)?;
     }
-    let plan = prepare(workspace, options, draft)?;
+    let plan = prepare(workspace, (&wanted, network), draft)?;
     if let Some(state) = run_dir.read_state()?.filter(|state| state.supervisor.runs()) {
         if state.up && state.plan == plan {
             let shown = summary(&state, None, Style::of_output());
@@ -98,7 +102,7 @@ fn difference(running: &Plan, asked: &Plan) -> &'static str {
     match () {
         () if running.instances != asked.instances => "with other instances or settings",
         () if running.network != asked.network => "on another network",
-        () if running.platform != asked.platform => "on another machine or accelerator",
+        () if running.platform != asked.platform => "on another VMM, machine or accelerator",
         () if running.images != asked.images => "with images that have been built anew since",
         () => "and is still starting",
     }
@@ -121,6 +125,17 @@ fn read_text(path: &Path) -> Result<String> {
     read().with_context(|| {
         format!("cannot read {}: give the description of the application with --file", path.display())
     })
+}
+
+/// Whether a VMM can make these machines, as far as that is known before they are built.
+fn check_machines(vmm: Vmm, draft: &Draft) -> Result<()> {
+    for instance in &draft.instances {
+        if matches!(instance.data, Data::OnDisk(_)) {
+            refusal::require(vmm, Feature::Disk, "--data")?;
+        }
+        refusal::check_memory(vmm, &instance.name, instance.memory_mib)?;
+    }
+    Ok(())
 }
 
 /// Whether the servers of this host that take a service's place are there.
@@ -154,17 +169,17 @@ fn check_server(url: &str, port_default: u16) -> Result<()> {
 }
 
 /// Sets up and builds what is missing.
-fn prepare(workspace: &Workspace, options: &UpOptions, draft: Draft) -> Result<Plan> {
-    packages::ensure_qemu()?;
+fn prepare(workspace: &Workspace, on: (&Wanted, NetworkPlan), draft: Draft) -> Result<Plan> {
+    let (wanted, network) = on;
     image::set_up(workspace)?;
-    let accelerator = probe::choose(workspace, options.accel)?;
-    let sandbox = probe::choose_sandbox(workspace)?;
+    let platform = wanted.platform(workspace)?;
     let mut images = BTreeMap::new();
     for built in image::build(workspace, &draft.packages())? {
         let image::Image { name, path, bytes, program } = built;
         images.insert(name, Image { path, bytes, program });
     }
-    let mut plan = draft.complete(Platform { machine: options.machine, accelerator, sandbox }, images);
-    plan.network = options.network()?;
+    let mut plan = draft.complete(platform, images);
+    plan.network = network;
+    launch::check(&plan)?;
     Ok(plan)
 }

@@ -1,5 +1,6 @@
 //! The external programs that the project uses, and the names of their packages: the only list of both.
 
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -27,6 +28,8 @@ enum Presence {
     Postgres,
     /// A Python that makes environments.
     PythonVenv,
+    /// A library that bindings to C are made with.
+    Libclang,
 }
 
 const fn packaged(program: &'static str, packages: [&'static str; 6]) -> Packaged {
@@ -40,6 +43,11 @@ pub const QEMU: Packaged = packaged(
 );
 /// The debugger of `cargo attach`.
 pub const GDB: Packaged = packaged("gdb", ["gdb"; 6]);
+/// The library that makes bindings to C, which building uhyve takes.
+pub const LIBCLANG: Packaged = Packaged {
+    presence: Presence::Libclang,
+    ..packaged("libclang", ["libclang-dev", "clang-devel", "clang", "clang-devel", "clang-dev", "llvm"])
+};
 /// The load generator that the original's seed data is made with.
 pub const AB: Packaged =
     packaged("ab", ["apache2-utils", "httpd-tools", "apache", "apache2-utils", "apache2-utils", "httpd"]);
@@ -145,7 +153,7 @@ impl Packaged {
         let other = match self.presence {
             Presence::Either(other) => process::find(other),
             Presence::Postgres => postgres_programs().map(|folder| folder.join(self.program)),
-            Presence::Program | Presence::PythonVenv => None,
+            Presence::Program | Presence::PythonVenv | Presence::Libclang => None,
         };
         process::find(self.program).or(other).unwrap_or_else(|| self.program.into())
     }
@@ -156,12 +164,28 @@ impl Packaged {
             Presence::Program => process::is_installed(self.program),
             Presence::Either(other) => process::is_installed(self.program) || process::is_installed(other),
             Presence::Postgres => postgres_programs().is_some(),
+            Presence::Libclang => has_libclang(),
             Presence::PythonVenv => {
                 let mut python = Command::new(self.program);
                 process::output(python.args(["-c", "import ensurepip, venv"]), "asking Python").is_ok()
             }
         }
     }
+}
+
+/// Where systems keep libraries; LLVM's are also in folders of their own.
+const LIBRARIES: [&str; 5] =
+    ["/usr/lib", "/usr/lib64", "/usr/lib/x86_64-linux-gnu", "/usr/local/lib", "/opt/homebrew/opt/llvm/lib"];
+
+fn has_libclang() -> bool {
+    let names = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten();
+    let is_it = |entry: fs::DirEntry| entry.file_name().to_string_lossy().starts_with("libclang.so");
+    let given = env::var_os("LIBCLANG_PATH").map(PathBuf::from);
+    let of_llvm = names(Path::new("/usr/lib"))
+        .map(|entry| entry.path().join("lib"))
+        .filter(|path| path.to_string_lossy().starts_with("/usr/lib/llvm"));
+    let folders = LIBRARIES.into_iter().map(PathBuf::from).chain(given).chain(of_llvm);
+    folders.into_iter().any(|folder| names(&folder).any(is_it))
 }
 
 /// Where Debian keeps PostgreSQL's servers, in a folder for each version.

@@ -1,0 +1,107 @@
+//! What the user wants machines to be made by, checked and completed.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::tool::packages;
+use crate::tool::workspace::Workspace;
+use crate::vm::accelerator::{Accelerator, Choice};
+use crate::vm::machine::{Machine, Platform};
+use crate::vm::vmm::Vmm;
+use crate::vm::{fitness, install, probe, refusal};
+
+/// What the user wants.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// The program that makes machines.
+    pub vmm: Vmm,
+    /// Where that is, if it is said.
+    pub program: Option<PathBuf>,
+    /// The virtual hardware, if it is said.
+    pub machine: Option<Machine>,
+    /// What runs the guests' instructions.
+    pub accelerator: Choice,
+}
+
+impl Wanted {
+    /// Whether it can be had here, as far as that is known in a moment: nothing is built, booted or installed.
+    ///
+    /// # Errors
+    /// With the reason and the way round.
+    pub fn check(&self, workspace: &Workspace) -> Result<()> {
+        refusal::check_choices(self.vmm, self.machine, self.accelerator)?;
+        match install::find(workspace, self.vmm, self.program.as_deref()) {
+            Ok(program) => fitness::version(self.vmm, &program).map(drop)?,
+            // It will be there.
+            Err(_) if install::is_installed_on_demand(self.vmm, self.program.as_deref()) => {}
+            Err(unfit) => return Err(unfit.into()),
+        }
+        if self.vmm.needs_kvm() { probe::check_kvm() } else { Ok(()) }
+    }
+
+    /// The platform; installs what is missing, saying so first.
+    ///
+    /// # Errors
+    /// When it cannot be had.
+    pub fn platform(&self, workspace: &Workspace) -> Result<Platform> {
+        self.check(workspace)?;
+        let program = install::ensure(workspace, self.vmm, self.program.as_deref())?;
+        let machine = self.machine.unwrap_or_default();
+        let (accelerator, sandbox) = self.accelerator(workspace)?;
+        Ok(Platform { vmm: self.vmm, program, machine, accelerator, sandbox })
+    }
+
+    /// The accelerator, and whether QEMU is to filter its system calls.
+    fn accelerator(&self, workspace: &Workspace) -> Result<(Accelerator, bool)> {
+        if self.vmm == Vmm::Qemu {
+            return Ok((probe::choose(workspace, self.accelerator)?, probe::choose_sandbox(workspace)?));
+        }
+        // With a QEMU at hand it is known better.
+        if packages::missing(&[&packages::table::QEMU]).is_empty() {
+            return Ok((probe::choose(workspace, Choice::Kvm)?, false));
+        }
+        Ok((probe::untried_kvm(), false))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
+
+    use super::*;
+
+    /// What is said to a user who wants Firecracker from a program with these rights that runs this script.
+    fn refusal(script: &str, rights: u32) -> String {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("fake");
+        fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("room");
+        fs::set_permissions(&path, fs::Permissions::from_mode(rights)).expect("ours");
+        let wanted = Wanted { vmm: Vmm::Firecracker, program: Some(path.clone()), ..Wanted::default() };
+        let workspace = Workspace { root: folder.path().to_owned(), target: folder.path().to_owned() };
+        let error = wanted.check(&workspace).expect_err("refused");
+        format!("{error:#}").replace(path.to_str().expect("text"), "P")
+    }
+
+    #[test]
+    fn a_vmm_that_cannot_be_used_is_refused_before_anything_starts() {
+        assert!(
+            refusal("echo Firecracker v1.0.0", 0o755).starts_with("P is Firecracker 1.0.0, which is too old")
+        );
+        assert!(refusal("", 0o644).starts_with("Firecracker cannot be started: make P executable"));
+        assert_eq!(
+            refusal("echo 'not here' >&2; exit 1", 0o755),
+            "P does not tell the version of Firecracker (not here)"
+        );
+    }
+
+    #[test]
+    fn where_kvm_is_missing_its_vmms_are_refused_with_the_reason() {
+        if !Path::new("/dev/kvm").exists() || probe::check_kvm().is_err() {
+            let text = refusal("echo Firecracker v1.13.0", 0o755);
+            assert!(text.starts_with("KVM cannot be used here: ") && text.contains("--vmm qemu"), "{text}");
+        }
+    }
+}
