@@ -9,7 +9,7 @@ use image_build::tool::{output, process};
 use image_build::vm::accelerator::Choice;
 
 use crate::run::{self, Options};
-use crate::{budget, instruction_check, store_speed};
+use crate::{budget, exit_check, instruction_check, store_speed};
 
 /// Measures the application as unikernels, Linux machines, containers and processes, and writes a report.
 #[derive(Parser)]
@@ -42,6 +42,13 @@ enum Command {
         #[arg(long)]
         update: bool,
     },
+    /// Counts how often a boot, a GET, a POST and a second of rest leave a guest under KVM, and compares that with the
+    /// committed figures; in a machine with an emulated KVM where this one has none
+    Exits {
+        /// Write the new figures to compare/exits.toml
+        #[arg(long)]
+        update: bool,
+    },
     /// Shows the guest instructions of a GET and a POST by layer
     Budget {
         /// Also list the most expensive functions
@@ -66,6 +73,9 @@ enum Command {
         #[arg(long, value_enum, default_value_t)]
         accel: Choice,
     },
+    /// Counts exits on this machine (for `cargo compare exits`)
+    #[command(name = exit_check::COUNT_COMMAND, hide = true)]
+    CountExits,
     /// Becomes another program that ends with the process PARENT
     #[command(name = process::BOUND_COMMAND, hide = true)]
     ExecBound(process::Bound),
@@ -86,6 +96,8 @@ fn dispatch(command: Command) -> Result<()> {
     match command {
         Command::Report { directory, baseline } => run::report(directory, baseline.as_deref()),
         Command::Instructions { update } => instruction_check::run(update),
+        Command::Exits { update } => exit_check::run(update),
+        Command::CountExits => exit_check::count_here(),
         Command::Budget { functions } => budget::run(usize::from(functions)),
         Command::Store { rounds, requests } => store_speed::run(usize::from(rounds), requests),
         Command::Measure { directory, original, accel } => run::measure(&directory, original, accel),

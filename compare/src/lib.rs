@@ -12,6 +12,7 @@ mod client;
 mod containment;
 mod context;
 mod counted;
+mod exit_check;
 mod instruction_check;
 mod load;
 mod measure;

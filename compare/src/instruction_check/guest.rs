@@ -19,6 +19,7 @@ use crate::child::{self, Child};
 use crate::context::Context;
 use crate::qmp::Monitor;
 use crate::record::Method;
+use crate::statistics::undisturbed;
 use crate::substrate::{COUNTED, COUNTED_MHZ};
 use crate::trace::{self, Trace};
 
@@ -107,6 +108,7 @@ impl Guest {
         self.warm_up(&request, keep_alive)?;
         let counts: Result<Vec<f64>> = (0..BATCHES).map(|_| self.batch(&request, keep_alive)).collect();
         self.hang_up()?;
+        // A busy host adds to a count, when the guest has time to look at its clock in between.
         Ok(undisturbed(counts?))
     }
 
@@ -222,14 +224,6 @@ impl Guest {
     }
 }
 
-/// The mean of the lower half. Counts come in a few sizes, among which a median would jump; and a busy host only adds
-/// to them, when the guest has time to look at its clock and its serial line in between.
-fn undisturbed(mut counts: Vec<f64>) -> f64 {
-    counts.sort_by(f64::total_cmp);
-    let lower = &counts[..counts.len().div_ceil(2)];
-    lower.iter().sum::<f64>() / lower.len().max(1) as f64
-}
-
 fn settings() -> [(String, String); 4] {
     let address = format!("{}/{}", peer::GUEST, peer::PREFIX_BITS);
     let store = format!("redis://{}:{}", peer::ADDRESS, peer::STORE_PORT);
@@ -251,15 +245,4 @@ fn request(method: Method, keep_alive: bool) -> Vec<u8> {
         ),
     };
     text.into_bytes()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_busy_host_adds_is_left_out() {
-        assert!((undisturbed(vec![9.0, 4.0, 100.0, 6.0, 5.0, 5.0]) - 14.0 / 3.0).abs() < 1e-9);
-        assert!((undisturbed(vec![7.0]) - 7.0).abs() < 1e-9);
-    }
 }

@@ -21,7 +21,7 @@ const MEMORY_MIB: u32 = 32;
 /// Memory that is tried, in MiB.
 const MEMORY_RANGE_MIB: (u32, u32) = (machine::MEMORY_MIB_MIN, 64);
 /// Where a guest of QEMU's user network finds the host.
-const HOST_FROM_GUEST: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
+pub const HOST_FROM_GUEST: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
 /// Settings that spare a guest DHCP: the address that it would get.
 const ADDRESS: [(&str, &str); 2] = [("IP", "10.0.2.15/24"), ("GATEWAY", "10.0.2.2")];
 /// Under `-icount shift=0` an instruction takes 1 ns, and the counter goes up with each.

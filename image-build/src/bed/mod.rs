@@ -8,11 +8,12 @@ mod machine;
 mod script;
 
 use std::fs;
-use std::io::{IsTerminal, stdin};
-use std::process::{Command, ExitCode, Stdio};
+use std::io::{BufRead, BufReader, IsTerminal, stdin};
+use std::process::{Command, ExitCode, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use clap::Args;
+use tempfile::TempDir;
 
 use crate::image::{self, manifest};
 use crate::linux::debian::{Kernel, Packages};
@@ -37,24 +38,61 @@ pub struct Options {
 pub fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
     let is_shell = options.command.is_empty();
     ensure!(!is_shell || stdin().is_terminal(), "a shell needs a terminal: give `cargo image bed` a program");
-    packages::ensure_qemu()?;
-    let debian = Packages::fetch(&workspace.state()?.join("bed"), Kernel::General)
-        .context("no machine with KVM can be made here")?;
-    build(workspace)?;
-    let folder = tempfile::tempdir_in(workspace.state()?).context("no room for the machine's files")?;
-    script::write(folder.path(), workspace, &options.command)?;
-    let command = machine::command(&debian, folder.path())?;
-    note!("starting a machine with an emulated KVM; what takes long here says nothing about real speed");
-    let mut machine = process::bound_in_foreground(&command)?;
+    let mut bed = Bed::make(workspace, &options.command)?;
     if !is_shell {
-        machine.stdin(Stdio::null());
+        bed.command.stdin(Stdio::null());
     }
-    let ended = machine.status().context("QEMU cannot be started")?;
-    let status = fs::read_to_string(folder.path().join(machine::STATUS)).unwrap_or_default();
-    let status = status.trim().parse::<u8>();
-    status
-        .map(ExitCode::from)
-        .map_err(|_| anyhow!("the machine has ended before its program (QEMU: {ended})"))
+    let ended = bed.command.status().context("QEMU cannot be started")?;
+    bed.program_status(ended).map(ExitCode::from)
+}
+
+/// Runs a program in a machine with KVM, and gives each line that it writes, to its standard output or as an error.
+///
+/// # Errors
+/// When the machine cannot be made or has ended before the program, or when the program fails.
+pub fn run_with_lines(
+    workspace: &Workspace,
+    program: &[String],
+    mut take_line: impl FnMut(&str),
+) -> Result<()> {
+    let mut bed = Bed::make(workspace, program)?;
+    bed.command.stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut qemu = bed.command.spawn().context("QEMU cannot be started")?;
+    let output = qemu.stdout.take().context("QEMU has no output")?;
+    for line in BufReader::new(output).split(b'\n') {
+        let line = line.context("the machine's output cannot be read")?;
+        take_line(String::from_utf8_lossy(&line).trim_end());
+    }
+    let status = bed.program_status(qemu.wait().context("QEMU's state is not known")?)?;
+    ensure!(status == 0, "the program in the machine with KVM failed with status {status}");
+    Ok(())
+}
+
+/// A machine that is ready to start.
+struct Bed {
+    command: Command,
+    folder: TempDir,
+}
+
+impl Bed {
+    fn make(workspace: &Workspace, program: &[String]) -> Result<Self> {
+        packages::ensure_qemu()?;
+        let debian = Packages::fetch(&workspace.state()?.join("bed"), Kernel::General)
+            .context("no machine with KVM can be made here")?;
+        build(workspace)?;
+        let folder = tempfile::tempdir_in(workspace.state()?).context("no room for the machine's files")?;
+        script::write(folder.path(), workspace, program)?;
+        let command = process::bound_in_foreground(&machine::command(&debian, folder.path())?)?;
+        note!("starting a machine with an emulated KVM; what takes long here says nothing about real speed");
+        Ok(Self { command, folder })
+    }
+
+    /// The status of the program that ran there, once QEMU has ended.
+    fn program_status(&self, qemu: ExitStatus) -> Result<u8> {
+        let status = fs::read_to_string(self.folder.path().join(machine::STATUS)).unwrap_or_default();
+        let status = status.trim().parse();
+        status.map_err(|_| anyhow!("the machine has ended before its program (QEMU: {qemu})"))
+    }
 }
 
 /// All images, and the tool that `cargo up` is. To compile in there would take hours.

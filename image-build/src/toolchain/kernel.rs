@@ -47,7 +47,7 @@ const PROFILE: Profile = Profile {
     rust_flags: "-Zmutable-noalias=no",
 };
 /// What is changed in the kernel's sources, old text and new.
-const EDITS: [[&str; 2]; 7] = [
+const EDITS: [[&str; 2]; 13] = [
     // The attribute as compilers since 1.88 want it.
     ["#[naked]", "#[unsafe(naked)]"],
     // How long the kernel measures the APIC timer at boot. Only its scheduler uses that timer, and a
@@ -82,6 +82,36 @@ const EDITS: [[&str; 2]; 7] = [
 \t\treturn;
 \t}",
     ],
+    // It makes a handler for each of 224 interrupts, of which each looks for drivers of the kernel's own and calls its
+    // scheduler. One serves them all until a program installs its own: it ends the interrupt.
+    ["set_general_handler!(&mut *idt, handle_interrupt, 32..);", ""],
+    [
+        "let addr = idt[i].handler_addr();",
+        "let addr = x86_64::VirtAddr::new(end_interrupt as *const () as u64);",
+    ],
+    [
+        "fn handle_interrupt(",
+        "extern \"x86-interrupt\" fn end_interrupt(_: ExceptionStackFrame) {
+\tapic::eoi();
+}
+
+#[expect(dead_code)]
+fn handle_interrupt(",
+    ],
+    // Bytes on the serial line are the program's, also those that come before it looks.
+    [
+        "idt[SERIAL_IRQ]\n\t\t\t.set_handler_fn(serial_interrupt)\n\t\t\t.set_stack_index(0);",
+        "let _ = &mut idt[SERIAL_IRQ];",
+    ],
+    // Each register of the I/O APIC takes two exits of a virtual machine. When that starts, a pin is masked and leads
+    // to processor 0.
+    [
+        "ioapic_set_interrupt(i, 0, enabled);",
+        "if enabled {
+\t\t\tioapic_set_interrupt(i, 0, enabled);
+\t\t}",
+    ],
+    ["ioapic_write(IOAPIC_REG_TABLE + off + 1, ioredirect_upper);", "let _ = ioredirect_upper;"],
     // It asks for the machine to be switched off, and resets it at once: whichever QEMU notices first is what its
     // monitor tells. So long it waits for the first, which takes a moment.
     [

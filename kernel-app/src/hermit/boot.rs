@@ -24,6 +24,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::{CStr, c_char};
 use core::fmt::{Display, Write};
+use core::time::Duration;
 
 use super::block_device::SharedBlockDevice;
 use super::clock::Clock;
@@ -145,14 +146,14 @@ fn event_loop(
         if deadline.is_some_and(|deadline| deadline <= now) {
             continue;
         }
-        // Nothing to do. The serial line and the clock are looked at now and then all the same.
-        let looks = serial_line.look_at().min(timekeeper.look_at());
-        let orders = stop_orders.as_ref().and_then(StopOrders::look_at);
-        let looks = orders.map_or(looks, |look_at| look_at.min(looks));
-        let deadline = deadline.map_or(looks, |deadline| deadline.min(looks));
+        let deadline = deadline.into_iter().chain(timekeeper.wake_at()).min();
+        let duration = deadline.map_or(Duration::MAX, |deadline| deadline.since(clock.now()));
         // Interrupts are asked for, and then the rings are looked at once more: what came in between would wake nobody.
         // Both devices are armed, whichever has work already.
-        idle.sleep(deadline.since(clock.now()), || device.arm() | disk.is_some_and(SharedBlockDevice::arm));
+        idle.sleep(duration, || {
+            let has_order = stop_orders.as_ref().is_some_and(StopOrders::has_work);
+            serial_line.has_work() | has_order | device.arm() | disk.is_some_and(SharedBlockDevice::arm)
+        });
         device.disarm();
         if let Some(disk) = disk {
             disk.disarm();

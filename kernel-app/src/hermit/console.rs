@@ -3,6 +3,7 @@
 //! `log_line` formats the lines.
 
 use core::fmt;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use super::uhyve;
 use super::x86::{read_port_u8, write_port_u8};
@@ -22,6 +23,10 @@ const FIFO_BYTES: usize = 16;
 /// How often an empty FIFO is waited for; a line that nobody reads must not stop the service.
 const POLLS_MAX: usize = 100_000;
 
+/// Bytes that the transmit FIFO takes before it is to be asked again: each question leaves a virtual machine, and a
+/// line is written in many pieces.
+static ROOM: AtomicUsize = AtomicUsize::new(0);
+
 /// Writer to the serial line.
 pub struct Console;
 
@@ -31,12 +36,15 @@ impl fmt::Write for Console {
             uhyve::write(text);
             return Ok(());
         }
-        for chunk in text.as_bytes().chunks(FIFO_BYTES) {
-            wait_for_room();
-            for byte in chunk {
-                // SAFETY: COM1's data register takes any byte and touches no memory.
-                unsafe { write_port_u8(COM1, *byte) }
+        for byte in text.bytes() {
+            let mut room = ROOM.load(Ordering::Relaxed);
+            if room == 0 {
+                wait_for_room();
+                room = FIFO_BYTES;
             }
+            ROOM.store(room - 1, Ordering::Relaxed);
+            // SAFETY: COM1's data register takes any byte and touches no memory.
+            unsafe { write_port_u8(COM1, byte) }
         }
         Ok(())
     }

@@ -9,30 +9,7 @@ use core::fmt::Write;
 
 use super::console::Console;
 use super::exit;
-
-/// A gate of the interrupt descriptor table (64-bit mode).
-#[repr(C)]
-struct Gate {
-    address_low: u16,
-    selector: u16,
-    options: u16,
-    address_middle: u16,
-    address_high: u32,
-    reserved: u32,
-}
-
-/// Option of a gate: there is a handler.
-const PRESENT: u16 = 1 << 15;
-/// A vector whose gate the kernel has filled, which is the model for those that it leaves out: reserved ones.
-const GENERAL_PROTECTION: usize = 13;
-
-/// What `sidt` stores.
-#[repr(C, packed)]
-#[derive(Default)]
-struct TablePointer {
-    limit: u16,
-    base: u64,
-}
+use super::interrupt_table::{self, Entry};
 
 /// What the processor and the entry stubs leave on the stack.
 #[repr(C)]
@@ -103,9 +80,9 @@ entries! {
     apic_error, 126, "push 0";
 }
 
-/// Interrupts that come from nowhere: of both PICs and of the local APIC. The kernel's handlers would end its task
-/// and leave the machine idling; nothing has happened.
-const SPURIOUS: [usize; 3] = [39, 47, 127];
+/// An interrupt of the local APIC that comes from nowhere. The kernel's handler would end its task and leave the
+/// machine idling; nothing has happened, and there is nothing to end.
+const SPURIOUS: [usize; 1] = [127];
 
 #[unsafe(naked)]
 extern "C" fn spurious() {
@@ -119,30 +96,9 @@ unsafe extern "C" {
 
 /// Points the kernel's table at the entries above.
 pub fn install() {
-    let mut table = TablePointer::default();
-    // SAFETY: `sidt` stores ten bytes into a structure of ten bytes.
-    unsafe { asm!("sidt [{}]", in(reg) &raw mut table, options(nostack, preserves_flags)) }
-    let gates = core::ptr::with_exposed_provenance_mut::<Gate>(table.base as usize);
-    // SAFETY: as below.
-    let (selector, options) =
-        unsafe { ((*gates.add(GENERAL_PROTECTION)).selector, (*gates.add(GENERAL_PROTECTION)).options) };
-    let spurious = SPURIOUS.map(|vector| (vector, spurious as extern "C" fn()));
-    for (vector, entry) in ENTRIES.into_iter().chain(spurious) {
-        let address = entry as usize as u64;
-        // SAFETY: the kernel has a table of 256 gates, which lies in writable memory; where it has filled one, only
-        // the address changes, the selector and the stack that the kernel has chosen stay. No
-        // exception can come in between on the one processor while plain stores run.
-        unsafe {
-            let gate = gates.add(vector);
-            if (*gate).options & PRESENT == 0 {
-                (&raw mut (*gate).selector).write_volatile(selector);
-                (&raw mut (*gate).options).write_volatile(options);
-            }
-            (&raw mut (*gate).address_low).write_volatile(address as u16);
-            (&raw mut (*gate).address_middle).write_volatile((address >> 16) as u16);
-            (&raw mut (*gate).address_high).write_volatile((address >> 32) as u32);
-        }
-    }
+    let spurious = SPURIOUS.map(|vector| (vector, spurious as Entry));
+    let entries = ENTRIES.map(|(vector, entry)| (vector, entry as Entry));
+    interrupt_table::set(&mut entries.into_iter().chain(spurious));
 }
 
 /// What the processor's manual calls it.

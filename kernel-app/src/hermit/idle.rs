@@ -1,15 +1,19 @@
 //! Sleep until a device interrupts or a deadline passes, with `hlt` and the timer of the local APIC.
 //!
-//! It handles no interrupt: the kernel acknowledges vectors without a handler, and waking up is all that is needed.
+//! An interrupt does nothing but wake (`interrupt_table`). Under KVM each access to the timer leaves the guest, so a
+//! timer that ends early enough is left as it is.
 //! Reference: Intel SDM volume 3, chapter 12 (APIC).
 
 use core::arch::asm;
 use core::arch::x86_64::__cpuid;
+use core::cell::Cell;
 use core::fmt;
 use core::time::Duration;
 
 use super::clock::Clock;
 use super::counter::ticks;
+use super::interrupt_table::{self, TIMER_VECTOR};
+use super::kvm_clock;
 use super::x86::{read_msr, write_msr};
 
 /// IA32_APIC_BASE: where the APIC is, and in which mode.
@@ -28,8 +32,6 @@ const TIMER_COUNT: u32 = 0x38;
 const TIMER_LEFT: u32 = 0x39;
 const TIMER_DIVIDER: u32 = 0x3e;
 const DIVIDE_BY_1: u32 = 0b1011;
-/// One-shot, on a vector that the kernel has no handler for.
-const TIMER_VECTOR: u32 = 0x91;
 /// Timer entry: no interrupt; and the interrupt comes when the time-stamp counter is at [`DEADLINE`].
 const MASKED: u32 = 1 << 16;
 const BY_DEADLINE: u32 = 1 << 18;
@@ -48,10 +50,13 @@ const MEASURED_MAX: Duration = Duration::from_millis(10);
 /// How the timer counts.
 #[derive(Clone, Copy)]
 enum Timer {
-    /// Up to a value of the time-stamp counter; the number is its ticks per 2^32 nanoseconds.
-    Deadline { ticks: u64 },
-    /// Down from a start value; the number is the ticks per 2^32 nanoseconds.
-    Count { ticks: u64 },
+    /// Up to a value of the time-stamp counter.
+    Deadline,
+    /// Down from a start value.
+    Count {
+        /// Its ticks in 2^32 nanoseconds.
+        rate: u64,
+    },
 }
 
 /// The local APIC's timer does not count.
@@ -81,6 +86,10 @@ pub struct Starting {
 pub struct Idle {
     apic: Apic,
     timer: Timer,
+    /// Ticks of the time-stamp counter in 2^32 nanoseconds.
+    counter_rate: u64,
+    /// Where the counter is when the timer ends that was started last.
+    ends_at: Cell<u64>,
 }
 
 impl Idle {
@@ -90,13 +99,14 @@ impl Idle {
     pub fn new() -> Starting {
         // SAFETY: every x86-64 processor has this register.
         let apic = Apic { x2apic: unsafe { read_msr(APIC_BASE) } & X2APIC != 0 };
+        interrupt_table::install(apic.x2apic);
         apic.write(NMI_ENTRY, NMI);
         let by_deadline = __cpuid(1).ecx & CPUID_DEADLINE != 0;
         if by_deadline {
-            apic.write(TIMER_ENTRY, TIMER_VECTOR | BY_DEADLINE);
+            apic.write(TIMER_ENTRY, TIMER_VECTOR as u32 | BY_DEADLINE);
         } else {
             apic.write(TIMER_DIVIDER, DIVIDE_BY_1);
-            apic.write(TIMER_ENTRY, TIMER_VECTOR | MASKED);
+            apic.write(TIMER_ENTRY, TIMER_VECTOR as u32 | MASKED);
             apic.write(TIMER_COUNT, u32::MAX);
         }
         Starting { apic, by_deadline, counter: ticks() }
@@ -117,16 +127,29 @@ impl Idle {
         unsafe { asm!("sti", "hlt", options(nostack)) }
     }
 
+    /// Lets the timer end after this time, or sooner if it does anyhow: that costs one look for nothing, where requests
+    /// that follow each other would each cost a start of the timer.
     fn set(&self, duration: Duration) {
-        let count = |ticks: u64| ((u128::from(ticks) * duration.as_nanos()) >> 32) as u64;
+        let now = ticks();
+        let end = now + ticks_in(duration, self.counter_rate);
+        if (now + 1..=end).contains(&self.ends_at.get()) {
+            return;
+        }
+        self.ends_at.set(end);
         match self.timer {
             // SAFETY: the processor has the register, and the timer is in the mode for it.
-            Timer::Deadline { ticks: rate } => unsafe { write_msr(DEADLINE, ticks() + count(rate)) },
-            Timer::Count { ticks } => {
-                self.apic.write(TIMER_COUNT, u32::try_from(count(ticks).max(1)).unwrap_or(u32::MAX));
+            Timer::Deadline => unsafe { write_msr(DEADLINE, end) },
+            Timer::Count { rate } => {
+                let count = ticks_in(duration, rate).max(1);
+                self.apic.write(TIMER_COUNT, u32::try_from(count).unwrap_or(u32::MAX));
             }
         }
     }
+}
+
+/// Of so many ticks in 2^32 nanoseconds, those in a time.
+fn ticks_in(duration: Duration, rate: u64) -> u64 {
+    ((u128::from(rate) * duration.as_nanos()) >> 32) as u64
 }
 
 impl Starting {
@@ -136,9 +159,11 @@ impl Starting {
     /// When it does not count.
     pub fn calibrate(self, clock: Clock) -> Result<Idle, TimerStands> {
         let Self { apic, by_deadline, counter } = self;
+        kvm_clock::end_interrupts_without_exit();
+        let counter_rate = clock.ticks_in(Duration::from_nanos(1 << 32));
+        let idle = |timer| Idle { apic, timer, counter_rate, ends_at: Cell::new(0) };
         if by_deadline {
-            let timer = Timer::Deadline { ticks: clock.ticks_in(Duration::from_nanos(1 << 32)) };
-            return Ok(Idle { apic, timer });
+            return Ok(idle(Timer::Deadline));
         }
         let enough = clock.ticks_in(MEASURED_MIN);
         let measured = clock.wait_for(MEASURED_MAX, || {
@@ -146,11 +171,10 @@ impl Starting {
             (passed >= enough && counted > 0).then_some((passed, counted))
         });
         let (passed, counted) = measured.ok_or(TimerStands)?;
-        let per_second = u128::from(clock.ticks_in(Duration::from_nanos(1 << 32)));
         // A timer that has stopped at its end counts faster than can be told here; it wakes too early then.
-        let rate = (u128::from(counted) * per_second / u128::from(passed)) as u64;
-        apic.write(TIMER_ENTRY, TIMER_VECTOR);
-        Ok(Idle { apic, timer: Timer::Count { ticks: rate } })
+        let rate = (u128::from(counted) * u128::from(counter_rate) / u128::from(passed)) as u64;
+        apic.write(TIMER_ENTRY, TIMER_VECTOR as u32);
+        Ok(idle(Timer::Count { rate }))
     }
 }
 

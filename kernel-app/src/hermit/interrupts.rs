@@ -1,8 +1,9 @@
 //! How a device's interrupt reaches the processor: by a message, or by a line of an I/O APIC.
 //!
-//! All devices share one vector, which the kernel has no handler for: it acknowledges it, which is all a wake-up needs.
+//! All devices share one vector, whose interrupt wakes the processor and does nothing else (`interrupt_table`).
 //! References: PCI Local Bus 3.0 section 6.8 (MSI-X), Intel 82093AA section 3 (I/O APIC).
 
+use super::interrupt_table::DEVICE_VECTOR;
 use super::machine::Memory;
 use super::page_tables::map_device;
 use crate::virtio::machine::Machine;
@@ -10,7 +11,7 @@ use crate::virtio::structures::{Msix, PciDevice};
 use crate::virtio::transport::Registers;
 
 /// The vector.
-const VECTOR: u32 = 0x90;
+const VECTOR: u32 = DEVICE_VECTOR as u32;
 /// The local APIC of processor 0, for messages.
 const MESSAGE_ADDRESS: u32 = 0xfee0_0000;
 /// Message control, in the upper half of the capability's first word.

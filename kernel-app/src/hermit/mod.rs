@@ -16,6 +16,7 @@ mod entropy_device;
 mod exit;
 mod fault;
 mod idle;
+mod interrupt_table;
 mod interrupts;
 mod kernel;
 mod kvm_clock;

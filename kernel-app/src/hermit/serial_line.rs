@@ -1,20 +1,24 @@
 //! The input of the serial line: the host that started this machine sends a request to stop, or the time.
 //!
-//! The line is polled a few times a second. An interrupt would not work, because the kernel's handler consumes the
-//! bytes. Reference: 16550 UART, line status and receive registers.
+//! A byte interrupts, which only sets a flag (`interrupt_table`). Where a machine's line does not interrupt, it is
+//! looked at when the loop is awake anyhow: after 4 s at most. Reference: 16550 UART, line status, interrupt enable and
+//! receive registers.
 
 use core::time::Duration;
 
 use super::console::{INTERRUPT_ENABLE, LINE_STATUS, RECEIVE};
+use super::interrupt_table::Source;
 use super::uhyve;
 use super::x86::{read_port_u8, write_port_u8};
 use crate::timekeeping::asked::AnswerReader;
 use wire::Instant;
 
-/// Time between two looks.
-const INTERVAL: Duration = Duration::from_millis(200);
+/// Time between two looks without an interrupt.
+const INTERVAL: Duration = Duration::from_secs(1);
 /// Bytes that are read in one look.
 const BYTES_MAX: usize = 64;
+/// Interrupt enable: when a byte has come.
+const ON_BYTE: u8 = 1;
 /// Line status: a byte has come.
 const DATA_READY: u8 = 1;
 /// The order to stop: End of Transmission (ECMA-48), Ctrl-D on a terminal.
@@ -31,6 +35,8 @@ pub enum Message {
 /// The line, and what of an answer has come.
 pub struct SerialLine {
     look_at: Instant,
+    /// Whether the last look has left something in the line, which interrupts no more.
+    has_more: bool,
     answer: AnswerReader,
 }
 
@@ -38,30 +44,40 @@ impl SerialLine {
     /// From now on bytes stay in the line until they are looked at.
     pub fn new() -> Self {
         if !uhyve::is_monitor() {
-            // SAFETY: the register takes any value; without interrupts the device only keeps what comes.
-            unsafe { write_port_u8(INTERRUPT_ENABLE, 0) }
+            // SAFETY: the register takes any value; its interrupt has an entry of ours.
+            unsafe { write_port_u8(INTERRUPT_ENABLE, ON_BYTE) }
         }
-        Self { look_at: Instant::ZERO, answer: AnswerReader::default() }
+        Self { look_at: Instant::ZERO, has_more: false, answer: AnswerReader::default() }
     }
 
-    /// When the line is to be looked at again.
-    pub fn look_at(&self) -> Instant {
-        self.look_at
+    /// Whether [`next`](Self::next) has something to look at.
+    pub fn has_work(&self) -> bool {
+        self.has_more || Source::Serial.has_interrupted()
     }
 
-    /// The next message, if one has come since the last look and it is time for another. Other bytes mean nothing.
+    /// The next message, if one has come. Other bytes mean nothing.
     pub fn next(&mut self, now: Instant) -> Option<Message> {
-        if now < self.look_at {
+        // Asked for first: what comes after the look interrupts again.
+        let has_interrupted = Source::Serial.take();
+        if !(has_interrupted || self.has_more || now >= self.look_at) {
             return None;
         }
         self.look_at = now + INTERVAL;
         if uhyve::is_monitor() {
             return None;
         }
-        (0..BYTES_MAX).map_while(|_| byte()).find_map(|byte| match byte {
-            STOP => Some(Message::Stop),
-            byte => self.answer.take(byte).map(Message::Time),
-        })
+        for _ in 0..BYTES_MAX {
+            self.has_more = false;
+            let message = match byte()? {
+                STOP => Some(Message::Stop),
+                byte => self.answer.take(byte).map(Message::Time),
+            };
+            self.has_more = true;
+            if message.is_some() {
+                return message;
+            }
+        }
+        None
     }
 }
 

@@ -1,17 +1,19 @@
 //! Orders to stop that come neither by the serial line nor by a request: the power button of ACPI, which QEMU, libvirt
 //! and KubeVirt press, and Ctrl-Alt-Delete, which Firecracker sends.
 //!
-//! Both interrupt, by which the loop wakes up. References: ACPI 6.5 section 4.8.3.1 (power management event registers);
-//! Intel 8042, status register.
+//! Both interrupt, which only sets a flag (`interrupt_table`). Where a machine does not, they are looked at when the
+//! loop is awake anyhow. References: ACPI 6.5 section 4.8.3.1 (power management event registers); Intel 8042, status
+//! register.
 
 use core::time::Duration;
 
+use super::interrupt_table::Source;
 use super::x86::{read_port_u8, read_port_u16, write_port_u16};
 use crate::acpi::Power;
 use crate::ctrl_alt_delete::CtrlAltDelete;
 use wire::Instant;
 
-/// Time between two looks: each leaves the guest.
+/// Time between two looks without an interrupt: each leaves the guest.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// The bit of the power button, both in status and in enable registers.
 const POWER_BUTTON: u16 = 1 << 8;
@@ -49,14 +51,15 @@ impl StopOrders {
         Self { button, keyboard, look_at: Instant::ZERO }
     }
 
-    /// When to look again; never where there is nothing.
-    pub fn look_at(&self) -> Option<Instant> {
-        (self.button.is_some() || self.keyboard.is_some()).then_some(self.look_at)
+    /// Whether [`has_come`](Self::has_come) has something to look at.
+    pub fn has_work(&self) -> bool {
+        Source::Order.has_interrupted()
     }
 
-    /// Whether one has come since the last look, when it is time for a look.
+    /// Whether one has come since the last look, when there is a reason to look.
     pub fn has_come(&mut self, now: Instant) -> bool {
-        if now < self.look_at {
+        // Asked for first: what comes after the look interrupts again.
+        if !Source::Order.take() && now < self.look_at {
             return false;
         }
         self.look_at = now + INTERVAL;

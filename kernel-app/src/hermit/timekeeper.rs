@@ -26,10 +26,9 @@ const TIME_SERVER: &str = "TIME_SERVER";
 const START_TIME: Duration = Duration::from_millis(80);
 /// How much that may be off, on a busy host.
 const START_TIME_ERROR_MAX: Duration = Duration::from_millis(300);
-/// How often KVM's clock is read.
+/// How often KVM's clock is read at most: when the loop is awake anyhow, for it need not be woken for that.
 const KVM_INTERVAL: Duration = Duration::from_secs(1);
-/// How often the clock is checked for having been held, as by a snapshot. The serial line is looked at as often, so
-/// that this wakes nobody.
+/// How often the clock is checked for having been held, as by a snapshot.
 const CHECK_INTERVAL: Duration = Duration::from_millis(200);
 /// So long before each edge it is checked as well: whatever is behind by a little more has seen it already.
 const CHECK_BEFORE_EDGE: Duration = Duration::from_millis(20);
@@ -133,15 +132,19 @@ impl Timekeeper {
         self.clock
     }
 
-    /// When the source is to be looked at again.
-    pub fn look_at(&self) -> Instant {
+    /// When the loop must be awake for a look, if it must: KVM's clock is exact without any.
+    pub fn wake_at(&self) -> Option<Instant> {
+        (!matches!(self.source, Source::Kvm(_))).then(|| self.due_at())
+    }
+
+    fn due_at(&self) -> Instant {
         let ask_at = self.questions.as_ref().and_then(Questions::ask_at);
         ask_at.map_or(self.look_at, |at| at.min(self.look_at))
     }
 
     /// Looks at the source, if it is time for it.
     pub fn look(&mut self, now: Instant) {
-        if now < self.look_at() {
+        if now < self.due_at() {
             return;
         }
         self.ask();

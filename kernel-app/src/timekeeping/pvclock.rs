@@ -38,6 +38,11 @@ impl SystemTime {
         (u64::from(nanos_high) << 32 | u64::from(nanos_low)).checked_add(u64::try_from(passed).ok()?)
     }
 
+    /// Another one each time that KVM has written.
+    pub fn version(self) -> u32 {
+        self.0[0]
+    }
+
     /// The counter's rate in kHz, once it was written.
     pub fn khz(self) -> Option<u64> {
         let multiplier = u128::from(self.multiplier());
@@ -80,6 +85,7 @@ mod tests {
             let passed = time.nanos(1000 + hour).expect("a time") - start;
             assert!(passed.abs_diff(3_600_000_000_000) < 10_000, "{passed}");
             assert_eq!(time.nanos(10), Some(start), "a counter that lags is no reason to go back");
+            assert_eq!(time.version(), 4);
             assert!(time.khz().expect("a rate").abs_diff(2_600_000) <= 1, "{:?}", time.khz());
         }
     }

@@ -1,0 +1,202 @@
+//! The check against regressions of what leaves a guest: KVM's own counters against committed figures.
+//!
+//! Under KVM each exit costs as much as thousands of instructions, and a machine that was emulated shows none of it. So
+//! they are counted where KVM runs a guest; where this machine has no KVM, in a machine with an emulated one, which
+//! counts alike. Such a machine is slower than QEMU's translator alone, so it gives no times.
+
+mod counters;
+mod vote;
+mod voters;
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+
+use anyhow::{Context as _, Result, ensure};
+use image_build::bed;
+use image_build::vm::accelerator::Choice;
+use image_build::vm::{probe, qemu};
+use image_build::{note, say};
+
+use crate::context::Context;
+use crate::substrate;
+use vote::Vote;
+
+/// Where they are counted: substrates by identifier. Another VMM is one more of them.
+const SUBSTRATES: [&str; 3] = ["hermit-q35", "hermit-microvm", "linux-q35"];
+/// The substrate of the store, which is not counted.
+const STORES: &str = "native";
+/// Hidden subcommand that counts where KVM is, and writes the figures in one line of JSON.
+pub const COUNT_COMMAND: &str = "count-exits";
+/// How far above the committed figure one may be: percent of it, and exits, whichever is more. Repeated runs in a
+/// machine with an emulated KVM differ by less than half of that.
+const TOLERANCE_PERCENT: f64 = 10.0;
+const TOLERANCE_EXITS: f64 = 1.0;
+/// What the file of figures begins with.
+const HEADING: &str = "# Exits of the vote service's machine: for a boot with its first answer, for one request of 1 or of 16 at once, and\n\
+    # in a second of rest. CI allows 10% or 1 more. After a change that is meant: `cargo compare exits --update`.\n";
+/// How to replace the figures.
+const UPDATE: &str = "`cargo compare exits --update`";
+
+/// Exits by what caused them.
+type Counts = BTreeMap<String, f64>;
+/// Counts by substrate.
+type Figures = BTreeMap<String, Counts>;
+
+/// `cargo compare exits`: counts, and compares with the committed figures or replaces them.
+///
+/// # Errors
+/// When there are more exits than is allowed, or they cannot be counted.
+pub fn run(update: bool) -> Result<()> {
+    qemu::require()?;
+    let context = Context::find(Choice::Auto, None, false)?;
+    for id in SUBSTRATES.into_iter().chain([STORES]) {
+        substrate::find(id)?.prepare(&context)?;
+    }
+    let counted = count_where_kvm_is(&context)?;
+    let path = context.workspace.root.join("compare/exits.toml");
+    if update {
+        let text = HEADING.to_owned() + &toml::to_string(&counted)?;
+        return fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()));
+    }
+    let unreadable = || format!("cannot read {}: write it with {UPDATE}", path.display());
+    let committed: Figures =
+        toml::from_str(&fs::read_to_string(&path).with_context(unreadable)?).with_context(unreadable)?;
+    print(&committed, &counted)?;
+    let faults = faults(&committed, &counted);
+    ensure!(
+        faults.is_empty(),
+        "{}\nIf that is meant: {UPDATE}, and commit {}.",
+        faults.join("\n"),
+        path.display()
+    );
+    Ok(())
+}
+
+fn count_where_kvm_is(context: &Context) -> Result<Figures> {
+    let Some(obstacle) = probe::probe(&context.workspace)?.kvm_obstacle else { return count() };
+    note!(
+        "no KVM here ({obstacle}): exits are counted in a machine with an emulated one. They are as many as under a \
+         real one; times would say nothing, and are not taken"
+    );
+    let own = env::current_exe().context("the path of this program is not known")?;
+    let own = own.to_str().context("the path of this program is not UTF-8")?;
+    let mut figures = None;
+    bed::run_with_lines(&context.workspace, &[own.to_owned(), COUNT_COMMAND.to_owned()], |line| {
+        match serde_json::from_str(line) {
+            Ok(found) => figures = Some(found),
+            Err(_) => note!("{line}"),
+        }
+    })?;
+    figures.context("the machine with an emulated KVM has given no figures")
+}
+
+/// Counts on this machine, and writes the figures for [`run`] outside of it.
+///
+/// # Errors
+/// When KVM does not work here, or a machine does not.
+pub fn count_here() -> Result<()> {
+    say!("{}", serde_json::to_string(&count()?)?)?;
+    Ok(())
+}
+
+fn count() -> Result<Figures> {
+    let context = Context::find(Choice::Kvm, None, false)?;
+    let stores = substrate::find(STORES)?.open(&context)?;
+    let mut figures = Figures::new();
+    for id in SUBSTRATES {
+        let directory = context.artifacts("exits")?.join(id);
+        fs::create_dir_all(&directory).with_context(|| format!("cannot create {}", directory.display()))?;
+        let machine = substrate::find(id)?.open(&context)?;
+        let vote = Vote::boot(&*machine, &*stores, &directory).with_context(|| format!("{id} fails"))?;
+        let counts = vote.count().with_context(|| format!("{id} fails"))?;
+        note!("{id}: counted");
+        figures
+            .insert(id.to_owned(), counts.into_iter().map(|(name, count)| (name, rounded(count))).collect());
+    }
+    Ok(figures)
+}
+
+/// To a tenth.
+fn rounded(count: f64) -> f64 {
+    (count * 10.0).round() / 10.0
+}
+
+fn print(committed: &Figures, counted: &Figures) -> Result<()> {
+    say!("{:<30} {:>10} {:>10} {:>10}", "exits", "committed", "allowed", "now")?;
+    for (id, counts) in counted {
+        for (name, now) in counts {
+            let known = committed.get(id).and_then(|counts| counts.get(name));
+            let [figure, allowed] = match known {
+                Some(figure) => [*figure, allowed(*figure)].map(|figure| format!("{figure:.1}")),
+                None => ["none", "none"].map(str::to_owned),
+            };
+            say!("{:<30} {figure:>10} {allowed:>10} {now:>10.1}", format!("{id}: {name}"))?;
+        }
+    }
+    Ok(())
+}
+
+fn allowed(committed: f64) -> f64 {
+    rounded(committed + (committed * TOLERANCE_PERCENT / 100.0).max(TOLERANCE_EXITS))
+}
+
+/// What is wrong with the counts, a line for each that is above what is allowed or is only in one of the two. Linux's
+/// are there to compare with, and nobody's to mend. Fewer are welcome, and are told for the file's sake only.
+fn faults(committed: &Figures, counted: &Figures) -> Vec<String> {
+    let mut faults = Vec::new();
+    for (id, counts) in counted.iter().filter(|(id, _)| substrate::is_own(id)) {
+        for (name, now) in counts {
+            match committed.get(id).and_then(|counts| counts.get(name)) {
+                None => faults.push(format!("{id}: {name} has no committed figure")),
+                Some(figure) if *now > allowed(*figure) => {
+                    let allowed = allowed(*figure);
+                    faults.push(format!("{id}: {name} causes {now:.1} exits, {allowed:.1} are allowed"));
+                }
+                Some(_) => {}
+            }
+        }
+    }
+    for (id, counts) in committed {
+        let is_counted = |name: &String| counted.get(id).is_some_and(|counts| counts.contains_key(name));
+        let gone = counts.keys().filter(|name| !is_counted(name));
+        faults.extend(gone.map(|name| format!("{id}: {name} is committed and not counted any more")));
+    }
+    faults
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn figures(id: &str, name: &str, count: f64) -> Figures {
+        [(id.to_owned(), [(name.to_owned(), count)].into())].into()
+    }
+
+    #[test]
+    fn a_fault_names_figure_count_and_what_is_allowed() {
+        let committed = figures("hermit-q35", "get-close-1", 8.0);
+        assert!(faults(&committed, &figures("hermit-q35", "get-close-1", 9.0)).is_empty());
+        assert!(faults(&committed, &figures("hermit-q35", "get-close-1", 2.0)).is_empty());
+        let found = faults(&committed, &figures("hermit-q35", "get-close-1", 9.1));
+        assert_eq!(found, ["hermit-q35: get-close-1 causes 9.1 exits, 9.0 are allowed"]);
+        let boot = figures("hermit-q35", "boot", 800.0);
+        assert!(faults(&boot, &figures("hermit-q35", "boot", 880.0)).is_empty());
+        assert_eq!(faults(&boot, &figures("hermit-q35", "boot", 881.0)).len(), 1);
+    }
+
+    #[test]
+    fn what_is_only_committed_or_only_counted_is_a_fault() {
+        let found = faults(&figures("hermit-q35", "boot", 1.0), &figures("hermit-q35", "get", 1.0));
+        let expected = [
+            "hermit-q35: get has no committed figure",
+            "hermit-q35: boot is committed and not counted any more",
+        ];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn linux_is_compared_with_and_not_checked() {
+        assert!(faults(&figures("linux-q35", "boot", 1.0), &figures("linux-q35", "boot", 99.0)).is_empty());
+    }
+}
