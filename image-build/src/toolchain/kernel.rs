@@ -47,7 +47,7 @@ const PROFILE: Profile = Profile {
     rust_flags: "-Zmutable-noalias=no",
 };
 /// What is changed in the kernel's sources, old text and new.
-const EDITS: [[&str; 2]; 13] = [
+const EDITS: [[&str; 2]; 14] = [
     // The attribute as compilers since 1.88 want it.
     ["#[naked]", "#[unsafe(naked)]"],
     // How long the kernel measures the APIC timer at boot. Only its scheduler uses that timer, and a
@@ -119,6 +119,14 @@ fn handle_interrupt(",
         "acpi::poweroff();
 \t\tlet asked = get_timestamp();
 \t\twhile get_timestamp() - asked < 1_000_000_000 {}",
+    ],
+    // uhyve gives a card only to kernels whose driver for it is as new as this. Here the driver is the program's.
+    [
+        "hermit_entry::define_abi_tag!();",
+        "#[used]
+#[unsafe(link_section = \".note.ABI-tag\")]
+static ABI_TAG: hermit_entry::_AbiTag =
+\thermit_entry::_AbiTag::new(hermit_entry::HermitVersion { major: 0, minor: 13, patch: 2 });",
     ],
 ];
 
