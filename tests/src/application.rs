@@ -5,6 +5,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use cluster::state::InstanceState;
+use cluster::state::run_dir::RunDir;
+use image_build::tool::workspace::Workspace;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -96,6 +99,21 @@ impl Application {
     pub fn instance(&self, name: &str) -> Value {
         let all = self.instances();
         all.into_iter().find(|row| row["instance"] == name).unwrap_or_else(|| panic!("{name} is not there"))
+    }
+
+    /// How long after its start each instance was healthy, as the record has it.
+    ///
+    /// # Panics
+    /// When there is no record.
+    pub fn times_to_healthy(&self) -> Vec<(String, Duration)> {
+        let workspace = Workspace::find().expect("this is a workspace");
+        let folder = workspace.runs().expect("a home").join(&self.project);
+        let state = RunDir::open(folder).and_then(|run_dir| run_dir.read_state()).expect("readable");
+        let instances = state.expect("it is up").instances;
+        let time = |instance: InstanceState| {
+            instance.healthy_after_ms.map(|ms| (instance.instance, Duration::from_millis(ms)))
+        };
+        instances.into_iter().filter_map(time).collect()
     }
 
     /// Kills an instance's machine and waits until another one is healthy in its place.

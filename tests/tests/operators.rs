@@ -52,7 +52,7 @@ fn a_closed_pipe_ends_up_detach_with_sigpipe_and_the_application_runs_on() {
 
 #[test]
 fn a_stop_under_load_breaks_no_request_and_loses_no_vote() {
-    scenarios::a_stop_under_load_breaks_no_request("operators-stop", &[]);
+    scenarios::a_stop_under_load_loses_no_vote("operators-stop", &[]);
 }
 
 /// What `docs/operating.md` says of a session: where the machine is to stop, and each frame of the backtrace as its

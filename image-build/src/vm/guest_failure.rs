@@ -13,8 +13,14 @@ const LOADER_FAULT: &str = "[LOADER] error: ";
 /// Beginnings of the program's own last words, from kernel-app's panic and fault handlers.
 const PROGRAM_FAULTS: [&str; 2] = ["PANIC: ", "FAULT: "];
 
-/// Lines that follow a program's last words and say nothing.
-const AFTERTHOUGHTS: [&str; 2] = ["note: run with `RUST_BACKTRACE", "note: Some details are omitted"];
+/// Lines around a program's last words that say nothing: they are of panics in Rust, also of one thread that has
+/// waited for another.
+const AFTERTHOUGHTS: [&str; 4] = [
+    "note: run with `RUST_BACKTRACE",
+    "note: Some details are omitted",
+    "thread '",
+    "called `Result::unwrap()` on an `Err` value: Any ",
+];
 
 /// The last of a program's lines that says something.
 pub fn last_words<'a>(lines: impl DoubleEndedIterator<Item = &'a str>) -> Option<&'a str> {
@@ -104,6 +110,8 @@ mod tests {
     fn last_words_are_the_last_that_say_something() {
         let panic = "thread 'main' panicked at src/main.rs:1:1:\nError: no KVM\nnote: run with `RUST_BACKTRACE=1` x\n\n";
         assert_eq!(last_words(panic.lines()), Some("Error: no KVM"));
+        let main = "thread 'main' panicked at src/vm.rs:638:23:\ncalled `Result::unwrap()` on an `Err` value: Any { .. }";
+        assert_eq!(last_words(format!("{panic}{main}\n").lines()), Some("Error: no KVM"));
         assert_eq!(last_words("\n \n".lines()), None);
         assert_eq!(last_words("x".repeat(1000).lines()).map(str::len), Some(FAULT_BYTES_MAX));
     }

@@ -25,6 +25,8 @@ pub(super) fn command(launch: &Launch) -> Result<Command> {
     for name in OWN_SETTINGS {
         command.env_remove(name);
     }
+    // Its panics end with what was wrong, and not with where.
+    command.env("RUST_BACKTRACE", "0").arg("--tempdir").arg(&launch.folder);
     // Nobody's configuration: it would take that of the folder or the user.
     command.args(["--config", "/dev/null", "--memory-size", &format!("{}MiB", launch.memory_mib)]);
     // With random addresses, its loading a program can take a minute.
@@ -70,7 +72,7 @@ mod tests {
         assert!(words.contains(&"--env-vars=OPTION_A=Cats & Dogs"), "{words:?}");
         assert!(words.windows(2).any(|pair| pair == ["--memory-size", "32MiB"]), "{words:?}");
         assert!(words.ends_with(&["/i/vote", "--", "--", "-a"]), "{words:?}");
-        let kept = command.get_envs().filter(|(_, value)| value.is_some()).count();
-        assert_eq!((kept, command.get_envs().count()), (0, OWN_SETTINGS.len()));
+        let taken = command.get_envs().filter(|(_, value)| value.is_none()).count();
+        assert_eq!(taken, OWN_SETTINGS.len(), "its own settings do not come from the environment");
     }
 }
