@@ -28,13 +28,16 @@ const SUBSTRATES: [&str; 3] = ["hermit-q35", "hermit-microvm", "linux-q35"];
 const STORES: &str = "native";
 /// Hidden subcommand that counts where KVM is, and writes the figures in one line of JSON.
 pub const COUNT_COMMAND: &str = "count-exits";
-/// How far above the committed figure one may be: percent of it, and exits, whichever is more. Repeated runs in a
-/// machine with an emulated KVM differ by less than half of that.
+/// How far above the committed figure one may be: percent of it, and exits, whichever is more. Runs in a machine with
+/// an emulated KVM, beside compilers on two cores, differed by half of that: 5% for a boot, 1.3 for a request, 0.3 at
+/// rest.
 const TOLERANCE_PERCENT: f64 = 10.0;
-const TOLERANCE_EXITS: f64 = 1.0;
+const TOLERANCE_EXITS: f64 = 2.0;
+/// How often is counted at most before a figure is said to have grown.
+const COUNTS_MAX: usize = 2;
 /// What the file of figures begins with.
 const HEADING: &str = "# Exits of the vote service's machine: for a boot with its first answer, for one request of 1 or of 16 at once, and\n\
-    # in a second of rest. CI allows 10% or 1 more. After a change that is meant: `cargo compare exits --update`.\n";
+    # in a second of rest. CI allows 10% or 2 more. After a change that is meant: `cargo compare exits --update`.\n";
 /// How to replace the figures.
 const UPDATE: &str = "`cargo compare exits --update`";
 
@@ -53,15 +56,15 @@ pub fn run(update: bool) -> Result<()> {
     for id in SUBSTRATES.into_iter().chain([STORES]) {
         substrate::find(id)?.prepare(&context)?;
     }
-    let counted = count_where_kvm_is(&context)?;
     let path = context.workspace.root.join("compare/exits.toml");
     if update {
-        let text = HEADING.to_owned() + &toml::to_string(&counted)?;
+        let text = HEADING.to_owned() + &toml::to_string(&count_where_kvm_is(&context)?)?;
         return fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()));
     }
     let unreadable = || format!("cannot read {}: write it with {UPDATE}", path.display());
     let committed: Figures =
         toml::from_str(&fs::read_to_string(&path).with_context(unreadable)?).with_context(unreadable)?;
+    let counted = count_against(&context, &committed)?;
     print(&committed, &counted)?;
     let faults = faults(&committed, &counted);
     ensure!(
@@ -71,6 +74,29 @@ pub fn run(update: bool) -> Result<()> {
         path.display()
     );
     Ok(())
+}
+
+/// Counts, again if there are too many, and keeps the least of each: on a busy host, what would arrive together comes
+/// one by one.
+fn count_against(context: &Context, committed: &Figures) -> Result<Figures> {
+    let mut least = count_where_kvm_is(context)?;
+    for _ in 1..COUNTS_MAX {
+        if faults(committed, &least).is_empty() {
+            break;
+        }
+        note!("more than is allowed: counted again, should the host have been busy");
+        keep_least(&mut least, &count_where_kvm_is(context)?);
+    }
+    Ok(least)
+}
+
+fn keep_least(least: &mut Figures, again: &Figures) {
+    for (id, counts) in least {
+        for (name, count) in counts {
+            let other = again.get(id).and_then(|counts| counts.get(name));
+            *count = other.map_or(*count, |other| count.min(*other));
+        }
+    }
 }
 
 fn count_where_kvm_is(context: &Context) -> Result<Figures> {
@@ -176,10 +202,10 @@ mod tests {
     #[test]
     fn a_fault_names_figure_count_and_what_is_allowed() {
         let committed = figures("hermit-q35", "get-close-1", 8.0);
-        assert!(faults(&committed, &figures("hermit-q35", "get-close-1", 9.0)).is_empty());
+        assert!(faults(&committed, &figures("hermit-q35", "get-close-1", 10.0)).is_empty());
         assert!(faults(&committed, &figures("hermit-q35", "get-close-1", 2.0)).is_empty());
-        let found = faults(&committed, &figures("hermit-q35", "get-close-1", 9.1));
-        assert_eq!(found, ["hermit-q35: get-close-1 causes 9.1 exits, 9.0 are allowed"]);
+        let found = faults(&committed, &figures("hermit-q35", "get-close-1", 10.1));
+        assert_eq!(found, ["hermit-q35: get-close-1 causes 10.1 exits, 10.0 are allowed"]);
         let boot = figures("hermit-q35", "boot", 800.0);
         assert!(faults(&boot, &figures("hermit-q35", "boot", 880.0)).is_empty());
         assert_eq!(faults(&boot, &figures("hermit-q35", "boot", 881.0)).len(), 1);
@@ -193,6 +219,14 @@ mod tests {
             "hermit-q35: boot is committed and not counted any more",
         ];
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn the_least_of_two_counts_is_kept() {
+        let mut least = figures("hermit-q35", "boot", 9.0);
+        keep_least(&mut least, &figures("hermit-q35", "boot", 7.0));
+        keep_least(&mut least, &figures("hermit-q35", "boot", 8.0));
+        assert_eq!(least, figures("hermit-q35", "boot", 7.0));
     }
 
     #[test]

@@ -15,6 +15,7 @@ const BASE_ADDRESS: u8 = 0x10;
 const CAPABILITIES: u8 = 0x34;
 const INTERRUPT: u8 = 0x3c;
 /// Command: the function's memory can be reached, and it reaches the machine's.
+const MEMORY: u32 = 0b010;
 const MEMORY_AND_MASTER: u32 = 0b110;
 /// Base address registers of a function.
 const BASE_ADDRESSES: u8 = 6;
@@ -35,7 +36,7 @@ const INTERRUPT_STATUS: u8 = 3;
 const DEVICE: u8 = 4;
 
 /// Where base addresses are given out on machines whose firmware gives none: the window of PCI on QEMU's microvm
-/// (hw/i386/microvm.c).
+/// (hw/i386/microvm.c), and a part of q35's (hw/pci-host/q35.c: what is not memory).
 const WINDOW: Range<u64> = 0xc000_0000..0xe000_0000;
 
 /// A virtio device on PCI. Addresses are physical.
@@ -188,9 +189,10 @@ fn base_address<M: Machine>(config: &Config<'_, M>, place: Place, bar: u8) -> Re
     }
 }
 
-/// Gives a register without an address one, where no firmware would have done it: where PCI has no ports.
+/// Gives a register without an address one, where no firmware has set PCI up. One that has lets the function's memory
+/// be reached, and what is left without an address there has no room.
 fn assign<M: Machine>(config: &Config<'_, M>, place: Place, register: u8) -> Option<u32> {
-    if config.access == Access::Ports {
+    if config.word(place, COMMAND) & MEMORY != 0 {
         return None;
     }
     // The bits that stay zero tell the size.

@@ -98,22 +98,30 @@ fn absent_functions_answer_zeros_or_ones() {
 }
 
 #[test]
-fn firmware_that_gives_no_addresses_is_made_up_for_in_memory_alone() {
-    let bare = QEMU.iter().copied().map(|(register, word)| match register {
-        0x14 => (register, 0),
-        0x20 => (register, 0xc),
-        _ => (register, word),
-    });
-    let bare: &'static [(u8, u32)] = bare.collect::<vec::Vec<_>>().leak();
-    let functions = [((0, 0, 0), HOST), ((0, 1, 0), bare)];
-    // A microvm has no table of it, nor ports, and its firmware gives no addresses.
-    let machine =
-        Recorded { has_ports: false, config_at: Some(0xe000_0000), ..Recorded::new(&functions).with_acpi() };
-    let device = on_pci(&machine);
-    let tables = device.msix.map(|msix| msix.table);
-    assert_eq!((tables, device.common), (Some(0xc000_0000), 0xc000_4000));
+fn firmware_that_gives_no_addresses_is_made_up_for() {
+    let without_addresses = |command: u32| -> &'static [(u8, u32)] {
+        let words = QEMU.iter().copied().filter(|(register, _)| *register != 4);
+        let words = words.map(|(register, word)| match register {
+            0x14 => (register, 0),
+            0x20 => (register, 0xc),
+            _ => (register, word),
+        });
+        words.chain([(4, command)]).collect::<vec::Vec<_>>().leak()
+    };
+    let functions = |command| [((0, 0, 0), HOST), ((0, 1, 0), without_addresses(command))];
+    // A microvm has no table of it, nor ports, and its firmware gives no addresses. It gives none on a q35 either.
+    let q35 = Recorded::new(&functions(0));
+    let microvm = Recorded::new(&functions(0)).with_acpi();
+    let microvm = Recorded { has_ports: false, config_at: Some(0xe000_0000), ..microvm };
+    for machine in [q35, microvm] {
+        let device = on_pci(&machine);
+        let tables = device.msix.map(|msix| msix.table);
+        assert_eq!((tables, device.common), (Some(0xc000_0000), 0xc000_4000));
+        assert_eq!(machine.word((0, 1, 0), 4) & 0b110, 0b110);
+    }
+    // One that has set the function up has no room for it.
     let reason = Search::Unusable(Place { bus: 0, device: 1, function: 0 }, Unusable::NoAddress(1));
-    assert_eq!(card(&Recorded::new(&functions)), reason);
+    assert_eq!(card(&Recorded::new(&functions(0b111))), reason);
 }
 
 #[test]
