@@ -27,7 +27,9 @@ pub enum Register {
 pub struct Power {
     /// The port of the 16 status bits of fixed events, and that of their enable bits: one of them is the power button.
     pub button: Option<[u16; 2]>,
-    /// The register that switches a machine off which has none of the fixed hardware.
+    /// Whether it has none of the fixed hardware.
+    pub is_reduced: bool,
+    /// The register that then switches it off.
     pub sleep_control: Option<Register>,
 }
 
@@ -55,12 +57,12 @@ pub fn power<'a>(root: u64, read: impl Fn(u64, usize) -> Option<&'a [u8]>) -> Po
             1 => u16::try_from(address).ok().map(Register::Port),
             _ => None,
         };
-        return Power { button: None, sleep_control };
+        return Power { button: None, is_reduced: true, sleep_control };
     }
     let enable = events + field(EVENTS_BYTES, 1) / 2;
     let ports = u16::try_from(events).ok().zip(u16::try_from(enable).ok());
     let button = ports.filter(|_| events != 0 && enable != events && flags & BUTTON_IS_A_METHOD == 0);
-    Power { button: button.map(|(status, enable)| [status, enable]), sleep_control: None }
+    Power { button: button.map(|(status, enable)| [status, enable]), ..Power::default() }
 }
 
 /// The table of a name.
@@ -137,7 +139,7 @@ mod tests {
             let bytes = [&[space, 8, 0, 1][..], &u64::to_le_bytes(address)].concat();
             power_of(&[reduced, (56, &[0, 6, 0, 0]), (88, &[4]), (244, &bytes)])
         };
-        let off = |register| Power { button: None, sleep_control: register };
+        let off = |register| Power { button: None, is_reduced: true, sleep_control: register };
         assert_eq!(register(1, 0x600), off(Some(Register::Port(0x600))));
         assert_eq!(register(0, 0xfea0_0000), off(Some(Register::Memory(0xfea0_0000))));
         for (space, address) in [(1, 0x1_0000), (1, 0), (0, 0), (7, 0x600)] {

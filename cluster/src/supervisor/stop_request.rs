@@ -65,7 +65,8 @@ impl StopRequests {
             self.health.address, self.secret
         );
         let written = stream.set_write_timeout(TIMEOUT).and_then(|()| stream.write_all(request.as_bytes()));
-        if written.is_ok() {
+        // A machine that drains waits for those that are connected.
+        if written.and_then(|()| stream.end_writing()).is_ok() {
             self.sent.push(stream);
         }
     }

@@ -76,7 +76,7 @@ pub unsafe fn run<const HAS_DISK: bool>(
     let settings = unsafe { read_environment(environment) };
     let acpi = settings.get(ACPI).and_then(|address| address.parse().ok());
     let power = acpi.map_or(Power::default(), |root| acpi::power(root, machine::firmware));
-    exit::use_sleep_control(power.sleep_control);
+    exit::use_power(power);
     // Before anybody is asked for the time: the answer must not be taken away.
     let serial_line = SerialLine::new();
     let kvm = KvmClock::find();

@@ -2,19 +2,19 @@
 //!
 //! The caller prints the last message before it calls this. Which way there is depends on the monitor: QEMU with its
 //! debug exit, uhyve by a call, cloud-hypervisor by the register of ACPI that switches a machine off, Firecracker by
-//! a reset. Reference: ACPI 6.5 section 4.8.3.7 (sleep control register).
+//! the keyboard's controller. References: ACPI 6.5 section 4.8.3.7 (sleep control register); Intel 8042, commands.
 
 use core::arch::asm;
 use core::fmt::Write;
 use core::panic::PanicInfo;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use super::console::Console;
 use super::machine::Memory;
 use super::page_tables::map_device;
 use super::uhyve;
 use super::x86::{write_port_u8, write_port_u32};
-use crate::acpi::Register;
+use crate::acpi::{Power, Register};
 use crate::virtio::transport::Registers;
 
 /// Where QEMU's `isa-debug-exit` listens: writing `v` ends it with status `2 * v + 1`.
@@ -25,18 +25,25 @@ const FAILURE: u32 = 0;
 const SUCCESS: u32 = 1;
 /// Sleep control: enter the state of type 5, which is off on all machines that have this register.
 const OFF: u8 = 1 << 5 | 5 << 2;
+/// The controller's command port, and the command that pulses the processor's reset line.
+const KEYBOARD_COMMAND: u16 = 0x64;
+const PULSE_RESET: u8 = 0xfe;
 
-/// The register that switches the machine off: a port, or a mapped address of memory above them; 0 without one.
-static SLEEP_CONTROL: AtomicU64 = AtomicU64::new(0);
+/// The register that ends the machine: a port, or a mapped address of memory above them; 0 without one. And what is
+/// written to it.
+static END_REGISTER: AtomicU64 = AtomicU64::new(0);
+static END_VALUE: AtomicU8 = AtomicU8::new(0);
 
-/// Says how this machine is switched off.
-pub fn use_sleep_control(register: Option<Register>) {
-    let place = match register {
-        Some(Register::Port(port)) => u64::from(port),
-        Some(Register::Memory(address)) => map_device(address, 1).unwrap_or_default() as u64,
-        None => 0,
+/// Says how this machine is ended, where the kernel does not know it.
+pub fn use_power(power: Power) {
+    let (place, value) = match power.sleep_control {
+        Some(Register::Port(port)) => (u64::from(port), OFF),
+        Some(Register::Memory(address)) => (map_device(address, 1).unwrap_or_default() as u64, OFF),
+        None if power.is_reduced => (KEYBOARD_COMMAND.into(), PULSE_RESET),
+        None => (0, 0),
     };
-    SLEEP_CONTROL.store(place, Ordering::Relaxed);
+    END_REGISTER.store(place, Ordering::Relaxed);
+    END_VALUE.store(value, Ordering::Relaxed);
 }
 
 /// Stops the machine as one that has done what it was to do.
@@ -70,11 +77,12 @@ fn debug_exit(value: u32) {
 }
 
 fn switch_off() {
-    match SLEEP_CONTROL.load(Ordering::Relaxed) {
+    let value = END_VALUE.load(Ordering::Relaxed);
+    match END_REGISTER.load(Ordering::Relaxed) {
         0 => {}
-        // SAFETY: the firmware's table says that this port switches the machine off.
-        port @ ..=0xffff => unsafe { write_port_u8(port as u16, OFF) },
-        address => Memory.write_u8(address as usize, OFF),
+        // SAFETY: the firmware's table says that this port switches the machine off, or it is the keyboard's.
+        port @ ..=0xffff => unsafe { write_port_u8(port as u16, value) },
+        address => Memory.write_u8(address as usize, value),
     }
 }
 
