@@ -135,6 +135,12 @@ pub fn plugged_in(command: Command, net: Net, folder: &Path) -> Command {
             let mut inside = Command::new("nsenter");
             inside.arg(format!("--net={}", segment::tap::NAMESPACE)).arg("--").arg(command.get_program());
             inside.args(command.get_args());
+            for (name, value) in command.get_envs() {
+                match value {
+                    Some(value) => inside.env(name, value),
+                    None => inside.env_remove(name),
+                };
+            }
             inside
         }
         _ => command,
@@ -211,6 +217,21 @@ mod tests {
     fn plan(choices: &Choices) -> Plan {
         let platform = crate::plan::draft::tests::platform();
         voting(choices).expect("a plan").complete(platform, std::collections::BTreeMap::new())
+    }
+
+    #[test]
+    fn a_command_in_the_network_keeps_its_environment() {
+        let mut command = Command::new("uhyve");
+        command.arg("x").env("RUST_BACKTRACE", "0").env_remove("HERMIT_CONFIG");
+        let plugged = plugged_in(command, Net::Tap, Path::new("/run/net"));
+        let words: Vec<_> = plugged.get_args().collect();
+        assert_eq!(
+            (plugged.get_program(), &words[1..]),
+            ("nsenter".as_ref(), &["--".as_ref(), "uhyve".as_ref(), "x".as_ref()][..])
+        );
+        let environment: Vec<_> = plugged.get_envs().collect();
+        let expected = [("HERMIT_CONFIG".as_ref(), None), ("RUST_BACKTRACE".as_ref(), Some("0".as_ref()))];
+        assert_eq!(environment, expected);
     }
 
     #[test]

@@ -117,7 +117,10 @@ pub fn version(vmm: Vmm, program: &Path) -> Result<Version, Unfit> {
             _ => silent(&error.to_string()),
         })?;
     let said = answer(child).map_err(|why| silent(&why))?;
-    let version = parse(&said).ok_or_else(|| silent(said.lines().next().unwrap_or("it says nothing")))?;
+    // One of another kind would be given words that it does not know.
+    let is_it = said.to_lowercase().contains(&vmm.label().to_lowercase());
+    let version = parse(&said).filter(|_| is_it);
+    let version = version.ok_or_else(|| silent(said.lines().next().unwrap_or("it says nothing")))?;
     match vmm.version_min() {
         Some(least) if version < least => Err(Unfit::TooOld(vmm, program.to_owned(), version)),
         _ => Ok(version),
@@ -209,6 +212,7 @@ mod tests {
         );
         assert_eq!(unfit("exit 3"), "P does not tell the version of Firecracker (exit status: 3)");
         assert_eq!(unfit("echo hello"), "P does not tell the version of Firecracker (hello)");
+        assert_eq!(unfit("echo uhyve 2.0.0"), "P does not tell the version of Firecracker (uhyve 2.0.0)");
         assert_eq!(unfit("true"), "P does not tell the version of Firecracker (it says nothing)");
         let (_folder, path) = script("echo 'Firecracker v1.12.0'", 0o755);
         assert_eq!(version(Vmm::Firecracker, &path), Ok(Version([1, 12, 0])));

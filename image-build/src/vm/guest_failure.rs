@@ -15,10 +15,11 @@ const PROGRAM_FAULTS: [&str; 2] = ["PANIC: ", "FAULT: "];
 
 /// Lines around a program's last words that say nothing: they are of panics in Rust, also of one thread that has
 /// waited for another.
-const AFTERTHOUGHTS: [&str; 4] = [
+const AFTERTHOUGHTS: [&str; 5] = [
     "note: run with `RUST_BACKTRACE",
     "note: Some details are omitted",
     "thread '",
+    "stack backtrace:",
     "called `Result::unwrap()` on an `Err` value: Any ",
 ];
 

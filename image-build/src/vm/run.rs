@@ -345,13 +345,17 @@ fn read_lines(mut serial: impl BufRead, events: &Sender<Event>) {
     let _ = events.send(Event::SerialClosed);
 }
 
-fn report(name: &str, verdict: Verdict, watch: &Watch) -> ExitCode {
-    let is_well = match verdict {
+/// Where a VMM does not tell how a program ended, its silence about faults does.
+fn is_well(verdict: Verdict, watch: &Watch) -> bool {
+    match verdict {
         Verdict::Success => true,
         Verdict::Untold(_) => watch.first_fault().is_none(),
         _ => false,
-    };
-    if is_well {
+    }
+}
+
+fn report(name: &str, verdict: Verdict, watch: &Watch) -> ExitCode {
+    if is_well(verdict, watch) {
         return ExitCode::SUCCESS;
     }
     match watch.first_fault() {
@@ -374,6 +378,17 @@ mod tests {
         let (section, _) = section.split_once("\n## ").expect("another section");
         let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
         rows.flat_map(|names| names.split(", ")).map(|name| name.trim_matches('`')).collect()
+    }
+
+    #[test]
+    fn a_program_whose_end_is_not_told_has_failed_if_it_said_so() {
+        let mut watch = Watch::default();
+        assert!(is_well(Verdict::Success, &watch) && is_well(Verdict::Untold(Vmm::Firecracker), &watch));
+        assert!(
+            !is_well(Verdict::Silent, &watch) && !is_well(Verdict::Emulator(Vmm::Firecracker, 1), &watch)
+        );
+        watch.line(b"PANIC: no card");
+        assert!(!is_well(Verdict::Untold(Vmm::Firecracker), &watch));
     }
 
     #[test]

@@ -23,7 +23,9 @@ const MAC: [u8; 6] = [2, 0, 0, 0, 2, 15];
 
 /// The interface, while it is there.
 #[derive(Debug)]
-pub struct Tap(());
+pub struct Tap {
+    name: String,
+}
 
 impl Tap {
     /// Makes it.
@@ -34,25 +36,28 @@ impl Tap {
         if let Some(obstacle) = obstacle() {
             bail!("a network for this guest {obstacle}: use --vmm qemu, whose network needs no rights");
         }
-        remove_left_over()?;
-        ip(&format!("tuntap add dev {INTERFACE} mode tap"))?;
-        let made = Self(());
-        // What uhyve gives the guest.
-        ip(&format!("link set {INTERFACE} up"))?;
-        ip(&format!("address add {HOST}/24 dev {INTERFACE}"))?;
+        Self::named(INTERFACE)
+    }
+
+    fn named(name: &str) -> Result<Self> {
+        remove_left_over(name)?;
+        ip(&format!("tuntap add dev {name} mode tap"))?;
+        let made = Self { name: name.to_owned() };
+        ip(&format!("link set {name} up"))?;
+        ip(&format!("address add {HOST}/24 dev {name}"))?;
         Ok(made)
     }
 
     /// The card of the guest.
     pub fn card(&self) -> Network {
-        Network::Tap { interface: INTERFACE.to_owned(), mac: MAC }
+        Network::Tap { interface: self.name.clone(), mac: MAC }
     }
 }
 
 impl Drop for Tap {
     fn drop(&mut self) {
         // The next run removes what stays.
-        let _ = ip(&format!("link delete {INTERFACE}"));
+        let _ = ip(&format!("link delete {}", self.name));
     }
 }
 
@@ -67,18 +72,46 @@ pub fn obstacle() -> Option<String> {
     (!process::is_installed("ip")).then(|| "takes the program ip, which is not installed".to_owned())
 }
 
-fn remove_left_over() -> Result<()> {
-    let folder = PathBuf::from("/sys/class/net").join(INTERFACE);
+fn remove_left_over(name: &str) -> Result<()> {
+    let folder = PathBuf::from("/sys/class/net").join(name);
     if !folder.exists() {
         return Ok(());
     }
     let carrier = fs::read_to_string(folder.join("carrier")).unwrap_or_default();
-    ensure!(carrier.trim() != "1", "another guest runs on the interface {INTERFACE}: end it first");
-    ip(&format!("link delete {INTERFACE}"))
+    ensure!(carrier.trim() != "1", "another guest runs on the interface {name}: end it first");
+    ip(&format!("link delete {name}"))
 }
 
 fn ip(words: &str) -> Result<()> {
     process::output(Command::new("ip").args(words.split(' ')), &format!("`ip {words}`"))
         .map(drop)
         .context("the guest's network cannot be made")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::mem;
+
+    use super::*;
+
+    /// Interfaces take rights that not every machine gives.
+    #[test]
+    fn an_interface_goes_with_its_guest_and_a_left_one_is_replaced() {
+        if let Some(obstacle) = obstacle() {
+            let refusal = Tap::make().expect_err("no rights").to_string();
+            assert!(refusal.contains(&obstacle) && refusal.contains("use --vmm qemu"), "{refusal}");
+            note!("skipped: {obstacle}");
+            return;
+        }
+        // Not the interface of a guest that runs.
+        let name = format!("test{}", std::process::id());
+        let is_there = || PathBuf::from("/sys/class/net").join(&name).exists();
+        mem::forget(Tap::named(&name).expect("rights"));
+        assert!(is_there(), "as a killed process leaves it");
+        let tap = Tap::named(&name).expect("it is replaced");
+        assert_eq!(tap.card(), Network::Tap { interface: name.clone(), mac: MAC });
+        assert!(is_there());
+        drop(tap);
+        assert!(!is_there());
+    }
 }
