@@ -1,7 +1,8 @@
-//! The application under KVM, on each machine that QEMU makes, and under uhyve.
+//! The application under KVM, on each machine that QEMU makes, and under each other VMM that is here.
 //!
 //! Where this machine has no KVM, these tests run in one that has an emulated one: see `image_build::bed`. They take
-//! twelve minutes there, so that plain `cargo test` leaves them out.
+//! minutes there, so that plain `cargo test` leaves them out. uhyve is built when it is missing; Firecracker and
+//! cloud-hypervisor are in no registry: without them, their tests are ignored, and say so.
 
 use std::env;
 use std::os::unix::process::CommandExt;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use image_build::bed;
 use image_build::tool::workspace::Workspace;
 use image_build::vm::install;
-use image_build::vm::vmm::Vmm;
+use image_build::vm::vmm::{Feature, Vmm};
 use libtest_mimic::{Arguments, Trial};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tests::client::wait_for;
@@ -20,10 +21,16 @@ use tests::needs;
 use tests::running;
 use tests::scenarios;
 
-const MACHINES: [&str; 2] = ["q35", "microvm"];
-const UHYVE: &str = "uhyve";
+/// What runs the application, with the options that say so.
+const MACHINES: [(&str, Vmm, &[&str]); 5] = [
+    ("q35", Vmm::Qemu, &["--machine", "q35"]),
+    ("microvm", Vmm::Qemu, &["--machine", "microvm"]),
+    ("uhyve", Vmm::Uhyve, &["--vmm", "uhyve"]),
+    ("firecracker", Vmm::Firecracker, &["--vmm", "firecracker"]),
+    ("cloud-hypervisor", Vmm::CloudHypervisor, &["--vmm", "cloud-hypervisor"]),
+];
 /// All tests together take no longer in a machine with an emulated KVM.
-const BED_LIMIT: Duration = Duration::from_secs(20 * 60);
+const BED_LIMIT: Duration = Duration::from_secs(30 * 60);
 /// Few: an emulated KVM lets each wait for the store.
 const CLIENTS: usize = 10;
 
@@ -31,65 +38,61 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // One application after the other: an emulated KVM is slow.
     arguments.test_threads = Some(1);
-    if arguments.list {
-        return libtest_mimic::run(&arguments, trials()).exit_code();
-    }
     let workspace = Workspace::find().expect("this is a workspace");
+    if arguments.list {
+        return libtest_mimic::run(&arguments, trials(&workspace)).exit_code();
+    }
     // In the machine with an emulated KVM it cannot be built.
     install::ensure(&workspace, Vmm::Uhyve, None).expect("uhyve");
     if has_kvm(&workspace) {
-        return libtest_mimic::run(&arguments, trials()).exit_code();
+        return libtest_mimic::run(&arguments, trials(&workspace)).exit_code();
     }
     run_in_bed()
 }
 
-fn trials() -> Vec<Trial> {
-    MACHINES.into_iter().flat_map(on).chain(under_uhyve()).collect()
+fn trials(workspace: &Workspace) -> Vec<Trial> {
+    MACHINES.into_iter().flat_map(|(name, vmm, options)| on(workspace, name, vmm, options)).collect()
 }
 
-/// A test with the options of the machine that it is about.
-fn trial(machine: &'static str, name: &str, test: fn(&[&str])) -> Trial {
-    Trial::test(format!("{machine}::{name}"), move || {
-        test(&options(machine));
-        Ok(())
-    })
-}
-
-fn options(machine: &'static str) -> Vec<&'static str> {
-    match machine {
-        UHYVE => vec!["--accel", "kvm", "--vmm", UHYVE],
-        machine => vec!["--accel", "kvm", "--machine", machine],
+/// The tests on one machine; those that need a disk where it can have one.
+fn on(workspace: &Workspace, name: &str, vmm: Vmm, options: &'static [&str]) -> Vec<Trial> {
+    let missing = install::find(workspace, vmm, None).err().map(|unfit| format!(" ({unfit})"));
+    let trial = |test_name: &str, test: fn(&[&str])| {
+        let named = format!("{name}::{test_name}{}", missing.as_deref().unwrap_or_default());
+        let run = move || {
+            test(&[&["--accel", "kvm"], options].concat());
+            Ok(())
+        };
+        Trial::test(named, run).with_ignored_flag(missing.is_some())
+    };
+    let seed = trial("the_seed_is_counted_exactly", the_seed);
+    if vmm.lacks(Feature::Disk).is_some() {
+        return vec![seed, trial("a_stop_under_load_breaks_no_request", the_stop_without_a_disk)];
     }
-}
-
-/// The tests on one machine of QEMU's.
-fn on(machine: &'static str) -> [Trial; 3] {
-    [
-        trial(machine, "the_seed_is_counted_exactly", the_seed),
-        trial(machine, "a_killed_store_loses_no_vote", |options| {
-            let data = tempfile::tempdir().expect("a folder");
-            scenarios::killed_machines_lose_no_vote("kvm-kill", options, &["store-1"], data.path());
-        }),
-        trial(machine, "a_stop_under_load_loses_no_vote", |options| {
-            unwatched(options, |options| scenarios::a_stop_under_load_loses_no_vote("kvm-stop", options));
-        }),
-    ]
-}
-
-/// Those that need no disk.
-fn under_uhyve() -> [Trial; 2] {
-    [
-        trial(UHYVE, "the_seed_is_counted_exactly", the_seed),
-        trial(UHYVE, "a_stop_under_load_breaks_no_request", |options| {
-            unwatched(options, |options| {
-                scenarios::a_stop_under_load_breaks_no_request("kvm-stop", options);
-            });
-        }),
+    vec![
+        seed,
+        trial("a_killed_store_loses_no_vote", the_kill),
+        trial("a_stop_under_load_loses_no_vote", the_stop),
     ]
 }
 
 fn the_seed(options: &[&str]) {
     unwatched(options, |options| scenarios::the_seed_is_counted_exactly("kvm-seed", options, CLIENTS));
+}
+
+fn the_kill(options: &[&str]) {
+    let data = tempfile::tempdir().expect("a folder");
+    scenarios::killed_machines_lose_no_vote("kvm-kill", options, &["store-1"], data.path());
+}
+
+fn the_stop(options: &[&str]) {
+    unwatched(options, |options| scenarios::a_stop_under_load_loses_no_vote("kvm-stop", options));
+}
+
+fn the_stop_without_a_disk(options: &[&str]) {
+    unwatched(options, |options| {
+        scenarios::a_stop_under_load_breaks_no_request("kvm-stop", options);
+    });
 }
 
 /// With these options, and no machine started again: on a busy one, an emulated KVM can be silent for 8 s.

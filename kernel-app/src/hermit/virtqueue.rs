@@ -29,6 +29,7 @@ use core::mem::offset_of;
 use core::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
 
 use super::transport::{DeviceTransport, Doorbell};
+use super::uhyve;
 use crate::virtio::transport::SetupError;
 
 /// A descriptor's flags: another one follows; and the device writes the buffer, which it reads otherwise (section
@@ -124,6 +125,8 @@ pub enum Writer {
 pub struct Virtqueue<const CAPACITY: usize> {
     areas: &'static Areas<CAPACITY>,
     doorbell: Doorbell,
+    /// Whether the doorbell is rung also when the device says that it need not: see [`uhyve::forgets_to_look`].
+    always_rings: bool,
     /// The number of descriptors less one; that number is a power of two.
     mask: u16,
     /// How many buffers were offered so far. Like the rings' indices, it goes on with 0 behind 65,535.
@@ -152,7 +155,8 @@ impl<const CAPACITY: usize> Virtqueue<CAPACITY> {
         areas.available.flags.store(NO_INTERRUPT, Ordering::Relaxed);
         let size = transport.set_queue(queue, CAPACITY as u16, [area(0), available, used])?;
         let doorbell = transport.doorbell(queue);
-        Ok(Self { areas, doorbell, mask: size - 1, offered: 0, told: 0, taken: 0 })
+        let always_rings = uhyve::forgets_to_look();
+        Ok(Self { areas, doorbell, always_rings, mask: size - 1, offered: 0, told: 0, taken: 0 })
     }
 
     /// How many descriptors it has.
@@ -218,7 +222,7 @@ impl<const CAPACITY: usize> Virtqueue<CAPACITY> {
         // the flag, "do not ring"; the device, about to rest, clears it and looks at the index, which is still the old
         // one; our index arrives. Nobody rings, and both sides wait. The fence keeps store and load in order.
         fence(Ordering::SeqCst);
-        if self.areas.used.flags.load(Ordering::Relaxed) & NO_NOTIFY == 0 {
+        if self.always_rings || self.areas.used.flags.load(Ordering::Relaxed) & NO_NOTIFY == 0 {
             self.doorbell.ring();
         }
     }
