@@ -20,7 +20,7 @@ use image_build::{note, say};
 
 use crate::context::Context;
 use crate::substrate;
-use vote::Vote;
+use vote::{BOOT, Vote};
 
 /// Where they are counted: substrates by identifier. Another VMM is one more of them.
 const SUBSTRATES: [&str; 3] = ["hermit-q35", "hermit-microvm", "linux-q35"];
@@ -28,16 +28,21 @@ const SUBSTRATES: [&str; 3] = ["hermit-q35", "hermit-microvm", "linux-q35"];
 const STORES: &str = "native";
 /// Hidden subcommand that counts where KVM is, and writes the figures in one line of JSON.
 pub const COUNT_COMMAND: &str = "count-exits";
-/// How far above the committed figure one may be: percent of it, and exits, whichever is more. Runs in a machine with
-/// an emulated KVM, beside compilers on two cores, differed by half of that: 5% for a boot, 1.3 for a request, 0.3 at
-/// rest.
-const TOLERANCE_PERCENT: f64 = 10.0;
+/// How far above the committed figure a boot may be, in percent. Six runs in a machine with an emulated KVM, beside
+/// compilers on two cores, differed by 5%.
+const TOLERANCE_BOOT_PERCENT: f64 = 10.0;
+/// The same for other figures: percent of it, and exits, whichever is more. Those runs differed by up to 1.3 exits for
+/// a GET, by 2.2 for a POST, which goes to the store and back twice, and by 0.3 at rest.
+const TOLERANCE_PERCENT: f64 = 25.0;
 const TOLERANCE_EXITS: f64 = 2.0;
 /// How often is counted at most before a figure is said to have grown.
 const COUNTS_MAX: usize = 2;
 /// What the file of figures begins with.
-const HEADING: &str = "# Exits of the vote service's machine: for a boot with its first answer, for one request of 1 or of 16 at once, and\n\
-    # in a second of rest. CI allows 10% or 2 more. After a change that is meant: `cargo compare exits --update`.\n";
+const HEADING: &str = "\
+# Exits of the vote service's machine: for a boot with its first answer, for one request of 1 or of 16 at once, and
+# in a second of rest. CI allows a boot 10% more, others 25% or 2 more, whichever is more. After a change that is
+# meant: `cargo compare exits --update`.
+";
 /// How to replace the figures.
 const UPDATE: &str = "`cargo compare exits --update`";
 
@@ -154,7 +159,7 @@ fn print(committed: &Figures, counted: &Figures) -> Result<()> {
         for (name, now) in counts {
             let known = committed.get(id).and_then(|counts| counts.get(name));
             let [figure, allowed] = match known {
-                Some(figure) => [*figure, allowed(*figure)].map(|figure| format!("{figure:.1}")),
+                Some(figure) => [*figure, allowed(name, *figure)].map(|figure| format!("{figure:.1}")),
                 None => ["none", "none"].map(str::to_owned),
             };
             say!("{:<30} {figure:>10} {allowed:>10} {now:>10.1}", format!("{id}: {name}"))?;
@@ -163,8 +168,10 @@ fn print(committed: &Figures, counted: &Figures) -> Result<()> {
     Ok(())
 }
 
-fn allowed(committed: f64) -> f64 {
-    rounded(committed + (committed * TOLERANCE_PERCENT / 100.0).max(TOLERANCE_EXITS))
+fn allowed(name: &str, committed: f64) -> f64 {
+    let (percent, exits) =
+        if name == BOOT { (TOLERANCE_BOOT_PERCENT, 0.0) } else { (TOLERANCE_PERCENT, TOLERANCE_EXITS) };
+    rounded(committed + (committed * percent / 100.0).max(exits))
 }
 
 /// What is wrong with the counts, a line for each that is above what is allowed or is only in one of the two. Linux's
@@ -175,8 +182,8 @@ fn faults(committed: &Figures, counted: &Figures) -> Vec<String> {
         for (name, now) in counts {
             match committed.get(id).and_then(|counts| counts.get(name)) {
                 None => faults.push(format!("{id}: {name} has no committed figure")),
-                Some(figure) if *now > allowed(*figure) => {
-                    let allowed = allowed(*figure);
+                Some(figure) if *now > allowed(name, *figure) => {
+                    let allowed = allowed(name, *figure);
                     faults.push(format!("{id}: {name} causes {now:.1} exits, {allowed:.1} are allowed"));
                 }
                 Some(_) => {}

@@ -14,6 +14,8 @@ use crate::record::{KINDS, Method};
 use crate::statistics::undisturbed;
 use crate::substrate::{HOST_FROM_GUEST, Instance, Order, Port, Program, Substrate, deepen_backlogs, ready};
 
+/// Name of the figure for a boot with its first answer.
+pub const BOOT: &str = "boot";
 /// How long a machine may take to boot where KVM is emulated.
 const BOOT_LIMIT: Duration = Duration::from_secs(120);
 /// How often the store is asked whether the vote service is there. The machine notices nothing of it.
@@ -67,7 +69,7 @@ impl Vote {
     /// # Errors
     /// When a request is not answered well.
     pub fn count(&self) -> Result<Vec<(String, f64)>> {
-        let mut figures = vec![("boot".to_owned(), self.boot.of_guest() as f64)];
+        let mut figures = vec![(BOOT.to_owned(), self.boot.of_guest() as f64)];
         for kind in KINDS {
             for (connections, rounds) in LOADS {
                 let questions = questions(self.host, kind, connections);
