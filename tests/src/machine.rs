@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::Once;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use image_build::tool::packages::table::QEMU;
 use serde_json::{Value, json};
@@ -21,6 +21,9 @@ use crate::programs::program;
 
 /// A boot, or whatever ends one, on a busy host.
 pub const BOOT_LIMIT: Duration = Duration::from_secs(60);
+/// How many answers are timed, and how long each of them may take: some milliseconds on a host that does nothing else.
+const ANSWERS: u32 = 20;
+const ANSWER_MAX: Duration = Duration::from_millis(300);
 /// A PC without what no program drives.
 pub const Q35: &[&str] = &["-M", "q35,sata=off,smbus=off,i8042=off,vmport=off"];
 /// Its network card.
@@ -94,7 +97,8 @@ impl Guest {
         fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
     }
 
-    /// Waits until it serves.
+    /// Waits until it serves, which it must do by its card's interrupts: without them it would answer when it wakes up
+    /// for something else.
     pub fn serves(&mut self) {
         let answer = wait_for(BOOT_LIMIT, || {
             let ended = self.child.try_wait().expect("a child");
@@ -102,6 +106,12 @@ impl Guest {
             (curl(&format!("{}healthz", self.url()), &[]).status == 200).then_some(())
         });
         assert!(answer.is_some(), "it does not serve: {}", self.log());
+        let start = Instant::now();
+        for _ in 0..ANSWERS {
+            assert_eq!(curl(&self.url(), &[]).status, 200);
+        }
+        let each = start.elapsed() / ANSWERS;
+        assert!(each < ANSWER_MAX, "each answer takes {each:?}: {}", self.log());
     }
 
     /// Its log once it has these words.
