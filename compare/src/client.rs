@@ -10,6 +10,9 @@ use anyhow::{Context as _, Result};
 
 /// How long one question waits: QEMU takes connections before the guest is there.
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(50);
+/// What part of the time since its start a program may take to take a connection, and the least.
+const CONNECT_PART: u32 = 32;
+const CONNECT_TIMEOUT_MIN: Duration = Duration::from_millis(1);
 /// How long a question waits when it is not about being there.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest response that is read.
@@ -68,10 +71,13 @@ fn parse(bytes: &[u8]) -> Result<Response> {
     Ok(Response { status, body: bytes[end + 4..].to_vec() })
 }
 
-/// Whether one short question is answered with 200.
-pub fn answers_ok(host: SocketAddrV4, path: &str) -> bool {
+/// Whether one short question is answered with 200, by what is so old: on a tap, packets for a guest that is not there
+/// yet are lost, and waiting for them long would be measured.
+pub fn answers_ok(host: SocketAddrV4, path: &str, age: Duration) -> bool {
     let ask = || -> Result<[u8; 12]> {
-        let mut stream = connect(host, ANSWER_TIMEOUT)?;
+        let timeout = (age / CONNECT_PART).clamp(CONNECT_TIMEOUT_MIN, ANSWER_TIMEOUT);
+        let mut stream = TcpStream::connect_timeout(&host.into(), timeout)?;
+        stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
         write!(stream, "GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n")?;
         let mut begin = [0; 12];
         stream.read_exact(&mut begin)?;

@@ -15,7 +15,14 @@ pub const SCHEMA: u32 = 1;
 /// Connections of the loads that a report's first figures are about, where they were measured.
 const USUAL_CONNECTIONS: u32 = 16;
 /// Ratios are those of each unikernel to each of the others.
-const UNIKERNELS: [&str; 3] = ["hermit-q35", "hermit-microvm", "one-image"];
+const UNIKERNELS: [&str; 6] = [
+    "hermit-q35",
+    "hermit-microvm",
+    "hermit-uhyve",
+    "hermit-firecracker",
+    "hermit-cloud-hypervisor",
+    "one-image",
+];
 
 /// Everything that a report says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

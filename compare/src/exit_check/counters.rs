@@ -3,6 +3,7 @@
 //! Reference: Linux, virt/kvm/kvm_main.c (`kvm_create_vm_debugfs`).
 
 use std::fs;
+use std::io;
 use std::ops::Sub;
 use std::path::{Path, PathBuf};
 
@@ -41,12 +42,13 @@ impl Sub for Exits {
 }
 
 impl Counters {
-    /// Those of the machine that a process runs.
+    /// Those of the machine that a process runs. They are named after the thread that has made it.
     ///
     /// # Errors
     /// When KVM runs none there, or its counters cannot be read.
     pub fn of_process(pid: i32) -> Result<Self> {
-        let folder = find(Path::new(FOLDER), pid).context(
+        let threads = threads(pid).with_context(|| format!("the threads of process {pid} are not known"))?;
+        let folder = find(Path::new(FOLDER), &threads).context(
             "KVM's counters cannot be read: that needs root, and `mount -t debugfs debugfs /sys/kernel/debug`",
         )?;
         let folder = folder.with_context(|| format!("KVM runs no machine in process {pid}"))?;
@@ -68,11 +70,16 @@ impl Counters {
     }
 }
 
-fn find(kvm: &Path, pid: i32) -> std::io::Result<Option<PathBuf>> {
-    let prefix = format!("{pid}-");
+fn threads(pid: i32) -> io::Result<Vec<String>> {
+    let entries = fs::read_dir(format!("/proc/{pid}/task"))?;
+    entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+}
+
+fn find(kvm: &Path, threads: &[String]) -> io::Result<Option<PathBuf>> {
     for entry in kvm.read_dir()? {
         let entry = entry?;
-        if entry.file_name().to_string_lossy().starts_with(&prefix) {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.split_once('-').is_some_and(|(thread, _)| threads.iter().any(|own| own == thread)) {
             return Ok(Some(entry.path()));
         }
     }
@@ -84,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_machine_is_found_by_its_process_and_read() {
+    fn a_machine_is_found_by_a_thread_of_its_process_and_read() {
         let kvm = tempfile::tempdir().expect("a folder");
         for (name, exits) in [("12-9", "70"), ("123-9", "50\n")] {
             let folder = kvm.path().join(name);
@@ -92,10 +99,11 @@ mod tests {
             fs::write(folder.join("exits"), exits).expect("a counter");
             fs::write(folder.join("irq_exits"), "20\n").expect("a counter");
         }
-        let folder = find(kvm.path(), 123).expect("a folder").expect("a machine");
+        let folder =
+            find(kvm.path(), &["1", "123"].map(str::to_owned)).expect("a folder").expect("a machine");
         let counters = Counters { folder };
         assert_eq!(counters.read().expect("counters").of_guest(), 30);
-        assert!(find(kvm.path(), 1).expect("a folder").is_none());
+        assert!(find(kvm.path(), &["1".to_owned()]).expect("a folder").is_none());
         fs::write(counters.folder.join("exits"), "many").expect("a counter");
         let error = counters.read().expect_err("no number").to_string();
         assert!(error.ends_with("/123-9/exits has no number but \"many\""), "{error}");

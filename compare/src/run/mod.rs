@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Args, ValueEnum};
+use image_build::bed;
 use image_build::note;
 use image_build::tool::workspace::Workspace;
 use image_build::vm::accelerator::Choice;
@@ -38,6 +39,10 @@ const ROUNDS: (u32, u32) = (3, 2);
 const POLL: Duration = Duration::from_millis(20);
 /// Status of a program that a signal has ended, less the signal's number; what shells use.
 const STATUS_SIGNAL: u8 = 128;
+
+/// Why there are no times in a machine whose KVM is emulated.
+const TIMELESS: &str = "KVM is emulated here, so times would say nothing and are not taken: \
+                        `cargo compare exits` counts what leaves a guest, outside of this machine, too";
 
 /// What a run is asked for.
 #[derive(Args, Clone, Debug)]
@@ -70,6 +75,7 @@ pub struct Options {
 /// # Errors
 /// What cannot be done, and how to mend it.
 pub fn run(options: &Options) -> Result<ExitCode> {
+    ensure!(!bed::is_inside(), TIMELESS);
     let baseline = options.baseline.as_deref().map(read_results).transpose()?;
     let contained = containment::is_possible() && !substrate::has_foreign_engine(&options.only);
     let context = Context::find(options.accel, options.original.clone(), contained)?;
@@ -129,6 +135,11 @@ fn read_results(path: &Path) -> Result<Results> {
 /// Prepares the substrates that are asked for and makes a run of them.
 fn begin(context: &Context, options: &Options) -> Result<PathBuf> {
     let chosen = chosen(&options.only)?;
+    if !options.only.is_empty() {
+        chosen.iter().try_for_each(|candidate| {
+            candidate.check(context).with_context(|| format!("{} cannot be measured here", candidate.id))
+        })?;
+    }
     load::prepare(context, options.quick)?;
     let substrates = chosen.iter().map(|candidate| (candidate.id.to_owned(), missing(context, candidate)));
     let run = Run {
@@ -153,7 +164,8 @@ fn chosen(only: &[String]) -> Result<Vec<Candidate>> {
 
 /// Why a substrate cannot be measured here, if so.
 fn missing(context: &Context, candidate: &Candidate) -> Option<String> {
-    let reason = candidate.prepare(context).err().map(|error| format!("{error:#}"));
+    let ready = candidate.check(context).and_then(|()| candidate.prepare(context));
+    let reason = ready.err().map(|error| format!("{error:#}"));
     match &reason {
         Some(reason) => note!("{}: not measured: {reason}", candidate.title),
         None => note!("{}: ready", candidate.title),
@@ -165,16 +177,19 @@ fn prepare_again(context: &Context, run: &Run) -> Result<()> {
     load::prepare(context, run.quick)?;
     for candidate in &CANDIDATES {
         if run.substrates.iter().any(|(id, missing)| id == candidate.id && missing.is_none()) {
+            candidate.check(context)?;
             candidate.prepare(context)?;
         }
     }
     Ok(())
 }
 
-/// What failed of this project's own, each in a line: that is a fault of it, whereas others may be what they are.
+/// What failed of this project's own, each in a line: that is a fault of it, whereas others may be what they are, and
+/// not every machine has every VMM.
 fn own_failures(substrates: &[SubstrateRecord]) -> Vec<String> {
     let failures = |substrate: &SubstrateRecord| -> Vec<String> {
-        let all = substrate.missing.iter().chain(&substrate.failures);
+        let missing = substrate.missing.as_ref().filter(|_| !substrate::is_optional(&substrate.id));
+        let all = missing.into_iter().chain(&substrate.failures);
         all.map(|failure| format!("{}: {}", substrate.id, failure.lines().next().unwrap_or_default()))
             .collect()
     };
@@ -252,13 +267,19 @@ mod tests {
             substrate("docker-host", Some("no daemon"), &[]),
             substrate("linux-q35", None, &["it does not start"]),
             substrate("hermit-q35", None, &[]),
+            substrate("hermit-uhyve", Some("not installed"), &[]),
         ];
         assert!(own_failures(&none).is_empty());
         let some = [
             substrate("hermit-q35", None, &["the guest does not come to rest\nits log"]),
             substrate("native", Some("not built"), &[]),
+            substrate("hermit-uhyve", None, &["it does not start"]),
         ];
-        let expected = ["hermit-q35: the guest does not come to rest", "native: not built"];
+        let expected = [
+            "hermit-q35: the guest does not come to rest",
+            "native: not built",
+            "hermit-uhyve: it does not start",
+        ];
         assert_eq!(own_failures(&some), expected);
     }
 }

@@ -17,9 +17,9 @@ use crate::client::free_address;
 use crate::context::Context;
 
 /// Memory of a guest in MiB that nothing else is said of, as in the application's description.
-const MEMORY_MIB: u32 = 32;
+pub const MEMORY_MIB: u32 = 32;
 /// Memory that is tried, in MiB.
-const MEMORY_RANGE_MIB: (u32, u32) = (machine::MEMORY_MIB_MIN, 64);
+pub const MEMORY_RANGE_MIB: (u32, u32) = (machine::MEMORY_MIB_MIN, 64);
 /// Where a guest of QEMU's user network finds the host.
 pub const HOST_FROM_GUEST: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
 /// Settings that spare a guest DHCP: the address that it would get.

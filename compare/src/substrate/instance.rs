@@ -184,7 +184,8 @@ impl Instance {
     /// When it ends, or does not answer so within `limit`.
     pub fn first_ok(&mut self, port: Port, path: &str, limit: Duration) -> Result<Duration> {
         let host = self.endpoint(port)?.host;
-        self.await_answer(limit, path, || client::answers_ok(host, path))
+        let begun = self.begun;
+        self.await_answer(limit, path, || client::answers_ok(host, path, begun.elapsed()))
     }
 
     /// Asks until `question`, named `what`, is answered; the time since the start began.

@@ -7,12 +7,14 @@ mod docker;
 mod hermit;
 mod instance;
 mod linux_vm;
+mod monitor;
 mod original;
 mod process;
 pub mod redis;
 
 use anyhow::{Context as _, Result};
 use image_build::vm::machine::Machine;
+use image_build::vm::vmm::Vmm;
 
 use crate::context::Context;
 use crate::record::Execution;
@@ -35,6 +37,8 @@ pub struct Candidate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Hermit(Machine),
+    /// A unikernel under another VMM than QEMU.
+    Monitor(Vmm),
     OneImage(Machine),
     LinuxVm(Machine),
     Docker(DockerNetwork),
@@ -43,9 +47,16 @@ enum Kind {
 }
 
 /// All substrates, in the order of the report's rows.
-pub const CANDIDATES: [Candidate; 10] = [
+pub const CANDIDATES: [Candidate; 13] = [
     candidate("hermit-q35", "Hermit unikernel, q35", Kind::Hermit(Machine::Q35)),
     candidate("hermit-microvm", "Hermit unikernel, microvm", Kind::Hermit(Machine::Microvm)),
+    candidate("hermit-uhyve", "Hermit unikernel, uhyve", Kind::Monitor(Vmm::Uhyve)),
+    candidate("hermit-firecracker", "Hermit unikernel, Firecracker", Kind::Monitor(Vmm::Firecracker)),
+    candidate(
+        "hermit-cloud-hypervisor",
+        "Hermit unikernel, cloud-hypervisor",
+        Kind::Monitor(Vmm::CloudHypervisor),
+    ),
     candidate("one-image", "Hermit, four services in one image", Kind::OneImage(Machine::Q35)),
     candidate("linux-q35", "Linux VM, q35", Kind::LinuxVm(Machine::Q35)),
     candidate("linux-microvm", "Linux VM, microvm", Kind::LinuxVm(Machine::Microvm)),
@@ -61,6 +72,17 @@ const fn candidate(id: &'static str, title: &'static str, kind: Kind) -> Candida
 }
 
 impl Candidate {
+    /// Whether this machine can run it, as far as that is known before anything is built or started.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check(&self, context: &Context) -> Result<()> {
+        match self.kind {
+            Kind::Monitor(vmm) => monitor::check(context, vmm),
+            _ => Ok(()),
+        }
+    }
+
     /// Gets what it needs: builds, installs and downloads. Runs before measuring, with the host's network.
     ///
     /// # Errors
@@ -68,6 +90,7 @@ impl Candidate {
     pub fn prepare(&self, context: &Context) -> Result<()> {
         match self.kind {
             Kind::Hermit(_) => hermit::prepare(context, &Program::SERVICES),
+            Kind::Monitor(vmm) => monitor::prepare(context, vmm),
             Kind::OneImage(_) => hermit::prepare(context, &[Program::VotingApp]),
             Kind::LinuxVm(machine) => linux_vm::prepare(context, machine),
             Kind::Docker(_) => docker::prepare(context),
@@ -80,6 +103,7 @@ impl Candidate {
     pub fn open(&self, context: &Context) -> Result<Box<dyn Substrate>> {
         Ok(match self.kind {
             Kind::Hermit(machine) => Box::new(hermit::Hermit::open(context, machine)?),
+            Kind::Monitor(vmm) => Box::new(monitor::Monitor::open(context, vmm)?),
             Kind::OneImage(machine) => Box::new(hermit::OneImage::open(context, machine)?),
             Kind::LinuxVm(machine) => Box::new(linux_vm::LinuxVm::open(context, machine)?),
             Kind::Docker(network) => Box::new(docker::Docker::open(context, network)?),
@@ -92,7 +116,9 @@ impl Candidate {
     pub fn execution(&self, emulated: bool) -> Execution {
         match self.kind {
             Kind::Hermit(_) | Kind::OneImage(_) | Kind::LinuxVm(_) if emulated => Execution::Emulated,
-            Kind::Hermit(_) | Kind::OneImage(_) | Kind::LinuxVm(_) => Execution::Accelerated,
+            Kind::Hermit(_) | Kind::OneImage(_) | Kind::LinuxVm(_) | Kind::Monitor(_) => {
+                Execution::Accelerated
+            }
             Kind::Docker(_) | Kind::Native | Kind::Original => Execution::Native,
         }
     }
@@ -108,8 +134,20 @@ pub fn find(id: &str) -> Result<Candidate> {
 /// Whether a substrate is what this project builds.
 pub fn is_own(id: &str) -> bool {
     CANDIDATES.iter().any(|candidate| {
-        candidate.id == id && matches!(candidate.kind, Kind::Hermit(_) | Kind::OneImage(_) | Kind::Native)
+        let is_own =
+            matches!(candidate.kind, Kind::Hermit(_) | Kind::Monitor(_) | Kind::OneImage(_) | Kind::Native);
+        candidate.id == id && is_own
     })
+}
+
+/// Those that not every machine can run, and that need not be there.
+pub fn optional() -> impl Iterator<Item = Candidate> {
+    CANDIDATES.into_iter().filter(|candidate| matches!(candidate.kind, Kind::Monitor(_)))
+}
+
+/// Whether a substrate need not be there.
+pub fn is_optional(id: &str) -> bool {
+    optional().any(|candidate| candidate.id == id)
 }
 
 /// Whether containers are those of the machine's own daemon, which cannot be in a run's namespaces.

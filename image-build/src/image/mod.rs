@@ -81,7 +81,8 @@ pub fn build(workspace: &Workspace, names: &[impl AsRef<str>]) -> Result<Vec<Ima
         ensure!(budgets.contains_key(*name), "there is no image {name}: give one of {}", known.join(", "));
     }
     if env::var_os(BUILD).is_some_and(|value| value == "never") {
-        return names.iter().map(|name| built(workspace, name)).collect();
+        let forbidden = || format!("{BUILD}=never forbids to build it: unset {BUILD}");
+        return names.iter().map(|name| built(workspace, name).with_context(forbidden)).collect();
     }
     let loader = Loader::parse(&fs::read(loader::ensure(workspace, &toolchain)?)?)?;
     let programs = compile(workspace, &toolchain, &names)?;
@@ -107,11 +108,13 @@ pub fn build(workspace: &Workspace, names: &[impl AsRef<str>]) -> Result<Vec<Ima
 }
 
 /// An image that was built before.
-fn built(workspace: &Workspace, name: &str) -> Result<Image> {
+///
+/// # Errors
+/// When it was not.
+pub fn built(workspace: &Workspace, name: &str) -> Result<Image> {
     let path = workspace.state()?.join(format!("{name}.img"));
     let program = workspace.target.join(HERMIT_TARGET).join(PROFILE.name).join(name);
-    let file = fs::metadata(&path)
-        .with_context(|| format!("{name} has not been built, and {BUILD}=never forbids it: unset {BUILD}"))?;
+    let file = fs::metadata(&path).with_context(|| format!("{name} has not been built"))?;
     Ok(Image { name: name.to_owned(), path, bytes: file.len(), program })
 }
 

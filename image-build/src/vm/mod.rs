@@ -3,6 +3,7 @@
 
 pub mod accelerator;
 pub mod backlog;
+pub mod bridge;
 mod cloud_hypervisor;
 pub mod command;
 pub mod command_line;
@@ -19,6 +20,6 @@ pub mod qemu;
 pub mod refusal;
 pub mod run;
 pub mod select;
-mod tap;
+pub mod tap;
 mod uhyve;
 pub mod vmm;

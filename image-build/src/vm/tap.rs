@@ -82,7 +82,7 @@ fn remove_left_over(name: &str) -> Result<()> {
     ip(&format!("link delete {name}"))
 }
 
-fn ip(words: &str) -> Result<()> {
+pub(super) fn ip(words: &str) -> Result<()> {
     process::output(Command::new("ip").args(words.split(' ')), &format!("`ip {words}`"))
         .map(drop)
         .context("the guest's network cannot be made")
