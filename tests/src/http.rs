@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::sockets::connect;
 
 /// How long a server may take for one step.
-const TIMEOUT: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// One connection, kept between requests.
 #[derive(Debug)]

@@ -67,7 +67,7 @@ fn on(workspace: &Workspace, name: &str, vmm: Vmm, options: &'static [&str]) -> 
     };
     let seed = trial("the_seed_is_counted_exactly", the_seed);
     if vmm.lacks(Feature::Disk).is_some() {
-        return vec![seed];
+        return vec![seed, trial("a_stop_under_load_breaks_no_request", the_stop_without_a_disk)];
     }
     vec![
         seed,
@@ -87,6 +87,12 @@ fn the_kill(options: &[&str]) {
 
 fn the_stop(options: &[&str]) {
     unwatched(options, |options| scenarios::a_stop_under_load_loses_no_vote("kvm-stop", options));
+}
+
+fn the_stop_without_a_disk(options: &[&str]) {
+    unwatched(options, |options| {
+        scenarios::a_stop_under_load_breaks_no_request("kvm-stop", options);
+    });
 }
 
 /// With these options, and no machine started again: on a busy one, an emulated KVM can be silent for 8 s.
