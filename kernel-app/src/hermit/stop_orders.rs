@@ -83,5 +83,5 @@ fn has_typed(keys: &mut CtrlAltDelete) -> bool {
         // SAFETY: the keyboard's bytes are nobody else's to read.
         unsafe { (read_port_u8(KEYBOARD_STATUS) & OUTPUT_FULL != 0).then(|| read_port_u8(KEYBOARD_DATA)) }
     };
-    (0..BYTES_MAX).map_while(|_| byte()).fold(false, |has_come, byte| keys.take(byte) || has_come)
+    (0..BYTES_MAX).map_while(|_| byte()).any(|byte| keys.take(byte))
 }
