@@ -65,9 +65,14 @@ impl Bridge {
         let interface = format!("{prefix}{number}");
         ip(&format!("tuntap add dev {interface} mode tap"))?;
         let port = Port { interface, bridge: bridge.clone(), number };
-        ip(&format!("link set {} master {bridge} up", port.interface))?;
-        // A guest that is just booting is not asked for its address, which could take a second.
         let mac = port.mac().map(|byte| format!("{byte:02x}")).join(":");
+        // uhyve gives its guest the interface's own address, for which the bridge would take frames itself.
+        ip(&format!("link set {} address {mac}", port.interface))?;
+        ip(&format!("link set {} master {bridge} up", port.interface))?;
+        let mut command = Command::new("bridge");
+        command.args(["fdb", "del", &mac, "dev", &port.interface, "master"]);
+        process::output(&mut command, "telling a bridge of its guest")?;
+        // A guest that is just booting is not asked for its address, which could take a second.
         ip(&format!("neighbour replace {} lladdr {mac} dev {bridge} nud permanent", port.guest()))?;
         Ok(port)
     }
