@@ -3,6 +3,7 @@
 //! Knows nothing of the application.
 
 use std::env;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Command, Output};
 
@@ -38,11 +39,17 @@ pub fn cargo(arguments: &[&str]) -> Command {
     command
 }
 
+/// Ports below those that systems give to clients: one of these stays free until the test uses it.
+const PORTS: std::ops::Range<u16> = 10_000..32_000;
+/// How many of them are tried.
+const PORT_TRIES: usize = 1000;
+
 /// A port of the loopback address that nothing listens on right now.
 ///
 /// # Panics
 /// When the host has none left.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("a bound address").port()
+    let random = || RandomState::new().build_hasher().finish() as usize % PORTS.len();
+    let mut ports = (0..PORT_TRIES).map(|_| PORTS.start + random() as u16);
+    ports.find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok()).expect("a free port")
 }
