@@ -56,9 +56,9 @@ fn trials(workspace: &Workspace) -> Vec<Trial> {
 
 /// The tests on one machine; those that need a disk where it can have one.
 fn on(workspace: &Workspace, name: &str, vmm: Vmm, options: &'static [&str]) -> Vec<Trial> {
-    let missing = install::find(workspace, vmm, None).err().map(|unfit| format!(" ({unfit})"));
+    let missing = install::find(workspace, vmm, None).err().map(|_| " (no such program in PATH)");
     let trial = |test_name: &str, test: fn(&[&str])| {
-        let named = format!("{name}::{test_name}{}", missing.as_deref().unwrap_or_default());
+        let named = format!("{name}::{test_name}{}", missing.unwrap_or_default());
         let run = move || {
             test(&[&["--accel", "kvm"], options].concat());
             Ok(())
