@@ -11,7 +11,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::tool::process;
-use crate::vm::machine::Network;
+use crate::vm::machine::{Network, hardware_address};
 use crate::vm::tap::{self, ip};
 
 /// Name of the bridge.
@@ -65,7 +65,7 @@ impl Bridge {
         let interface = format!("{prefix}{number}");
         ip(&format!("tuntap add dev {interface} mode tap"))?;
         let port = Port { interface, bridge: bridge.clone(), number };
-        let mac = port.mac().map(|byte| format!("{byte:02x}")).join(":");
+        let mac = hardware_address(port.mac());
         // uhyve gives its guest the interface's own address, for which the bridge would take frames itself.
         ip(&format!("link set {} address {mac}", port.interface))?;
         ip(&format!("link set {} master {bridge} up", port.interface))?;

@@ -217,17 +217,15 @@ impl SharedBlockDevice {
 
     /// Asks for an interrupt at the end of a request under way; whether something has ended already.
     pub fn arm(&self) -> bool {
-        let BlockDevice { requests, write, .. } = &mut *self.0.borrow_mut();
+        let BlockDevice { transport, requests, write, .. } = &mut *self.0.borrow_mut();
         match write {
             WriteState::Idle => false,
             WriteState::Refused(_) => true,
-            WriteState::Writing | WriteState::Flushing => requests.arm(),
+            WriteState::Writing | WriteState::Flushing => {
+                transport.acknowledge();
+                requests.arm()
+            }
         }
-    }
-
-    /// Ends an interrupt that may have come since.
-    pub fn disarm(&self) {
-        self.0.borrow().transport.acknowledge();
     }
 }
 

@@ -155,9 +155,6 @@ fn event_loop(
             serial_line.has_work() | has_order | device.arm() | disk.is_some_and(SharedBlockDevice::arm)
         });
         device.disarm();
-        if let Some(disk) = disk {
-            disk.disarm();
-        }
     }
     log::info!("stopped on request");
     exit::succeed()

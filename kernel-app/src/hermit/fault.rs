@@ -82,7 +82,7 @@ entries! {
 
 /// An interrupt of the local APIC that comes from nowhere. The kernel's handler would end its task and leave the
 /// machine idling; nothing has happened, and there is nothing to end.
-const SPURIOUS: [usize; 1] = [127];
+const SPURIOUS: usize = 127;
 
 #[unsafe(naked)]
 extern "C" fn spurious() {
@@ -96,9 +96,7 @@ unsafe extern "C" {
 
 /// Points the kernel's table at the entries above.
 pub fn install() {
-    let spurious = SPURIOUS.map(|vector| (vector, spurious as Entry));
-    let entries = ENTRIES.map(|(vector, entry)| (vector, entry as Entry));
-    interrupt_table::set(&mut entries.into_iter().chain(spurious));
+    interrupt_table::set(&mut ENTRIES.into_iter().chain([(SPURIOUS, spurious as Entry)]));
 }
 
 /// What the processor's manual calls it.

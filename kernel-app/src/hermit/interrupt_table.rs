@@ -64,16 +64,16 @@ static IS_X2APIC: AtomicBool = AtomicBool::new(false);
 static SERIAL_HAS_SPOKEN: AtomicBool = AtomicBool::new(false);
 static ORDER_HAS_COME: AtomicBool = AtomicBool::new(false);
 
-/// Defines an entry that ends its interrupt, after this instruction.
+/// Defines an entry that ends its interrupt, after it has set this flag.
 macro_rules! entry {
-    ($name:ident, $first:literal) => {
+    ($name:ident $(, $flag:ident)?) => {
         #[unsafe(naked)]
         extern "C" fn $name() {
             naked_asm!(
                 "push rax",
                 "push rcx",
                 "push rdx",
-                $first,
+                $(concat!("mov byte ptr [rip + {", stringify!($flag), "}], 1"),)?
                 "btr dword ptr [rip + {needs_no_end}], 0",
                 "jc 3f",
                 "xor eax, eax",
@@ -91,16 +91,15 @@ macro_rules! entry {
                 "iretq",
                 needs_no_end = sym NEEDS_NO_END,
                 is_x2apic = sym IS_X2APIC,
-                serial = sym SERIAL_HAS_SPOKEN,
-                order = sym ORDER_HAS_COME,
+                $($flag = sym $flag,)?
             )
         }
     };
 }
 
-entry!(wake, "/* {serial} {order} */");
-entry!(serial, "mov byte ptr [rip + {serial}], 1 /* {order} */");
-entry!(order, "mov byte ptr [rip + {order}], 1 /* {serial} */");
+entry!(wake);
+entry!(serial, SERIAL_HAS_SPOKEN);
+entry!(order, ORDER_HAS_COME);
 
 /// What interrupts with something to look at.
 #[derive(Clone, Copy)]

@@ -126,6 +126,7 @@ impl NetDevice {
     /// Asks for an interrupt at the next packet, and at the next room where there is none; whether one of them is
     /// there already.
     pub fn arm(&mut self) -> bool {
+        self.transport.acknowledge();
         self.receive.ring.want_interrupt(true);
         let has_packet = self.receive.next.is_some() || self.receive.ring.has_used();
         let has_new_room = self.transmit.free_count == 0 && {
@@ -139,7 +140,6 @@ impl NetDevice {
     pub fn disarm(&mut self) {
         self.receive.ring.want_interrupt(false);
         self.transmit.ring.want_interrupt(false);
-        self.transport.acknowledge();
     }
 }
 
