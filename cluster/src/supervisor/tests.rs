@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::process::Command;
 use std::sync::mpsc::{self, Sender};
 use std::thread;
@@ -43,21 +43,24 @@ pub(super) const TWO: &str = r#"
     health = { port = 80, timeout_s = 20 }
 "#;
 
+/// Listens at a port that is released right after a machine's command is made.
+pub(super) fn listen(address: SocketAddr) -> TcpListener {
+    let end = Instant::now() + Duration::from_secs(10);
+    loop {
+        match TcpListener::bind(address) {
+            Ok(listener) => return listener,
+            Err(_) if Instant::now() < end => thread::yield_now(),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
 /// A stand-in for a machine: a process that sleeps, and a server in this process that answers for it.
 fn sleeping(answer: &'static str) -> impl Fn(&Plan, &Instance, &Ports) -> Result<Command> {
     move |_, instance, ports| {
         let address = ports.address(&instance.name, 80).expect("a port");
         thread::spawn(move || {
-            // The port is released right after the command is made.
-            let end = Instant::now() + Duration::from_secs(10);
-            let listener = loop {
-                match TcpListener::bind(address) {
-                    Ok(listener) => break listener,
-                    Err(_) if Instant::now() < end => thread::yield_now(),
-                    Err(error) => panic!("{error}"),
-                }
-            };
-            for mut stream in listener.incoming().flatten() {
+            for mut stream in listen(address).incoming().flatten() {
                 let _ = io::Read::read(&mut stream, &mut [0; 512]);
                 let _ = io::Write::write_all(&mut stream, answer.as_bytes());
             }
@@ -375,14 +378,8 @@ fn hanging(
             known.borrow_mut().push(instance.name.clone());
             let hangs = instance.service == "store";
             thread::spawn(move || {
-                let listener = loop {
-                    match TcpListener::bind(address) {
-                        Ok(listener) => break listener,
-                        Err(_) => thread::yield_now(),
-                    }
-                };
                 let mut held = Vec::new();
-                for mut stream in listener.incoming().flatten() {
+                for mut stream in listen(address).incoming().flatten() {
                     if hangs && is_hung.load(std::sync::atomic::Ordering::SeqCst) {
                         held.push(stream);
                         continue;

@@ -2,11 +2,10 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use crate::network::ports::Ports;
 use crate::plan::draft::tests::platform;
@@ -15,7 +14,7 @@ use crate::state::event::Event;
 use crate::state::run_dir::RunDir;
 use crate::state::run_dir::tests::temporary;
 use crate::supervisor::message::Message;
-use crate::supervisor::tests::{TWO, instances, run_on, shell};
+use crate::supervisor::tests::{TWO, instances, listen, run_on, shell};
 use image_build::vm::machine::Platform;
 use image_build::vm::vmm::Vmm;
 
@@ -82,16 +81,7 @@ impl Health {
     fn serve(&self, address: SocketAddr, stopped: PathBuf) {
         let health = self.clone();
         thread::spawn(move || {
-            let end = Instant::now() + Duration::from_secs(10);
-            // The port is released right after the command is made.
-            let listener = loop {
-                match TcpListener::bind(address) {
-                    Ok(listener) => break listener,
-                    Err(_) if Instant::now() < end => thread::yield_now(),
-                    Err(error) => panic!("{error}"),
-                }
-            };
-            for mut stream in listener.incoming().flatten() {
+            for mut stream in listen(address).incoming().flatten() {
                 let health = health.clone();
                 let stopped = stopped.clone();
                 // An order comes on a connection that may have been open for a while.

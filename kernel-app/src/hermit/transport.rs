@@ -113,8 +113,8 @@ impl DeviceTransport {
         }
     }
 
-    /// Ends an interrupt that came by a line: until then no other does. It is to be called before one is asked for. When
-    /// the wish was taken back, a device that has just read it may still interrupt.
+    /// Ends an interrupt that came by a line: until then no other does. It is to be called before one is asked for, not
+    /// after: when the wish was taken back, a device that has just read it may still interrupt.
     pub fn acknowledge(&self) {
         if self.interrupt == Interrupt::Line {
             self.registers.acknowledge();

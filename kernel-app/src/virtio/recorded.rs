@@ -82,7 +82,7 @@ pub const QEMU: Words = &[
 ];
 
 /// Firecracker 1.17 with `--enable-pci`: all in BAR 0, at 256 GiB.
-pub const FIRECRACKER: Words = &[
+pub const FIRECRACKER: [(u8, u32); 22] = [
     (0x00, 0x1041_1af4),
     (0x04, 0x0010_0000),
     (0x08, 0x0200_0001),
@@ -107,31 +107,14 @@ pub const FIRECRACKER: Words = &[
     (0xa0, 0x0004_8000),
 ];
 
-/// cloud-hypervisor 54: the same, just below 1 TiB.
-pub const CLOUD_HYPERVISOR: Words = &[
-    (0x00, 0x1041_1af4),
-    (0x04, 0x0010_0000),
-    (0x08, 0x0200_0001),
-    (0x10, 0xff80_0004),
-    (0x14, 0xff),
-    (0x34, 0x40),
-    (0x40, 0x0110_5009),
-    (0x4c, 0x38),
-    (0x50, 0x0310_6009),
-    (0x58, 0x2000),
-    (0x5c, 1),
-    (0x60, 0x0410_7009),
-    (0x68, 0x4000),
-    (0x6c, 0x1000),
-    (0x70, 0x0214_8409),
-    (0x78, 0x6000),
-    (0x7c, 0x1000),
-    (0x80, 4),
-    (0x84, 0x0514_9809),
-    (0x98, 0x8003_0011),
-    (0x9c, 0x8000),
-    (0xa0, 0x0004_8000),
-];
+/// cloud-hypervisor 54: the same but for where BAR 0 is, just below 1 TiB, and one more message.
+pub const CLOUD_HYPERVISOR: Words = &{
+    let mut words = FIRECRACKER;
+    words[3].1 = 0xff80_0004;
+    words[4].1 = 0xff;
+    words[19].1 = 0x8003_0011;
+    words
+};
 
 /// uhyve 0.10: device 0, no messages, line 11.
 pub const UHYVE: Words = &[

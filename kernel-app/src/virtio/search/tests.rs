@@ -49,7 +49,7 @@ fn a_pc_has_its_card_on_ports_and_a_q35_in_memory() {
 
 #[test]
 fn registers_of_64_bits_are_whole() {
-    let functions = [((0, 0, 0), HOST), ((0, 1, 0), FIRECRACKER)];
+    let functions = [((0, 0, 0), HOST), ((0, 1, 0), &FIRECRACKER)];
     let machine = Recorded::new(&functions).with_table(0xeec0_0000);
     let device = on_pci(&machine);
     assert_eq!((device.common, device.notify), (0x40_0000_0000, 0x40_0000_6000));
