@@ -13,7 +13,7 @@ use crate::state::debugger::socket_name;
 use image_build::vm::command;
 use image_build::vm::command_line::CommandLine;
 use image_build::vm::machine::{Forward, Launch, Network, Platform};
-use image_build::vm::vmm::{Feature, ImageKind};
+use image_build::vm::vmm::Feature;
 
 /// Setting of guests whose questions for the time are answered on their serial line; kernel-app's `timekeeper` reads
 /// it. On KVM they ask nobody.
@@ -63,10 +63,7 @@ fn launch(
         .get(&instance.image)
         .with_context(|| format!("there is no image of {}", instance.image))?;
     let Platform { vmm, program, machine, accelerator, sandbox } = &plan.platform;
-    let file = match vmm.image_kind() {
-        ImageKind::Bootable => &image.path,
-        ImageKind::Program => &image.program,
-    };
+    let file = vmm.image_kind().choose(&image.path, &image.program);
     let mut launch = Launch::new(&instance.name, file.clone(), *machine, *accelerator);
     launch.vmm = *vmm;
     launch.program.clone_from(program);

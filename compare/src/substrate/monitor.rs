@@ -10,7 +10,7 @@ use image_build::vm::accelerator::Accelerator;
 use image_build::vm::bridge::{Bridge, Port};
 use image_build::vm::fitness::Unfit;
 use image_build::vm::machine::{Launch, Machine};
-use image_build::vm::vmm::{ImageKind, Vmm};
+use image_build::vm::vmm::Vmm;
 use image_build::vm::{command, fitness, install, probe, tap};
 use tempfile::TempDir;
 
@@ -106,10 +106,7 @@ impl Monitor {
 
     fn file(&self, program: Program) -> Result<PathBuf> {
         let image = image::built(&self.context.workspace, program.package())?;
-        Ok(match self.vmm.image_kind() {
-            ImageKind::Bootable => image.path,
-            ImageKind::Program => image.program,
-        })
+        Ok(self.vmm.image_kind().choose(image.path, image.program))
     }
 }
 

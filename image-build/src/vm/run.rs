@@ -34,7 +34,7 @@ use crate::vm::machine::{Forward, Launch, Machine, Network, Platform};
 use crate::vm::refusal;
 use crate::vm::select::Wanted;
 use crate::vm::tap::{self, Tap};
-use crate::vm::vmm::{Feature, ImageKind, Vmm};
+use crate::vm::vmm::{Feature, Vmm};
 
 /// Settings that programs know, taken from the caller's environment.
 pub const SETTINGS: [&str; 23] = [
@@ -153,10 +153,7 @@ fn launch(workspace: &Workspace, options: &Options, platform: Platform, tap: Opt
         None => Network::User { forwards: forwards(&facts.ports, &environment)?, outgoing: true },
     };
     let Platform { vmm, program, machine, accelerator, sandbox } = platform;
-    let file = match vmm.image_kind() {
-        ImageKind::Bootable => image.path,
-        ImageKind::Program => image.program,
-    };
+    let file = vmm.image_kind().choose(image.path, image.program);
     Ok(Launch {
         vmm,
         program,

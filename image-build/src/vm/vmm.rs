@@ -72,6 +72,16 @@ pub enum ImageKind {
     Program,
 }
 
+impl ImageKind {
+    /// The one of a service's two files that is of this kind.
+    pub fn choose<T>(self, bootable: T, program: T) -> T {
+        match self {
+            Self::Bootable => bootable,
+            Self::Program => program,
+        }
+    }
+}
+
 /// The number of a release, most significant part first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version(pub [u32; 3]);

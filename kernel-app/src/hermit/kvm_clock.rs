@@ -100,8 +100,21 @@ pub fn end_interrupts_without_exit() {
     }
 }
 
+/// What KVM offers, once somebody has asked: each question to CPUID leaves the guest.
+static OFFERED: AtomicU32 = AtomicU32::new(UNKNOWN);
+const UNKNOWN: u32 = u32::MAX;
+
 /// What KVM offers; nothing where another hypervisor or none runs this machine.
 fn features() -> u32 {
+    let mut offered = OFFERED.load(Ordering::Relaxed);
+    if offered == UNKNOWN {
+        offered = ask_features();
+        OFFERED.store(offered, Ordering::Relaxed);
+    }
+    offered
+}
+
+fn ask_features() -> u32 {
     if !has_hypervisor() {
         return 0;
     }
