@@ -1,8 +1,8 @@
 //! The order to stop as a request on a machine's health port, for machines that hear nothing on their serial line.
 //!
 //! The secret is drawn for each start, and the machine has it as a setting. What an order means is the same as on the
-//! serial line (`kernel_app::shutdown`): the first announces the stop, the second drains. Requests of others need one: a
-//! plain `/stop` drains by itself after its announcement.
+//! serial line (`kernel_app::shutdown`): the first announces the stop, the second drains. Who stops one machine alone
+//! needs one request: a plain `/stop` drains by itself after its announcement.
 
 use std::fs::File;
 use std::io::{Read, Write};
