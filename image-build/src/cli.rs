@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::bed;
 use crate::image::{self, manifest};
+use crate::oci;
 use crate::tool::workspace::Workspace;
 use crate::tool::{output, packages, process};
 use crate::vm::run;
@@ -38,6 +39,8 @@ enum Command {
     },
     /// Boots a built program (cargo calls this for `cargo run --target x86_64-unknown-hermit`)
     Run(run::Options),
+    /// Makes OCI images of services, for engines that start unikernels or containers
+    Oci(oci::Options),
     /// Opens a shell, or runs a program, in a machine with an emulated KVM, where the images and this tool are at hand
     Bed(bed::Options),
     /// Becomes another program that ends with the process PARENT
@@ -58,6 +61,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Setup { tests } => set_up(&Workspace::find()?, tests)?,
         Command::Build { packages } => build(&Workspace::find()?, packages)?,
         Command::Run(options) => return run::run(&Workspace::find()?, &options),
+        Command::Oci(options) => oci::run(&Workspace::find()?, &options)?,
         Command::Bed(options) => return bed::run(&Workspace::find()?, &options),
         Command::ExecBound(bound) => bound.exec()?,
     }

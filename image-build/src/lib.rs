@@ -12,6 +12,7 @@ pub mod tool;
 pub mod bed;
 pub mod image;
 pub mod linux;
+pub mod oci;
 pub mod toolchain;
 pub mod vm;
 

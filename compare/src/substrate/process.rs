@@ -4,16 +4,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Result, ensure};
-use image_build::tool::process;
+use anyhow::Result;
+use image_build::linux::static_program;
 
 use super::application::Substrate;
 use super::instance::{Endpoint, Instance, Order, Program};
 use crate::client::free_address;
 use crate::context::Context;
-
-/// The target that static executables are built for.
-const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// Processes of the host.
 pub struct Processes {
@@ -25,15 +22,9 @@ pub struct Processes {
 /// # Errors
 /// When they cannot be built.
 pub fn build(context: &Context) -> Result<()> {
-    let mut cargo = Command::new("cargo");
-    process::forget_build_settings(&mut cargo);
-    cargo.current_dir(&context.workspace.root).args(["build", "--release", "--quiet", "--target", TARGET]);
-    cargo.arg("--target-dir").arg(context.artifacts("static")?);
-    for program in Program::SERVICES.into_iter().chain([Program::VotingApp]) {
-        cargo.args(["--package", program.package()]);
-    }
-    cargo.env("RUSTFLAGS", "-C target-feature=+crt-static");
-    process::output(&mut cargo, "building static executables").map(drop)
+    let programs = Program::SERVICES.into_iter().chain([Program::VotingApp]);
+    let names: Vec<&str> = programs.map(Program::package).collect();
+    static_program::build(&context.workspace, &context.artifacts("static")?, &names)
 }
 
 /// The static executable of a program.
@@ -41,9 +32,7 @@ pub fn build(context: &Context) -> Result<()> {
 /// # Errors
 /// When it has not been built.
 pub fn executable(context: &Context, program: Program) -> Result<PathBuf> {
-    let path = context.artifacts("static")?.join(TARGET).join("release").join(program.package());
-    ensure!(path.is_file(), "{} has not been built", path.display());
-    Ok(path)
+    static_program::built(&context.artifacts("static")?, program.package())
 }
 
 impl Processes {

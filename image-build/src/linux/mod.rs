@@ -2,3 +2,4 @@
 
 pub mod debian;
 pub mod initramfs;
+pub mod static_program;

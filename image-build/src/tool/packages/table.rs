@@ -48,6 +48,8 @@ pub const LIBCLANG: Packaged = Packaged {
     presence: Presence::Libclang,
     ..packaged("libclang", ["libclang-dev", "clang-devel", "clang", "clang-devel", "clang-dev", "llvm"])
 };
+/// Copies images to registries.
+pub const SKOPEO: Packaged = packaged("skopeo", ["skopeo"; 6]);
 /// The load generator that the original's seed data is made with.
 pub const AB: Packaged =
     packaged("ab", ["apache2-utils", "httpd-tools", "apache", "apache2-utils", "apache2-utils", "httpd"]);

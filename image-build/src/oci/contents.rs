@@ -1,0 +1,74 @@
+//! What is in an image: a unikernel for engines that boot it, or a program for containers.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use base64ct::{Base64, Encoding};
+use oci_spec::image::ConfigBuilder;
+
+use super::layer::{Content, Files};
+use super::layout::Image;
+use crate::image::manifest;
+
+/// Where a unikernel lies in its image.
+const UNIKERNELS: &str = "unikernel";
+/// What urunc reads in an image without labels, as `containerd` drops them: the same facts, their values in base64.
+const URUNC_FILE: &str = "urunc.json";
+/// Facts for urunc (pkg/unikontainers/config.go, 0.8): the kind, what boots it, and where it is.
+const URUNC: &str = "com.urunc.unikernel";
+const KIND: &str = "hermit";
+const HYPERVISOR: &str = "qemu";
+/// Nobody: an ordinary user without a home, as distributions and Kubernetes number it.
+const NOBODY: &str = "65534:65534";
+
+/// A unikernel: urunc, KubeVirt's kernel boot and image volumes take the file at `/unikernel/NAME`.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn unikernel(name: &str, file: &Path, facts: &manifest::Image) -> Result<Image> {
+    let path = format!("{UNIKERNELS}/{name}");
+    let binary = format!("/{path}");
+    let urunc = [("unikernelType", KIND), ("hypervisor", HYPERVISOR), ("binary", &binary)];
+    let urunc: BTreeMap<String, String> =
+        urunc.map(|(key, value)| (format!("{URUNC}.{key}"), value.to_owned())).into();
+    let encoded: BTreeMap<&String, String> =
+        urunc.iter().map(|(key, value)| (key, Base64::encode_string(value.as_bytes()))).collect();
+    let mut files = Files::default();
+    files.add(&path, Content::Program(read(file)?))?;
+    files.add(URUNC_FILE, Content::Data(serde_json::to_vec(&encoded).context("texts can be written")?))?;
+    let annotations = annotations(name, "unikernel").into_iter().chain(urunc).collect();
+    let config = config(facts).entrypoint(vec![binary]).build()?;
+    Ok(Image { name: name.to_owned(), files, config, annotations })
+}
+
+/// A program without an operating system around it: `FROM scratch`, for any engine that runs containers.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn container(name: &str, program: &Path, facts: &manifest::Image) -> Result<Image> {
+    let mut files = Files::default();
+    files.add(name, Content::Program(read(program)?))?;
+    let config = config(facts).entrypoint(vec![format!("/{name}")]).user(NOBODY).build()?;
+    Ok(Image { name: name.to_owned(), files, config, annotations: annotations(name, "container") })
+}
+
+fn config(facts: &manifest::Image) -> ConfigBuilder {
+    let ports: Vec<String> = facts.ports.iter().map(|port| format!("{}/tcp", port.guest)).collect();
+    ConfigBuilder::default().exposed_ports(ports).stop_signal("SIGTERM")
+}
+
+fn annotations(name: &str, what: &str) -> HashMap<String, String> {
+    let standard = [
+        ("title", name),
+        ("description", what),
+        ("version", env!("CARGO_PKG_VERSION")),
+        ("licenses", env!("CARGO_PKG_LICENSE")),
+    ];
+    standard.map(|(key, value)| (format!("org.opencontainers.image.{key}"), value.to_owned())).into()
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}

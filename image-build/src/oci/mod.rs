@@ -1,0 +1,118 @@
+//! `cargo image oci`: images of the Open Container Initiative, which other engines start.
+//!
+//! One image holds one service, as a unikernel or as a plain program. The same input gives the same bytes.
+
+mod contents;
+mod layer;
+mod layout;
+mod registry;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::Args;
+
+use crate::image;
+use crate::image::manifest;
+use crate::linux::static_program;
+use crate::tool::workspace::Workspace;
+use layout::{Layout, Written};
+use registry::Destination;
+
+/// What `cargo image oci` is told.
+#[derive(Args, Debug)]
+pub struct Options {
+    /// The services, such as vote or vote-service [default: all images]
+    services: Vec<String>,
+    /// Where the images go: a folder, or an archive whose name ends in .tar [default: target/hermit/oci]
+    #[arg(long, value_name = "DIR|FILE.tar")]
+    output: Option<PathBuf>,
+    /// Also push them; {service} stands for an image's name
+    #[arg(long, value_name = "REGISTRY/NAME:TAG")]
+    push: Option<String>,
+    /// Plain containers of the same services, to compare with
+    #[arg(long)]
+    container: bool,
+}
+
+/// Writes the images, and pushes them.
+///
+/// # Errors
+/// When a service cannot be built, there is no room, or the registry refuses.
+pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    let known = manifest::read(workspace)?;
+    let names = names(&options.services, &known.keys().map(String::as_str).collect::<Vec<_>>())?;
+    let destination =
+        options.push.as_deref().map(|text| Destination::parse(text, names.len())).transpose()?;
+    let files = files(workspace, &names, options.container)?;
+    let mut layout = Layout::default();
+    let mut images = Vec::new();
+    for (name, file) in names.iter().zip(&files) {
+        let facts = &known[*name];
+        let make = if options.container { contents::container } else { contents::unikernel };
+        images.push(layout.add(make(name, file, facts)?)?);
+    }
+    let output = match &options.output {
+        Some(output) => std::path::absolute(output)?,
+        None => workspace.state()?.join(if options.container { "oci-container" } else { "oci" }),
+    };
+    let is_archive = output.extension().is_some_and(|extension| extension == "tar");
+    if is_archive {
+        layout.write_archive(&output)?
+    } else {
+        layout.write_folder(&output)?
+    }
+    tell(&images, &output)?;
+    destination.map_or(Ok(()), |to| registry::push(&output, is_archive, &names, &to))
+}
+
+/// The images that are meant: each by its name, or without `-service` behind it.
+fn names<'a>(wanted: &[String], known: &[&'a str]) -> Result<Vec<&'a str>> {
+    if wanted.is_empty() {
+        return Ok(known.to_vec());
+    }
+    let find = |wanted: &String| {
+        let is_meant = |name: &&&str| **name == wanted || name.strip_suffix("-service") == Some(wanted);
+        let name = known.iter().find(is_meant).copied();
+        name.with_context(|| format!("there is no image {wanted}: give some of {}", known.join(", ")))
+    };
+    let mut names: Vec<&str> = wanted.iter().map(find).collect::<Result<_>>()?;
+    names.sort_unstable();
+    names.dedup();
+    Ok(names)
+}
+
+/// The built file of each.
+fn files(workspace: &Workspace, names: &[&str], container: bool) -> Result<Vec<PathBuf>> {
+    if !container {
+        return Ok(image::build(workspace, names)?.into_iter().map(|image| image.path).collect());
+    }
+    let folder = workspace.state()?.join("static");
+    static_program::build(workspace, &folder, names)?;
+    names.iter().map(|name| static_program::built(&folder, name)).collect()
+}
+
+fn tell(images: &[Written], output: &Path) -> Result<()> {
+    for Written { name, digest, bytes } in images {
+        say!("{bytes:>8} bytes  {name}  {digest}")?;
+    }
+    note!("written to {}", output.display());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_is_meant_by_its_name_or_its_services() {
+        let known = ["result-service", "vote-service", "worker"];
+        let names = |wanted: &[&str]| {
+            names(&wanted.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>(), &known)
+        };
+        assert_eq!(names(&[]).expect("all"), known);
+        assert_eq!(names(&["worker", "vote", "vote-service"]).expect("known"), ["vote-service", "worker"]);
+        let error = names(&["voter"]).expect_err("unknown").to_string();
+        assert_eq!(error, "there is no image voter: give some of result-service, vote-service, worker");
+    }
+}
