@@ -16,7 +16,7 @@ extern crate image_build;
 
 pub mod application;
 pub mod commands;
-mod log;
+pub mod log;
 pub mod network;
 pub mod plan;
 pub mod state;

@@ -7,13 +7,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use image_build::vm::serial_line::QUESTION;
+
 /// Longest log file, in bytes; when it is full it becomes the older one, of which there is one.
 pub const LOG_BYTES_MAX: u64 = 2 * 1024 * 1024;
 /// Longest line that is kept whole, in bytes; a longer one is cut into several.
 pub const LINE_BYTES_MAX: u64 = 4096;
-
-/// A line that asks for the time (`kernel_app::timekeeping::asked`); no part of the log.
-const QUESTION: &[u8] = b"\x05\n";
 
 /// What a guest has said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,13 +1,13 @@
 //! One running machine and its threads: one copies its output to its log, one waits for its end, one checks its
 //! health. The supervisor decides what follows.
 
-use std::io::{self, Write};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::io;
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
@@ -24,6 +24,7 @@ use crate::supervisor::probe::ProbeResult;
 use crate::supervisor::stop_request::StopRequests;
 use image_build::vm::guest::Verdict;
 use image_build::vm::guest_failure::Watch;
+use image_build::vm::serial_line::SerialLine;
 use image_build::vm::vmm::Vmm;
 
 /// Least time between two questions for health.
@@ -41,27 +42,6 @@ const SILENCE_MAX: Duration = Duration::from_secs(8);
 const FAULT_GRACE: Duration = Duration::from_millis(500);
 /// How long a log may take to end after its machine has.
 const LOG_END_TIMEOUT: Duration = Duration::from_millis(500);
-
-/// The order to stop, on a machine's serial line (`kernel_app::hermit`): End of Transmission.
-const STOP: u8 = 0x04;
-
-/// A machine's serial line: on it orders are given, and questions answered. The pipe takes some bytes even when the
-/// machine reads none, and breaks only when it has ended.
-#[derive(Clone, Debug)]
-struct SerialLine(Arc<Mutex<Option<ChildStdin>>>);
-
-impl SerialLine {
-    fn write(&self, bytes: &[u8]) {
-        let mut line = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let _ = line.as_mut().map(|line| line.write_all(bytes));
-    }
-
-    /// Tells the time (`kernel_app::timekeeping::asked`).
-    fn tell_time(&self) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.write(format!("\x06{:014x}", now.as_micros()).as_bytes());
-    }
-}
 
 /// How a machine is told to stop.
 #[derive(Debug)]
@@ -135,7 +115,7 @@ impl Starting<'_> {
         // The command holds the pipe's other end, and the log would never end.
         drop(command);
         let process = Identity::of(child.id())?;
-        let serial = SerialLine(Arc::new(Mutex::new(child.stdin.take())));
+        let serial = SerialLine::new(child.stdin.take());
         let handle = Handle::of_child(&child)?;
         let fault = Arc::new(Mutex::new(Watch::default()));
         let log_end = copy_log(
@@ -214,7 +194,7 @@ impl RunningInstance {
     /// Tells the machine to stop: the first time to announce it, the second time to drain.
     pub fn order_stop(&mut self) {
         match &mut self.stop {
-            Stop::SerialLine(line) => line.write(&[STOP]),
+            Stop::SerialLine(line) => line.order_stop(),
             Stop::Requests(requests) => requests.send(),
         }
     }

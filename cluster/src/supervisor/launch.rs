@@ -13,11 +13,8 @@ use crate::state::debugger::socket_name;
 use image_build::vm::command;
 use image_build::vm::command_line::CommandLine;
 use image_build::vm::machine::{Forward, Launch, Network, Platform};
+use image_build::vm::serial_line::TIME_SERVER;
 use image_build::vm::vmm::Feature;
-
-/// Setting of guests whose questions for the time are answered on their serial line; kernel-app's `timekeeper` reads
-/// it. On KVM they ask nobody.
-const TIME_SERVER: (&str, &str) = ("TIME_SERVER", "serial");
 
 /// The command that runs an instance. All ports of the plan are known by now.
 ///

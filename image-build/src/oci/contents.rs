@@ -8,8 +8,10 @@ use anyhow::{Context, Result};
 use base64ct::{Base64, Encoding};
 use oci_spec::image::ConfigBuilder;
 
+use super::description::{self, Description};
 use super::layer::{Content, Files};
 use super::layout::Image;
+use super::qemu_files;
 use crate::image::manifest;
 
 /// Where a unikernel lies in its image.
@@ -20,6 +22,8 @@ const URUNC_FILE: &str = "urunc.json";
 const URUNC: &str = "com.urunc.unikernel";
 const KIND: &str = "hermit";
 const HYPERVISOR: &str = "qemu";
+/// Where a store keeps its data: a volume.
+const DATA: &str = "/data";
 /// Nobody: an ordinary user without a home, as distributions and Kubernetes number it.
 const NOBODY: &str = "65534:65534";
 
@@ -52,6 +56,50 @@ pub fn container(name: &str, program: &Path, facts: &manifest::Image) -> Result<
     files.add(name, Content::Program(read(program)?))?;
     let config = config(facts).entrypoint(vec![format!("/{name}")]).user(NOBODY).build()?;
     Ok(Image { name: name.to_owned(), files, config, annotations: annotations(name, "container") })
+}
+
+/// A unikernel with what runs it: QEMU and the runner, for any engine that runs containers.
+///
+/// # Errors
+/// When a file cannot be read, or QEMU is missing.
+pub fn runner(name: &str, parts: &RunnerParts<'_>, facts: &manifest::Image) -> Result<Image> {
+    let path = format!("{UNIKERNELS}/{name}");
+    let port =
+        |port: &manifest::Port| description::Port { number: port.guest, setting: port.setting.clone() };
+    let description = Description {
+        name: name.to_owned(),
+        image: Path::new("/").join(&path),
+        memory_mib: facts.memory_mib,
+        disk_mib: facts.disk_mib,
+        ports: facts.ports.iter().map(port).collect(),
+    };
+    let mut files = Files::default();
+    let in_image = |path: &'static str| path.trim_start_matches('/');
+    files.add(&path, Content::Data(read(parts.unikernel)?))?;
+    files.add(in_image(description::PROBE), Content::Data(read(parts.probe)?))?;
+    files.add(in_image(description::RUNNER), Content::Program(read(parts.runner)?))?;
+    let text = serde_json::to_vec(&description).context("a description can be written")?;
+    files.add(in_image(description::PATH), Content::Data(text))?;
+    qemu_files::add(&mut files)?;
+    let mut config = config(facts).entrypoint(vec![description::RUNNER.to_owned()]).user(NOBODY);
+    if facts.disk_mib.is_some() {
+        config = config.env(vec![format!("DATA={DATA}")]).volumes(vec![DATA.to_owned()]);
+        files.add(&format!("{}/.keep", in_image(DATA)), Content::Data(Vec::new()))?;
+    }
+    Ok(Image {
+        name: name.to_owned(),
+        files,
+        config: config.build()?,
+        annotations: annotations(name, "runner"),
+    })
+}
+
+/// The files that a runner image is made of.
+pub struct RunnerParts<'a> {
+    pub unikernel: &'a Path,
+    /// The image of the trial of KVM.
+    pub probe: &'a Path,
+    pub runner: &'a Path,
 }
 
 fn config(facts: &manifest::Image) -> ConfigBuilder {

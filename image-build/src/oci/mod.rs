@@ -3,10 +3,13 @@
 //! One image holds one service, as a unikernel or as a plain program. The same input gives the same bytes.
 
 mod contents;
+pub mod description;
 mod layer;
 mod layout;
+mod qemu_files;
 mod registry;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -16,8 +19,14 @@ use crate::image;
 use crate::image::manifest;
 use crate::linux::static_program;
 use crate::tool::workspace::Workspace;
-use layout::{Layout, Written};
+use contents::RunnerParts;
+use layout::{Image, Layout, Written};
 use registry::Destination;
+
+/// The package of the program that runs a unikernel in a container.
+const RUNNER: &str = "runner";
+/// Where static programs are built, in the folder of the tool's state.
+const STATIC: &str = "static";
 
 /// What `cargo image oci` is told.
 #[derive(Args, Debug)]
@@ -30,8 +39,11 @@ pub struct Options {
     /// Also push them; {service} stands for an image's name
     #[arg(long, value_name = "REGISTRY/NAME:TAG")]
     push: Option<String>,
-    /// Plain containers of the same services, to compare with
+    /// Images that run on any engine of containers: the unikernel, with QEMU as it is here, and what runs it
     #[arg(long)]
+    runner: bool,
+    /// Plain containers of the same services, to compare with
+    #[arg(long, conflicts_with = "runner")]
     container: bool,
 }
 
@@ -44,17 +56,14 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let names = names(&options.services, &known.keys().map(String::as_str).collect::<Vec<_>>())?;
     let destination =
         options.push.as_deref().map(|text| Destination::parse(text, names.len())).transpose()?;
-    let files = files(workspace, &names, options.container)?;
     let mut layout = Layout::default();
-    let mut images = Vec::new();
-    for (name, file) in names.iter().zip(&files) {
-        let facts = &known[*name];
-        let make = if options.container { contents::container } else { contents::unikernel };
-        images.push(layout.add(make(name, file, facts)?)?);
+    let mut written = Vec::new();
+    for image in images(workspace, options, &names, &known)? {
+        written.push(layout.add(image)?);
     }
     let output = match &options.output {
         Some(output) => std::path::absolute(output)?,
-        None => workspace.state()?.join(if options.container { "oci-container" } else { "oci" }),
+        None => workspace.state()?.join(options.folder()),
     };
     let is_archive = output.extension().is_some_and(|extension| extension == "tar");
     if is_archive {
@@ -62,7 +71,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     } else {
         layout.write_folder(&output)?
     }
-    tell(&images, &output)?;
+    tell(&written, &output)?;
     destination.map_or(Ok(()), |to| registry::push(&output, is_archive, &names, &to))
 }
 
@@ -82,14 +91,43 @@ fn names<'a>(wanted: &[String], known: &[&'a str]) -> Result<Vec<&'a str>> {
     Ok(names)
 }
 
-/// The built file of each.
-fn files(workspace: &Workspace, names: &[&str], container: bool) -> Result<Vec<PathBuf>> {
-    if !container {
-        return Ok(image::build(workspace, names)?.into_iter().map(|image| image.path).collect());
+impl Options {
+    /// Where images of this kind go.
+    fn folder(&self) -> &'static str {
+        match (self.runner, self.container) {
+            (true, _) => "oci-runner",
+            (_, true) => "oci-container",
+            _ => "oci",
+        }
     }
-    let folder = workspace.state()?.join("static");
-    static_program::build(workspace, &folder, names)?;
-    names.iter().map(|name| static_program::built(&folder, name)).collect()
+}
+
+fn images(
+    workspace: &Workspace,
+    options: &Options,
+    names: &[&str],
+    known: &BTreeMap<String, manifest::Image>,
+) -> Result<Vec<Image>> {
+    if options.container {
+        let folder = workspace.state()?.join(STATIC);
+        static_program::build(workspace, &folder, names)?;
+        let image =
+            |name: &&str| contents::container(name, &static_program::built(&folder, name)?, &known[*name]);
+        return names.iter().map(image).collect();
+    }
+    let built = image::build(workspace, names)?;
+    if !options.runner {
+        let image = |image: &image::Image| contents::unikernel(&image.name, &image.path, &known[&image.name]);
+        return built.iter().map(image).collect();
+    }
+    let folder = workspace.state()?.join(STATIC);
+    static_program::build(workspace, &folder, &[RUNNER])?;
+    let (runner, probe) = (static_program::built(&folder, RUNNER)?, image::probe_image(workspace)?);
+    let image = |image: &image::Image| {
+        let parts = RunnerParts { unikernel: &image.path, probe: &probe, runner: &runner };
+        contents::runner(&image.name, &parts, &known[&image.name])
+    };
+    built.iter().map(image).collect()
 }
 
 fn tell(images: &[Written], output: &Path) -> Result<()> {

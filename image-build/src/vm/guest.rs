@@ -87,15 +87,14 @@ pub struct Guest {
 }
 
 impl Guest {
-    /// Starts a VMM with this standard output and error output. (Streams that are set on the command
-    /// itself do not count.) Its input is empty, so that it leaves the terminal alone, and it has a
-    /// process group of its own, so that a Ctrl-C reaches only its starter.
+    /// Starts a VMM with this standard input, output and error output. (Streams that are set on the command itself do
+    /// not count.) It has a process group of its own, so that a Ctrl-C reaches only its starter.
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn start(vmm: Vmm, command: &Command, output: Stdio, errors: Stdio) -> Result<Self> {
+    pub fn start(vmm: Vmm, command: &Command, [input, output, errors]: [Stdio; 3]) -> Result<Self> {
         let mut command = process::bound(command)?;
-        command.stdin(Stdio::null()).stdout(output).stderr(errors);
+        command.stdin(input).stdout(output).stderr(errors);
         let child = command.spawn().with_context(|| format!("{} cannot be started", vmm.label()))?;
         Ok(Self { vmm, child })
     }
@@ -152,7 +151,7 @@ impl Drop for Guest {
 /// # Errors
 /// When it cannot be started.
 pub fn run_for(vmm: Vmm, command: &Command, timeout: Duration) -> Result<Verdict> {
-    Guest::start(vmm, command, Stdio::null(), Stdio::null())?.wait_for(timeout)
+    Guest::start(vmm, command, [Stdio::null(), Stdio::null(), Stdio::null()])?.wait_for(timeout)
 }
 
 #[cfg(test)]

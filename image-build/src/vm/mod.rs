@@ -1,5 +1,5 @@
 //! A virtual machine: its description (`machine`), the VMMs that can make it (`vmm`), what one of them cannot
-//! (`refusal`), its command line (`command`), and its life from start to end (`guest`, `run`).
+//! (`refusal`), its command line (`command`), and its life from start to end (`guest`, `foreground`).
 
 pub mod accelerator;
 pub mod backlog;
@@ -10,6 +10,7 @@ pub mod command_line;
 pub mod disk_image;
 mod firecracker;
 pub mod fitness;
+pub mod foreground;
 pub mod guest;
 pub mod guest_failure;
 pub mod install;
@@ -20,6 +21,7 @@ pub mod qemu;
 pub mod refusal;
 pub mod run;
 pub mod select;
+pub mod serial_line;
 pub mod tap;
 mod uhyve;
 pub mod vmm;

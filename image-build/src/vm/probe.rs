@@ -6,7 +6,7 @@
 //! does not open.
 
 use std::fs::{self, OpenOptions};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -109,20 +109,34 @@ fn kvm_obstacle(workspace: &Workspace, mhz: u16) -> Result<Option<String>> {
     if let Some(obstacle) = host_obstacle(Path::new(KVM)) {
         return Ok(Some(obstacle));
     }
-    try_guest(&trial(workspace, Accelerator::Kvm { mhz })?)
+    try_guest(&trial(image::probe_image(workspace)?, Accelerator::Kvm { mhz }))
+}
+
+/// What runs guests here, by a trial of this image where KVM is; what is known of KVM else. Nothing is remembered.
+///
+/// # Errors
+/// When QEMU cannot be started.
+pub fn try_here(image: &Path) -> Result<(Accelerator, Option<String>)> {
+    let mhz = counter_mhz();
+    let kvm = Accelerator::Kvm { mhz };
+    let obstacle = match host_obstacle(Path::new(KVM)) {
+        Some(obstacle) => Some(obstacle),
+        None => try_guest(&trial(image.to_owned(), kvm))?,
+    };
+    Ok((if obstacle.is_none() { kvm } else { Accelerator::Tcg { mhz } }, obstacle))
 }
 
 /// Builds of QEMU without the filter exist, and kernels that have none.
 fn sandbox_obstacle(workspace: &Workspace, mhz: u16) -> Result<Option<String>> {
-    let launch = Launch { sandbox: true, ..trial(workspace, Accelerator::Tcg { mhz })? };
+    let launch = Launch { sandbox: true, ..trial(image::probe_image(workspace)?, Accelerator::Tcg { mhz }) };
     try_guest(&launch)
 }
 
-fn trial(workspace: &Workspace, accelerator: Accelerator) -> Result<Launch> {
-    let mut launch = Launch::new("probe", image::probe_image(workspace)?, Machine::Q35, accelerator);
+fn trial(image: PathBuf, accelerator: Accelerator) -> Launch {
+    let mut launch = Launch::new("probe", image, Machine::Q35, accelerator);
     launch.memory_mib = PROBE_MEMORY_MIB;
     launch.serial = Serial::None;
-    Ok(launch)
+    launch
 }
 
 fn try_guest(launch: &Launch) -> Result<Option<String>> {
@@ -164,7 +178,7 @@ fn has_virtualization(cpu_info: &str) -> bool {
 ///
 /// Guests get it on the kernel's command line: measuring it inside takes longer than the rest of the
 /// boot, and a microvm has nothing to measure it with.
-fn counter_mhz() -> u16 {
+pub fn counter_mhz() -> u16 {
     let clock = quanta::Clock::new();
     let Some((first, started)) = reading(&clock) else { return 0 };
     thread::sleep(CALIBRATION);

@@ -5,34 +5,26 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::ffi::OsString;
-use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
-use std::process::{ExitCode, Stdio};
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 
 use crate::image;
 use crate::image::manifest;
 use crate::tool::output;
 use crate::tool::workspace::Workspace;
 use crate::vm::accelerator::Choice;
-use crate::vm::backlog;
-use crate::vm::command;
 use crate::vm::command_line::CommandLine;
 use crate::vm::disk_image::DiskImage;
-use crate::vm::guest::{Guest, Verdict};
-use crate::vm::guest_failure::Watch;
+use crate::vm::foreground;
 use crate::vm::machine::{Forward, Launch, Machine, Network, Platform};
 use crate::vm::refusal;
 use crate::vm::select::Wanted;
+use crate::vm::serial_line::TIME_SERVER;
 use crate::vm::tap::{self, Tap};
 use crate::vm::vmm::{Feature, Vmm};
 
@@ -64,12 +56,6 @@ pub const SETTINGS: [&str; 23] = [
 ];
 /// The variable that names the guest's disk. A process has its data in the file that it names.
 const DATA: &str = "DATA";
-/// How long a guest that has reported a fault may take to end itself.
-const FAULT_GRACE: Duration = Duration::from_secs(2);
-/// How often the state of QEMU is looked at while the serial line is silent.
-const POLL: Duration = Duration::from_millis(50);
-/// Status of a program that was ended by Ctrl-C, as shells give it.
-const STATUS_INTERRUPTED: u8 = 130;
 
 /// The options of `cargo image run`.
 #[derive(Args, Debug)]
@@ -122,7 +108,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
     for line in addresses(&launch, &manifest::read(workspace)?) {
         note!("{line}");
     }
-    watch(&launch)
+    foreground::run(&launch, |line| Ok(output::print_bytes(line)?))
 }
 
 fn wanted(options: &Options) -> Result<Wanted> {
@@ -145,6 +131,9 @@ fn launch(workspace: &Workspace, options: &Options, platform: Platform, tap: Opt
     let image =
         image::from_program(workspace, &options.program, &image_path(workspace, &options.program, name)?)?;
     let mut environment = environment(facts.environment, |name| env::var_os(name))?;
+    if platform.vmm.lacks(Feature::SerialInput).is_none() {
+        environment.insert(TIME_SERVER.0.to_owned(), TIME_SERVER.1.to_owned());
+    }
     let network = match tap {
         Some(tap) => {
             set_addresses(&mut environment);
@@ -263,105 +252,6 @@ fn addresses(launch: &Launch, images: &BTreeMap<String, manifest::Image>) -> Vec
     }
 }
 
-/// What the threads that wait report.
-enum Event {
-    Line(Vec<u8>),
-    SerialClosed,
-    Signal,
-}
-
-fn watch(launch: &Launch) -> Result<ExitCode> {
-    let command = command::command(launch)?;
-    let (sender, events) = mpsc::channel();
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("signals cannot be caught")?;
-    let signal_sender = sender.clone();
-    thread::spawn(move || signals.forever().try_for_each(|_| signal_sender.send(Event::Signal)));
-    let mut guest = Guest::start(launch.vmm, &command, Stdio::piped(), Stdio::inherit())?;
-    let serial = guest.process().stdout.take().context("it has no output")?;
-    thread::spawn(move || read_lines(BufReader::new(serial), &sender));
-
-    let mut watch = Watch::default();
-    let mut fault_deadline = None;
-    let mut speaks = false;
-    loop {
-        match events.recv_timeout(POLL) {
-            Ok(Event::Line(line)) => {
-                // The guest runs, so QEMU listens.
-                if !std::mem::replace(&mut speaks, true) && matches!(launch.network, Network::User { .. }) {
-                    deepen_backlog(&mut guest);
-                }
-                // As any program that nobody listens to any more, the guest ends with its output.
-                output::print_bytes(&line)?;
-                if watch.line(&line) && fault_deadline.is_none() {
-                    fault_deadline = Some(Instant::now() + FAULT_GRACE);
-                }
-            }
-            Ok(Event::Signal) => {
-                guest.stop();
-                return Ok(ExitCode::from(STATUS_INTERRUPTED));
-            }
-            Ok(Event::SerialClosed) | Err(RecvTimeoutError::Disconnected) => {
-                return Ok(report(&launch.name, guest.wait_for(FAULT_GRACE)?, &watch));
-            }
-            Err(RecvTimeoutError::Timeout) => {}
-        }
-        if fault_deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-            guest.stop();
-            return Ok(report(&launch.name, Verdict::TimedOut, &watch));
-        }
-    }
-}
-
-/// Without it the guest serves all the same, only bursts of connections may have to wait.
-fn deepen_backlog(guest: &mut Guest) {
-    if let Err(error) = backlog::deepen(guest.process().id().cast_signed()) {
-        note!("note: bursts of connections may have to wait: {error:#}");
-    }
-}
-
-/// Longest line that is waited for; a longer one is shown in parts.
-const LINE_BYTES_MAX: usize = 8 * 1024;
-
-fn read_lines(mut serial: impl BufRead, events: &Sender<Event>) {
-    let mut line = Vec::new();
-    while let Ok(available) = serial.fill_buf() {
-        let end = available.iter().position(|byte| *byte == b'\n').map_or(available.len(), |at| at + 1);
-        line.extend_from_slice(&available[..end]);
-        let (empty, complete) = (available.is_empty(), line.ends_with(b"\n") || line.len() >= LINE_BYTES_MAX);
-        serial.consume(end);
-        if (complete || empty)
-            && !line.is_empty()
-            && events.send(Event::Line(std::mem::take(&mut line))).is_err()
-        {
-            return;
-        }
-        if empty {
-            break;
-        }
-    }
-    let _ = events.send(Event::SerialClosed);
-}
-
-/// Where a VMM does not tell how a program ended, its silence about faults does.
-fn is_well(verdict: Verdict, watch: &Watch) -> bool {
-    match verdict {
-        Verdict::Success => true,
-        Verdict::Untold(_) => watch.first_fault().is_none(),
-        _ => false,
-    }
-}
-
-fn report(name: &str, verdict: Verdict, watch: &Watch) -> ExitCode {
-    if is_well(verdict, watch) {
-        return ExitCode::SUCCESS;
-    }
-    match watch.first_fault() {
-        Some(fault) => note!("error: {name} failed: {fault}"),
-        None => note!("error: {name} failed: {verdict}"),
-    }
-    ExitCode::FAILURE
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -375,17 +265,6 @@ mod tests {
         let (section, _) = section.split_once("\n## ").expect("another section");
         let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
         rows.flat_map(|names| names.split(", ")).map(|name| name.trim_matches('`')).collect()
-    }
-
-    #[test]
-    fn a_program_whose_end_is_not_told_has_failed_if_it_said_so() {
-        let mut watch = Watch::default();
-        assert!(is_well(Verdict::Success, &watch) && is_well(Verdict::Untold(Vmm::Firecracker), &watch));
-        assert!(
-            !is_well(Verdict::Silent, &watch) && !is_well(Verdict::Emulator(Vmm::Firecracker, 1), &watch)
-        );
-        watch.line(b"PANIC: no card");
-        assert!(!is_well(Verdict::Untold(Vmm::Firecracker), &watch));
     }
 
     #[test]

@@ -1,0 +1,42 @@
+//! Runs a unikernel in a container, as any container engine starts one: the container's environment becomes the guest's
+//! settings, what the guest says becomes the container's output, SIGTERM drains it, and its status is the container's.
+//!
+//! `cargo image oci --runner` makes such images. In them are QEMU, this program, the unikernel and `/runner.json`, which
+//! says what the unikernel needs. It takes no rights: QEMU's user network leads from the container's ports to the guest.
+#![forbid(unsafe_code)]
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
+#[macro_use(note)]
+extern crate image_build;
+
+mod machine;
+mod output;
+
+use std::env;
+use std::fs;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use image_build::oci::description::{self, Description};
+use image_build::tool::output::status;
+use image_build::vm::disk_image::DiskImage;
+use image_build::vm::foreground;
+use output::Format;
+
+/// Boots the unikernel of this image, and stays until it ends.
+pub fn main() -> ExitCode {
+    status(run())
+}
+
+fn run() -> Result<ExitCode> {
+    let unreadable = || format!("{} cannot be read: this program runs in a runner image", description::PATH);
+    let text = fs::read_to_string(description::PATH).with_context(unreadable)?;
+    let description: Description = serde_json::from_str(&text).with_context(unreadable)?;
+    let variable = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
+    let format = Format::chosen(variable)?;
+    let launch = machine::launch(&description, variable)?;
+    let disk = launch.disks.first().zip(description.disk_mib);
+    let disk = disk.map(|(path, size_mib)| DiskImage { path: path.clone(), size_mib });
+    let _lock = disk.as_ref().map(DiskImage::claim).transpose()?;
+    foreground::run(&launch, |line| format.print(&launch.name, line))
+}

@@ -1,0 +1,225 @@
+//! The machine that a unikernel gets in a container.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use image_build::oci::description::{Description, PROBE, Port, QEMU};
+use image_build::vm::accelerator::Accelerator;
+use image_build::vm::command_line::CommandLine;
+use image_build::vm::machine::{Forward, Launch, MEMORY_MIB_MAX, MEMORY_MIB_MIN, Machine, Network};
+use image_build::vm::probe;
+use image_build::vm::run::SETTINGS;
+use image_build::vm::serial_line::TIME_SERVER;
+
+/// The variable with the guest's memory.
+const MEMORY: &str = "MEMORY_MIB";
+/// The variable that chooses what runs the guest's instructions.
+const ACCELERATOR: &str = "ACCEL";
+/// The variable with the folder of the data: a volume.
+const DATA: &str = "DATA";
+/// What a container's engine calls it: a pod's name, for example.
+const HOSTNAME: &str = "HOSTNAME";
+const INSTANCE: &str = "INSTANCE";
+/// The port of health and metrics, if it is one of its own.
+const HEALTH_PORT: &str = "HEALTH_PORT";
+/// Of the limit of a container's memory, what QEMU takes beside the guest's, as measured with room for more.
+const QEMU_MIB: u64 = 64;
+/// Where the kernel tells a container's limit of memory, by the version of cgroups.
+const MEMORY_LIMITS: [&str; 2] = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+
+/// The machine, with the container's settings.
+///
+/// # Errors
+/// When a variable cannot be used, or QEMU does not run here.
+pub fn launch(description: &Description, variable: impl Fn(&str) -> Option<OsString>) -> Result<Launch> {
+    let settings = Settings::read(&variable)?;
+    let mut launch = Launch::new(
+        &description.name,
+        description.image.clone(),
+        Machine::Q35,
+        accelerator(settings.get(ACCELERATOR))?,
+    );
+    launch.program = QEMU.into();
+    launch.memory_mib = memory_mib(description.memory_mib, settings.get(MEMORY))?;
+    check_limit(launch.memory_mib, MEMORY_LIMITS.iter().find_map(|path| fs::read_to_string(path).ok()))?;
+    launch.network = Network::User { forwards: forwards(&description.ports, &settings)?, outgoing: true };
+    launch.disks.extend(disk(description, settings.get(DATA))?);
+    launch.command_line = CommandLine { environment: settings.of_guest(), arguments: Vec::new() };
+    Ok(launch)
+}
+
+/// The variables that are known, as texts.
+struct Settings(BTreeMap<&'static str, String>);
+
+impl Settings {
+    fn read(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self> {
+        let mut known = BTreeMap::new();
+        for name in SETTINGS.into_iter().chain([MEMORY, ACCELERATOR, DATA, HOSTNAME]) {
+            if let Some(value) = variable(name) {
+                let value = value.into_string().ok().with_context(|| format!("{name} is not UTF-8"))?;
+                known.insert(name, value);
+            }
+        }
+        Ok(Self(known))
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// Those that the guest gets. It is called as its container is, unless it is said otherwise.
+    fn of_guest(&self) -> BTreeMap<String, String> {
+        let own = SETTINGS.into_iter().filter_map(|name| Some((name, self.get(name)?)));
+        let mut settings: BTreeMap<String, String> = [TIME_SERVER]
+            .into_iter()
+            .chain(own)
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        if let Some(hostname) = self.get(HOSTNAME) {
+            settings.entry(INSTANCE.to_owned()).or_insert_with(|| hostname.to_owned());
+        }
+        settings
+    }
+}
+
+/// KVM where it runs a guest, else QEMU's translator; said in a line, since the one is much faster than the other.
+fn accelerator(asked: Option<&str>) -> Result<Accelerator> {
+    let is_kvm_tried = match asked {
+        None | Some("auto" | "kvm") => true,
+        Some("tcg") => false,
+        Some(other) => bail!("{ACCELERATOR}={other:?} cannot be used: give auto, kvm or tcg"),
+    };
+    if !is_kvm_tried {
+        return Ok(Accelerator::Tcg { mhz: probe::counter_mhz() });
+    }
+    let (accelerator, obstacle) = probe::try_here(Path::new(PROBE))?;
+    match obstacle {
+        None => note!("runs on KVM"),
+        Some(obstacle) => {
+            ensure!(
+                asked != Some("kvm"),
+                "KVM cannot be used here: {obstacle}; give {ACCELERATOR}=auto or the device /dev/kvm"
+            );
+            note!("runs emulated, which is slower: {obstacle}");
+        }
+    }
+    Ok(accelerator)
+}
+
+fn memory_mib(usual: u32, asked: Option<&str>) -> Result<u32> {
+    let Some(text) = asked else { return Ok(usual) };
+    let found = text.parse().ok().filter(|mib| (MEMORY_MIB_MIN..=MEMORY_MIB_MAX).contains(mib));
+    found.with_context(|| {
+        format!("{MEMORY}={text:?} cannot be used: give MiB from {MEMORY_MIB_MIN} to {MEMORY_MIB_MAX}")
+    })
+}
+
+/// Whether the guest and QEMU have room below the container's limit. A machine without would be killed in the middle of
+/// its work.
+fn check_limit(memory_mib: u32, limit: Option<String>) -> Result<()> {
+    let limit_mib = limit.and_then(|text| text.trim().parse::<u64>().ok()).map(|bytes| bytes >> 20);
+    let needed_mib = u64::from(memory_mib) + QEMU_MIB;
+    ensure!(
+        limit_mib.is_none_or(|limit_mib| needed_mib <= limit_mib),
+        "the container may use {} MiB; a guest of {memory_mib} MiB takes {needed_mib} with QEMU: raise the limit, or set \
+         {MEMORY}",
+        limit_mib.unwrap_or_default()
+    );
+    Ok(())
+}
+
+fn forwards(ports: &[Port], settings: &Settings) -> Result<Vec<Forward>> {
+    let health = settings.get(HEALTH_PORT).map(|_| Port { number: 0, setting: HEALTH_PORT.to_owned() });
+    let health = health.filter(|health| ports.iter().all(|port| port.setting != health.setting));
+    let mut numbers = BTreeMap::new();
+    for port in ports.iter().chain(&health) {
+        let moved = settings.get(&port.setting).map(str::parse::<u16>).transpose();
+        let number = moved.ok().map(|moved| moved.unwrap_or(port.number)).filter(|number| *number != 0);
+        let number = number
+            .with_context(|| format!("{} cannot be used: give a TCP port from 1 to 65535", port.setting))?;
+        numbers.insert(number, ());
+    }
+    let forward =
+        |number| Forward { host: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, number), guest_port: number };
+    Ok(numbers.into_keys().map(forward).collect())
+}
+
+/// The file of the disk in the volume, for those who keep data.
+fn disk(description: &Description, folder: Option<&str>) -> Result<Option<PathBuf>> {
+    let Some(folder) = folder else { return Ok(None) };
+    ensure!(description.disk_mib.is_some(), "{} keeps no data: leave out {DATA}", description.name);
+    ensure!(Path::new(folder).is_dir(), "{DATA}={folder:?} is no folder: mount a volume there");
+    Ok(Some(Path::new(folder).join(format!("{}.img", description.name))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(pairs: &[(&'static str, &str)]) -> Settings {
+        Settings(pairs.iter().map(|(name, value)| (*name, (*value).to_owned())).collect())
+    }
+
+    fn port(number: u16, setting: &str) -> Port {
+        Port { number, setting: setting.to_owned() }
+    }
+
+    #[test]
+    fn ports_are_the_containers_and_move_with_their_settings() {
+        let ports = [port(8080, "PORT")];
+        let numbers = |pairs: &[(&'static str, &str)]| -> Vec<u16> {
+            let forwards = forwards(&ports, &settings(pairs)).expect("usable");
+            assert!(forwards.iter().all(|forward| forward.host.port() == forward.guest_port));
+            forwards.iter().map(|forward| forward.guest_port).collect()
+        };
+        assert_eq!(numbers(&[]), [8080]);
+        assert_eq!(numbers(&[("PORT", "90"), ("HEALTH_PORT", "8084")]), [90, 8084]);
+        for wrong in ["0", "x", "70000"] {
+            let error = forwards(&ports, &settings(&[("PORT", wrong)])).expect_err(wrong).to_string();
+            assert_eq!(error, "PORT cannot be used: give a TCP port from 1 to 65535");
+        }
+    }
+
+    #[test]
+    fn a_guest_is_called_as_its_container_and_hears_only_what_programs_know() {
+        let guest = settings(&[("HOSTNAME", "vote-7d4b"), ("OPTION_A", "Tea"), ("ACCEL", "tcg")]).of_guest();
+        let expected = [("INSTANCE", "vote-7d4b"), ("OPTION_A", "Tea"), ("TIME_SERVER", "serial")];
+        assert_eq!(guest, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+        let named = settings(&[("HOSTNAME", "a"), ("INSTANCE", "b")]).of_guest();
+        assert_eq!(named["INSTANCE"], "b");
+    }
+
+    #[test]
+    fn a_guest_that_does_not_fit_into_its_container_is_not_started() {
+        assert!(check_limit(32, Some("max\n".to_owned())).is_ok());
+        assert!(check_limit(32, None).is_ok());
+        assert!(check_limit(32, Some("134217728\n".to_owned())).is_ok());
+        let error = check_limit(32, Some("67108864\n".to_owned())).expect_err("too little").to_string();
+        let expected = "the container may use 64 MiB; a guest of 32 MiB takes 96 with QEMU: raise the limit, or set MEMORY_MIB";
+        assert_eq!(error, expected);
+        assert!(memory_mib(32, Some("4")).is_err());
+        assert_eq!(memory_mib(32, Some("48")).expect("usable"), 48);
+    }
+
+    #[test]
+    fn data_needs_a_volume_and_a_service_that_keeps_some() {
+        let store = Description {
+            name: "store-service".to_owned(),
+            image: "/unikernel/store-service".into(),
+            memory_mib: 64,
+            disk_mib: Some(128),
+            ports: Vec::new(),
+        };
+        let folder = std::env::temp_dir();
+        let path = disk(&store, folder.to_str()).expect("a volume");
+        assert_eq!(path, Some(folder.join("store-service.img")));
+        assert!(disk(&store, Some("/no/such/volume")).is_err());
+        let vote = Description { name: "vote-service".to_owned(), disk_mib: None, ..store };
+        let error = disk(&vote, Some("/")).expect_err("no data").to_string();
+        assert_eq!(error, "vote-service keeps no data: leave out DATA");
+    }
+}

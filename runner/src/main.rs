@@ -1,0 +1,7 @@
+//! The program of a runner image. It contains no logic.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    runner::main()
+}
