@@ -1,8 +1,8 @@
-//! The client side of one pipelined connection to a store or a database.
+//! The client side of one pipelined connection to a store, a database or an HTTP server.
 //!
 //! It logs in, matches answers to requests by their order, times out late answers without losing that order, and
-//! knows whether the server can be used. [`resp`] and [`postgres`] contain what is specific to RESP and PostgreSQL.
-//! The runtime dials. The client does not know the meaning of a command or a statement.
+//! knows whether the server can be used. [`resp`], [`postgres`] and [`http`] contain what is specific to RESP, PostgreSQL
+//! and HTTP. The runtime dials. The client does not know the meaning of a command or a statement.
 //!
 //! The owner of a client reports the events of the connection, and then pulls with [`Client::next_outcome`] until
 //! nothing is left: after [`opened`](Client::opened), after [`closed`](Client::closed), after new input, and once in
@@ -13,6 +13,7 @@ pub mod backend_service;
 mod bench;
 mod error;
 mod fault;
+pub mod http;
 mod pipeline;
 pub mod postgres;
 mod protocol;
@@ -33,6 +34,7 @@ use wire::{Buffer, Instant};
 
 pub use error::{Broken, Refusal, SendError};
 pub use fault::{Fault, Words};
+pub use http::{HttpClient, HttpHost};
 use pipeline::Pipeline;
 pub use pipeline::{OVERDUE_MAX, PENDING_MAX};
 pub use postgres::{DatabaseClient, DatabaseLogin};

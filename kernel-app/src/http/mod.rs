@@ -4,17 +4,29 @@
 
 mod builtin;
 mod server;
+mod service;
 mod statistics;
 #[cfg(test)]
 mod tests;
 
 use alloc::borrow::Cow;
+use alloc::vec::Vec;
 
 use crate::connections::{Connection, ConnectionId, Connections};
 use crate::metrics::Exposition;
-use crate::service::Context;
+use crate::service::{Context, Listener};
 pub use server::{HttpServer, REQUESTS_AT_ONCE_MAX};
+pub use service::HttpService;
 pub use wire::http::{Method, Request, Response};
+
+/// Index of the listener for health and metrics, where there is one.
+pub(crate) const HEALTH_LISTENER: usize = 1;
+
+/// The listeners of a service with pages on one port, and perhaps health and metrics on another one.
+pub(crate) fn listeners(port: u16, health_port: Option<u16>) -> Vec<Listener> {
+    let ports = [("http", Some(port)), ("health", health_port)];
+    ports.into_iter().filter_map(|(name, port)| Some(Listener { name, port: port? })).collect()
+}
 
 /// Names one request of one connection, for a later answer. Dead once it is answered or its connection is
 /// gone; a dead one is harmless.
