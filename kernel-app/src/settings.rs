@@ -30,6 +30,17 @@ const STORE_EXPECTED: &str = "redis://host:port, with :password@ or user:passwor
      if need be";
 
 /// The environment of a program.
+///
+/// ```
+/// use kernel_app::Settings;
+///
+/// let settings = Settings::from_pairs([("GREETING", "Hello"), ("PORT", "80 80")]);
+/// assert_eq!(settings.text("GREETING", "Hi", 64)?, "Hello");
+/// assert_eq!(settings.port("HEALTH_PORT", 8084)?, 8084);
+/// let error = settings.port("PORT", 8080).unwrap_err();
+/// assert_eq!(error.to_string(), "PORT=\"80 80\" cannot be used: give a TCP port from 1 to 65535");
+/// # Ok::<(), kernel_app::settings::SettingError>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// Names and values, each name once. There are few, and they are read once.
