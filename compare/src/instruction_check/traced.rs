@@ -12,7 +12,7 @@ use super::guest::{Guest, TURN_LIMIT, TURNS_MAX, WARM_UP, request, settings};
 use super::peer;
 use crate::child::{self, Running};
 use crate::context::Context;
-use crate::qmp::Monitor;
+use image_build::vm::qmp::Monitor;
 use crate::record::Method;
 use crate::trace::take_in_order;
 
