@@ -8,6 +8,6 @@
 #[macro_use(note, say)]
 extern crate image_build;
 
-mod book;
+pub mod book;
 pub mod cli;
 mod judge;
