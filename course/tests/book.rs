@@ -8,8 +8,9 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Result;
+use course::book::folders::PAGES;
 use course::book::markdown::Page;
-use course::book::{SOURCE, blocks, chapter, figures, html, links, mdbook};
+use course::book::{blocks, chapter, figures, html, links, mdbook};
 use image_build::tool::workspace::Workspace;
 
 /// Chooses a chapter.
@@ -24,8 +25,8 @@ fn workspace() -> Workspace {
 /// The pages of the book, in the order of their names.
 fn pages(workspace: &Workspace) -> Result<Vec<Page>> {
     let mut paths = Vec::new();
-    for entry in fs::read_dir(workspace.root.join(SOURCE))? {
-        paths.push(format!("{SOURCE}/{}", entry?.file_name().to_string_lossy()));
+    for entry in fs::read_dir(workspace.root.join(PAGES))? {
+        paths.push(format!("{PAGES}/{}", entry?.file_name().to_string_lossy()));
     }
     paths.retain(|path| path.ends_with(".md"));
     paths.sort();

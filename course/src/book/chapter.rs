@@ -6,11 +6,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use crate::book::folders::EXERCISES;
 use crate::book::links::resolve;
 use crate::book::markdown::Page;
 
-/// The folder of the exercises.
-pub const EXERCISES: &str = "course/exercises";
 /// What each chapter ends with, in this order.
 const SECTIONS: [&str; 6] = ["Run it", "Change it", "Measure it", "Exercises", "Check yourself", "Read on"];
 /// How many questions a chapter asks.

@@ -9,13 +9,13 @@ use image_build::tool::process;
 use image_build::tool::workspace::Workspace;
 use image_build::toolchain::registry::{self, Program};
 
-use crate::book::FOLDER;
+use crate::book::folders::BOOK;
 
 /// What is installed when there is none that fits.
 const MDBOOK: Program = Program {
     name: "mdbook",
     version: "0.5.4",
-    takes: "2 to 7 minutes, and 300 MB of disk meanwhile",
+    takes: "2 to 7 minutes, and up to 500 MB of disk meanwhile",
     needs: &[],
 };
 /// The versions that this book is written for.
@@ -61,7 +61,7 @@ fn folder(workspace: &Workspace) -> PathBuf {
 fn command(workspace: &Workspace, tool: &Path, word: &str) -> Result<Command> {
     let tool = tool.to_str().with_context(|| format!("{} is not UTF-8", tool.display()))?;
     let mut command = Command::new(ensure(workspace)?);
-    command.arg(word).arg(workspace.root.join(FOLDER)).arg("--dest-dir").arg(folder(workspace));
+    command.arg(word).arg(workspace.root.join(BOOK)).arg("--dest-dir").arg(folder(workspace));
     command.env(PREPROCESSOR, shell_words::join([tool, PREPROCESSOR_COMMAND]));
     Ok(command)
 }

@@ -6,6 +6,7 @@
 pub mod blocks;
 pub mod chapter;
 pub mod figures;
+pub mod folders;
 pub mod html;
 pub mod links;
 pub mod markdown;
@@ -16,15 +17,11 @@ mod session;
 
 use std::env;
 use std::io;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use image_build::tool::output as screen;
 use image_build::tool::workspace::Workspace;
-
-/// The folder of the book in the repository.
-pub const FOLDER: &str = "docs/course";
-/// The folder of its pages.
-pub const SOURCE: &str = "docs/course/src";
 
 /// Serves the book and shows it in a browser, if `open` allows; where nobody looks, nothing is served.
 ///
@@ -47,6 +44,6 @@ pub fn build(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-fn tool() -> Result<std::path::PathBuf> {
+fn tool() -> Result<PathBuf> {
     env::current_exe().context("the path of this program is not known")
 }

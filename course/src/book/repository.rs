@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use image_build::tool::workspace::Workspace;
 use serde_json::{Value, json};
 
-use crate::book::SOURCE;
+use crate::book::folders::PAGES;
 use crate::book::links::{is_outside, resolve};
 use crate::book::markdown::Page;
 
@@ -48,7 +48,7 @@ fn add_pages(root: &Path, book: &mut Value) -> Result<()> {
     collect(book, &mut chapters);
     let files = reached(root, chapters.values());
     change(book, &|path, content| {
-        let page = Page::parse(&format!("{SOURCE}/{path}"), content.to_owned());
+        let page = Page::parse(&format!("{PAGES}/{path}"), content.to_owned());
         redirect(&page, &files)
     });
     let items = ["items", "sections"].into_iter().find(|name| book.get(name).is_some()).unwrap_or("items");
@@ -66,7 +66,7 @@ fn add_pages(root: &Path, book: &mut Value) -> Result<()> {
 /// The chapters of a book, by path.
 fn collect(book: &Value, chapters: &mut BTreeMap<String, Page>) {
     if let (Some(path), Some(content)) = (book["path"].as_str(), book["content"].as_str()) {
-        let page = Page::parse(&format!("{SOURCE}/{path}"), content.to_owned());
+        let page = Page::parse(&format!("{PAGES}/{path}"), content.to_owned());
         chapters.insert(path.to_owned(), page);
     }
     let inner: Vec<&Value> = match book {
@@ -116,7 +116,7 @@ fn targets(page: &Page) -> Vec<String> {
 }
 
 fn is_of_book(path: &str) -> bool {
-    path.strip_prefix(SOURCE).is_some_and(|rest| rest.starts_with('/'))
+    path.strip_prefix(PAGES).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// A page's text with links that lead to pages of the repository instead of its files.
@@ -159,7 +159,7 @@ fn to_page(from: &Page, path: &str, heading: &str) -> String {
 
 fn to_book(from: &Page, path: &str, heading: &str) -> String {
     let heading = if heading.is_empty() { String::new() } else { format!("#{heading}") };
-    format!("{}{}{heading}", up(from), &path[SOURCE.len() + 1..])
+    format!("{}{}{heading}", up(from), &path[PAGES.len() + 1..])
 }
 
 /// The way from a page to the top of the book.
