@@ -28,12 +28,17 @@ const LINGER: Duration = Duration::from_millis(300);
 /// # Errors
 /// When it is not the work that keeps it from being booted.
 pub fn judge(bench: &Bench<'_>, step: &Boot) -> Result<Option<Fault>> {
-    let image = match machine::build(bench, &bench.folder, step.profile)? {
+    let built = if step.bare {
+        machine::build_bare(bench)?
+    } else {
+        machine::build(bench, &bench.folder, step.profile)?.map(|image| image.path)
+    };
+    let image = match built {
         Ok(image) => image,
         Err(fault) => return Ok(Some(fault)),
     };
     let plan = Plan {
-        image: image.path,
+        image,
         memory_mib: step.memory_mib,
         environment: &step.environment,
         requests: &step.requests,
@@ -166,6 +171,10 @@ impl Watching<'_> {
         }
         if self.seen.lines == 0 && verdict != Verdict::Success {
             let words = self.seen.errors.lines().next_back().unwrap_or_default();
+            if !words.is_empty() && self.step.bare {
+                // What it starts is the work's own file.
+                return Ok(Some(Fault::new("a file that QEMU starts", format!("`{words}`"))));
+            }
             if !words.is_empty() {
                 bail!("QEMU does not start the guest: {words}");
             }

@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use image_build::image::compile::{Compilation, DEV, IMAGE};
 use image_build::image::{self, Image};
 use image_build::tool::packages;
-use image_build::toolchain::libraries;
+use image_build::toolchain::{BARE_TARGET, libraries};
 use image_build::vm::accelerator::{Accelerator, Choice};
 use image_build::vm::guest::Guest;
 use image_build::vm::machine::{Forward, Launch, Machine, Network};
@@ -54,6 +54,24 @@ pub fn build(bench: &Bench<'_>, folder: &Path, profile: Profile) -> Result<Resul
         Err(error) if error.downcast_ref::<std::io::Error>().is_some() => Err(error),
         Err(error) => Ok(Err(Fault::new("a program that can be booted", format!("{error:#}")))),
     }
+}
+
+/// Builds the program of a work as the work itself says, for a machine without a kernel, and returns its ELF file.
+///
+/// # Errors
+/// When it is not the work that keeps it from being built.
+pub fn build_bare(bench: &Bench<'_>) -> Result<Result<PathBuf, Fault>> {
+    let mut cargo = libraries::ensure(bench.workspace)?.cargo();
+    cargo.env_remove("RUSTC_BOOTSTRAP").env("CARGO_INCREMENTAL", "0");
+    cargo.current_dir(&bench.folder).args(["build", "--quiet", "--target", BARE_TARGET, "--target-dir"]);
+    cargo.arg(&bench.target).args(["--message-format", "json-render-diagnostics"]);
+    let programs = compiler::compile(bench, cargo)?;
+    Ok(programs.and_then(|programs| {
+        let program = programs.into_iter().next();
+        program
+            .map(|(_, path)| path)
+            .ok_or_else(|| Fault::new("a program, as src/main.rs", "a package without one"))
+    }))
 }
 
 /// What a guest is started with.
