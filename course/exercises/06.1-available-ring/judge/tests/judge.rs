@@ -51,9 +51,15 @@ fn an_offer_fills_a_slot_and_is_not_told() {
     let mut driver = Driver::new(&shared.available, &shared.used_flags);
     driver.offer(3);
     let slot = shared.slot(0);
-    assert!(slot == 3, "after offer(3) on a new queue, expected 3 in slot 0 of the available ring; came {slot}");
+    assert!(
+        slot == 3,
+        "after offer(3) on a new queue, expected 3 in slot 0 of the available ring; came {slot}"
+    );
     let index = shared.index();
-    assert!(index == 0, "expected the index 0 until the kick, which tells of all buffers at once; came {index}");
+    assert!(
+        index == 0,
+        "expected the index 0 until the kick, which tells of all buffers at once; came {index}"
+    );
 }
 
 fn a_kick_tells_of_all_at_once() {
@@ -63,7 +69,10 @@ fn a_kick_tells_of_all_at_once() {
     let count = rings(&mut driver);
     let index = shared.index();
     assert!(index == 3, "after three offers and a kick, expected the index 3; came {index}");
-    assert!(count == 1, "expected the doorbell once for three buffers; came {count} times: a write to it leaves the guest");
+    assert!(
+        count == 1,
+        "expected the doorbell once for three buffers; came {count} times: a write to it leaves the guest"
+    );
     let count = rings(&mut driver);
     assert!(count == 0, "expected no doorbell at a kick with nothing new to tell; came {count}");
 }
@@ -119,7 +128,10 @@ fn more_buffers_than_an_index_can_count() {
             rings(&mut driver);
             let told = usize::from(shared.index().wrapping_sub(taken as u16));
             if taken + told != offered {
-                return Err(format!("expected to be told of buffer {offered}; came an index of {}", shared.index()));
+                return Err(format!(
+                    "expected to be told of buffer {offered}; came an index of {}",
+                    shared.index()
+                ));
             }
             for number in taken..offered {
                 let (expected, came) = ((number % SIZE) as u16, shared.slot(number));

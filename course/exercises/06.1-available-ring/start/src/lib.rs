@@ -1,8 +1,8 @@
 //! Exercise 06.1: the available ring.
 //!
 //! Write [`Driver::offer`] and [`Driver::kick`]. The driver has described its buffers already; here it passes their
-//! numbers to the device. `offer` puts a number into the next slot of the ring. `kick` tells the device of all that
-//! was offered since the last kick: it stores the index, and then rings the doorbell, unless the device has said that it
+//! numbers to the device. `offer` puts a number into the next slot of the ring. `kick` tells the device of all that was
+//! offered since the last kick: it stores the index, and then rings the doorbell, unless the device has said that it
 //! looks by itself.
 //!
 //! Judge it with `cargo course check 6.1`.

@@ -4,8 +4,8 @@
 //! must halt the processor until then. The function below works nearly always: now and then a packet waits until the
 //! next one comes. Mend it.
 //!
-//! When `sleep` is called, interrupts are let in, and the device is told not to interrupt. When it returns, both must be
-//! so again. It may return too early, but it must not return without a halt while the ring is empty. Judge it with
+//! When `sleep` is called, interrupts are let in, and the device is told not to interrupt. When it returns, both must
+//! be so again. It may return too early, but it must not return without a halt while the ring is empty. Judge it with
 //! `cargo course check 7.1`.
 #![no_std]
 #![forbid(unsafe_code)]

@@ -35,20 +35,32 @@ impl Model {
                 let running = before.filter(|at| *at <= until);
                 if let Some(ends_at) = running {
                     panic!(
-                        "{asked}: expected no write, as the timer ends at {ends_at}: it wakes early enough, and a write \
-                         leaves the guest; came a write of {at}"
+                        "{asked}: expected no write, as the timer ends at {ends_at}: it wakes early enough, and a \
+                         write leaves the guest; came a write of {at}"
                     );
                 }
-                assert!(at > now, "{asked}: expected a time in the future; came {at}, at which the timer may stop");
-                assert!(at >= now + SLEEP_MIN, "{asked}: expected a sleep of {SLEEP_MIN} µs at least; came {}", at - now);
-                assert!(at <= until, "{asked}: expected {until} at the latest; came {at}: the sleep ends too late");
+                assert!(
+                    at > now,
+                    "{asked}: expected a time in the future; came {at}, at which the timer may stop"
+                );
+                assert!(
+                    at >= now + SLEEP_MIN,
+                    "{asked}: expected a sleep of {SLEEP_MIN} µs at least; came {}",
+                    at - now
+                );
+                assert!(
+                    at <= until,
+                    "{asked}: expected {until} at the latest; came {at}: the sleep ends too late"
+                );
                 self.rings_at = Some(at);
                 self.writes += 1;
             }
             None => match before {
                 Some(ends_at) if ends_at <= until => {}
                 Some(ends_at) => {
-                    panic!("{asked}: expected a write of {until}; came none, and the timer ends at {ends_at}: too late")
+                    panic!(
+                        "{asked}: expected a write of {until}; came none, and the timer ends at {ends_at}: too late"
+                    )
                 }
                 None => panic!(
                     "{asked}: expected a write of {until}; came none, and the timer has ended already and wakes nobody"

@@ -1,9 +1,9 @@
 //! Exercise 07.2: the timer that is left alone.
 //!
-//! Before each sleep the loop says until when it may sleep. The timer is a register of the local APIC: one time at which
-//! an interrupt comes, once. Under KVM each write to it leaves the guest, as costly as thousands of instructions. So a timer that
-//! runs anyway and ends early enough is left as it is. To wake too early is allowed, to wake too late is not. Judge it
-//! with `cargo course check 7.2`.
+//! Before each sleep the loop says until when it may sleep. The timer is a register of the local APIC: one time at
+//! which an interrupt comes, once. Under KVM each write to it leaves the guest, as costly as thousands of instructions.
+//! So a timer that runs anyway and ends early enough is left as it is. To wake too early is allowed, to wake too late
+//! is not. Judge it with `cargo course check 7.2`.
 #![no_std]
 #![forbid(unsafe_code)]
 

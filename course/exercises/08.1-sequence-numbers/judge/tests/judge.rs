@@ -39,7 +39,13 @@ fn segments_are_judged(next: u32) {
         (1_000, 0, 0, true, "it has no data, and its number is in the window"),
         (1_000, 999, 0, true, "it has no data, and its number is in the window"),
         (1_000, 1_000, 0, false, "it has no data, and its number is behind the window"),
-        (1_000, -1, 0, false, "it has no data, and its number is before the window: so a keep-alive is answered"),
+        (
+            1_000,
+            -1,
+            0,
+            false,
+            "it has no data, and its number is before the window: so a keep-alive is answered",
+        ),
         (0, 0, 0, true, "without a window an acknowledgement of the right number is still read"),
         (0, 0, 1, false, "there is no room for data"),
         (0, 1, 0, false, "without a window only the next number is right"),
@@ -49,8 +55,8 @@ fn segments_are_judged(next: u32) {
         let came = is_acceptable(next, window, number, length);
         assert!(
             came == expected,
-            "is_acceptable with next = {next}, window = {window}, and a segment of {length} bytes from {number}: expected \
-             {expected}, as {why}; came {came}"
+            "is_acceptable with next = {next}, window = {window}, and a segment of {length} bytes from {number}: \
+             expected {expected}, as {why}; came {came}"
         );
     }
 }

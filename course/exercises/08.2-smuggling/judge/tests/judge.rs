@@ -51,7 +51,11 @@ fn judge_3_codings_are_known_in_any_letter_case() {
 
 fn check_good(minor: u8, fields: &[(&str, &[u8])], expected: Framing) {
     let came = framing(minor, fields);
-    assert!(came == Ok(expected), "HTTP/1.{minor} with {}: expected {expected:?}; came {came:?}", list(fields));
+    assert!(
+        came == Ok(expected),
+        "HTTP/1.{minor} with {}: expected {expected:?}; came {came:?}",
+        list(fields)
+    );
 }
 
 fn list(fields: &[(&str, &[u8])]) -> String {
@@ -65,8 +69,13 @@ fn attacks() -> Vec<Attack> {
     let in_chunks = format!("{:x}\r\n{HIDDEN}\r\n0\r\n\r\n", HIDDEN.len());
     let behind_chunks = format!("0\r\n\r\n{HIDDEN}");
     let all = behind_chunks.len();
-    let attack = |fields, body: &String, (proxy, proxy_end), rule| {
-        Attack { minor: 1, fields, body: body.clone(), proxy, proxy_end, rule }
+    let attack = |fields, body: &String, (proxy, proxy_end), rule| Attack {
+        minor: 1,
+        fields,
+        body: body.clone(),
+        proxy,
+        proxy_end,
+        rule,
     };
     let (one_of_two, one_line) =
         ("a request has one of Content-Length and Transfer-Encoding", "there is one Content-Length line");
@@ -109,9 +118,24 @@ fn attacks() -> Vec<Attack> {
             ("counts with more than 64 bits", all),
             "a length that does not fit is none",
         ),
-        attack(&[("Transfer-Encoding", b"xchunked")], &behind_chunks, ("does not know that coding", 0), exactly),
-        attack(&[("Transfer-Encoding", b"gzip, chunked")], &behind_chunks, ("goes by the first coding", 0), exactly),
-        attack(&[("Transfer-Encoding", b"chunked, identity")], &behind_chunks, ("goes by the last coding", 0), exactly),
+        attack(
+            &[("Transfer-Encoding", b"xchunked")],
+            &behind_chunks,
+            ("does not know that coding", 0),
+            exactly,
+        ),
+        attack(
+            &[("Transfer-Encoding", b"gzip, chunked")],
+            &behind_chunks,
+            ("goes by the first coding", 0),
+            exactly,
+        ),
+        attack(
+            &[("Transfer-Encoding", b"chunked, identity")],
+            &behind_chunks,
+            ("goes by the last coding", 0),
+            exactly,
+        ),
         attack(
             &[("Transfer-Encoding", b"chunked"), ("Transfer-Encoding", b"identity")],
             &behind_chunks,
@@ -144,13 +168,18 @@ impl Attack {
         let Self { minor, proxy, proxy_end, rule, .. } = self;
         let fields = list(self.fields);
         let what = match self.body.get(end..*proxy_end) {
-            Some("") => return Some((true, format!("HTTP/1.{minor} with {fields}: expected a refusal, as {rule}; came {framing:?}"))),
+            Some("") => {
+                return Some((
+                    true,
+                    format!("HTTP/1.{minor} with {fields}: expected a refusal, as {rule}; came {framing:?}"),
+                ));
+            }
             Some(_) => "and what you take for the next request is \"GET /admin\"",
             None => "and what it takes for the next request is the end of this one",
         };
         let fault = format!(
-            "HTTP/1.{minor} with {fields}: expected a refusal, as {rule}; came {framing:?}: a proxy that {proxy} ends the \
-             body after {proxy_end} bytes and not after {end}, {what}"
+            "HTTP/1.{minor} with {fields}: expected a refusal, as {rule}; came {framing:?}: a proxy that {proxy} ends \
+             the body after {proxy_end} bytes and not after {end}, {what}"
         );
         Some((false, fault))
     }

@@ -1,8 +1,9 @@
 //! Exercise 08.2: a parser that can be smuggled through.
 //!
 //! A proxy and this server read the same bytes of one connection. If they do not agree where a request's body ends, the
-//! end of one client's request becomes the beginning of the next client's. The function below decides where a body ends,
-//! and can be made to disagree. Mend it: refuse what another reader could read otherwise (RFC 9112, sections 6.1 to 6.3).
+//! end of one client's request becomes the beginning of the next client's. The function below decides where a body
+//! ends, and can be made to disagree. Mend it: refuse what another reader could read otherwise (RFC 9112, sections 6.1
+//! to 6.3).
 //!
 //! Only `chunked` alone is understood as a transfer coding. Judge it with `cargo course check 8.2`.
 #![no_std]
@@ -21,8 +22,8 @@ pub enum Framing {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refused;
 
-/// Where the body of a request ends. `minor` is 0 for HTTP/1.0 and 1 for HTTP/1.1. Each field is a header line: its name,
-/// in any letter case, and its value without blanks around it.
+/// Where the body of a request ends. `minor` is 0 for HTTP/1.0 and 1 for HTTP/1.1. Each field is a header line: its
+/// name, in any letter case, and its value without blanks around it.
 pub fn framing(minor: u8, fields: &[(&str, &[u8])]) -> Result<Framing, Refused> {
     let _ = minor;
     for (name, value) in fields {

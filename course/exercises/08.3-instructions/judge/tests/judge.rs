@@ -20,8 +20,8 @@ fn check(poll: &mut Poll, escaped: &[&str], choice: Option<usize>) {
     let from_there = |text: &str| text.chars().skip(at).take(40).collect::<String>();
     assert!(
         came == expected,
-        "page({choice:?}), from byte {at} on: expected `{}`; came `{}`: the option that was chosen is marked, and all else \
-         is as it was",
+        "page({choice:?}), from byte {at} on: expected `{}`; came `{}`: the option that was chosen is marked, and all \
+         else is as it was",
         from_there(&expected),
         from_there(&came)
     );

@@ -18,7 +18,10 @@ const OPTIONS: [&str; 4] = ["Cats", "Dogs & wolves", "Lizards", "<none>"];
 const BODY_BYTES_MAX: usize = 64;
 
 pub fn program(_: &Settings) -> Result<Vec<Box<dyn Service>>, SettingError> {
-    Ok(vec![Box::new(PollService { http: HttpServer::new(BODY_BYTES_MAX), handler: PollHandler(Poll::new(&OPTIONS)) })])
+    Ok(vec![Box::new(PollService {
+        http: HttpServer::new(BODY_BYTES_MAX),
+        handler: PollHandler(Poll::new(&OPTIONS)),
+    })])
 }
 
 struct PollService {

@@ -89,7 +89,9 @@ impl<'a> Shared<'a> {
         let may = |at: &usize| {
             let Store { word, is_last, .. } = self.buffer[*at];
             let older = &self.buffer[..*at];
-            *at == 0 || !is_last && !older.iter().any(|store| store.word == word || store.is_last && is_fence(store))
+            *at == 0
+                || !is_last
+                    && !older.iter().any(|store| store.word == word || store.is_last && is_fence(store))
         };
         (0..self.buffer.len()).filter(may).collect()
     }
@@ -160,11 +162,16 @@ fn is_fence(store: &Store) -> bool {
 
 impl Memory for Shared<'_> {
     fn store(&mut self, word: Word, value: u16, ordering: Ordering) {
-        assert!(word != Word::Flags, "expected stores to Slot and Index only; came one to Flags, which are the device's");
+        assert!(
+            word != Word::Flags,
+            "expected stores to Slot and Index only; came one to Flags, which are the device's"
+        );
         let is_last = match ordering {
             Ordering::Relaxed => false,
             Ordering::Release | Ordering::SeqCst => true,
-            _ => panic!("expected Relaxed, Release or SeqCst for a store; came {ordering:?}, which Rust refuses"),
+            _ => panic!(
+                "expected Relaxed, Release or SeqCst for a store; came {ordering:?}, which Rust refuses"
+            ),
         };
         self.others();
         self.note(format!("the driver stores {word:?} = {value}"));
@@ -175,7 +182,9 @@ impl Memory for Shared<'_> {
         let is_sequential = match ordering {
             Ordering::Relaxed | Ordering::Acquire => false,
             Ordering::SeqCst => true,
-            _ => panic!("expected Relaxed, Acquire or SeqCst for a load; came {ordering:?}, which Rust refuses"),
+            _ => panic!(
+                "expected Relaxed, Acquire or SeqCst for a load; came {ordering:?}, which Rust refuses"
+            ),
         };
         self.others();
         // Loads and stores with SeqCst keep their order among themselves.
@@ -210,7 +219,10 @@ impl Memory for Shared<'_> {
     fn ring(&mut self) {
         self.others();
         if self.polls {
-            self.fail("no doorbell while the device polls, as its flag says", "one, which leaves the guest for nothing");
+            self.fail(
+                "no doorbell while the device polls, as its flag says",
+                "one, which leaves the guest for nothing",
+            );
         }
         self.note("the driver rings".into());
         // The write to a register arrives after the stores before it, and the device looks again.

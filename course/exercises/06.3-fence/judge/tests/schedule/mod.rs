@@ -20,7 +20,10 @@ impl Schedule {
         if self.next == self.choices.len() {
             self.choices.push((0, options));
         }
-        assert!(self.next < CHOICES_MAX, "expected a few steps; came more than {CHOICES_MAX}: is there a loop that waits?");
+        assert!(
+            self.next < CHOICES_MAX,
+            "expected a few steps; came more than {CHOICES_MAX}: is there a loop that waits?"
+        );
         let (chosen, _) = self.choices[self.next];
         self.next += 1;
         chosen

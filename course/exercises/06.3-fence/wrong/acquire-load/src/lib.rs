@@ -1,9 +1,9 @@
 //! Exercise 06.3: the fence.
 //!
-//! The driver passes buffer 7 to the device. The device is a thread on another processor. A processor keeps its stores for a
-//! while before they arrive in the memory that both see; meanwhile it goes on, and other stores may overtake them. The
-//! function below is right on a machine that does one thing after the other. Make it right on a real one: choose each
-//! [`Ordering`], and add fences where they are needed.
+//! The driver passes buffer 7 to the device. The device is a thread on another processor. A processor keeps its stores
+//! for a while before they arrive in the memory that both see; meanwhile it goes on, and other stores may overtake
+//! them. The function below is right on a machine that does one thing after the other. Make it right on a real one:
+//! choose each [`Ordering`], and add fences where they are needed.
 //!
 //! The device, when it finds nothing, says that it wants the doorbell, looks once more, and then rests until somebody
 //! rings (virtio 1.2, section 2.7.13). Judge it with `cargo course check 6.3`.

@@ -63,7 +63,10 @@ impl<'a> Model<'a> {
     /// What must hold when `sleep` has returned.
     pub fn check_return(&self, halts_before: u32) {
         if self.are_held {
-            self.fail("interrupts to be let in after the sleep", "a return while interrupts are still held back");
+            self.fail(
+                "interrupts to be let in after the sleep",
+                "a return while interrupts are still held back",
+            );
         }
         if self.is_wanted {
             self.fail("no interrupts to be wanted after the sleep", "a return with want_interrupt(true)");

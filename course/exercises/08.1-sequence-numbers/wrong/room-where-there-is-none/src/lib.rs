@@ -1,8 +1,8 @@
 //! Exercise 08.1: sequence numbers.
 //!
-//! TCP numbers each byte of a stream with 32 bits, from a first number that nobody can guess. After 2^32 bytes, or after a
-//! few if the first number was large, the numbers begin again at 0. Write the two questions that TCP asks of them (RFC 9293,
-//! sections 3.4 and 3.10.7.4). Judge it with `cargo course check 8.1`.
+//! TCP numbers each byte of a stream with 32 bits, from a first number that nobody can guess. After 2^32 bytes, or
+//! after a few if the first number was large, the numbers begin again at 0. Write the two questions that TCP asks of
+//! them (RFC 9293, sections 3.4 and 3.10.7.4). Judge it with `cargo course check 8.1`.
 #![no_std]
 #![forbid(unsafe_code)]
 

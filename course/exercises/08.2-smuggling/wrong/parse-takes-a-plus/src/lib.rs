@@ -1,8 +1,9 @@
 //! Exercise 08.2: a parser that can be smuggled through.
 //!
 //! A proxy and this server read the same bytes of one connection. If they do not agree where a request's body ends, the
-//! end of one client's request becomes the beginning of the next client's. The function below decides where a body ends,
-//! and can be made to disagree. Mend it: refuse what another reader could read otherwise (RFC 9112, sections 6.1 to 6.3).
+//! end of one client's request becomes the beginning of the next client's. The function below decides where a body
+//! ends, and can be made to disagree. Mend it: refuse what another reader could read otherwise (RFC 9112, sections 6.1
+//! to 6.3).
 //!
 //! Only `chunked` alone is understood as a transfer coding. Judge it with `cargo course check 8.2`.
 #![no_std]
@@ -21,8 +22,8 @@ pub enum Framing {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refused;
 
-/// Where the body of a request ends. `minor` is 0 for HTTP/1.0 and 1 for HTTP/1.1. Each field is a header line: its name,
-/// in any letter case, and its value without blanks around it.
+/// Where the body of a request ends. `minor` is 0 for HTTP/1.0 and 1 for HTTP/1.1. Each field is a header line: its
+/// name, in any letter case, and its value without blanks around it.
 pub fn framing(minor: u8, fields: &[(&str, &[u8])]) -> Result<Framing, Refused> {
     let values = |wanted: &'static str| {
         fields.iter().filter(move |(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| *value)
@@ -30,8 +31,16 @@ pub fn framing(minor: u8, fields: &[(&str, &[u8])]) -> Result<Framing, Refused> 
     let (mut lengths, mut codings) = (values("content-length"), values("transfer-encoding"));
     match (lengths.next(), codings.next()) {
         (None, None) => Ok(Framing::Length(0)),
-        (Some(length), None) if lengths.next().is_none() => core::str::from_utf8(length).map_err(|_| Refused)?.parse().map_err(|_| Refused).map(Framing::Length),
-        (None, Some(coding)) if coding.eq_ignore_ascii_case(b"chunked") && codings.next().is_none() && minor > 0 => Ok(Framing::Chunked),
+        (Some(length), None) if lengths.next().is_none() => core::str::from_utf8(length)
+            .map_err(|_| Refused)?
+            .parse()
+            .map_err(|_| Refused)
+            .map(Framing::Length),
+        (None, Some(coding))
+            if coding.eq_ignore_ascii_case(b"chunked") && codings.next().is_none() && minor > 0 =>
+        {
+            Ok(Framing::Chunked)
+        }
         _ => Err(Refused),
     }
 }

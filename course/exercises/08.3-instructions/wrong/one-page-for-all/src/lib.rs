@@ -2,8 +2,8 @@
 //!
 //! A poll shows its options, one of them marked. The page below is right and costs more than it must. Make a request at
 //! least 500 instructions cheaper; the page must stay the same to the byte. `service.rs` calls `Poll::new` once and
-//! `Poll::page` for each request. Judge it with `cargo course check 8.3`: QEMU counts the instructions of the whole guest
-//! from the request to the rest after its answer, so the driver and TCP are in the count.
+//! `Poll::page` for each request. Judge it with `cargo course check 8.3`: QEMU counts the instructions of the whole
+//! guest from the request to the rest after its answer, so the driver and TCP are in the count.
 #![no_std]
 #![forbid(unsafe_code)]
 
