@@ -31,8 +31,9 @@ pub fn framing(minor: u8, fields: &[(&str, &[u8])]) -> Result<Framing, Refused> 
             let text = core::str::from_utf8(value).map_err(|_| Refused)?;
             return text.parse().map(Framing::Length).map_err(|_| Refused);
         }
-        if name.eq_ignore_ascii_case("transfer-encoding") && value.ends_with(b"chunked") {
-            return Ok(Framing::Chunked);
+        if name.eq_ignore_ascii_case("transfer-encoding") {
+            let end = &value[value.len().saturating_sub(b"chunked".len())..];
+            return if end.eq_ignore_ascii_case(b"chunked") { Ok(Framing::Chunked) } else { Err(Refused) };
         }
     }
     Ok(Framing::Length(0))
