@@ -1,4 +1,4 @@
-//! Skips what is not whole, and looks for the next whole record.
+//! Leaves the torn record where it is, and goes on behind it.
 #![no_std]
 extern crate alloc;
 
@@ -63,30 +63,39 @@ pub fn append(disk: &mut [u8], position: Position, payload: &[u8]) -> Option<Pos
 pub fn recover(disk: &[u8], first: Position) -> Result<Recovered, Damaged> {
     let mut payloads = Vec::new();
     let mut end = first;
-    let mut at = first.at;
-    while at < disk.len() {
-        let number = disk.get(at + 4..at + 8).map_or(0, |bytes| number_at(bytes, 0));
-        match record(disk, Position { at, number, ..end }) {
-            Some((payload, behind)) => {
-                payloads.push(payload.to_vec());
-                (at, end) = (behind.at, behind);
-            }
-            None => at += 1,
-        }
+    while let Some((payload, behind)) = record(disk, end) {
+        payloads.push(payload.to_vec());
+        end = behind;
+    }
+    if is_followed(disk, end) {
+        return Err(Damaged { number: end.number });
+    }
+    let header = disk.get(end.at..).and_then(|rest| rest.get(..HEADER_BYTES)).unwrap_or(&[0; HEADER_BYTES]);
+    if number_at(header, 4) == end.number && number_at(header, 8) == end.life {
+        end.at += HEADER_BYTES + number_at(header, 0) as usize;
     }
     Ok(Recovered { payloads, end })
 }
 
-/// The whole record at a position, of any log.
+/// Whether a later record of the same log begins anywhere behind this position. None can, unless the one that belongs
+/// here was durable once: it would not have been written yet.
+fn is_followed(disk: &[u8], position: Position) -> bool {
+    let behind = disk.get(position.at..).unwrap_or_default();
+    let is_later = |header: &[u8]| number_at(header, 8) == position.life && number_at(header, 4) > position.number;
+    behind.windows(HEADER_BYTES).skip(1).any(is_later)
+}
+
+/// The record that belongs at this position, if it is there and whole; and the position behind it.
 fn record(disk: &[u8], position: Position) -> Option<(&[u8], Position)> {
     let rest = disk.get(position.at..)?;
     let (header, rest) = rest.split_at_checked(HEADER_BYTES)?;
     let payload = rest.get(..number_at(header, 0) as usize)?;
-    let before = [position.checksum, number_at(header, 8)];
-    let whole = before.iter().any(|before| checksum(*before, &header[..12], payload) == number_at(header, 12));
+    let checksum = checksum(position.checksum, &header[..12], payload);
+    let belongs = number_at(header, 4) == position.number
+        && number_at(header, 8) == position.life
+        && number_at(header, 12) == checksum;
     let at = position.at + HEADER_BYTES + payload.len();
-    let checksum = number_at(header, 12);
-    whole.then_some((payload, Position { at, number: position.number.wrapping_add(1), checksum, ..position }))
+    belongs.then_some((payload, Position { at, number: position.number + 1, checksum, ..position }))
 }
 
 /// The number that begins at this byte of a header.
