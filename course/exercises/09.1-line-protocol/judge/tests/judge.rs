@@ -49,7 +49,12 @@ fn cut_lines() {
         let advice = "keep what has come of a line until its `\\n` comes";
         expect(&answers([first, second]), ANSWERS, &when, advice);
     }
-    expect(&answers(DIALOGUE.chunks(1)), ANSWERS, "when every piece is one byte", "no piece but `\\n` ends a line");
+    expect(
+        &answers(DIALOGUE.chunks(1)),
+        ANSWERS,
+        "when every piece is one byte",
+        "no piece but `\\n` ends a line",
+    );
 }
 
 fn long_lines() {
@@ -60,7 +65,8 @@ fn long_lines() {
 
     let long = format!("{}ADD 9\nTOTAL\n", "x".repeat(LINE_BYTES_MAX + 1));
     let expected = "ERROR line too long\n0\n";
-    let advice = "remember that the line is too long until its `\\n`; its rest was taken for a line of its own";
+    let advice =
+        "remember that the line is too long until its `\\n`; its rest was taken for a line of its own";
     for bytes in [long.len(), LINE_BYTES_MAX + 1, LINE_BYTES_MAX, 1] {
         let when = format!("for a line of 70 bytes in pieces of {bytes}");
         expect(&answers(long.as_bytes().chunks(bytes)), expected, &when, advice);

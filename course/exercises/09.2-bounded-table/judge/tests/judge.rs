@@ -36,10 +36,16 @@ fn one_address() {
     assert!(table.may_try(US, 0), "expected that an address may try again after one failure; it may not");
     lock(&mut table, US, 10);
     let end_s = 10 + WAIT_S;
-    assert!(!table.may_try(US, end_s - 1), "expected that an address must wait for {WAIT_S} s; it may try after less");
+    assert!(
+        !table.may_try(US, end_s - 1),
+        "expected that an address must wait for {WAIT_S} s; it may try after less"
+    );
     assert!(table.may_try(US, end_s), "expected that an address may try again after {WAIT_S} s; it may not");
     table.failed(US, end_s);
-    assert!(table.may_try(US, end_s), "expected that old failures are forgotten after {WAIT_S} s; they still count");
+    assert!(
+        table.may_try(US, end_s),
+        "expected that old failures are forgotten after {WAIT_S} s; they still count"
+    );
 }
 
 fn places() {
@@ -47,7 +53,10 @@ fn places() {
     let addresses = 0..ADDRESSES_MAX as u32;
     addresses.clone().for_each(|address| lock(&mut table, address, 0));
     let forgotten = addresses.filter(|address| table.may_try(*address, 1)).count();
-    assert!(forgotten == 0, "expected room for {ADDRESSES_MAX} addresses; came {forgotten} of them forgotten");
+    assert!(
+        forgotten == 0,
+        "expected room for {ADDRESSES_MAX} addresses; came {forgotten} of them forgotten"
+    );
 }
 
 fn newcomers() {

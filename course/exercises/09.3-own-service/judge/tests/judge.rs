@@ -34,7 +34,11 @@ fn a_visits_are_counted() {
     for visit in 1..=3 {
         let expected = format!("visit {visit} to {PLACE}\n");
         let answer = ask(&mut first, "/");
-        assert!(body(&answer) == expected, "expected {expected:?} for GET / with PLACE={PLACE}; came {:?}", body(&answer));
+        assert!(
+            body(&answer) == expected,
+            "expected {expected:?} for GET / with PLACE={PLACE}; came {:?}",
+            body(&answer)
+        );
     }
     let answer = ask(&mut service("elsewhere"), "/");
     let expected = "visit 1 to elsewhere\n";
@@ -91,7 +95,8 @@ fn strings(value: Option<&Value>) -> Vec<&str> {
 
 #[test]
 fn e_the_application_is_described() {
-    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/application.toml")).unwrap_or_default();
+    let text =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/application.toml")).unwrap_or_default();
     let table: Table = match toml::from_str(&text) {
         Ok(table) => table,
         Err(error) => panic!("expected application.toml in TOML; came an error: {}", error.message()),
@@ -108,7 +113,10 @@ fn e_the_application_is_described() {
          services only"
     );
     let health = visits.get("health").and_then(|health| health.get("port")).and_then(Value::as_integer);
-    assert!(health == Some(8080), "expected health = {{ port = 8080 }}, where the service listens; came {health:?}");
+    assert!(
+        health == Some(8080),
+        "expected health = {{ port = 8080 }}, where the service listens; came {health:?}"
+    );
     let place = visits.get("environment").and_then(|settings| settings.get("PLACE")).and_then(Value::as_str);
     assert!(place == Some(PLACE), "expected PLACE = {PLACE:?} in the service's environment; came {place:?}");
 }

@@ -65,7 +65,9 @@ fn judge() {
 
 fn expect(found: &Result<Recovered, Damaged>, count: usize, end: Position, when: &str) {
     let Ok(found) = found else {
-        panic!("expected {count} records {when}; came {found:?}: no later record of this log follows, so it is no damage")
+        panic!(
+            "expected {count} records {when}; came {found:?}: no later record of this log follows, so it is no damage"
+        )
     };
     let expected = &PAYLOADS[..count];
     assert!(texts(found) == expected, "expected the records {expected:?} {when}; came {:?}", texts(found));

@@ -74,7 +74,8 @@ pub fn recover(disk: &[u8], first: Position) -> Result<Recovered, Damaged> {
 /// here was durable once: it would not have been written yet.
 fn is_followed(disk: &[u8], position: Position) -> bool {
     let behind = disk.get(position.at..).unwrap_or_default();
-    let is_later = |header: &[u8]| number_at(header, 8) == position.life && number_at(header, 4) > position.number;
+    let is_later =
+        |header: &[u8]| number_at(header, 8) == position.life && number_at(header, 4) > position.number;
     behind.windows(HEADER_BYTES).skip(1).any(is_later)
 }
 

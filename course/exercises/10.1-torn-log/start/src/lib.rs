@@ -83,7 +83,12 @@ pub fn recover(disk: &[u8], first: Position) -> Result<Recovered, Damaged> {
         }
         let start = end.at + HEADER_BYTES;
         payloads.push(disk[start..start + length].to_vec());
-        end = Position { at: start + length, number: end.number + 1, checksum: number_at(disk, end.at + 12), ..end };
+        end = Position {
+            at: start + length,
+            number: end.number + 1,
+            checksum: number_at(disk, end.at + 12),
+            ..end
+        };
     }
     Ok(Recovered { payloads, end })
 }

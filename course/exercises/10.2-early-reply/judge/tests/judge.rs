@@ -18,10 +18,13 @@ const REPLIES_MIN: u64 = 100;
 
 #[test]
 fn a_loss_is_found() {
-    let answer = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/answer.toml")).unwrap_or_default();
+    let answer =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/answer.toml")).unwrap_or_default();
     let seed = answer.lines().find_map(|line| line.trim().strip_prefix("seed")?.trim().strip_prefix('='));
     let Some(seed) = seed.and_then(|text| text.trim().trim_matches('"').parse::<u64>().ok()) else {
-        panic!("expected the number of a seed in answer.toml; came none: `cargo run -- --seeds 1000` finds one");
+        panic!(
+            "expected the number of a seed in answer.toml; came none: `cargo run -- --seeds 1000` finds one"
+        );
     };
     assert!(
         world::run(seed).loss.is_some(),

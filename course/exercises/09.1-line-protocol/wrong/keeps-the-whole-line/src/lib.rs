@@ -37,7 +37,8 @@ impl Session {
     /// Carries out one whole line.
     fn answer(&mut self, line: &[u8], output: &mut Vec<u8>) {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let number = line.strip_prefix(b"ADD ").and_then(|text| str::from_utf8(text).ok()?.parse::<u64>().ok());
+        let number =
+            line.strip_prefix(b"ADD ").and_then(|text| str::from_utf8(text).ok()?.parse::<u64>().ok());
         match (line, number) {
             (b"TOTAL", _) => output.extend_from_slice(format!("{}\n", self.total).as_bytes()),
             (_, Some(number)) => {

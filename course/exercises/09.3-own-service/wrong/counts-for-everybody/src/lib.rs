@@ -74,7 +74,11 @@ impl Handler for Page {
     }
 
     fn metrics(&self, exposition: &mut Exposition) {
-        exposition.counter("visits_total", "How often the page was asked for.", VISITS.load(Ordering::Relaxed));
+        exposition.counter(
+            "visits_total",
+            "How often the page was asked for.",
+            VISITS.load(Ordering::Relaxed),
+        );
     }
 }
 

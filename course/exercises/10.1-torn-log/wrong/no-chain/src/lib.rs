@@ -76,8 +76,7 @@ fn record(disk: &[u8], position: Position) -> Option<(&[u8], Position)> {
     let (header, rest) = rest.split_at_checked(HEADER_BYTES)?;
     let payload = rest.get(..number_at(header, 0) as usize)?;
     let checksum = number_at(header, 12);
-    let belongs = number_at(header, 4) == position.number
-        && number_at(header, 8) == position.life;
+    let belongs = number_at(header, 4) == position.number && number_at(header, 8) == position.life;
     let at = position.at + HEADER_BYTES + payload.len();
     belongs.then_some((payload, Position { at, number: position.number + 1, checksum, ..position }))
 }

@@ -54,7 +54,9 @@ impl Store {
         if disk.outcome(now) {
             replies.extend(self.committing.take());
         }
-        while !disk.is_busy() && let Some((client, command)) = self.waiting.pop_front() {
+        while !disk.is_busy()
+            && let Some((client, command)) = self.waiting.pop_front()
+        {
             match command {
                 Command::Read(register) => {
                     replies.push(Reply { client, register, value: self.registers[register] });
