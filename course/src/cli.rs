@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use image_build::tool::output;
 use image_build::tool::workspace::Workspace;
+use image_build::tool::{output, process};
 
-use crate::{book, judge};
+use crate::{book, reader};
 
 #[derive(Parser)]
 #[command(
@@ -24,11 +24,29 @@ struct Cli {
 enum Command {
     /// Builds the book into target/course/book
     Build,
-    /// Judges exercises: a chapter (`6`), one exercise (`6.2`), or `all`
-    Check {
-        /// Which: CHAPTER or CHAPTER.EXERCISE
+    /// Copies what an exercise starts with to course-work/ (or COURSE_WORK)
+    Start {
+        /// Which: CHAPTER.EXERCISE, such as 6.2
         exercise: String,
     },
+    /// Judges exercises: one (`6.2`), those of a chapter that were begun (`6`), or all of these (`all`)
+    Check {
+        /// Which: CHAPTER.EXERCISE, CHAPTER or `all`
+        exercise: String,
+    },
+    /// Gives one more hint for an exercise
+    Hint {
+        /// Which: CHAPTER.EXERCISE
+        exercise: String,
+    },
+    /// Shows the solution of an exercise, and puts it beside the work
+    Solve {
+        /// Which: CHAPTER.EXERCISE
+        exercise: String,
+    },
+    /// Becomes another program that ends with the process PARENT
+    #[command(name = process::BOUND_COMMAND, hide = true)]
+    ExecBound(process::Bound),
 }
 
 /// Does what the command line says.
@@ -40,11 +58,22 @@ pub fn main() -> ExitCode {
 }
 
 fn dispatch(command: Option<Command>) -> Result<ExitCode> {
+    if let Some(Command::ExecBound(bound)) = &command {
+        bound.exec()?;
+    }
     let workspace = Workspace::find()?;
     match command {
-        None => book::serve(&workspace)?,
+        None => {
+            reader::progress(&workspace)?;
+            book::serve(&workspace)?;
+        }
         Some(Command::Build) => book::build(&workspace)?,
-        Some(Command::Check { exercise }) => return judge::check(&workspace, &exercise),
+        Some(Command::Start { exercise }) => reader::start(&workspace, &exercise)?,
+        Some(Command::Check { exercise }) => return reader::check(&workspace, &exercise),
+        Some(Command::Hint { exercise }) => reader::hint(&workspace, &exercise)?,
+        Some(Command::Solve { exercise }) => reader::solve(&workspace, &exercise)?,
+        // It has become the other program.
+        Some(Command::ExecBound(_)) => {}
     }
     Ok(ExitCode::SUCCESS)
 }
