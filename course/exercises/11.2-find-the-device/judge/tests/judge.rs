@@ -60,7 +60,10 @@ fn found(words: Words, circle: &str) -> Option<u64> {
     let word = |register: u8| {
         reads.set(reads.get() + 1);
         assert!(register.is_multiple_of(4), "expected a register that 4 divides; came {register:#x}");
-        assert!(reads.get() <= READS_MAX, "expected an end after at most {READS_MAX} reads{circle}; came one more");
+        assert!(
+            reads.get() <= READS_MAX,
+            "expected an end after at most {READS_MAX} reads{circle}; came one more"
+        );
         words.iter().find(|(at, _)| *at == register).map_or(0, |(_, value)| *value)
     };
     common_configuration(&word)
@@ -69,7 +72,10 @@ fn found(words: Words, circle: &str) -> Option<u64> {
 fn assert_found(monitor: &str, words: Words, expected: u64, why: &str) {
     let came = found(words, "");
     let came = came.map_or("none".to_owned(), |address| format!("{address:#x}"));
-    assert!(came == format!("{expected:#x}"), "expected {expected:#x} for {monitor}'s card ({why}); came {came}");
+    assert!(
+        came == format!("{expected:#x}"),
+        "expected {expected:#x} for {monitor}'s card ({why}); came {came}"
+    );
 }
 
 #[test]
@@ -101,9 +107,11 @@ fn e_other_functions() {
     let nothing: Words = &[(0x00, u32::MAX), (0x34, u32::MAX)];
     let bridge: Words = &[(0x00, 0x29c0_8086), (0x08, 0x0600_0000)];
     let legacy: Words = &[(0x00, 0x1041_1af4), (0x34, 0x40), (0x40, 0x0003_0011)];
-    for (what, words) in
-        [("where nothing is", nothing), ("for a bridge", bridge), ("for a card without that capability", legacy)]
-    {
+    for (what, words) in [
+        ("where nothing is", nothing),
+        ("for a bridge", bridge),
+        ("for a card without that capability", legacy),
+    ] {
         let came = found(words, "");
         assert!(came.is_none(), "expected none {what}; came {came:x?}");
     }

@@ -5,7 +5,10 @@ use exercise_12_1::{Ratio, Verdict, median, ratio, verdict};
 #[test]
 fn a_median() {
     let came = median(&[81.0, 74.0, 129.0]);
-    assert!(came == Some(81.0), "expected 81 as the median of 81, 74 and 129 (sort them first); came {came:?}");
+    assert!(
+        came == Some(81.0),
+        "expected 81 as the median of 81, 74 and 129 (sort them first); came {came:?}"
+    );
     let came = median(&[9.0, 80.0, 1000.0, 85.0]);
     assert!(
         came == Some(82.5),
@@ -32,7 +35,10 @@ fn b_noise_that_both_meet_cancels() {
 fn c_noise_that_one_meets_shows() {
     let came = ratio(&[(11_000.0, 2_200.0), (12_000.0, 1_200.0), (9_000.0, 3_000.0)]);
     let expected = Ratio { low: 3.0, median: 5.0, high: 10.0 };
-    assert!(came == Some(expected), "expected 3, 5 and 10 as the ratios of three rounds (5, 10 and 3); came {came:?}");
+    assert!(
+        came == Some(expected),
+        "expected 3, 5 and 10 as the ratios of three rounds (5, 10 and 3); came {came:?}"
+    );
     let came = ratio(&[]);
     assert!(came.is_none(), "expected none of no rounds; came {came:?}");
 }
@@ -47,7 +53,10 @@ fn d_claims() {
         (11.0, Verdict::Refuted, "no round reaches it"),
     ] {
         let came = verdict(&rounds, claim);
-        assert!(came == expected, "expected {expected:?} for a claim of {claim} times ({why}); came {came:?}");
+        assert!(
+            came == expected,
+            "expected {expected:?} for a claim of {claim} times ({why}); came {came:?}"
+        );
     }
 }
 
