@@ -67,7 +67,8 @@ fn form(workspace: &Workspace, exercise: &Exercise) -> Vec<String> {
     let description = &exercise.description;
     let links = description.steps.iter().filter_map(|step| step.read()).chain([description.read.as_str()]);
     let is_broken = |link: &&str| {
-        let (path, heading) = link.split_once('#').map_or((*link, None), |(path, heading)| (path, Some(heading)));
+        let (path, heading) =
+            link.split_once('#').map_or((*link, None), |(path, heading)| (path, Some(heading)));
         match (fs::read_to_string(workspace.root.join(path)), heading) {
             (Ok(text), Some(heading)) => !text.lines().filter_map(anchor).any(|known| known == heading),
             (Ok(_), None) => false,
@@ -91,7 +92,8 @@ fn variants(exercise: &Exercise) -> Result<Vec<Variant>, String> {
     names.sort();
     for name in names {
         let path = wrong.join(&name).join("message.txt");
-        let message = fs::read_to_string(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        let message =
+            fs::read_to_string(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
         if message.trim().is_empty() {
             return Err(format!("{} is empty", path.display()));
         }
@@ -118,7 +120,8 @@ fn fault(workspace: &Workspace, exercise: &Exercise, variant: &Variant) -> Optio
         Some(message) if message.is_empty() => "not yet".to_owned(),
         Some(message) => format!("not yet, with `{message}`"),
     };
-    (!is_as_meant).then(|| format!("{} {}:\n  expected: {expected}\n  came:     {line}", exercise.number, variant.name))
+    (!is_as_meant)
+        .then(|| format!("{} {}:\n  expected: {expected}\n  came:     {line}", exercise.number, variant.name))
 }
 
 /// A test for each chapter, so that one of them can be chosen.

@@ -43,7 +43,8 @@ pub fn size(service: &str, size: &Size) -> String {
             text += &row(&format!("  {} smaller parts", small.len()), bytes, size.bytes);
         }
     }
-    text += &format!("\nThe largest of its functions and variables ({} symbols):\n", grouped(size.symbol_count));
+    text +=
+        &format!("\nThe largest of its functions and variables ({} symbols):\n", grouped(size.symbol_count));
     for (_, name, bytes) in size.largest(FUNCTIONS) {
         text += &format!("{:>9}  {}\n", grouped(bytes), cut(name, COLUMNS - 11));
     }

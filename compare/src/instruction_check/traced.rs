@@ -12,9 +12,9 @@ use super::guest::{Guest, TURN_LIMIT, TURNS_MAX, WARM_UP, request, settings};
 use super::peer;
 use crate::child::{self, Running};
 use crate::context::Context;
-use image_build::vm::qmp::Monitor;
 use crate::record::Method;
 use crate::trace::take_in_order;
+use image_build::vm::qmp::Monitor;
 
 /// A port of the peer at which nothing listens, for those whose store it cannot play.
 const NO_STORE_PORT: u16 = 6380;
