@@ -15,7 +15,7 @@ const START_INFO_MAGIC: u32 = 0x336e_c578;
 const LOADER_START: u64 = 1 << 20;
 
 /// What a region is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Use {
     /// The firmware's, and what it leaves for the loader.
     Firmware,
@@ -249,18 +249,6 @@ fn behind_the_program(start: u64, end: u64, tables: &PageTables, high: &[Region]
     regions
 }
 
-impl PartialOrd for Use {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Use {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (*self as u8).cmp(&(*other as u8))
-    }
-}
-
 /// Devices by their physical addresses, those of one device together.
 fn devices(windows: &[Span]) -> Vec<Region> {
     let mut devices: Vec<Region> = Vec::new();
@@ -292,6 +280,7 @@ fn device_name(window: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::page_tables::Rights;
 
     fn span(name: &str, start: u64, end: u64) -> Span {
         Span { name: name.to_owned(), start, end }
@@ -305,6 +294,7 @@ mod tests {
             sections: sections.map(|(name, start, end)| span(name, start, end)).to_vec(),
             symbols: Vec::new(),
             symbol_count: 0,
+            entry: 0,
         }
     }
 
@@ -320,7 +310,7 @@ mod tests {
 
     #[test]
     fn the_memory_behind_the_program_is_told_without_gaps_or_overlaps() {
-        let rights = super::super::page_tables::Rights { is_writable: true, is_executable: false };
+        let rights = Rights { is_writable: true, is_executable: false };
         let heap = Mapping { start: KERNEL_START, end: KERNEL_START + 0x3000, physical: 0x20_6000, rights };
         let tables =
             PageTables { tables: [vec![0x20_5000], vec![], vec![], vec![]], mappings: vec![heap] };

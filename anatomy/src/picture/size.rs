@@ -17,6 +17,11 @@ const BETWEEN_GROUPS: f64 = 2.0;
 const BETWEEN_PARTS: f64 = 1.0;
 /// A part smaller than this has no cells, and a cell smaller than this is not told apart.
 const CELL_MIN: f64 = 5.0;
+/// Width of the lines around cells.
+const CELL_LINE: f64 = 0.2;
+/// Sizes of a part's name, the first that fits.
+const NAME_SIZES: [u8; 2] = [10, 8];
+const LINE_HEIGHT: f64 = 11.6;
 /// Most functions of a part that have a cell of their own.
 const CELLS_MAX: usize = 24;
 
@@ -80,17 +85,39 @@ fn draw_part(scene: &mut Scene, part: &Part, area: Area, whole: u64) {
     let colour = colour(part.group);
     scene.marks.push(Mark::Fill { area, colour, opacity: 1.0, about: Some(about) });
     cells(scene, part, area);
+    label(scene, part, area);
+}
+
+/// Its name, in one line or two, and its size, as far as they fit.
+fn label(scene: &mut Scene, part: &Part, area: Area) {
     let inner = area.inset(2.5);
     let short = part.name.rsplit('/').next().unwrap_or(&part.name);
-    let has_lines = |count: f64| inner.height >= count * 11.5;
-    let Some(name) = fitting(&[&part.name, short], NAME.size, inner.width).filter(|_| has_lines(1.0)) else {
-        return;
+    let names = [vec![part.name.clone()], halves(&part.name), vec![short.to_owned()]];
+    let size = kib(part.bytes);
+    let fits = |names: &Vec<String>, size: u8| {
+        let is_narrow = names.iter().all(|name| fitting(&[name], size, inner.width).is_some());
+        is_narrow && names.len() as f64 * LINE_HEIGHT <= inner.height
     };
-    scene.text(name, (inner.x, inner.y + 6.0), NAME, area);
-    let bytes = kib(part.bytes);
-    if has_lines(2.0) {
-        scene.text(&bytes, (inner.x, inner.y + 18.0), DETAIL, area);
+    let found = NAME_SIZES.into_iter().find_map(|size| {
+        names.iter().find(|names| !names.is_empty() && fits(names, size)).map(|names| (size, names.clone()))
+    });
+    let Some((letters, mut texts)) = found else { return };
+    if fits(&[texts.clone(), vec![size.clone()]].concat(), DETAIL.size) {
+        texts.push(size);
     }
+    for (index, text) in texts.iter().enumerate() {
+        let is_size = index > 0 && index + 1 == texts.len() && text.ends_with('B');
+        let lettering = if is_size { DETAIL } else { Lettering { size: letters, ..NAME } };
+        scene.text(text, (inner.x, inner.y + LINE_HEIGHT * (index as f64 + 0.5)), lettering, area);
+    }
+}
+
+/// A name in two lines, broken behind a slash or a hyphen, or at a space.
+fn halves(name: &str) -> Vec<String> {
+    let middle = name.len() / 2;
+    let breaks = name.match_indices(['/', '-', ' ']).map(|(at, _)| at + 1);
+    let at = breaks.min_by_key(|at| at.abs_diff(middle));
+    at.map_or_else(Vec::new, |at| vec![name[..at].trim_end().to_owned(), name[at..].to_owned()])
 }
 
 /// The functions of a part, the largest in a corner, divided by fine lines.
@@ -110,8 +137,7 @@ fn cells(scene: &mut Scene, part: &Part, area: Area) {
         }
         let about = part.symbols.get(index).filter(|_| index < CELLS_MAX);
         let about = about.map(|(name, bytes)| format!("{name}: {} bytes", grouped(*bytes)));
-        let opacity = if index.is_multiple_of(2) { 0.0 } else { 0.07 };
-        scene.marks.push(Mark::Fill { area: cell, colour: Colour::Text, opacity, about });
+        scene.marks.push(Mark::Outline { area: cell, colour: Colour::Paper, width: CELL_LINE, about });
     }
 }
 
@@ -156,6 +182,7 @@ mod tests {
             scene.marks.iter().any(|mark| matches!(mark, Mark::Text { text, .. } if text == name))
         };
         assert!(has("kernel-app/hermit") && has("smoltcp") && !has("file headers"));
+        assert_eq!(halves("tables with addresses"), ["tables with", "addresses"]);
         assert!(scene.title.contains("565,809 bytes"), "{}", scene.title);
     }
 }
