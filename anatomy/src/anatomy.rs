@@ -49,13 +49,21 @@ pub fn examine(workspace: &Workspace, service: &str) -> Result<Anatomy> {
             None
         }
     };
-    let mut anatomy =
-        Anatomy { service: service.to_owned(), scenes: Vec::new(), text: String::new(), figures: Figures::default() };
+    let mut anatomy = Anatomy {
+        service: service.to_owned(),
+        scenes: Vec::new(),
+        text: String::new(),
+        figures: Figures::default(),
+    };
     let size = Size::of(&program);
     anatomy.add(picture::size::draw(service, &size), &text::size(service, &size), size.figures(service));
     let machine = followed.as_ref().and_then(|followed| followed.machine.as_ref());
     let memory = Memory::of(&program, &loader.spans, machine);
-    anatomy.add(picture::memory::draw(service, &memory), &text::memory(service, &memory), memory.figures(service));
+    anatomy.add(
+        picture::memory::draw(service, &memory),
+        &text::memory(service, &memory),
+        memory.figures(service),
+    );
     if let Some(followed) = followed {
         anatomy.add_followed(&followed);
     }
@@ -79,12 +87,9 @@ impl Anatomy {
         let service = self.service.clone();
         let (boot, requests) = (&followed.boot, &followed.requests);
         self.add(picture::boot::draw(&service, boot), &text::boot(&service, boot), boot.figures(&service));
-        if requests.is_empty() {
-            return;
+        for (name, request) in ["request", "vote"].into_iter().zip(requests) {
+            let scene = picture::request::draw(name, &service, request);
+            self.add(scene, &text::request(&service, request), request.figures(&service));
         }
-        let scene = picture::request::draw(&service, requests);
-        self.add(scene, text::requests(&service, requests).trim_end(), Figures::default());
-        requests.iter().for_each(|request| self.figures.extend(request.figures(&service)));
-        self.text += "\n";
     }
 }

@@ -6,7 +6,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use kernel_app::program::Program;
 use kernel_app::settings::Settings;
 use kernel_app::{Instant, Service};
@@ -32,12 +32,13 @@ const SECTORS: u64 = 32 * 1024;
 const WRITE: Duration = Duration::from_millis(2);
 /// Until everybody is connected.
 const START: Duration = Duration::from_secs(3);
-/// How long the store has no power.
-const DARK: Duration = Duration::from_millis(400);
+/// How long the store has no power: longer than the worker waits for a reply.
+const DARK: Duration = Duration::from_secs(12);
 /// How long anything is waited for.
 const LIMIT: Duration = Duration::from_secs(30);
-/// What the last command of a count is.
+/// What the last command of a count is, and what a worker sends that waits for the next vote.
 const COMMIT: &str = "EXEC";
+const WAITS: &str = "BLMOVE";
 /// Events that fit a picture.
 const EVENTS_MAX: usize = 34;
 
@@ -48,20 +49,28 @@ const EVENTS_MAX: usize = 34;
 pub fn run() -> Result<Fault> {
     let mut cluster = Cluster::new()?;
     cluster.simulation.run_for(START);
-    cluster.disk.set_conditions(DiskConditions { latency: WRITE, jitter: Duration::ZERO, ..cluster.disk.conditions() });
+    cluster.disk.set_conditions(DiskConditions {
+        latency: WRITE,
+        jitter: Duration::ZERO,
+        ..cluster.disk.conditions()
+    });
     cluster.simulation.record();
     let begun = cluster.simulation.now();
     let vote = post_form("/", "vote=a", &format!("voter_id={:032x}", 1));
     let vote = cluster.simulation.send(&cluster.voter, &vote);
     let mut notes = cluster.cut_at_commit(begun)?;
     cluster.simulation.run_for(DARK);
-    cluster.simulation.restart(cluster.store).map_err(|error| anyhow!("the store does not start: {error}"))?;
+    cluster
+        .simulation
+        .restart(cluster.store)
+        .map_err(|error| anyhow!("the store does not start: {error}"))?;
     let started = cluster.simulation.now();
     notes.push(note(begun, started, Node::Store, What::Start, "starts, reads its log"));
     let answered = |cluster: &Cluster| cluster.voter.response(vote).is_some_and(|answer| answer.status < 400);
-    anyhow::ensure!(answered(&cluster), "the vote was not accepted");
-    let counted = cluster.count_of_votes()?;
+    ensure!(answered(&cluster), "the vote was not accepted");
+    cluster.wait_until_the_worker_waits(started)?;
     let segments = fault::segments(cluster.simulation.recording());
+    let counted = cluster.count_of_votes()?;
     let power = (at(begun, cluster.cut), at(begun, started));
     Ok(Fault { seed: SEED, events: events(&segments, begun, power, notes), votes: (1, counted) })
 }
@@ -81,7 +90,8 @@ impl Cluster {
         let mut simulation = Simulation::new(SEED);
         let disk = simulation.new_disk(SECTORS);
         let failed = |name: &'static str| move |error| anyhow!("{name} does not start: {error}");
-        let store = simulation.add_node_with_disk("store", STORE, &disk, boot(store_service::program, "store"));
+        let store =
+            simulation.add_node_with_disk("store", STORE, &disk, boot(store_service::program, "store"));
         let store = store.map_err(failed("the store"))?;
         for (name, address, program) in [
             ("worker", WORKER, worker::program as Program),
@@ -90,7 +100,8 @@ impl Cluster {
         ] {
             simulation.add_node(name, address, boot(program, name)).map_err(failed(name))?;
         }
-        let voter = simulation.add_client("voter", VOTER, (VOTE, VOTE_PORT), 1).map_err(failed("the voter"))?;
+        let voter =
+            simulation.add_client("voter", VOTER, (VOTE, VOTE_PORT), 1).map_err(failed("the voter"))?;
         let watcher = simulation.add_client("watcher", WATCHER, (RESULT, RESULT_PORT), 1);
         let watcher = watcher.map_err(failed("the watcher"))?;
         Ok(Self { simulation, disk, store, voter, watcher, cut: Instant::ZERO })
@@ -104,7 +115,7 @@ impl Cluster {
             segments.iter().any(|segment| is_between(segment, WORKER, STORE) && segment.text.contains(COMMIT))
         };
         while !has_come(self) || self.disk.writes_at().is_none() {
-            anyhow::ensure!(self.simulation.now() < end && self.simulation.step(), "the worker counts nothing");
+            ensure!(self.simulation.now() < end && self.simulation.step(), "the worker counts nothing");
         }
         let began = self.simulation.now();
         // The machine stands while its disk goes on: the write ends, and nobody is told.
@@ -113,21 +124,44 @@ impl Cluster {
         self.cut = self.simulation.now();
         self.simulation.crash(self.store);
         Ok(vec![
-            note(begun, began, Node::Store, What::Message { to: Node::Disk, is_lost: false }, "write and flush"),
+            note(
+                begun,
+                began,
+                Node::Store,
+                What::Message { to: Node::Disk, is_lost: false },
+                "write and flush",
+            ),
             note(begun, self.cut, Node::Disk, What::Note, "the count is durable"),
             note(begun, self.cut, Node::Store, What::PowerCut, "loses its power"),
         ])
     }
 
-    /// How many votes the result page shows, once the worker has nothing to do any more.
+    /// Lets time pass until the worker has nothing to do any more.
+    fn wait_until_the_worker_waits(&mut self, started: Instant) -> Result<()> {
+        let (end, after) = (started + LIMIT, Duration::from_micros(started.as_micros()));
+        let waits = |cluster: &Self| {
+            let segments = fault::segments(cluster.simulation.recording());
+            let is_it = |segment: &Segment| {
+                segment.at > after && is_between(segment, WORKER, STORE) && segment.text.contains(WAITS)
+            };
+            segments.iter().any(is_it)
+        };
+        while !waits(self) {
+            ensure!(self.simulation.now() < end && self.simulation.step(), "the worker does not come back");
+        }
+        Ok(())
+    }
+
+    /// How many votes the result page shows, once it has found the store again.
     fn count_of_votes(&mut self) -> Result<u64> {
-        self.simulation.run_for(Duration::from_secs(5));
+        self.simulation.run_for(Duration::from_secs(15));
         let request = self.simulation.send(&self.watcher, &get("/api/scores"));
         let watcher = self.watcher.clone();
         let answered = self.simulation.run_until(|_| watcher.response(request).is_some(), LIMIT);
         answered.map_err(|error| anyhow!("no scores: {error}"))?;
         let text = self.watcher.response(request).map(|answer| answer.text()).unwrap_or_default();
-        let scores = text.split(|letter: char| !letter.is_ascii_digit()).find_map(|digits| digits.parse().ok());
+        let scores =
+            text.split(|letter: char| !letter.is_ascii_digit()).find_map(|digits| digits.parse().ok());
         scores.with_context(|| format!("the scores have no number: {text}"))
     }
 }
@@ -151,7 +185,12 @@ fn is_between(segment: &Segment, from: Ipv4Addr, to: Ipv4Addr) -> bool {
 }
 
 /// What happened between worker and store, with what was noted, in order of time.
-fn events(segments: &[Segment], begun: Instant, power: (Duration, Duration), notes: Vec<Event>) -> Vec<Event> {
+fn events(
+    segments: &[Segment],
+    begun: Instant,
+    power: (Duration, Duration),
+    notes: Vec<Event>,
+) -> Vec<Event> {
     let begun = Duration::from_micros(begun.as_micros());
     let is_dark = |at: Duration| at >= power.0 && at < power.1;
     let message = |segment: &Segment| {

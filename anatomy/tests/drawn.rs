@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 const SERVICE: &str = "vote-service";
-const PICTURES: [&str; 5] = ["size", "memory", "boot", "request", "fault"];
+const PICTURES: [&str; 6] = ["size", "memory", "boot", "request", "vote", "fault"];
 const GROUPS: [&str; 6] = ["modules", "crates", "kernel", "rodata", "data", "loader"];
 /// How far the trace may be from QEMU's counter, in thousandths: some instructions are told twice.
 const TOLERANCE: u64 = 2;
@@ -27,7 +27,10 @@ impl Drawn {
         let told = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{told}");
         assert!(!told.contains("drawn badly"), "a text leaves its room or lies on another one: {told}");
-        let page = told.lines().find_map(|line| line.strip_prefix("all of them: ")).expect("it tells where they are");
+        let page = told
+            .lines()
+            .find_map(|line| line.strip_prefix("all of them: "))
+            .expect("it tells where they are");
         let folder = PathBuf::from(page).parent().expect("a folder").to_owned();
         let figures = fs::read_to_string(folder.join("figures.toml")).expect("figures");
         Self { folder, figures: toml::from_str(&figures).expect("names and numbers") }
@@ -111,7 +114,10 @@ fn stations_begin_and_end_at_the_rings(drawn: &Drawn) {
 fn the_memory_is_the_machine_s(drawn: &Drawn) {
     assert_eq!(drawn.figure("memory.vote-service.bytes"), 32 << 20);
     assert_eq!(drawn.figure("memory.vote-service.page-tables.level-4"), 1);
-    assert_eq!(drawn.sum("memory.vote-service.page-tables.", ""), drawn.figure("memory.vote-service.page-tables"));
+    assert_eq!(
+        drawn.sum("memory.vote-service.page-tables.", ""),
+        drawn.figure("memory.vote-service.page-tables")
+    );
     assert!(drawn.figure("memory.vote-service.heap.bytes") > 16 << 20);
     let text = drawn.read("anatomy.txt");
     for region in ["code (text)", "bss", "local APIC", "virtio-net registers", "stack of the program"] {

@@ -8,7 +8,7 @@ type Told = (&'static str, &'static str);
 
 /// The stages until a program runs, in order.
 const UNTIL_PROGRAM: [Told; 4] = [
-    ("firmware", "the machine's own program finds the image and jumps to it"),
+    ("firmware", "the machine's own program finds the image"),
     ("loader", "64-bit mode, page tables, what the kernel must know"),
     ("kernel", "Hermit: memory, interrupts, its one task"),
     ("program", "page rights, heap, settings, clock, the services"),
@@ -16,7 +16,7 @@ const UNTIL_PROGRAM: [Told; 4] = [
 /// What a service has after that.
 const AFTER_PROGRAM: [Told; 3] = [
     ("devices", "the search for the network card, and its queues"),
-    ("network", "the TCP/IP stack, the address from a setting, the first turn"),
+    ("network", "TCP/IP, the address from a setting, the first turns"),
     ("first answer", "a connection, GET /, the page"),
 ];
 
@@ -48,7 +48,8 @@ impl Boot {
     pub fn of(trace: &[u64], begins: [Begins<'_>; 5], answer: Option<u64>, counted: Option<u64>) -> Self {
         let lengths = split(trace, &begins).into_iter().chain(answer.map(|answer| answer as usize));
         let told = UNTIL_PROGRAM.into_iter().chain(AFTER_PROGRAM);
-        let stage = |((name, about), length): (Told, usize)| Stage { name, about, instructions: length as u64 };
+        let stage =
+            |((name, about), length): (Told, usize)| Stage { name, about, instructions: length as u64 };
         let stages = told.zip(lengths).map(stage).filter(|stage| stage.instructions > 0).collect();
         Self { stages, counted }
     }
@@ -77,6 +78,7 @@ impl Boot {
 pub fn milliseconds(instructions: u64) -> String {
     let micros = instructions / 1000;
     match micros {
+        ..1_000 => format!("{micros} µs"),
         ..10_000 => format!("{}.{:02} ms", micros / 1000, micros % 1000 / 10),
         _ => format!("{} ms", grouped(micros / 1000)),
     }
@@ -121,6 +123,6 @@ mod tests {
 
     #[test]
     fn an_instruction_is_a_nanosecond() {
-        assert_eq!([1_234_567, 20_000_000, 999].map(milliseconds), ["1.23 ms", "20 ms", "0.00 ms"]);
+        assert_eq!([1_234_567, 20_000_000, 999].map(milliseconds), ["1.23 ms", "20 ms", "0 µs"]);
     }
 }

@@ -102,7 +102,7 @@ fn segment(at: Duration, frame: &[u8]) -> Option<Segment> {
     let text = match (tcp.syn(), tcp.rst(), tcp.payload().is_empty(), tcp.fin()) {
         (true, _, _, _) if tcp.ack() => "connected (SYN, ACK)".to_owned(),
         (true, ..) => "connect (SYN)".to_owned(),
-        (_, true, ..) => "no such connection (RST)".to_owned(),
+        (_, true, ..) => "reset (RST)".to_owned(),
         (_, _, false, _) => told(tcp.payload()),
         (_, _, _, true) => "end (FIN)".to_owned(),
         _ => String::new(),
@@ -131,6 +131,7 @@ fn told(payload: &[u8]) -> String {
         "*" if rest == "-1" => "nothing".to_owned(),
         "*" => format!("{rest} values"),
         "$" if rest == "-1" => "nothing".to_owned(),
+        "$" if text.contains("voter_id") => "a vote".to_owned(),
         "$" => "a value".to_owned(),
         _ => format!("{} bytes", payload.len()),
     }
@@ -160,9 +161,8 @@ impl Fault {
     /// How many messages there were, and how many of them were lost.
     pub fn messages(&self) -> (u64, u64) {
         let count = |only_lost: bool| {
-            let is_meant = |event: &&Event| {
-                matches!(event.what, What::Message { is_lost, .. } if is_lost || !only_lost)
-            };
+            let is_meant =
+                |event: &&Event| matches!(event.what, What::Message { is_lost, .. } if is_lost || !only_lost);
             self.events.iter().filter(is_meant).count() as u64
         };
         (count(false), count(true))
@@ -209,9 +209,14 @@ mod tests {
 
     #[test]
     fn what_was_lost_is_counted() {
-        let event = |what| Event { at: Duration::from_millis(3), node: Node::Worker, what, text: String::new() };
+        let event =
+            |what| Event { at: Duration::from_millis(3), node: Node::Worker, what, text: String::new() };
         let message = |is_lost| event(What::Message { to: Node::Store, is_lost });
-        let fault = Fault { seed: 1, events: vec![message(false), message(true), event(What::PowerCut)], votes: (1, 1) };
+        let fault = Fault {
+            seed: 1,
+            events: vec![message(false), message(true), event(What::PowerCut)],
+            votes: (1, 1),
+        };
         assert_eq!(fault.messages(), (2, 1));
         assert_eq!(fault.figures().get("fault.messages-lost"), Some(1));
     }

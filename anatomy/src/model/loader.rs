@@ -40,7 +40,10 @@ impl Loader {
             ("first stack of the kernel", kernel_stack, end),
         ];
         let spans = spans.map(|(name, start, end)| Span { name: name.to_owned(), start, end });
-        Ok(Self { entry: file.entry(), spans: spans.into_iter().filter(|span| span.end > span.start).collect() })
+        Ok(Self {
+            entry: file.entry(),
+            spans: spans.into_iter().filter(|span| span.end > span.start).collect(),
+        })
     }
 }
 

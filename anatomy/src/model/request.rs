@@ -5,16 +5,18 @@
 
 use std::collections::BTreeMap;
 
-use compare::budget::layer::{COPYING, KERNEL, LIBRARY, Layer};
+use compare::budget::layer::{COPYING, KERNEL, LAYERS, LIBRARY, Layer};
 
 use super::figures::{Figures, slug};
 
 /// Most stations of a turn.
-const STATIONS_MAX: usize = 12;
+const STATIONS_MAX: usize = 9;
 /// A visit with less than this share of a turn's instructions, in thousandths, is no station.
-const SHARE_MIN: u64 = 15;
+const SHARE_MIN: u64 = 20;
 /// What works for whatever calls it: its instructions count with the layer before it.
-const HELPERS: [Layer; 4] = [COPYING, KERNEL, LIBRARY, "allocator"];
+const HELPERS: [Layer; 5] = [COPYING, KERNEL, LIBRARY, CLOCK, "allocator"];
+/// The clock and random numbers, which the comparison counts with the driver that they lie beside.
+pub const CLOCK: Layer = "clock and entropy";
 
 /// A layer with the instructions that were executed in it in one go, or nearly so.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +25,7 @@ pub struct Station {
     pub layer: Layer,
     /// How many instructions.
     pub instructions: u64,
-    /// How many of them were in each function.
+    /// How many of them were in each function, without helpers.
     functions: BTreeMap<String, u64>,
 }
 
@@ -52,18 +54,19 @@ impl Passage {
     pub fn of<'a>(is_from_store: bool, origins: impl Iterator<Item = (Layer, &'a str)>) -> Self {
         let mut layers = BTreeMap::new();
         let mut stations: Vec<Station> = Vec::new();
-        let mut early = Vec::new();
+        let mut early = 0;
         for (layer, function) in origins {
             *layers.entry(layer).or_default() += 1;
             let is_helper = HELPERS.contains(&layer);
             match stations.last_mut() {
-                Some(last) if is_helper || last.layer == layer => last.add(function, 1),
-                None if is_helper => early.push(function),
+                Some(last) if is_helper => last.instructions += 1,
+                Some(last) if last.layer == layer => last.add(function, 1),
+                None if is_helper => early += 1,
                 _ => stations.push(Station::new(layer, function)),
             }
         }
         if let Some(first) = stations.first_mut() {
-            early.into_iter().for_each(|function| first.add(function, 1));
+            first.instructions += early;
         }
         Self { is_from_store, stations: merged(stations), layers }
     }
@@ -87,8 +90,14 @@ impl Station {
         }
     }
 
-    fn take(&mut self, other: &Self) {
-        other.functions.iter().for_each(|(function, count)| self.add(function, *count));
+    /// Counts a visit to another layer as its own, but not the other one's functions.
+    fn take(&mut self, visit: &Self) {
+        self.instructions += visit.instructions;
+        if self.layer == visit.layer {
+            for (function, count) in &visit.functions {
+                *self.functions.entry(function.clone()).or_default() += count;
+            }
+        }
     }
 
     /// The function with most of the instructions.
@@ -112,7 +121,8 @@ fn merged(mut stations: Vec<Station>) -> Vec<Station> {
         }
         let visit = stations.remove(index);
         let before = &stations[index - 1];
-        let goes_back = before.layer == stations[index].layer || before.instructions >= stations[index].instructions;
+        let goes_back =
+            before.layer == stations[index].layer || before.instructions >= stations[index].instructions;
         let at = if goes_back { index - 1 } else { index };
         stations[at].take(&visit);
         if stations[index - 1].layer == stations[index].layer {
@@ -141,7 +151,7 @@ impl Request {
         figures.add(format!("{prefix}.turns"), self.passages.len() as u64);
         let stations = self.passages.iter().map(|passage| passage.stations.len() as u64).sum();
         figures.add(format!("{prefix}.stations"), stations);
-        for (layer, _) in compare::budget::layer::LAYERS {
+        for layer in LAYERS.iter().map(|(layer, _)| *layer).chain([CLOCK]) {
             figures.add(format!("{prefix}.{}.instructions", slug(layer)), self.of_layer(layer));
         }
         figures
@@ -166,7 +176,16 @@ mod tests {
 
     #[test]
     fn short_visits_and_helpers_count_with_their_neighbours_and_nothing_is_lost() {
-        let passage = passage(&[(KERNEL, 3), (RING, 100), (COPYING, 7), (STACK, 400), (HTTP, 2), (STACK, 50), (HTTP, 300), (RING, 1)]);
+        let passage = passage(&[
+            (KERNEL, 3),
+            (RING, 100),
+            (COPYING, 7),
+            (STACK, 400),
+            (HTTP, 2),
+            (STACK, 50),
+            (HTTP, 300),
+            (RING, 1),
+        ]);
         assert_eq!(told(&passage), [(RING, 110), (STACK, 452), (HTTP, 300), (RING, 1)]);
         assert_eq!(passage.instructions(), 863);
         assert_eq!(passage.layers[HTTP], 302, "by layer they are told to the last one");

@@ -106,7 +106,8 @@ impl Size {
             for symbol in within(&program.symbols, section) {
                 let bytes = pieces.iter().map(|piece| common(piece, &symbol.span)).sum::<u64>();
                 unnamed -= bytes;
-                let place = if section.name == ".text" { place_of_code(symbol) } else { place_of_data(section) };
+                let place =
+                    if section.name == ".text" { place_of_code(symbol) } else { place_of_data(section) };
                 add(place, Some(&symbol.span.name), bytes);
             }
             add(if section.name == ".text" { unnamed_code() } else { place_of_data(section) }, None, unnamed);
@@ -130,9 +131,10 @@ impl Size {
 
     /// The largest functions and variables with the part that they belong to.
     pub fn largest(&self, count: usize) -> Vec<(&Part, &str, u64)> {
-        let symbols = self.parts.iter().flat_map(|part| {
-            part.symbols.iter().map(move |(name, bytes)| (part, name.as_str(), *bytes))
-        });
+        let symbols = self
+            .parts
+            .iter()
+            .flat_map(|part| part.symbols.iter().map(move |(name, bytes)| (part, name.as_str(), *bytes)));
         let mut symbols: Vec<_> = symbols.collect();
         symbols.sort_by(|one, other| other.2.cmp(&one.2));
         symbols.truncate(count);

@@ -25,7 +25,7 @@ pub fn draw(service: &str, boot: &Boot) -> Scene {
     scene.height = TOP + STAGE * boot.stages.len() as f64 + MARGIN;
     heading(&mut scene);
     let room = Area::new(0.0, 24.0, WIDTH, 20.0);
-    let note = format!("{} where an instruction takes a nanosecond, as QEMU counts", milliseconds(all));
+    let note = format!("{} at a nanosecond an instruction, as QEMU counts", milliseconds(all));
     scene.text(&note, (MARGIN, 33.0), Lettering { anchor: "start", ..LABEL }, room);
     let mut begin = 0;
     for (index, stage) in boot.stages.iter().enumerate() {
@@ -62,7 +62,10 @@ fn draw_stage(scene: &mut Scene, (index, stage): (usize, &Stage), begin: u64, al
 fn describe(boot: &Boot) -> String {
     let stage = |stage: &Stage| format!("{} {}", stage.name, grouped(stage.instructions));
     let stages: Vec<String> = boot.stages.iter().map(stage).collect();
-    format!("A timeline of stages with their instructions, each after the one before it: {}.", stages.join(", "))
+    format!(
+        "A timeline of stages with their instructions, each after the one before it: {}.",
+        stages.join(", ")
+    )
 }
 
 #[cfg(test)]
@@ -71,7 +74,11 @@ mod tests {
 
     #[test]
     fn every_stage_has_a_bar_and_a_name_that_fit() {
-        let stage = |name, instructions| Stage { name, about: "the search for the network card, and its queues", instructions };
+        let stage = |name, instructions| Stage {
+            name,
+            about: "the search for the network card, and its queues",
+            instructions,
+        };
         let stages = vec![stage("firmware", 400_000), stage("first answer", 1), stage("network", 1_000_000)];
         let scene = draw("a-service", &Boot { stages, counted: None });
         assert_eq!(scene.flaws(), [""; 0]);

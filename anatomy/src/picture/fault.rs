@@ -43,7 +43,11 @@ pub fn draw(fault: &Fault) -> Scene {
 fn conclusion(fault: &Fault) -> String {
     let (sent, counted) = fault.votes;
     let (messages, lost) = fault.messages();
-    format!("{messages} messages, {lost} of them lost. {sent} vote was sent, and {counted} counts.")
+    let votes = match (sent, counted) {
+        (1, 1) => "One vote was sent, and it counts once.".to_owned(),
+        _ => format!("Votes sent: {sent}; votes that count: {counted}."),
+    };
+    format!("{messages} messages, {lost} of them lost. {votes}")
 }
 
 fn x(node: Node) -> f64 {
@@ -88,10 +92,11 @@ fn lifelines(scene: &mut Scene, fault: &Fault, end: f64) {
 }
 
 fn draw_event(scene: &mut Scene, event: &Event, top: f64) {
-    let time = format!("{:.1} ms", event.at.as_secs_f64() * 1000.0);
+    let ms = event.at.as_secs_f64() * 1000.0;
+    let time = if ms < 1000.0 { format!("{ms:.1} ms") } else { format!("{:.3} s", ms / 1000.0) };
     let room = Area::new(0.0, top, 62.0, ROW);
     let small = Lettering { size: 8, anchor: "end", ..LABEL };
-    scene.text(&time, (room.right() - 8.0, top + ROW - 4.5), small, room);
+    scene.text(&time, (room.right() - 8.0, top + ROW - 6.5), small, room);
     match event.what {
         What::Message { to, is_lost } => message(scene, event, (to, is_lost), top),
         What::Note => boxed(scene, event, Colour::Stage(2), top),
@@ -106,10 +111,20 @@ fn message(scene: &mut Scene, event: &Event, (to, is_lost): (Node, bool), top: f
     let y = top + ROW - 4.0;
     let tip = if is_lost { end - direction * LOST } else { end };
     let colour = if is_lost { Colour::Stage(4) } else { Colour::Text };
-    scene.marks.push(Mark::Line { from: (from, y), to: (tip, y), colour, is_dashed: is_lost, has_head: true });
+    scene.marks.push(Mark::Line {
+        from: (from, y),
+        to: (tip, y),
+        colour,
+        is_dashed: is_lost,
+        has_head: true,
+    });
     if is_lost {
         for slope in [-3.0, 3.0] {
-            scene.line((tip + direction * 5.0 - 3.0, y - slope), (tip + direction * 5.0 + 3.0, y + slope), colour);
+            scene.line(
+                (tip + direction * 5.0 - 3.0, y - slope),
+                (tip + direction * 5.0 + 3.0, y + slope),
+                colour,
+            );
         }
     }
     let room = Area::new(from.min(end) + 3.0, top, (end - from).abs() - 6.0, ROW);
@@ -120,12 +135,14 @@ fn message(scene: &mut Scene, event: &Event, (to, is_lost): (Node, bool), top: f
 
 /// A text that fits, if need be without its end.
 fn shortened(text: &str, width: f64) -> String {
+    if text_width(text, SIZE) <= width {
+        return text.to_owned();
+    }
     let mut words: Vec<&str> = text.split(' ').collect();
     while words.len() > 1 && text_width(&format!("{} …", words.join(" ")), SIZE) > width {
         words.pop();
     }
-    let whole = words.join(" ");
-    if whole.len() < text.len() { format!("{whole} …") } else { whole }
+    format!("{} …", words.join(" "))
 }
 
 fn boxed(scene: &mut Scene, event: &Event, colour: Colour, top: f64) {
@@ -158,7 +175,12 @@ mod tests {
 
     #[test]
     fn messages_and_notes_have_their_words_and_long_ones_lose_their_end() {
-        let event = |node, what, text: &str| Event { at: Duration::from_micros(12_345), node, what, text: text.to_owned() };
+        let event = |node, what, text: &str| Event {
+            at: Duration::from_micros(12_345),
+            node,
+            what,
+            text: text.to_owned(),
+        };
         let message = |to, is_lost| What::Message { to, is_lost };
         let long = "MULTI HSET HDEL LREM HINCRBY LRANGE EXEC and more of them";
         let events = vec![

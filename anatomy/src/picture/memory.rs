@@ -10,7 +10,7 @@ use crate::model::number::size;
 const TOP: f64 = 28.0;
 const PANEL: f64 = 20.0;
 /// Width of the column with the addresses, and of the boxes.
-const ADDRESSES: f64 = 86.0;
+const ADDRESSES: f64 = 82.0;
 const BOXES: f64 = 182.0;
 /// Height of the smallest region, what each four-fold size adds, and that of the largest one.
 const HEIGHT_MIN: f64 = 14.0;
@@ -50,16 +50,16 @@ fn panel(scene: &mut Scene, name: &str, regions: &[Region], top: f64) -> f64 {
     let room = Area::new(0.0, top, WIDTH, PANEL);
     scene.text(name, (MARGIN, top + PANEL / 2.0), Lettering { anchor: "start", bold: true, ..LABEL }, room);
     let mut top = room.bottom();
-    let mut end = None;
+    let mut last: Option<&Region> = None;
     for region in regions {
-        if end.is_some_and(|end| end != region.span.start) {
+        if last.is_some_and(|last| region.is_apart_from(last)) {
             let middle = MARGIN + ADDRESSES + BOXES / 2.0;
             for dot in [-8.0, 0.0, 8.0] {
                 scene.fill(Area::new(middle + dot - 1.0, top + BREAK / 2.0 - 1.0, 2.0, 2.0), Colour::Faint);
             }
             top += BREAK;
         }
-        end = Some(region.span.end);
+        last = Some(region);
         top = draw_region(scene, region, top);
     }
     top + 6.0

@@ -10,13 +10,12 @@ use crate::model::number::grouped;
 use crate::model::request::{Passage, Request, Station};
 
 const TOP: f64 = 28.0;
-const PANEL: f64 = 20.0;
 const NAMES: f64 = 16.0;
 /// Height of a station's box, and of the way to the next one.
 const BOX: f64 = 14.0;
 const WAY: f64 = 7.0;
 /// Height of the line between two turns.
-const REST: f64 = 20.0;
+const REST: f64 = 24.0;
 
 /// Who takes part, from left to right. Layers have the colours of the comparison's stages.
 const LANES: [(&str, Option<Layer>); 8] = [
@@ -34,24 +33,20 @@ const RINGS: usize = 1;
 const STORE: usize = LANES.len() - 1;
 const LANE: f64 = (WIDTH - 2.0 * MARGIN) / LANES.len() as f64;
 
-/// Draws the requests of a service.
-pub fn draw(service: &str, requests: &[Request]) -> Scene {
-    let title = format!("The way of a request through {service}");
-    let mut scene = Scene::new("request", title, describe(requests));
+/// Draws a request to a service, in a picture of this name.
+pub fn draw(name: &'static str, service: &str, request: &Request) -> Scene {
+    let instructions = grouped(request.instructions());
+    let title = format!("A {} through {service}: {instructions} instructions", request.method);
+    let mut scene = Scene::new(name, title, describe(request));
     heading(&mut scene);
-    let heights: Vec<f64> = requests.iter().map(height).collect();
-    scene.height = TOP + heights.iter().sum::<f64>() + MARGIN;
-    let mut top = TOP;
-    for (request, height) in requests.iter().zip(heights) {
-        draw_request(&mut scene, request, top, height);
-        top += height;
-    }
+    scene.height = TOP + height(request) + MARGIN;
+    draw_request(&mut scene, request);
     scene
 }
 
 fn height(request: &Request) -> f64 {
     let passage = |passage: &Passage| REST + passage.stations.len() as f64 * (BOX + WAY);
-    PANEL + NAMES + request.passages.iter().map(passage).sum::<f64>() + WAY + 4.0
+    NAMES + request.passages.iter().map(passage).sum::<f64>() + WAY + 4.0
 }
 
 fn center(lane: usize) -> f64 {
@@ -62,20 +57,22 @@ fn lane_of(layer: Layer) -> usize {
     LANES.iter().position(|(_, of)| *of == Some(layer)).unwrap_or(RINGS)
 }
 
-fn draw_request(scene: &mut Scene, request: &Request, top: f64, height: f64) {
-    let room = Area::new(0.0, top, WIDTH, PANEL);
-    let title = format!("{}: {} instructions", request.method, grouped(request.instructions()));
-    let bold = Lettering { anchor: "start", bold: true, colour: Colour::Text, ..LABEL };
-    scene.text(&title, (MARGIN, top + PANEL / 2.0), bold, room);
-    let names = room.bottom();
+fn draw_request(scene: &mut Scene, request: &Request) {
+    let names = TOP;
+    let end = scene.height - MARGIN;
     for (lane, (name, _)) in LANES.iter().enumerate() {
         let room = Area::new(center(lane) - LANE / 2.0, names, LANE, NAMES);
         scene.text(name, (center(lane), names + NAMES / 2.0), Lettering { size: 9, ..LABEL }, room);
-        scene.line((center(lane), room.bottom()), (center(lane), top + height - 4.0), Colour::Grid);
+        scene.line((center(lane), room.bottom()), (center(lane), end), Colour::Grid);
     }
     let mut y = names + NAMES;
     for (index, passage) in request.passages.iter().enumerate() {
-        y = draw_passage(scene, passage, y);
+        let told = match (index, passage.is_from_store) {
+            (0, _) => "the request comes",
+            (_, true) => "the store replies",
+            _ => "the voter acknowledges",
+        };
+        y = draw_passage(scene, passage, told, y);
         // Who is told something is who speaks next.
         if let Some(next) = request.passages.get(index + 1) {
             let to = if next.is_from_store { STORE } else { VOTER };
@@ -84,9 +81,12 @@ fn draw_request(scene: &mut Scene, request: &Request, top: f64, height: f64) {
     }
 }
 
-fn draw_passage(scene: &mut Scene, passage: &Passage, top: f64) -> f64 {
+fn draw_passage(scene: &mut Scene, passage: &Passage, told: &str, top: f64) -> f64 {
     let from = if passage.is_from_store { STORE } else { VOTER };
     let mut y = top + REST - WAY;
+    let room = Area::new(center(RINGS), top + 4.0, WIDTH - MARGIN - center(RINGS), REST - WAY);
+    let small = Lettering { size: 8, anchor: "start", ..LABEL };
+    scene.text(told, (center(RINGS) + 5.0, top + 12.0), small, room);
     scene.arrow((center(from), y + 2.0), (center(RINGS), y + 2.0), Colour::Faint);
     let mut last = None;
     for station in &passage.stations {
@@ -104,25 +104,32 @@ fn draw_passage(scene: &mut Scene, passage: &Passage, top: f64) -> f64 {
 
 fn draw_station(scene: &mut Scene, station: &Station, lane: usize, top: f64) {
     let area = Area::new(center(lane) - LANE / 2.0 + 1.5, top, LANE - 3.0, BOX);
-    let about = format!("{}: {} instructions, most of them in {}", station.layer, station.instructions, station.function());
-    scene.marks.push(Mark::Fill { area, colour: Colour::Stage(lane - RINGS), opacity: 1.0, about: Some(about) });
+    let about = format!(
+        "{}: {} instructions, most of them in {}",
+        station.layer,
+        station.instructions,
+        station.function()
+    );
+    scene.marks.push(Mark::Fill {
+        area,
+        colour: Colour::Stage(lane - RINGS),
+        opacity: 1.0,
+        about: Some(about),
+    });
     let lettering = Lettering { size: 9, colour: Colour::Paper, bold: false, anchor: "middle" };
     scene.text(&grouped(station.instructions), (center(lane), top + BOX / 2.0), lettering, area);
 }
 
-fn describe(requests: &[Request]) -> String {
+fn describe(request: &Request) -> String {
     let station = |station: &Station| format!("{} {}", station.layer, grouped(station.instructions));
     let passage = |passage: &Passage| {
         let who = if passage.is_from_store { "the store answers" } else { "the voter's frame comes" };
         let stations: Vec<String> = passage.stations.iter().map(station).collect();
         format!("{who}: {}", stations.join(", "))
     };
-    let request = |request: &Request| {
-        let passages: Vec<String> = request.passages.iter().map(passage).collect();
-        format!("{}. {}.", request.method, passages.join(". Then "))
-    };
-    let requests: Vec<String> = requests.iter().map(request).collect();
-    format!("A chart of the layers that a request passes, with the instructions in each. {}", requests.join(" "))
+    let passages: Vec<String> = request.passages.iter().map(passage).collect();
+    let passages = passages.join(". Then ");
+    format!("A chart of the layers that a request passes, with the instructions in each. {passages}.")
 }
 
 #[cfg(test)]
@@ -130,17 +137,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_station_has_its_number_and_requests_stand_below_each_other() {
+    fn every_station_has_its_number() {
         let passage = |is_from_store, layers: &[Layer]| {
             let origins = layers.iter().flat_map(|layer| std::iter::repeat_n((*layer, "f"), 1234));
             Passage::of(is_from_store, origins)
         };
         let layers: Vec<Layer> = LANES.iter().filter_map(|(_, layer)| *layer).collect();
         let passages = vec![passage(false, &layers), passage(true, &layers[..3])];
-        let requests = ["GET", "POST"].map(|method| Request { method, passages: passages.clone() });
-        let scene = draw("a-service", &requests);
+        let scene = draw("vote", "a-service", &Request { method: "POST", passages });
         assert_eq!(scene.flaws(), [""; 0]);
-        let numbers = scene.marks.iter().filter(|mark| matches!(mark, Mark::Text { text, .. } if text == "1,234"));
-        assert_eq!(numbers.count(), 2 * 9);
+        let numbers =
+            scene.marks.iter().filter(|mark| matches!(mark, Mark::Text { text, .. } if text == "1,234"));
+        assert_eq!(numbers.count(), 9);
     }
 }

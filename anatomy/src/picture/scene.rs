@@ -181,8 +181,7 @@ impl Mark {
     /// The area of a text.
     pub fn text_area(&self) -> Option<Area> {
         let Self::Text { text, at: (x, y), lettering, .. } = self else { return None };
-        let (width, height) =
-            (text_width(text, lettering.size), f64::from(lettering.size) * LETTER_HEIGHT);
+        let (width, height) = (text_width(text, lettering.size), f64::from(lettering.size) * LETTER_HEIGHT);
         let left = match lettering.anchor {
             "middle" => x - width / 2.0,
             "end" => x - width,

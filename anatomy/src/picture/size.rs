@@ -84,12 +84,13 @@ fn draw_part(scene: &mut Scene, part: &Part, area: Area, whole: u64) {
     let about = format!("{}: {} bytes, {}", part.name, grouped(part.bytes), percent(part.bytes, whole));
     let colour = colour(part.group);
     scene.marks.push(Mark::Fill { area, colour, opacity: 1.0, about: Some(about) });
-    cells(scene, part, area);
-    label(scene, part, area);
+    let label = label(scene, part, area);
+    let below = Area::new(area.x, area.y + label, area.width, area.height - label);
+    cells(scene, part, if below.height > below.width / 4.0 { below } else { area });
 }
 
-/// Its name, in one line or two, and its size, as far as they fit.
-fn label(scene: &mut Scene, part: &Part, area: Area) {
+/// Its name, in one line or two, and its size, as far as they fit; how high that is.
+fn label(scene: &mut Scene, part: &Part, area: Area) -> f64 {
     let inner = area.inset(2.5);
     let short = part.name.rsplit('/').next().unwrap_or(&part.name);
     let names = [vec![part.name.clone()], halves(&part.name), vec![short.to_owned()]];
@@ -101,7 +102,7 @@ fn label(scene: &mut Scene, part: &Part, area: Area) {
     let found = NAME_SIZES.into_iter().find_map(|size| {
         names.iter().find(|names| !names.is_empty() && fits(names, size)).map(|names| (size, names.clone()))
     });
-    let Some((letters, mut texts)) = found else { return };
+    let Some((letters, mut texts)) = found else { return 0.0 };
     if fits(&[texts.clone(), vec![size.clone()]].concat(), DETAIL.size) {
         texts.push(size);
     }
@@ -110,6 +111,7 @@ fn label(scene: &mut Scene, part: &Part, area: Area) {
         let lettering = if is_size { DETAIL } else { Lettering { size: letters, ..NAME } };
         scene.text(text, (inner.x, inner.y + LINE_HEIGHT * (index as f64 + 0.5)), lettering, area);
     }
+    texts.len() as f64 * LINE_HEIGHT + 4.0
 }
 
 /// A name in two lines, broken behind a slash or a hyphen, or at a space.
@@ -120,7 +122,7 @@ fn halves(name: &str) -> Vec<String> {
     at.map_or_else(Vec::new, |at| vec![name[..at].trim_end().to_owned(), name[at..].to_owned()])
 }
 
-/// The functions of a part, the largest in a corner, divided by fine lines.
+/// The functions of a part below its name, the largest in a corner, divided by fine lines.
 fn cells(scene: &mut Scene, part: &Part, area: Area) {
     if area.width.min(area.height) < 2.0 * CELL_MIN || part.symbols.len() < 2 {
         return;
@@ -147,12 +149,12 @@ fn legend(scene: &mut Scene, size: &Size, top: f64) {
         let (x, y) = (MARGIN + column * (index % 2) as f64, top + LINE * (index / 2) as f64);
         scene.fill(Area::new(x, y + 3.0, SWATCH, SWATCH), colour(group));
         let bytes = size.group_bytes(group);
-        let text = format!("{} {}", group.name(), kib(bytes));
         let room = Area::new(x, y, column, LINE);
         let lettering = Lettering { colour: Colour::Text, anchor: "start", ..LABEL };
-        scene.text(&text, (x + SWATCH + 5.0, y + LINE / 2.0), lettering, room);
-        let share = Lettering { anchor: "end", ..LABEL };
-        scene.text(&percent(bytes, size.bytes), (room.right() - 8.0, y + LINE / 2.0), share, room);
+        scene.text(group.name(), (x + SWATCH + 5.0, y + LINE / 2.0), lettering, room);
+        let share = Lettering { size: 9, anchor: "end", ..LABEL };
+        let text = format!("{} {}", kib(bytes), percent(bytes, size.bytes));
+        scene.text(&text, (room.right() - 6.0, y + LINE / 2.0), share, room);
     }
 }
 

@@ -10,9 +10,8 @@ pub fn squarify(weights: &[f64], area: Area) -> Vec<Area> {
     let (mut rest, mut free, mut areas) = (&weights[..], area, Vec::new());
     while !rest.is_empty() {
         let side = free.width.min(free.height);
-        let longer = (1..rest.len()).take_while(|count| {
-            worst(&rest[..count + 1], side) <= worst(&rest[..*count], side)
-        });
+        let longer = (1..rest.len())
+            .take_while(|count| worst(&rest[..count + 1], side) <= worst(&rest[..*count], side));
         let count = longer.last().map_or(1, |count| count + 1);
         free = lay(&rest[..count], free, &mut areas);
         rest = &rest[count..];

@@ -37,7 +37,8 @@ pub fn draw(scene: &Scene) -> Markup {
 fn draw_mark(mark: &Mark) -> Markup {
     match mark {
         Mark::Fill { area, colour, opacity, about } => {
-            let rectangle = drawing::rectangle((area.x, area.y), (area.right(), area.bottom()), *colour, *opacity);
+            let rectangle =
+                drawing::rectangle((area.x, area.y), (area.right(), area.bottom()), *colour, *opacity);
             explained(rectangle, about.as_deref())
         }
         Mark::Outline { area, colour, width, about } => {

@@ -2,9 +2,9 @@
 
 use crate::model::boot::{Boot, milliseconds};
 use crate::model::fault::{Fault, Node, What};
-use crate::model::memory::Memory;
+use crate::model::memory::{Memory, Region};
 use crate::model::number::{self, grouped, percent};
-use crate::model::request::{Passage, Request};
+use crate::model::request::{Passage, Request, Station};
 use crate::model::size::{GROUPS, Size};
 
 /// Columns of a terminal.
@@ -47,7 +47,8 @@ pub fn size(service: &str, size: &Size) -> String {
             text += &row(&format!("  {} smaller parts", small.len()), bytes, size.bytes);
         }
     }
-    text += &format!("\nThe largest of its functions and variables ({} symbols):\n", grouped(size.symbol_count));
+    text +=
+        &format!("\nThe largest of its functions and variables ({} symbols):\n", grouped(size.symbol_count));
     for (_, name, bytes) in size.largest(FUNCTIONS) {
         text += &format!("{:>9}  {}\n", grouped(bytes), cut(name, COLUMNS - 11));
     }
@@ -57,18 +58,19 @@ pub fn size(service: &str, size: &Size) -> String {
 /// A service's memory.
 pub fn memory(service: &str, memory: &Memory) -> String {
     let mut text = format!("The memory of {service}\n{:>16}  {:>9}  {:<3}  \n", "address", "size", "may");
-    let mut end = None;
+    let mut last: Option<&Region> = None;
     for region in memory.low.iter().chain(&memory.high) {
-        if end.is_some_and(|end| end != region.span.start) {
+        if last.is_some_and(|last| region.is_apart_from(last)) {
             text += "             ...\n";
         }
-        end = Some(region.span.end);
+        last = Some(region);
         let size = number::size(region.span.bytes());
         let name = cut(&region.span.name, COLUMNS - 34);
         text += &format!("{:>#16x}  {size:>9}  {:<3}  {name}\n", region.span.start, region.rights);
     }
     if memory.tables.count() > 0 {
-        let levels: Vec<String> = memory.tables.tables.iter().map(|tables| tables.len().to_string()).collect();
+        let levels: Vec<String> =
+            memory.tables.tables.iter().map(|tables| tables.len().to_string()).collect();
         text += &format!("{} page tables; of level 4 to 1: {}\n", memory.tables.count(), levels.join(", "));
     }
     text
@@ -88,25 +90,21 @@ pub fn boot(service: &str, boot: &Boot) -> String {
     text
 }
 
-/// The requests of a service.
-pub fn requests(service: &str, requests: &[Request]) -> String {
-    let mut text = String::new();
-    for request in requests {
-        let all = request.instructions();
-        text += &format!("The way of a {} through {service}: {} instructions\n", request.method, grouped(all));
-        for passage in &request.passages {
-            text += if passage.is_from_store { "  the store answers\n" } else { "  the voter's frame comes\n" };
-            text += &stations(passage, all);
-        }
-        text += "\n";
+/// A request to a service.
+pub fn request(service: &str, request: &Request) -> String {
+    let all = request.instructions();
+    let mut text = format!("A {} through {service}: {} instructions\n", request.method, grouped(all));
+    for passage in &request.passages {
+        text += if passage.is_from_store { "  the store answers\n" } else { "  the voter's frame comes\n" };
+        text += &stations(passage, all);
     }
     text
 }
 
 fn stations(passage: &Passage, all: u64) -> String {
-    let station = |station: &crate::model::request::Station| {
-        let function = cut(station.function(), COLUMNS);
-        row(&format!("    {}", station.layer), station.instructions, all) + &cut(&format!("      {function}"), COLUMNS) + "\n"
+    let station = |station: &Station| {
+        let row = row(&format!("    {}", station.layer), station.instructions, all);
+        row + &cut(&format!("      {}", station.function()), COLUMNS) + "\n"
     };
     passage.stations.iter().map(station).collect()
 }

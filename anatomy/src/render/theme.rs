@@ -77,12 +77,17 @@ mod tests {
     #[test]
     fn texts_can_be_read_on_what_they_stand_on_in_both_themes() {
         for theme in Theme::ALL {
-            let value = |colour: Colour| theme.value(colour.css().trim_start_matches("var(--").trim_end_matches(')'));
+            let value =
+                |colour: Colour| theme.value(colour.css().trim_start_matches("var(--").trim_end_matches(')'));
             let stages = (0..6).map(|stage| (Colour::Paper, Colour::Stage(stage)));
-            let others = [(Colour::Text, Colour::Paper), (Colour::Faint, Colour::Paper), (Colour::Text, Colour::Grid)];
+            let others =
+                [(Colour::Text, Colour::Paper), (Colour::Faint, Colour::Paper), (Colour::Text, Colour::Grid)];
             for (text, ground) in stages.chain(others) {
                 let found = value(text).zip(value(ground)).and_then(|(one, other)| contrast(one, other));
-                assert!(found.is_some_and(|ratio| ratio >= 4.5), "{theme:?} {text:?} on {ground:?}: {found:?}");
+                assert!(
+                    found.is_some_and(|ratio| ratio >= 4.5),
+                    "{theme:?} {text:?} on {ground:?}: {found:?}"
+                );
             }
         }
     }

@@ -43,7 +43,8 @@ impl Symbols {
 
     /// Where the instruction at an address of the running guest comes from.
     pub fn origin(&self, address: u64) -> Origin {
-        let found = address.checked_sub(PROGRAM_START).and_then(|offset| self.origin_in_file(offset, address));
+        let found =
+            address.checked_sub(PROGRAM_START).and_then(|offset| self.origin_in_file(offset, address));
         // Firmware and loader have run long before: what has no lines is the kernel's assembly.
         found.unwrap_or_else(|| Origin { layer: layer::KERNEL, function: format!("{address:#x}") })
     }

@@ -72,7 +72,8 @@ impl Guest {
     pub fn boot(context: &Context, image: PathBuf, machine: Machine) -> Result<Self> {
         let mut guest = Self::prepare(context, "vote", image, machine, &settings(peer::STORE_PORT))?;
         let found = guest.find_the_store();
-        found.with_context(|| format!("the counted vote service fails\n{}", child::log_tail(&guest.serial)))?;
+        found
+            .with_context(|| format!("the counted vote service fails\n{}", child::log_tail(&guest.serial)))?;
         Ok(guest)
     }
 

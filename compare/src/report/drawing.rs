@@ -112,8 +112,7 @@ mod tests {
         let executions = [Execution::Emulated, Execution::Accelerated, Execution::Native];
         let all = [Colour::Text, Colour::Faint, Colour::Grid, Colour::Paper].into_iter();
         let all = all.chain(executions.map(Colour::Heading)).chain((0..STAGES).map(Colour::Stage));
-        let (light, dark) =
-            STYLE.split_once("prefers-color-scheme: dark").expect("a dark block");
+        let (light, dark) = STYLE.split_once("prefers-color-scheme: dark").expect("a dark block");
         for colour in all.chain((0..=CANDIDATES.len()).map(Colour::Substrate)) {
             let definition = colour.css().replace("var(", "").replace(')', ":");
             assert!(light.contains(&definition) && dark.contains(&definition), "no {definition}");

@@ -4,9 +4,9 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::drawing::STYLE;
 use super::chart::{self, Chart, Colour, Plot};
 use super::document::{Block, Column, Document, Form, Group, Pairing, Row, Section, Table, TableCell, Tone};
+use super::drawing::STYLE;
 use super::{labels, number};
 use crate::record::Execution;
 
