@@ -4,7 +4,10 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 #![cfg(not(target_os = "hermit"))]
 
+mod anatomy;
 pub mod cli;
+mod cluster;
+mod machine;
 mod model;
 mod picture;
 mod render;

@@ -15,7 +15,7 @@ const START_INFO_MAGIC: u32 = 0x336e_c578;
 const LOADER_START: u64 = 1 << 20;
 
 /// What a region is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Use {
     /// The firmware's, and what it leaves for the loader.
     Firmware,
@@ -38,6 +38,9 @@ pub enum Use {
     /// Nothing.
     Free,
 }
+
+/// What the linker leaves between two regions, to keep their pages apart, is no gap worth telling.
+const GAP_MIN: u64 = 2 * TABLE_BYTES;
 
 /// A range of addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,10 +79,18 @@ pub struct Memory {
     pub bytes: u64,
 }
 
+impl Region {
+    /// Whether something else lies between another region, which comes before it, and this one.
+    pub fn is_apart_from(&self, before: &Self) -> bool {
+        self.span.start.abs_diff(before.span.end) >= GAP_MIN
+    }
+}
+
 impl Memory {
     /// The map of a program behind its loader, in a machine if there is one.
     pub fn of(program: &Program, loader: &[Span], machine: Option<&Machine>) -> Self {
-        let tables = machine.map(|machine| PageTables::read(&machine.memory, machine.cr3)).unwrap_or_default();
+        let tables =
+            machine.map(|machine| PageTables::read(&machine.memory, machine.cr3)).unwrap_or_default();
         let mut low = Vec::new();
         if let Some(machine) = machine {
             low.extend(firmware(&machine.memory));
@@ -89,7 +100,8 @@ impl Memory {
         let mut high = Vec::new();
         let bytes = machine.map_or(0, |machine| machine.memory.len() as u64);
         if let Some(machine) = machine {
-            let end = low.iter().map(|region| region.span.end).max().unwrap_or(0);
+            let end =
+                low.iter().map(|region| region.span.end).max().unwrap_or(0).next_multiple_of(TABLE_BYTES);
             high = high_regions(&tables, machine, heap_pointers(program, &machine.memory).as_slice());
             low.extend(behind_the_program(end, bytes, &tables, &high));
             low.extend(devices(&machine.windows));
@@ -157,7 +169,9 @@ fn use_in_loader(name: &str) -> Use {
 fn program_regions(program: &Program) -> Vec<Region> {
     let place = |section: &str| match section {
         ".text" => ("code (text)", Use::Code),
-        ".data.rel.ro" | ".dynamic" | ".got" | ".relro_padding" => ("tables (data.rel.ro, got)", Use::ReadOnly),
+        ".data.rel.ro" | ".dynamic" | ".got" | ".relro_padding" => {
+            ("tables (data.rel.ro, got)", Use::ReadOnly)
+        }
         ".data" => ("variables (data)", Use::Data),
         ".bss" => ("zeroed variables (bss)", Use::Data),
         _ => ("constants (rodata)", Use::ReadOnly),
@@ -198,7 +212,7 @@ fn high_regions(tables: &PageTables, machine: &Machine, heap: &[u64]) -> Vec<Reg
             _ if has(machine.rsp) => ("stack of the program", Use::Stack),
             "r" => ("read-only pages of the kernel", Use::ReadOnly),
             _ if mapping.start < KERNEL_START => ("device", Use::Device),
-            _ => ("stack", Use::Stack),
+            _ => ("stack of the kernel", Use::Stack),
         };
         Region { rights: mapping.rights.label(), ..named(name, mapping.start, mapping.end, used_for) }
     };
@@ -210,7 +224,9 @@ fn joined<'a>(mappings: impl Iterator<Item = &'a Mapping>) -> Vec<Mapping> {
     let mut joined: Vec<Mapping> = Vec::new();
     for mapping in mappings {
         match joined.last_mut() {
-            Some(last) if last.end == mapping.start && last.rights == mapping.rights => last.end = mapping.end,
+            Some(last) if last.end == mapping.start && last.rights == mapping.rights => {
+                last.end = mapping.end
+            }
             _ => joined.push(*mapping),
         }
     }
@@ -225,16 +241,17 @@ fn behind_the_program(start: u64, end: u64, tables: &PageTables, high: &[Region]
         pages.push((*table, *table + TABLE_BYTES, Use::PageTables, "page tables".to_owned()));
     }
     for mapping in tables.mappings.iter().filter(|mapping| mapping.start >= KERNEL_START) {
-        let of = high.iter().find(|region| region.span.start <= mapping.start && mapping.end <= region.span.end);
+        let of =
+            high.iter().find(|region| region.span.start <= mapping.start && mapping.end <= region.span.end);
         let Some(of) = of.filter(|_| mapping.physical >= start && mapping.physical < end) else { continue };
-        let name = format!("behind {}", of.span.name);
+        let name = format!("pages of the {}", of.span.name.replace("stack of the kernel", "kernel's stacks"));
         pages.push((mapping.physical, mapping.physical + mapping.end - mapping.start, of.used_for, name));
     }
     pages.sort();
     let mut at = start;
     for (from, to, used_for, name) in pages {
         if from > at {
-            regions.push(named("free", at, from, Use::Free));
+            regions.push(named("not used for pages", at, from, Use::Free));
         }
         match regions.last_mut() {
             Some(last) if last.span.name == name && last.span.end == from => last.span.end = to,
@@ -243,22 +260,10 @@ fn behind_the_program(start: u64, end: u64, tables: &PageTables, high: &[Region]
         at = at.max(to);
     }
     if at < end {
-        regions.push(named("free", at, end, Use::Free));
+        regions.push(named("not used for pages", at, end, Use::Free));
     }
     regions.retain(|region| region.span.bytes() > 0);
     regions
-}
-
-impl PartialOrd for Use {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Use {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (*self as u8).cmp(&(*other as u8))
-    }
 }
 
 /// Devices by their physical addresses, those of one device together.
@@ -292,19 +297,25 @@ fn device_name(window: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::page_tables::Rights;
 
     fn span(name: &str, start: u64, end: u64) -> Span {
         Span { name: name.to_owned(), start, end }
     }
 
     fn program() -> Program {
-        let sections = [(".rodata", 0x20_02a8, 0x20_1000), (".text", 0x20_1000, 0x20_3000), (".bss", 0x20_3000, 0x20_4000)];
+        let sections = [
+            (".rodata", 0x20_02a8, 0x20_1000),
+            (".text", 0x20_1000, 0x20_3000),
+            (".bss", 0x20_3000, 0x20_4000),
+        ];
         Program {
             file_bytes: 0,
             stored: Vec::new(),
             sections: sections.map(|(name, start, end)| span(name, start, end)).to_vec(),
             symbols: Vec::new(),
             symbol_count: 0,
+            entry: 0,
         }
     }
 
@@ -320,10 +331,9 @@ mod tests {
 
     #[test]
     fn the_memory_behind_the_program_is_told_without_gaps_or_overlaps() {
-        let rights = super::super::page_tables::Rights { is_writable: true, is_executable: false };
+        let rights = Rights { is_writable: true, is_executable: false };
         let heap = Mapping { start: KERNEL_START, end: KERNEL_START + 0x3000, physical: 0x20_6000, rights };
-        let tables =
-            PageTables { tables: [vec![0x20_5000], vec![], vec![], vec![]], mappings: vec![heap] };
+        let tables = PageTables { tables: [vec![0x20_5000], vec![], vec![], vec![]], mappings: vec![heap] };
         let high = [named("heap", heap.start, heap.end, Use::Heap)];
         let regions = behind_the_program(0x20_4000, 0x20_b000, &tables, &high);
         let told: Vec<(u64, u64, &str)> = regions
@@ -331,10 +341,10 @@ mod tests {
             .map(|region| (region.span.start, region.span.end, region.span.name.as_str()))
             .collect();
         let expected = [
-            (0x20_4000, 0x20_5000, "free"),
+            (0x20_4000, 0x20_5000, "not used for pages"),
             (0x20_5000, 0x20_6000, "page tables"),
-            (0x20_6000, 0x20_9000, "behind heap"),
-            (0x20_9000, 0x20_b000, "free"),
+            (0x20_6000, 0x20_9000, "pages of the heap"),
+            (0x20_9000, 0x20_b000, "not used for pages"),
         ];
         assert_eq!(told, expected);
     }

@@ -26,7 +26,7 @@ pub fn size(bytes: u64) -> String {
         ..MIB => kib(bytes),
         _ if bytes.is_multiple_of(1 << 30) => format!("{} GiB", bytes >> 30),
         _ if bytes.is_multiple_of(MIB) => format!("{} MiB", grouped(bytes / MIB)),
-        _ => format!("{:.1} MiB", bytes as f64 / MIB as f64),
+        _ => format!("{:.1} MiB", bytes as f64 / MIB as f64).replace(".0 MiB", " MiB"),
     }
 }
 

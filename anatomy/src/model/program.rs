@@ -46,6 +46,8 @@ pub struct Program {
     pub symbols: Vec<Symbol>,
     /// How many symbols there are in its table.
     pub symbol_count: u64,
+    /// Where it begins to run.
+    pub entry: u64,
 }
 
 impl Program {
@@ -66,12 +68,8 @@ impl Program {
             sections: sections(&file),
             symbols,
             symbol_count: file.symbols().count() as u64,
+            entry: PROGRAM_START + file.entry(),
         })
-    }
-
-    /// The section with this name.
-    pub fn section(&self, name: &str) -> Option<&Span> {
-        self.sections.iter().find(|section| section.name == name)
     }
 
     /// The first symbol whose demangled name ends so.

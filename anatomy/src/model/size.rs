@@ -259,6 +259,7 @@ mod tests {
                 symbol("_ZN3", "worker::STATE", None, 1850, 1860),
             ],
             symbol_count: 9,
+            entry: 0,
         }
     }
 

@@ -30,8 +30,8 @@ pub struct Area {
 pub enum Mark {
     /// A filled rectangle; what it is, for those who point at it.
     Fill { area: Area, colour: Colour, opacity: f64, about: Option<String> },
-    /// The edges of a rectangle.
-    Outline { area: Area, colour: Colour },
+    /// The edges of a rectangle, so wide; what it is, for those who point at it.
+    Outline { area: Area, colour: Colour, width: f64, about: Option<String> },
     /// A text, in the middle of its line, and the room that it must not leave.
     Text { text: String, at: (f64, f64), lettering: Lettering, room: Area },
     /// A line; with a head at its end where it is an arrow.

@@ -17,6 +17,11 @@ const BETWEEN_GROUPS: f64 = 2.0;
 const BETWEEN_PARTS: f64 = 1.0;
 /// A part smaller than this has no cells, and a cell smaller than this is not told apart.
 const CELL_MIN: f64 = 5.0;
+/// Width of the lines around cells.
+const CELL_LINE: f64 = 0.2;
+/// Sizes of a part's name, the first that fits.
+const NAME_SIZES: [u8; 2] = [10, 8];
+const LINE_HEIGHT: f64 = 11.6;
 /// Most functions of a part that have a cell of their own.
 const CELLS_MAX: usize = 24;
 
@@ -79,21 +84,45 @@ fn draw_part(scene: &mut Scene, part: &Part, area: Area, whole: u64) {
     let about = format!("{}: {} bytes, {}", part.name, grouped(part.bytes), percent(part.bytes, whole));
     let colour = colour(part.group);
     scene.marks.push(Mark::Fill { area, colour, opacity: 1.0, about: Some(about) });
-    cells(scene, part, area);
-    let inner = area.inset(2.5);
-    let short = part.name.rsplit('/').next().unwrap_or(&part.name);
-    let has_lines = |count: f64| inner.height >= count * 11.5;
-    let Some(name) = fitting(&[&part.name, short], NAME.size, inner.width).filter(|_| has_lines(1.0)) else {
-        return;
-    };
-    scene.text(name, (inner.x, inner.y + 6.0), NAME, area);
-    let bytes = kib(part.bytes);
-    if has_lines(2.0) {
-        scene.text(&bytes, (inner.x, inner.y + 18.0), DETAIL, area);
-    }
+    let label = label(scene, part, area);
+    let below = Area::new(area.x, area.y + label, area.width, area.height - label);
+    cells(scene, part, if below.height > below.width / 4.0 { below } else { area });
 }
 
-/// The functions of a part, the largest in a corner, divided by fine lines.
+/// Its name, in one line or two, and its size, as far as they fit; how high that is.
+fn label(scene: &mut Scene, part: &Part, area: Area) -> f64 {
+    let inner = area.inset(2.5);
+    let short = part.name.rsplit('/').next().unwrap_or(&part.name);
+    let names = [vec![part.name.clone()], halves(&part.name), vec![short.to_owned()]];
+    let size = kib(part.bytes);
+    let fits = |names: &Vec<String>, size: u8| {
+        let is_narrow = names.iter().all(|name| fitting(&[name], size, inner.width).is_some());
+        is_narrow && names.len() as f64 * LINE_HEIGHT <= inner.height
+    };
+    let found = NAME_SIZES.into_iter().find_map(|size| {
+        names.iter().find(|names| !names.is_empty() && fits(names, size)).map(|names| (size, names.clone()))
+    });
+    let Some((letters, mut texts)) = found else { return 0.0 };
+    if fits(&[texts.clone(), vec![size.clone()]].concat(), DETAIL.size) {
+        texts.push(size);
+    }
+    for (index, text) in texts.iter().enumerate() {
+        let is_size = index > 0 && index + 1 == texts.len() && text.ends_with('B');
+        let lettering = if is_size { DETAIL } else { Lettering { size: letters, ..NAME } };
+        scene.text(text, (inner.x, inner.y + LINE_HEIGHT * (index as f64 + 0.5)), lettering, area);
+    }
+    texts.len() as f64 * LINE_HEIGHT + 4.0
+}
+
+/// A name in two lines, broken behind a slash or a hyphen, or at a space.
+fn halves(name: &str) -> Vec<String> {
+    let middle = name.len() / 2;
+    let breaks = name.match_indices(['/', '-', ' ']).map(|(at, _)| at + 1);
+    let at = breaks.min_by_key(|at| at.abs_diff(middle));
+    at.map_or_else(Vec::new, |at| vec![name[..at].trim_end().to_owned(), name[at..].to_owned()])
+}
+
+/// The functions of a part below its name, the largest in a corner, divided by fine lines.
 fn cells(scene: &mut Scene, part: &Part, area: Area) {
     if area.width.min(area.height) < 2.0 * CELL_MIN || part.symbols.len() < 2 {
         return;
@@ -110,8 +139,7 @@ fn cells(scene: &mut Scene, part: &Part, area: Area) {
         }
         let about = part.symbols.get(index).filter(|_| index < CELLS_MAX);
         let about = about.map(|(name, bytes)| format!("{name}: {} bytes", grouped(*bytes)));
-        let opacity = if index.is_multiple_of(2) { 0.0 } else { 0.07 };
-        scene.marks.push(Mark::Fill { area: cell, colour: Colour::Text, opacity, about });
+        scene.marks.push(Mark::Outline { area: cell, colour: Colour::Paper, width: CELL_LINE, about });
     }
 }
 
@@ -121,12 +149,12 @@ fn legend(scene: &mut Scene, size: &Size, top: f64) {
         let (x, y) = (MARGIN + column * (index % 2) as f64, top + LINE * (index / 2) as f64);
         scene.fill(Area::new(x, y + 3.0, SWATCH, SWATCH), colour(group));
         let bytes = size.group_bytes(group);
-        let text = format!("{} {}", group.name(), kib(bytes));
         let room = Area::new(x, y, column, LINE);
         let lettering = Lettering { colour: Colour::Text, anchor: "start", ..LABEL };
-        scene.text(&text, (x + SWATCH + 5.0, y + LINE / 2.0), lettering, room);
-        let share = Lettering { anchor: "end", ..LABEL };
-        scene.text(&percent(bytes, size.bytes), (room.right() - 8.0, y + LINE / 2.0), share, room);
+        scene.text(group.name(), (x + SWATCH + 5.0, y + LINE / 2.0), lettering, room);
+        let share = Lettering { size: 9, anchor: "end", ..LABEL };
+        let text = format!("{} {}", kib(bytes), percent(bytes, size.bytes));
+        scene.text(&text, (room.right() - 6.0, y + LINE / 2.0), share, room);
     }
 }
 
@@ -156,6 +184,7 @@ mod tests {
             scene.marks.iter().any(|mark| matches!(mark, Mark::Text { text, .. } if text == name))
         };
         assert!(has("kernel-app/hermit") && has("smoltcp") && !has("file headers"));
+        assert_eq!(halves("tables with addresses"), ["tables with", "addresses"]);
         assert!(scene.title.contains("565,809 bytes"), "{}", scene.title);
     }
 }

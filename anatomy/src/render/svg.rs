@@ -39,12 +39,11 @@ fn draw_mark(mark: &Mark) -> Markup {
         Mark::Fill { area, colour, opacity, about } => {
             let rectangle =
                 drawing::rectangle((area.x, area.y), (area.right(), area.bottom()), *colour, *opacity);
-            match about {
-                Some(about) => html! { g { title { (about) } (rectangle) } },
-                None => rectangle,
-            }
+            explained(rectangle, about.as_deref())
         }
-        Mark::Outline { area, colour } => outline(area, *colour),
+        Mark::Outline { area, colour, width, about } => {
+            explained(outline(area, *colour, *width), about.as_deref())
+        }
         Mark::Text { text, at, lettering, .. } => drawing::text(text, *at, *lettering),
         Mark::Line { from, to, colour, is_dashed, has_head } => html! {
             g stroke-dasharray=[is_dashed.then_some("4 3")] { (drawing::line(*from, *to, *colour)) }
@@ -53,10 +52,18 @@ fn draw_mark(mark: &Mark) -> Markup {
     }
 }
 
-fn outline(area: &Area, colour: Colour) -> Markup {
+/// What a mark is, where a browser shows it to those who point at it.
+fn explained(mark: Markup, about: Option<&str>) -> Markup {
+    match about {
+        Some(about) => html! { g { title { (about) } (mark) } },
+        None => mark,
+    }
+}
+
+fn outline(area: &Area, colour: Colour, width: f64) -> Markup {
     html! {
         rect x=(rounded(area.x)) y=(rounded(area.y)) width=(rounded(area.width)) height=(rounded(area.height))
-            fill="none" stroke=(colour.css()) stroke-width="0.8" {}
+            fill="transparent" stroke=(colour.css()) stroke-width=(width) {}
     }
 }
 

@@ -25,7 +25,7 @@ use crate::record::Counted;
 use crate::substrate::Program;
 
 pub use guest::Guest;
-pub use traced::TracedGuest;
+pub use traced::{Party, TracedGuest, Turn};
 
 /// How far a count may be from the committed one, in percent of it.
 const TOLERANCE_PERCENT: u64 = 2;

@@ -25,6 +25,24 @@ const LOOKS_MAX: usize = 100;
 /// Time between two looks at a machine that may have ended.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// Who has spoken to a guest before it had a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Party {
+    /// Who asks for a page or votes.
+    Voter,
+    /// The store, which answers a command.
+    Store,
+}
+
+/// What a guest executed between two times at which it rested.
+#[derive(Clone, Debug)]
+pub struct Turn {
+    /// Whose frames it found.
+    pub heard: Party,
+    /// The addresses of its instructions, in order.
+    pub trace: Vec<u64>,
+}
+
 /// A guest whose instructions are followed.
 pub struct TracedGuest {
     guest: Guest,
@@ -79,19 +97,18 @@ impl TracedGuest {
     ///
     /// # Errors
     /// When it is not answered well, or the guest does not come to rest.
-    pub fn first_answer(&mut self) -> Result<Vec<Vec<u64>>> {
+    pub fn first_answer(&mut self) -> Result<Vec<Turn>> {
         self.guest.peer.open(1, &request(Method::Get, true), true)?;
         let turns = self.turns()?;
         self.guest.hang_up()?;
         Ok(turns)
     }
 
-    /// What it executes for a request on an open connection, after others that have warmed it up: turn by turn. At each
-    /// but the first, something else has answered it.
+    /// What it executes for a request on an open connection, after others that have warmed it up: turn by turn.
     ///
     /// # Errors
     /// As [`first_answer`](Self::first_answer).
-    pub fn request(&mut self, method: Method) -> Result<Vec<Vec<u64>>> {
+    pub fn request(&mut self, method: Method) -> Result<Vec<Turn>> {
         let request = request(method, true);
         self.guest.peer.open(1, &[], true)?;
         self.guest.settle()?;
@@ -108,10 +125,13 @@ impl TracedGuest {
     }
 
     /// Lets peer and guest speak until neither has anything to say.
-    fn turns(&mut self) -> Result<Vec<Vec<u64>>> {
+    fn turns(&mut self) -> Result<Vec<Turn>> {
         let mut turns = Vec::new();
         loop {
+            let commands = self.guest.peer.store_commands();
             let frames = self.guest.peer.speak()?;
+            let has_store_spoken = self.guest.peer.store_commands() > commands;
+            let heard = if has_store_spoken { Party::Store } else { Party::Voter };
             if frames == 0 {
                 self.guest.peer.check()?;
                 return Ok(turns);
@@ -120,7 +140,7 @@ impl TracedGuest {
             self.guest.monitor.log_instructions(true)?;
             self.guest.turn(frames)?;
             self.guest.monitor.log_instructions(false)?;
-            turns.push(take_in_order(&self.guest.log)?);
+            turns.push(Turn { heard, trace: take_in_order(&self.guest.log)? });
         }
     }
 }
