@@ -207,3 +207,14 @@ fn a_volume_is_the_disk_of_one_service() {
         assert!(error.contains(expected), "{error}");
     }
 }
+
+#[test]
+fn the_example_application_builds_packages_that_are_there() {
+    let text = include_str!("../../../examples/greeting.toml");
+    let mut application = Application::parse("greeting.toml", text, &[]).expect("good");
+    application.locate_builds(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples"));
+    for service in application.services.values() {
+        let Source::Folder(folder) = service.source() else { panic!("{service:?} is no folder") };
+        assert!(folder.join("Cargo.toml").is_file(), "{}", folder.display());
+    }
+}
