@@ -2,5 +2,9 @@
 //! way of one request through it, and a fault in the simulator.
 #![forbid(unsafe_code)]
 #![deny(clippy::print_stdout, clippy::print_stderr)]
+#![cfg(not(target_os = "hermit"))]
 
 pub mod cli;
+mod model;
+mod picture;
+mod render;

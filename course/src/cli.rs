@@ -4,11 +4,11 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use image_build::tool::output;
 use image_build::tool::workspace::Workspace;
+use image_build::tool::{output, process};
 
 use crate::book::{mdbook, repository};
-use crate::{book, judge};
+use crate::{book, reader};
 
 #[derive(Parser)]
 #[command(
@@ -34,11 +34,29 @@ enum Command {
         /// A question of mdBook
         question: Vec<String>,
     },
-    /// Judges exercises: a chapter (`6`), one exercise (`6.2`), or `all`
-    Check {
-        /// Which: CHAPTER or CHAPTER.EXERCISE
+    /// Copies what an exercise starts with to course-work/ (or COURSE_WORK)
+    Start {
+        /// Which: CHAPTER.EXERCISE, such as 6.2
         exercise: String,
     },
+    /// Judges exercises: one (`6.2`), those of a chapter that were begun (`6`), or all of these (`all`)
+    Check {
+        /// Which: CHAPTER.EXERCISE, CHAPTER or `all`
+        exercise: String,
+    },
+    /// Gives one more hint for an exercise
+    Hint {
+        /// Which: CHAPTER.EXERCISE
+        exercise: String,
+    },
+    /// Shows the solution of an exercise, and puts it beside the work
+    Solve {
+        /// Which: CHAPTER.EXERCISE
+        exercise: String,
+    },
+    /// Becomes another program that ends with the process PARENT
+    #[command(name = process::BOUND_COMMAND, hide = true)]
+    ExecBound(process::Bound),
 }
 
 /// Does what the command line says.
@@ -50,15 +68,23 @@ pub fn main() -> ExitCode {
 }
 
 fn dispatch(cli: Cli) -> Result<ExitCode> {
+    if let Some(Command::ExecBound(bound)) = &cli.command {
+        bound.exec()?;
+    }
     let workspace = Workspace::find()?;
     match cli.command {
         None => {
-            judge::progress(&workspace)?;
+            reader::progress(&workspace)?;
             book::serve(&workspace, !cli.no_open)?;
         }
         Some(Command::RepositoryPages { question }) => repository::preprocess(&workspace, &question)?,
         Some(Command::Build) => book::build(&workspace)?,
-        Some(Command::Check { exercise }) => return judge::check(&workspace, &exercise),
+        Some(Command::Start { exercise }) => reader::start(&workspace, &exercise)?,
+        Some(Command::Check { exercise }) => return reader::check(&workspace, &exercise),
+        Some(Command::Hint { exercise }) => reader::hint(&workspace, &exercise)?,
+        Some(Command::Solve { exercise }) => reader::solve(&workspace, &exercise)?,
+        // It has become the other program.
+        Some(Command::ExecBound(_)) => {}
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -2,16 +2,21 @@
 //!
 //! A command follows `$ ` at the line's beginning, and is continued by lines that begin with `> ` or follow a `\`. What
 //! follows is its output, compared as `output` describes. A command whose output is not shown must only succeed.
+//!
+//! A block of another language below a comment `<!-- file: PATH -->` is a file that the reader types: it is written where
+//! the shell is at that moment.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail, ensure};
 
 use crate::book::markdown::{Block, Page};
 use crate::book::output;
 use crate::book::session::Session;
 
+/// The language of blocks with commands.
+const CONSOLE: &str = "console";
 /// How long a command may take: some build an image first.
 const COMMAND_LIMIT: Duration = Duration::from_secs(300);
 /// How long a page may take.
@@ -22,6 +27,9 @@ const BACKGROUND_LIMIT: Duration = Duration::from_secs(120);
 const END_OF_BACKGROUND: &str = "cargo down";
 /// Lines of output that a fault shows.
 const SHOWN_LINES: usize = 40;
+
+/// What ends a file's text on its way to the shell.
+const END_OF_FILE: &str = "=end-of-the-file=";
 
 /// How a block is checked.
 #[derive(Debug, PartialEq, Eq)]
@@ -47,8 +55,9 @@ struct Step<'a> {
 /// # Errors
 /// When there is no shell.
 pub fn check(root: &Path, page: &Page, variables: &[(&str, &Path)]) -> Result<Vec<String>> {
-    let blocks: Vec<&Block> = page.blocks.iter().filter(|block| block.language == "console").collect();
-    if blocks.is_empty() {
+    let is_meant = |block: &&Block| block.language == CONSOLE || file(block).is_some();
+    let blocks: Vec<&Block> = page.blocks.iter().filter(is_meant).collect();
+    if !blocks.iter().any(|block| block.language == CONSOLE) {
         return Ok(Vec::new());
     }
     let session = Session::start(root, variables)?;
@@ -75,6 +84,9 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn block(&mut self, block: &Block) -> Result<()> {
+        if let Some(path) = file(block) {
+            return self.write(path, &block.text);
+        }
         let mode = mode(block)?;
         for step in steps(block)? {
             match mode {
@@ -83,6 +95,19 @@ impl Run<'_> {
                 Mode::Run => self.step(&step)?,
             }
         }
+        Ok(())
+    }
+
+    /// Writes a file as the reader does, in the directory that the commands before have led to.
+    fn write(&mut self, path: &str, text: &str) -> Result<()> {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+        ensure!(
+            path.chars().all(is_plain) && !path.starts_with('/') && !path.contains(".."),
+            "`file: {path}` is not a plain path inside of the folder"
+        );
+        let command = format!("cat > {path} <<'{END_OF_FILE}'\n{text}{END_OF_FILE}");
+        let done = self.session.run(&command, COMMAND_LIMIT)?;
+        ensure!(done.status == 0, "{path} cannot be written: {}", done.lines.join(" "));
         Ok(())
     }
 
@@ -129,7 +154,7 @@ impl Run<'_> {
     /// Leaves nothing running that the page has started.
     fn end(mut self) -> Vec<String> {
         self.background = None;
-        let has_up = |block: &Block| block.language == "console" && block.text.contains("cargo up");
+        let has_up = |block: &Block| block.language == CONSOLE && block.text.contains("cargo up");
         if !self.faults.is_empty() && self.page.blocks.iter().any(has_up) {
             let ended =
                 Session::start(self.root, &[]).and_then(|mut shell| shell.run("cargo down", COMMAND_LIMIT));
@@ -144,6 +169,11 @@ impl Run<'_> {
 fn mismatch(step: &Step, lines: &[String]) -> Option<usize> {
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     output::mismatch(&step.expected, &lines)
+}
+
+/// The path of the file that a block is.
+fn file(block: &Block) -> Option<&str> {
+    Some(block.comment.as_deref()?.strip_prefix("file:")?.trim())
 }
 
 fn mode(block: &Block) -> Result<Mode> {
@@ -228,6 +258,15 @@ mod tests {
         let text = "<!-- check: background -->\n```console\n$ echo up; tail -f /dev/null\nup\n```\n\n\
                     ```console\n$ echo beside\nbeside\n```\n";
         assert_eq!(faults(text), [""; 0]);
+    }
+
+    #[test]
+    fn a_file_is_written_where_the_shell_is() {
+        let text = "```console\n$ cd \"$(mktemp -d)\"\n```\n\n<!-- file: a.toml -->\n```toml\n[a]\n\nb = '$c'\n```\n\n\
+                    ```console\n$ cat a.toml; cd /; rm -r \"$OLDPWD\"\n[a]\nb = '$c'\n```\n";
+        assert_eq!(faults(text), [""; 0]);
+        let faults = faults(&text.replace("a.toml -->", "../a.toml -->"));
+        assert!(faults[0].contains("is not a plain path"), "{faults:?}");
     }
 
     #[test]

@@ -1,0 +1,5 @@
+//! How each model is drawn: from figures to marks on a picture, without a file format.
+
+pub mod scene;
+pub mod size;
+mod treemap;
