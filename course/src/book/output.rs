@@ -1,7 +1,7 @@
 //! What a block of the book says that a command prints, compared with what it printed.
 //!
-//! Numbers are compared only as numbers, blanks only as blanks: both differ from machine to machine. A line `...` stands
-//! for any lines, and `[..]` within a line for anything.
+//! Numbers are compared only as numbers, blanks only as blanks: both differ from machine to machine. A line `...`
+//! stands for any lines, and `[..]` within a line for anything.
 
 /// A line that stands for any lines.
 const ANY_LINES: &str = "...";

@@ -1,7 +1,7 @@
 //! Exercise 1.2: words of the command line.
 //!
-//! A guest's settings are words on its kernel's command line: `-freq 2596 env=INSTANCE=vote-1 'env=OPTION_A=Cats & Dogs'`.
-//! Write the function that finds one. The rules are those of docs/operating.md, "The command line":
+//! A guest's settings are words on its kernel's command line: `env=IP=10.0.2.15/24 'env=OPTION_A=Cats & Dogs' -freq 1`
+//! has two. Write the function that finds one. The rules are those of docs/operating.md, "The command line":
 //!
 //! - Words are separated by blanks: spaces, tabs and line ends.
 //! - A word `env=NAME=VALUE` sets NAME. A value may contain `=`. All other words mean nothing here.
