@@ -182,7 +182,7 @@ impl Watching<'_> {
         if let Some(fault) = self.wrong_end(verdict) {
             return Ok(Some(fault));
         }
-        Ok(self.missing_line().or_else(|| {
+        Ok(self.missing_line("").or_else(|| {
             (!self.has_all()).then(|| Fault::new("an answer to every request", "the guest's end before that"))
         }))
     }
@@ -213,11 +213,12 @@ impl Watching<'_> {
         }
     }
 
-    fn missing_line(&self) -> Option<Fault> {
+    /// The first line that has not come; `state` says what is known of the guest.
+    fn missing_line(&self, state: &str) -> Option<Fault> {
         let pattern = self.step.serial_has.get(self.seen.found)?;
         let came = match self.seen.lines {
-            0 => "no line at all".to_owned(),
-            lines => format!("`{}` as the last of {lines}", self.seen.last),
+            0 => format!("no line at all{state}"),
+            lines => format!("`{}` as the last of {lines}{state}", self.seen.last),
         };
         Some(Fault::new(format!("a line with `{}` on the serial line", pattern.text()), came))
     }
@@ -225,7 +226,8 @@ impl Watching<'_> {
     /// The guest's time is over, and it has not ended.
     fn too_late(&self) -> Fault {
         let limit_s = self.step.limit_s;
-        if let Some(fault) = self.missing_line() {
+        let state = format!(" in {limit_s} s, and a guest that still runs");
+        if let Some(fault) = self.missing_line(&state) {
             return fault;
         }
         if !self.has_all() {
