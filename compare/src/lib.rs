@@ -17,7 +17,6 @@ mod instruction_check;
 mod load;
 mod measure;
 mod plan;
-mod qmp;
 mod record;
 mod report;
 mod results;

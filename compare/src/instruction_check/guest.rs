@@ -12,15 +12,14 @@ use anyhow::{Context as _, Result, bail, ensure};
 use image_build::vm::accelerator::Accelerator;
 use image_build::vm::machine::{Launch, Machine, Network};
 use image_build::vm::qemu;
+use image_build::vm::qmp::{COUNTED, COUNTED_MHZ, Monitor};
 use tempfile::TempDir;
 
 use super::peer::{self, Peer};
 use crate::child::{self, Child};
 use crate::context::Context;
-use crate::qmp::Monitor;
 use crate::record::Method;
 use crate::statistics::undisturbed;
-use crate::substrate::{COUNTED, COUNTED_MHZ};
 use crate::trace::{self, Trace};
 
 /// Connections at the same time.

@@ -2,17 +2,23 @@
 
 mod answered;
 mod bench;
+mod booted;
 mod compiler;
+mod counted;
 mod figure;
 pub mod interrupt;
 mod limits;
+mod machine;
 mod panic;
+mod request;
+mod simulated;
+mod sized;
 mod tested;
 pub mod verdict;
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use image_build::tool::workspace::Workspace;
 
 use crate::exercise::Exercise;
@@ -52,6 +58,9 @@ fn judge_step(bench: &Bench<'_>, step: &Step) -> Result<Option<Fault>> {
     match step {
         Step::Test(step) => tested::judge(bench, step),
         Step::Answer(step) => answered::judge(bench, step),
-        Step::Boot(_) | Step::Size(_) | Step::Instructions(_) | Step::Simulate(_) => bail!("not there yet"),
+        Step::Boot(step) => booted::judge(bench, step),
+        Step::Size(step) => sized::judge(bench, step),
+        Step::Instructions(step) => counted::judge(bench, step),
+        Step::Simulate(step) => simulated::judge(bench, step),
     }
 }

@@ -1,0 +1,19 @@
+//! Greets, and then asks for a setting that nobody has given.
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use kernel_app::settings::SettingError;
+use kernel_app::{Service, Settings};
+
+kernel_app::program!("hello", hello);
+
+fn hello(settings: &Settings) -> Result<Vec<Box<dyn Service>>, SettingError> {
+    log::info!("hello, {}", settings.get("INSTANCE").unwrap_or("world"));
+    let _ = settings.get("HOME").expect("a home");
+    Ok(Vec::new())
+}
