@@ -28,10 +28,9 @@ const LINGER: Duration = Duration::from_millis(300);
 /// # Errors
 /// When it is not the work that keeps it from being booted.
 pub fn judge(bench: &Bench<'_>, step: &Boot) -> Result<Option<Fault>> {
-    let built = if step.bare {
-        machine::build_bare(bench)?
-    } else {
-        machine::build(bench, &bench.folder, step.profile)?.map(|image| image.path)
+    let built = match step.bare {
+        true => machine::build_bare(bench)?,
+        false => machine::build(bench, &bench.folder, step.profile)?.map(|image| image.path),
     };
     let image = match built {
         Ok(image) => image,
@@ -172,7 +171,6 @@ impl Watching<'_> {
         if self.seen.lines == 0 && verdict != Verdict::Success {
             let words = self.seen.errors.lines().next_back().unwrap_or_default();
             if !words.is_empty() && self.step.bare {
-                // What it starts is the work's own file.
                 return Ok(Some(Fault::new("a file that QEMU starts", format!("`{words}`"))));
             }
             if !words.is_empty() {
@@ -182,9 +180,11 @@ impl Watching<'_> {
         if let Some(fault) = self.wrong_end(verdict) {
             return Ok(Some(fault));
         }
-        Ok(self.missing_line("").or_else(|| {
-            (!self.has_all()).then(|| Fault::new("an answer to every request", "the guest's end before that"))
-        }))
+        if let Some((expected, came)) = self.missing_line() {
+            return Ok(Some(Fault::new(expected, came)));
+        }
+        let unanswered = || Fault::new("an answer to every request", "the guest's end before that");
+        Ok((!self.has_all()).then(unanswered))
     }
 
     /// What is wrong with an end.
@@ -213,22 +213,21 @@ impl Watching<'_> {
         }
     }
 
-    /// The first line that has not come; `state` says what is known of the guest.
-    fn missing_line(&self, state: &str) -> Option<Fault> {
+    /// What is expected and not there, and what came instead.
+    fn missing_line(&self) -> Option<(String, String)> {
         let pattern = self.step.serial_has.get(self.seen.found)?;
         let came = match self.seen.lines {
-            0 => format!("no line at all{state}"),
-            lines => format!("`{}` as the last of {lines}{state}", self.seen.last),
+            0 => "no line at all".to_owned(),
+            lines => format!("`{}` as the last of {lines}", self.seen.last),
         };
-        Some(Fault::new(format!("a line with `{}` on the serial line", pattern.text()), came))
+        Some((format!("a line with `{}` on the serial line", pattern.text()), came))
     }
 
     /// The guest's time is over, and it has not ended.
     fn too_late(&self) -> Fault {
         let limit_s = self.step.limit_s;
-        let state = format!(" in {limit_s} s, and a guest that still runs");
-        if let Some(fault) = self.missing_line(&state) {
-            return fault;
+        if let Some((expected, came)) = self.missing_line() {
+            return Fault::new(expected, format!("{came}, and a guest that still runs after {limit_s} s"));
         }
         if !self.has_all() {
             return Fault::new(format!("all answers within {limit_s} s"), "fewer");

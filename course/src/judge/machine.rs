@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use image_build::image::compile::{Compilation, DEV, IMAGE};
 use image_build::image::{self, Image};
 use image_build::tool::packages;
-use image_build::toolchain::{BARE_TARGET, libraries};
+use image_build::toolchain::{BARE_TARGET, Toolchain, libraries};
 use image_build::vm::accelerator::{Accelerator, Choice};
 use image_build::vm::guest::Guest;
 use image_build::vm::machine::{Forward, Launch, Machine, Network};
@@ -20,13 +20,35 @@ use image_build::vm::{probe, qemu};
 
 use crate::exercise::format::{Profile, Request};
 use crate::judge::bench::Bench;
-use crate::judge::compiler;
+use crate::judge::compiler::{self, Programs};
 use crate::judge::verdict::Fault;
 
 /// Most bytes of a serial line.
 const SERIAL_BYTES_MAX: u64 = 1 << 20;
 /// Longest line; a longer one is read in parts.
 const LINE_BYTES_MAX: u64 = 4096;
+
+/// Builds a program that brings no kernel along, as its own folder says, and returns its ELF file.
+///
+/// # Errors
+/// When it is not the work that keeps it from being built.
+pub fn build_bare(bench: &Bench<'_>) -> Result<Result<PathBuf, Fault>> {
+    let toolchain = Toolchain::find(bench.workspace)?;
+    toolchain.complete(bench.workspace)?;
+    let mut cargo = toolchain.cargo();
+    cargo.env_remove("RUSTC_BOOTSTRAP").env("CARGO_INCREMENTAL", "0").current_dir(&bench.folder);
+    cargo.args(["build", "--quiet", "--message-format", "json-render-diagnostics"]);
+    cargo.args(["--target", BARE_TARGET, "--target-dir"]).arg(&bench.target);
+    Ok(compiler::compile(bench, cargo)?.and_then(only))
+}
+
+/// The one program of a package.
+fn only(programs: Programs) -> Result<PathBuf, Fault> {
+    let first = programs.into_iter().next();
+    first
+        .map(|(_, path)| path)
+        .ok_or_else(|| Fault::new("a program, as src/main.rs", "a package without one"))
+}
 
 /// Builds the program in a folder for Hermit, and makes an image of it.
 ///
@@ -40,38 +62,17 @@ pub fn build(bench: &Bench<'_>, folder: &Path, profile: Profile) -> Result<Resul
         Profile::Image => &IMAGE,
     };
     let cargo = Compilation { folder, packages: &[], target: &bench.target, profile }.command(&toolchain);
-    let programs = match compiler::compile(bench, cargo)? {
-        Ok(programs) => programs,
+    let program = match compiler::compile(bench, cargo)?.and_then(only) {
+        Ok(program) => program,
         Err(fault) => return Ok(Err(fault)),
     };
-    let Some((_, program)) = programs.first() else {
-        return Ok(Err(Fault::new("a program, as src/main.rs", "a package without one")));
-    };
     let path = folder.with_extension(format!("{}.img", profile.name));
-    match image::from_program(bench.workspace, program, &path) {
+    match image::from_program(bench.workspace, &program, &path) {
         Ok(image) => Ok(Ok(image)),
         // A full disk, or a file that others have: not the work's fault.
         Err(error) if error.downcast_ref::<std::io::Error>().is_some() => Err(error),
         Err(error) => Ok(Err(Fault::new("a program that can be booted", format!("{error:#}")))),
     }
-}
-
-/// Builds the program of a work as the work itself says, for a machine without a kernel, and returns its ELF file.
-///
-/// # Errors
-/// When it is not the work that keeps it from being built.
-pub fn build_bare(bench: &Bench<'_>) -> Result<Result<PathBuf, Fault>> {
-    let mut cargo = libraries::ensure(bench.workspace)?.cargo();
-    cargo.env_remove("RUSTC_BOOTSTRAP").env("CARGO_INCREMENTAL", "0");
-    cargo.current_dir(&bench.folder).args(["build", "--quiet", "--target", BARE_TARGET, "--target-dir"]);
-    cargo.arg(&bench.target).args(["--message-format", "json-render-diagnostics"]);
-    let programs = compiler::compile(bench, cargo)?;
-    Ok(programs.and_then(|programs| {
-        let program = programs.into_iter().next();
-        program
-            .map(|(_, path)| path)
-            .ok_or_else(|| Fault::new("a program, as src/main.rs", "a package without one"))
-    }))
 }
 
 /// What a guest is started with.
