@@ -11,7 +11,7 @@ const TOP: f64 = 28.0;
 const PANEL: f64 = 20.0;
 /// Width of the column with the addresses, and of the boxes.
 const ADDRESSES: f64 = 82.0;
-const BOXES: f64 = 182.0;
+const BOXES: f64 = 176.0;
 /// Height of the smallest region, what each four-fold size adds, and that of the largest one.
 const HEIGHT_MIN: f64 = 14.0;
 const HEIGHT_STEP: f64 = 2.4;
@@ -91,13 +91,12 @@ fn draw_region(scene: &mut Scene, region: &Region, top: f64) -> f64 {
 
 fn colour(used_for: Use) -> Colour {
     match used_for {
-        Use::Firmware | Use::Loader => Colour::Stage(0),
+        Use::Firmware | Use::Loader | Use::Device => Colour::Stage(0),
         Use::PageTables => Colour::Stage(5),
         Use::Code => Colour::Stage(1),
         Use::ReadOnly => Colour::Stage(3),
         Use::Data | Use::Heap => Colour::Stage(2),
         Use::Stack => Colour::Stage(4),
-        Use::Device => Colour::Stage(5),
         Use::Free => Colour::Grid,
     }
 }
