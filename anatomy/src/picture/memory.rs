@@ -27,7 +27,7 @@ pub fn draw(service: &str, memory: &Memory) -> Scene {
         bytes => format!("The memory of {service}: {}", size(bytes)),
     };
     let mut scene = Scene::new("memory", title, describe(memory));
-    scene.how = "From low to high addresses; between dotted regions there is nothing. Rights are those of the page tables.";
+    scene.how = "From low to high addresses, with the rights that the page tables give; dots stand for unused addresses.";
     heading(&mut scene);
     let mut top = TOP;
     let low = if memory.bytes == 0 { "physical addresses" } else { "virtual addresses equal physical ones" };
