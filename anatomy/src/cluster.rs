@@ -1,5 +1,5 @@
-//! A simulated cluster that a fault happens to: one vote, a worker that counts it, and a store that loses its power when
-//! the count is on its disk, before it can say so.
+//! A simulated cluster that a fault happens to: one vote, a worker that counts it, and a store that loses its power
+//! when the count is on its disk, before it can say so.
 //!
 //! What is told of it is made in `model::fault`.
 

@@ -82,7 +82,9 @@ pub struct Memory {
 impl Region {
     /// Whether something else lies between another region, which comes before it, and this one.
     pub fn is_apart_from(&self, before: &Self) -> bool {
-        self.span.start.abs_diff(before.span.end) >= GAP_MIN
+        let gap = self.span.start.abs_diff(before.span.end);
+        // Between stacks even one page is told: nothing is mapped there, so that a stack that overflows is noticed.
+        gap >= GAP_MIN || gap > 0 && self.span.start >= KERNEL_START
     }
 }
 

@@ -1,5 +1,5 @@
-//! A bootable file and the program in it, as far as pictures need them: which bytes of memory the file stores, and which
-//! section and which symbol of the program they belong to.
+//! A bootable file and the program in it, as far as pictures need them: which bytes of memory the file stores, and
+//! which section and which symbol of the program they belong to.
 //!
 //! Attributes nothing to crates; see `size`.
 

@@ -23,6 +23,7 @@ pub fn draw(service: &str, boot: &Boot) -> Scene {
     let title = format!("How {service} boots: {} instructions", grouped(all));
     let mut scene = Scene::new("boot", title, describe(boot));
     scene.height = TOP + STAGE * boot.stages.len() as f64 + MARGIN;
+    scene.how = "Each bar begins where the stage before it ended.";
     heading(&mut scene);
     let room = Area::new(0.0, 24.0, WIDTH, 20.0);
     let note = format!("{} at a nanosecond an instruction, as QEMU counts", milliseconds(all));

@@ -20,6 +20,7 @@ const LOST: f64 = 26.0;
 pub fn draw(fault: &Fault) -> Scene {
     let title = "A store loses its power before it can reply".to_owned();
     let mut scene = Scene::new("fault", title, describe(fault));
+    scene.how = "Time goes down; what is dashed was lost.";
     heading(&mut scene);
     let note = format!("simulated with seed {}; times since the vote was sent", fault.seed);
     let room = Area::new(0.0, 22.0, WIDTH, 18.0);

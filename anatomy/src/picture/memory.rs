@@ -11,7 +11,7 @@ const TOP: f64 = 28.0;
 const PANEL: f64 = 20.0;
 /// Width of the column with the addresses, and of the boxes.
 const ADDRESSES: f64 = 82.0;
-const BOXES: f64 = 182.0;
+const BOXES: f64 = 176.0;
 /// Height of the smallest region, what each four-fold size adds, and that of the largest one.
 const HEIGHT_MIN: f64 = 14.0;
 const HEIGHT_STEP: f64 = 2.4;
@@ -27,6 +27,7 @@ pub fn draw(service: &str, memory: &Memory) -> Scene {
         bytes => format!("The memory of {service}: {}", size(bytes)),
     };
     let mut scene = Scene::new("memory", title, describe(memory));
+    scene.how = "From low to high addresses, with the rights that the page tables give; dots stand for unused addresses.";
     heading(&mut scene);
     let mut top = TOP;
     let low = if memory.bytes == 0 { "physical addresses" } else { "virtual addresses equal physical ones" };
@@ -91,13 +92,12 @@ fn draw_region(scene: &mut Scene, region: &Region, top: f64) -> f64 {
 
 fn colour(used_for: Use) -> Colour {
     match used_for {
-        Use::Firmware | Use::Loader => Colour::Stage(0),
+        Use::Firmware | Use::Loader | Use::Device => Colour::Stage(0),
         Use::PageTables => Colour::Stage(5),
         Use::Code => Colour::Stage(1),
         Use::ReadOnly => Colour::Stage(3),
         Use::Data | Use::Heap => Colour::Stage(2),
         Use::Stack => Colour::Stage(4),
-        Use::Device => Colour::Stage(5),
         Use::Free => Colour::Grid,
     }
 }

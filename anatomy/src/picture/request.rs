@@ -38,6 +38,7 @@ pub fn draw(name: &'static str, service: &str, request: &Request) -> Scene {
     let instructions = grouped(request.instructions());
     let title = format!("A {} through {service}: {instructions} instructions", request.method);
     let mut scene = Scene::new(name, title, describe(request));
+    scene.how = "Each box is a run of instructions in one layer, in the order in which they were executed.";
     heading(&mut scene);
     scene.height = TOP + height(request) + MARGIN;
     draw_request(&mut scene, request);

@@ -45,6 +45,8 @@ pub struct Scene {
     pub name: &'static str,
     /// What it shows, in a line.
     pub title: String,
+    /// How it is to be read.
+    pub how: &'static str,
     /// What is to be seen in it, for those who do not see it.
     pub description: String,
     /// Its height; its width is [`WIDTH`].
@@ -118,7 +120,7 @@ pub fn lines(text: &str, size: u8, width: f64) -> Vec<String> {
 impl Scene {
     /// Nothing is drawn yet.
     pub fn new(name: &'static str, title: String, description: String) -> Self {
-        Self { name, title, description, height: 0.0, marks: Vec::new() }
+        Self { name, title, how: "", description, height: 0.0, marks: Vec::new() }
     }
 
     /// The whole picture.

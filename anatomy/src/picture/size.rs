@@ -46,6 +46,7 @@ pub fn draw(service: &str, size: &Size) -> Scene {
     let mut scene = Scene::new("size", title, describe(size));
     let map = Area::new(MARGIN, HEADING + 4.0, WIDTH - 2.0 * MARGIN, MAP_HEIGHT);
     scene.height = map.bottom() + 8.0 + GROUPS.len().div_ceil(2) as f64 * LINE + MARGIN;
+    scene.how = "Areas are as large as the bytes that they stand for; fine lines divide functions.";
     heading(&mut scene);
     let mut groups = GROUPS.to_vec();
     groups.sort_by_key(|group| std::cmp::Reverse(size.group_bytes(*group)));

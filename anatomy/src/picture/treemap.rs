@@ -1,4 +1,4 @@
-//! Rectangles whose areas are as the weights, each as square as they can be made (Bruls, Huizing and van Wijk, "Squarified
+//! Rectangles whose areas are as the weights, each as square as can be (Bruls, Huizing and van Wijk, "Squarified
 //! Treemaps", 2000).
 
 use super::scene::Area;

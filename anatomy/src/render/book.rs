@@ -7,8 +7,8 @@ pub const IMAGES: &str = "docs/course/src/images";
 /// Where its figures are.
 pub const FIGURES: &str = "docs/course/figures.toml";
 
-/// The file of figures with new values for those whose command is this one; all other lines stay as they are. Each figure
-/// is a line of its own: `"NAME" = { value = 1, tolerance_percent = 10, command = "..." }`.
+/// The file of figures with new values for those whose command is this one; all other lines stay as they are. Each
+/// figure is a line of its own: `"NAME" = { value = 1, tolerance_percent = 10, command = "..." }`.
 pub fn updated(file: &str, command: &str, figures: &Figures) -> String {
     file.split_inclusive('\n')
         .map(|line| updated_line(line, command, figures).unwrap_or_else(|| line.to_owned()))

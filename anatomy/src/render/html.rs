@@ -8,7 +8,7 @@ use crate::picture::scene::Scene;
 
 /// What the page's pictures have beyond the style sheet of reports.
 const RULES: &str = "figure { max-width: 620px; } main { display: grid; gap: 18px; justify-content: start; }
-figcaption { font-weight: 600; } figure svg { height: auto; } a { overflow-wrap: anywhere; }";
+figcaption { font-weight: 400; color: var(--faint); } figure svg { height: auto; } a { overflow-wrap: anywhere; }";
 
 /// The page of a service; `text` says the same without pictures.
 pub fn page(service: &str, scenes: &[Scene], text: &str) -> String {
@@ -28,7 +28,7 @@ pub fn page(service: &str, scenes: &[Scene], text: &str) -> String {
                     @for scene in scenes {
                         figure id=(format!("picture-{}", scene.name)) {
                             (svg::draw(scene))
-                            figcaption { (scene.title) }
+                            figcaption { (scene.how) }
                         }
                     }
                     details {

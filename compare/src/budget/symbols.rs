@@ -22,7 +22,7 @@ pub struct Origin {
     pub function: String,
 }
 
-/// One of the functions that an instruction belongs to: the first has it, each further one has the previous one inlined.
+/// One of the functions that an instruction belongs to: the first has it, each further one has the previous inlined.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
     /// The function's name, demangled.
@@ -49,8 +49,8 @@ impl Symbols {
         found.unwrap_or_else(|| Origin { layer: layer::KERNEL, function: format!("{address:#x}") })
     }
 
-    /// The functions that the instruction at an address of the running guest belongs to, from the inside out; none where
-    /// nothing is known of it.
+    /// The functions that the instruction at an address of the running guest belongs to, from the inside out; none
+    /// where nothing is known of it.
     pub fn frames(&self, address: u64) -> Vec<Frame> {
         let mut found = Vec::new();
         let Some(offset) = address.checked_sub(PROGRAM_START) else { return found };

@@ -53,8 +53,8 @@ pub struct TracedGuest {
 }
 
 impl TracedGuest {
-    /// Boots the program `name` in `image`, until it rests or has ended. The peer is a store for the vote service; others
-    /// find none.
+    /// Boots the program `name` in `image`, until it rests or has ended. The peer is a store for the vote service;
+    /// others find none.
     ///
     /// # Errors
     /// When it does neither in time, or QEMU does not tell the instructions.

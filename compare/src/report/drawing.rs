@@ -1,5 +1,5 @@
-//! The marks that pictures are made of, as SVG: rectangles, lines and texts, in colours that have a meaning. Lengths are
-//! in a picture's own units.
+//! The marks that pictures are made of, as SVG: rectangles, lines and texts, in colours that have a meaning. Lengths
+//! are in a picture's own units.
 //!
 //! Knows no charts. The pictures of `cargo image anatomy` consist of the same marks.
 
