@@ -1,5 +1,5 @@
-//! The guide `docs/your-own-service.md`, followed command by command in a copy of the repository; and its second service,
-//! which is an example of this workspace.
+//! The guide `docs/your-own-service.md`, followed command by command in a copy of the repository; and its second
+//! service, which is an example of this workspace.
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};

@@ -1,5 +1,5 @@
-//! The list of images, from `images.toml` and from `[package.metadata.image]` of other packages of the workspace: memory,
-//! disk, size budget, ports and settings of each.
+//! The list of images, from `images.toml` and from `[package.metadata.image]` of other packages of the workspace:
+//! memory, disk, size budget, ports and settings of each.
 //!
 //! The package `cluster` combines images into an application.
 

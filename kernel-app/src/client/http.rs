@@ -17,7 +17,7 @@ use super::error::{Broken, SendError};
 use super::fault::{Fault, Words};
 use super::pipeline::PENDING_MAX;
 use super::protocol::{Line, Protocol};
-use super::{Client, Outcome};
+use super::Client;
 use crate::service::Context;
 use crate::usage::Usage;
 
@@ -32,8 +32,6 @@ const SERVER_ERROR: u16 = 500;
 
 /// A client of an HTTP server.
 pub type HttpClient<T> = Client<Http, T>;
-/// What became of a request.
-pub type HttpOutcome<'a> = Outcome<HttpAnswer<'a>>;
 /// Why a request was not sent.
 pub type HttpSendError = SendError<HttpFault>;
 

@@ -110,8 +110,8 @@ impl Connection {
 
 /// The table itself.
 ///
-/// The network fills inputs and drains outputs; a service reads inputs and fills outputs. An id outlives its connection,
-/// and then finds nothing:
+/// The network fills inputs and drains outputs; a service reads inputs and fills outputs. An id outlives its
+/// connection, and then finds nothing:
 ///
 /// ```
 /// use kernel_app::{Connections, Origin};
