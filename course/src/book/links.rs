@@ -7,6 +7,8 @@ use crate::book::markdown::Page;
 
 /// Folders at the root that no clone begins with.
 const MADE: [&str; 2] = ["target", "course-work"];
+/// The section of a chapter that names works of others.
+const REFERENCES: &str = "Read on";
 
 /// What leads nowhere, in all pages.
 pub fn broken(root: &Path, pages: &[Page]) -> Vec<String> {
@@ -18,11 +20,18 @@ pub fn broken(root: &Path, pages: &[Page]) -> Vec<String> {
                 faults.push(format!("{}:{}: the link {} {reason}", page.path, link.line, link.target));
             }
         }
-        let paths = page.spans.iter().filter_map(|span| Some((path_named(root, &span.text)?, span.line)));
+        let own = page.spans.iter().filter(|span| span.line < references_begin(page));
+        let paths = own.filter_map(|span| Some((path_named(root, &span.text)?, span.line)));
         let gone = paths.filter(|(path, _)| !root.join(path).exists());
         faults.extend(gone.map(|(path, line)| format!("{}:{line}: `{path}` is not there", page.path)));
     }
     faults
+}
+
+/// The line from which a page names works of others, whose files are not here.
+fn references_begin(page: &Page) -> usize {
+    let heading = page.headings.iter().find(|heading| heading.text == REFERENCES);
+    heading.map_or(usize::MAX, |heading| heading.line)
 }
 
 /// Whether a link leaves the repository.
@@ -98,7 +107,7 @@ mod tests {
         std::fs::create_dir_all(root.path().join("docs/course")).expect("a folder");
         std::fs::write(root.path().join("docs/b.md"), "# Its title\n").expect("a file");
         let text = "[a](../b.md#its-title) [b](../b.md#gone) [c](gone.md) [d](#own) [e](#gone) [f](https://x.y/z)\n\n\
-                    `docs/b.md:3` `docs/gone.rs` `target/x` `a/b` `docs/...` ![p](p.svg)\n\n# Own\n";
+                    `docs/b.md:3` `docs/gone.rs` `target/x` `a/b` `docs/...` ![p](p.svg)\n\n# Own\n\n## Read on\n\n`docs/of/others`\n";
         let page = Page::parse("docs/course/a.md", text.to_owned());
         let faults = broken(root.path(), &[page]);
         let told: Vec<&str> =
