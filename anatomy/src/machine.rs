@@ -12,10 +12,10 @@ use compare::budget::layer::{self, Layer};
 use compare::budget::symbols::Symbols;
 use compare::context::Context;
 use compare::instruction_check::{Party, TracedGuest, Turn};
-use compare::qmp::Monitor;
 use image_build::image::Image;
 use image_build::vm::accelerator::Choice;
 use image_build::vm::machine::Machine as Model;
+use image_build::vm::qmp::Monitor;
 
 use crate::model::boot::Boot;
 use crate::model::loader::Loader;

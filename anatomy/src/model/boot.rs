@@ -79,7 +79,7 @@ pub fn milliseconds(instructions: u64) -> String {
     let micros = instructions / 1000;
     match micros {
         ..1_000 => format!("{micros} µs"),
-        ..10_000 => format!("{}.{:02} ms", micros / 1000, micros % 1000 / 10),
+        1_000..10_000 => format!("{}.{:02} ms", micros / 1000, micros % 1000 / 10),
         _ => format!("{} ms", grouped(micros / 1000)),
     }
 }

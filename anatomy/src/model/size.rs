@@ -4,6 +4,7 @@
 //! Code belongs to the source file of its function, after inlining: what was inlined into another function counts as
 //! that one's.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::figures::{Figures, slug};
@@ -114,8 +115,8 @@ impl Size {
         }
         add((Group::ReadOnly, "program headers".to_owned()), None, rest);
         let mut parts: Vec<Part> = parts.into_values().collect();
-        parts.iter_mut().for_each(|part| part.symbols.sort_by(|one, other| other.1.cmp(&one.1)));
-        parts.sort_by(|one, other| other.bytes.cmp(&one.bytes));
+        parts.iter_mut().for_each(|part| part.symbols.sort_by_key(|symbol| Reverse(symbol.1)));
+        parts.sort_by_key(|part| Reverse(part.bytes));
         Self { bytes: program.file_bytes, symbol_count: program.symbol_count, parts }
     }
 
@@ -136,7 +137,7 @@ impl Size {
             .iter()
             .flat_map(|part| part.symbols.iter().map(move |(name, bytes)| (part, name.as_str(), *bytes)));
         let mut symbols: Vec<_> = symbols.collect();
-        symbols.sort_by(|one, other| other.2.cmp(&one.2));
+        symbols.sort_by_key(|symbol| Reverse(symbol.2));
         symbols.truncate(count);
         symbols
     }

@@ -137,9 +137,6 @@ pub enum Ends {
 pub struct Boot {
     /// Where to read when it fails.
     pub read: Option<String>,
-    /// It brings no Hermit kernel along: its own ELF file is what QEMU starts.
-    #[serde(default)]
-    pub bare: bool,
     /// How it is compiled.
     #[serde(default = "dev")]
     pub profile: Profile,
@@ -325,7 +322,7 @@ impl Step {
         match self {
             Self::Test(_) => Ok(()),
             Self::Answer(answer) => answer.check(),
-            Self::Boot(boot) => boot.check(),
+            Self::Boot(boot) => boot.requests.iter().try_for_each(Request::check),
             Self::Size(size) => one_of(&[
                 ("at_most", size.at_most.is_some()),
                 ("smaller_than_start_by_kib", size.smaller_than_start_by_kib.is_some()),
@@ -342,16 +339,6 @@ impl Step {
                 Ok(())
             }
         }
-    }
-}
-
-impl Boot {
-    fn check(&self) -> Result<()> {
-        ensure!(
-            !self.bare || self.profile == Profile::Dev,
-            "`bare` and `profile` exclude each other: a bare program has its own profiles"
-        );
-        self.requests.iter().try_for_each(Request::check)
     }
 }
 

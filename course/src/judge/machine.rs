@@ -1,6 +1,7 @@
 //! A work as a guest: built for Hermit, made an image, started in QEMU with its serial line read.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
 use std::path::{Path, PathBuf};
@@ -151,11 +152,11 @@ fn ports(requests: &[Request]) -> Result<BTreeMap<u16, SocketAddrV4>> {
     // Held until all are chosen, or one could be chosen twice.
     let mut held = Vec::new();
     for request in requests {
-        if !ports.contains_key(&request.port) {
+        if let Entry::Vacant(place) = ports.entry(request.port) {
             let listener =
                 TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("the host has no free port")?;
             let number = listener.local_addr().context("a port has no number")?.port();
-            ports.insert(request.port, SocketAddrV4::new(Ipv4Addr::LOCALHOST, number));
+            place.insert(SocketAddrV4::new(Ipv4Addr::LOCALHOST, number));
             held.push(listener);
         }
     }

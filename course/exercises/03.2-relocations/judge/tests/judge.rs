@@ -5,7 +5,8 @@ use exercise_03_2::{Error, relocate};
 const START: u64 = 0x20_0000;
 
 fn table(entries: &[(u64, u64, i64)]) -> Vec<u8> {
-    entries.iter().flat_map(|(offset, info, addend)| [*offset, *info, *addend as u64]).flat_map(u64::to_le_bytes).collect()
+    let words = entries.iter().flat_map(|(offset, info, addend)| [*offset, *info, *addend as u64]);
+    words.flat_map(u64::to_le_bytes).collect()
 }
 
 fn word(memory: &[u8], at: usize) -> u64 {
