@@ -155,7 +155,11 @@ impl Clone {
         for ((command, expected), printed) in commands.iter().zip(ran.stdout.split(mark)) {
             for line in expected {
                 let line = self.moved(line);
-                assert!(printed.contains(&line), "{command}: {line:?} is missing in\n{printed}\n{}", ran.stderr);
+                assert!(
+                    printed.contains(&line),
+                    "{command}: {line:?} is missing in\n{printed}\n{}",
+                    ran.stderr
+                );
             }
         }
     }
@@ -177,9 +181,10 @@ impl Clone {
     fn move_ports(&self) {
         let path = self.root.join(DESCRIPTION);
         let Ok(text) = fs::read_to_string(&path) else { return };
-        let moved = self.ports.iter().fold(text, |text, (from, to)| {
-            text.replace(&format!("\"{from}:"), &format!("\"{to}:"))
-        });
+        let moved = self
+            .ports
+            .iter()
+            .fold(text, |text, (from, to)| text.replace(&format!("\"{from}:"), &format!("\"{to}:")));
         fs::write(&path, moved).expect("room");
     }
 }

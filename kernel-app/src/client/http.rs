@@ -13,11 +13,11 @@ use wire::buffer::Full;
 use wire::http::reply::{Reply, ReplyError, reply};
 use wire::{Buffer, Instant};
 
+use super::Client;
 use super::error::{Broken, SendError};
 use super::fault::{Fault, Words};
 use super::pipeline::PENDING_MAX;
 use super::protocol::{Line, Protocol};
-use super::Client;
 use crate::service::Context;
 use crate::usage::Usage;
 
