@@ -119,8 +119,9 @@ fn from_source(root: &Path, name: &str, figure: &Figure, source: &str) -> Option
         return Some(format!("{FILE}: {name}: cannot read {source}"));
     };
     let is_number = |c: char| c.is_ascii_digit() || matches!(c, ',' | '.');
-    let numbers = text.split(|c| !is_number(c)).filter_map(|word| value(word.trim_end_matches(['.', ','])));
-    let is_there = numbers.into_iter().any(|number| number == figure.value);
+    let mut numbers =
+        text.split(|c| !is_number(c)).filter_map(|word| value(word.trim_end_matches(['.', ','])));
+    let is_there = numbers.any(|number| number == figure.value);
     (!is_there).then(|| format!("{FILE}: {name}: {source} does not have {}", figure.value))
 }
 

@@ -55,8 +55,12 @@ fn read(top: &Path, folder: &Path, depth: usize, pages: &mut BTreeMap<String, St
 /// What the content of a page leads to within the book.
 fn targets(html: &str) -> impl Iterator<Item = &str> {
     let content = html.split("<main>").nth(1).unwrap_or_default().split("</main>").next().unwrap_or_default();
+    // What code shows is no link.
+    let outside =
+        content.split("<code").map(|part| part.split_once("</code>").map_or(part, |(_, after)| after));
     let attributes = [" href=\"", " src=\"", " srcset=\""];
-    let found = attributes.into_iter().flat_map(move |name| content.split(name).skip(1));
+    let found =
+        outside.flat_map(move |part| attributes.into_iter().flat_map(move |name| part.split(name).skip(1)));
     let targets = found.filter_map(|rest| rest.split('"').next());
     targets.filter(|target| !target.is_empty() && !is_outside(target))
 }
@@ -73,7 +77,10 @@ mod tests {
             "a.html",
             "<main><a href=\"b.html#x\">b</a> <a href=\"b.html#y\">b</a> <img src=\"c.svg\"></main>",
         );
-        write("b.html", "<main><h1 id=\"x\"></h1><a href=\"https://x.y/z\"></a></main>");
+        write(
+            "b.html",
+            "<main><h1 id=\"x\"></h1><a href=\"https://x.y/z\"></a><code>&lt;img src=\"N\"></code></main>",
+        );
         let faults = broken(folder.path()).expect("pages");
         assert_eq!(faults, ["a.html: b.html#y leads to no heading", "a.html: c.svg leads to no file"]);
     }

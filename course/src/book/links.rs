@@ -67,7 +67,7 @@ impl Documents<'_> {
     fn reason(&mut self, page: &Page, target: &str) -> Option<String> {
         let (file, heading) = target.split_once('#').unwrap_or((target, ""));
         let path = if file.is_empty() { page.path.clone() } else { resolve(&page.path, file) };
-        if !self.root.join(&path).exists() && !file.is_empty() {
+        if !file.is_empty() && !self.root.join(&path).exists() {
             return Some(format!("leads to {path}, which is not there"));
         }
         if heading.is_empty() || !path.ends_with(".md") {

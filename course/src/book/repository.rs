@@ -128,7 +128,8 @@ fn redirect(page: &Page, files: &BTreeSet<String>) -> String {
     for link in links {
         let (file, heading) = link.target.split_once('#').unwrap_or((&link.target, ""));
         let path = resolve(&page.path, file);
-        if file.is_empty() || (is_of_book(&path) && is_of_book(&page.path)) {
+        let is_kept = is_of_book(&path) && is_of_book(&page.path) && !is_first(&path);
+        if file.is_empty() || is_kept {
             continue;
         }
         let old = &page.text[link.at.clone()];
@@ -159,7 +160,14 @@ fn to_page(from: &Page, path: &str, heading: &str) -> String {
 
 fn to_book(from: &Page, path: &str, heading: &str) -> String {
     let heading = if heading.is_empty() { String::new() } else { format!("#{heading}") };
-    format!("{}{}{heading}", up(from), &path[PAGES.len() + 1..])
+    // mdBook calls the first page so.
+    let name = if is_first(path) { "index.md" } else { &path[PAGES.len() + 1..] };
+    format!("{}{name}{heading}", up(from))
+}
+
+/// Whether this is the book's first page.
+fn is_first(path: &str) -> bool {
+    path.strip_prefix(PAGES) == Some("/README.md")
 }
 
 /// The way from a page to the top of the book.
@@ -229,7 +237,8 @@ mod tests {
         fs::write(root.path().join("a.rs"), "let x = \"```\";\n").expect("a file");
         fs::write(root.path().join("docs/b.md"), "# B\n[c](x) [d](course/src/01-a.md#e) ![v](v.png)\n")
             .expect("a file");
-        let content = "[a](../../../a.rs#L3) [b](../../b.md#b) [c](02-c.md) [gone](../../gone.md)";
+        let content =
+            "[a](../../../a.rs#L3) [b](../../b.md#b) [c](02-c.md) [gone](../../gone.md) [i](README.md)";
         let mut book = json!({ "items": [
             { "Chapter": { "name": "A", "path": "01-a.md", "content": content, "sub_items": [] } },
         ] });
@@ -240,7 +249,10 @@ mod tests {
             .iter()
             .map(|item| item["Chapter"]["content"].as_str().expect("text"))
             .collect();
-        assert_eq!(contents[0], "[a](repository/a.rs.md) [b](repository/docs/b.md.md#b) [c](02-c.md) gone");
+        assert_eq!(
+            contents[0],
+            "[a](repository/a.rs.md) [b](repository/docs/b.md.md#b) [c](02-c.md) gone [i](index.md)"
+        );
         assert_eq!(contents[1], "# `a.rs`\n\n````rs\nlet x = \"```\";\n\n````\n");
         assert_eq!(contents[2], "# B\n[c](../../repository/docs/x.md) [d](../../01-a.md#e) *v*\n");
         assert_eq!(contents[3], "# `docs/x`\n\n");
