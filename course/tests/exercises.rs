@@ -133,4 +133,4 @@ macro_rules! chapters {
     };
 }
 
-chapters!(chapter_01 = 1, chapter_05 = 5, chapter_06 = 6);
+chapters!(chapter_01 = 1, chapter_03 = 3, chapter_04 = 4, chapter_05 = 5, chapter_06 = 6);
