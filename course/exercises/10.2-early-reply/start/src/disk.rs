@@ -1,10 +1,12 @@
 //! A disk: one write at a time, which takes 4 to 12 ticks. What is written when the power is cut is lost.
 
 use crate::random::Random;
-use crate::store::Change;
 
 const WRITE_TICKS_MIN: u64 = 4;
 const WRITE_TICKS_MAX: u64 = 12;
+
+/// A register and its new value: what the log consists of.
+pub type Change = (usize, u64);
 
 /// The disk and what it holds.
 #[derive(Debug)]

@@ -3,13 +3,10 @@
 //! Like every service here it is a state machine. `receive` gets a command, `turn` comes once a tick, and both may
 //! add replies to `replies`: those are with the clients at once.
 
-use crate::disk::Disk;
+use crate::disk::{Change, Disk};
 
 /// How many clients there are, and registers.
 pub const CLIENTS: usize = 8;
-
-/// A register and its new value: what the log consists of.
-pub type Change = (usize, u64);
 
 /// What a client asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

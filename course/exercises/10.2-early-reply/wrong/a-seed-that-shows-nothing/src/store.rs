@@ -1,12 +1,9 @@
 //! The store: a register for each client, in memory and in a log on the disk, and no reply before its commit.
 
-use crate::disk::Disk;
+use crate::disk::{Change, Disk};
 
 /// How many clients there are, and registers.
 pub const CLIENTS: usize = 8;
-
-/// A register and its new value: what the log consists of.
-pub type Change = (usize, u64);
 
 /// What a client asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,9 +5,6 @@ use crate::disk::Disk;
 /// How many clients there are, and registers.
 pub const CLIENTS: usize = 8;
 
-/// A register and its new value: what the log consists of.
-pub type Change = (usize, u64);
-
 /// What a client asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
