@@ -126,14 +126,19 @@ impl Memory {
         for (level, tables) in self.tables.tables.iter().enumerate() {
             figures.add(format!("{prefix}.page-tables.level-{}", 4 - level), tables.len() as u64);
         }
-        let all = || self.low.iter().chain(&self.high);
         let of = |used_for: Use| -> u64 {
-            all().filter(|region| region.used_for == used_for).map(|region| region.span.bytes()).sum()
+            // Pages of heap and stacks are told once, where they are used.
+            let regions = if used_for == Use::Code { &self.low } else { &self.high };
+            regions
+                .iter()
+                .filter(|region| region.used_for == used_for)
+                .map(|region| region.span.bytes())
+                .sum()
         };
         for (name, used_for) in [("heap", Use::Heap), ("stacks", Use::Stack), ("code", Use::Code)] {
             figures.add(format!("{prefix}.{name}.bytes"), of(used_for));
         }
-        let bss = all().find(|region| region.span.name.starts_with("bss"));
+        let bss = self.low.iter().find(|region| region.span.name.starts_with("bss"));
         figures.add(format!("{prefix}.bss.bytes"), bss.map_or(0, |region| region.span.bytes()));
         figures
     }
