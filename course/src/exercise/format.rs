@@ -140,6 +140,9 @@ pub struct Boot {
     /// How it is compiled.
     #[serde(default = "dev")]
     pub profile: Profile,
+    /// Whether it brings no kernel along, and QEMU starts its ELF file.
+    #[serde(default)]
+    pub bare: bool,
     /// Time until all has been seen.
     #[serde(default = "half_a_minute")]
     pub limit_s: u64,

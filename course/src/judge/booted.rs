@@ -28,12 +28,16 @@ const LINGER: Duration = Duration::from_millis(300);
 /// # Errors
 /// When it is not the work that keeps it from being booted.
 pub fn judge(bench: &Bench<'_>, step: &Boot) -> Result<Option<Fault>> {
-    let image = match machine::build(bench, &bench.folder, step.profile)? {
+    let built = match step.bare {
+        true => machine::build_bare(bench)?,
+        false => machine::build(bench, &bench.folder, step.profile)?.map(|image| image.path),
+    };
+    let image = match built {
         Ok(image) => image,
         Err(fault) => return Ok(Some(fault)),
     };
     let plan = Plan {
-        image: image.path,
+        image,
         memory_mib: step.memory_mib,
         environment: &step.environment,
         requests: &step.requests,
@@ -166,6 +170,9 @@ impl Watching<'_> {
         }
         if self.seen.lines == 0 && verdict != Verdict::Success {
             let words = self.seen.errors.lines().next_back().unwrap_or_default();
+            if !words.is_empty() && self.step.bare {
+                return Ok(Some(Fault::new("a file that QEMU starts", format!("`{words}`"))));
+            }
             if !words.is_empty() {
                 bail!("QEMU does not start the guest: {words}");
             }
@@ -173,9 +180,11 @@ impl Watching<'_> {
         if let Some(fault) = self.wrong_end(verdict) {
             return Ok(Some(fault));
         }
-        Ok(self.missing_line().or_else(|| {
-            (!self.has_all()).then(|| Fault::new("an answer to every request", "the guest's end before that"))
-        }))
+        if let Some((expected, came)) = self.missing_line() {
+            return Ok(Some(Fault::new(expected, came)));
+        }
+        let unanswered = || Fault::new("an answer to every request", "the guest's end before that");
+        Ok((!self.has_all()).then(unanswered))
     }
 
     /// What is wrong with an end.
@@ -204,20 +213,21 @@ impl Watching<'_> {
         }
     }
 
-    fn missing_line(&self) -> Option<Fault> {
+    /// What is expected and not there, and what came instead.
+    fn missing_line(&self) -> Option<(String, String)> {
         let pattern = self.step.serial_has.get(self.seen.found)?;
         let came = match self.seen.lines {
             0 => "no line at all".to_owned(),
             lines => format!("`{}` as the last of {lines}", self.seen.last),
         };
-        Some(Fault::new(format!("a line with `{}` on the serial line", pattern.text()), came))
+        Some((format!("a line with `{}` on the serial line", pattern.text()), came))
     }
 
     /// The guest's time is over, and it has not ended.
     fn too_late(&self) -> Fault {
         let limit_s = self.step.limit_s;
-        if let Some(fault) = self.missing_line() {
-            return fault;
+        if let Some((expected, came)) = self.missing_line() {
+            return Fault::new(expected, format!("{came}, and a guest that still runs after {limit_s} s"));
         }
         if !self.has_all() {
             return Fault::new(format!("all answers within {limit_s} s"), "fewer");

@@ -49,7 +49,7 @@ pub fn compile(bench: &Bench<'_>, mut cargo: Command) -> Result<Result<Programs,
 fn first_error(text: &str) -> Option<String> {
     let lines: Vec<&str> = text.lines().collect();
     let is_error = |line: &&str| line.starts_with("error: ") || line.starts_with("error[");
-    let at = lines.iter().position(|line| is_error(&line))?;
+    let at = lines.iter().position(is_error)?;
     let error = lines[at];
     if let Some(place) =
         lines[at + 1..].iter().take_while(|line| !line.is_empty()).find_map(|line| place(line))

@@ -78,7 +78,9 @@ fn count(bench: &Bench<'_>, step: &Instructions, folder: &Path) -> Result<Result
         }
     });
     counted.or_else(|error| match started.guest.verdict()? {
-        Some(verdict) => Ok(Err(Fault::new("a guest that comes to rest, to be counted", verdict.to_string()))),
+        Some(verdict) => {
+            Ok(Err(Fault::new("a guest that comes to rest, to be counted", verdict.to_string())))
+        }
         None => {
             let came = format!("none within {} s ({error:#})", limit.as_secs());
             Ok(Err(Fault::new("a guest that comes to rest, to be counted", came)))
@@ -93,7 +95,9 @@ fn requested(
     warm_up: u32,
     deadline: Instant,
 ) -> Result<Result<u64, Fault>> {
-    let Some(address) = started.ports.get(&request.port) else { bail!("port {} is not forwarded", request.port) };
+    let Some(address) = started.ports.get(&request.port) else {
+        bail!("port {} is not forwarded", request.port)
+    };
     let mut least = u64::MAX;
     for at in 0..warm_up as usize + REQUESTS {
         let left = deadline.saturating_duration_since(Instant::now());

@@ -81,11 +81,13 @@ pub fn run(command: &mut Command, limits: Limits) -> Result<Ran> {
 fn wait(child: &mut Child, streams: &[&Stream], time: Duration) -> Result<End> {
     let deadline = Instant::now() + time;
     loop {
-        if let Some(status) = child.try_wait().context("the state of a program is not known")? {
-            return Ok(End::Exited(status));
-        }
+        let ended = child.try_wait().context("the state of a program is not known")?;
+        // Also when it has ended: nobody read on, and that has ended it.
         if streams.iter().any(|stream| stream.is_full()) {
             return Ok(End::TooMuchOutput);
+        }
+        if let Some(status) = ended {
+            return Ok(End::Exited(status));
         }
         if Instant::now() >= deadline {
             return Ok(End::TimedOut);

@@ -1,6 +1,6 @@
 //! A work as a guest: built for Hermit, made an image, started in QEMU with its serial line read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use image_build::image::compile::{Compilation, DEV, IMAGE};
 use image_build::image::{self, Image};
 use image_build::tool::packages;
-use image_build::toolchain::libraries;
+use image_build::toolchain::{BARE_TARGET, Toolchain, libraries};
 use image_build::vm::accelerator::{Accelerator, Choice};
 use image_build::vm::guest::Guest;
 use image_build::vm::machine::{Forward, Launch, Machine, Network};
@@ -20,7 +20,7 @@ use image_build::vm::{probe, qemu};
 
 use crate::exercise::format::{Profile, Request};
 use crate::judge::bench::Bench;
-use crate::judge::compiler;
+use crate::judge::compiler::{self, Programs};
 use crate::judge::verdict::Fault;
 
 /// Most bytes of a serial line.
@@ -28,11 +28,36 @@ const SERIAL_BYTES_MAX: u64 = 1 << 20;
 /// Longest line; a longer one is read in parts.
 const LINE_BYTES_MAX: u64 = 4096;
 
+/// Builds a program that brings no kernel along, as its own folder says, and returns its ELF file.
+///
+/// # Errors
+/// When it is not the work that keeps it from being built, or QEMU is not there.
+pub fn build_bare(bench: &Bench<'_>) -> Result<Result<PathBuf, Fault>> {
+    packages::ensure_qemu()?;
+    let toolchain = Toolchain::find(bench.workspace)?;
+    toolchain.complete(bench.workspace)?;
+    let mut cargo = toolchain.cargo();
+    cargo.env_remove("RUSTC_BOOTSTRAP").env("CARGO_INCREMENTAL", "0").current_dir(&bench.folder);
+    cargo.args(["build", "--quiet", "--message-format", "json-render-diagnostics"]);
+    cargo.args(["--target", BARE_TARGET, "--target-dir"]).arg(&bench.target);
+    Ok(compiler::compile(bench, cargo)?.and_then(only))
+}
+
+/// The one program of a package.
+fn only(programs: Programs) -> Result<PathBuf, Fault> {
+    let first = programs.into_iter().next();
+    first
+        .map(|(_, path)| path)
+        .ok_or_else(|| Fault::new("a program, as src/main.rs", "a package without one"))
+}
+
 /// Builds the program in a folder for Hermit, and makes an image of it.
 ///
 /// # Errors
 /// When it is not the work that keeps it from being built.
 pub fn build(bench: &Bench<'_>, folder: &Path, profile: Profile) -> Result<Result<Image, Fault>> {
+    // Said before minutes of building.
+    packages::ensure_qemu()?;
     let toolchain = libraries::ensure(bench.workspace)?;
     image::set_up(bench.workspace)?;
     let profile = match profile {
@@ -40,15 +65,12 @@ pub fn build(bench: &Bench<'_>, folder: &Path, profile: Profile) -> Result<Resul
         Profile::Image => &IMAGE,
     };
     let cargo = Compilation { folder, packages: &[], target: &bench.target, profile }.command(&toolchain);
-    let programs = match compiler::compile(bench, cargo)? {
-        Ok(programs) => programs,
+    let program = match compiler::compile(bench, cargo)?.and_then(only) {
+        Ok(program) => program,
         Err(fault) => return Ok(Err(fault)),
     };
-    let Some((_, program)) = programs.first() else {
-        return Ok(Err(Fault::new("a program, as src/main.rs", "a package without one")));
-    };
     let path = folder.with_extension(format!("{}.img", profile.name));
-    match image::from_program(bench.workspace, program, &path) {
+    match image::from_program(bench.workspace, &program, &path) {
         Ok(image) => Ok(Ok(image)),
         // A full disk, or a file that others have: not the work's fault.
         Err(error) if error.downcast_ref::<std::io::Error>().is_some() => Err(error),
@@ -96,9 +118,8 @@ pub enum Heard {
 /// Starts a guest under TCG, on a network on which it is reached and reaches nothing.
 ///
 /// # Errors
-/// When QEMU is not there, or cannot be started.
+/// When QEMU cannot be started.
 pub fn start(bench: &Bench<'_>, plan: &Plan<'_>, heard: &Sender<Heard>) -> Result<Started> {
-    packages::ensure_qemu()?;
     let accelerator = match &plan.counted {
         Some((mhz, _)) => Accelerator::Tcg { mhz: *mhz },
         None => probe::choose(bench.workspace, Choice::Tcg)?,
@@ -128,19 +149,16 @@ pub fn start(bench: &Bench<'_>, plan: &Plan<'_>, heard: &Sender<Heard>) -> Resul
 
 /// Free ports of the host for the ports that are asked.
 fn ports(requests: &[Request]) -> Result<BTreeMap<u16, SocketAddrV4>> {
-    let mut ports = BTreeMap::new();
-    // Held until all are chosen, or one could be chosen twice.
-    let mut held = Vec::new();
-    for request in requests {
-        if !ports.contains_key(&request.port) {
-            let listener =
-                TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("the host has no free port")?;
-            let number = listener.local_addr().context("a port has no number")?.port();
-            ports.insert(request.port, SocketAddrV4::new(Ipv4Addr::LOCALHOST, number));
-            held.push(listener);
-        }
-    }
-    Ok(ports)
+    let numbers: BTreeSet<u16> = requests.iter().map(|request| request.port).collect();
+    // All are held until the last is chosen, or one could be chosen twice.
+    let listener = |_: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    let listeners: Result<Vec<TcpListener>, _> = numbers.iter().map(listener).collect();
+    let listeners = listeners.context("the host has no free port")?;
+    let address = |listener: &TcpListener| -> Result<SocketAddrV4> {
+        let number = listener.local_addr().context("a port has no number")?.port();
+        Ok(SocketAddrV4::new(Ipv4Addr::LOCALHOST, number))
+    };
+    numbers.into_iter().zip(&listeners).map(|(port, listener)| Ok((port, address(listener)?))).collect()
 }
 
 fn read_serial(mut serial: impl BufRead, heard: &Sender<Heard>) {

@@ -37,7 +37,9 @@ pub fn ask(address: SocketAddrV4, request: &Request, deadline: Instant) -> Resul
 fn once(address: SocketAddrV4, request: &Request, deadline: Instant) -> String {
     let deadline = deadline.min(Instant::now() + ANSWER_LIMIT);
     let mut bytes = Vec::new();
-    let Ok(mut stream) = TcpStream::connect_timeout(&address.into(), ANSWER_LIMIT) else { return String::new() };
+    let Ok(mut stream) = TcpStream::connect_timeout(&address.into(), ANSWER_LIMIT) else {
+        return String::new();
+    };
     let is_sent = stream.set_read_timeout(Some(READ_LIMIT)).is_ok()
         && stream.set_write_timeout(Some(ANSWER_LIMIT)).is_ok()
         && stream.write_all(request.bytes().as_bytes()).is_ok();

@@ -104,7 +104,10 @@ mod tests {
     fn a_program_must_end_as_it_is_to_and_say_so() {
         assert_eq!(said("failure", 1 << 8, "seed 7\na vote is lost\n\n"), "right");
         let end = said("failure", 0, "all is well\n");
-        assert_eq!(end, "n: not yet: expected `p --seed {seed}` to end with an error; came exit status: 0: all is well");
+        assert_eq!(
+            end,
+            "n: not yet: expected `p --seed {seed}` to end with an error; came exit status: 0: all is well"
+        );
         assert!(said("failure", 9, "lost").contains("signal: 9"));
         assert!(said("success", 0, "all is well").ends_with("that has `lost`; came `all is well`"));
     }

@@ -18,7 +18,7 @@ pub struct Fault(String);
 impl Fault {
     /// Something else came than was expected.
     pub fn new(expected: impl AsRef<str>, came: impl AsRef<str>) -> Self {
-        Self::told(&format!("expected {}; came {}", expected.as_ref(), came.as_ref()))
+        Self::told(&format!("expected {}; came {}", expected.as_ref().trim(), came.as_ref().trim()))
     }
 
     /// In the words of somebody else, made one line.

@@ -1,6 +1,6 @@
-//! Exercise 5.1: a unikernel's first words. Greet whom the setting INSTANCE names, as in `hello, reader`, and end well.
+//! Exercise 5.4: a unikernel's first words. Greet whom the setting INSTANCE names, as in `hello, reader`, and end well.
 //!
-//! `cargo course check 5.1` builds this for Hermit, boots it in QEMU with INSTANCE=reader, and reads its serial line.
+//! `cargo course check 5.4` builds this for Hermit, boots it in QEMU with INSTANCE=reader, and reads its serial line.
 #![no_std]
 #![no_main]
 
