@@ -52,29 +52,34 @@ impl<'a> Bench<'a> {
         fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
         let lock = lock(&own.join("judge.lock"))?;
         let bench = Self { workspace, exercise, work, folder, target: own.join("target"), _lock: lock };
-        bench.copy(&bench.work, &bench.folder)?;
+        bench.copy(&bench.work)?;
         Ok(bench)
     }
 
-    /// Copies what the exercise starts with beside the work, and returns where.
+    /// Does something with what the exercise starts with in the place of the work.
+    ///
+    /// Cargo takes packages of one name for the same, wherever they lie, and builds again only what is newer than what
+    /// it has built. So the start is written to where the work was.
     ///
     /// # Errors
-    /// As [`prepare`](Self::prepare).
-    pub fn copy_start(&self) -> Result<PathBuf> {
-        let folder = self.folder.with_file_name(format!("{}-start", self.exercise.number));
-        self.copy(&self.exercise.start(&self.workspace.root)?, &folder)?;
-        Ok(folder)
+    /// As [`prepare`](Self::prepare), and those of `act`.
+    pub fn with_start<T>(&self, act: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.copy(&self.exercise.start(&self.workspace.root)?)?;
+        let done = act();
+        self.copy(&self.work)?;
+        done
     }
 
-    fn copy(&self, work: &Tree, folder: &Path) -> Result<()> {
+    fn copy(&self, work: &Tree) -> Result<()> {
         let mut tree = work.clone();
         tree.overlay(self.exercise.judges_files(&self.workspace.root)?);
-        tree.write_alone(folder)?;
+        tree.write_alone(&self.folder)?;
         // Cargo takes out what the work does not need.
         let versions = self.workspace.root.join(LOCK_FILE);
         if tree.text("Cargo.toml").is_some() {
-            fs::copy(&versions, folder.join(LOCK_FILE))
-                .with_context(|| format!("cannot copy {} to {}", versions.display(), folder.display()))?;
+            fs::copy(&versions, self.folder.join(LOCK_FILE)).with_context(|| {
+                format!("cannot copy {} to {}", versions.display(), self.folder.display())
+            })?;
         }
         Ok(())
     }
