@@ -3,8 +3,8 @@
 //! A command follows `$ ` at the line's beginning, and is continued by lines that begin with `> ` or follow a `\`. What
 //! follows is its output, compared as `output` describes. A command whose output is not shown must only succeed.
 //!
-//! A block of another language below a comment `<!-- file: PATH -->` is a file that the reader types: it is written where
-//! the shell is at that moment.
+//! A block of another language below a comment `<!-- file: PATH -->` is a file that the reader types: it is written
+//! where the shell is at that moment.
 
 use std::path::Path;
 use std::time::{Duration, Instant};

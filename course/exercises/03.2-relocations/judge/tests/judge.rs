@@ -5,7 +5,11 @@ use exercise_03_2::{Error, relocate};
 const START: u64 = 0x20_0000;
 
 fn table(entries: &[(u64, u64, i64)]) -> Vec<u8> {
-    entries.iter().flat_map(|(offset, info, addend)| [*offset, *info, *addend as u64]).flat_map(u64::to_le_bytes).collect()
+    entries
+        .iter()
+        .flat_map(|(offset, info, addend)| [*offset, *info, *addend as u64])
+        .flat_map(u64::to_le_bytes)
+        .collect()
 }
 
 fn word(memory: &[u8], at: usize) -> u64 {
@@ -20,7 +24,10 @@ fn a_an_address_is_where_the_program_lies_plus_the_addend() {
     let came = word(&memory, 16);
     assert!(came == 0x20_d995, "expected 0x20d995 at offset 16 (0x200000 + 0xd995); came {came:#x}");
     let others = memory.iter().enumerate().filter(|(at, byte)| !(16..24).contains(at) && **byte != 0).count();
-    assert!(others == 0, "expected only the 8 bytes at the offset to change; came changes in {others} others");
+    assert!(
+        others == 0,
+        "expected only the 8 bytes at the offset to change; came changes in {others} others"
+    );
 }
 
 #[test]
@@ -28,8 +35,15 @@ fn b_what_was_in_memory_is_overwritten() {
     let mut memory = [0x11; 32];
     relocate(&mut memory, &table(&[(8, 8, 0x40)]), START).expect("a table that can be followed");
     let came = word(&memory, 8);
-    let hint = if came as u32 == 0x20_0040 { "all 8 bytes are written" } else { "what was in memory before does not count" };
-    assert!(came == 0x20_0040, "expected 0x200040 at an offset that held 0x1111111111111111 ({hint}); came {came:#x}");
+    let hint = if came as u32 == 0x20_0040 {
+        "all 8 bytes are written"
+    } else {
+        "what was in memory before does not count"
+    };
+    assert!(
+        came == 0x20_0040,
+        "expected 0x200040 at an offset that held 0x1111111111111111 ({hint}); came {came:#x}"
+    );
 }
 
 #[test]
@@ -37,7 +51,10 @@ fn c_entries_follow_each_other_and_an_addend_has_a_sign() {
     let mut memory = [0; 32];
     let entries = [(0, 8, 1), (8, 8, -16), (24, 8 | 3 << 32, 2)];
     let result = relocate(&mut memory, &table(&entries), START);
-    assert!(result == Ok(()), "expected Ok(()) for three relocations, the last with a symbol in its upper half; came {result:?}");
+    assert!(
+        result == Ok(()),
+        "expected Ok(()) for three relocations, the last with a symbol in its upper half; came {result:?}"
+    );
     let came = [word(&memory, 0), word(&memory, 8), word(&memory, 24)];
     let expected = [START + 1, START - 16, START + 2];
     assert!(came == expected, "expected {expected:#x?} for addends 1, -16 and 2; came {came:#x?}");
@@ -47,7 +64,10 @@ fn c_entries_follow_each_other_and_an_addend_has_a_sign() {
 fn d_another_type_is_refused() {
     let mut memory = [0; 32];
     let result = relocate(&mut memory, &table(&[(0, 8, 0), (8, 6, 0)]), START);
-    assert!(result == Err(Error::Type(6)), "expected Err(Type(6)) for a relocation that needs a symbol; came {result:?}");
+    assert!(
+        result == Err(Error::Type(6)),
+        "expected Err(Type(6)) for a relocation that needs a symbol; came {result:?}"
+    );
 }
 
 #[test]
@@ -62,7 +82,10 @@ fn f_nothing_is_written_outside_of_the_program() {
     for offset in [25, 32, 1 << 40, u64::MAX - 3] {
         let mut memory = [0; 32];
         let result = relocate(&mut memory, &table(&[(offset, 8, 0)]), START);
-        assert!(result == Err(Error::Outside(offset)), "expected Err(Outside({offset})) for 32 bytes of memory; came {result:?}");
+        assert!(
+            result == Err(Error::Outside(offset)),
+            "expected Err(Outside({offset})) for 32 bytes of memory; came {result:?}"
+        );
     }
     let mut memory = [0; 32];
     let result = relocate(&mut memory, &table(&[(24, 8, 0)]), START);

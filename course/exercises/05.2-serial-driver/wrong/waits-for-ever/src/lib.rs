@@ -7,7 +7,7 @@
 //! | 0 | | a byte to send; while bit 7 of port 3 is set: the divisor, lower half |
 //! | 1 | | which interrupts it makes; while bit 7 of port 3 is set: the divisor, upper half |
 //! | 2 | | bit 0: use the queue of 16 bytes |
-//! | 3 | | line control: bits 0 and 1 both set for 8 bits without parity and one stop bit; bit 7: ports 0 and 1 are the divisor |
+//! | 3 | | line control: 3 for 8 bits, no parity, one stop bit; bit 7: ports 0 and 1 are the divisor |
 //! | 5 | line status: bit 5 is set when the queue is empty, so that there is room for 16 bytes | |
 //!
 //! The divisor is 115,200 divided by the speed in baud. A byte that is written to a full queue is lost.
