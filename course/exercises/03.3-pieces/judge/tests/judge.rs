@@ -14,7 +14,9 @@ fn loaded(pieces: &[Piece], bytes: &[u8], memory_bytes: usize) -> Vec<u8> {
     let mut memory = vec![0xee; memory_bytes];
     for Piece { offset, stored_bytes, memory_bytes: memory_end } in pieces {
         let end = offset.checked_add(*memory_end).filter(|end| *end <= memory_bytes);
-        let end = end.unwrap_or_else(|| panic!("expected pieces that end within {memory_bytes} bytes; came {pieces:?}"));
+        let end = end.unwrap_or_else(|| {
+            panic!("expected pieces that end within {memory_bytes} bytes; came {pieces:?}")
+        });
         assert!(stored_bytes <= memory_end, "expected no piece with more bytes than memory; came {pieces:?}");
         memory[*offset..end].fill(0);
         memory[*offset..offset + stored_bytes].copy_from_slice(&bytes[*offset..offset + stored_bytes]);
@@ -32,14 +34,20 @@ fn a_a_program_without_zeros_is_one_piece() {
 #[test]
 fn b_a_short_run_of_zeros_stays() {
     let came = pieces(&program(&[4, 7, 4]), 15, GAP);
-    assert!(came.len() == 1, "expected 1 piece for 7 zeros among ones: each piece costs a header; came {came:?}");
+    assert!(
+        came.len() == 1,
+        "expected 1 piece for 7 zeros among ones: each piece costs a header; came {came:?}"
+    );
 }
 
 #[test]
 fn c_a_run_that_is_long_enough_is_left_out() {
     let came = pieces(&program(&[4, 8, 4]), 16, GAP);
     assert!(came.len() == 2, "expected 2 pieces around exactly {GAP} zeros; came {came:?}");
-    assert!(came[0].stored_bytes == 4 && came[1].offset == 12, "expected bytes 0 to 4 and 12 to 16 stored; came {came:?}");
+    assert!(
+        came[0].stored_bytes == 4 && came[1].offset == 12,
+        "expected bytes 0 to 4 and 12 to 16 stored; came {came:?}"
+    );
 }
 
 #[test]
@@ -68,7 +76,10 @@ fn f_memory_is_the_same_as_before() {
     expected.resize(memory_bytes, 0);
     let memory = loaded(&came, &bytes, memory_bytes);
     let differs = expected.iter().zip(&memory).position(|(expected, came)| expected != came);
-    assert!(differs.is_none(), "expected the same memory as without pieces; came a difference at byte {differs:?} for {came:?}");
+    assert!(
+        differs.is_none(),
+        "expected the same memory as without pieces; came a difference at byte {differs:?} for {came:?}"
+    );
     let stored: usize = came.iter().map(|piece| piece.stored_bytes).sum();
     assert!(stored == 180, "expected 180 stored bytes; came {stored}");
 }

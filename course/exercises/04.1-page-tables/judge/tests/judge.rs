@@ -35,7 +35,8 @@ fn check(address: u64, expected: Option<u64>, why: &str) {
     let read = |at: u64| {
         assert!(
             at & 7 == 0 && at < 0x8000,
-            "expected reads of entries in tables, not of what a page with bit 7 maps; came a read at {at:#x} for {address:#x}"
+            "expected reads of entries in tables, not of what a page with bit 7 maps; came a read at {at:#x} \
+             for {address:#x}"
         );
         memory.get(&at).copied().unwrap_or(0)
     };
@@ -53,9 +54,15 @@ fn a_an_index_is_nine_bits_of_the_address() {
         assert!(came == expected, "expected entry {expected} at level {level} for {address:#x}; came {came}");
     }
     let came = index(0x20_1000, 0);
-    assert!(came == 1, "expected entry 1 at level 0 for 0x201000, the last 9 bits of it after 12 are gone; came {came}");
+    assert!(
+        came == 1,
+        "expected entry 1 at level 0 for 0x201000, the last 9 bits of it after 12 are gone; came {came}"
+    );
     let came = [3, 2, 1, 0].map(|level| index(0xffff_ffff_bfbf_c000, level));
-    assert!(came == [511, 510, 509, 508], "expected entries 511, 510, 509 and 508 for 0xffffffffbfbfc000; came {came:?}");
+    assert!(
+        came == [511, 510, 509, 508],
+        "expected entries 511, 510, 509 and 508 for 0xffffffffbfbfc000; came {came:?}"
+    );
 }
 
 #[test]

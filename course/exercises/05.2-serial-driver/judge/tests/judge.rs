@@ -25,7 +25,11 @@ struct Uart {
 
 impl Ports for &mut Uart {
     fn read(&mut self, port: u16) -> u8 {
-        assert!(port == COM1 + 5, "expected reads of the line status, port {:#x}; came one of {port:#x}", COM1 + 5);
+        assert!(
+            port == COM1 + 5,
+            "expected reads of the line status, port {:#x}; came one of {port:#x}",
+            COM1 + 5
+        );
         self.reads += 1;
         self.reads_in_a_row += 1;
         assert!(
@@ -71,7 +75,10 @@ fn a_the_port_is_set_up() {
             "expected data at port 0 after setting up, but it is the divisor as long as bit 7 of line control is set; \
              came line control {control:#04x}"
         );
-        assert!(control == 3, "expected line control 0x03 (8 bits, no parity, one stop bit); came {control:#04x}");
+        assert!(
+            control == 3,
+            "expected line control 0x03 (8 bits, no parity, one stop bit); came {control:#04x}"
+        );
         let interrupts = uart.interrupts;
         assert!(interrupts == Some(0), "expected 0 at port 1, no interrupts; came {interrupts:?}");
         assert!(uart.has_queue, "expected bit 0 at port 2, the queue is used; came a device without one");
@@ -84,11 +91,14 @@ fn b_every_byte_arrives() {
     let mut uart = Uart::default();
     let said = Serial::open(&mut uart, 115_200).send(&text);
     let lost = uart.lost;
-    assert!(lost == 0, "expected no lost byte: a byte that is written to a full queue is lost; came {lost} lost of 100");
+    assert!(
+        lost == 0,
+        "expected no lost byte: a byte that is written to a full queue is lost; came {lost} lost of 100"
+    );
     assert!(
         said == 100,
-        "expected 100 bytes sent over a line that is read (room is bit 5 of the line status; bit 0 says that a byte was \
-         received); came {said}"
+        "expected 100 bytes sent over a line that is read (room is bit 5 of the line status; bit 0 says that a byte \
+         was received); came {said}"
     );
     let arrived: Vec<u8> = uart.sent.iter().chain(&uart.queue).copied().collect();
     assert!(arrived == text, "expected the bytes 0 to 99 in order; came {arrived:?}");
@@ -99,7 +109,10 @@ fn c_a_line_that_nobody_reads_is_given_up() {
     let mut uart = Uart { is_stuck: true, ..Uart::default() };
     let said = Serial::open(&mut uart, 115_200).send(&[7; 100]);
     let taken = uart.queue.len();
-    assert!(said == taken, "expected the number of bytes that were taken ({taken}) from a line that is stuck; came {said}");
+    assert!(
+        said == taken,
+        "expected the number of bytes that were taken ({taken}) from a line that is stuck; came {said}"
+    );
     let reads = uart.reads;
     assert!(reads >= POLLS_MAX, "expected {POLLS_MAX} questions before it is given up; came {reads}");
 }
