@@ -27,7 +27,7 @@ impl Poll {
 
     /// The page, with the option marked that was chosen. A number that is none is as good as no choice.
     pub fn page(&mut self, choice: Option<usize>) -> &str {
-        self.page = String::with_capacity(512);
+        self.page = String::with_capacity(64);
         self.page += "<!doctype html><title>poll</title><ul>";
         for (number, option) in self.options.iter().enumerate() {
             let class = if choice == Some(number) { " class=\"chosen\"" } else { "" };
