@@ -23,9 +23,6 @@ const OTHER_LIMIT: Duration = Duration::from_secs(600);
 const POLL: Duration = Duration::from_millis(50);
 /// Versions of all that exercises depend on.
 const LOCK_FILE: &str = "Cargo.lock";
-/// What describes a package, and the version of the one that an exercise starts with.
-const MANIFEST: &str = "Cargo.toml";
-const START_VERSION: &str = "0.0.0-start";
 
 /// A copy of a work, on which the judge may do what it likes.
 #[derive(Debug)]
@@ -55,34 +52,34 @@ impl<'a> Bench<'a> {
         fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
         let lock = lock(&own.join("judge.lock"))?;
         let bench = Self { workspace, exercise, work, folder, target: own.join("target"), _lock: lock };
-        bench.copy(&bench.work, &bench.folder)?;
+        bench.copy(&bench.work)?;
         Ok(bench)
     }
 
-    /// Copies what the exercise starts with beside the work, and returns where.
+    /// Does something with what the exercise starts with in the place of the work.
+    ///
+    /// Cargo takes packages of one name for the same, wherever they lie, and builds again only what is newer than what
+    /// it has built. So the start is written to where the work was.
     ///
     /// # Errors
-    /// As [`prepare`](Self::prepare).
-    pub fn copy_start(&self) -> Result<PathBuf> {
-        let folder = self.folder.with_file_name(format!("{}-start", self.exercise.number));
-        let mut start = self.exercise.start(&self.workspace.root)?;
-        if let Some(manifest) = start.text(MANIFEST) {
-            let other = of_other_version(&manifest).with_context(|| format!("cannot read its {MANIFEST}"))?;
-            start.insert(MANIFEST, other.into_bytes());
-        }
-        self.copy(&start, &folder)?;
-        Ok(folder)
+    /// As [`prepare`](Self::prepare), and those of `act`.
+    pub fn with_start<T>(&self, act: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.copy(&self.exercise.start(&self.workspace.root)?)?;
+        let done = act();
+        self.copy(&self.work)?;
+        done
     }
 
-    fn copy(&self, work: &Tree, folder: &Path) -> Result<()> {
+    fn copy(&self, work: &Tree) -> Result<()> {
         let mut tree = work.clone();
         tree.overlay(self.exercise.judges_files(&self.workspace.root)?);
-        tree.write_alone(folder)?;
+        tree.write_alone(&self.folder)?;
         // Cargo takes out what the work does not need.
         let versions = self.workspace.root.join(LOCK_FILE);
-        if tree.text(MANIFEST).is_some() {
-            fs::copy(&versions, folder.join(LOCK_FILE))
-                .with_context(|| format!("cannot copy {} to {}", versions.display(), folder.display()))?;
+        if tree.text("Cargo.toml").is_some() {
+            fs::copy(&versions, self.folder.join(LOCK_FILE)).with_context(|| {
+                format!("cannot copy {} to {}", versions.display(), self.folder.display())
+            })?;
         }
         Ok(())
     }
@@ -94,16 +91,6 @@ impl<'a> Bench<'a> {
     pub fn run(&self, command: &Command, limits: Limits) -> Result<Ran> {
         limits::run(&mut process::bound(command)?, limits)
     }
-}
-
-/// A package's manifest with another version: by name and version cargo knows what it has built, so that the start of an
-/// exercise would be taken for the work, or the work for the start.
-fn of_other_version(manifest: &str) -> Result<String> {
-    let mut table: toml::Table = manifest.parse()?;
-    let package =
-        table.get_mut("package").and_then(toml::Value::as_table_mut).context("there is no [package]")?;
-    package.insert("version".to_owned(), START_VERSION.into());
-    Ok(toml::to_string(&table)?)
 }
 
 fn lock(path: &Path) -> Result<File> {
@@ -119,23 +106,5 @@ fn lock(path: &Path) -> Result<File> {
             }
             Err(TryLockError::WouldBlock) => thread::sleep(POLL),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_start_has_a_version_of_its_own() {
-        for version in ["", "version = \"0.1.0\"\n"] {
-            let manifest = format!("[package]\nname = \"a\"\n{version}\n[workspace]\n");
-            let other: toml::Table =
-                of_other_version(&manifest).expect("a manifest").parse().expect("a table");
-            assert_eq!(other["package"]["version"].as_str(), Some(START_VERSION), "{version}");
-            assert_eq!(other["package"]["name"].as_str(), Some("a"));
-            assert!(other.contains_key("workspace"));
-        }
-        assert!(of_other_version("[workspace]").is_err());
     }
 }

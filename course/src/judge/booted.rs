@@ -30,7 +30,7 @@ const LINGER: Duration = Duration::from_millis(300);
 pub fn judge(bench: &Bench<'_>, step: &Boot) -> Result<Option<Fault>> {
     let built = match step.bare {
         true => machine::build_bare(bench)?,
-        false => machine::build(bench, &bench.folder, step.profile)?.map(|image| image.path),
+        false => machine::build(bench, step.profile)?.map(|image| image.path),
     };
     let image = match built {
         Ok(image) => image,

@@ -48,8 +48,8 @@ pub fn compile(bench: &Bench<'_>, mut cargo: Command) -> Result<Result<Programs,
 /// The first error, in one line.
 fn first_error(text: &str) -> Option<String> {
     let lines: Vec<&str> = text.lines().collect();
-    let is_error = |line: &&str| line.starts_with("error: ") || line.starts_with("error[");
-    let at = lines.iter().position(is_error)?;
+    let is_error = |line: &str| line.starts_with("error: ") || line.starts_with("error[");
+    let at = lines.iter().copied().position(is_error)?;
     let error = lines[at];
     if let Some(place) =
         lines[at + 1..].iter().take_while(|line| !line.is_empty()).find_map(|line| place(line))

@@ -3,7 +3,6 @@
 //! QEMU counts exactly under `-icount`. How long a request's packets lie about depends on the host, and a guest that
 //! waits looks at its timers: of several requests the cheapest counts.
 
-use std::path::Path;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -24,7 +23,7 @@ const REQUESTS: usize = 8;
 /// # Errors
 /// When it is not the work that keeps it from being counted.
 pub fn judge(bench: &Bench<'_>, step: &Instructions) -> Result<Option<Fault>> {
-    let count = match count(bench, step, &bench.folder)? {
+    let count = match count(bench, step)? {
         Ok(count) => count,
         Err(fault) => return Ok(Some(fault)),
     };
@@ -32,7 +31,7 @@ pub fn judge(bench: &Bench<'_>, step: &Instructions) -> Result<Option<Fault>> {
         (Some(limit), _) => (limit, String::new()),
         (None, fewer) => {
             let fewer = fewer.unwrap_or_default();
-            let start = match self::count(bench, step, &bench.copy_start()?)? {
+            let start = match bench.with_start(|| self::count(bench, step))? {
                 Ok(start) => start,
                 Err(fault) => return Ok(Some(fault)),
             };
@@ -48,9 +47,9 @@ pub fn judge(bench: &Bench<'_>, step: &Instructions) -> Result<Option<Fault>> {
     }))
 }
 
-/// The instructions of the program in a folder.
-fn count(bench: &Bench<'_>, step: &Instructions, folder: &Path) -> Result<Result<u64, Fault>> {
-    let image = match machine::build(bench, folder, step.profile)? {
+/// The instructions of the program on the bench.
+fn count(bench: &Bench<'_>, step: &Instructions) -> Result<Result<u64, Fault>> {
+    let image = match machine::build(bench, step.profile)? {
         Ok(image) => image,
         Err(fault) => return Ok(Err(fault)),
     };

@@ -1,9 +1,10 @@
 //! A work as a guest: built for Hermit, made an image, started in QEMU with its serial line read.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::mpsc::Sender;
 use std::thread;
@@ -31,7 +32,7 @@ const LINE_BYTES_MAX: u64 = 4096;
 /// Builds a program that brings no kernel along, as its own folder says, and returns its ELF file.
 ///
 /// # Errors
-/// When it is not the work that keeps it from being built, or QEMU is not there.
+/// When it is not the work that keeps it from being built.
 pub fn build_bare(bench: &Bench<'_>) -> Result<Result<PathBuf, Fault>> {
     packages::ensure_qemu()?;
     let toolchain = Toolchain::find(bench.workspace)?;
@@ -51,11 +52,11 @@ fn only(programs: Programs) -> Result<PathBuf, Fault> {
         .ok_or_else(|| Fault::new("a program, as src/main.rs", "a package without one"))
 }
 
-/// Builds the program in a folder for Hermit, and makes an image of it.
+/// Builds the program on the bench for Hermit, and makes an image of it.
 ///
 /// # Errors
-/// When it is not the work that keeps it from being built.
-pub fn build(bench: &Bench<'_>, folder: &Path, profile: Profile) -> Result<Result<Image, Fault>> {
+/// When it is not the work that keeps it from being built, or QEMU is not there.
+pub fn build(bench: &Bench<'_>, profile: Profile) -> Result<Result<Image, Fault>> {
     // Said before minutes of building.
     packages::ensure_qemu()?;
     let toolchain = libraries::ensure(bench.workspace)?;
@@ -64,12 +65,13 @@ pub fn build(bench: &Bench<'_>, folder: &Path, profile: Profile) -> Result<Resul
         Profile::Dev => &DEV,
         Profile::Image => &IMAGE,
     };
-    let cargo = Compilation { folder, packages: &[], target: &bench.target, profile }.command(&toolchain);
+    let cargo = Compilation { folder: &bench.folder, packages: &[], target: &bench.target, profile };
+    let cargo = cargo.command(&toolchain);
     let program = match compiler::compile(bench, cargo)?.and_then(only) {
         Ok(program) => program,
         Err(fault) => return Ok(Err(fault)),
     };
-    let path = folder.with_extension(format!("{}.img", profile.name));
+    let path = bench.folder.with_extension(format!("{}.img", profile.name));
     match image::from_program(bench.workspace, &program, &path) {
         Ok(image) => Ok(Ok(image)),
         // A full disk, or a file that others have: not the work's fault.
@@ -149,16 +151,19 @@ pub fn start(bench: &Bench<'_>, plan: &Plan<'_>, heard: &Sender<Heard>) -> Resul
 
 /// Free ports of the host for the ports that are asked.
 fn ports(requests: &[Request]) -> Result<BTreeMap<u16, SocketAddrV4>> {
-    let numbers: BTreeSet<u16> = requests.iter().map(|request| request.port).collect();
-    // All are held until the last is chosen, or one could be chosen twice.
-    let listener = |_: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-    let listeners: Result<Vec<TcpListener>, _> = numbers.iter().map(listener).collect();
-    let listeners = listeners.context("the host has no free port")?;
-    let address = |listener: &TcpListener| -> Result<SocketAddrV4> {
-        let number = listener.local_addr().context("a port has no number")?.port();
-        Ok(SocketAddrV4::new(Ipv4Addr::LOCALHOST, number))
-    };
-    numbers.into_iter().zip(&listeners).map(|(port, listener)| Ok((port, address(listener)?))).collect()
+    let mut ports = BTreeMap::new();
+    // Held until all are chosen, or one could be chosen twice.
+    let mut held = Vec::new();
+    for request in requests {
+        if let Entry::Vacant(place) = ports.entry(request.port) {
+            let listener =
+                TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("the host has no free port")?;
+            let number = listener.local_addr().context("a port has no number")?.port();
+            place.insert(SocketAddrV4::new(Ipv4Addr::LOCALHOST, number));
+            held.push(listener);
+        }
+    }
+    Ok(ports)
 }
 
 fn read_serial(mut serial: impl BufRead, heard: &Sender<Heard>) {

@@ -12,7 +12,7 @@ use crate::judge::verdict::Fault;
 /// # Errors
 /// When it is not the work that keeps it from being built.
 pub fn judge(bench: &Bench<'_>, step: &Size) -> Result<Option<Fault>> {
-    let image = match machine::build(bench, &bench.folder, Profile::Image)? {
+    let image = match machine::build(bench, Profile::Image)? {
         Ok(image) => image,
         Err(fault) => return Ok(Some(fault)),
     };
@@ -20,7 +20,7 @@ pub fn judge(bench: &Bench<'_>, step: &Size) -> Result<Option<Fault>> {
         (Some(bytes), _) => (bytes, String::new()),
         (None, kib) => {
             let kib = kib.unwrap_or_default();
-            let start = match machine::build(bench, &bench.copy_start()?, Profile::Image)? {
+            let start = match bench.with_start(|| machine::build(bench, Profile::Image))? {
                 Ok(start) => start.bytes,
                 Err(fault) => return Ok(Some(fault)),
             };
