@@ -212,7 +212,7 @@ fn place_of_file(path: &str) -> Option<(Group, String)> {
         return Some((Group::Crates, inside.split('/').next()?.to_owned()));
     }
     // Ours: `kernel-app/src/stack/mod.rs`, after whatever leads to the repository.
-    let (before, inside) = path.split_once("/src/").filter(|(before, _)| !before.is_empty())?;
+    let (before, inside) = path.rsplit_once("/src/").filter(|(before, _)| !before.is_empty())?;
     let package = before.rsplit('/').next()?;
     let folder = inside.split_once('/').map(|(folder, _)| folder);
     let is_divided = ["kernel-app", "wire"].contains(&package);

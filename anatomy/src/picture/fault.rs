@@ -195,7 +195,7 @@ mod tests {
         let scene = draw(&Fault { seed: 1, events, votes: (1, 1) });
         assert_eq!(scene.flaws(), [""; 0]);
         let texts = scene.marks.iter().filter(|mark| mark.text_area().is_some()).count();
-        assert_eq!(texts, 2 + 3 + 6 * 2 + 1, "all texts had room");
+        assert_eq!(texts, 2 + 3 + 6 * 2 + 2, "all texts had room");
         assert!(scene.description.contains("worker to store, lost: EXEC"), "{}", scene.description);
     }
 }

@@ -152,7 +152,7 @@ fn legend(scene: &mut Scene, size: &Size, top: f64) {
         let bytes = size.group_bytes(group);
         let room = Area::new(x, y, column, LINE);
         let lettering = Lettering { colour: Colour::Text, anchor: "start", ..LABEL };
-        scene.text(group.name(), (x + SWATCH + 5.0, y + LINE / 2.0), lettering, room);
+        scene.text(group.name(), (x + SWATCH + 3.0, y + LINE / 2.0), lettering, room);
         let share = Lettering { size: 9, anchor: "end", ..LABEL };
         let text = format!("{} {}", kib(bytes), percent(bytes, size.bytes));
         scene.text(&text, (room.right() - 6.0, y + LINE / 2.0), share, room);

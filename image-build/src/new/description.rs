@@ -42,7 +42,7 @@ fn title(path: &Path) -> String {
 
 fn service(name: &str, build: &str, port: u16) -> Table {
     let mut service = Table::new();
-    service.decor_mut().set_prefix(format!("\n# What {name} is for: http://127.0.0.1:{port}\n"));
+    service.decor_mut().set_prefix(format!("\n# The page of {name}: http://127.0.0.1:{port}\n"));
     service.insert("build", value(build));
     service.insert("memory", value("32MiB"));
     service.insert("ports", value(Array::from_iter([format!("{port}:{PORT}")])));
@@ -85,7 +85,7 @@ mod tests {
     fn an_entry_follows_the_others_and_nothing_else_changes() {
         let (text, port) = add(Some(TEXT), "hello").expect("room for it");
         assert_eq!(port, 8091);
-        let entry = "# What hello is for: http://127.0.0.1:8091\n[services.hello]\nbuild = \"./new/hello\"\nmemory = \"32MiB\"\nports = [\"8091:8090\"]\nhealth = { port = 8090 }\nrestart = \"on-failure\"\nenvironment = { GREETING = \"Hello\" }\n\n";
+        let entry = "# The page of hello: http://127.0.0.1:8091\n[services.hello]\nbuild = \"./new/hello\"\nmemory = \"32MiB\"\nports = [\"8091:8090\"]\nhealth = { port = 8090 }\nrestart = \"on-failure\"\nenvironment = { GREETING = \"Hello\" }\n\n";
         assert!(text.contains(entry), "{text}");
         assert_eq!(text.replace(entry, ""), TEXT);
     }
@@ -94,7 +94,7 @@ mod tests {
     fn a_description_that_is_missing_is_made() {
         let (text, port) = add(None, "hello").expect("room for it");
         assert_eq!(port, 8090);
-        assert!(text.contains("\nname = \"shop\"\n\n# What hello is for"), "{text}");
+        assert!(text.contains("\nname = \"shop\"\n\n# The page of hello"), "{text}");
     }
 
     #[test]

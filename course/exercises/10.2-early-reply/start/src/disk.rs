@@ -2,11 +2,11 @@
 
 use crate::random::Random;
 
-/// A register and its new value: what the log consists of.
-pub type Change = (usize, u64);
-
 const WRITE_TICKS_MIN: u64 = 4;
 const WRITE_TICKS_MAX: u64 = 12;
+
+/// A register and its new value: what the log consists of.
+pub type Change = (usize, u64);
 
 /// The disk and what it holds.
 #[derive(Debug)]
