@@ -1,11 +1,12 @@
 //! What cargo and the compiler say of a work that they cannot build: the first error, with its line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
 use image_build::image::compile::executables;
+use rustix::fs::statvfs;
 
 use crate::judge::bench::Bench;
 use crate::judge::limits::{End, Limits};
@@ -15,6 +16,8 @@ use crate::judge::verdict::Fault;
 const LIMIT: Duration = Duration::from_secs(300);
 /// What the system says when a disk is full.
 const DISK_FULL: &str = "No space left on device";
+/// Least room of a disk on which a build is expected to find some.
+const ROOM_BYTES_MIN: u64 = 1 << 20;
 /// What cargo says of a package that it may not fetch.
 const OFFLINE: &str = "--offline";
 
@@ -31,7 +34,7 @@ pub fn compile(bench: &Bench<'_>, mut cargo: Command) -> Result<Result<Programs,
     if ran.is_success() {
         return executables(ran.output.as_bytes()).map(Ok);
     }
-    if ran.errors.contains(DISK_FULL) {
+    if ran.errors.contains(DISK_FULL) || is_full(&bench.target) {
         bail!("the disk is full ({}): make room and check again", bench.target.display());
     }
     let code = "code that compiles";
@@ -45,11 +48,16 @@ pub fn compile(bench: &Bench<'_>, mut cargo: Command) -> Result<Result<Programs,
     }))
 }
 
+/// Whether a disk has hardly any room left: not every tool says what keeps it from writing.
+fn is_full(folder: &Path) -> bool {
+    statvfs(folder).is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < ROOM_BYTES_MIN)
+}
+
 /// The first error, in one line.
 fn first_error(text: &str) -> Option<String> {
     let lines: Vec<&str> = text.lines().collect();
-    let is_error = |line: &str| line.starts_with("error: ") || line.starts_with("error[");
-    let at = lines.iter().copied().position(is_error)?;
+    let is_error = |line: &&str| line.starts_with("error: ") || line.starts_with("error[");
+    let at = lines.iter().position(is_error)?;
     let error = lines[at];
     if let Some(place) =
         lines[at + 1..].iter().take_while(|line| !line.is_empty()).find_map(|line| place(line))

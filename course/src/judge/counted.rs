@@ -16,7 +16,7 @@ use crate::judge::request;
 use crate::judge::verdict::Fault;
 
 /// Requests of which the cheapest counts.
-const REQUESTS: usize = 8;
+const REQUESTS: usize = 16;
 
 /// Counts, and compares with a limit or with the start's count.
 ///

@@ -1,7 +1,6 @@
 //! A work as a guest: built for Hermit, made an image, started in QEMU with its serial line read.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
 use std::path::PathBuf;
@@ -151,19 +150,16 @@ pub fn start(bench: &Bench<'_>, plan: &Plan<'_>, heard: &Sender<Heard>) -> Resul
 
 /// Free ports of the host for the ports that are asked.
 fn ports(requests: &[Request]) -> Result<BTreeMap<u16, SocketAddrV4>> {
-    let mut ports = BTreeMap::new();
-    // Held until all are chosen, or one could be chosen twice.
-    let mut held = Vec::new();
-    for request in requests {
-        if let Entry::Vacant(place) = ports.entry(request.port) {
-            let listener =
-                TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("the host has no free port")?;
-            let number = listener.local_addr().context("a port has no number")?.port();
-            place.insert(SocketAddrV4::new(Ipv4Addr::LOCALHOST, number));
-            held.push(listener);
-        }
-    }
-    Ok(ports)
+    let numbers: BTreeSet<u16> = requests.iter().map(|request| request.port).collect();
+    // All are held until the last is chosen, or one could be chosen twice.
+    let listener = |_: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    let listeners: Result<Vec<TcpListener>, _> = numbers.iter().map(listener).collect();
+    let listeners = listeners.context("the host has no free port")?;
+    let address = |listener: &TcpListener| -> Result<SocketAddrV4> {
+        let number = listener.local_addr().context("a port has no number")?.port();
+        Ok(SocketAddrV4::new(Ipv4Addr::LOCALHOST, number))
+    };
+    numbers.into_iter().zip(&listeners).map(|(port, listener)| Ok((port, address(listener)?))).collect()
 }
 
 fn read_serial(mut serial: impl BufRead, heard: &Sender<Heard>) {
