@@ -15,8 +15,6 @@ use image_build::tool::workspace::Workspace;
 
 /// Chooses a chapter.
 const CHAPTER: &str = "COURSE_CHAPTER";
-/// A document outside of the book whose commands are run, too.
-const OWN_SERVICE: &str = "docs/your-own-service.md";
 
 fn workspace() -> Workspace {
     Workspace::find().expect("the workspace")
@@ -47,10 +45,7 @@ fn assert_none(faults: &[String]) {
 #[test]
 fn commands_print_what_the_book_says() {
     let workspace = workspace();
-    let mut pages = pages(&workspace).expect("the pages of the book");
-    if workspace.root.join(OWN_SERVICE).exists() && env::var_os(CHAPTER).is_none() {
-        pages.push(Page::read(&workspace.root, OWN_SERVICE).expect("a document"));
-    }
+    let pages = pages(&workspace).expect("the pages of the book");
     // The reader's own work is neither read nor changed.
     let work = tempfile::tempdir().expect("a folder");
     let variables = [("COURSE_WORK", work.path())];
