@@ -4,10 +4,15 @@
 //! a copy, so that the reader's folder and the repository stay as they are.
 #![forbid(unsafe_code)]
 #![deny(clippy::print_stdout, clippy::print_stderr)]
+#![cfg(not(target_os = "hermit"))]
 
 #[macro_use(note, say)]
 extern crate image_build;
 
-mod book;
+pub mod book;
 pub mod cli;
-mod judge;
+pub mod exercise;
+pub mod judge;
+mod progress;
+mod reader;
+mod work;

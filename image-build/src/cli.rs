@@ -1,8 +1,9 @@
 //! The command line of the host tool. Each command is implemented in the module of its name.
 
 use std::env;
+use std::ffi::OsString;
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{Command as Process, ExitCode};
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
@@ -45,6 +46,13 @@ enum Command {
     Run(run::Options),
     /// Opens a shell, or runs a program, in a machine with an emulated KVM, where the images and this tool are at hand
     Bed(bed::Options),
+    /// Draws what an image consists of, its memory, its boot, a request and a fault: `cargo image anatomy --help`
+    #[command(disable_help_flag = true)]
+    Anatomy {
+        /// What it is told
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
+        arguments: Vec<OsString>,
+    },
     /// Becomes another program that ends with the process PARENT
     #[command(name = process::BOUND_COMMAND, hide = true)]
     ExecBound(process::Bound),
@@ -65,9 +73,20 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::New(options) => create(&Workspace::find()?, &options)?,
         Command::Run(options) => return run::run(&Workspace::find()?, &options),
         Command::Bed(options) => return bed::run(&Workspace::find()?, &options),
+        Command::Anatomy { arguments } => return draw(&Workspace::find()?, &arguments),
         Command::ExecBound(bound) => bound.exec()?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Starts the program that draws, which is built on this tool and on the comparison.
+fn draw(workspace: &Workspace, arguments: &[OsString]) -> Result<ExitCode> {
+    let mut cargo = Process::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(&workspace.root).args(["run", "--profile", "tool", "--package", "anatomy", "--"]);
+    let status = cargo.args(arguments).status().context("cargo cannot be started")?;
+    // Ended by a signal, it has no status.
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
 fn set_up(workspace: &Workspace, tests: bool) -> Result<()> {

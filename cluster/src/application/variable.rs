@@ -7,6 +7,9 @@ use std::fmt;
 
 use crate::application::template;
 
+/// A dollar sign and a brace that begin no variable.
+const ESCAPED: &str = "${{";
+
 /// A dollar sign and a brace without a proper variable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VariableError {
@@ -36,9 +39,9 @@ pub fn fill<'a>(value: &str, variable: impl Fn(&str) -> Option<&'a str>) -> Resu
     while let Some(at) = rest.find("${") {
         let (text, found) = rest.split_at(at);
         filled.push_str(text);
-        if found.starts_with("${{") {
-            filled.push_str(&found[..3]);
-            rest = &found[3..];
+        if let Some(after) = found.strip_prefix(ESCAPED) {
+            filled.push_str(ESCAPED);
+            rest = after;
             continue;
         }
         let error = || VariableError { found: found.chars().take(40).collect() };

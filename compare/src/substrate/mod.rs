@@ -22,7 +22,7 @@ use docker::DockerNetwork;
 
 pub use application::{Application, READY_LIMIT, Substrate, deepen_backlogs, ready};
 pub use docker::remove_leftovers;
-pub use hermit::{COUNTED, COUNTED_MHZ, HOST_FROM_GUEST};
+pub use hermit::HOST_FROM_GUEST;
 pub use instance::{Instance, Order, Port, Program};
 
 /// A substrate that is compared: named, not yet prepared.
@@ -110,6 +110,11 @@ impl Candidate {
             Kind::Native => Box::new(process::Processes::open(context)?),
             Kind::Original => Box::new(original::Original::open(context)?),
         })
+    }
+
+    /// Whether what leaves its guest under KVM is counted.
+    pub fn counts_exits(&self) -> bool {
+        matches!(self.kind, Kind::Hermit(_) | Kind::Monitor(_) | Kind::LinuxVm(Machine::Q35))
     }
 
     /// What runs its instructions where QEMU emulates, or does not.
