@@ -96,8 +96,8 @@ impl<'a> Bench<'a> {
     }
 }
 
-/// A package's manifest with another version: by name and version cargo knows what it has built, so that the start of an
-/// exercise would be taken for the work, or the work for the start.
+/// A package's manifest with another version: by name and version cargo knows what it has built, so that the start of
+/// an exercise would be taken for the work, or the work for the start.
 fn of_other_version(manifest: &str) -> Result<String> {
     let mut table: toml::Table = manifest.parse()?;
     let package =
