@@ -2,5 +2,12 @@
 //! way of one request through it, and a fault in the simulator.
 #![forbid(unsafe_code)]
 #![deny(clippy::print_stdout, clippy::print_stderr)]
+#![cfg(not(target_os = "hermit"))]
 
+mod anatomy;
 pub mod cli;
+mod cluster;
+mod machine;
+mod model;
+mod picture;
+mod render;

@@ -1,7 +1,7 @@
-//! The program behind `cargo image anatomy`. It contains no logic.
+//! `cargo image anatomy`: entry point only.
+#![cfg_attr(target_os = "hermit", no_std, no_main)]
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
+#[cfg(not(target_os = "hermit"))]
+fn main() -> std::process::ExitCode {
     anatomy::cli::main()
 }

@@ -75,7 +75,10 @@ enum Command {
     },
     /// Counts exits on this machine (for `cargo compare exits`)
     #[command(name = exit_check::COUNT_COMMAND, hide = true)]
-    CountExits,
+    CountExits {
+        /// Only on these substrates
+        only: Vec<String>,
+    },
     /// Becomes another program that ends with the process PARENT
     #[command(name = process::BOUND_COMMAND, hide = true)]
     ExecBound(process::Bound),
@@ -97,7 +100,7 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Report { directory, baseline } => run::report(directory, baseline.as_deref()),
         Command::Instructions { update } => instruction_check::run(update),
         Command::Exits { update } => exit_check::run(update),
-        Command::CountExits => exit_check::count_here(),
+        Command::CountExits { only } => exit_check::count_here(&only),
         Command::Budget { functions } => budget::run(usize::from(functions)),
         Command::Store { rounds, requests } => store_speed::run(usize::from(rounds), requests),
         Command::Measure { directory, original, accel } => run::measure(&directory, original, accel),

@@ -17,11 +17,12 @@ struct Part {
     every_round: bool,
 }
 
-const PARTS: [Part; 9] = [
+const PARTS: [Part; 10] = [
     part(Group::Size, 0.3, Some(0.3), false),
     part(Group::Start, 14.0, Some(4.0), false),
     part(Group::LeastMemory, 8.0, Some(6.0), false),
     part(Group::Instructions, 15.0, Some(8.0), false),
+    part(Group::Exits, 60.0, None, false),
     part(Group::Get, 25.0, Some(7.0), true),
     part(Group::Post, 28.0, Some(8.0), true),
     part(Group::Application, 13.0, Some(4.0), true),

@@ -28,6 +28,8 @@ pub enum Group {
     Density,
     /// Guest instructions per boot, GET and POST.
     Instructions,
+    /// Exits under KVM per boot, GET, POST and second of rest.
+    Exits,
 }
 
 impl Group {
@@ -63,6 +65,11 @@ pub enum Measure {
     /// Guest instructions ([`Metric::Instructions`]) for one of these, and accesses to emulated devices
     /// ([`Metric::DeviceAccesses`]).
     Instructions { of: Counted },
+    /// [`Metric::Exits`] under KVM for one of these, of so many requests at the same time; a boot is with its first
+    /// answer.
+    Exits { of: Counted, connections: u32 },
+    /// [`Metric::Exits`] under KVM in a second without requests.
+    ExitsAtRest,
     /// Several vote instances, each with a generator of its own ([`Metric::RequestsPerSecond`] in all).
     Scaling { instances: u32 },
 }
@@ -86,9 +93,11 @@ pub struct Load {
     pub generator: Generator,
 }
 
+/// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Method {
+    /// The vote page.
     Get,
     /// A vote of a new voter.
     Post,
@@ -106,7 +115,7 @@ pub enum Generator {
     OhaSameRate,
 }
 
-/// What instructions are counted for.
+/// What instructions and exits are counted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Counted {
@@ -173,6 +182,8 @@ pub enum Metric {
     Instructions,
     /// Reads and writes of emulated devices' registers by the guest.
     DeviceAccesses,
+    /// Times that the processor leaves the guest, without those for interrupts of the host.
+    Exits,
 }
 
 impl Metric {
@@ -184,7 +195,7 @@ impl Metric {
     /// Whether it is a count, which hardly varies, and not a time.
     pub fn is_count(self) -> bool {
         let sizes = matches!(self, Self::Bytes | Self::CompressedBytes | Self::Instances);
-        sizes || matches!(self, Self::Instructions | Self::DeviceAccesses)
+        sizes || matches!(self, Self::Instructions | Self::DeviceAccesses | Self::Exits)
     }
 }
 

@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use image_build::tool::workspace::Workspace;
 use image_build::tool::{output, process};
 
+use crate::book::{mdbook, repository};
 use crate::{book, reader};
 
 #[derive(Parser)]
@@ -16,6 +17,9 @@ use crate::{book, reader};
     about = "The course: how a unikernel is built and booted. Without a command: shows progress, serves the book and opens it"
 )]
 struct Cli {
+    /// Serves the book without opening it in a browser
+    #[arg(long)]
+    no_open: bool,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -24,6 +28,12 @@ struct Cli {
 enum Command {
     /// Builds the book into target/course/book
     Build,
+    /// What mdBook runs: makes pages of the repository's files that the chapters lead to
+    #[command(hide = true, name = mdbook::PREPROCESSOR_COMMAND)]
+    RepositoryPages {
+        /// A question of mdBook
+        question: Vec<String>,
+    },
     /// Copies what an exercise starts with to course-work/ (or COURSE_WORK)
     Start {
         /// Which: CHAPTER.EXERCISE, such as 6.2
@@ -52,21 +62,22 @@ enum Command {
 /// Does what the command line says.
 pub fn main() -> ExitCode {
     match Cli::try_parse() {
-        Ok(cli) => output::status(dispatch(cli.command)),
+        Ok(cli) => output::status(dispatch(cli)),
         Err(error) => output::status_of_usage(&error),
     }
 }
 
-fn dispatch(command: Option<Command>) -> Result<ExitCode> {
-    if let Some(Command::ExecBound(bound)) = &command {
+fn dispatch(cli: Cli) -> Result<ExitCode> {
+    if let Some(Command::ExecBound(bound)) = &cli.command {
         bound.exec()?;
     }
     let workspace = Workspace::find()?;
-    match command {
+    match cli.command {
         None => {
             reader::progress(&workspace)?;
-            book::serve(&workspace)?;
+            book::serve(&workspace, !cli.no_open)?;
         }
+        Some(Command::RepositoryPages { question }) => repository::preprocess(&workspace, &question)?,
         Some(Command::Build) => book::build(&workspace)?,
         Some(Command::Start { exercise }) => reader::start(&workspace, &exercise)?,
         Some(Command::Check { exercise }) => return reader::check(&workspace, &exercise),

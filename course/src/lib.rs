@@ -9,7 +9,7 @@
 #[macro_use(note, say)]
 extern crate image_build;
 
-mod book;
+pub mod book;
 pub mod cli;
 pub mod exercise;
 pub mod judge;

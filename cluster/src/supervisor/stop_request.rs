@@ -1,7 +1,8 @@
 //! The order to stop as a request on a machine's health port, for machines that hear nothing on their serial line.
 //!
 //! The secret is drawn for each start, and the machine has it as a setting. What an order means is the same as on the
-//! serial line (`kernel_app::shutdown`): the first announces the stop, the second drains.
+//! serial line (`kernel_app::shutdown`): the first announces the stop, the second drains. Who stops one machine alone
+//! needs one request: a plain `/stop` drains by itself after its announcement.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -14,6 +15,8 @@ use crate::state::access::Stream;
 
 /// Setting with the secret; `kernel_app::http` compares with it.
 pub const SETTING: &str = "STOP_TOKEN";
+const ANNOUNCE: &str = "/stop/announce";
+const STOP: &str = "/stop";
 /// Bytes of a secret.
 const SECRET_BYTES: usize = 16;
 /// How long connecting and writing may take.
@@ -35,6 +38,8 @@ pub fn new_secret() -> Result<String> {
 pub struct StopRequests {
     health: HealthAddress,
     secret: String,
+    /// Whether the stop has been announced: the next order drains.
+    is_announced: bool,
     /// A connection that is open already.
     open: Option<Stream>,
     /// Those on which an order has been sent: their answers are not waited for.
@@ -44,7 +49,7 @@ pub struct StopRequests {
 impl StopRequests {
     /// Orders by this secret to whom this health check asks.
     pub fn new(health: HealthAddress, secret: String) -> Self {
-        Self { health, secret, open: None, sent: Vec::new() }
+        Self { health, secret, is_announced: false, open: None, sent: Vec::new() }
     }
 
     /// Connects for the next order: afterwards nobody may be let in any more.
@@ -59,8 +64,9 @@ impl StopRequests {
             self.connect();
         }
         let Some(mut stream) = self.open.take() else { return };
+        let path = if self.is_announced { STOP } else { ANNOUNCE };
         let request = format!(
-            "POST /stop HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nContent-Length: 0\r\n\
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nContent-Length: 0\r\n\
              Connection: close\r\n\r\n",
             self.health.address, self.secret
         );
@@ -68,6 +74,7 @@ impl StopRequests {
         // A machine that drains waits for those that are connected.
         if written.and_then(|()| stream.end_writing()).is_ok() {
             self.sent.push(stream);
+            self.is_announced = true;
         }
     }
 }
@@ -100,7 +107,7 @@ mod tests {
         drop(requests);
         let mut heard = String::new();
         machine.read_to_string(&mut heard).expect("a request");
-        assert!(heard.starts_with("POST /stop HTTP/1.1\r\n"), "{heard}");
+        assert!(heard.starts_with("POST /stop/announce HTTP/1.1\r\n"), "{heard}");
         assert!(heard.contains("\r\nAuthorization: Bearer abc\r\n"), "{heard}");
         assert_eq!(heard.matches("POST").count(), 1, "nobody listens for the second");
     }

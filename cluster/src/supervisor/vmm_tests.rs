@@ -73,7 +73,7 @@ fn a_vmm_that_cannot_be_started_is_named() {
 /// A machine's health port that answers, and the orders to stop that it has heard.
 #[derive(Clone, Default)]
 struct Health {
-    orders: Arc<Mutex<Vec<String>>>,
+    orders: Arc<Mutex<Vec<(String, String)>>>,
 }
 
 impl Health {
@@ -96,10 +96,14 @@ impl Health {
     }
 
     fn hear(&self, request: &str, stopped: &Path) {
-        let Some((_, rest)) = request.split_once("POST /stop HTTP/1.1\r\n") else { return };
+        let Some((path, rest)) =
+            request.strip_prefix("POST ").and_then(|rest| rest.split_once(" HTTP/1.1\r\n"))
+        else {
+            return;
+        };
         let token = rest.lines().find_map(|line| line.strip_prefix("Authorization: Bearer "));
         let mut orders = self.orders.lock().expect("no panic");
-        orders.push(token.unwrap_or_default().to_owned());
+        orders.push((path.to_owned(), token.unwrap_or_default().to_owned()));
         if orders.len() == 2 {
             fs::write(stopped, "").expect("room");
         }
@@ -131,7 +135,7 @@ fn a_machine_without_serial_input_is_told_to_stop_by_requests_with_its_secret() 
     let given = given.into_inner().expect("no panic");
     assert!(given[0].len() >= 32, "{given:?}");
     let orders = health.orders.lock().expect("no panic").clone();
-    assert_eq!(orders, [given[0].clone(), given[0].clone()]);
+    assert_eq!(orders, ["/stop/announce", "/stop"].map(|path| (path.to_owned(), given[0].clone())));
 }
 
 #[test]

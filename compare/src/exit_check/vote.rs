@@ -10,12 +10,14 @@ use anyhow::{Context as _, Result, ensure};
 use super::counters::{Counters, Exits};
 use super::voters::{Questions, Voters};
 use crate::client;
-use crate::record::{KINDS, Method};
+use crate::record::{Counted, Measure, Method};
 use crate::statistics::undisturbed;
 use crate::substrate::{HOST_FROM_GUEST, Instance, Order, Port, Program, Substrate, deepen_backlogs, ready};
 
 /// Name of the figure for a boot with its first answer.
 pub const BOOT: &str = "boot";
+/// Name of the figure for a second of rest.
+const REST: &str = "second-of-rest";
 /// How long a machine may take to boot where KVM is emulated.
 const BOOT_LIMIT: Duration = Duration::from_secs(120);
 /// How often the store is asked whether the vote service is there. The machine notices nothing of it.
@@ -24,14 +26,14 @@ const STORE_POLL: Duration = Duration::from_millis(100);
 const STORE_HAS_CLIENT: &str = "\nstore_clients 1\n";
 /// Requests at the same time, and how often they are sent in each part of a count.
 const LOADS: [(usize, usize); 2] = [(1, 12), (16, 3)];
-/// Parts of a count. A busy host adds to some of them: what arrives together where it is fast comes one by one.
+/// Parts of a count, of which the least disturbed ones tell.
 const PARTS: usize = 6;
 /// How often requests are sent before that.
 const WARM_UP: usize = 2;
 /// How long a machine is left alone before its rest is counted: connections end, and timers run out.
 const SETTLE: Duration = Duration::from_secs(4);
 /// How long its rest is counted.
-const REST: Duration = Duration::from_secs(15);
+const REST_TIME: Duration = Duration::from_secs(15);
 
 /// A counted vote service, and a store beside it as a process of this host.
 pub struct Vote {
@@ -70,13 +72,14 @@ impl Vote {
     /// When a request is not answered well.
     pub fn count(&self) -> Result<Vec<(String, f64)>> {
         let mut figures = vec![(BOOT.to_owned(), self.boot.of_guest() as f64)];
-        for kind in KINDS {
+        for of in Counted::ALL {
+            let Some(kind) = of.request() else { continue };
             for (connections, rounds) in LOADS {
                 let questions = questions(self.host, kind, connections);
-                figures.push((name(questions), self.per_request(questions, rounds)?));
+                figures.push((name(of, connections), self.per_request(questions, rounds)?));
             }
         }
-        figures.push(("second-of-rest".to_owned(), self.per_second_of_rest()?));
+        figures.push((REST.to_owned(), self.per_second_of_rest()?));
         Ok(figures)
     }
 
@@ -96,7 +99,7 @@ impl Vote {
     fn per_second_of_rest(&self) -> Result<f64> {
         sleep(SETTLE);
         let (begun, before) = (Instant::now(), self.counters.read()?);
-        sleep(REST);
+        sleep(REST_TIME);
         let exits = (self.counters.read()? - before).of_guest();
         Ok(exits as f64 / begun.elapsed().as_secs_f64())
     }
@@ -121,11 +124,41 @@ fn questions(host: SocketAddrV4, (method, keep_alive): (Method, bool), connectio
     Questions { host, method, keep_alive, connections }
 }
 
-fn name(questions: Questions) -> String {
-    let method = match questions.method {
-        Method::Get => "get",
-        Method::Post => "post",
-    };
-    let kept = if questions.keep_alive { "keep-alive" } else { "close" };
-    format!("{method}-{kept}-{}", questions.connections)
+/// The name of a figure for a request, of so many at the same time.
+fn name(of: Counted, connections: usize) -> String {
+    format!("{}-{connections}", of.name())
+}
+
+/// What the figure of this name is called in a comparison.
+pub fn measure(name: &str) -> Option<Measure> {
+    if name == REST {
+        return Some(Measure::ExitsAtRest);
+    }
+    if name == BOOT {
+        return Some(Measure::Exits { of: Counted::Boot, connections: 1 });
+    }
+    let loads = Counted::ALL.into_iter().flat_map(|of| LOADS.map(|(connections, _)| (of, connections)));
+    let mut loads = loads.filter(|(of, _)| of.request().is_some());
+    let (of, connections) = loads.find(|(of, connections)| self::name(*of, *connections) == name)?;
+    Some(Measure::Exits { of, connections: u32::try_from(connections).ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_figure_has_its_measure() {
+        let boot = Measure::Exits { of: Counted::Boot, connections: 1 };
+        let post = Measure::Exits { of: Counted::PostKeepAlive, connections: 16 };
+        for (name, expected) in [
+            ("boot", Some(boot)),
+            ("post-keep-alive-16", Some(post)),
+            ("second-of-rest", Some(Measure::ExitsAtRest)),
+            ("get-close-2", None),
+            ("boot-1", None),
+        ] {
+            assert_eq!(measure(name), expected, "{name}");
+        }
+    }
 }

@@ -4,6 +4,7 @@
 
 mod application;
 mod density;
+mod exits;
 mod instructions;
 mod least_memory;
 mod ledger;
@@ -35,6 +36,7 @@ pub fn measure(site: &Site, group: Group) -> Result<Vec<Sample>> {
         Group::Scaling => scaling::measure(site),
         Group::Density => density::measure(site),
         Group::Instructions => instructions::measure(site),
+        Group::Exits => exits::measure(site),
     }?;
     for sample in &mut samples {
         sample.note = sample.note.take().or_else(|| site.substrate.note());

@@ -90,7 +90,15 @@ pub fn instructions(results: &Results) -> Vec<Chart> {
         ),
     ];
     let chart = |(title, bars)| bar_chart(results, title, Metric::Instructions, false, bars);
-    charts.into_iter().filter_map(chart).collect()
+    charts.into_iter().filter_map(chart).chain(exits(results)).collect()
+}
+
+fn exits(results: &Results) -> impl Iterator<Item = Chart> {
+    let of = |name, of, connections| (name, Measure::Exits { of, connections });
+    let boot = [of("", Counted::Boot, 1)];
+    let get = [of("close", Counted::GetClose, 1), of("keep-alive", Counted::GetKeepAlive, 1)];
+    let chart = |title, bars: &[Bar]| bar_chart(results, title, Metric::Exits, false, bars);
+    [chart("Exits per boot", &boot), chart("Exits per GET, one at a time", &get)].into_iter().flatten()
 }
 
 fn bar_chart(

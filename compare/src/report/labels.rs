@@ -25,6 +25,14 @@ pub fn measure(measure: &Measure) -> String {
         Measure::Idle => "idle processor time".to_owned(),
         Measure::Density => "vote instances in 1 GiB".to_owned(),
         Measure::Instructions { of } => counted(*of).to_owned(),
+        Measure::Exits { of: Counted::Boot, .. } => "exits per boot".to_owned(),
+        Measure::Exits { of, connections } => match of.request() {
+            Some((method, keep_alive)) => {
+                format!("exits per {}, c\u{a0}=\u{a0}{connections}", requests(method, keep_alive))
+            }
+            None => "exits".to_owned(),
+        },
+        Measure::ExitsAtRest => "exits per second of rest".to_owned(),
         Measure::Scaling { instances } => format!("GET, {instances} × vote, requests/s"),
     }
 }
@@ -99,6 +107,7 @@ pub fn metric(metric: Metric) -> &'static str {
         Metric::Instances => "instances",
         Metric::Instructions => "instructions",
         Metric::DeviceAccesses => "device accesses",
+        Metric::Exits => "exits",
     }
 }
 

@@ -19,6 +19,8 @@ const OF_LOAD: [Metric; 6] = [
 /// Charts and tables of a section that are seen at once; more of them are folded.
 const OPEN_CHARTS: usize = 4;
 const OPEN_TABLES: usize = 1;
+/// Requests at the same time for which exits are counted.
+const EXITS_CONNECTIONS: [u32; 2] = [1, 16];
 
 /// A figure that a table shows: of which measure, which metric, and what of its summary.
 type Pick = (Measure, Metric, Statistic);
@@ -134,7 +136,32 @@ impl Tables<'_> {
                      card too; the processor itself can do those to controller and timer.";
         let picks = picks(Metric::DeviceAccesses, &Counted::ALL[1..]);
         tables.extend(self.one("Device accesses", about, &heads[1..], picks));
+        tables.extend(self.exits());
         tables
+    }
+
+    fn exits(&self) -> Vec<Table> {
+        let requests =
+            Counted::ALL[1..].iter().flat_map(|of| EXITS_CONNECTIONS.map(|at_once| (*of, at_once)));
+        let of = |(of, connections)| median(Measure::Exits { of, connections }, Metric::Exits);
+        let mut picks: Vec<Pick> = [(Counted::Boot, 1)].into_iter().chain(requests).map(of).collect();
+        picks.push(median(Measure::ExitsAtRest, Metric::Exits));
+        let heads = [
+            "Boot",
+            "GET, c = 1",
+            "c = 16",
+            "GET, keep-alive, c = 1",
+            "c = 16",
+            "POST, c = 1",
+            "c = 16",
+            "POST, keep-alive, c = 1",
+            "c = 16",
+            "Second of rest",
+        ];
+        let about = "How often the processor leaves the guest, by KVM's own counters, without what the host's interrupts \
+                     cause. A boot is with its first answer. Where this machine has no KVM, they are counted in a machine \
+                     with an emulated one, which counts alike and gives no times.";
+        self.one("Exits under KVM", about, &heads, picks)
     }
 
     /// Requests per second by `ab`, a table for each kind of load.

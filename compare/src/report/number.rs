@@ -22,7 +22,7 @@ pub fn figure(metric: Metric, value: f64) -> String {
         Metric::CorePercent => unit(&short(value), "%"),
         Metric::Instances => grouped(value),
         Metric::Instructions => instructions(value),
-        Metric::DeviceAccesses => short(value),
+        Metric::DeviceAccesses | Metric::Exits => short(value),
     }
 }
 

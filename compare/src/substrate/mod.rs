@@ -112,6 +112,11 @@ impl Candidate {
         })
     }
 
+    /// Whether what leaves its guest under KVM is counted.
+    pub fn counts_exits(&self) -> bool {
+        matches!(self.kind, Kind::Hermit(_) | Kind::Monitor(_) | Kind::LinuxVm(Machine::Q35))
+    }
+
     /// What runs its instructions where QEMU emulates, or does not.
     pub fn execution(&self, emulated: bool) -> Execution {
         match self.kind {

@@ -56,8 +56,8 @@ impl Ran {
     }
 }
 
-/// Runs a command that has a process group of its own (`process::bound`) until it ends or passes a limit. Then the whole
-/// group is ended.
+/// Runs a command that has a process group of its own (`process::bound`) until it ends or passes a limit. Then the
+/// whole group is ended.
 ///
 /// # Errors
 /// When it cannot be started.

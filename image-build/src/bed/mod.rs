@@ -74,11 +74,24 @@ struct Bed {
     folder: TempDir,
 }
 
+/// Fetches and builds whatever such a machine is made of and is not there yet.
+///
+/// # Errors
+/// When a part cannot be fetched or built.
+pub fn prepare(workspace: &Workspace) -> Result<()> {
+    fetch(workspace)?;
+    build(workspace)
+}
+
+fn fetch(workspace: &Workspace) -> Result<Packages> {
+    packages::ensure_qemu()?;
+    Packages::fetch(&workspace.state()?.join("bed"), Kernel::General)
+        .context("no machine with KVM can be made here")
+}
+
 impl Bed {
     fn make(workspace: &Workspace, program: &[String]) -> Result<Self> {
-        packages::ensure_qemu()?;
-        let debian = Packages::fetch(&workspace.state()?.join("bed"), Kernel::General)
-            .context("no machine with KVM can be made here")?;
+        let debian = fetch(workspace)?;
         build(workspace)?;
         let folder = tempfile::tempdir_in(workspace.state()?).context("no room for the machine's files")?;
         script::write(folder.path(), workspace, program)?;

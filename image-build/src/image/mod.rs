@@ -5,9 +5,11 @@
 
 mod bootable;
 pub mod compile;
+mod folder;
 pub mod loader;
 pub mod manifest;
 mod program;
+mod source;
 
 use std::env;
 use std::fs;
@@ -22,6 +24,7 @@ use crate::tool::files::write_whole;
 use crate::tool::workspace::Workspace;
 use crate::toolchain::libraries;
 use crate::toolchain::{HERMIT_TARGET, Toolchain};
+pub use source::{Source, build_sources};
 
 /// Where programs are placed: the first 2 MiB boundary above the loader.
 pub const PROGRAM_START: u64 = 2 << 20;
@@ -64,8 +67,7 @@ pub fn build(workspace: &Workspace, names: &[impl AsRef<str>]) -> Result<Vec<Ima
         let known: Vec<&str> = budgets.keys().map(String::as_str).collect();
         ensure!(budgets.contains_key(*name), "there is no image {name}: give one of {}", known.join(", "));
     }
-    if env::var_os(BUILD).is_some_and(|value| value == "never") {
-        let forbidden = || format!("{BUILD}=never forbids to build it: unset {BUILD}");
+    if is_building_forbidden() {
         return names.iter().map(|name| built(workspace, name).with_context(forbidden)).collect();
     }
     let loader = Loader::parse(&fs::read(loader::ensure(workspace, &toolchain)?)?)?;
@@ -95,6 +97,14 @@ pub fn build(workspace: &Workspace, names: &[impl AsRef<str>]) -> Result<Vec<Ima
             Ok(image)
         })
         .collect()
+}
+
+fn is_building_forbidden() -> bool {
+    env::var_os(BUILD).is_some_and(|value| value == "never")
+}
+
+fn forbidden() -> String {
+    format!("{BUILD}=never forbids to build it: unset {BUILD}")
 }
 
 /// An image that was built before.

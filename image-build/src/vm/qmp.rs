@@ -182,7 +182,10 @@ impl Monitor {
     }
 
     /// What QEMU answers to a command of its monitor for people.
-    fn human(&mut self, command: &str) -> Result<String> {
+    ///
+    /// # Errors
+    /// When QEMU does not answer.
+    pub fn human(&mut self, command: &str) -> Result<String> {
         let arguments = json!({ "command-line": command });
         let answers =
             self.execute(&[json!({ "execute": "human-monitor-command", "arguments": arguments })])?;

@@ -36,7 +36,7 @@ use crate::vm::select::Wanted;
 use crate::vm::tap::{self, Tap};
 use crate::vm::vmm::{Feature, Vmm};
 
-/// Settings that programs know, taken from the caller's environment.
+/// Settings that programs know, taken from the caller's environment beside those that an image lists itself.
 pub const SETTINGS: [&str; 23] = [
     "OPTION_A",
     "OPTION_B",
@@ -213,10 +213,11 @@ fn environment(
     mut own: BTreeMap<String, String>,
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> Result<BTreeMap<String, String>> {
-    for name in SETTINGS {
-        if let Some(value) = variable(name) {
+    let names: Vec<String> = own.keys().cloned().chain(SETTINGS.map(str::to_owned)).collect();
+    for name in names {
+        if let Some(value) = variable(&name) {
             let value = value.into_string().ok().with_context(|| format!("{name} is not UTF-8"))?;
-            own.insert(name.to_owned(), value);
+            own.insert(name, value);
         }
     }
     Ok(own)

@@ -5,26 +5,31 @@
 use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::String;
+use core::time::Duration;
 
 use super::statistics::Statistics;
 use super::{Answer, Exchange, Handler, Method, Request, Response, Route};
 use crate::connections::HeapUsage;
 use crate::metrics::{CONTENT_TYPE, Exposition};
 use crate::service::{Context, Origin};
-use crate::shutdown::ShutdownPhase;
+use crate::shutdown::{NOTICE, ShutdownPhase};
 use wire::http::status::{STATUSES, position};
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const METRICS: &str = "/metrics";
+/// Announces the end, and drains half a second later: one request stops a machine, as a hook of an engine sends it.
 const STOP: &str = "/stop";
+/// Announces the end, and waits for a second request before it drains: for who stops several machines together.
+const ANNOUNCE: &str = "/stop/announce";
 /// What a request to stop without the right secret is told (RFC 6750 section 3).
 const WANTS_TOKEN: &str = "WWW-Authenticate: Bearer\r\n";
 /// Paths of every server.
-const BUILTIN: [Route; 4] = [
+const BUILTIN: [Route; 5] = [
     Route { path: "/healthz", methods: &[Method::Get] },
     Route { path: "/readyz", methods: &[Method::Get] },
     Route { path: METRICS, methods: &[Method::Get] },
     Route { path: STOP, methods: &[Method::Post] },
+    Route { path: ANNOUNCE, methods: &[Method::Post] },
 ];
 /// What `OPTIONS *` says of the server as a whole.
 const ANY: Route = Route { path: "*", methods: &[Method::Get, Method::Post] };
@@ -74,8 +79,10 @@ pub(super) fn answer<'a, H: Handler>(
     let own = handler.routes().iter().find(named).filter(|_| scope != Scope::Health);
     match own.or_else(|| BUILTIN.iter().chain([&ANY]).find(named)) {
         None => status_page(404),
-        Some(Route { path: METRICS | STOP, .. }) if scope == Scope::Pages => status_page(404),
-        Some(Route { path: STOP, .. }) if own.is_none() && !context.connections.stop_token.is_set() => {
+        Some(Route { path: METRICS | STOP | ANNOUNCE, .. }) if scope == Scope::Pages => status_page(404),
+        Some(Route { path: STOP | ANNOUNCE, .. })
+            if own.is_none() && !context.connections.stop_token.is_set() =>
+        {
             status_page(404)
         }
         Some(route) if !allows(route, request.method) => {
@@ -83,7 +90,8 @@ pub(super) fn answer<'a, H: Handler>(
             Outcome::WithLine { status, line: allow_line(route).into() }
         }
         Some(_) if own.is_some() => Outcome::Handler(handler.handle(request, exchange, context)),
-        Some(Route { path: STOP, .. }) => stop(request, context),
+        Some(Route { path: STOP, .. }) => stop(request, Some(NOTICE), context),
+        Some(Route { path: ANNOUNCE, .. }) => stop(request, None, context),
         Some(Route { path: "/healthz", .. }) => page(200, "ok\n"),
         Some(Route { path: "/readyz", .. })
             if context.connections.shutdown_phase() != ShutdownPhase::Open =>
@@ -102,11 +110,11 @@ pub(super) fn answer<'a, H: Handler>(
 }
 
 /// An order to stop, like those that the platform passes on.
-fn stop(request: &Request<'_>, context: &mut Context<'_>) -> Outcome<'static> {
+fn stop(request: &Request<'_>, notice: Option<Duration>, context: &mut Context<'_>) -> Outcome<'static> {
     if !context.connections.stop_token.allows(request.header_bytes("authorization")) {
         return Outcome::WithLine { status: 401, line: WANTS_TOKEN.into() };
     }
-    context.connections.shutdown.order(None, context.now);
+    context.connections.shutdown.order(notice, context.now);
     page(202, "stopping\n")
 }
 

@@ -200,7 +200,7 @@ fn a_request_with_the_token_orders_a_stop_and_no_other_does() {
     let mut node = Node::new();
     let ask = |node: &mut Node, authorization: &str| {
         let id = node.open();
-        node.send(id, format!("POST /stop HTTP/1.1\r\nHost: a\r\n{authorization}\r\n"));
+        node.send(id, format!("POST /stop/announce HTTP/1.1\r\nHost: a\r\n{authorization}\r\n"));
         node.output(id).split(' ').nth(1).map(str::to_owned).expect("a status")
     };
     assert_eq!(ask(&mut node, "Authorization: Bearer abc\r\n"), "404", "no token is set");
@@ -216,6 +216,7 @@ fn a_request_with_the_token_orders_a_stop_and_no_other_does() {
     assert!(!node.connections.shutdown.is_under_way());
     assert_eq!(ask(&mut node, "authorization: bearer abc\r\n"), "202");
     assert_eq!(node.connections.shutdown.phase(), ShutdownPhase::Announced);
+    assert_eq!(node.connections.shutdown.next_deadline(), None, "the next order is waited for");
     assert_eq!(ask(&mut node, "Authorization: Bearer abc\r\n"), "202");
     assert_eq!(node.connections.shutdown.phase(), ShutdownPhase::Draining);
 }
@@ -232,6 +233,7 @@ fn the_order_to_stop_is_not_for_those_who_come_for_pages() {
         node.send(id, order);
         assert_eq!(node.output(id).split(' ').nth(1), Some(status), "listener {listener}");
         assert_eq!(node.connections.shutdown.is_under_way(), listener == 1);
+        assert_eq!(node.connections.shutdown.next_deadline().is_some(), listener == 1, "it drains by itself");
     }
 }
 

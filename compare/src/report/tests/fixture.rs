@@ -91,6 +91,9 @@ fn round_of(round: u32, speed: f64) -> Vec<Sample> {
                 Measure::Instructions { of: Counted::GetClose },
                 29_000.0 * factor,
             ));
+            let boot = Measure::Exits { of: Counted::Boot, connections: 1 };
+            samples.push(sample(round, id, boot, 500.0 * factor));
+            samples.push(sample(round, id, Measure::ExitsAtRest, 3.25 * factor));
         }
     }
     samples
@@ -119,6 +122,7 @@ fn sample(round: u32, substrate: &str, measure: Measure, value: f64) -> Sample {
         Measure::Idle => Metric::CorePercent,
         Measure::Density => Metric::Instances,
         Measure::Instructions { .. } => Metric::Instructions,
+        Measure::Exits { .. } | Measure::ExitsAtRest => Metric::Exits,
         Measure::Start { .. } | Measure::EndToEnd => Metric::Ms,
     };
     Sample {

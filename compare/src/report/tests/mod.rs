@@ -123,8 +123,8 @@ fn a_page_is_dark_where_its_reader_wants_it_and_fits_a_phone() {
 fn every_chart_says_what_it_shows_and_how_its_items_run() {
     let page = page();
     let charts: Vec<&str> = page.split("<svg ").skip(1).collect();
-    // Start, its stages twice, memory four times, throughput, latency, application three times, two counts.
-    assert_eq!(charts.len(), 14);
+    // Start, its stages twice, memory four times, throughput, latency, application three times, three counts.
+    assert_eq!(charts.len(), 15);
     for chart in charts {
         let chart = chart.split("</svg>").next().expect("an end");
         assert!(
@@ -210,6 +210,14 @@ fn goals_are_said_to_be_reached_or_missed() {
     assert_eq!(line("Start to first 200, warm"), "✗ goal: at least 15×");
     assert_eq!(line("Instructions per GET without"), "✗ goal: at most 28 000");
     assert!(text.contains("Hermit unikernel, q35 against Linux VM, q35 (like with like, both emulated)"));
+}
+
+#[test]
+fn exits_stand_beside_instructions() {
+    let text = document(&results(1.0));
+    let (_, table) = text.split_once("Exits under KVM").expect("a table");
+    let row = table.lines().find(|line| line.contains("Hermit unikernel, q35")).expect("a row");
+    assert!(row.contains("500") && row.contains("3.25"), "{row}");
 }
 
 #[test]
