@@ -86,7 +86,7 @@ pub fn build(workspace: &Workspace, names: &[impl AsRef<str>]) -> Result<Vec<Ima
             let (_, elf) =
                 program.with_context(|| format!("the package {name} has no program of its name"))?;
             let image = make(&loader, elf, name, &state.join(format!("{name}.img")))?;
-            let limit = budgets[*name].size_kib_max * 1024;
+            let limit = budgets[*name].size_kib_max.saturating_mul(1024);
             ensure!(
                 image.bytes <= limit,
                 "the image {name} has {} bytes, {} more than its budget of {} KiB in images.toml",
