@@ -36,10 +36,18 @@ pub fn measure(bench: &Bench<'_>, name: &str) -> Result<f64> {
     let Some(command) = figure.command else { return Ok(figure.value) };
     note!("measuring {name}: {command} ...");
     let mut shell = Command::new("sh");
-    shell.args(["-c", &command]).current_dir(root);
+    // It stops at the first command that fails.
+    shell.args(["-e", "-c", &command]).current_dir(root);
     let ran = bench.run(&shell, Limits { time: LIMIT, memory_bytes: None })?;
-    ensure!(ran.is_success(), "`{command}` failed: {}", ran.errors.lines().last().unwrap_or_default());
+    ensure!(ran.is_success(), "`{command}` failed: {}", reason(&ran.errors));
     find(name, &ran.output).with_context(|| format!("`{command}` does not print {name}"))
+}
+
+/// The last error that a command tells, or else its last line.
+fn reason(errors: &str) -> &str {
+    let mut lines = errors.lines().rev();
+    let error = lines.clone().find(|line| line.starts_with("error") || line.contains(" panicked at "));
+    error.or_else(|| lines.next()).unwrap_or_default()
 }
 
 /// The number in the line `"NAME" = NUMBER`, or a number alone.
@@ -54,6 +62,12 @@ fn find(name: &str, printed: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_reason_of_a_failure_is_its_last_error() {
+        assert_eq!(reason("building\nerror: no room\nnote: more\n"), "error: no room");
+        assert_eq!(reason("one\ntwo\n"), "two");
+    }
 
     #[test]
     fn a_figure_is_found_by_its_whole_name() {
