@@ -247,7 +247,7 @@ mod tests {
     }
 
     fn program() -> Program {
-        let registry = "/home/a/.cargo/registry/src/index.crates.io-1/smoltcp-0.14.0/src/lib.rs";
+        let registry = "/home/a/.cargo/registry/src/registry-1/smoltcp-0.14.0/src/lib.rs";
         Program {
             file_bytes: 1000,
             stored: vec![span("loader", 0, 100), span("program", 1000, 1500), span("program", 1600, 1900)],
