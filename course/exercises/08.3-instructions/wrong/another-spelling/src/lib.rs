@@ -27,13 +27,12 @@ impl Poll {
 
     /// The page, with the option marked that was chosen. A number that is none is as good as no choice.
     pub fn page(&mut self, choice: Option<usize>) -> &str {
-        self.page = String::with_capacity(64);
-        self.page += "<!doctype html><title>poll</title><ul>";
+        self.page = String::from("<!doctype html><title>poll</title><ul>");
         for (number, option) in self.options.iter().enumerate() {
             let class = if choice == Some(number) { " class=\"chosen\"" } else { "" };
-            self.page += &format!("<li{class}><a href=\"/?choice={number}\">{}</a></li>", escape(option));
+            self.page.push_str(&format!("<li{class}><a href=\"/?choice={number}\">{}</a></li>", escape(option)));
         }
-        self.page += "</ul>";
+        self.page.push_str("</ul>");
         &self.page
     }
 }
