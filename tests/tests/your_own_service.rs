@@ -9,6 +9,7 @@ use std::process::Command;
 
 use image_build::tool::packages::table::QEMU;
 use image_build::tool::workspace::Workspace;
+use tempfile::TempDir;
 use tests::command::{cargo, free_port, run};
 use tests::programs::program;
 use tests::running::linux_programs;
@@ -95,6 +96,8 @@ fn the_guide_works_command_by_command() {
 
 /// A copy of the repository, in which a reader works.
 struct Clone {
+    /// Outside of this repository: cargo would join the settings of both.
+    _folder: TempDir,
     root: PathBuf,
     target: PathBuf,
     /// Of the guide's ports, those that are taken in their places.
@@ -104,12 +107,11 @@ struct Clone {
 }
 
 impl Clone {
-    /// The files that git knows of or would take, in the target directory: what was compiled there stays.
+    /// The files that git knows of or would take. What is compiled goes to this workspace's target directory.
     fn new() -> Self {
         let workspace = Workspace::find().expect("this is a workspace");
-        let folder = workspace.target.join("guide");
-        let (root, programs) = (folder.join("repository"), folder.join("programs"));
-        let _ = fs::remove_dir_all(&folder);
+        let folder = tempfile::tempdir().expect("a folder");
+        let (root, programs) = (folder.path().join("repository"), folder.path().join("programs"));
         for folder in [&root, &programs] {
             fs::create_dir_all(folder).expect("room");
         }
@@ -122,7 +124,7 @@ impl Clone {
         let copied = run(copy.current_dir(&workspace.root));
         assert!(copied.success, "{}", copied.stderr);
         let ports = ["8090", "8091", "8092"].map(|port| (port, free_port())).into();
-        let clone = Self { root, target: workspace.target, ports, programs };
+        let clone = Self { _folder: folder, root, target: workspace.target, ports, programs };
         clone.write_cargo();
         clone
     }
