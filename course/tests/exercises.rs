@@ -7,9 +7,10 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use course::book::markdown::Page;
+use course::exercise::Exercise;
 use course::exercise::catalogue;
 use course::exercise::number::Selection;
-use course::exercise::{self, Exercise};
 use course::judge::judge;
 use course::judge::verdict::{Style, Verdict};
 use image_build::tool::process;
@@ -70,12 +71,10 @@ fn form(workspace: &Workspace, exercise: &Exercise) -> Vec<String> {
     let is_broken = |link: &&str| {
         let (path, heading) =
             link.split_once('#').map_or((*link, None), |(path, heading)| (path, Some(heading)));
-        match (fs::read_to_string(workspace.root.join(path)), heading) {
-            (Ok(text), Some(heading)) => {
-                !text.lines().filter_map(exercise::anchor).any(|known| known == heading)
-            }
-            (Ok(_), None) => false,
-            (Err(_), _) => !workspace.root.join(path).is_dir(),
+        match heading {
+            None => !workspace.root.join(path).exists(),
+            Some(heading) => !Page::read(&workspace.root, path)
+                .is_ok_and(|page| page.headings.iter().any(|known| known.anchor == heading)),
         }
     };
     links.filter(is_broken).map(|link| format!("{}: `read` leads nowhere: {link}", exercise.name())).collect()

@@ -222,10 +222,10 @@ impl Service {
     }
 
     fn check_source(&self, name: &str, images: &[&str]) -> Checked {
-        let images = images.join(", ");
         match (&self.image, &self.build) {
-            (Some(image), None) if images.split(", ").any(|known| known == image) => Ok(()),
+            (Some(image), None) if images.contains(&image.as_str()) => Ok(()),
             (Some(image), None) => {
+                let images = images.join(", ");
                 let message = format!(
                     "there is no image {image:?}: choose one of {images}, or give the folder of a package with `build`"
                 );

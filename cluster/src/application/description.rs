@@ -121,14 +121,9 @@ pub struct Service {
 impl Application {
     /// Gives services that list no network the one that all of those share.
     pub(super) fn join_default_network(&mut self) {
-        let without = self.services.values_mut().filter(|service| service.networks.is_empty());
-        let mut joined = 0;
-        without.for_each(|service| {
+        let network = || Network { description: "services that list no network".to_owned() };
+        for service in self.services.values_mut().filter(|service| service.networks.is_empty()) {
             service.networks.push(NETWORK_DEFAULT.to_owned());
-            joined += 1;
-        });
-        if joined > 0 {
-            let network = || Network { description: "services that list no network".to_owned() };
             self.networks.entry(NETWORK_DEFAULT.to_owned()).or_insert_with(network);
         }
     }

@@ -15,7 +15,7 @@ use crate::book::session::Session;
 /// Where the values are.
 pub const FILE: &str = "docs/course/figures.toml";
 /// How long a command may measure: it may build an image first.
-const COMMAND_LIMIT: Duration = Duration::from_secs(600);
+pub const COMMAND_LIMIT: Duration = Duration::from_secs(600);
 /// How a comment that names a figure begins.
 const COMMENT: &str = "<!-- figure:";
 
@@ -32,7 +32,7 @@ pub struct Figure {
     #[serde(default)]
     tolerance_percent: f64,
     /// What measures it: it prints lines of a name and a number, or one number alone.
-    command: Option<String>,
+    pub command: Option<String>,
     /// Instead of a command that would take too long: the document of the repository that has the measurement.
     source: Option<String>,
 }
@@ -126,7 +126,7 @@ fn from_source(root: &Path, name: &str, figure: &Figure, source: &str) -> Option
 }
 
 /// The value of this name among lines of a name and a number, with `=` or `:` between; or the only number.
-fn find(name: &str, printed: &str) -> Option<f64> {
+pub fn find(name: &str, printed: &str) -> Option<f64> {
     let line = |line: &str| {
         let mut words = line.split(|c: char| c.is_whitespace() || matches!(c, '=' | ':'));
         let first = words.next()?.trim_matches('"').to_owned();
@@ -199,5 +199,7 @@ mod tests {
         assert_eq!(find("c", "a 1\nc: 3"), Some(3.0));
         assert_eq!(find("d", "a 1\nc: 3"), None);
         assert_eq!(find("d", "17\n"), Some(17.0));
+        let longer = "\"image.a.bytes\" = 17\n\"image.a\" = 3.5\n";
+        assert_eq!((find("image.a", longer), find("image", longer)), (Some(3.5), None));
     }
 }

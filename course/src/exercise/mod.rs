@@ -82,10 +82,3 @@ impl Exercise {
         Ok(Tree::read(&folder)?.placed(repository))
     }
 }
-
-/// What a Markdown line is called in links, if it is a heading: small letters, hyphens for blanks, no punctuation.
-pub fn anchor(line: &str) -> Option<String> {
-    let words = line.strip_prefix('#')?.trim_start_matches('#').trim().to_lowercase();
-    let kept = words.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
-    Some(kept.map(|c| if c == ' ' { '-' } else { c }).collect())
-}
