@@ -30,11 +30,17 @@ pub enum ReplyError {
 
 impl fmt::Display for ReplyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NotHttp => "what answers is not HTTP/1.1: is it the port of an HTTP server?",
-            Self::HeadTooLarge => "the head of an answer is larger than 16 KiB or has more than 64 lines",
-            Self::NoLength => "an answer does not say its length: the server has to send Content-Length",
-        })
+        match self {
+            Self::NotHttp => f.write_str("what answers is not HTTP/1.1: is it the port of an HTTP server?"),
+            Self::HeadTooLarge => write!(
+                f,
+                "the head of an answer is larger than {} KiB or has more than {HEADERS_MAX} lines",
+                HEAD_BYTES_MAX / 1024
+            ),
+            Self::NoLength => {
+                f.write_str("an answer does not say its length: the server has to send Content-Length")
+            }
+        }
     }
 }
 
@@ -50,7 +56,8 @@ pub fn reply(input: &[u8]) -> Result<Option<Reply>, ReplyError> {
         let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
         let mut parsed = httparse::Response::new(&mut headers);
         let head = match parsed.parse(&input[start..]) {
-            Ok(httparse::Status::Complete(head)) => head,
+            Ok(httparse::Status::Complete(head)) if head <= HEAD_BYTES_MAX => head,
+            Ok(httparse::Status::Complete(_)) => return Err(ReplyError::HeadTooLarge),
             Ok(httparse::Status::Partial) if input.len() - start > HEAD_BYTES_MAX => {
                 return Err(ReplyError::HeadTooLarge);
             }
@@ -132,6 +139,8 @@ mod tests {
         assert_eq!(reply(b"-ERR unknown command\r\n"), Err(ReplyError::NotHttp));
         let long = [b"HTTP/1.1 200 OK\r\nA: ", &[b'a'; HEAD_BYTES_MAX][..]].concat();
         assert_eq!(reply(&long), Err(ReplyError::HeadTooLarge));
+        let whole = [long.as_slice(), b"\r\nContent-Length: 0\r\n\r\n"].concat();
+        assert_eq!(reply(&whole), Err(ReplyError::HeadTooLarge), "also if it has come at once");
         let many = [b"HTTP/1.1 200 OK\r\n", b"A: b\r\n".repeat(HEADERS_MAX + 1).as_slice()].concat();
         assert_eq!(reply(&many), Err(ReplyError::HeadTooLarge));
     }
