@@ -7,11 +7,17 @@ use clap::{Parser, Subcommand};
 use image_build::tool::workspace::Workspace;
 use image_build::tool::{output, process};
 
-use crate::commands::options::{AttachOptions, FaultOptions, LogsOptions, PsOptions, UpOptions};
+use crate::commands::options::{
+    AttachOptions, DoctorOptions, FaultOptions, LogsOptions, PsOptions, UpOptions,
+};
 use crate::commands::{attach, doctor, down, fault, logs, ps, run_dir, supervise, up};
 
 #[derive(Parser)]
-#[command(name = "cargo", bin_name = "cargo", about = "Runs the voting application as Hermit unikernels")]
+#[command(
+    name = "cargo",
+    bin_name = "cargo",
+    about = "Runs applications of Hermit unikernels, as a TOML file describes them"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -19,7 +25,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Boots the whole application and waits until it is healthy
+    /// Boots an application, the voting application if no other is named, and waits until it is healthy
     Up(UpOptions),
     /// Stops the application
     Down,
@@ -32,7 +38,7 @@ enum Command {
     /// Drops, delays or blocks frames on the running application's network
     Fault(FaultOptions),
     /// Lists what this machine has and lacks
-    Doctor,
+    Doctor(DoctorOptions),
     /// Holds a running application together (for `up`)
     #[command(hide = true)]
     Supervise,
@@ -61,7 +67,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Logs(options) => logs::logs(&here()?, &options)?,
         Command::Attach(options) => return attach::attach(&here()?, &options),
         Command::Fault(options) => fault::fault(&here()?, &options)?,
-        Command::Doctor => return doctor::run(&Workspace::find()?),
+        Command::Doctor(options) => return doctor::run(&Workspace::find()?, &options),
         Command::Supervise => supervise::supervise()?,
         Command::ExecBound(bound) => bound.exec()?,
     }

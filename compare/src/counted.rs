@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use image_build::vm::qmp::{self, Monitor};
 use tempfile::TempDir;
 
 use crate::child::log_tail;
-use crate::qmp::{self, Monitor};
 use crate::substrate::{Instance, Order, Port, Program, Substrate, deepen_backlogs, ready};
 
 /// How long a counted guest may take to start.

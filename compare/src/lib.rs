@@ -5,19 +5,18 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 #![cfg(not(target_os = "hermit"))]
 
-mod budget;
+pub mod budget;
 mod child;
 pub mod cli;
 mod client;
 mod containment;
-mod context;
+pub mod context;
 mod counted;
 mod exit_check;
-mod instruction_check;
+pub mod instruction_check;
 mod load;
 mod measure;
 mod plan;
-mod qmp;
 mod record;
 mod report;
 mod results;
@@ -26,4 +25,7 @@ mod run_dir;
 mod statistics;
 mod store_speed;
 mod substrate;
-mod trace;
+pub mod trace;
+
+pub use record::Method;
+pub use report::drawing;

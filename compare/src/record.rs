@@ -93,9 +93,11 @@ pub struct Load {
     pub generator: Generator,
 }
 
+/// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Method {
+    /// The vote page.
     Get,
     /// A vote of a new voter.
     Post,

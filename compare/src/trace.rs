@@ -21,6 +21,18 @@ const EXECUTED: &str = "Trace ";
 /// # Errors
 /// When there is nothing of that kind in it.
 pub fn take(log: &Path) -> Result<Trace> {
+    let mut trace = Trace::new();
+    for address in take_in_order(log)? {
+        *trace.entry(address).or_default() += 1;
+    }
+    Ok(trace)
+}
+
+/// Reads QEMU's log, and empties it: the address of each instruction, in the order in which they were executed.
+///
+/// # Errors
+/// As [`take`].
+pub fn take_in_order(log: &Path) -> Result<Vec<u64>> {
     let file = File::open(log).with_context(|| format!("cannot read QEMU's log {}", log.display()))?;
     let trace = read(BufReader::new(file))?;
     // QEMU appends to it.
@@ -29,13 +41,10 @@ pub fn take(log: &Path) -> Result<Trace> {
     Ok(trace)
 }
 
-fn read(log: impl BufRead) -> Result<Trace> {
-    let mut trace = Trace::new();
+fn read(log: impl BufRead) -> Result<Vec<u64>> {
+    let mut trace = Vec::new();
     for line in log.lines() {
-        let line = line.context("QEMU's log cannot be read")?;
-        if let Some(address) = address(&line) {
-            *trace.entry(address).or_default() += 1;
-        }
+        trace.extend(address(&line.context("QEMU's log cannot be read")?));
     }
     Ok(trace)
 }
@@ -51,13 +60,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn executed_instructions_are_counted_and_other_lines_are_not() {
+    fn executed_instructions_are_read_in_order_and_other_lines_are_not() {
         let log = "Trace 0: 0x7f1c4000 [0000000000000000/0000000000201234/000000b3/ff000201] main\n\
                    Trace 0: 0x7f1c4100 [00000000/0000000000201238/000000b3/ff000201] \n\
                    Trace 0: 0x7f1c4000 [00000000/0000000000201234/000000b3/ff000201] main\n\
                    Stopped execution of TB chain before 0x7f1c4000 [0000000000201234] main\n\
                    Trace 0: broken\n";
         let trace = read(log.as_bytes()).expect("a log");
-        assert_eq!(trace, Trace::from([(0x20_1234, 2), (0x20_1238, 1)]));
+        assert_eq!(trace, [0x20_1234, 0x20_1238, 0x20_1234]);
     }
 }

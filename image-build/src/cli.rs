@@ -1,12 +1,16 @@
 //! The command line of the host tool. Each command is implemented in the module of its name.
 
-use std::process::ExitCode;
+use std::env;
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::{Command as Process, ExitCode};
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
 use crate::bed;
 use crate::image::{self, manifest};
+use crate::new::{self, Created};
 use crate::oci;
 use crate::tool::workspace::Workspace;
 use crate::tool::{output, packages, process};
@@ -37,12 +41,21 @@ enum Command {
         #[arg(short, long = "package", value_name = "NAME")]
         packages: Vec<String>,
     },
+    /// Makes a new service: a package in a folder of its own, and its entry in the description of an application
+    New(new::Options),
     /// Boots a built program (cargo calls this for `cargo run --target x86_64-unknown-hermit`)
     Run(run::Options),
     /// Makes OCI images of services, for engines that start unikernels or containers
     Oci(oci::Options),
     /// Opens a shell, or runs a program, in a machine with an emulated KVM, where the images and this tool are at hand
     Bed(bed::Options),
+    /// Draws what an image consists of, its memory, its boot, a request and a fault: `cargo image anatomy --help`
+    #[command(disable_help_flag = true)]
+    Anatomy {
+        /// What it is told
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
+        arguments: Vec<OsString>,
+    },
     /// Becomes another program that ends with the process PARENT
     #[command(name = process::BOUND_COMMAND, hide = true)]
     ExecBound(process::Bound),
@@ -60,12 +73,24 @@ fn dispatch(command: Command) -> Result<ExitCode> {
     match command {
         Command::Setup { tests } => set_up(&Workspace::find()?, tests)?,
         Command::Build { packages } => build(&Workspace::find()?, packages)?,
+        Command::New(options) => create(&Workspace::find()?, &options)?,
         Command::Run(options) => return run::run(&Workspace::find()?, &options),
         Command::Oci(options) => oci::run(&Workspace::find()?, &options)?,
         Command::Bed(options) => return bed::run(&Workspace::find()?, &options),
+        Command::Anatomy { arguments } => return draw(&Workspace::find()?, &arguments),
         Command::ExecBound(bound) => bound.exec()?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Starts the program that draws, which is built on this tool and on the comparison.
+fn draw(workspace: &Workspace, arguments: &[OsString]) -> Result<ExitCode> {
+    let mut cargo = Process::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(&workspace.root).args(["run", "--profile", "tool", "--package", "anatomy", "--"]);
+    let status = cargo.args(arguments).status().context("cargo cannot be started")?;
+    // Ended by a signal, it has no status.
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
 fn set_up(workspace: &Workspace, tests: bool) -> Result<()> {
@@ -78,6 +103,27 @@ fn set_up(workspace: &Workspace, tests: bool) -> Result<()> {
     image::set_up(workspace)?;
     note!("ready: cargo run --target x86_64-unknown-hermit");
     Ok(())
+}
+
+fn create(workspace: &Workspace, options: &new::Options) -> Result<()> {
+    let here = env::current_dir().context("this folder is gone")?;
+    let Created { folder, description, is_member, port } = new::create(workspace, &here, options)?;
+    let name = &options.name;
+    let shown = |path: &Path| path.strip_prefix(&here).unwrap_or(path).display().to_string();
+    say!("{name} is a service in {}, which {} boots:\n", shown(&folder), shown(&description))?;
+    let file = match &options.file {
+        Some(file) => format!(" --file {}", file.display()),
+        None => String::new(),
+    };
+    say!("  cargo up{file}    # its page is at http://127.0.0.1:{port}")?;
+    if is_member {
+        say!("  cargo test -p {name}    # in the simulator")?;
+        say!("  cargo run -p {name}    # as a Linux process")?;
+        return Ok(say!("  cargo run --target x86_64-unknown-hermit -p {name}    # alone, as a unikernel")?);
+    }
+    let manifest = shown(&folder.join("Cargo.toml"));
+    say!("  cargo test --manifest-path {manifest}    # in the simulator")?;
+    Ok(say!("  cargo run --manifest-path {manifest}    # as a Linux process")?)
 }
 
 fn build(workspace: &Workspace, mut names: Vec<String>) -> Result<()> {

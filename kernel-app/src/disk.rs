@@ -37,6 +37,39 @@ impl fmt::Display for DiskError {
 impl core::error::Error for DiskError {}
 
 /// One disk. There is at most one write at a time, and its end is asked for.
+///
+/// ```
+/// use kernel_app::disk::{Disk, SECTOR_BYTES};
+/// use kernel_app::Instant;
+///
+/// /// Writes a number to the first sector; it is there for good when `outcome` says so.
+/// fn save(disk: &mut dyn Disk, number: u64, now: Instant) {
+///     let mut sector = [0; SECTOR_BYTES];
+///     sector[..8].copy_from_slice(&number.to_le_bytes());
+///     disk.write(0, &sector, now);
+/// }
+/// # use kernel_app::disk::DiskError;
+/// # struct Memory([u8; SECTOR_BYTES], bool);
+/// # impl Disk for Memory {
+/// #     fn sectors(&self) -> u64 { 1 }
+/// #     fn read(&mut self, _: u64, into: &mut [u8]) -> Result<(), DiskError> { into.copy_from_slice(&self.0); Ok(()) }
+/// #     fn write(&mut self, _: u64, data: &[u8], _: Instant) { self.0.copy_from_slice(data); self.1 = true; }
+/// #     fn outcome(&mut self, _: Instant) -> Option<Result<(), DiskError>> {
+/// #         std::mem::take(&mut self.1).then_some(Ok(()))
+/// #     }
+/// #     fn is_busy(&self) -> bool { self.1 }
+/// # }
+/// # let (mut memory, now) = (Memory([0; SECTOR_BYTES], false), Instant::ZERO);
+/// # let disk = &mut memory;
+///
+/// save(disk, 42, now);
+/// assert!(disk.is_busy());
+/// assert_eq!(disk.outcome(now), Some(Ok(())));
+/// let mut sector = [0; SECTOR_BYTES];
+/// disk.read(0, &mut sector)?;
+/// assert_eq!(sector[0], 42);
+/// # Ok::<(), DiskError>(())
+/// ```
 pub trait Disk {
     /// How many sectors it has.
     fn sectors(&self) -> u64;

@@ -3,6 +3,9 @@
 //! A service is a state machine over [`Connections`]: it uses no socket, no clock and no operating system. The
 //! substrate moves bytes between its sockets and the connection table, and gives the time. Application logic is in
 //! the services, not here.
+//!
+//! Begin with [`Service`], and with [`program!`] for its entry point; a service with pages is a [`http::Handler`]. The
+//! guide `docs/your-own-service.md` makes two services, step by step.
 #![no_std]
 
 extern crate alloc;

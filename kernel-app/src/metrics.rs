@@ -1,6 +1,24 @@
 //! Counters, gauges and histograms.
 //!
 //! Holds no registry: whoever owns a number writes it into the [`Exposition`] when asked.
+//!
+//! ```
+//! use core::time::Duration;
+//! use kernel_app::metrics::{Counter, Exposition, Gauge, Histogram};
+//!
+//! let (mut greetings, mut waiting, mut answers) = (Counter::default(), Gauge::default(), Histogram::default());
+//! greetings.increment();
+//! waiting.set(3);
+//! answers.observe(Duration::from_micros(120));
+//!
+//! let mut exposition = Exposition::default();
+//! exposition.counter("greetings_total", "Greetings that were given.", greetings.value());
+//! exposition.gauge("waiting", "Who waits for one.", waiting.value());
+//! exposition.histogram("answer_seconds", "How long answers took.", &answers);
+//! let text = exposition.into_text();
+//! assert!(text.contains("# TYPE greetings_total counter\ngreetings_total 1\n"));
+//! assert!(text.contains("answer_seconds_bucket{le=\"0.00025\"} 1\n"));
+//! ```
 
 mod exposition;
 

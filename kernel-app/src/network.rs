@@ -2,6 +2,15 @@
 //!
 //! Implementations move bytes between sockets and the connection table: smoltcp over a device (Hermit and the
 //! simulator), and the kernel's sockets (Linux). They know nothing about services.
+//!
+//! A service hears of a network only through its own methods, and of a peer that it does not reach why:
+//!
+//! ```
+//! use kernel_app::network::Unreachable;
+//!
+//! let reason = Unreachable::NameNotFound;
+//! assert_eq!(reason.to_string(), "the name has no address: is it spelt right?");
+//! ```
 
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -13,14 +13,28 @@ pub type Program = fn(&Settings) -> Result<Vec<Box<dyn Service>>, SettingError>;
 
 /// Defines the entry point of a program: its name in logs, and the function that makes its services.
 ///
-/// The binary is `#![no_std]` and `#![no_main]`, and this is its only line of code:
-/// ```ignore
-/// kernel_app::program!("vote", vote_service::program);
+/// The binary is `#![no_std]` and `#![no_main]`. This one has no services, so it says its line and ends:
+/// ```standalone_crate
+/// #![no_std]
+/// #![no_main]
+///
+/// extern crate alloc;
+///
+/// use alloc::boxed::Box;
+/// use alloc::vec::Vec;
+/// use kernel_app::settings::SettingError;
+/// use kernel_app::{Service, Settings};
+///
+/// fn hello(_: &Settings) -> Result<Vec<Box<dyn Service>>, SettingError> {
+///     log::info!("hello");
+///     Ok(Vec::new())
+/// }
+///
+/// kernel_app::program!("hello", hello);
+/// # #[cfg(any())]
+/// # fn main() {}
 /// ```
-/// One that keeps data says so, or its image has no driver for a disk:
-/// ```ignore
-/// kernel_app::program!("store", store_service::program, disk);
-/// ```
+/// One that keeps data says so, or its image has no driver for a disk: `program!("store", store_service::program, disk)`.
 #[cfg(target_os = "linux")]
 #[macro_export]
 macro_rules! program {
@@ -42,16 +56,7 @@ macro_rules! program {
     };
 }
 
-/// Defines the entry point of a program: its name in logs, and the function that makes its services.
-///
-/// The binary is `#![no_std]` and `#![no_main]`, and this is its only line of code:
-/// ```ignore
-/// kernel_app::program!("vote", vote_service::program);
-/// ```
-/// One that keeps data says so, or its image has no driver for a disk:
-/// ```ignore
-/// kernel_app::program!("store", store_service::program, disk);
-/// ```
+/// The same for a guest; the entry point has the name that the Hermit kernel calls.
 #[cfg(target_os = "hermit")]
 #[macro_export]
 macro_rules! program {

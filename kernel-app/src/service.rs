@@ -17,6 +17,57 @@ use wire::{Entropy, Instant};
 ///
 /// Every `opened` is followed by exactly one `closed` for that connection, also when the service
 /// itself asked for the close.
+///
+/// This one gives back what it is sent. What a runtime does with it, the example does by hand:
+///
+/// ```
+/// use kernel_app::{Connections, ConnectionId, Context, Endpoints, Instant, Listener, Origin, Service};
+///
+/// struct Echo;
+///
+/// impl Service for Echo {
+///     fn name(&self) -> &'static str {
+///         "echo"
+///     }
+///
+///     fn endpoints(&self) -> Endpoints {
+///         Endpoints { listeners: vec![Listener { name: "echo", port: 7007 }], ..Endpoints::default() }
+///     }
+///
+///     fn opened(&mut self, _: ConnectionId, _: Origin, _: &mut Context<'_>) {}
+///
+///     fn ready(&mut self, id: ConnectionId, context: &mut Context<'_>) {
+///         let Some(connection) = context.connections.get_mut(id) else { return };
+///         let taken = connection.output.write_some(connection.input.as_slice());
+///         connection.input.consume(taken);
+///     }
+///
+///     fn closed(&mut self, _: ConnectionId, _: &mut Context<'_>) {}
+///
+///     fn turn(&mut self, _: &mut Context<'_>) {}
+///
+///     fn next_deadline(&self) -> Option<Instant> {
+///         None
+///     }
+/// }
+///
+/// # struct Zeros;
+/// # impl kernel_app::Entropy for Zeros {
+/// #     fn fill(&mut self, bytes: &mut [u8]) { bytes.fill(0) }
+/// # }
+/// let (mut connections, mut entropy) = (Connections::new(), Zeros);
+/// let id = connections.open(0, Origin::Accepted(0)).unwrap();
+/// connections.get_mut(id).unwrap().input.write(b"hello").unwrap();
+/// let mut context = Context {
+///     now: Instant::ZERO,
+///     unix_time: core::time::Duration::ZERO,
+///     entropy: &mut entropy,
+///     connections: &mut connections,
+///     disk: None,
+/// };
+/// Echo.ready(id, &mut context);
+/// assert_eq!(context.connections.get(id).unwrap().output.as_slice(), b"hello");
+/// ```
 pub trait Service {
     /// A short name for logs and metrics, such as `vote`.
     fn name(&self) -> &'static str;
@@ -62,6 +113,34 @@ pub trait Service {
 }
 
 /// What a service may use while it is called.
+///
+/// Time is an argument here, so that a test decides what it is:
+///
+/// ```
+/// use core::time::Duration;
+/// use kernel_app::{Context, Instant};
+///
+/// /// Whether something that began then has taken too long.
+/// fn is_late(began: Instant, context: &Context<'_>) -> bool {
+///     context.now.since(began) > Duration::from_secs(1)
+/// }
+/// # use kernel_app::Connections;
+/// # struct Zeros;
+/// # impl kernel_app::Entropy for Zeros {
+/// #     fn fill(&mut self, bytes: &mut [u8]) { bytes.fill(0) }
+/// # }
+///
+/// # let (mut connections, mut entropy) = (Connections::new(), Zeros);
+/// let context = Context {
+///     now: Instant::from_millis(5_000),
+///     unix_time: Duration::from_secs(1_700_000_000),
+///     entropy: &mut entropy,
+///     connections: &mut connections,
+///     disk: None,
+/// };
+/// assert!(is_late(Instant::from_millis(3_999), &context));
+/// assert!(!is_late(Instant::from_millis(4_000), &context));
+/// ```
 pub struct Context<'a> {
     /// Monotonic time of this turn.
     pub now: Instant,
@@ -76,6 +155,20 @@ pub struct Context<'a> {
 }
 
 /// What a service listens on and connects to.
+///
+/// ```
+/// use kernel_app::{Endpoints, Listener, Settings};
+///
+/// let settings = Settings::from_pairs([("HELLO_URL", "http://10.0.2.2:8090")]);
+/// let hello = settings.http("HELLO_URL", "http://hello")?;
+/// let endpoints = Endpoints {
+///     listeners: vec![Listener { name: "http", port: 8080 }, Listener { name: "health", port: 8084 }],
+///     peers: vec![hello.peer],
+/// };
+/// // Of a connection to the health port, a service hears that it is `Origin::Accepted(1)`.
+/// assert_eq!(endpoints.listeners[1].name, "health");
+/// # Ok::<(), kernel_app::settings::SettingError>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Endpoints {
     /// Ports to accept connections on; [`Origin::Accepted`] counts in this order.
@@ -85,6 +178,11 @@ pub struct Endpoints {
 }
 
 /// A port that accepts connections.
+///
+/// ```
+/// let listener = kernel_app::Listener { name: "http", port: 8080 };
+/// assert_eq!(listener.port, 8080);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Listener {
     /// What it serves, such as `http` or `resp`; a [`Target::Memory`] names it.
@@ -94,6 +192,18 @@ pub struct Listener {
 }
 
 /// A server that the runtime keeps the service connected to, with backoff and jitter.
+///
+/// Settings give it, with the name of the setting for messages:
+///
+/// ```
+/// use kernel_app::{Settings, Target};
+///
+/// let settings = Settings::from_pairs([("REDIS_URL", "redis://store:7000")]);
+/// let peer = settings.store("REDIS_URL", "redis://store")?.peer();
+/// assert_eq!((peer.name, peer.setting), ("store", "REDIS_URL"));
+/// assert_eq!(peer.target, Target::Host { host: "store".into(), port: 7000 });
+/// # Ok::<(), kernel_app::settings::SettingError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// What it is to the service, such as `store`; for logs.

@@ -4,11 +4,12 @@
 //! kernel's command line. This module does not read either: the platform hands the pairs over.
 
 use alloc::borrow::ToOwned;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::client::{DatabaseLogin, StoreLogin};
+use crate::client::{DatabaseLogin, HttpHost, StoreLogin};
 use crate::secret::Secret;
 use crate::service::{Peer, Target};
 use crate::shutdown::StopToken;
@@ -21,11 +22,25 @@ pub const VALUE_BYTES_MAX: usize = 1024;
 /// The port of a store's address that names none.
 const STORE_PORT_DEFAULT: u16 = 6379;
 
+/// The port of an HTTP server's address that names none.
+const HTTP_PORT_DEFAULT: u16 = 80;
+
 /// What an address of a store looks like.
 const STORE_EXPECTED: &str = "redis://host:port, with :password@ or user:password@ before the host and /number of a database behind the port \
      if need be";
 
 /// The environment of a program.
+///
+/// ```
+/// use kernel_app::Settings;
+///
+/// let settings = Settings::from_pairs([("GREETING", "Hello"), ("PORT", "80 80")]);
+/// assert_eq!(settings.text("GREETING", "Hi", 64)?, "Hello");
+/// assert_eq!(settings.port("HEALTH_PORT", 8084)?, 8084);
+/// let error = settings.port("PORT", 8080).unwrap_err();
+/// assert_eq!(error.to_string(), "PORT=\"80 80\" cannot be used: give a TCP port from 1 to 65535");
+/// # Ok::<(), kernel_app::settings::SettingError>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// Names and values, each name once. There are few, and they are read once.
@@ -46,6 +61,15 @@ impl StoreAddress {
     pub fn peer(&self) -> Peer {
         Peer { name: "store", setting: self.login.setting, target: self.target.clone() }
     }
+}
+
+/// Where an HTTP server is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpAddress {
+    /// Where it is, and which setting says so.
+    pub peer: Peer,
+    /// What requests call it.
+    pub host: HttpHost,
 }
 
 /// Where a database is, and who logs in.
@@ -188,6 +212,20 @@ impl Settings {
         parse_database_url(value, name).ok_or_else(|| error(name, &without_password(value), expected))
     }
 
+    /// An HTTP server as `http://host[:port]`, or as [`Settings::target`] says.
+    ///
+    /// # Errors
+    /// When the value has another shape.
+    pub fn http(&self, name: &'static str, default: &str) -> Result<HttpAddress, SettingError> {
+        let target = self.target(name, default, "http", HTTP_PORT_DEFAULT, "http")?;
+        let host = match &target {
+            Target::Host { host, port } => format!("{host}:{port}"),
+            Target::Memory { service, .. } => service.clone(),
+        };
+        let peer = Peer { name: "http", setting: name, target };
+        Ok(HttpAddress { peer, host: HttpHost { setting: name, name: host } })
+    }
+
     /// A password; an empty one counts as absent.
     ///
     /// # Errors
@@ -220,8 +258,9 @@ impl Settings {
         memory_listener: &'static str,
     ) -> Result<Target, SettingError> {
         let value = self.get(name).unwrap_or(default);
-        parse_target(value, scheme, port_default, memory_listener)
-            .ok_or_else(|| error(name, value, "scheme://host:port, such as redis://10.0.2.2:6379"))
+        parse_target(value, scheme, port_default, memory_listener).ok_or_else(|| {
+            error(name, value, "scheme://host:port, such as redis://10.0.2.2:6379 or http://10.0.2.2:8090")
+        })
     }
 }
 
@@ -421,6 +460,16 @@ mod tests {
         {
             assert!(redis(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn an_http_server_is_named_in_requests_as_in_its_address() {
+        let of = |value| one("HELLO_URL", value).http("HELLO_URL", "http://hello");
+        let names = |value| of(value).map(|address| address.host.name);
+        assert_eq!(names("http://10.0.2.2:8090/").as_deref(), Ok("10.0.2.2:8090"));
+        assert_eq!(names("").as_deref(), Ok("hello:80"));
+        assert_eq!(names("memory://hello").as_deref(), Ok("hello"));
+        assert!(of("https://hello").is_err());
     }
 
     #[test]

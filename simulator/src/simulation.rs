@@ -9,14 +9,6 @@
 //! Two simulations that are built and driven alike with the same seed put the same frames on the wire
 //! at the same times, which [`Simulation::trace_hash`] shows. Simulates no processor: a turn takes
 //! [`TURN_TIME`](crate::node::TURN_TIME), however much is done in it.
-//!
-//! ```ignore
-//! let mut simulation = Simulation::new(7);
-//! simulation.add_node("store", [10, 0, 0, 2].into(), || store_service::program(&settings)...)?;
-//! let client = simulation.add_client("browser", [10, 0, 0, 9].into(), ([10, 0, 0, 3].into(), 8080), 1)?;
-//! let answer = simulation.send(&client, &client::get("/"));
-//! simulation.run_until(|_| client.response(answer).is_some(), Duration::from_secs(5))?;
-//! ```
 
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -52,6 +44,40 @@ impl fmt::Display for TimedOut {
 impl std::error::Error for TimedOut {}
 
 /// Nodes, the wire between them and their clock.
+///
+/// ```
+/// use core::time::Duration;
+/// use kernel_app::http::HttpService;
+/// # use kernel_app::http::{Answer, Exchange, Handler, Method, Request, Response, Route};
+/// # use kernel_app::metrics::Exposition;
+/// # use kernel_app::{Context, Service};
+/// use simulator::{Simulation, client};
+///
+/// struct Greeter;
+/// # impl Handler for Greeter {
+/// #     fn routes(&self) -> &'static [Route] { &[Route { path: "/", methods: &[Method::Get] }] }
+/// #     fn handle(&mut self, _: &Request<'_>, _: Exchange, _: &mut Context<'_>) -> Answer<'_> {
+/// #         Answer::Now(Response::text(200, "hello"))
+/// #     }
+/// #     fn readiness(&self) -> Result<(), std::borrow::Cow<'_, str>> { Ok(()) }
+/// #     fn metrics(&self, _: &mut Exposition) {}
+/// # }
+/// // impl Handler for Greeter: answers "hello".
+///
+/// let mut simulation = Simulation::new(7);
+/// let (server, browser) = ([10, 0, 0, 1].into(), [10, 0, 0, 2].into());
+/// let boot = || vec![Box::new(HttpService::new("greeter", 8080, 1024, Greeter)) as Box<dyn Service>];
+/// let node = simulation.add_node("greeter", server, boot)?;
+/// let client = simulation.add_client("browser", browser, (server, 8080), 1)?;
+/// let request = simulation.send(&client, &client::get("/"));
+/// simulation.run_until(|_| client.response(request).is_some(), Duration::from_secs(5))?;
+/// assert_eq!(client.response(request).unwrap().text(), "hello");
+///
+/// // The power goes, and everything with it that is not on a disk.
+/// simulation.crash(node);
+/// simulation.restart(node)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Simulation {
     now: Instant,
     random: Random,

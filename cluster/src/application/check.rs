@@ -9,6 +9,7 @@ use crate::application::description::{
     VALUE_BYTES_MAX, VOLUMES_MAX,
 };
 use crate::application::template::Template;
+use crate::application::variable;
 
 /// Longest name of a service or network, in bytes.
 const NAME_BYTES_MAX: usize = 40;
@@ -37,11 +38,7 @@ impl Application {
         self.check_shape()?;
         for (name, service) in &self.services {
             service.check_alone(name)?;
-            if !images.contains(&service.image.as_str()) {
-                let message =
-                    format!("there is no image {:?}: choose one of {}", service.image, images.join(", "));
-                return Err(fault(&["services", name, "image"], message));
-            }
+            service.check_source(name, images)?;
             self.check_names(name, service)?;
             self.check_settings(name, service)?;
         }
@@ -94,7 +91,11 @@ impl Application {
             if value.len() > VALUE_BYTES_MAX || value.chars().any(char::is_control) {
                 return fail(format!("give at most {VALUE_BYTES_MAX} bytes without control characters"));
             }
-            let template = match Template::parse(value) {
+            let filled = match variable::fill(value, |_| None) {
+                Ok(filled) => filled,
+                Err(error) => return fail(error.to_string()),
+            };
+            let template = match Template::parse(&filled) {
                 Ok(template) => template,
                 Err(error) => return fail(error.to_string()),
             };
@@ -218,6 +219,27 @@ impl Service {
         }
         self.check_guest_ports(name)?;
         self.check_health(name)
+    }
+
+    fn check_source(&self, name: &str, images: &[&str]) -> Checked {
+        match (&self.image, &self.build) {
+            (Some(image), None) if images.contains(&image.as_str()) => Ok(()),
+            (Some(image), None) => {
+                let images = images.join(", ");
+                let message = format!(
+                    "there is no image {image:?}: choose one of {images}, or give the folder of a package with `build`"
+                );
+                Err(fault(&["services", name, "image"], message))
+            }
+            (None, Some(_)) => Ok(()),
+            (Some(_), Some(_)) => {
+                Err(fault(&["services", name, "build"], "`image` is given too: keep one of the two"))
+            }
+            (None, None) => {
+                let message = "nothing says what boots: give `image = \"NAME\"` or `build = \"./FOLDER\"`";
+                Err(fault(&["services", name], message))
+            }
+        }
     }
 
     fn check_guest_ports(&self, name: &str) -> Checked {

@@ -1,11 +1,13 @@
 //! The types of a description: services, networks and volumes, and the limits of each.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use crate::application::restart::Restart;
 use crate::application::values::{Condition, DiskSize, Memory, PortMapping};
+use image_build::image::Source;
 use image_build::vm::vmm::Vmm;
 
 /// Longest description that is read, in bytes.
@@ -20,6 +22,9 @@ pub const VOLUMES_MAX: usize = 1;
 pub const REPLICAS_MAX: u16 = 16;
 /// Longest time a service may be given to become healthy, in seconds.
 pub const HEALTH_TIMEOUT_S_MAX: u64 = 600;
+
+/// The network of services that list none, as in compose.
+pub const NETWORK_DEFAULT: &str = "default";
 
 /// Settings that are worked out for each instance and therefore cannot be given in the file.
 pub const RESERVED_SETTINGS: [&str; 4] = ["INSTANCE", "IP", "GATEWAY", "STOP_TOKEN"];
@@ -68,8 +73,10 @@ pub struct Volume {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Service {
-    /// The package whose image boots.
-    pub image: String,
+    /// The package of this workspace whose image boots, unless `build` says what to build.
+    pub image: Option<String>,
+    /// The folder of the cargo package whose program boots, relative to the file; it may lie outside of this workspace.
+    pub build: Option<PathBuf>,
     /// Memory of each instance.
     pub memory: Memory,
     /// How many instances run.
@@ -78,7 +85,7 @@ pub struct Service {
     /// Most instances that make sense: 1 for a service that keeps state of its own.
     #[serde(default = "replicas_max")]
     pub replicas_max: u16,
-    /// Networks it joins.
+    /// Networks it joins; [`NETWORK_DEFAULT`] if none is listed.
     #[serde(default)]
     pub networks: Vec<String>,
     /// Ports published on the host at fixed numbers.
@@ -88,8 +95,9 @@ pub struct Service {
     /// free port of the loopback address.
     #[serde(default)]
     pub expose: Vec<u16>,
-    /// Settings; `{service:port}` in a value becomes the address of that service. An empty value is
-    /// not passed on: it marks a setting that an option of the command line may fill.
+    /// Settings; `{service:port}` in a value becomes the address of that service, and `${NAME:-default}` the variable
+    /// of whoever starts it. An empty value is not passed on: it marks a setting that an option of the command line
+    /// may fill.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
     /// What has to be running or healthy first.
@@ -108,6 +116,34 @@ pub struct Service {
     /// Its line in the file: services that may start at the same time do so in this order.
     #[serde(skip)]
     pub line: usize,
+}
+
+impl Application {
+    /// Gives services that list no network the one that all of those share.
+    pub(super) fn join_default_network(&mut self) {
+        let network = || Network { description: "services that list no network".to_owned() };
+        for service in self.services.values_mut().filter(|service| service.networks.is_empty()) {
+            service.networks.push(NETWORK_DEFAULT.to_owned());
+            self.networks.entry(NETWORK_DEFAULT.to_owned()).or_insert_with(network);
+        }
+    }
+
+    /// Takes folders as relative to this one, which is the file's.
+    pub fn locate_builds(&mut self, folder: &Path) {
+        for build in self.services.values_mut().filter_map(|service| service.build.as_mut()) {
+            *build = folder.join(&*build).components().collect();
+        }
+    }
+}
+
+impl Service {
+    /// What its image is made of. A checked service has one of the two.
+    pub fn source(&self) -> Source {
+        match (&self.build, &self.image) {
+            (Some(folder), _) => Source::Folder(folder.clone()),
+            (None, image) => Source::Package(image.clone().unwrap_or_default()),
+        }
+    }
 }
 
 /// The health check of a service: `GET path` on `port` answers 200.

@@ -11,10 +11,11 @@ pub mod template;
 #[cfg(test)]
 mod tests;
 mod values;
+pub mod variable;
 
 pub use description::{
-    Application, Endpoint, FILE_BYTES_MAX, HEALTH_TIMEOUT_S_MAX, Health, Network, REPLICAS_MAX,
-    RESERVED_SETTINGS, SERVICES_MAX, Service, VALUE_BYTES_MAX, VOLUMES_MAX, Volume,
+    Application, Endpoint, FILE_BYTES_MAX, HEALTH_TIMEOUT_S_MAX, Health, NETWORK_DEFAULT, Network,
+    REPLICAS_MAX, RESERVED_SETTINGS, SERVICES_MAX, Service, VALUE_BYTES_MAX, VOLUMES_MAX, Volume,
 };
 pub use read::ApplicationError;
 pub use values::{Condition, DiskSize, Memory, PortMapping};

@@ -51,6 +51,7 @@ impl Application {
             let key = offset.map(|offset| locator.key_at(offset)).unwrap_or_default();
             fail(offset.map(|offset| locator.line(offset)), key, one_line(error.message()))
         })?;
+        application.join_default_network();
         check::check(&application, images).map_err(|fault| {
             fail(locator.line_of(&fault.path), fault.path.join("."), fault.message.clone())
         })?;

@@ -1,5 +1,9 @@
 //! Descriptions that must be refused, and how the refusal reads.
 
+use std::path::Path;
+
+use image_build::image::Source;
+
 use crate::application::*;
 
 const IMAGES: [&str; 2] = ["store-service", "web"];
@@ -68,7 +72,7 @@ fn refusals_name_file_line_key_and_remedy() {
     );
     assert_eq!(
         refusal("image = \"web\"", "image = \"Web!\""),
-        "a.toml:13: services.web.image: there is no image \"Web!\": choose one of store-service, web"
+        "a.toml:13: services.web.image: there is no image \"Web!\": choose one of store-service, web, or give the folder of a package with `build`"
     );
     assert_eq!(
         refusal("timeout_s = 5", "timeout_s = 0"),
@@ -116,12 +120,39 @@ fn settings_are_checked() {
     let cases = [
         ("REDIS_URL", "redis_url", "services.web.environment.redis_url: setting names use capital letters"),
         ("REDIS_URL", "INSTANCE", "a.toml:22: services.web.environment.INSTANCE: is set automatically"),
+        (
+            "redis://{store",
+            "redis://${user}@{store",
+            "\"${user}@{store:6379}\" is not a variable: write ${NAME}",
+        ),
         ("{store:6379}", "{store}", "\"{store}\" is not a reference: write {service:port}"),
     ];
     for (from, to, expected) in cases {
         let error = refusal(from, to);
         assert!(error.contains(expected), "{error}");
     }
+}
+
+#[test]
+fn a_service_is_an_image_or_a_folder_to_build() {
+    let text = GOOD.replacen("image = \"web\"", "build = \"./web\"", 1);
+    let mut application = Application::parse("a.toml", &text, &IMAGES).expect("good");
+    application.locate_builds(Path::new("/apps"));
+    assert_eq!(application.services["web"].source(), Source::Folder("/apps/web".into()));
+    assert_eq!(application.services["store"].source(), Source::Package("store-service".to_owned()));
+    let both = refusal("image = \"web\"", "image = \"web\"\nbuild = \"./web\"");
+    assert!(both.starts_with("a.toml:14: services.web.build: `image` is given too"), "{both}");
+    let neither = refusal("image = \"web\"\n", "");
+    assert!(neither.starts_with("a.toml:12: services.web: nothing says what boots"), "{neither}");
+}
+
+#[test]
+fn services_without_networks_share_the_default_one() {
+    let text = GOOD.replace("networks = [\"back\"]\n", "");
+    let application = Application::parse("a.toml", &text, &IMAGES).expect("they can name each other");
+    let networks: Vec<&[String]> = application.services.values().map(|it| it.networks.as_slice()).collect();
+    assert_eq!(networks, [["default"], ["default"]]);
+    assert!(application.networks.contains_key("default"));
 }
 
 #[test]
@@ -174,5 +205,16 @@ fn a_volume_is_the_disk_of_one_service() {
     for (text, expected) in cases {
         let error = Application::parse("a.toml", &text, &IMAGES).expect_err(expected).to_string();
         assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn the_example_application_builds_packages_that_are_there() {
+    let text = include_str!("../../../examples/greeting.toml");
+    let mut application = Application::parse("greeting.toml", text, &[]).expect("good");
+    application.locate_builds(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples"));
+    for service in application.services.values() {
+        let Source::Folder(folder) = service.source() else { panic!("{service:?} is no folder") };
+        assert!(folder.join("Cargo.toml").is_file(), "{}", folder.display());
     }
 }

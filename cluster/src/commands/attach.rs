@@ -75,7 +75,7 @@ fn target(state: &State, service: &str) -> Result<Target> {
     ensure!(instance.process.runs(), "{name} does not run: see `cargo ps` and `cargo logs {name}`");
     refusal::require(state.plan.platform.vmm, Feature::Debugger, "a debugger")?;
     let planned = state.plan.instances.iter().find(|planned| planned.name == *name);
-    let image = planned.and_then(|planned| state.plan.images.get(&planned.image));
+    let image = planned.and_then(|planned| state.plan.images.get(&planned.source.to_string()));
     let program = image.map(|image| image.program.clone()).with_context(|| format!("{name} has no image"))?;
     let written = fs::metadata(&program).and_then(|metadata| metadata.modified());
     let written =
@@ -135,7 +135,7 @@ mod tests {
         let draft = voting(&choices).expect("a plan");
         let image = Image { path: "/i/img".into(), bytes: 1, program };
         let images: BTreeMap<String, Image> =
-            draft.packages().into_iter().map(|package| (package.to_owned(), image.clone())).collect();
+            draft.sources().into_iter().map(|source| (source.to_string(), image.clone())).collect();
         let process = Identity::of(std::process::id()).expect("this process runs");
         let mut state = State::new(process.clone(), draft.complete(platform(), images));
         let names = [("worker", "worker-1"), ("vote", "vote-1"), ("vote", "vote-2")];

@@ -8,6 +8,8 @@ use std::process::{Command, ExitCode};
 
 use anyhow::Result;
 
+use crate::commands::description;
+use crate::commands::options::DoctorOptions;
 use crate::network;
 use image_build::bed;
 use image_build::tool::packages;
@@ -20,8 +22,6 @@ use image_build::toolchain::{Part, Toolchain};
 use image_build::vm::vmm::Vmm;
 use image_build::vm::{fitness, install, probe};
 
-/// Ports that the application publishes unless told otherwise.
-const PORTS: [u16; 2] = [8080, 8081];
 /// What can make machines in QEMU's place.
 const OTHER_VMMS: [Vmm; 3] = [Vmm::Uhyve, Vmm::Firecracker, Vmm::CloudHypervisor];
 
@@ -72,8 +72,9 @@ impl fmt::Display for Finding {
 /// Prints the report; the status fails when something necessary is lacking.
 ///
 /// # Errors
-/// When the toolchain cannot be asked at all.
-pub fn run(workspace: &Workspace) -> Result<ExitCode> {
+/// When the toolchain cannot be asked at all, or the description of the application cannot be read.
+pub fn run(workspace: &Workspace, options: &DoctorOptions) -> Result<ExitCode> {
+    let application = description::read(workspace, &description::find(workspace, options.file.as_deref())?)?;
     let patience = Patience::start("looking at this machine, and trying QEMU on it where there is one");
     let toolchain = Toolchain::find(workspace)?;
     let mut findings = vec![emulator()];
@@ -84,7 +85,8 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
     findings.extend(OTHER_VMMS.map(|vmm| other_vmm(workspace, vmm)));
     findings.extend(parts(&toolchain));
     findings.extend([core(&toolchain), docker(), tap(), tests()]);
-    findings.extend(PORTS.map(port));
+    let published = application.services.values().flat_map(|service| &service.ports);
+    findings.extend(published.map(|mapping| port(mapping.host)));
     drop(patience);
     findings.iter().try_for_each(|finding| say!("{finding}"))?;
     let lacking = findings.iter().filter(|finding| finding.severity == Severity::Lacking).count();

@@ -1,6 +1,7 @@
 //! The commands: each parses its options (`options`), calls the other modules, and prints.
 
 pub mod attach;
+mod description;
 pub mod doctor;
 pub mod down;
 pub mod fault;

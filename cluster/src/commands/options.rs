@@ -40,22 +40,30 @@ pub struct UpOptions {
     /// Run this many instances of a service; 0 leaves it out
     #[arg(long, value_name = "SERVICE=NUMBER", value_parser = service_and_number)]
     pub scale: Vec<(String, u16)>,
-    /// Publish a service at another port of the host; also the store, for Redis clients
+    /// Publish a service at another port of the host; also one that the description publishes at none
     #[arg(long, value_name = "SERVICE=PORT", value_parser = service_and_port)]
     pub publish: Vec<(String, u16)>,
-    /// Use this Redis instead of the store, such as redis://127.0.0.1:6379
+    /// Use this Redis instead of the service that REDIS_URL names, such as redis://127.0.0.1:6379
     #[arg(long, value_name = "URL")]
     pub redis: Option<String>,
-    /// Keep results in this PostgreSQL, such as postgres://user:password@127.0.0.1/votes
+    /// Give services this PostgreSQL as RESULTS_URL, such as postgres://user:password@127.0.0.1/votes
     #[arg(long, value_name = "URL")]
     pub results: Option<String>,
-    /// Keep the store's data in this folder [default: in memory only]
+    /// Keep the volumes of the description in this folder [default: in memory only]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// Capture all frames to this file, for Wireshark (only with --net switch)
     #[arg(long, value_name = "FILE")]
     pub pcap: Option<PathBuf>,
     /// The description of the application [default: voting-app.toml of this workspace]
+    #[arg(long, value_name = "TOML")]
+    pub file: Option<PathBuf>,
+}
+
+/// `doctor`: what this machine has.
+#[derive(Args, Clone, Debug, Default)]
+pub struct DoctorOptions {
+    /// The description whose published ports are tried [default: voting-app.toml of this workspace]
     #[arg(long, value_name = "TOML")]
     pub file: Option<PathBuf>,
 }

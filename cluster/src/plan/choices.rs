@@ -19,7 +19,7 @@ pub struct Choices {
     pub results: Option<String>,
     /// The folder that volumes are kept in; without one, data go with their machines.
     pub data: Option<PathBuf>,
-    /// Values of settings, for the services that name them.
+    /// Variables that values of the description name, as `${NAME}`.
     pub settings: BTreeMap<String, String>,
 }
 
@@ -83,7 +83,7 @@ pub enum PlanError {
     },
     /// `--data` where nothing has a volume.
     NothingToKeep {
-        /// Whether `--redis` has taken the store out.
+        /// Whether `--redis` has taken a service out.
         is_replaced: bool,
     },
     /// A service that an option takes out is still needed.
@@ -129,7 +129,7 @@ impl fmt::Display for PlanError {
                 write!(f, "{option}: no service uses {setting}: list it in the `environment` of one")
             }
             Self::NothingToKeep { is_replaced: true } => {
-                f.write_str("--data is for the store, which --redis replaces: leave out one of them")
+                f.write_str("--data is for a service, which --redis replaces: leave out one of them")
             }
             Self::NothingToKeep { is_replaced: false } => {
                 f.write_str("--data: no service has a volume: give one `volumes` in the file")

@@ -1,7 +1,7 @@
 //! The plan in progress: the instances of an application with the command line's options, in an order in which they
 //! can start. It opens no port and starts nothing; `ports` finds addresses.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use crate::application::{Application, Service};
@@ -10,6 +10,7 @@ use crate::plan::model::{
     Data, HOST_SEEN_BY_GUESTS, HealthCheck, HostPort, Image, Instance, NetworkPlan, Plan, Port,
 };
 use crate::plan::overrides;
+use image_build::image::Source;
 use image_build::vm::disk_image::DiskImage;
 use image_build::vm::machine::Platform;
 
@@ -47,12 +48,11 @@ impl Draft {
         Ok(Self { application: application.name, instances })
     }
 
-    /// The packages whose images are needed, each once.
-    pub fn packages(&self) -> Vec<&str> {
-        let mut packages: Vec<&str> = self.instances.iter().map(|instance| instance.image.as_str()).collect();
-        packages.sort_unstable();
-        packages.dedup();
-        packages
+    /// What the images that are needed are made of, each once.
+    pub fn sources(&self) -> Vec<Source> {
+        let sources: BTreeSet<Source> =
+            self.instances.iter().map(|instance| instance.source.clone()).collect();
+        sources.into_iter().collect()
     }
 
     /// The plan, now that it is known on what it runs.
@@ -108,7 +108,7 @@ fn instance(service_name: &str, service: &Service, index: u16) -> Instance {
         service: service_name.to_owned(),
         name,
         index,
-        image: service.image.clone(),
+        source: service.source(),
         memory_mib: service.memory.mib,
         data: Data::None,
         environment,
@@ -237,7 +237,8 @@ pub(crate) mod tests {
         let ports: Vec<HostPort> =
             plan.instances.iter().filter(|i| i.service == "vote").map(|i| i.ports[0].host).collect();
         assert_eq!(ports, [HostPort::Exactly(9000), HostPort::From(9001)]);
-        assert_eq!(plan.packages(), ["result-service", "store-service", "vote-service", "worker"]);
+        let sources: Vec<String> = plan.sources().iter().map(Source::to_string).collect();
+        assert_eq!(sources, ["result-service", "store-service", "vote-service", "worker"]);
     }
 
     #[test]

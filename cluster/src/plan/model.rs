@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::application::Condition;
 use crate::application::restart::Restart;
+use image_build::image::Source;
 use image_build::vm::disk_image::DiskImage;
 use image_build::vm::machine::Platform;
 
@@ -24,7 +25,7 @@ pub struct Plan {
     pub platform: Platform,
     /// The instances, each after those it depends on.
     pub instances: Vec<Instance>,
-    /// The image of each package that is booted.
+    /// The image of each source that is booted, by its name.
     pub images: BTreeMap<String, Image>,
     /// How they are connected.
     #[serde(default)]
@@ -51,8 +52,8 @@ pub struct Instance {
     pub name: String,
     /// Place among the instances of its service, from 0.
     pub index: u16,
-    /// The package whose image it boots.
-    pub image: String,
+    /// What the image that it boots is made of.
+    pub source: Source,
     /// Its memory, in MiB.
     pub memory_mib: u32,
     /// Where its data are.

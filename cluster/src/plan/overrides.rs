@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 
 use crate::application::template;
 use crate::application::template::Template;
+use crate::application::variable;
 use crate::application::{Application, PortMapping, Service};
 use crate::plan::choices::{Choices, PlanError};
 use crate::plan::model::HOST_SEEN_BY_GUESTS;
@@ -18,6 +19,7 @@ const RESULTS_SETTING: &str = "RESULTS_URL";
 /// # Errors
 /// When an option does not fit the application.
 pub fn apply(application: &mut Application, choices: &Choices) -> Result<(), PlanError> {
+    fill_variables(application, choices);
     if let Some(url) = &choices.redis {
         let url = redis_for_guests(url).ok_or_else(|| PlanError::Url {
             option: "--redis",
@@ -38,12 +40,20 @@ pub fn apply(application: &mut Application, choices: &Choices) -> Result<(), Pla
         })?;
         set(application, "--results", RESULTS_SETTING, &url)?;
     }
-    for (setting, value) in &choices.settings {
-        give(application, setting, value);
-    }
     check_described(application)?;
     publish(application, choices)?;
     scale(application, choices)
+}
+
+/// Puts the variables of the caller in their places.
+fn fill_variables(application: &mut Application, choices: &Choices) {
+    let values = application.services.values_mut().flat_map(|service| service.environment.values_mut());
+    for value in values {
+        // Only what is no description's fails here: that was checked when it was read.
+        if let Ok(filled) = variable::fill(value, |name| choices.settings.get(name).map(String::as_str)) {
+            *value = filled;
+        }
+    }
 }
 
 /// Reads a database's address as the services will: what they refuse is not booted for.
@@ -94,18 +104,13 @@ fn set(
     setting: &'static str,
     url: &str,
 ) -> Result<(), PlanError> {
-    if give(application, setting, url) { Ok(()) } else { Err(PlanError::NobodyTakes { option, setting }) }
-}
-
-/// Gives a value, in which braces are nothing but braces, to every service that names the setting; says whether any
-/// does.
-fn give(application: &mut Application, setting: &str, value: &str) -> bool {
     let mut is_taken = false;
     for taker in application.services.values_mut().filter_map(|s| s.environment.get_mut(setting)) {
-        *taker = template::escape(value);
+        // In a URL, braces are nothing but braces.
+        *taker = template::escape(url);
         is_taken = true;
     }
-    is_taken
+    if is_taken { Ok(()) } else { Err(PlanError::NobodyTakes { option, setting }) }
 }
 
 fn scale(application: &mut Application, choices: &Choices) -> Result<(), PlanError> {

@@ -57,8 +57,8 @@ fn launch(
 ) -> Result<Launch> {
     let image = plan
         .images
-        .get(&instance.image)
-        .with_context(|| format!("there is no image of {}", instance.image))?;
+        .get(&instance.source.to_string())
+        .with_context(|| format!("there is no image of {}", instance.source))?;
     let Platform { vmm, program, machine, accelerator, sandbox } = &plan.platform;
     let file = vmm.image_kind().choose(&image.path, &image.program);
     let mut launch = Launch::new(&instance.name, file.clone(), *machine, *accelerator);

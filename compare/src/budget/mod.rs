@@ -3,8 +3,8 @@
 //! The same guest and the same turns as the instruction check's, so that it adds up to what is checked. Says nothing
 //! of time, and nothing of the host.
 
-mod layer;
-mod symbols;
+pub mod layer;
+pub mod symbols;
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -22,8 +22,20 @@ pub struct Origin {
     pub function: String,
 }
 
+/// One of the functions that an instruction belongs to: the first has it, each further one has the previous inlined.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// The function's name, demangled.
+    pub function: Option<String>,
+    /// The source file of the place in that function.
+    pub file: Option<String>,
+}
+
 impl Symbols {
     /// Those of this ELF file.
+    ///
+    /// # Errors
+    /// When it cannot be read, or has none.
     pub fn open(program: &Path) -> Result<Self> {
         let loader = Loader::new(program);
         loader.map(Self).map_err(|error| anyhow!("{} has no symbols: {error}", program.display()))
@@ -31,27 +43,36 @@ impl Symbols {
 
     /// Where the instruction at an address of the running guest comes from.
     pub fn origin(&self, address: u64) -> Origin {
-        let found = address.checked_sub(PROGRAM_START).and_then(|address| self.frames(address));
+        let found =
+            address.checked_sub(PROGRAM_START).and_then(|offset| self.origin_in_file(offset, address));
         // Firmware and loader have run long before: what has no lines is the kernel's assembly.
         found.unwrap_or_else(|| Origin { layer: layer::KERNEL, function: format!("{address:#x}") })
     }
 
-    fn frames(&self, address: u64) -> Option<Origin> {
-        let mut frames = self.0.find_frames(address).ok()?;
-        let (mut layer, mut functions) = (None, Vec::new());
-        while let Some(frame) = frames.next().ok()? {
-            let name =
-                frame.function.as_ref().and_then(|name| name.demangle().ok().map(|name| name.into_owned()));
-            functions.extend(name);
+    /// The functions that the instruction at an address of the running guest belongs to, from the inside out; none
+    /// where nothing is known of it.
+    pub fn frames(&self, address: u64) -> Vec<Frame> {
+        let mut found = Vec::new();
+        let Some(offset) = address.checked_sub(PROGRAM_START) else { return found };
+        let Ok(mut frames) = self.0.find_frames(offset) else { return found };
+        while let Ok(Some(frame)) = frames.next() {
+            let name = frame.function.as_ref().and_then(|name| name.demangle().ok());
             let file = frame.location.and_then(|location| location.file);
-            layer = layer.or_else(|| file.and_then(layer::of_file));
+            found.push(Frame { function: name.map(Into::into), file: file.map(Into::into) });
         }
-        if functions.is_empty() {
-            let name = self.0.find_symbol(address)?;
+        found
+    }
+
+    fn origin_in_file(&self, offset: u64, address: u64) -> Option<Origin> {
+        let frames = self.frames(address);
+        let layer = frames.iter().filter_map(|frame| frame.file.as_deref()).find_map(layer::of_file);
+        let mut functions = frames.iter().filter_map(|frame| frame.function.as_ref());
+        let Some(inner) = functions.next() else {
+            let name = self.0.find_symbol(offset)?;
             let layer = if is_of_bytes(name) { layer::COPYING } else { layer::KERNEL };
             return Some(Origin { layer, function: name.to_owned() });
-        }
-        let (inner, outer) = (functions.first()?, functions.last()?);
+        };
+        let outer = functions.next_back().unwrap_or(inner);
         let layer = layer.unwrap_or(layer::LIBRARY);
         let function = if inner == outer { inner.clone() } else { format!("{inner} in {outer}") };
         Some(Origin { layer, function })

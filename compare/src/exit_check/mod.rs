@@ -102,7 +102,7 @@ fn count_where_kvm_is(context: &Context, only: &[String]) -> Result<Figures> {
     let own = own.to_str().context("the path of this program is not UTF-8")?;
     let mut figures = None;
     let program = [&[own.to_owned(), COUNT_COMMAND.to_owned()], only].concat();
-    bed::run_with_lines(&context.workspace, &program, |line| match serde_json::from_str(line) {
+    bed::count_with_lines(&context.workspace, &program, |line| match serde_json::from_str(line) {
         Ok(found) => figures = Some(found),
         Err(_) => note!("{line}"),
     })?;

@@ -12,28 +12,27 @@ use anyhow::{Context as _, Result, bail, ensure};
 use image_build::vm::accelerator::Accelerator;
 use image_build::vm::machine::{Launch, Machine, Network};
 use image_build::vm::qemu;
+use image_build::vm::qmp::{COUNTED, COUNTED_MHZ, Monitor};
 use tempfile::TempDir;
 
 use super::peer::{self, Peer};
 use crate::child::{self, Child};
 use crate::context::Context;
-use crate::qmp::Monitor;
 use crate::record::Method;
 use crate::statistics::undisturbed;
-use crate::substrate::{COUNTED, COUNTED_MHZ};
 use crate::trace::{self, Trace};
 
 /// Connections at the same time.
 const CONNECTIONS: usize = 16;
 /// Batches of requests, after some that warm the service up.
 const BATCHES: usize = 12;
-const WARM_UP: usize = 3;
+pub(super) const WARM_UP: usize = 3;
 /// Batches whose instructions are traced: each is a line of a file.
 const BATCHES_TRACED: usize = 2;
 /// How long one turn of the guest may take, its boot included.
-const TURN_LIMIT: Duration = Duration::from_secs(60);
+pub(super) const TURN_LIMIT: Duration = Duration::from_secs(60);
 /// Turns until everything must be said.
-const TURNS_MAX: usize = 64;
+pub(super) const TURNS_MAX: usize = 64;
 /// Times that QEMU looks at everything it waits for between two looks at a guest that may rest.
 const ROUNDS: usize = 3;
 /// How long it may run in one go before it is looked at.
@@ -52,13 +51,15 @@ const SENT_BY_TIMER: [&str; 4] =
 
 /// A counted vote service that rests.
 pub struct Guest {
-    monitor: Monitor,
-    peer: Peer,
-    count: u64,
+    pub(super) monitor: Monitor,
+    pub(super) peer: Peer,
+    pub(super) count: u64,
     /// QEMU's own log.
-    log: PathBuf,
-    _child: Child,
-    _directory: TempDir,
+    pub(super) log: PathBuf,
+    /// What the guest says.
+    pub(super) serial: PathBuf,
+    pub(super) child: Child,
+    pub(super) directory: TempDir,
 }
 
 impl Guest {
@@ -68,14 +69,29 @@ impl Guest {
     /// # Errors
     /// When it does not get there; with its log.
     pub fn boot(context: &Context, image: PathBuf, machine: Machine) -> Result<Self> {
-        let serial = context.artifacts("instructions")?.join("vote.log");
+        let mut guest = Self::prepare(context, "vote", image, machine, &settings(peer::STORE_PORT))?;
+        let found = guest.find_the_store();
+        found
+            .with_context(|| format!("the counted vote service fails\n{}", child::log_tail(&guest.serial)))?;
+        Ok(guest)
+    }
+
+    /// A machine with `image` that has not executed anything yet.
+    pub(super) fn prepare(
+        context: &Context,
+        name: &str,
+        image: PathBuf,
+        machine: Machine,
+        settings: &[(String, String)],
+    ) -> Result<Self> {
+        let serial = context.artifacts("instructions")?.join(format!("{name}.log"));
         // The path of a socket may have some hundred bytes; an artifact's may have more.
         let directory = tempfile::tempdir().context("no directory for the monitor's socket")?;
         let monitor = directory.path().join("qmp");
         let (socket, own, other) = peer::cable()?;
-        let mut launch = Launch::new("vote", image, machine, Accelerator::Tcg { mhz: COUNTED_MHZ });
+        let mut launch = Launch::new(name, image, machine, Accelerator::Tcg { mhz: COUNTED_MHZ });
         launch.network = Network::Datagrams { own: other, peer: own };
-        launch.command_line.environment.extend(settings());
+        launch.command_line.environment.extend(settings.iter().cloned());
         launch.extra.extend(COUNTED.iter().chain(&SENT_BY_TIMER).map(Into::into));
         let qmp = format!("unix:{},server=on,wait=off", monitor.display());
         if machine == Machine::Microvm {
@@ -85,13 +101,11 @@ impl Guest {
         let log = directory.path().join("qemu.log");
         launch.extra.push(log.clone().into());
         let child = Child::start(context, qemu::command(&launch)?, &serial)?;
-        let started = || -> Result<Self> {
-            let (monitor, peer) = (Monitor::open(&monitor)?, Peer::new(socket)?);
-            let mut guest = Self { monitor, peer, count: 0, log, _child: child, _directory: directory };
-            guest.find_the_store()?;
-            Ok(guest)
-        };
-        started().with_context(|| format!("the counted vote service fails\n{}", child::log_tail(&serial)))
+        let opened = || Ok((Monitor::open(&monitor)?, Peer::new(socket)?));
+        let opened: Result<(Monitor, Peer)> = opened();
+        let (monitor, peer) =
+            opened.with_context(|| format!("the counted {name} fails\n{}", child::log_tail(&serial)))?;
+        Ok(Self { monitor, peer, count: 0, log, serial, child, directory })
     }
 
     /// Instructions that the guest has executed.
@@ -153,7 +167,7 @@ impl Guest {
         Ok((self.count - before) as f64 / CONNECTIONS as f64)
     }
 
-    fn pause(&mut self) -> Result<()> {
+    pub(super) fn pause(&mut self) -> Result<()> {
         self.monitor.release()?;
         std::thread::sleep(PAUSE);
         self.monitor.hold()?;
@@ -161,12 +175,12 @@ impl Guest {
         self.settle()
     }
 
-    fn hang_up(&mut self) -> Result<()> {
+    pub(super) fn hang_up(&mut self) -> Result<()> {
         self.peer.close();
         self.settle()
     }
 
-    fn find_the_store(&mut self) -> Result<()> {
+    pub(super) fn find_the_store(&mut self) -> Result<()> {
         let begun = Instant::now();
         while self.peer.store_commands() == 0 {
             ensure!(begun.elapsed() < TURN_LIMIT, "it does not look for its store");
@@ -178,7 +192,7 @@ impl Guest {
     }
 
     /// Lets peer and guest speak in turns until neither has anything to say.
-    fn settle(&mut self) -> Result<()> {
+    pub(super) fn settle(&mut self) -> Result<()> {
         for _ in 0..TURNS_MAX {
             let frames = self.peer.speak()?;
             if frames == 0 {
@@ -190,7 +204,7 @@ impl Guest {
     }
 
     /// Lets the guest run until it rests, having read so many frames that wait for it.
-    fn turn(&mut self, frames: usize) -> Result<()> {
+    pub(super) fn turn(&mut self, frames: usize) -> Result<()> {
         // One frame is read each time that QEMU looks at its sockets.
         self.monitor.rounds(frames + ROUNDS)?;
         let begun = Instant::now();
@@ -224,9 +238,10 @@ impl Guest {
     }
 }
 
-fn settings() -> [(String, String); 4] {
+/// Those of a guest whose store is at this port of its peer.
+pub(super) fn settings(store_port: u16) -> [(String, String); 4] {
     let address = format!("{}/{}", peer::GUEST, peer::PREFIX_BITS);
-    let store = format!("redis://{}:{}", peer::ADDRESS, peer::STORE_PORT);
+    let store = format!("redis://{}:{}", peer::ADDRESS, store_port);
     [
         ("IP".to_owned(), address),
         ("GATEWAY".to_owned(), peer::ADDRESS.to_string()),
@@ -235,7 +250,8 @@ fn settings() -> [(String, String); 4] {
     ]
 }
 
-fn request(method: Method, keep_alive: bool) -> Vec<u8> {
+/// The bytes of a request.
+pub(super) fn request(method: Method, keep_alive: bool) -> Vec<u8> {
     let connection = if keep_alive { "" } else { "Connection: close\r\n" };
     let text = match method {
         Method::Get => format!("GET / HTTP/1.1\r\nHost: vote\r\n{connection}\r\n"),

@@ -5,6 +5,7 @@
 
 mod guest;
 mod peer;
+mod traced;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -24,6 +25,7 @@ use crate::record::Counted;
 use crate::substrate::Program;
 
 pub use guest::Guest;
+pub use traced::{Party, TracedGuest, Turn};
 
 /// How far a count may be from the committed one, in percent of it.
 const TOLERANCE_PERCENT: u64 = 2;

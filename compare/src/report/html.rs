@@ -6,6 +6,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::chart::{self, Chart, Colour, Plot};
 use super::document::{Block, Column, Document, Form, Group, Pairing, Row, Section, Table, TableCell, Tone};
+use super::drawing::STYLE;
 use super::{labels, number};
 use crate::record::Execution;
 
@@ -18,7 +19,7 @@ pub fn render(document: &Document) -> String {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 title { (document.title) }
-                style { (PreEscaped(include_str!("style.css"))) }
+                style { (PreEscaped(STYLE)) }
             }
             body {
                 header {

@@ -8,6 +8,7 @@ mod charts;
 mod comparison;
 mod contents;
 mod document;
+pub mod drawing;
 mod factor;
 mod html;
 mod labels;

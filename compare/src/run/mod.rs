@@ -144,10 +144,7 @@ fn begin(context: &Context, options: &Options) -> Result<PathBuf> {
             candidate.check(context).with_context(|| format!("{} cannot be measured here", candidate.id))
         })?;
     }
-    load::prepare(context, options.quick)?;
-    if !options.quick && chosen.iter().any(Candidate::counts_exits) {
-        exit_check::prepare(context)?;
-    }
+    prepare_shared(context, options.quick, &chosen)?;
     let substrates = chosen.iter().map(|candidate| (candidate.id.to_owned(), missing(context, candidate)));
     let run = Run {
         begun: machine::now()?,
@@ -180,21 +177,25 @@ fn missing(context: &Context, candidate: &Candidate) -> Option<String> {
     reason
 }
 
+/// What several substrates need: the load's programs, and what exits are counted with, which a short run leaves out.
+fn prepare_shared(context: &Context, quick: bool, candidates: &[Candidate]) -> Result<()> {
+    load::prepare(context, quick)?;
+    if !quick && candidates.iter().any(Candidate::counts_exits) {
+        exit_check::prepare(context)?;
+    }
+    Ok(())
+}
+
 fn prepare_again(context: &Context, run: &Run) -> Result<()> {
-    load::prepare(context, run.quick)?;
     let is_part = |candidate: &Candidate| {
         run.substrates.iter().any(|(id, missing)| id == candidate.id && missing.is_none())
     };
-    if !run.quick && CANDIDATES.iter().any(|candidate| is_part(candidate) && candidate.counts_exits()) {
-        exit_check::prepare(context)?;
-    }
-    for candidate in &CANDIDATES {
-        if is_part(candidate) {
-            candidate.check(context)?;
-            candidate.prepare(context)?;
-        }
-    }
-    Ok(())
+    let candidates: Vec<Candidate> = CANDIDATES.into_iter().filter(is_part).collect();
+    prepare_shared(context, run.quick, &candidates)?;
+    candidates.iter().try_for_each(|candidate| {
+        candidate.check(context)?;
+        candidate.prepare(context)
+    })
 }
 
 /// What failed of this project's own, each in a line: that is a fault of it, whereas others may be what they are, and

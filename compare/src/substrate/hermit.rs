@@ -9,6 +9,7 @@ use image_build::image;
 use image_build::tool::packages;
 use image_build::vm::accelerator::Accelerator;
 use image_build::vm::machine::{Forward, Launch, Machine, Network, Serial};
+use image_build::vm::qmp::{COUNTED, COUNTED_MHZ};
 use image_build::vm::{machine, qemu};
 
 use super::application::{Application, STORE_MEMORY, Substrate, ready};
@@ -24,21 +25,6 @@ pub const MEMORY_RANGE_MIB: (u32, u32) = (machine::MEMORY_MIB_MIN, 64);
 pub const HOST_FROM_GUEST: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
 /// Settings that spare a guest DHCP: the address that it would get.
 const ADDRESS: [(&str, &str); 2] = [("IP", "10.0.2.15/24"), ("GATEWAY", "10.0.2.2")];
-/// Under `-icount shift=0` an instruction takes 1 ns, and the counter goes up with each.
-pub const COUNTED_MHZ: u16 = 1000;
-/// What makes QEMU count instructions. Where it can emulate x2APIC (from 9.0), that reads the clock where
-/// counting forbids it ("Bad icount read"). The real-time clock goes with the counted time, or the guest would take each
-/// pause of the host for a leap and look into it. What rings the network card's bell is an access as others are.
-pub const COUNTED: [&str; 8] = [
-    "-icount",
-    "shift=0",
-    "-rtc",
-    "clock=vm",
-    "-cpu",
-    "max,-x2apic",
-    "-global",
-    "virtio-net-pci.ioeventfd=off",
-];
 
 /// Unikernels on one kind of machine.
 pub struct Hermit {

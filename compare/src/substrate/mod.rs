@@ -22,7 +22,7 @@ use docker::DockerNetwork;
 
 pub use application::{Application, READY_LIMIT, Substrate, deepen_backlogs, ready};
 pub use docker::remove_leftovers;
-pub use hermit::{COUNTED, COUNTED_MHZ, HOST_FROM_GUEST};
+pub use hermit::HOST_FROM_GUEST;
 pub use instance::{Instance, Order, Port, Program};
 
 /// A substrate that is compared: named, not yet prepared.

@@ -19,9 +19,18 @@ const INITRAMFS: &str = "initramfs.cpio";
 /// As much as QEMU is given at most: four services, their QEMUs, and what is written.
 const MEMORY_MIB: u32 = 2048;
 
-/// Its time is that of its instructions, a nanosecond each, and this machine's only while it rests. So whatever else
-/// this machine does, nothing in there comes too late, and a guest is left as often.
-const CLOCK: [&str; 2] = ["-icount", "shift=0"];
+/// For counting, its time is that of its instructions, a nanosecond each, and this machine's only while it rests. So a
+/// guest is left as often whatever else this machine does.
+const COUNTED: [&str; 2] = ["-icount", "shift=0"];
+
+/// What goes on in the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Programs run in the time of this machine.
+    Use,
+    /// What leaves a guest is counted.
+    Count,
+}
 
 /// Modules in the order in which they depend on each other: the files, KVM, taps and bridges.
 const MODULES: [&str; 20] = [
@@ -75,7 +84,7 @@ echo $status > dev/ttyS1
 "#;
 
 /// The command that starts it; its script is in `folder`.
-pub(super) fn command(debian: &Packages, folder: &Path) -> Result<Command> {
+pub(super) fn command(debian: &Packages, folder: &Path, purpose: Purpose) -> Result<Command> {
     let initramfs = folder.join(INITRAMFS);
     write_whole(&initramfs, &archive(debian)?)?;
     let mut launch = Launch::new("bed", debian.kernel()?, Machine::Q35, Accelerator::Tcg { mhz: 0 });
@@ -87,7 +96,9 @@ pub(super) fn command(debian: &Packages, folder: &Path) -> Result<Command> {
     let files = "local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap";
     let status = format!("file,id=status,path={}", qemu::option_value(&folder.join(STATUS))?);
     let mut extra = vec!["-virtfs", files, "-chardev", &status, "-serial", "chardev:status"];
-    extra.extend(CLOCK);
+    if purpose == Purpose::Count {
+        extra.extend(COUNTED);
+    }
     launch.extra = extra.into_iter().map(Into::into).collect();
     qemu::command(&launch)
 }

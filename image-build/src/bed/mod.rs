@@ -21,6 +21,7 @@ use crate::tool::packages;
 use crate::tool::process;
 use crate::tool::workspace::Workspace;
 
+use machine::Purpose;
 pub use script::is_inside;
 
 /// What `cargo image bed` is told.
@@ -38,7 +39,7 @@ pub struct Options {
 pub fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
     let is_shell = options.command.is_empty();
     ensure!(!is_shell || stdin().is_terminal(), "a shell needs a terminal: give `cargo image bed` a program");
-    let mut bed = Bed::make(workspace, &options.command)?;
+    let mut bed = Bed::make(workspace, &options.command, Purpose::Use)?;
     if !is_shell {
         bed.command.stdin(Stdio::null());
     }
@@ -46,16 +47,17 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
     bed.program_status(ended).map(ExitCode::from)
 }
 
-/// Runs a program in a machine with KVM, and gives each line that it writes, to its standard output or as an error.
+/// Runs a program that counts in a machine with KVM, and gives each line that it writes, to its standard output or as
+/// an error.
 ///
 /// # Errors
 /// When the machine cannot be made or has ended before the program, or when the program fails.
-pub fn run_with_lines(
+pub fn count_with_lines(
     workspace: &Workspace,
     program: &[String],
     mut take_line: impl FnMut(&str),
 ) -> Result<()> {
-    let mut bed = Bed::make(workspace, program)?;
+    let mut bed = Bed::make(workspace, program, Purpose::Count)?;
     bed.command.stdin(Stdio::null()).stdout(Stdio::piped());
     let mut qemu = bed.command.spawn().context("QEMU cannot be started")?;
     let output = qemu.stdout.take().context("QEMU has no output")?;
@@ -90,12 +92,12 @@ fn fetch(workspace: &Workspace) -> Result<Packages> {
 }
 
 impl Bed {
-    fn make(workspace: &Workspace, program: &[String]) -> Result<Self> {
+    fn make(workspace: &Workspace, program: &[String], purpose: Purpose) -> Result<Self> {
         let debian = fetch(workspace)?;
         build(workspace)?;
         let folder = tempfile::tempdir_in(workspace.state()?).context("no room for the machine's files")?;
         script::write(folder.path(), workspace, program)?;
-        let command = process::bound_in_foreground(&machine::command(&debian, folder.path())?)?;
+        let command = process::bound_in_foreground(&machine::command(&debian, folder.path(), purpose)?)?;
         note!("starting a machine with an emulated KVM; what takes long here says nothing about real speed");
         Ok(Self { command, folder })
     }

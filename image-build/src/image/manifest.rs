@@ -1,4 +1,5 @@
-//! The list of images, from `images.toml`: memory, disk, size budget, ports and settings of each.
+//! The list of images, from `images.toml` and from `[package.metadata.image]` of other packages of the workspace:
+//! memory, disk, size budget, ports and settings of each.
 //!
 //! The package `cluster` combines images into an application.
 
@@ -15,15 +16,17 @@ use crate::tool::workspace::Workspace;
 #[serde(deny_unknown_fields)]
 pub struct Image {
     /// Memory that it gets when it runs alone.
+    #[serde(default = "memory_mib")]
     pub memory_mib: u32,
     /// Size of the disk that is made when it is to keep its data; none when it has none to keep.
     pub disk_mib: Option<u32>,
-    /// Most KiB that its file may have.
+    /// Most KiB that its file may have; no limit unless it is given.
+    #[serde(default = "no_limit")]
     pub size_kib_max: u64,
     /// Ports that people reach it on.
     #[serde(default)]
     pub ports: Vec<Port>,
-    /// Settings when it runs alone; the caller's environment comes before them.
+    /// Settings when it runs alone; the caller's environment comes before them, also for those that are empty here.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
 }
@@ -46,6 +49,14 @@ pub struct Port {
     pub setting: String,
 }
 
+fn memory_mib() -> u32 {
+    MEMORY_MIB_DEFAULT
+}
+
+fn no_limit() -> u64 {
+    u64::MAX
+}
+
 fn http() -> String {
     "http".to_owned()
 }
@@ -54,7 +65,7 @@ fn port_setting() -> String {
     "PORT".to_owned()
 }
 
-/// Memory of an image that is not in the list, such as a program of a test.
+/// Memory of an image that says nothing of it, such as a program of a test.
 const MEMORY_MIB_DEFAULT: u32 = 32;
 
 impl Default for Image {
@@ -63,7 +74,7 @@ impl Default for Image {
         Self {
             memory_mib: MEMORY_MIB_DEFAULT,
             disk_mib: None,
-            size_kib_max: u64::MAX,
+            size_kib_max: no_limit(),
             ports: Vec::new(),
             environment: BTreeMap::new(),
         }
@@ -77,7 +88,17 @@ impl Default for Image {
 pub fn read(workspace: &Workspace) -> Result<BTreeMap<String, Image>> {
     let path = workspace.package().join("images.toml");
     let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    toml::from_str(&text).with_context(|| format!("{} is not well formed", path.display()))
+    let mut images: BTreeMap<String, Image> =
+        toml::from_str(&text).with_context(|| format!("{} is not well formed", path.display()))?;
+    for package in workspace.packages()? {
+        if let Some(value) = package.metadata.get("image") {
+            let image = serde_json::from_value(value.clone()).with_context(|| {
+                format!("[package.metadata.image] of {} is not well formed", package.manifest_path)
+            })?;
+            images.entry(package.name.to_string()).or_insert(image);
+        }
+    }
+    Ok(images)
 }
 
 #[cfg(test)]

@@ -4,48 +4,35 @@
 //! if they differ.
 
 mod bootable;
+pub mod compile;
+mod folder;
 pub mod loader;
 pub mod manifest;
 mod program;
+mod source;
 
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
-use anyhow::{Context, Result, bail, ensure};
-use cargo_metadata::Message;
+use anyhow::{Context, Result, ensure};
 
+use crate::image::compile::Compilation;
 use crate::image::loader::Loader;
 use crate::image::program::Program;
 use crate::tool::files::write_whole;
-use crate::tool::progress::Step;
 use crate::tool::workspace::Workspace;
 use crate::toolchain::libraries;
-use crate::toolchain::pinned;
-use crate::toolchain::pinned::Profile;
 use crate::toolchain::{HERMIT_TARGET, Toolchain};
+pub use source::{Source, build_sources};
 
 /// Where programs are placed: the first 2 MiB boundary above the loader.
 pub const PROGRAM_START: u64 = 2 << 20;
 /// The program of the probe: `mov edx, 0xf4; mov eax, 1; out dx, eax; hlt` ends QEMU with success.
 const PROBE_CODE: [u8; 12] = [0xba, 0xf4, 0, 0, 0, 0xb8, 1, 0, 0, 0, 0xef, 0xf4];
 
-/// The profile of images, as the workspace's `Cargo.toml` has it.
-const PROFILE: Profile = Profile {
-    name: "image",
-    opt_level: "3",
-    lto: "true",
-    codegen_units: 1,
-    debug: "\"limited\"",
-    strip: "\"none\"",
-    // SHA-256 is for logging in to a database: its compact form takes 9 KB less of an image than the unrolled one.
-    rust_flags: "--cfg=sha2_backend_soft=\"compact\"",
-};
 /// With `never`, images are taken as they were built: cargo is not asked.
 pub const BUILD: &str = "VOTING_APP_BUILD";
-/// The linker of the target, whatever a configuration puts in its place.
-const LINKER: (&str, &str) = ("CARGO_TARGET_X86_64_UNKNOWN_HERMIT_LINKER", "rust-lld");
 
 /// A bootable file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,12 +67,17 @@ pub fn build(workspace: &Workspace, names: &[impl AsRef<str>]) -> Result<Vec<Ima
         let known: Vec<&str> = budgets.keys().map(String::as_str).collect();
         ensure!(budgets.contains_key(*name), "there is no image {name}: give one of {}", known.join(", "));
     }
-    if env::var_os(BUILD).is_some_and(|value| value == "never") {
-        let forbidden = || format!("{BUILD}=never forbids to build it: unset {BUILD}");
+    if is_building_forbidden() {
         return names.iter().map(|name| built(workspace, name).with_context(forbidden)).collect();
     }
     let loader = Loader::parse(&fs::read(loader::ensure(workspace, &toolchain)?)?)?;
-    let programs = compile(workspace, &toolchain, &names)?;
+    let compilation = Compilation {
+        folder: &workspace.root,
+        packages: &names,
+        target: &workspace.target,
+        profile: &compile::IMAGE,
+    };
+    let programs = compilation.run(&toolchain, &names.join(", "))?;
     let state = workspace.state()?;
     names
         .iter()
@@ -94,7 +86,7 @@ pub fn build(workspace: &Workspace, names: &[impl AsRef<str>]) -> Result<Vec<Ima
             let (_, elf) =
                 program.with_context(|| format!("the package {name} has no program of its name"))?;
             let image = make(&loader, elf, name, &state.join(format!("{name}.img")))?;
-            let limit = budgets[*name].size_kib_max * 1024;
+            let limit = budgets[*name].size_kib_max.saturating_mul(1024);
             ensure!(
                 image.bytes <= limit,
                 "the image {name} has {} bytes, {} more than its budget of {} KiB in images.toml",
@@ -107,13 +99,21 @@ pub fn build(workspace: &Workspace, names: &[impl AsRef<str>]) -> Result<Vec<Ima
         .collect()
 }
 
+fn is_building_forbidden() -> bool {
+    env::var_os(BUILD).is_some_and(|value| value == "never")
+}
+
+fn forbidden() -> String {
+    format!("{BUILD}=never forbids to build it: unset {BUILD}")
+}
+
 /// An image that was built before.
 ///
 /// # Errors
 /// When it was not.
 pub fn built(workspace: &Workspace, name: &str) -> Result<Image> {
     let path = workspace.state()?.join(format!("{name}.img"));
-    let program = workspace.target.join(HERMIT_TARGET).join(PROFILE.name).join(name);
+    let program = workspace.target.join(HERMIT_TARGET).join(compile::IMAGE.name).join(name);
     let file = fs::metadata(&path).with_context(|| format!("{name} has not been built"))?;
     Ok(Image { name: name.to_owned(), path, bytes: file.len(), program })
 }
@@ -160,36 +160,4 @@ fn make(loader: &Loader, elf: &Path, name: &str, path: &Path) -> Result<Image> {
         bytes: image.len() as u64,
         program: elf.to_owned(),
     })
-}
-
-/// Runs cargo and returns the executables that it built, by the names of their targets.
-fn compile(workspace: &Workspace, toolchain: &Toolchain, names: &[&str]) -> Result<Vec<(String, PathBuf)>> {
-    let step = Step::start(format!("Building {} for Hermit", names.join(", ")));
-    let mut cargo = toolchain.cargo();
-    pinned::build_with(&mut cargo, &PROFILE);
-    // The programs use nothing unstable.
-    cargo.env_remove("RUSTC_BOOTSTRAP").env(LINKER.0, LINKER.1);
-    cargo.current_dir(&workspace.root).args(["--target", HERMIT_TARGET]);
-    // Where it is looked for, wherever a configuration would have it.
-    cargo.arg("--target-dir").arg(&workspace.target);
-    cargo.args(["--quiet", "--message-format", "json-render-diagnostics"]);
-    for name in names {
-        cargo.args(["--package", name]);
-    }
-    // Cargo says on its error output what is wrong with a program; it passes that on to the user.
-    let output =
-        cargo.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("cargo cannot be started")?;
-    if !output.status.success() {
-        bail!("building {} for Hermit failed", names.join(", "));
-    }
-    step.done();
-    let mut programs = Vec::new();
-    for message in Message::parse_stream(output.stdout.as_slice()) {
-        if let Message::CompilerArtifact(artifact) = message.context("cargo's messages cannot be read")?
-            && let Some(executable) = artifact.executable
-        {
-            programs.push((artifact.target.name, executable.into_std_path_buf()));
-        }
-    }
-    Ok(programs)
 }

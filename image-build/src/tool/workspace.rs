@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use cargo_metadata::MetadataCommand;
+use cargo_metadata::{Metadata, MetadataCommand, Package};
 use sha2::{Digest, Sha256};
 
 use crate::tool::files::hex;
@@ -33,14 +33,21 @@ impl Workspace {
         // Cargo names the package when it runs the tool; the path at compile time serves otherwise.
         let package = env::var_os("CARGO_MANIFEST_DIR").map_or_else(built_from, PathBuf::from);
         let root = package.parent().context("the package has no parent directory")?.to_owned();
-        let manifest = root.join("Cargo.toml");
-        let metadata = MetadataCommand::new()
-            .manifest_path(&manifest)
-            .no_deps()
-            .other_options(["--offline".to_owned()])
-            .exec()
-            .with_context(|| format!("cargo cannot read {}", manifest.display()))?;
-        Ok(Self { root, target: metadata.target_directory.into_std_path_buf() })
+        let target = metadata(&root.join("Cargo.toml"))?.target_directory.into_std_path_buf();
+        Ok(Self { root, target })
+    }
+
+    /// The packages of the workspace.
+    ///
+    /// # Errors
+    /// When cargo cannot read one.
+    pub fn packages(&self) -> Result<Vec<Package>> {
+        Ok(metadata(&self.manifest())?.packages)
+    }
+
+    /// The workspace's `Cargo.toml`.
+    pub fn manifest(&self) -> PathBuf {
+        self.root.join("Cargo.toml")
     }
 
     /// The directory of this tool's results and caches, created when missing.
@@ -68,10 +75,22 @@ impl Workspace {
         Ok(states.join("unikernel-voting-app").join(format!("{name}-{}", &digest[..DIGEST_CHARS])))
     }
 
+    /// The description of the application that is meant when no other is named.
+    pub fn description(&self) -> PathBuf {
+        self.root.join("voting-app.toml")
+    }
+
     /// The directory of this package, with the sources of the loader and the kernel's recipe.
     pub fn package(&self) -> PathBuf {
         self.root.join("image-build")
     }
+}
+
+/// What cargo knows of a workspace by itself.
+fn metadata(manifest: &Path) -> Result<Metadata> {
+    let mut command = MetadataCommand::new();
+    command.manifest_path(manifest).no_deps().other_options(["--offline".to_owned()]);
+    command.exec().with_context(|| format!("cargo cannot read {}", manifest.display()))
 }
 
 fn built_from() -> PathBuf {

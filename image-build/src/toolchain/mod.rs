@@ -6,6 +6,7 @@ mod core_library;
 mod kernel;
 pub mod libraries;
 pub mod pinned;
+pub mod registry;
 
 use std::fmt;
 use std::path::{Path, PathBuf};

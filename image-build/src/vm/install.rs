@@ -4,26 +4,21 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result};
 
 use crate::tool::packages;
 use crate::tool::packages::table::LIBCLANG;
-use crate::tool::process;
-use crate::tool::progress::Step;
 use crate::tool::workspace::Workspace;
-use crate::toolchain::Toolchain;
+use crate::toolchain::registry::{self, Program};
 use crate::vm::fitness::{self, Unfit};
 use crate::vm::vmm::Vmm;
-
-/// Where cargo installs, in the folder of the tool's state.
-const FOLDER: &str = "programs";
 
 /// The program of a VMM, wherever it is.
 ///
 /// # Errors
 /// When it is not there.
 pub fn find(workspace: &Workspace, vmm: Vmm, given: Option<&Path>) -> Result<PathBuf, Unfit> {
-    let installed = workspace.state().ok().map(|state| state.join(FOLDER).join("bin"));
+    let installed = registry::directory(workspace).ok();
     fitness::find(vmm, given, installed.as_slice())
 }
 
@@ -47,28 +42,11 @@ pub fn ensure(workspace: &Workspace, vmm: Vmm, given: Option<&Path>) -> Result<P
 
 fn install_uhyve(workspace: &Workspace) -> Result<()> {
     let version = Vmm::Uhyve.version_min().context("it has one")?.to_string();
-    if !packages::may_install() {
-        bail!("{}; {}", Unfit::Missing(Vmm::Uhyve, None), packages::FORBIDDEN);
-    }
-    note!(
-        "uhyve is missing: building {version} from cargo's registry, once; this takes 2 to 7 minutes, \
-         350 MB of disk meanwhile, and libclang"
-    );
-    packages::ensure(&LIBCLANG)?;
-    let root = workspace.state()?.join(FOLDER);
-    let step = Step::start(format!("Installing uhyve {version} into {}", root.display()));
-    let mut cargo = Toolchain::find(workspace)?.cargo();
-    cargo.env_remove("RUSTC_BOOTSTRAP").args([
-        "install",
-        "uhyve",
-        "--version",
-        &version,
-        "--locked",
-        "--root",
-    ]);
-    cargo.arg(&root);
-    process::output(&mut cargo, "building uhyve")?;
-    step.done();
-    ensure!(root.join("bin").join(Vmm::Uhyve.program()).is_file(), "cargo has not installed uhyve");
-    Ok(())
+    let program = Program {
+        name: Vmm::Uhyve.program(),
+        version: &version,
+        takes: "2 to 7 minutes, 350 MB of disk meanwhile, and libclang",
+        needs: &[&LIBCLANG],
+    };
+    registry::install(workspace, &program).map(drop)
 }

@@ -18,6 +18,7 @@ pub mod listen_filter;
 pub mod machine;
 pub mod probe;
 pub mod qemu;
+pub mod qmp;
 pub mod refusal;
 pub mod run;
 pub mod select;

@@ -28,7 +28,7 @@ use crate::vm::serial_line::TIME_SERVER;
 use crate::vm::tap::{self, Tap};
 use crate::vm::vmm::{Feature, Vmm};
 
-/// Settings that programs know, taken from the caller's environment.
+/// Settings that programs know, taken from the caller's environment beside those that an image lists itself.
 pub const SETTINGS: [&str; 23] = [
     "OPTION_A",
     "OPTION_B",
@@ -100,12 +100,13 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
     // They go when the machine has ended.
     let folder = tempfile::tempdir().context("no room for the machine's files")?;
     let tap = wanted.vmm.lacks(Feature::UserNetwork).is_some().then(Tap::make).transpose()?;
-    let mut launch = launch(workspace, options, platform, tap.as_ref())?;
+    let facts = manifest::read(workspace)?.remove(name(&options.program)?).unwrap_or_default();
+    let mut launch = launch(workspace, options, &facts, platform, tap.as_ref())?;
     launch.folder = folder.path().to_owned();
-    let disk = disk(workspace, data, &launch.name)?;
+    let disk = disk(&facts, data, &launch.name)?;
     let _lock = disk.as_ref().map(DiskImage::claim).transpose()?;
     launch.disks.extend(disk.map(|disk| disk.path));
-    for line in addresses(&launch, &manifest::read(workspace)?) {
+    for line in addresses(&launch, &facts.ports) {
         note!("{line}");
     }
     foreground::run(&launch, |line| Ok(output::print_bytes(line)?))
@@ -125,12 +126,17 @@ fn name(program: &Path) -> Result<&str> {
     program.file_stem().and_then(|name| name.to_str()).context("the program has no name")
 }
 
-fn launch(workspace: &Workspace, options: &Options, platform: Platform, tap: Option<&Tap>) -> Result<Launch> {
+fn launch(
+    workspace: &Workspace,
+    options: &Options,
+    facts: &manifest::Image,
+    platform: Platform,
+    tap: Option<&Tap>,
+) -> Result<Launch> {
     let name = name(&options.program)?;
-    let facts = manifest::read(workspace)?.remove(name).unwrap_or_default();
     let image =
         image::from_program(workspace, &options.program, &image_path(workspace, &options.program, name)?)?;
-    let mut environment = environment(facts.environment, |name| env::var_os(name))?;
+    let mut environment = environment(facts.environment.clone(), |name| env::var_os(name))?;
     if platform.vmm.lacks(Feature::SerialInput).is_none() {
         environment.insert(TIME_SERVER.0.to_owned(), TIME_SERVER.1.to_owned());
     }
@@ -167,10 +173,10 @@ fn data(options: &Options) -> Option<PathBuf> {
 }
 
 /// Where the program is to keep its data, if that is said.
-fn disk(workspace: &Workspace, data: Option<PathBuf>, name: &str) -> Result<Option<DiskImage>> {
+fn disk(facts: &manifest::Image, data: Option<PathBuf>, name: &str) -> Result<Option<DiskImage>> {
     let Some(path) = data else { return Ok(None) };
-    let size_mib = manifest::read(workspace)?.get(name).and_then(|image| image.disk_mib);
-    let size_mib = size_mib.with_context(|| format!("{name} keeps no data: leave out {DATA} and --data"))?;
+    let size_mib =
+        facts.disk_mib.with_context(|| format!("{name} keeps no data: leave out {DATA} and --data"))?;
     Ok(Some(DiskImage { path: std::path::absolute(path)?, size_mib }))
 }
 
@@ -202,10 +208,11 @@ fn environment(
     mut own: BTreeMap<String, String>,
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> Result<BTreeMap<String, String>> {
-    for name in SETTINGS {
-        if let Some(value) = variable(name) {
+    let names: Vec<String> = own.keys().cloned().chain(SETTINGS.map(str::to_owned)).collect();
+    for name in names {
+        if let Some(value) = variable(&name) {
             let value = value.into_string().ok().with_context(|| format!("{name} is not UTF-8"))?;
-            own.insert(name.to_owned(), value);
+            own.insert(name, value);
         }
     }
     Ok(own)
@@ -231,14 +238,13 @@ fn forward(port: &manifest::Port, moved: Option<&String>) -> Result<Forward> {
 }
 
 /// Where to point a browser.
-fn addresses(launch: &Launch, images: &BTreeMap<String, manifest::Image>) -> Vec<String> {
-    let Some(image) = images.get(&launch.name) else { return Vec::new() };
+fn addresses(launch: &Launch, ports: &[manifest::Port]) -> Vec<String> {
     let settings = &launch.command_line.environment;
     let line =
         |port: &manifest::Port, address: String| format!("{:>8}: {}://{address}", port.name, port.scheme);
     match &launch.network {
         Network::User { forwards, .. } => {
-            let pairs = forwards.iter().zip(&image.ports);
+            let pairs = forwards.iter().zip(ports);
             pairs.map(|(forward, port)| line(port, forward.host.to_string())).collect()
         }
         Network::Tap { .. } => {
@@ -246,7 +252,7 @@ fn addresses(launch: &Launch, images: &BTreeMap<String, manifest::Image>) -> Vec
             let number = |port: &manifest::Port| {
                 settings.get(&port.setting).cloned().unwrap_or_else(|| port.guest.to_string())
             };
-            image.ports.iter().map(|port| line(port, format!("{ip}:{}", number(port)))).collect()
+            ports.iter().map(|port| line(port, format!("{ip}:{}", number(port)))).collect()
         }
         _ => Vec::new(),
     }

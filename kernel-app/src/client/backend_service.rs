@@ -1,5 +1,5 @@
-//! A service with HTTP on one side, and one connection to a store or a database on the other; vote and result share
-//! it.
+//! A service with HTTP on one side, and one connection to a store, a database or another service on the other; vote and
+//! result share it.
 //!
 //! It only connects the two sides. The [`Backend`] knows the questions and answers, and the [`Client`](super::Client)
 //! knows how to talk to the server.
@@ -7,16 +7,13 @@
 use alloc::vec;
 
 use crate::connections::ConnectionId;
-use crate::http::{Exchange, Handler, HttpServer};
+use crate::http::{self, Exchange, HEALTH_LISTENER, Handler, HttpServer};
 use crate::network::Unreachable;
-use crate::service::{Context, Endpoints, Listener, Origin, Peer, Service};
+use crate::service::{Context, Endpoints, Origin, Peer, Service};
 use crate::usage::Usage;
 use wire::Instant;
 
-/// Index of the listener for health and metrics.
-const HEALTH: usize = 1;
-
-/// What answers requests out of a store or a database.
+/// What answers requests out of a store, a database or another service.
 pub trait Backend: Handler {
     /// [`Service::name`].
     const NAME: &'static str;
@@ -71,7 +68,8 @@ impl<B: Backend> BackendService<B> {
     /// that strangers see: how many votes come and are refused is not their business.
     #[must_use]
     pub fn with_health_port(self, health_port: Option<u16>) -> Self {
-        let http = if health_port.is_some() { self.http.with_health_listener(HEALTH) } else { self.http };
+        let http =
+            if health_port.is_some() { self.http.with_health_listener(HEALTH_LISTENER) } else { self.http };
         Self { health_port, http, ..self }
     }
 }
@@ -82,13 +80,7 @@ impl<B: Backend> Service for BackendService<B> {
     }
 
     fn endpoints(&self) -> Endpoints {
-        Endpoints {
-            listeners: [("http", Some(self.port)), ("health", self.health_port)]
-                .into_iter()
-                .filter_map(|(name, port)| Some(Listener { name, port: port? }))
-                .collect(),
-            peers: vec![self.peer.clone()],
-        }
+        Endpoints { listeners: http::listeners(self.port, self.health_port), peers: vec![self.peer.clone()] }
     }
 
     fn opened(&mut self, connection: ConnectionId, origin: Origin, context: &mut Context<'_>) {

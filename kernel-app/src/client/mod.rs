@@ -1,18 +1,55 @@
-//! The client side of one pipelined connection to a store or a database.
+//! The client side of one pipelined connection to a store, a database or an HTTP server.
 //!
 //! It logs in, matches answers to requests by their order, times out late answers without losing that order, and
-//! knows whether the server can be used. [`resp`] and [`postgres`] contain what is specific to RESP and PostgreSQL.
-//! The runtime dials. The client does not know the meaning of a command or a statement.
+//! knows whether the server can be used. [`resp`], [`postgres`] and [`http`] contain what is specific to RESP,
+//! PostgreSQL and HTTP. The runtime dials. The client does not know the meaning of a command or a statement.
 //!
 //! The owner of a client reports the events of the connection, and then pulls with [`Client::next_outcome`] until
 //! nothing is left: after [`opened`](Client::opened), after [`closed`](Client::closed), after new input, and once in
 //! each turn.
+//!
+//! ```
+//! use core::time::Duration;
+//! use kernel_app::client::{HttpClient, Outcome};
+//! use kernel_app::{Connections, Context, Instant, Origin, Settings};
+//!
+//! # struct Zeros;
+//! # impl kernel_app::Entropy for Zeros {
+//! #     fn fill(&mut self, bytes: &mut [u8]) { bytes.fill(0) }
+//! # }
+//! # fn call<R>(connections: &mut Connections, act: impl FnOnce(&mut Context<'_>) -> R) -> R {
+//! #     let (now, unix_time) = (Instant::ZERO, core::time::Duration::ZERO);
+//! #     act(&mut Context { now, unix_time, entropy: &mut Zeros, connections, disk: None })
+//! # }
+//! let hello = Settings::default().http("HELLO_URL", "http://hello:8090").unwrap();
+//! let mut client = HttpClient::new(hello.host);
+//! let mut connections = Connections::new();
+//! let id = connections.open(0, Origin::Peer(0)).unwrap();
+//! call(&mut connections, |context| {
+//!     client.opened(id, context);
+//!     client.get("/greeting", "a token of mine", Duration::from_secs(1), context)
+//! })
+//! .unwrap();
+//!
+//! // The server answers the client's own GET /healthz, and then the request.
+//! let input = &mut connections.get_mut(id).unwrap().input;
+//! input.write(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n").unwrap();
+//! input.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nHello").unwrap();
+//! call(&mut connections, |context| {
+//!     let (token, outcome) = client.next_outcome(context).unwrap();
+//!     assert_eq!(token, "a token of mine");
+//!     assert!(matches!(outcome, Outcome::Answer(answer) if answer.body == b"Hello"));
+//!     assert!(client.next_outcome(context).is_none());
+//! });
+//! assert_eq!(client.readiness(), Ok(()));
+//! ```
 
 pub mod backend_service;
 #[cfg(test)]
 mod bench;
 mod error;
 mod fault;
+pub mod http;
 mod pipeline;
 pub mod postgres;
 mod protocol;
@@ -33,6 +70,7 @@ use wire::{Buffer, Instant};
 
 pub use error::{Broken, Refusal, SendError};
 pub use fault::{Fault, Words};
+pub use http::{HttpClient, HttpHost};
 use pipeline::Pipeline;
 pub use pipeline::{OVERDUE_MAX, PENDING_MAX};
 pub use postgres::{DatabaseClient, DatabaseLogin};

@@ -109,6 +109,25 @@ impl Connection {
 }
 
 /// The table itself.
+///
+/// The network fills inputs and drains outputs; a service reads inputs and fills outputs. An id outlives its
+/// connection, and then finds nothing:
+///
+/// ```
+/// use kernel_app::{Connections, Origin};
+///
+/// let mut connections = Connections::new();
+/// let id = connections.open(0, Origin::Accepted(0)).expect("the table has room");
+/// let connection = connections.get_mut(id).expect("it is open");
+/// connection.input.write(b"GET / HTTP/1.1")?;
+/// connection.output.write(b"HTTP/1.1 200 OK")?;
+/// assert_eq!(connection.input.as_slice(), b"GET / HTTP/1.1");
+///
+/// connections.close(id);
+/// connections.remove(id);
+/// assert!(connections.get(id).is_none() && connections.is_empty());
+/// # Ok::<(), wire::buffer::Full>(())
+/// ```
 #[derive(Debug, Default)]
 pub struct Connections {
     slots: Vec<Slot>,

@@ -173,7 +173,8 @@ impl<N: Network> Runtime<N> {
         self.node.services.iter().find_map(|service| service.failure())
     }
 
-    /// Orders the node to stop; see [`Shutdown::order`].
+    /// Orders the node to stop. With a `notice`, connections are taken for that long; without one, until the next
+    /// order.
     pub fn stop(&mut self, notice: Option<Duration>, now: Instant) {
         self.connections.shutdown.order(notice, now);
     }

@@ -6,6 +6,7 @@
 pub mod application;
 pub mod command_line;
 pub mod engine_line;
+pub mod http_reply;
 pub mod http_request;
 pub mod log_recovery;
 pub mod multipart;
@@ -22,10 +23,11 @@ pub use mutate::Mutator;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     ("application", application::check),
     ("command_line", command_line::check),
     ("engine_line", engine_line::check),
+    ("http_reply", http_reply::check),
     ("http_request", http_request::check),
     ("log_recovery", log_recovery::check),
     ("multipart", multipart::check),

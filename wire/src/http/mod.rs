@@ -1,4 +1,5 @@
-//! An HTTP/1.1 server as one sans-IO state machine per connection (read RFC 9110 and RFC 9112 first).
+//! An HTTP/1.1 server as one sans-IO state machine per connection (read RFC 9110 and RFC 9112 first), and in [`reply`]
+//! what a client needs to find a response.
 //!
 //! It parses, limits and frames requests, and writes responses. It does not route, and knows neither the connection
 //! table nor a clock: bytes and `now` are arguments.
@@ -9,6 +10,7 @@ mod head;
 pub mod limits;
 mod method;
 mod refusal;
+pub mod reply;
 mod request;
 mod response;
 pub mod session;

@@ -1,20 +1,20 @@
-//! Settings that `up` takes from its environment and from a file `.env` next to the description, as compose does: the
-//! options of the vote, and whether a damaged log may be shortened. For other settings in the environment, it says
-//! that they are not used, and what to use instead.
+//! Variables that a description names as `${NAME}`: from the environment of `cargo up`, and from a file `.env` next to
+//! the description, as compose takes them. For settings in the environment that the description does not take from
+//! there, it says that they are not used, and what to use instead.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::application::variable;
 use crate::application::{Application, RESERVED_SETTINGS, VALUE_BYTES_MAX};
 use image_build::vm::run::SETTINGS;
 
-/// Settings that are taken, for all services that name them.
-const TAKEN: [&str; 3] = ["OPTION_A", "OPTION_B", "RECOVER"];
-/// What does the same as settings that are not.
+/// What does the same as settings that are not taken.
 const INSTEAD: [(&str, &str); 7] = [
     ("REDIS_URL", "--redis URL"),
     ("RESULTS_URL", "--results URL"),
@@ -31,20 +31,21 @@ const FILE: &str = ".env";
 /// Longest file, in bytes.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
 
-/// The settings that are taken, from the environment first.
+/// The variables that the description names and that have a value, from the environment first.
 ///
 /// # Errors
 /// When the file is there and cannot be understood, or a value cannot be used.
-pub fn read(folder: &Path) -> Result<BTreeMap<String, String>> {
+pub fn read(folder: &Path, application: &Application) -> Result<BTreeMap<String, String>> {
     let file = read_file(&folder.join(FILE))?;
     let variable = |name: &str| env::var(name).ok().or_else(|| file.get(name).cloned());
-    for (name, instead) in not_taken() {
-        if variable(name).is_some_and(|value| !value.is_empty()) {
+    for (name, instead) in not_taken(application) {
+        if variable(&name).is_some_and(|value| !value.is_empty()) {
             note!("note: {name} from the environment or {FILE} is ignored: use {instead} instead");
         }
     }
-    let taken = TAKEN.iter().filter_map(|name| Some(((*name).to_owned(), variable(name)?)));
-    let taken: BTreeMap<String, String> = taken.filter(|(_, value)| !value.is_empty()).collect();
+    let taken = variables(application).into_iter().filter_map(|name| Some((variable(&name)?, name)));
+    let taken: BTreeMap<String, String> =
+        taken.filter(|(value, _)| !value.is_empty()).map(|(value, name)| (name, value)).collect();
     for (name, value) in &taken {
         ensure!(
             value.len() <= VALUE_BYTES_MAX && !value.chars().any(char::is_control),
@@ -54,23 +55,29 @@ pub fn read(folder: &Path) -> Result<BTreeMap<String, String>> {
     Ok(taken)
 }
 
-/// Those that no service of this application takes.
-pub fn without_taker<'a>(
-    settings: &'a BTreeMap<String, String>,
-    application: &Application,
-) -> impl Iterator<Item = &'a str> {
-    let services = &application.services;
-    let is_taken = |name: &str| services.values().any(|service| service.environment.contains_key(name));
-    settings.keys().map(String::as_str).filter(move |name| !is_taken(name))
+/// The names of the variables of a description.
+fn variables(application: &Application) -> BTreeSet<String> {
+    let names = RefCell::new(BTreeSet::new());
+    for value in application.services.values().flat_map(|service| service.environment.values()) {
+        // A value that cannot be read was refused with the description.
+        let _ = variable::fill(value, |name| {
+            names.borrow_mut().insert(name.to_owned());
+            None
+        });
+    }
+    names.into_inner()
 }
 
 /// The settings that are not taken, and what is used instead. Those of [`RESERVED_SETTINGS`] are nobody's to give.
-fn not_taken() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let others = SETTINGS.into_iter().filter(|name| {
-        let is_other = |(listed, _): &(&str, &str)| listed != name;
-        !TAKEN.contains(name) && !RESERVED_SETTINGS.contains(name) && INSTEAD.iter().all(is_other)
-    });
-    INSTEAD.into_iter().chain(others.map(|name| (name, IN_DESCRIPTION)))
+fn not_taken(application: &Application) -> BTreeMap<String, &'static str> {
+    let taken = variables(application);
+    let described = application.services.values().flat_map(|service| service.environment.keys().cloned());
+    let known = described.chain(SETTINGS.map(str::to_owned)).map(|name| (name, IN_DESCRIPTION));
+    let instead = INSTEAD.map(|(name, instead)| (name.to_owned(), instead));
+    // Of two for one name, the last one stays.
+    let mut all: BTreeMap<String, &'static str> = known.chain(instead).collect();
+    all.retain(|name, _| !taken.contains(name) && !RESERVED_SETTINGS.contains(&name.as_str()));
+    all
 }
 
 fn read_file(path: &Path) -> Result<BTreeMap<String, String>> {
@@ -103,6 +110,20 @@ fn parse(text: &str) -> Result<BTreeMap<String, String>> {
 mod tests {
     use super::*;
 
+    fn voting_app() -> Application {
+        let images = ["store-service", "worker", "vote-service", "result-service"];
+        let text = include_str!("../../../../voting-app.toml");
+        Application::parse("voting-app.toml", text, &images).expect("well-formed")
+    }
+
+    #[test]
+    fn a_setting_that_the_description_gives_itself_is_not_taken() {
+        let not_taken = not_taken(&voting_app());
+        assert_eq!(not_taken.get("HEALTH_PORT"), Some(&IN_DESCRIPTION));
+        assert_eq!(not_taken.get("REDIS_URL"), Some(&"--redis URL"));
+        assert!(!not_taken.contains_key("OPTION_A") && !not_taken.contains_key("INSTANCE"));
+    }
+
     #[test]
     fn every_setting_in_the_readme_is_accepted_or_refused_with_a_reason() {
         let readme = include_str!("../../../../README.md");
@@ -111,9 +132,11 @@ mod tests {
         let names = table.lines().filter_map(|line| line.strip_prefix('|')?.split_once('|'));
         let listed: Vec<&str> = names.flat_map(|(names, _)| names.split('`').skip(1).step_by(2)).collect();
         assert!(listed.len() > 20, "{listed:?}");
-        let told: Vec<&str> =
-            not_taken().map(|(name, _)| name).chain(TAKEN).chain(RESERVED_SETTINGS).collect();
-        let lacking: Vec<&&str> = listed.iter().filter(|name| !told.contains(name)).collect();
+        let application = voting_app();
+        let mut told = variables(&application);
+        assert_eq!(told.iter().map(String::as_str).collect::<Vec<_>>(), ["OPTION_A", "OPTION_B", "RECOVER"]);
+        told.extend(not_taken(&application).into_keys().chain(RESERVED_SETTINGS.map(str::to_owned)));
+        let lacking: Vec<&&str> = listed.iter().filter(|name| !told.contains(**name)).collect();
         assert!(lacking.is_empty(), "{lacking:?}");
         // A guest has no files: those two are for processes.
         let for_guests: Vec<&&str> =

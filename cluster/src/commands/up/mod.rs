@@ -6,17 +6,14 @@ mod session;
 mod supervisor_process;
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use wire::postgres::url::PORT_DEFAULT;
 
-use crate::application::{Application, FILE_BYTES_MAX};
+use crate::commands::description;
 use crate::commands::options::UpOptions;
 use crate::network;
 use crate::plan::overrides::without_password;
@@ -27,14 +24,11 @@ use crate::terminal::interrupt::Interrupts;
 use crate::terminal::style::Style;
 use crate::terminal::summary::summary;
 use image_build::image;
-use image_build::image::manifest;
 use image_build::tool::workspace::Workspace;
 use image_build::vm::refusal;
 use image_build::vm::select::Wanted;
 use image_build::vm::vmm::{Feature, Vmm};
 
-/// The description of the application when no other is named.
-const FILE_DEFAULT: &str = "voting-app.toml";
 /// The port of a Redis whose URL names none.
 const REDIS_PORT: u16 = 6379;
 /// How long a server of this host may take to be there.
@@ -61,12 +55,9 @@ fn start<'a>(
     interrupts: &Interrupts,
 ) -> Result<Option<session::UpSession<'a>>> {
     let mut choices = options.choices()?;
-    let description = options.file.clone().unwrap_or_else(|| workspace.root.join(FILE_DEFAULT));
-    choices.settings = environment::read(description.parent().unwrap_or(&workspace.root))?;
-    let application = read_application(workspace, &description)?;
-    for name in environment::without_taker(&choices.settings, &application) {
-        note!("note: {name} is ignored: no service lists it in its `environment`");
-    }
+    let description = description::find(workspace, options.file.as_deref())?;
+    let application = description::read(workspace, &description)?;
+    choices.settings = environment::read(description.parent().unwrap_or(&workspace.root), &application)?;
     let wanted = options.wanted(application.vmm);
     let network = options.network(wanted.vmm)?;
     let draft = Draft::new(application, &choices)?;
@@ -106,25 +97,6 @@ fn difference(running: &Plan, asked: &Plan) -> &'static str {
         () if running.images != asked.images => "with images that have been built anew since",
         () => "and is still starting",
     }
-}
-
-fn read_application(workspace: &Workspace, path: &Path) -> Result<Application> {
-    let name = path.strip_prefix(&workspace.root).unwrap_or(path).display().to_string();
-    let images = manifest::read(workspace)?;
-    let images: Vec<&str> = images.keys().map(String::as_str).collect();
-    Ok(Application::parse(&name, &read_text(path)?, &images)?)
-}
-
-/// The text of a file, of which no more is read than can be a description.
-fn read_text(path: &Path) -> Result<String> {
-    let read = || -> std::io::Result<String> {
-        let mut text = String::new();
-        fs::File::open(path)?.take(FILE_BYTES_MAX as u64 + 1).read_to_string(&mut text)?;
-        Ok(text)
-    };
-    read().with_context(|| {
-        format!("cannot read {}: give the description of the application with --file", path.display())
-    })
 }
 
 /// Whether a VMM can make these machines, as far as that is known before they are built.
@@ -173,10 +145,11 @@ fn prepare(workspace: &Workspace, on: (&Wanted, NetworkPlan), draft: Draft) -> R
     let (wanted, network) = on;
     image::set_up(workspace)?;
     let platform = wanted.platform(workspace)?;
+    let sources = draft.sources();
     let mut images = BTreeMap::new();
-    for built in image::build(workspace, &draft.packages())? {
-        let image::Image { name, path, bytes, program } = built;
-        images.insert(name, Image { path, bytes, program });
+    for (source, built) in sources.iter().zip(image::build_sources(workspace, &sources)?) {
+        let image::Image { path, bytes, program, .. } = built;
+        images.insert(source.to_string(), Image { path, bytes, program });
     }
     let mut plan = draft.complete(platform, images);
     plan.network = network;

@@ -1,9 +1,9 @@
-//! What a chart shows, and in which colours.
+//! What a chart shows.
 
 use crate::record::{Execution, Metric};
-use crate::report::labels;
 use crate::statistics::Summary;
-use crate::substrate::CANDIDATES;
+
+pub use crate::report::drawing::Colour;
 
 pub struct Chart {
     pub title: String,
@@ -43,64 +43,4 @@ pub struct Item<T> {
     /// Whether its curve is dashed.
     pub dashed: bool,
     pub data: T,
-}
-
-/// Stages that have a colour of their own; later ones begin again.
-const STAGES: usize = 6;
-
-/// A colour by its meaning. The colours themselves, light and dark, are in `style.css`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Colour {
-    Text,
-    /// Of text that matters less.
-    Faint,
-    /// Of the lines of a grid.
-    Grid,
-    /// Of text on a colour.
-    Paper,
-    /// Behind the heading of what runs so.
-    Heading(Execution),
-    /// Of a stage of a start.
-    Stage(usize),
-    /// Of a substrate, by its place among all of them.
-    Substrate(usize),
-}
-
-impl Colour {
-    /// The colour of a substrate: the same in every chart of every report.
-    pub fn of(substrate: &str) -> Self {
-        let place = CANDIDATES.iter().position(|candidate| candidate.id == substrate);
-        Self::Substrate(place.unwrap_or(CANDIDATES.len()))
-    }
-
-    /// The style sheet's variable, as a value of a style.
-    pub fn css(self) -> String {
-        match self {
-            Self::Text => "var(--text)".to_owned(),
-            Self::Faint => "var(--faint)".to_owned(),
-            Self::Grid => "var(--grid)".to_owned(),
-            Self::Paper => "var(--paper)".to_owned(),
-            Self::Heading(execution) => format!("var(--{})", labels::execution(execution)),
-            Self::Stage(stage) => format!("var(--stage-{})", stage % STAGES),
-            Self::Substrate(place) => format!("var(--substrate-{place})"),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_colour_is_in_the_style_sheet_light_and_dark() {
-        let executions = [Execution::Emulated, Execution::Accelerated, Execution::Native];
-        let all = [Colour::Text, Colour::Faint, Colour::Grid, Colour::Paper].into_iter();
-        let all = all.chain(executions.map(Colour::Heading)).chain((0..STAGES).map(Colour::Stage));
-        let (light, dark) =
-            include_str!("../style.css").split_once("prefers-color-scheme: dark").expect("a dark block");
-        for colour in all.chain((0..=CANDIDATES.len()).map(Colour::Substrate)) {
-            let definition = colour.css().replace("var(", "").replace(')', ":");
-            assert!(light.contains(&definition) && dark.contains(&definition), "no {definition}");
-        }
-    }
 }

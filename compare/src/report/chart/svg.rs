@@ -1,49 +1,16 @@
-//! The marks that charts are made of. Lengths are in the chart's own units.
+//! What charts have in common beyond single marks: headings, legends, whiskers and curves.
 
 use maud::{Markup, html};
 
-use super::data::{Colour, Item};
+use super::data::Item;
 use crate::record::Execution;
+use crate::report::drawing::{Colour, short};
 use crate::report::labels;
 
-/// Width of all charts, so that their text is readable on a phone.
-pub const WIDTH: f64 = 345.0;
+pub use crate::report::drawing::{LABEL, Lettering, TEXT, WIDTH, line, rectangle, text};
+
 /// Height of a panel's heading.
 pub const HEADING: f64 = 24.0;
-/// How a text is set, centred on its line.
-#[derive(Clone, Copy)]
-pub struct Lettering {
-    pub size: u8,
-    pub colour: Colour,
-    pub bold: bool,
-    /// SVG's `text-anchor`: which part of it is at its place.
-    pub anchor: &'static str,
-}
-
-pub const TEXT: Lettering = Lettering { size: 11, colour: Colour::Text, bold: false, anchor: "start" };
-pub const LABEL: Lettering = Lettering { size: 10, colour: Colour::Faint, bold: false, anchor: "middle" };
-
-pub fn text(text: &str, (x, y): (f64, f64), lettering: Lettering) -> Markup {
-    let Lettering { size, colour, bold, anchor } = lettering;
-    html! {
-        text x=(short(x)) y=(short(y)) dy="0.35em" font-size=(size) fill=(colour.css())
-            text-anchor=[(anchor != "start").then_some(anchor)] font-weight=[bold.then_some("bold")] { (text) }
-    }
-}
-
-/// A filled rectangle between two corners.
-pub fn rectangle((x, y): (f64, f64), (right, bottom): (f64, f64), colour: Colour, opacity: f64) -> Markup {
-    html! {
-        rect x=(short(x)) y=(short(y)) width=(short((right - x).max(0.0))) height=(short((bottom - y).max(0.0)))
-            fill=(colour.css()) opacity=[(opacity < 1.0).then_some(opacity)] {}
-    }
-}
-
-pub fn line((x1, y1): (f64, f64), (x2, y2): (f64, f64), colour: Colour) -> Markup {
-    html! {
-        line x1=(short(x1)) y1=(short(y1)) x2=(short(x2)) y2=(short(y2)) stroke=(colour.css()) {}
-    }
-}
 
 /// From the least to the largest value, with a cap at each end; none where they are the same.
 pub fn whisker(low: (f64, f64), high: (f64, f64), half_cap: f64) -> Markup {
@@ -60,11 +27,6 @@ pub fn whisker(low: (f64, f64), high: (f64, f64), half_cap: f64) -> Markup {
 pub fn curve(points: impl Iterator<Item = (f64, f64)>, colour: Colour, dashed: bool) -> Markup {
     let points: Vec<String> = points.map(|(x, y)| format!("{},{}", short(x), short(y))).collect();
     html! { polyline points=(points.join(" ")) stroke=(colour.css()) class=[dashed.then_some("dashed")] {} }
-}
-
-/// A tenth of a unit is finer than anybody sees.
-fn short(length: f64) -> f64 {
-    (length * 10.0).round() / 10.0
 }
 
 /// The heading of what runs so.

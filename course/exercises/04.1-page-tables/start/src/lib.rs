@@ -1,0 +1,27 @@
+//! Exercise 04.1: page tables. Write `index` and `translate`, and type `cargo course check 4.1`.
+//!
+//! There are four levels of tables; the root is at level 3, and the table whose entries are pages of 4 KiB at level 0.
+//! Each table has 512 entries of 8 bytes. An entry:
+//!
+//! | bits | meaning |
+//! |---|---|
+//! | 0 | the entry is present; if not, nothing else in it counts |
+//! | 7 | at level 1 and 2: the entry is a page of 2 MiB or 1 GiB, and not a table |
+//! | 12 to 51 | the physical address of the table or the page; its lower bits are zero |
+//! | 1 to 11, and 52 to 63 | rights and other flags |
+#![no_std]
+
+/// The number of the entry, in the table of this level, that an address is found through.
+pub fn index(address: u64, level: u32) -> u64 {
+    // Yours to write.
+    let _ = (address, level);
+    0
+}
+
+/// The physical address of a virtual one, or none if it is not mapped. `root` is the physical address of the table at
+/// level 3, and `read` reads the 8 bytes at a physical address.
+pub fn translate(read: &dyn Fn(u64) -> u64, root: u64, address: u64) -> Option<u64> {
+    // Yours to write.
+    let _ = (read, root, address);
+    None
+}

@@ -1,0 +1,21 @@
+.section .note.pvh, "a", @note
+.balign 4
+.long 4
+.long 4
+.long 18
+.asciz "Xen"
+.long start
+
+.section .text.boot, "ax"
+.code32
+.global start
+start:
+    mov dx, 0x3f8
+    mov al, 'O'
+    mov al, 'K'
+    mov al, 13
+    mov al, 10
+    mov edx, 0xf4
+    mov eax, 1
+    out dx, eax
+    hlt

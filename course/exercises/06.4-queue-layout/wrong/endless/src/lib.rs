@@ -1,0 +1,24 @@
+//! Looks for a power of two that is not there, for ever.
+#![no_std]
+
+/// Where the areas of a queue lie, in bytes from its beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Where the available ring begins.
+    pub available: usize,
+    /// Where the used ring begins.
+    pub used: usize,
+    /// How long all of it is.
+    pub bytes: usize,
+}
+
+/// The layout of a queue of so many descriptors; none for a size that no queue has.
+pub fn layout(size: u16) -> Option<Layout> {
+    let mut power = 1_usize;
+    while power != usize::from(size) {
+        power = power.wrapping_mul(2).max(1);
+    }
+    let available = 16 * power;
+    let used = (available + 6 + 2 * power).next_multiple_of(4);
+    Some(Layout { available, used, bytes: used + 6 + 8 * power })
+}

@@ -1,0 +1,51 @@
+//! Keeps an unfinished line, but looks for one line end in each piece.
+#![no_std]
+extern crate alloc;
+
+use alloc::format;
+use alloc::vec::Vec;
+
+/// Most bytes of a line, without its `\n`.
+pub const LINE_BYTES_MAX: usize = 64;
+
+/// One client's session.
+#[derive(Debug, Default)]
+pub struct Session {
+    total: u64,
+    line: Vec<u8>,
+}
+
+impl Session {
+    /// Takes a piece of what the client has sent, and adds to `output` what it gets.
+    pub fn receive(&mut self, piece: &[u8], output: &mut Vec<u8>) {
+        self.line.extend_from_slice(piece);
+        if let Some(end) = self.line.iter().position(|byte| *byte == b'\n') {
+            let rest = self.line.split_off(end + 1);
+            let line = core::mem::replace(&mut self.line, rest);
+            self.end_line(&line[..end], output);
+        }
+    }
+
+    fn end_line(&mut self, line: &[u8], output: &mut Vec<u8>) {
+        if line.len() > LINE_BYTES_MAX {
+            output.extend_from_slice(b"ERROR line too long\n");
+        } else {
+            self.answer(line, output);
+        }
+    }
+
+    /// Carries out one whole line.
+    fn answer(&mut self, line: &[u8], output: &mut Vec<u8>) {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let number =
+            line.strip_prefix(b"ADD ").and_then(|text| str::from_utf8(text).ok()?.parse::<u64>().ok());
+        match (line, number) {
+            (b"TOTAL", _) => output.extend_from_slice(format!("{}\n", self.total).as_bytes()),
+            (_, Some(number)) => {
+                self.total = self.total.saturating_add(number);
+                output.extend_from_slice(b"OK\n");
+            }
+            _ => output.extend_from_slice(b"ERROR unknown command\n"),
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Takes a change for durable as soon as the disk has been given it.
+
+use crate::disk::{Change, Disk};
+
+/// How many clients there are, and registers.
+pub const CLIENTS: usize = 8;
+
+/// What a client asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Gives its own register this value.
+    Set(u64),
+    /// Asks for the value of any register.
+    Read(usize),
+}
+
+/// What a client is told: the value that it has set or asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// Who is told.
+    pub client: usize,
+    /// Which register is spoken of.
+    pub register: usize,
+    /// The register's value.
+    pub value: u64,
+}
+
+/// The store.
+#[derive(Debug, Default)]
+pub struct Store {
+    registers: [u64; CLIENTS],
+    gathering: Vec<Change>,
+    waiting: Vec<Reply>,
+}
+
+impl Store {
+    /// The store after a start: its data are what the disk has.
+    pub fn recover(disk: &Disk) -> Self {
+        let mut store = Self::default();
+        disk.durable().iter().for_each(|(register, value)| store.registers[*register] = *value);
+        store
+    }
+
+    /// A client has sent a command. Whatever it is told must survive, also if it only reads.
+    pub fn receive(&mut self, client: usize, command: Command, _replies: &mut Vec<Reply>) {
+        let register = match command {
+            Command::Set(value) => {
+                self.registers[client] = value;
+                self.gathering.push((client, value));
+                client
+            }
+            Command::Read(register) => register,
+        };
+        self.waiting.push(Reply { client, register, value: self.registers[register] });
+    }
+
+    /// A tick of the clock.
+    pub fn turn(&mut self, disk: &mut Disk, now: u64, replies: &mut Vec<Reply>) {
+        let _ = disk.outcome(now);
+        if !disk.is_busy() {
+            replies.append(&mut self.waiting);
+            if !self.gathering.is_empty() {
+                disk.write(core::mem::take(&mut self.gathering), now);
+            }
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! The service as a program: Hermit unikernel or Linux process. No logic lives here.
+#![no_std]
+#![no_main]
+
+kernel_app::program!("service-template", service_template::program);
