@@ -3,6 +3,7 @@
 //!
 //! `cargo image oci --runner` makes such images. In them are QEMU, this program, the unikernel and `/runner.json`, which
 //! says what the unikernel needs. It takes no rights: QEMU's user network leads from the container's ports to the guest.
+//! With `CAP_NET_ADMIN` and `/dev/net/tun` the guest stands in the container's place, with its address.
 #![forbid(unsafe_code)]
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
@@ -10,7 +11,9 @@
 extern crate image_build;
 
 mod machine;
+mod network;
 mod output;
+mod settings;
 
 use std::env;
 use std::fs;
@@ -21,7 +24,10 @@ use image_build::oci::description::{self, Description};
 use image_build::tool::output::status;
 use image_build::vm::disk_image::DiskImage;
 use image_build::vm::foreground;
+
+use network::InPlace;
 use output::Format;
+use settings::{FORMAT, NETWORK, Settings};
 
 /// Boots the unikernel of this image, and stays until it ends.
 pub fn main() -> ExitCode {
@@ -32,11 +38,15 @@ fn run() -> Result<ExitCode> {
     let unreadable = || format!("{} cannot be read: this program runs in a runner image", description::PATH);
     let text = fs::read_to_string(description::PATH).with_context(unreadable)?;
     let description: Description = serde_json::from_str(&text).with_context(unreadable)?;
-    let variable = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
-    let format = Format::chosen(variable)?;
-    let launch = machine::launch(&description, variable)?;
+    let settings = Settings::read(|name| env::var_os(name).filter(|value| !value.is_empty()))?;
+    let format = Format::chosen(settings.get(FORMAT))?;
+    let in_place = InPlace::find(settings.get(NETWORK))?;
+    let launch = machine::launch(&description, &settings, in_place.as_ref())?;
     let disk = launch.disks.first().zip(description.disk_mib);
     let disk = disk.map(|(path, size_mib)| DiskImage { path: path.clone(), size_mib });
     let _lock = disk.as_ref().map(DiskImage::claim).transpose()?;
+    if let Some(in_place) = in_place {
+        in_place.connect_when_there();
+    }
     foreground::run(&launch, |line| format.print(&launch.name, line))
 }
