@@ -20,18 +20,38 @@ use std::fs;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
 use image_build::oci::description::{self, Description};
 use image_build::tool::output::status;
+use image_build::tool::process::{BOUND_COMMAND, Bound};
 use image_build::vm::disk_image::DiskImage;
 use image_build::vm::foreground;
 
 use network::InPlace;
 use output::Format;
-use settings::{FORMAT, NETWORK, Settings};
+use settings::{FORMAT, INSTANCE, NETWORK, Settings};
+
+/// A container of the image gives no arguments: the program itself starts itself with some.
+#[derive(Parser)]
+#[command(about = "Runs the unikernel of a runner image")]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Becomes another program that ends with the process PARENT
+    #[command(name = BOUND_COMMAND, hide = true)]
+    ExecBound(Bound),
+}
 
 /// Boots the unikernel of this image, and stays until it ends.
 pub fn main() -> ExitCode {
-    status(run())
+    match Cli::parse().command {
+        None => status(run()),
+        Some(Command::ExecBound(bound)) => status(bound.exec().map(|()| ExitCode::SUCCESS)),
+    }
 }
 
 fn run() -> Result<ExitCode> {
@@ -48,5 +68,6 @@ fn run() -> Result<ExitCode> {
     if let Some(in_place) = in_place {
         in_place.connect_when_there();
     }
-    foreground::run(&launch, |line| format.print(&launch.name, line))
+    let instance = launch.command_line.environment.get(INSTANCE).unwrap_or(&launch.name);
+    foreground::run(&launch, |line| format.print(instance, line))
 }

@@ -19,7 +19,8 @@ pub const NETWORK: &str = "NETWORK";
 pub const FORMAT: &str = "LOG_FORMAT";
 /// What a container's engine calls it: a pod's name, for example.
 const HOSTNAME: &str = "HOSTNAME";
-const INSTANCE: &str = "INSTANCE";
+/// The setting with the guest's name.
+pub const INSTANCE: &str = "INSTANCE";
 
 /// The variables that are known, as texts.
 pub struct Settings(BTreeMap<&'static str, String>);
