@@ -19,6 +19,9 @@ use crate::settings::{ACCELERATOR, DATA, MEMORY, Settings};
 const HEALTH_PORT: &str = "HEALTH_PORT";
 /// Of the limit of a container's memory, what QEMU takes beside the guest's, as measured with room for more.
 const QEMU_MIB: u64 = 64;
+/// Addresses between the guest and QEMU. Engines give their containers any private ones, QEMU's usual ones among them;
+/// nobody has those of examples (RFC 5737, section 3).
+const USER_NETWORK: &str = "192.0.2.0/24";
 /// Where the kernel tells a container's limit of memory, by the version of cgroups.
 const MEMORY_LIMITS: [&str; 2] = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
 
@@ -37,7 +40,7 @@ pub fn launch(description: &Description, settings: &Settings, in_place: Option<&
     launch.memory_mib = memory_mib(description.memory_mib, settings.get(MEMORY))?;
     check_limit(launch.memory_mib, MEMORY_LIMITS.iter().find_map(|path| fs::read_to_string(path).ok()))?;
     let forwards = forwards(&description.ports, settings)?;
-    launch.network = in_place.map_or(Network::User { forwards, outgoing: true }, InPlace::card);
+    launch.network = in_place.map_or(Network::User { forwards, outgoing: true, range: Some(USER_NETWORK) }, InPlace::card);
     launch.disks.extend(disk(description, settings.get(DATA))?);
     launch.command_line =
         CommandLine::from_environment(settings.of_guest(in_place.map(InPlace::settings).unwrap_or_default()));

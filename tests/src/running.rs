@@ -137,7 +137,7 @@ impl RunningService {
         launch.memory_mib = MEMORY_MIB;
         launch.serial = Serial::File(log.clone());
         let forwards = addresses.iter().zip(guest_ports).map(forward).collect();
-        launch.network = Network::User { forwards, outgoing: true };
+        launch.network = Network::User { forwards, outgoing: true, range: None };
         let address = [("IP", "10.0.2.15/24".to_owned()), ("GATEWAY", HOST_SEEN_FROM_GUEST.to_string())];
         let all = address.iter().chain(settings).map(|(name, value)| ((*name).to_owned(), value.clone()));
         launch.command_line.environment = all.collect::<BTreeMap<_, _>>();

@@ -86,7 +86,7 @@ fn user_network(instance: &Instance, ports: &Ports) -> Network {
         Some(Forward { host, guest_port: port.guest })
     });
     let outgoing = instance.environment.values().any(|value| names_a_server(value));
-    Network::User { forwards: forwards.collect(), outgoing }
+    Network::User { forwards: forwards.collect(), outgoing, range: None }
 }
 
 /// Whether a setting names something to connect to: another service, or a URL. A service without any

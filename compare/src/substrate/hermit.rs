@@ -101,7 +101,7 @@ pub fn start_guest(context: &Context, mut launch: Launch, order: &Order) -> Resu
         endpoints.insert(*port, Endpoint { host, peer });
         forwards.push(Forward { host, guest_port: *guest_port });
     }
-    launch.network = Network::User { forwards, outgoing: true };
+    launch.network = Network::User { forwards, outgoing: true, range: None };
     launch.serial = Serial::Stdout;
     if let Some(socket) = &order.counted {
         let monitor = format!("unix:{},server=on,wait=off", socket.display());

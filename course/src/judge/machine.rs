@@ -130,7 +130,7 @@ pub fn start(bench: &Bench<'_>, plan: &Plan<'_>, heard: &Sender<Heard>) -> Resul
     let mut launch =
         Launch::new(&bench.exercise.folder_name(), plan.image.clone(), Machine::Q35, accelerator);
     launch.memory_mib = plan.memory_mib;
-    launch.network = Network::User { forwards, outgoing: false };
+    launch.network = Network::User { forwards, outgoing: false, range: None };
     launch.command_line.environment = plan.environment.clone();
     launch.extra.extend(plan.counted.iter().flat_map(|(_, words)| words).map(Into::into));
     let mut guest = Guest::start(launch.vmm, &qemu::command(&launch)?, Stdio::piped(), Stdio::piped())?;

@@ -53,6 +53,8 @@ pub enum Network {
         forwards: Vec<Forward>,
         /// Whether the guest can connect to anything. One that cannot is still reached by its ports.
         outgoing: bool,
+        /// Its addresses where 10.0.2.0/24 may be somebody's, such as `192.0.2.0/24`.
+        range: Option<&'static str>,
     },
     /// A tap interface of the host that exists already.
     Tap {

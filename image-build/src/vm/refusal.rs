@@ -144,7 +144,7 @@ mod tests {
         for vmm in [Vmm::Firecracker, Vmm::CloudHypervisor, Vmm::Qemu] {
             check_launch(&Launch { disks: disks.clone(), ..launch(vmm) }).expect("it has disks");
         }
-        let user = || Network::User { forwards: Vec::new(), outgoing: false };
+        let user = || Network::User { forwards: Vec::new(), outgoing: false, range: None };
         let link = || Network::Link { socket: "x".into(), mac: [2; 6] };
         for vmm in Vmm::ALL.into_iter().filter(|vmm| *vmm != Vmm::Qemu) {
             let text = refusal(&Launch { network: user(), ..launch(vmm) });
