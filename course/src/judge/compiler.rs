@@ -31,8 +31,7 @@ pub type Programs = Vec<(String, PathBuf)>;
 /// When it is not the work that keeps it from compiling.
 pub fn compile(bench: &Bench<'_>, mut cargo: Command) -> Result<Result<Programs, Fault>> {
     cargo.arg("--offline");
-    let patience =
-        Patience::start("compiling; the first time also what the exercises stand on, which takes minutes");
+    let patience = Patience::start("compiling; the first time it takes a minute or two");
     let ran = bench.run(&cargo, Limits { time: LIMIT, memory_bytes: None })?;
     drop(patience);
     if ran.is_success() {
