@@ -174,7 +174,10 @@ pub fn progress(workspace: &Workspace) -> Result<()> {
     let next = open.clone().find(|(_, state)| **state == State::Begun).or_else(|| open.clone().next());
     let next = next.map_or_else(
         || "all are done".to_owned(),
-        |(exercise, _)| format!("next: cargo course check {}", exercise.number.typed()),
+        |(exercise, state)| {
+            let command = if *state == State::NotBegun { "start" } else { "check" };
+            format!("next: cargo course {command} {}", exercise.number.typed())
+        },
     );
     say!("{done} of {} done; {next}", exercises.len())?;
     Ok(())

@@ -251,7 +251,8 @@ fn behind_the_program(start: u64, end: u64, tables: &PageTables, high: &[Region]
         let of =
             high.iter().find(|region| region.span.start <= mapping.start && mapping.end <= region.span.end);
         let Some(of) = of.filter(|_| mapping.physical >= start && mapping.physical < end) else { continue };
-        let name = format!("pages of the {}", of.span.name.replace("stack of the kernel", "kernel's stacks"));
+        let of_whom = of.span.name.replace("stack of the kernel", "kernel's stacks");
+        let name = format!("pages of the {}", of_whom.replace("stack of the program", "program's stack"));
         pages.push((mapping.physical, mapping.physical + mapping.end - mapping.start, of.used_for, name));
     }
     pages.sort();

@@ -6,9 +6,9 @@ use maud::{DOCTYPE, PreEscaped, html};
 use super::svg;
 use crate::picture::scene::Scene;
 
-/// What the page's pictures have beyond the style sheet of reports.
-const RULES: &str = "figure { max-width: 620px; } main { display: grid; gap: 18px; justify-content: start; }
-figcaption { font-weight: 400; color: var(--faint); } figure svg { height: auto; } a { overflow-wrap: anywhere; }";
+/// What the page's pictures have beyond the style sheet of reports: as many columns as a window has room for.
+const RULES: &str = "main, header, footer { max-width: 1800px; } .figures { columns: 480px 3; }
+figcaption { font-weight: 400; color: var(--faint); } figure svg { max-width: 640px; } a { overflow-wrap: anywhere; }";
 
 /// The page of a service; `text` says the same without pictures.
 pub fn page(service: &str, scenes: &[Scene], text: &str) -> String {
@@ -25,10 +25,12 @@ pub fn page(service: &str, scenes: &[Scene], text: &str) -> String {
             body {
                 header { h1 { "The anatomy of " (service) } }
                 main {
-                    @for scene in scenes {
-                        figure id=(format!("picture-{}", scene.name)) {
-                            (svg::draw(scene))
-                            figcaption { (scene.how) }
+                    div class="figures" {
+                        @for scene in scenes {
+                            figure id=(format!("picture-{}", scene.name)) {
+                                (svg::draw(scene))
+                                figcaption { (scene.how) }
+                            }
                         }
                     }
                     details {

@@ -69,8 +69,6 @@ pub enum Step {
     Size(Size),
     /// Instructions of a guest.
     Instructions(Instructions),
-    /// A program on the host.
-    Simulate(Simulate),
 }
 
 /// Tests on the host.
@@ -223,29 +221,6 @@ pub struct Instructions {
     pub environment: BTreeMap<String, String>,
 }
 
-/// A program on the host.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Simulate {
-    /// Where to read when it fails.
-    pub read: Option<String>,
-    /// Its name.
-    pub program: String,
-    /// The package of the repository that has it; without it, the work has.
-    pub package: Option<String>,
-    /// Its arguments; `{key}` becomes the answer to this key.
-    #[serde(default)]
-    pub arguments: Vec<String>,
-    /// How it is to end.
-    #[serde(default = "success")]
-    pub ends: Ends,
-    /// What its last line must have.
-    pub last_line_has: Option<Pattern>,
-    /// Time for it.
-    #[serde(default = "a_minute")]
-    pub limit_s: u64,
-}
-
 fn a_minute() -> u64 {
     60
 }
@@ -292,15 +267,11 @@ impl Description {
 
     /// The keys that `answer.toml` may have.
     pub fn answer_keys(&self) -> BTreeSet<&str> {
-        let mut keys = BTreeSet::new();
-        for step in &self.steps {
-            match step {
-                Step::Answer(answer) => drop(keys.insert(answer.key.as_str())),
-                Step::Simulate(simulate) => keys.extend(simulate.answers()),
-                _ => {}
-            }
-        }
-        keys
+        let keys = self.steps.iter().filter_map(|step| match step {
+            Step::Answer(answer) => Some(answer.key.as_str()),
+            _ => None,
+        });
+        keys.collect()
     }
 }
 
@@ -313,7 +284,6 @@ impl Step {
             Self::Boot(step) => step.read.as_deref(),
             Self::Size(step) => step.read.as_deref(),
             Self::Instructions(step) => step.read.as_deref(),
-            Self::Simulate(step) => step.read.as_deref(),
         }
     }
 
@@ -333,10 +303,6 @@ impl Step {
                     ("at_most", step.at_most.is_some()),
                     ("fewer_than_start_by", step.fewer_than_start_by.is_some()),
                 ])
-            }
-            Self::Simulate(simulate) => {
-                ensure!(simulate.ends != Ends::Runs, "`ends` of a program on the host cannot be \"runs\"");
-                Ok(())
             }
         }
     }
@@ -375,13 +341,6 @@ impl Request {
     }
 }
 
-impl Simulate {
-    /// The answers that its arguments are made of.
-    fn answers(&self) -> impl Iterator<Item = &str> {
-        self.arguments.iter().filter_map(|word| word.strip_prefix('{')?.strip_suffix('}'))
-    }
-}
-
 /// Exactly one of these keys is given.
 fn one_of(keys: &[(&str, bool)]) -> Result<()> {
     let names: Vec<String> = keys.iter().map(|(name, _)| format!("`{name}`")).collect();
@@ -414,7 +373,6 @@ mod tests {
             "kind = \"boot\"\nends = \"runs\"\n[[step.request]]\nport = 7\nsend = \"x\"\nanswer_has = \"x\"",
             "kind = \"size\"\nat_most = 300_000",
             "kind = \"instructions\"\nfewer_than_start_by = 500\nrequest = { port = 8, path = \"/\", answer_has = \"\" }",
-            "kind = \"simulate\"\nprogram = \"p\"\narguments = [\"--seed\", \"{seed}\"]",
         ] {
             let text = description("grade = \"easy\"", step);
             let read = Description::parse(&text).expect(step);
@@ -434,14 +392,13 @@ mod tests {
             "step 1: exactly one of `equals`, `between`, `one_of`, `figure` must be given, not 2"
         );
         assert!(error(easy, "kind = \"boot\"\nserial_has = [\"(\"]").contains("no regular expression"));
-        assert!(error(easy, "kind = \"simulate\"\nprogram = \"p\"\nends = \"runs\"").contains("\"runs\""));
     }
 
     #[test]
-    fn keys_of_answers_are_those_of_questions_and_of_arguments() {
-        let step = "kind = \"answer\"\nkey = \"why\"\nquestion = \"q\"\nequals = 3\n\
-                    [[step]]\nkind = \"simulate\"\nprogram = \"p\"\narguments = [\"--seed\", \"{seed}\"]";
+    fn keys_of_answers_are_those_of_questions() {
+        let step =
+            "kind = \"answer\"\nkey = \"why\"\nquestion = \"q\"\nequals = 3\n[[step]]\nkind = \"test\"";
         let read = Description::parse(&description("grade = \"hard\"", step)).expect("well formed");
-        assert_eq!(read.answer_keys().into_iter().collect::<Vec<_>>(), ["seed", "why"]);
+        assert_eq!(read.answer_keys().into_iter().collect::<Vec<_>>(), ["why"]);
     }
 }

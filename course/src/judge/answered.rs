@@ -35,7 +35,7 @@ pub fn judge(bench: &Bench<'_>, step: &Answer) -> Result<Option<Fault>> {
 }
 
 /// The answers, all of known keys.
-pub fn read(work: &Tree, description: &Description) -> Result<Table, Fault> {
+fn read(work: &Tree, description: &Description) -> Result<Table, Fault> {
     let well_formed = format!("{FILE} with a line `key = value` for each answer");
     let text = work.text(FILE).ok_or_else(|| Fault::new(&well_formed, "no such file"))?;
     let table: Table = text.parse().map_err(|error: toml::de::Error| {
@@ -53,7 +53,7 @@ pub fn read(work: &Tree, description: &Description) -> Result<Table, Fault> {
 }
 
 /// The answer to a question.
-pub fn given<'a>(answers: &'a Table, key: &str, question: &str) -> Result<&'a Value, Fault> {
+fn given<'a>(answers: &'a Table, key: &str, question: &str) -> Result<&'a Value, Fault> {
     let line = format!("{question} as `{key}` in {FILE}");
     match answers.get(key) {
         None => Err(Fault::new(line, "no such line")),
@@ -101,32 +101,12 @@ fn number(value: &Value) -> Option<f64> {
 }
 
 /// A value without the quotes around a text.
-pub fn plain(value: &Value) -> String {
+fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn simple(text: &str) -> String {
     text.trim().to_lowercase()
-}
-
-/// Arguments in which answers stand for their keys.
-///
-/// # Errors
-/// When an answer is missing: that is the work's fault.
-pub fn fill(bench: &Bench<'_>, arguments: &[String]) -> Result<Result<Vec<String>, Fault>> {
-    let key = |word: &str| word.strip_prefix('{').and_then(|word| word.strip_suffix('}')).map(str::to_owned);
-    if arguments.iter().all(|word| key(word).is_none()) {
-        return Ok(Ok(arguments.to_vec()));
-    }
-    let answers = match read(&bench.work, &bench.exercise.description) {
-        Ok(answers) => answers,
-        Err(fault) => return Ok(Err(fault)),
-    };
-    let filled = arguments.iter().map(|word| match key(word) {
-        Some(key) => given(&answers, &key, "an answer").map(plain),
-        None => Ok(word.clone()),
-    });
-    Ok(filled.collect())
 }
 
 #[cfg(test)]

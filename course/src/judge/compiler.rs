@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use image_build::image::compile::executables;
+use image_build::tool::progress::Patience;
 use rustix::fs::statvfs;
 
 use crate::judge::bench::Bench;
@@ -30,7 +31,9 @@ pub type Programs = Vec<(String, PathBuf)>;
 /// When it is not the work that keeps it from compiling.
 pub fn compile(bench: &Bench<'_>, mut cargo: Command) -> Result<Result<Programs, Fault>> {
     cargo.arg("--offline");
+    let patience = Patience::start("compiling; the first time it takes a minute or two");
     let ran = bench.run(&cargo, Limits { time: LIMIT, memory_bytes: None })?;
+    drop(patience);
     if ran.is_success() {
         return executables(ran.output.as_bytes()).map(Ok);
     }

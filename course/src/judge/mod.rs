@@ -11,7 +11,6 @@ mod limits;
 mod machine;
 mod panic;
 mod request;
-mod simulated;
 mod sized;
 mod tested;
 pub mod verdict;
@@ -61,6 +60,5 @@ fn judge_step(bench: &Bench<'_>, step: &Step) -> Result<Option<Fault>> {
         Step::Boot(step) => booted::judge(bench, step),
         Step::Size(step) => sized::judge(bench, step),
         Step::Instructions(step) => counted::judge(bench, step),
-        Step::Simulate(step) => simulated::judge(bench, step),
     }
 }

@@ -81,7 +81,7 @@ impl Default for Image {
     }
 }
 
-/// Reads the list of images.
+/// Reads the list of images. The template of new services is not one of them.
 ///
 /// # Errors
 /// When it is not there or not well formed; the error names the place.
@@ -90,7 +90,8 @@ pub fn read(workspace: &Workspace) -> Result<BTreeMap<String, Image>> {
     let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut images: BTreeMap<String, Image> =
         toml::from_str(&text).with_context(|| format!("{} is not well formed", path.display()))?;
-    for package in workspace.packages()? {
+    let (packages, templates) = (workspace.packages()?, workspace.package().join("templates"));
+    for package in packages.iter().filter(|package| !package.manifest_path.starts_with(&templates)) {
         if let Some(value) = package.metadata.get("image") {
             let image = serde_json::from_value(value.clone()).with_context(|| {
                 format!("[package.metadata.image] of {} is not well formed", package.manifest_path)
@@ -115,6 +116,13 @@ mod tests {
             assert!((8..=256).contains(&image.memory_mib), "{name}");
             assert!(image.size_kib_max <= 1300, "{name}");
         }
+    }
+
+    #[test]
+    fn packages_of_the_workspace_are_listed_but_not_the_template_of_new_ones() {
+        let images = read(&Workspace::find().expect("a workspace")).expect("a list of images");
+        assert!(images.contains_key("greeting-page"));
+        assert!(!images.contains_key("service-template"));
     }
 
     #[test]

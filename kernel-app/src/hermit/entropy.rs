@@ -1,7 +1,7 @@
 //! Random bytes: ChaCha20, with a key from the processor's random generator or from a virtio-rng device.
 //!
-//! Every draw mixes in a fresh random word, so that two machines that are restored from one snapshot draw different
-//! bytes. The kernel's `read_entropy` is not used: if the processor has no generator, it gives 31 bits of the
+//! Fresh random words are mixed into all that is drawn, so that two machines that are restored from one snapshot have
+//! no part of it in common. The kernel's `read_entropy` is not used: if the processor has no generator, it gives 31 bits of the
 //! time-stamp counter and reports success. Reference: Intel, Digital Random Number Generator software implementation
 //! guide.
 
@@ -87,9 +87,11 @@ impl HermitEntropy {
 impl Entropy for HermitEntropy {
     fn fill(&mut self, bytes: &mut [u8]) {
         self.generator.fill_bytes(bytes);
-        // A source that fails once takes nothing away from what the key gives.
-        let fresh = self.source.word().unwrap_or_default();
-        bytes.iter_mut().zip(fresh.to_le_bytes()).for_each(|(byte, fresh)| *byte ^= fresh);
+        for part in bytes.chunks_mut(size_of::<u64>()) {
+            // A source that fails once takes nothing away from what the key gives.
+            let fresh = self.source.word().unwrap_or_default();
+            part.iter_mut().zip(fresh.to_le_bytes()).for_each(|(byte, fresh)| *byte ^= fresh);
+        }
     }
 }
 
