@@ -9,7 +9,7 @@ use image_build::vm::run::SETTINGS;
 use crate::rendered::overlays;
 use crate::workload::Workload;
 
-/// What programs and runners understand beside: docs/operating.md and runner/src/machine.rs.
+/// What programs and runners understand beside.
 const OTHERS: [&str; 5] = ["DATA", "DATA_SIZE", "ACCEL", "MEMORY_MIB", "LOG_FORMAT"];
 const IMAGES: [&str; 4] = ["vote-service", "result-service", "worker", "store-service"];
 
@@ -30,7 +30,7 @@ fn for_each_workload(mut look: impl FnMut(&str, Workload<'_>)) {
 fn every_setting_is_one_that_services_know() {
     for_each_workload(|overlay, workload| {
         for (setting, _) in workload.settings() {
-            let is_known = SETTINGS.contains(&setting) || OTHERS.contains(&setting) || setting == "DNS";
+            let is_known = SETTINGS.contains(&setting) || OTHERS.contains(&setting);
             assert!(is_known, "{overlay}: {}: {setting}", workload.name());
         }
     });
