@@ -1,7 +1,6 @@
 //! The machine that a unikernel gets in a container.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
@@ -12,18 +11,10 @@ use image_build::vm::accelerator::Accelerator;
 use image_build::vm::command_line::CommandLine;
 use image_build::vm::machine::{Forward, Launch, MEMORY_MIB_MAX, MEMORY_MIB_MIN, Machine, Network};
 use image_build::vm::probe;
-use image_build::vm::run::SETTINGS;
-use image_build::vm::serial_line::TIME_SERVER;
 
-/// The variable with the guest's memory.
-const MEMORY: &str = "MEMORY_MIB";
-/// The variable that chooses what runs the guest's instructions.
-const ACCELERATOR: &str = "ACCEL";
-/// The variable with the folder of the data: a volume.
-const DATA: &str = "DATA";
-/// What a container's engine calls it: a pod's name, for example.
-const HOSTNAME: &str = "HOSTNAME";
-const INSTANCE: &str = "INSTANCE";
+use crate::network::InPlace;
+use crate::settings::{ACCELERATOR, DATA, MEMORY, Settings};
+
 /// The port of health and metrics, if it is one of its own.
 const HEALTH_PORT: &str = "HEALTH_PORT";
 /// Of the limit of a container's memory, what QEMU takes beside the guest's, as measured with room for more.
@@ -35,8 +26,7 @@ const MEMORY_LIMITS: [&str; 2] = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/m
 ///
 /// # Errors
 /// When a variable cannot be used, or QEMU does not run here.
-pub fn launch(description: &Description, variable: impl Fn(&str) -> Option<OsString>) -> Result<Launch> {
-    let settings = Settings::read(&variable)?;
+pub fn launch(description: &Description, settings: &Settings, in_place: Option<&InPlace>) -> Result<Launch> {
     let mut launch = Launch::new(
         &description.name,
         description.image.clone(),
@@ -46,44 +36,12 @@ pub fn launch(description: &Description, variable: impl Fn(&str) -> Option<OsStr
     launch.program = QEMU.into();
     launch.memory_mib = memory_mib(description.memory_mib, settings.get(MEMORY))?;
     check_limit(launch.memory_mib, MEMORY_LIMITS.iter().find_map(|path| fs::read_to_string(path).ok()))?;
-    launch.network = Network::User { forwards: forwards(&description.ports, &settings)?, outgoing: true };
+    let forwards = forwards(&description.ports, settings)?;
+    launch.network = in_place.map_or(Network::User { forwards, outgoing: true }, InPlace::card);
     launch.disks.extend(disk(description, settings.get(DATA))?);
-    launch.command_line = CommandLine { environment: settings.of_guest(), arguments: Vec::new() };
+    launch.command_line =
+        CommandLine::from_environment(settings.of_guest(in_place.map(InPlace::settings).unwrap_or_default()));
     Ok(launch)
-}
-
-/// The variables that are known, as texts.
-struct Settings(BTreeMap<&'static str, String>);
-
-impl Settings {
-    fn read(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self> {
-        let mut known = BTreeMap::new();
-        for name in SETTINGS.into_iter().chain([MEMORY, ACCELERATOR, DATA, HOSTNAME]) {
-            if let Some(value) = variable(name) {
-                let value = value.into_string().ok().with_context(|| format!("{name} is not UTF-8"))?;
-                known.insert(name, value);
-            }
-        }
-        Ok(Self(known))
-    }
-
-    fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
-    }
-
-    /// Those that the guest gets. It is called as its container is, unless it is said otherwise.
-    fn of_guest(&self) -> BTreeMap<String, String> {
-        let own = SETTINGS.into_iter().filter_map(|name| Some((name, self.get(name)?)));
-        let mut settings: BTreeMap<String, String> = [TIME_SERVER]
-            .into_iter()
-            .chain(own)
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect();
-        if let Some(hostname) = self.get(HOSTNAME) {
-            settings.entry(INSTANCE.to_owned()).or_insert_with(|| hostname.to_owned());
-        }
-        settings
-    }
 }
 
 /// KVM where it runs a guest, else QEMU's translator; said in a line, since the one is much faster than the other.
@@ -160,10 +118,6 @@ fn disk(description: &Description, folder: Option<&str>) -> Result<Option<PathBu
 mod tests {
     use super::*;
 
-    fn settings(pairs: &[(&'static str, &str)]) -> Settings {
-        Settings(pairs.iter().map(|(name, value)| (*name, (*value).to_owned())).collect())
-    }
-
     fn port(number: u16, setting: &str) -> Port {
         Port { number, setting: setting.to_owned() }
     }
@@ -172,25 +126,16 @@ mod tests {
     fn ports_are_the_containers_and_move_with_their_settings() {
         let ports = [port(8080, "PORT")];
         let numbers = |pairs: &[(&'static str, &str)]| -> Vec<u16> {
-            let forwards = forwards(&ports, &settings(pairs)).expect("usable");
+            let forwards = forwards(&ports, &Settings::of(pairs)).expect("usable");
             assert!(forwards.iter().all(|forward| forward.host.port() == forward.guest_port));
             forwards.iter().map(|forward| forward.guest_port).collect()
         };
         assert_eq!(numbers(&[]), [8080]);
         assert_eq!(numbers(&[("PORT", "90"), ("HEALTH_PORT", "8084")]), [90, 8084]);
         for wrong in ["0", "x", "70000"] {
-            let error = forwards(&ports, &settings(&[("PORT", wrong)])).expect_err(wrong).to_string();
+            let error = forwards(&ports, &Settings::of(&[("PORT", wrong)])).expect_err(wrong).to_string();
             assert_eq!(error, "PORT cannot be used: give a TCP port from 1 to 65535");
         }
-    }
-
-    #[test]
-    fn a_guest_is_called_as_its_container_and_hears_only_what_programs_know() {
-        let guest = settings(&[("HOSTNAME", "vote-7d4b"), ("OPTION_A", "Tea"), ("ACCEL", "tcg")]).of_guest();
-        let expected = [("INSTANCE", "vote-7d4b"), ("OPTION_A", "Tea"), ("TIME_SERVER", "serial")];
-        assert_eq!(guest, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
-        let named = settings(&[("HOSTNAME", "a"), ("INSTANCE", "b")]).of_guest();
-        assert_eq!(named["INSTANCE"], "b");
     }
 
     #[test]

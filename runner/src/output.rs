@@ -1,14 +1,11 @@
 //! What a guest says, as lines or as JSON.
 
-use std::ffi::OsString;
-
 use anyhow::{Result, bail};
 use cluster::log::entry::Entry;
 use cluster::log::file::{Line, now_ms};
 use image_build::tool::output::print_bytes;
 
-/// The variable that chooses the format.
-const FORMAT: &str = "LOG_FORMAT";
+use crate::settings::FORMAT;
 
 /// How lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,10 +21,10 @@ impl Format {
     ///
     /// # Errors
     /// When there is none of that name.
-    pub fn chosen(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self> {
-        match variable(FORMAT).as_ref().map(|value| value.to_str()) {
-            None | Some(Some("text")) => Ok(Self::Text),
-            Some(Some("json")) => Ok(Self::Json),
+    pub fn chosen(asked: Option<&str>) -> Result<Self> {
+        match asked {
+            None | Some("text") => Ok(Self::Text),
+            Some("json") => Ok(Self::Json),
             Some(other) => bail!("{FORMAT}={other:?} cannot be used: give text or json"),
         }
     }
@@ -58,10 +55,9 @@ mod tests {
 
     #[test]
     fn the_format_is_text_unless_json_is_asked_for() {
-        let chosen = |value: Option<&str>| Format::chosen(|_| value.map(OsString::from));
-        assert_eq!(chosen(None).expect("text"), Format::Text);
-        assert_eq!(chosen(Some("json")).expect("json"), Format::Json);
-        let error = chosen(Some("xml")).expect_err("unknown").to_string();
-        assert_eq!(error, "LOG_FORMAT=Some(\"xml\") cannot be used: give text or json");
+        assert_eq!(Format::chosen(None).expect("text"), Format::Text);
+        assert_eq!(Format::chosen(Some("json")).expect("json"), Format::Json);
+        let error = Format::chosen(Some("xml")).expect_err("unknown").to_string();
+        assert_eq!(error, "LOG_FORMAT=\"xml\" cannot be used: give text or json");
     }
 }

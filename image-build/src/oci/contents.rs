@@ -9,7 +9,7 @@ use base64ct::{Base64, Encoding};
 use oci_spec::image::ConfigBuilder;
 
 use super::description::{self, Description};
-use super::layer::{Content, Files};
+use super::layer::{Content, Files, Layer, NOBODY};
 use super::layout::Image;
 use super::qemu_files;
 use crate::image::manifest;
@@ -24,8 +24,6 @@ const KIND: &str = "hermit";
 const HYPERVISOR: &str = "qemu";
 /// Where a store keeps its data: a volume.
 const DATA: &str = "/data";
-/// Nobody: an ordinary user without a home, as distributions and Kubernetes number it.
-const NOBODY: &str = "65534:65534";
 
 /// A unikernel: urunc, KubeVirt's kernel boot and image volumes take the file at `/unikernel/NAME`.
 ///
@@ -44,7 +42,7 @@ pub fn unikernel(name: &str, file: &Path, facts: &manifest::Image) -> Result<Ima
     files.add(URUNC_FILE, Content::Data(serde_json::to_vec(&encoded).context("texts can be written")?))?;
     let annotations = annotations(name, "unikernel").into_iter().chain(urunc).collect();
     let config = config(facts).entrypoint(vec![binary]).build()?;
-    Ok(Image { name: name.to_owned(), files, config, annotations })
+    Ok(Image { name: name.to_owned(), layers: vec![files.layer()?], config, annotations })
 }
 
 /// A program without an operating system around it: `FROM scratch`, for any engine that runs containers.
@@ -54,15 +52,16 @@ pub fn unikernel(name: &str, file: &Path, facts: &manifest::Image) -> Result<Ima
 pub fn container(name: &str, program: &Path, facts: &manifest::Image) -> Result<Image> {
     let mut files = Files::default();
     files.add(name, Content::Program(read(program)?))?;
-    let config = config(facts).entrypoint(vec![format!("/{name}")]).user(NOBODY).build()?;
-    Ok(Image { name: name.to_owned(), files, config, annotations: annotations(name, "container") })
+    let config = config(facts).entrypoint(vec![format!("/{name}")]).user(nobody()).build()?;
+    let layers = vec![files.layer()?];
+    Ok(Image { name: name.to_owned(), layers, config, annotations: annotations(name, "container") })
 }
 
-/// A unikernel with what runs it: QEMU and the runner, for any engine that runs containers.
+/// A unikernel above the layer of [`what_runs_it`], for any engine that runs containers.
 ///
 /// # Errors
-/// When a file cannot be read, or QEMU is missing.
-pub fn runner(name: &str, parts: &RunnerParts<'_>, facts: &manifest::Image) -> Result<Image> {
+/// When the file cannot be read.
+pub fn runner(name: &str, unikernel: &Path, runs: &Layer, facts: &manifest::Image) -> Result<Image> {
     let path = format!("{UNIKERNELS}/{name}");
     let port =
         |port: &manifest::Port| description::Port { number: port.guest, setting: port.setting.clone() };
@@ -74,32 +73,40 @@ pub fn runner(name: &str, parts: &RunnerParts<'_>, facts: &manifest::Image) -> R
         ports: facts.ports.iter().map(port).collect(),
     };
     let mut files = Files::default();
-    let in_image = |path: &'static str| path.trim_start_matches('/');
-    files.add(&path, Content::Data(read(parts.unikernel)?))?;
-    files.add(in_image(description::PROBE), Content::Data(read(parts.probe)?))?;
-    files.add(in_image(description::RUNNER), Content::Program(read(parts.runner)?))?;
+    files.add(&path, Content::Data(read(unikernel)?))?;
     let text = serde_json::to_vec(&description).context("a description can be written")?;
     files.add(in_image(description::PATH), Content::Data(text))?;
-    qemu_files::add(&mut files)?;
-    let mut config = config(facts).entrypoint(vec![description::RUNNER.to_owned()]).user(NOBODY);
+    let mut config = config(facts).entrypoint(vec![description::RUNNER.to_owned()]).user(nobody());
     if facts.disk_mib.is_some() {
         config = config.env(vec![format!("DATA={DATA}")]).volumes(vec![DATA.to_owned()]);
-        files.add(&format!("{}/.keep", in_image(DATA)), Content::Data(Vec::new()))?;
+        files.add(in_image(DATA), Content::Volume)?;
     }
     Ok(Image {
         name: name.to_owned(),
-        files,
+        layers: vec![runs.clone(), files.layer()?],
         config: config.build()?,
         annotations: annotations(name, "runner"),
     })
 }
 
-/// The files that a runner image is made of.
-pub struct RunnerParts<'a> {
-    pub unikernel: &'a Path,
-    /// The image of the trial of KVM.
-    pub probe: &'a Path,
-    pub runner: &'a Path,
+/// The layer that all runner images share: QEMU, the runner, and the unikernel with which KVM is tried.
+///
+/// # Errors
+/// When a file cannot be read, or QEMU is missing.
+pub fn what_runs_it(runner: &Path, probe: &Path) -> Result<Layer> {
+    let mut files = Files::default();
+    files.add(in_image(description::PROBE), Content::Data(read(probe)?))?;
+    files.add(in_image(description::RUNNER), Content::Program(read(runner)?))?;
+    qemu_files::add(&mut files)?;
+    files.layer()
+}
+
+fn in_image(path: &str) -> &str {
+    path.trim_start_matches('/')
+}
+
+fn nobody() -> String {
+    format!("{NOBODY}:{NOBODY}")
 }
 
 fn config(facts: &manifest::Image) -> ConfigBuilder {

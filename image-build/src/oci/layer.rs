@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
+use std::rc::Rc;
 
 use anyhow::{Context, Result, ensure};
 use flate2::{Compression, GzBuilder};
@@ -20,16 +21,21 @@ const DATA: u32 = 0o644;
 pub enum Content {
     Program(Vec<u8>),
     Data(Vec<u8>),
+    /// An empty folder of [`NOBODY`]'s: an engine's new volume gets the owner of the folder that it covers.
+    Volume,
 }
+
+/// An ordinary user without a home, as distributions and Kubernetes number it.
+pub const NOBODY: u64 = 65534;
 
 /// The files of a layer, by their paths from the root without the first slash.
 #[derive(Clone, Debug, Default)]
 pub struct Files(BTreeMap<String, Content>);
 
-/// A compressed layer.
+/// A compressed layer, which several images can have.
 #[derive(Clone, Debug)]
 pub struct Layer {
-    pub bytes: Vec<u8>,
+    pub bytes: Rc<[u8]>,
     /// SHA-256 of the archive before it was compressed, which the image's configuration names.
     pub diff_id: String,
 }
@@ -47,7 +53,7 @@ impl Files {
         Ok(())
     }
 
-    /// The layer of these files: sorted, owned by root, of the time 0.
+    /// The layer of these files: sorted, owned by root but for volumes, of the time 0.
     ///
     /// # Errors
     /// When a path is too long for an archive.
@@ -57,7 +63,7 @@ impl Files {
         let mut compressed = GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
         compressed.write_all(&archive).context("no memory for a layer")?;
         let bytes = compressed.finish().context("no memory for a layer")?;
-        Ok(Layer { bytes, diff_id: digest(&archive) })
+        Ok(Layer { bytes: bytes.into(), diff_id: digest(&archive) })
     }
 
     /// The archive of these files.
@@ -67,12 +73,20 @@ impl Files {
     pub fn archive(&self) -> Result<Vec<u8>> {
         let mut archive = Builder::new(Vec::new());
         for folder in self.folders() {
-            append(&mut archive, &format!("{folder}/"), EntryType::Directory, FOLDER, &[])?;
+            append(&mut archive, &format!("{folder}/"), header(EntryType::Directory, FOLDER), &[])?;
         }
         for (path, content) in &self.0 {
             match content {
-                Content::Program(bytes) => append(&mut archive, path, EntryType::Regular, PROGRAM, bytes)?,
-                Content::Data(bytes) => append(&mut archive, path, EntryType::Regular, DATA, bytes)?,
+                Content::Program(bytes) => {
+                    append(&mut archive, path, header(EntryType::Regular, PROGRAM), bytes)?;
+                }
+                Content::Data(bytes) => append(&mut archive, path, header(EntryType::Regular, DATA), bytes)?,
+                Content::Volume => {
+                    let mut folder = header(EntryType::Directory, FOLDER);
+                    folder.set_uid(NOBODY);
+                    folder.set_gid(NOBODY);
+                    append(&mut archive, &format!("{path}/"), folder, &[])?;
+                }
             }
         }
         archive.into_inner().context("no memory for an archive")
@@ -84,22 +98,15 @@ impl Files {
     }
 }
 
-fn append(
-    archive: &mut Builder<Vec<u8>>,
-    path: &str,
-    kind: EntryType,
-    mode: u32,
-    bytes: &[u8],
-) -> Result<()> {
-    let mut header = header(kind, mode, bytes.len() as u64);
+fn append(archive: &mut Builder<Vec<u8>>, path: &str, mut header: Header, bytes: &[u8]) -> Result<()> {
+    header.set_size(bytes.len() as u64);
     archive.append_data(&mut header, path, bytes).with_context(|| format!("{path} is no path for an archive"))
 }
 
-fn header(kind: EntryType, mode: u32, size: u64) -> Header {
+fn header(kind: EntryType, mode: u32) -> Header {
     let mut header = Header::new_gnu();
     header.set_entry_type(kind);
     header.set_mode(mode);
-    header.set_size(size);
     header.set_uid(0);
     header.set_gid(0);
     header.set_mtime(0);
@@ -138,7 +145,7 @@ mod tests {
         made.add("bin/x", Content::Program(vec![1])).expect("new");
         let layer = made.layer().expect("a layer");
         let mut archive = Vec::new();
-        GzDecoder::new(layer.bytes.as_slice()).read_to_end(&mut archive).expect("gzip");
+        GzDecoder::new(&layer.bytes[..]).read_to_end(&mut archive).expect("gzip");
         assert_eq!(layer.diff_id, digest(&archive));
         let mut archive = tar::Archive::new(archive.as_slice());
         let entries: Vec<(String, u32)> = archive
@@ -158,6 +165,18 @@ mod tests {
         let expected: Vec<(String, u32)> =
             expected.into_iter().chain(files).map(|(path, mode)| (path.to_owned(), mode)).collect();
         assert_eq!(entries, expected);
+    }
+
+    #[test]
+    fn a_volume_belongs_to_an_ordinary_user() {
+        let mut files = Files::default();
+        files.add("data", Content::Volume).expect("new");
+        let archive = files.archive().expect("short");
+        let mut archive = tar::Archive::new(archive.as_slice());
+        let entry = archive.entries().expect("an archive").next().expect("one").expect("whole");
+        let header = entry.header();
+        assert_eq!(header.entry_type(), EntryType::Directory);
+        assert_eq!((header.uid().expect("a number"), header.gid().expect("a number")), (NOBODY, NOBODY));
     }
 
     #[test]

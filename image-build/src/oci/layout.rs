@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use anyhow::{Context, Result, ensure};
 use oci_spec::image::{
@@ -14,7 +15,7 @@ use oci_spec::image::{
 use serde::Serialize;
 use serde_json::Value;
 
-use super::layer::{Content, Files, digest};
+use super::layer::{Content, Files, Layer, digest};
 use crate::tool::files::write_whole;
 
 /// The version of layouts, image-layout.md.
@@ -30,7 +31,8 @@ const NAME: &str = "org.opencontainers.image.ref.name";
 pub struct Image {
     /// Its name in the layout.
     pub name: String,
-    pub files: Files,
+    /// Its layers, the lowest one first.
+    pub layers: Vec<Layer>,
     /// How a container of it is started; its labels are those of `annotations`.
     pub config: Config,
     pub annotations: HashMap<String, String>,
@@ -42,46 +44,45 @@ pub struct Written {
     pub name: String,
     /// Digest of its manifest.
     pub digest: String,
-    /// Bytes of its manifest, configuration and layer.
+    /// Bytes of its manifest, configuration and layers.
     pub bytes: u64,
 }
 
 /// Images in a folder or an archive.
 #[derive(Default)]
 pub struct Layout {
-    blobs: BTreeMap<String, Vec<u8>>,
+    blobs: BTreeMap<String, Rc<[u8]>>,
     manifests: Vec<Descriptor>,
 }
 
 impl Layout {
-    /// Adds an image, of one layer.
+    /// Adds an image.
     ///
     /// # Errors
-    /// When a file's path is too long for an archive.
+    /// When a part of it is nothing that the format knows.
     pub fn add(&mut self, image: Image) -> Result<Written> {
-        let layer = image.files.layer()?;
+        let diff_ids: Vec<String> = image.layers.iter().map(|layer| layer.diff_id.clone()).collect();
         let mut config = image.config;
         config.set_labels(Some(image.annotations.clone()));
-        let root = RootFsBuilder::default().typ("layers").diff_ids(vec![layer.diff_id]).build()?;
+        let root = RootFsBuilder::default().typ("layers").diff_ids(diff_ids).build()?;
         let configuration = ImageConfigurationBuilder::default()
             .architecture(Arch::Amd64)
             .os(Os::Linux)
             .config(config)
             .rootfs(root)
             .build()?;
-        let (layer, configuration) = (
-            self.blob(MediaType::ImageLayerGzip, layer.bytes)?,
-            self.blob(MediaType::ImageConfig, json(&configuration)?)?,
-        );
-        let parts = layer.size() + configuration.size();
+        let configuration = self.blob(MediaType::ImageConfig, json(&configuration)?.into())?;
+        let blob = |layer: Layer| self.blob(MediaType::ImageLayerGzip, layer.bytes);
+        let layers: Vec<Descriptor> = image.layers.into_iter().map(blob).collect::<Result<_>>()?;
+        let parts: u64 = layers.iter().chain([&configuration]).map(Descriptor::size).sum();
         let manifest = ImageManifestBuilder::default()
             .schema_version(SCHEMA_VERSION)
             .media_type(MediaType::ImageManifest)
             .config(configuration)
-            .layers(vec![layer])
+            .layers(layers)
             .annotations(image.annotations)
             .build()?;
-        let mut descriptor = self.blob(MediaType::ImageManifest, json(&manifest)?)?;
+        let mut descriptor = self.blob(MediaType::ImageManifest, json(&manifest)?.into())?;
         let written = Written {
             name: image.name.clone(),
             digest: descriptor.digest().to_string(),
@@ -94,7 +95,7 @@ impl Layout {
         Ok(written)
     }
 
-    fn blob(&mut self, kind: MediaType, bytes: Vec<u8>) -> Result<Descriptor> {
+    fn blob(&mut self, kind: MediaType, bytes: Rc<[u8]>) -> Result<Descriptor> {
         let name = digest(&bytes);
         let descriptor = DescriptorBuilder::default()
             .media_type(kind)
@@ -106,20 +107,20 @@ impl Layout {
     }
 
     /// Its files, by their paths.
-    fn files(&self) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
+    fn files(&self) -> Result<BTreeMap<PathBuf, Rc<[u8]>>> {
         let index = ImageIndexBuilder::default()
             .schema_version(SCHEMA_VERSION)
             .media_type(MediaType::ImageIndex)
             .manifests(self.manifests.clone())
             .build()?;
         let marker = OciLayoutBuilder::default().image_layout_version(VERSION).build()?;
-        let mut files: BTreeMap<PathBuf, Vec<u8>> = self
+        let mut files: BTreeMap<PathBuf, Rc<[u8]>> = self
             .blobs
             .iter()
             .map(|(name, bytes)| (Path::new("blobs").join(name.replacen(':', "/", 1)), bytes.clone()))
             .collect();
-        files.insert(INDEX.into(), json(&index)?);
-        files.insert(MARKER.into(), json(&marker)?);
+        files.insert(INDEX.into(), json(&index)?.into());
+        files.insert(MARKER.into(), json(&marker)?.into());
         Ok(files)
     }
 
@@ -142,7 +143,7 @@ impl Layout {
             fs::remove_file(folder.join(MARKER)).with_context(no_room)?;
             fs::remove_dir_all(folder.join("blobs")).with_context(no_room)?;
         }
-        let mut files: Vec<(PathBuf, Vec<u8>)> = self.files()?.into_iter().collect();
+        let mut files: Vec<(PathBuf, Rc<[u8]>)> = self.files()?.into_iter().collect();
         files.sort_by_key(|(path, _)| path == Path::new(MARKER));
         for (path, bytes) in files {
             let path = folder.join(path);
@@ -159,7 +160,7 @@ impl Layout {
     pub fn write_archive(&self, file: &Path) -> Result<()> {
         let mut files = Files::default();
         for (path, bytes) in self.files()? {
-            files.add(path.to_str().context("our own names are ASCII")?, Content::Data(bytes))?;
+            files.add(path.to_str().context("our own names are ASCII")?, Content::Data(bytes.to_vec()))?;
         }
         write_whole(file, &files.archive()?)
     }
@@ -183,7 +184,7 @@ mod tests {
         let annotations = [("x", "1"), ("y", "2"), ("z", "3")];
         Image {
             name: name.to_owned(),
-            files,
+            layers: vec![files.layer().expect("short")],
             config: ConfigBuilder::default()
                 .entrypoint(vec!["/unikernel/a".to_owned()])
                 .build()

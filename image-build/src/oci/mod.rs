@@ -19,7 +19,6 @@ use crate::image;
 use crate::image::manifest;
 use crate::linux::static_program;
 use crate::tool::workspace::Workspace;
-use contents::RunnerParts;
 use layout::{Image, Layout, Written};
 use registry::Destination;
 
@@ -122,11 +121,9 @@ fn images(
     }
     let folder = workspace.state()?.join(STATIC);
     static_program::build(workspace, &folder, &[RUNNER])?;
-    let (runner, probe) = (static_program::built(&folder, RUNNER)?, image::probe_image(workspace)?);
-    let image = |image: &image::Image| {
-        let parts = RunnerParts { unikernel: &image.path, probe: &probe, runner: &runner };
-        contents::runner(&image.name, &parts, &known[&image.name])
-    };
+    let runs =
+        contents::what_runs_it(&static_program::built(&folder, RUNNER)?, &image::probe_image(workspace)?)?;
+    let image = |image: &image::Image| contents::runner(&image.name, &image.path, &runs, &known[&image.name]);
     built.iter().map(image).collect()
 }
 

@@ -1,5 +1,6 @@
 //! QEMU as this machine has it, with everything that it loads: its libraries and the firmware of our machines.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,10 +13,15 @@ use crate::tool::packages;
 use crate::tool::packages::table::QEMU;
 use crate::tool::process;
 
-/// What QEMU reads for a q35 whose firmware is microvm's: the firmware, and the ROM of a processor's timer, which is
-/// tried and not needed.
-const FIRMWARE: [&str; 2] = ["bios-microvm.bin", "kvmvapic.bin"];
-/// Where QEMU looks for it.
+/// What QEMU reads for a q35 whose firmware is microvm's: the firmware, and two ROMs that are
+/// read and not needed: for a kernel, which this firmware boots itself, and for a processor's timer.
+const FIRMWARE: [&str; 3] = ["bios-microvm.bin", "pvh.bin", "kvmvapic.bin"];
+/// What distributions have taken out of the program and into files of their own: the translator of instructions.
+const MODULES: [&str; 1] = ["accel-tcg-x86_64.so"];
+/// Where they lie, by distribution.
+const MODULE_FOLDERS: [&str; 4] =
+    ["/usr/lib/x86_64-linux-gnu/qemu", "/usr/lib64/qemu", "/usr/lib64/qemu-kvm", "/usr/lib/qemu"];
+/// Where QEMU looks for its firmware.
 const FIRMWARE_FOLDER: &str = "/usr/share/qemu";
 
 /// Adds QEMU to an image, at `/usr/bin`.
@@ -26,14 +32,22 @@ pub fn add(files: &mut Files) -> Result<()> {
     packages::ensure(&QEMU)?;
     let program = process::find(QEMU.program).context("QEMU is not in PATH")?;
     add_file(files, &program, Path::new(PLACE))?;
-    for library in libraries(&program)? {
-        add_file(files, &library, &library)?;
+    let modules = modules();
+    let libraries =
+        [program.clone()].iter().chain(&modules).map(|file| libraries(file)).collect::<Result<Vec<_>>>()?;
+    for file in libraries.into_iter().flatten().chain(modules).collect::<BTreeSet<_>>() {
+        add_file(files, &file, &file)?;
     }
     let folder = firmware_folder(&program)?;
     for name in FIRMWARE {
         add_file(files, &folder.join(name), &Path::new(FIRMWARE_FOLDER).join(name))?;
     }
     Ok(())
+}
+
+fn modules() -> Vec<PathBuf> {
+    let paths = MODULE_FOLDERS.iter().flat_map(|folder| MODULES.map(|name| Path::new(folder).join(name)));
+    paths.filter(|path| path.is_file()).collect()
 }
 
 /// A copy of a file, whatever links lead to it.
