@@ -9,6 +9,7 @@
 //! unfinished handshake is evicted.
 
 mod address;
+mod answer;
 mod arp;
 mod checksum;
 mod cut;
@@ -232,6 +233,7 @@ impl<D: FrameDevice> Network for SmoltcpNetwork<D> {
     }
 
     fn connect(&mut self, host: &str, port: u16, service: usize, peer: usize, now: Instant) {
+        self.forget_reached(service, peer);
         self.dials.start(host, port, service, peer, now);
         self.all_due = true;
     }
