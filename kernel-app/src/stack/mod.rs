@@ -271,7 +271,9 @@ impl<D: FrameDevice> Network for SmoltcpNetwork<D> {
         self.pool.recycle_finished();
         self.pool.settle();
         if let Timers::Due(_) = self.timers {
-            self.timers = Timers::Stale(now + TIMERS_ASKED_AFTER);
+            // A dial may leave an address sooner than any socket has a timer.
+            let ask_at = now + TIMERS_ASKED_AFTER;
+            self.timers = Timers::Stale(self.dials.earliest_deadline().map_or(ask_at, |due| due.min(ask_at)));
         }
     }
 
