@@ -27,6 +27,9 @@ pub const NAME_VALID_MIN: Duration = Duration::from_secs(5);
 /// It takes at most this long, however long an answer says that it is valid.
 pub const NAME_VALID_MAX: Duration = Duration::from_secs(60);
 
+/// Most addresses of a name that are tried, and compared to that of an open connection. smoltcp's is a feature of it.
+pub const NAME_ADDRESSES_MAX: usize = 8;
+
 /// What happened on the network since it was last polled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {

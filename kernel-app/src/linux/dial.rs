@@ -15,7 +15,7 @@ use mio::{Interest, Registry, Token, Waker};
 
 use super::resolver::{Question, Resolver};
 use super::socket::tune_peer;
-use crate::network::{Event, NAME_VALID_MIN, Unreachable};
+use crate::network::{Event, NAME_ADDRESSES_MAX, NAME_VALID_MIN, Unreachable};
 use wire::Instant;
 
 /// How long a dial may take, the name's resolution and all addresses together: operators are to hear of a server
@@ -233,7 +233,8 @@ impl Dial {
 
     /// Compares the addresses of a name to the one that is connected. A name that has none now may have it again.
     fn check(&mut self, address: IpAddr, found: &[SocketAddr], now: Instant) -> Option<Event> {
-        let is_there = found.iter().any(|found| found.ip() == address);
+        // Of many addresses only some were taken.
+        let is_there = found.len() >= NAME_ADDRESSES_MAX || found.iter().any(|found| found.ip() == address);
         if !is_there && !found.is_empty() {
             self.state = DialState::Idle;
             return Some(Event::Moved { service: self.service, peer: self.peer });
@@ -272,5 +273,42 @@ fn reason_of(error: &io::Error) -> Unreachable {
         ErrorKind::NetworkUnreachable | ErrorKind::AddrNotAvailable => Unreachable::NoAddress,
         ErrorKind::TimedOut | ErrorKind::HostUnreachable => Unreachable::TimedOut,
         _ => Unreachable::NoRoom,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_has_moved_when_its_name_has_only_other_addresses() {
+        let (now, own) = (Instant::from_millis(1_000), IpAddr::from([192, 0, 2, 1]));
+        let others = |count: u8| (0..count).map(|last| SocketAddr::from(([192, 0, 2, 100 + last], 6379)));
+        let with_own = others(2).chain([SocketAddr::new(own, 6379)]).collect::<Vec<_>>();
+        for (found, next) in [
+            (with_own, Some(NAME_VALID_UNTOLD)),
+            (Vec::new(), Some(NAME_VALID_MIN)),
+            (others(8).collect(), Some(NAME_VALID_UNTOLD)),
+            (others(7).collect(), None),
+        ] {
+            let mut dial = Dial {
+                service: 2,
+                peer: 1,
+                host: "store".to_string(),
+                port: 6379,
+                state: DialState::Checking(own),
+                deadline: now,
+                asked: false,
+                addresses: Vec::new(),
+            };
+            let event = dial.check(own, &found, now);
+            match (dial.state, next) {
+                (DialState::Reached(address, at), Some(next)) => {
+                    assert_eq!((address, at, event), (own, now + next, None), "{found:?}");
+                }
+                (DialState::Idle, None) => assert_eq!(event, Some(Event::Moved { service: 2, peer: 1 })),
+                (state, _) => panic!("{found:?}: {state:?}"),
+            }
+        }
     }
 }

@@ -19,7 +19,7 @@ use super::limits::{HALF_OPEN_MAX, PEER_KEEP_ALIVE};
 use super::member::Role;
 use super::neighbours::Cause;
 use super::time::{stack_duration, stack_time};
-use crate::network::{Event, NAME_VALID_MIN, Unreachable};
+use crate::network::{Event, NAME_ADDRESSES_MAX, NAME_VALID_MIN, Unreachable};
 use crate::service::Origin;
 use wire::Instant;
 
@@ -176,7 +176,8 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
         // The query's slot is free again.
         dial.state = DialState::Start;
         match dial.reached {
-            Some(address) if addresses.contains(&address) => {
+            // Of many addresses only some were taken.
+            Some(address) if addresses.contains(&address) || addresses.len() >= NAME_ADDRESSES_MAX => {
                 Progress::Pending(DialState::Valid(now + dial.valid_for))
             }
             Some(_) => Progress::Moved,

@@ -164,6 +164,17 @@ fn a_name_that_leads_to_the_same_place_is_asked_for_at_bounded_intervals() {
 }
 
 #[test]
+fn a_name_with_more_addresses_than_are_read_does_not_lead_elsewhere() {
+    let mut world = World::new(&[(OLD, 5)], &[OLD]);
+    world.dial();
+    world.run(SECOND);
+    let others = (0..20).map(|last| (Ipv4Addr::new(10, 0, 0, 100 + last), 5));
+    world.records = others.chain([(OLD, 5)]).collect();
+    world.run(Duration::from_secs(20));
+    assert!(world.asked.len() > 2 && !world.has_moved());
+}
+
+#[test]
 fn a_connection_outlives_its_name() {
     let mut world = World::new(&[(OLD, 5)], &[OLD]);
     world.dial();
