@@ -15,10 +15,20 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::time::Duration;
 
 use crate::connections::{ConnectionId, Connections, Origin};
 use crate::usage::Usage;
 use wire::Instant;
+
+/// While a peer is connected that has a name, the name is looked up again when the last answer is no longer valid. That
+/// takes at least this long, however short an answer says that it is valid (0 means: for this once).
+pub const NAME_VALID_MIN: Duration = Duration::from_secs(5);
+/// It takes at most this long, however long an answer says that it is valid.
+pub const NAME_VALID_MAX: Duration = Duration::from_secs(60);
+
+/// Most addresses of a name that are tried, and compared to that of an open connection. smoltcp's is a feature of it.
+pub const NAME_ADDRESSES_MAX: usize = 8;
 
 /// What happened on the network since it was last polled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +47,13 @@ pub enum Event {
         peer: usize,
         /// Why.
         reason: Unreachable,
+    },
+    /// The name of this peer, which is connected, has only other addresses now.
+    Moved {
+        /// Index of the service.
+        service: usize,
+        /// Index of the peer in its endpoints.
+        peer: usize,
     },
 }
 
@@ -102,7 +119,8 @@ pub trait Network {
     /// Closes all ports. Connections whose handshake is done are still reported.
     fn stop_listening(&mut self);
 
-    /// Starts connecting; the outcome is an [`Event::Opened`] or an [`Event::Unreachable`].
+    /// Starts connecting; the outcome is an [`Event::Opened`] or an [`Event::Unreachable`]. A name is looked up each
+    /// time, and its addresses are tried in turn. [`Event::Moved`] may follow while the connection lives.
     fn connect(&mut self, host: &str, port: u16, service: usize, peer: usize, now: Instant);
 
     /// Receives: fills inputs and reports what happened. Never waits.

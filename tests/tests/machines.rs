@@ -1,6 +1,7 @@
 //! The smallest image on machines that the host tool does not make: other places for devices, no clock, no entropy,
 //! a machine that is held, restored or broken.
 
+use std::fs;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
@@ -182,6 +183,39 @@ fn frames_larger_than_a_buffer_are_dropped() {
     guest.serves();
     guest.says("the card carries packets of 9000 bytes; 1500 are the most that is sent or taken here");
     assert_eq!(curl(&guest.url(), &[]).status, 200);
+}
+
+#[test]
+fn a_card_of_1280_bytes_carries_large_requests_and_answers() {
+    const FRAME_BYTES_MAX: usize = 14 + 1_280;
+    let card = "virtio-net-pci,disable-legacy=on,romfile=,netdev=n0,host_mtu=1280";
+    let directory = tempfile::tempdir().expect("a directory");
+    let capture = directory.path().join("frames.pcap");
+    let dump = format!("filter-dump,id=dump,netdev=n0,file={}", capture.display());
+    let mut guest = Guest::q35(&["-device", card, "-object", &dump]);
+    guest.serves();
+    let padding = format!("X-Padding: {}", "x".repeat(3_000));
+    let page = curl(&format!("{}static/style.css", guest.url()), &["--header", &padding]);
+    assert_eq!(page.status, 200);
+    assert!(page.body.len() > FRAME_BYTES_MAX, "{} bytes are no large answer", page.body.len());
+    let lengths = frame_lengths(&fs::read(&capture).expect("QEMU has written it"));
+    let largest = lengths.iter().max().expect("frames");
+    assert!((1_200..=FRAME_BYTES_MAX).contains(largest), "the largest frame has {largest} bytes");
+}
+
+/// The lengths of the frames in a capture (pcap).
+fn frame_lengths(capture: &[u8]) -> Vec<usize> {
+    const FILE_HEADER_BYTES: usize = 24;
+    const FRAME_HEADER_BYTES: usize = 16;
+    let mut rest = &capture[FILE_HEADER_BYTES..];
+    let mut lengths = Vec::new();
+    while let Some((header, after)) = rest.split_at_checked(FRAME_HEADER_BYTES) {
+        let number =
+            |at: usize| u32::from_le_bytes(*header[at..].first_chunk().expect("four bytes")) as usize;
+        lengths.push(number(12));
+        rest = after.get(number(8)..).unwrap_or_default();
+    }
+    lengths
 }
 
 #[test]

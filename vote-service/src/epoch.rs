@@ -197,7 +197,9 @@ impl Epoch {
         }
         let reply = match outcome {
             Outcome::Answer(reply) => reply,
-            Outcome::Overdue | Outcome::Lost => return self.fail("no answer in time", now),
+            Outcome::Overdue => return self.fail("no answer in time", now),
+            // The next connection begins an epoch of its own.
+            Outcome::Lost => return None,
         };
         match (step, reply) {
             (_, Reply::Error(message)) => {

@@ -6,6 +6,7 @@
 
 extern crate alloc;
 
+mod copies;
 mod epoch;
 mod fullness;
 mod gate;
@@ -30,6 +31,7 @@ use kernel_app::client::backend_service::BackendService;
 use kernel_app::settings::SettingError;
 use kernel_app::{Service, Settings};
 
+use copies::Copies;
 use gate::Gate;
 use pages::Pages;
 pub use vote_handler::VoteHandler;
@@ -64,6 +66,6 @@ pub fn service(settings: &Settings) -> Result<VoteService, SettingError> {
     let health_port = settings.optional_port("HEALTH_PORT")?;
     let store = settings.store("REDIS_URL", "redis://store:6379")?;
     let (peer, gate) = (store.peer(), Gate::new(settings)?);
-    let handler = VoteHandler::new(pages, gate, store.login);
+    let handler = VoteHandler::new(pages, gate, Copies::new(settings)?, store.login);
     Ok(BackendService::new(port, peer, BODY_BYTES_MAX, handler).with_health_port(health_port))
 }

@@ -34,6 +34,8 @@ pub enum Rejection {
     StoreBusy,
     /// The store answered with an error.
     StoreError,
+    /// Too few of the store's replicas have it.
+    NotCopied,
 }
 
 /// The message to the client.
@@ -77,7 +79,7 @@ pub enum Retry {
 
 impl Rejection {
     /// All, in the order of the discriminants.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Missing,
         Self::UnknownOption,
         Self::NoForm,
@@ -91,6 +93,7 @@ impl Rejection {
         Self::StoreSilent,
         Self::StoreBusy,
         Self::StoreError,
+        Self::NotCopied,
     ];
 
     /// Value of the metrics' label `reason`.
@@ -109,6 +112,7 @@ impl Rejection {
             Self::StoreSilent => "store_silent",
             Self::StoreBusy => "store_busy",
             Self::StoreError => "store_error",
+            Self::NotCopied => "not_copied",
         }
     }
 
@@ -126,7 +130,7 @@ impl Rejection {
             Self::Full => Told::Page(Notice::Full),
             Self::StoreBehind => Told::Page(Notice::Behind),
             Self::StoreFull => Told::Page(Notice::Exhausted),
-            Self::StoreAway | Self::StoreSilent | Self::StoreBusy | Self::StoreError => {
+            Self::StoreAway | Self::StoreSilent | Self::StoreBusy | Self::StoreError | Self::NotCopied => {
                 Told::Page(Notice::Away)
             }
         }

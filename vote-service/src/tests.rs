@@ -14,6 +14,7 @@ use simulator::harness::Harness;
 use crate::epoch::{EPOCHS_MAX, RETRY_AFTER, TICKETS_AHEAD};
 use crate::{VoteService, service};
 
+mod copies;
 mod epochs;
 mod strangers;
 

@@ -9,7 +9,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 
 use kernel_app::client::backend_service::Backend;
-use kernel_app::client::{Outcome, Refusal, SendError, StoreClient, StoreLogin, StoreSendError};
+use kernel_app::client::{Outcome, PENDING_MAX, Refusal, SendError, StoreClient, StoreLogin, StoreSendError};
 use kernel_app::http::{Answer, Exchange, Handler, HttpServer, Method, Request, Route};
 use kernel_app::metrics::Exposition;
 use kernel_app::network::Unreachable;
@@ -18,6 +18,7 @@ use votes::{Choice, Entry, keys, sequence};
 use wire::form;
 use wire::resp::{Command, Reply};
 
+use crate::copies::Copies;
 use crate::epoch::{Epoch, Step};
 use crate::gate::Gate;
 use crate::pages::{ICON, Pages, STYLE};
@@ -53,6 +54,8 @@ enum Asked {
     Ticket,
     /// To queue a vote.
     Queue(Vote),
+    /// To wait until its replicas have the votes.
+    Copies,
     /// Whether its voter has voted before.
     Voter(Box<(Vote, IpAddr)>),
     /// How full it is.
@@ -69,6 +72,7 @@ pub struct VoteHandler {
     store: StoreClient<Asked>,
     epoch: Epoch,
     tickets: TicketQueue,
+    copies: Copies,
     responder: Responder,
     commands: Commands,
 }
@@ -84,11 +88,12 @@ struct Commands {
 
 impl VoteHandler {
     /// A handler that is not connected yet to the store, which it logs in to like this.
-    pub fn new(pages: Pages, gate: Gate, login: StoreLogin) -> Self {
+    pub fn new(pages: Pages, gate: Gate, copies: Copies, login: StoreLogin) -> Self {
         Self {
             store: StoreClient::new(login).with_trial(TRIAL),
             epoch: Epoch::default(),
             tickets: TicketQueue::default(),
+            copies,
             responder: Responder::new(pages, gate),
             commands: Commands {
                 ticket: Command::new(&[b"INCR", keys::TICKETS]),
@@ -197,6 +202,7 @@ impl VoteHandler {
     /// Queues the votes that have their sequence in time.
     fn queue_granted(&mut self, http: &mut HttpServer, context: &mut Context<'_>) {
         self.give_up(http, context);
+        let mut is_any_queued = false;
         while let Some(vote) = self.tickets.take_granted() {
             // Whoever has given up may have voted elsewhere since, and that vote must not be overridden by this one.
             let queued = if vote.exchange.is_abandoned(context.connections) {
@@ -204,9 +210,16 @@ impl VoteHandler {
             } else {
                 self.queue(vote, context).map_err(Rejection::from)
             };
+            is_any_queued |= queued.is_ok();
             if let Err(rejection) = queued {
                 self.responder.answer(vote, Err(rejection), http, context);
             }
+        }
+        if is_any_queued && self.copies.are_wanted() {
+            let Self { store, copies, .. } = self;
+            // Votes that are not asked about now are with the next ones, or run out of time.
+            let _ =
+                copies.command(|command| store.inquire(command, Asked::Copies, STORE_REPLY_WITHIN, context));
         }
     }
 
@@ -229,11 +242,21 @@ impl VoteHandler {
             let reason = self.store.readiness().map_or_else(Rejection::from, |()| Rejection::StoreSilent);
             self.responder.answer(vote, Err(reason), http, context);
         }
+        while let Some(vote) = self.copies.take_overdue(context.now) {
+            self.responder.answer(vote, Err(Rejection::NotCopied), http, context);
+        }
+    }
+
+    /// Votes of a connection that is gone, whose copies nobody will tell of, are queued once more as the same votes.
+    fn recall(&mut self) {
+        while let Some(vote) = self.copies.take() {
+            self.tickets.rejoin(vote);
+        }
     }
 
     /// Acts on what became of commands.
     fn take_outcomes(&mut self, http: &mut HttpServer, context: &mut Context<'_>) {
-        let Self { store, epoch, tickets, responder, .. } = self;
+        let Self { store, epoch, tickets, copies, responder, .. } = self;
         while let Some((asked, outcome)) = store.next_outcome(context) {
             match (asked, outcome) {
                 (Asked::Ticket, Outcome::Answer(reply)) => match ticket(&reply).map(|it| tickets.grant(it)) {
@@ -247,6 +270,16 @@ impl VoteHandler {
                     begin.into_iter().for_each(|begin| tickets.begin(begin));
                 }
                 (Asked::Queue(vote), Outcome::Lost) if vote.deadline > context.now => tickets.rejoin(vote),
+                (Asked::Queue(vote), Outcome::Answer(Reply::Integer(_))) if copies.are_wanted() => {
+                    copies.hold(vote);
+                }
+                (Asked::Copies, Outcome::Lost) => {}
+                (Asked::Copies, outcome) => {
+                    let result = copies.judge(outcome);
+                    while let Some(vote) = copies.take() {
+                        responder.answer(vote, result, http, context);
+                    }
+                }
                 (Asked::Queue(vote), outcome) => {
                     let result = responder.taken(outcome, context.now);
                     responder.answer(vote, result, http, context);
@@ -294,6 +327,7 @@ impl Backend for VoteHandler {
     fn backend_closed(&mut self, id: ConnectionId, http: &mut HttpServer, context: &mut Context<'_>) {
         self.store.closed(id);
         self.take_outcomes(http, context);
+        self.recall();
         self.epoch.end();
     }
 
@@ -319,6 +353,7 @@ impl Backend for VoteHandler {
             self.store.next_deadline(),
             self.epoch.next_deadline(),
             self.tickets.next_deadline(),
+            self.copies.next_deadline(),
             self.responder.log.next_deadline(),
             self.memory_due_at(),
         ];
@@ -328,6 +363,7 @@ impl Backend for VoteHandler {
     fn report_usage(&self, report: &mut dyn FnMut(Usage)) {
         self.store.report_usage(report);
         report(Usage::new("votes that wait for a ticket", self.tickets.len(), WAITING_MAX));
+        report(Usage::new("votes that wait for replicas", self.copies.len(), PENDING_MAX));
         self.responder.gate.report_usage(report);
     }
 }

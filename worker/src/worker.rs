@@ -18,7 +18,7 @@ use kernel_app::settings::{SettingError, is_database, without_password};
 use kernel_app::{
     ConnectionId, Context, Endpoints, Instant, Listener, Origin, Peer, Service, Settings, Usage,
 };
-use votes::PAYLOAD_BYTES_MAX;
+use votes::{PAYLOAD_BYTES_MAX, keys};
 
 /// Where a store listens unless told otherwise.
 const STORE_URL_DEFAULT: &str = "redis://store:6379";
@@ -26,6 +26,9 @@ const STORE_URL_DEFAULT: &str = "redis://store:6379";
 const URL_CHARS_SHOWN: usize = 80;
 /// Requests to the port for operators have no bodies.
 const BODY_BYTES_MAX: usize = 0;
+/// What tells at once whether a store takes writes: a replica refuses it. It changes nothing, and a store that is full
+/// takes it: no worker has no name.
+const TRIAL: &[&[u8]] = &[b"HDEL", keys::WORKERS, b""];
 /// Position of the store among the peers.
 const STORE: usize = 0;
 
@@ -64,7 +67,7 @@ impl Worker {
             recorder = Some(Recorder::new(database.login));
             consumer = consumer.with_results_elsewhere();
         }
-        let store = StoreClient::new(store.login).with_bulk_max(PAYLOAD_BYTES_MAX);
+        let store = StoreClient::new(store.login).with_trial(TRIAL).with_bulk_max(PAYLOAD_BYTES_MAX);
         Ok(Self { port, peers, http: HttpServer::new(BODY_BYTES_MAX), store, consumer, recorder })
     }
 

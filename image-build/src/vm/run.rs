@@ -29,7 +29,7 @@ use crate::vm::tap::{self, Tap};
 use crate::vm::vmm::{Feature, Vmm};
 
 /// Settings that programs know, taken from the caller's environment beside those that an image lists itself.
-pub const SETTINGS: [&str; 23] = [
+pub const SETTINGS: [&str; 24] = [
     "OPTION_A",
     "OPTION_B",
     "PORT",
@@ -43,6 +43,7 @@ pub const SETTINGS: [&str; 23] = [
     "WORKER_PORT",
     "MAXMEMORY",
     "REDIS_URL",
+    "REDIS_REPLICAS",
     "RESULTS_URL",
     "REQUIREPASS",
     "RECOVER",

@@ -50,6 +50,10 @@ pub enum Broken<F> {
     Unasked,
     /// Answers are overdue for too long.
     Overdue,
+    /// The server does not do now what it is there for, but another at the same name may.
+    Elsewhere(Refusal),
+    /// The server's name has another address now.
+    Moved,
     /// What the protocol has to say.
     Protocol(F),
 }
@@ -61,6 +65,8 @@ impl<F: Fault> fmt::Display for Broken<F> {
             Self::TooLarge => f.write_str(F::WORDS.too_large),
             Self::Unasked => f.write_str(F::WORDS.unasked),
             Self::Overdue => f.write_str(F::WORDS.overdue),
+            Self::Elsewhere(refusal) => f.write_str(refusal.as_str()),
+            Self::Moved => f.write_str(F::WORDS.moved),
             Self::Protocol(fault) => write!(f, "{fault}"),
         }
     }
@@ -77,10 +83,20 @@ pub enum Refusal {
     Database,
     /// `NOPERM`.
     Permission,
-    /// `LOADING`, `MASTERDOWN`, `BUSY`.
+    /// `LOADING`.
     Loading,
-    /// `READONLY`.
+    /// `BUSY`.
+    Busy,
+    /// `READONLY`, and `UNBLOCKED` of a primary that becomes a replica.
     ReadOnly,
+    /// `MASTERDOWN`.
+    PrimaryDown,
+    /// `NOREPLICAS`.
+    NoReplicas,
+    /// `CLUSTERDOWN`.
+    ClusterDown,
+    /// `MOVED`, `ASK`, `CROSSSLOT`.
+    Cluster,
     /// `OOM`.
     OutOfMemory,
     /// `MISCONF`.
@@ -92,24 +108,34 @@ pub enum Refusal {
 }
 
 /// The codes that errors begin with.
-const CODES: [(&[u8], Refusal); 12] = [
+const CODES: [(&[u8], Refusal); 18] = [
     (b"NOAUTH", Refusal::PasswordWanted),
     (b"WRONGPASS", Refusal::Password),
     (b"ERR AUTH", Refusal::Password),
     (b"ERR invalid password", Refusal::Password),
     (b"NOPERM", Refusal::Permission),
     (b"LOADING", Refusal::Loading),
-    (b"MASTERDOWN", Refusal::Loading),
-    (b"BUSY", Refusal::Loading),
+    (b"BUSY", Refusal::Busy),
     (b"READONLY", Refusal::ReadOnly),
+    (b"UNBLOCKED", Refusal::ReadOnly),
+    (b"MASTERDOWN", Refusal::PrimaryDown),
+    (b"NOREPLICAS", Refusal::NoReplicas),
+    (b"CLUSTERDOWN", Refusal::ClusterDown),
+    (b"MOVED", Refusal::Cluster),
+    (b"ASK ", Refusal::Cluster),
+    (b"CROSSSLOT", Refusal::Cluster),
     (b"OOM", Refusal::OutOfMemory),
     (b"MISCONF", Refusal::Disk),
     (b"ERR max number of clients", Refusal::Clients),
 ];
 
+/// How the answer to `EXEC` begins that was refused itself, before the reason.
+const TRANSACTION_REFUSED: &[u8] = b"EXECABORT Transaction discarded because of: ";
+
 impl Refusal {
     /// What an error is about; that of a command of the login may be about the database.
     pub(super) fn of(message: &[u8], is_login: bool) -> Self {
+        let message = message.strip_prefix(TRANSACTION_REFUSED).unwrap_or(message);
         let known = CODES.iter().find(|(code, _)| message.starts_with(code)).map(|(_, refusal)| *refusal);
         known.unwrap_or(if is_login { Self::Database } else { Self::Other })
     }
@@ -117,6 +143,20 @@ impl Refusal {
     /// Whether nothing is worth being sent until the login has succeeded.
     pub(super) const fn is_final(self) -> bool {
         matches!(self, Self::PasswordWanted | Self::Password | Self::Database)
+    }
+
+    /// Whether another server may have taken this one's place, so that its name is to be looked up again. The command
+    /// was not carried out.
+    pub(super) const fn is_elsewhere(self) -> bool {
+        matches!(
+            self,
+            Self::Loading
+                | Self::ReadOnly
+                | Self::PrimaryDown
+                | Self::NoReplicas
+                | Self::ClusterDown
+                | Self::Cluster
+        )
     }
 
     /// What it means, in words.
@@ -131,7 +171,16 @@ impl Refusal {
             Self::Database => "the store refuses the database number in the URL: use /0 or leave it out",
             Self::Permission => "the store forbids this user a command (NOPERM): check the store's ACL",
             Self::Loading => "the store is not ready yet (LOADING)",
-            Self::ReadOnly => "the store is a read-only replica (READONLY): give the address of its master",
+            Self::Busy => "the store is busy with a script (BUSY)",
+            Self::ReadOnly => {
+                "the store is a read-only replica (READONLY): give a name that leads to its primary"
+            }
+            Self::PrimaryDown => "the store is a replica that has lost its primary (MASTERDOWN)",
+            Self::NoReplicas => "the store has fewer replicas than it wants (NOREPLICAS)",
+            Self::ClusterDown => "the store is a part of a cluster that is down (CLUSTERDOWN)",
+            Self::Cluster => {
+                "the store is a part of a cluster (MOVED): give one whose cluster mode is off, or a proxy of the cluster"
+            }
             Self::OutOfMemory => "the store's memory is full (OOM): raise its maxmemory",
             Self::Disk => "the store cannot write to its disk (MISCONF)",
             Self::Clients => "the store has too many clients: raise its maxclients",

@@ -29,4 +29,6 @@ pub struct Words {
     pub unasked: &'static str,
     /// `Broken::Overdue`.
     pub overdue: &'static str,
+    /// `Broken::Moved`.
+    pub moved: &'static str,
 }

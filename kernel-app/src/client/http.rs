@@ -81,6 +81,7 @@ impl Fault for HttpFault {
         too_large: "an answer is larger than the input may be",
         unasked: "an answer came that nobody asked for: is it an HTTP server?",
         overdue: "the server was silent: its answers did not come",
+        moved: "the server's name has another address now",
     };
 }
 

@@ -78,6 +78,10 @@ use protocol::Sent;
 pub use protocol::{Line, Protocol};
 pub use resp::{StoreClient, StoreLogin, StoreSendError};
 
+/// A connection whose other side has another address now is left when nothing is under way on it, or else after this
+/// time.
+pub const MOVED_MAX: Duration = Duration::from_secs(2);
+
 /// What became of something that was sent.
 #[derive(Debug)]
 pub enum Outcome<A> {
@@ -100,6 +104,8 @@ pub struct Client<P: Protocol, T> {
     /// The server has answered on this connection: an accepted connection alone may be a proxy's.
     answered: bool,
     last_answer: Instant,
+    /// The server's name has another address: when the connection is left at the latest.
+    leave_at: Option<Instant>,
     pipeline: Pipeline<Sent<T, P::Purpose>>,
     /// The connection's input while outcomes are pulled, so that they can lie in it.
     input: Option<Buffer>,
@@ -147,6 +153,7 @@ impl<P: Protocol, T> Client<P, T> {
             absence: Absence::New,
             answered: false,
             last_answer: Instant::ZERO,
+            leave_at: None,
             pipeline: Pipeline::new(),
             input: None,
             taken: 0,
@@ -251,8 +258,8 @@ impl<P: Protocol, T> Client<P, T> {
 
     /// When [`Client::next_outcome`] has something to do even if nothing comes.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let of_pipeline = [self.pipeline.reply_deadline(), self.drop_at()];
-        of_pipeline.into_iter().chain([self.due_at()]).flatten().min()
+        let deadlines = [self.pipeline.reply_deadline(), self.drop_at(), self.due_at(), self.leave_at];
+        deadlines.into_iter().flatten().min()
     }
 
     /// What became of something that was sent, as long as there is more to say: what has come is read, what is
@@ -303,6 +310,10 @@ impl<P: Protocol, T> Client<P, T> {
                 self.give_up(Broken::Overdue, context);
                 continue;
             }
+            if self.is_to_move(context) {
+                self.give_up(Broken::Moved, context);
+                continue;
+            }
             if self.due_at().is_some_and(|at| at <= context.now) {
                 self.on_line(context, |protocol, line| protocol.act(line));
             }
@@ -347,6 +358,16 @@ impl<P: Protocol, T> Client<P, T> {
             log::info!("{}: {}", self.protocol.setting(), P::Fault::WORDS.answers);
         }
         Ok(if is_awaited { Heard::Awaited } else { Heard::Unawaited })
+    }
+
+    /// Whether the server is to be found at another address, and now is the time for it.
+    fn is_to_move(&mut self, context: &Context<'_>) -> bool {
+        let connection = self.connection.and_then(|id| context.connections.get(id));
+        if !connection.is_some_and(|connection| connection.peer_has_moved) {
+            return false;
+        }
+        let leave_at = *self.leave_at.get_or_insert(context.now + MOVED_MAX);
+        self.pipeline.is_empty() || leave_at <= context.now
     }
 
     /// When the connection is to be dropped because of the oldest answer.
@@ -432,6 +453,6 @@ impl<P: Protocol, T> Client<P, T> {
             self.absence = Absence::Broken(broken);
         }
         (self.connection, self.answered, self.input) = (None, false, None);
-        (self.taken, self.left) = (0, 0);
+        (self.taken, self.left, self.leave_at) = (0, 0, None);
     }
 }

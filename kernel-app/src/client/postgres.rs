@@ -34,6 +34,9 @@ pub const SYNC_AFTER: Duration = Duration::from_secs(5);
 pub const SYNC_REPLY_WITHIN: Duration = Duration::from_millis(900);
 /// Most bytes of the rows of one result.
 pub const ROWS_BYTES_MAX: usize = 256 * 1024;
+/// What a server refuses anything for whose place another may have taken: it is a standby (25006), is shutting down
+/// (57P01), has crashed (57P02) or is starting (57P03). PostgreSQL 15, Appendix A.
+const ELSEWHERE: [&[u8; 5]; 4] = [b"25006", b"57P01", b"57P02", b"57P03"];
 /// Storage for rows above this is given back.
 const ROWS_BYTES_KEPT: usize = 16 * 1024;
 
@@ -134,6 +137,7 @@ impl Fault for DatabaseFault {
         too_large: "a result of the database is larger than is taken",
         unasked: "the database sent a result that does not belong to what was asked for",
         overdue: "the database is silent: connected, but its answers are overdue",
+        moved: "the database's name has another address now",
     };
 }
 
@@ -150,8 +154,8 @@ impl Postgres {
                 return Err(Broken::TooLarge);
             }
             Message::Row(_) => self.result.rows.extend_from_slice(bytes),
-            // Nobody waits: the server is about to end the connection.
-            Message::Error(error) if awaited.is_none() => {
+            // Nobody waits, so the server is about to end the connection; or another has taken its place.
+            Message::Error(error) if awaited.is_none() || ELSEWHERE.contains(&&error.sqlstate) => {
                 return Err(Broken::Protocol(DatabaseFault::Fatal(error.to_string())));
             }
             Message::Error(error) => self.result.error = Some((error.sqlstate, error.message.to_vec())),

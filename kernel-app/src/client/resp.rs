@@ -96,6 +96,7 @@ impl Fault for StoreFault {
         too_large: "a reply is larger than the input may be: is it a store of this application?",
         unasked: "a reply came that nobody asked for: is it a Redis?",
         overdue: "the store was silent: its replies did not come",
+        moved: "the store's name has another address now",
     };
 }
 
@@ -150,16 +151,29 @@ impl Protocol for Resp {
         self.log_in(line);
     }
 
+    fn close(&mut self, broken: Broken<StoreFault>) -> Broken<StoreFault> {
+        if let Broken::Elsewhere(refusal) = broken {
+            self.trouble.leave(refusal);
+        }
+        broken
+    }
+
+    /// A reply that says that another store is to be found ends the connection. What it answers was not carried out,
+    /// but is [`Outcome::Lost`] with all that follows, so that owners have one case of a store that is gone.
     fn receive(
         &mut self,
         input: &mut Buffer,
         _: &mut Buffer,
         _: Option<Purpose>,
     ) -> Result<Option<usize>, Broken<StoreFault>> {
-        match self.reader.receive(input) {
-            Ok(None) if input.space() == 0 => Err(Broken::TooLarge),
-            Ok(length) => Ok(length),
-            Err(_) => Err(Broken::Protocol(StoreFault::NotResp)),
+        let received = self.reader.receive(input).map_err(|_| Broken::Protocol(StoreFault::NotResp))?;
+        let Some(length) = received else {
+            return if input.space() == 0 { Err(Broken::TooLarge) } else { Ok(None) };
+        };
+        let message = input.as_slice()[..length].strip_prefix(b"-");
+        match message.map(|message| Refusal::of(message, false)) {
+            Some(refusal) if refusal.is_elsewhere() => Err(Broken::Elsewhere(refusal)),
+            _ => Ok(Some(length)),
         }
     }
 

@@ -72,6 +72,8 @@ pub struct Connection {
     /// The other side has ended its stream, as far as the network knows: behind input that may still be to come, and
     /// also when the connection is lost and this is the last turn in which the table has it.
     pub peer_ended: bool,
+    /// The other side was found by its name, which has other addresses now.
+    pub peer_has_moved: bool,
     /// Something that was asked on it has been answered.
     pub has_answered: bool,
     ending: Ending,
@@ -205,6 +207,7 @@ impl Connections {
             output,
             input_ended: false,
             peer_ended: false,
+            peer_has_moved: false,
             has_answered: false,
             ending: Ending::Open,
             activity: Activity::Busy,
@@ -253,6 +256,14 @@ impl Connections {
     /// The connection for the network's own bookkeeping: not marked as touched.
     pub fn get_untouched(&mut self, id: ConnectionId) -> Option<&mut Connection> {
         self.slot_mut(id)?.connection.as_mut()
+    }
+
+    /// The connection to a peer of a service, by their indices, while it lives.
+    pub fn to_peer(&self, service: usize, peer: usize) -> Option<ConnectionId> {
+        let is_it = |it: &Connection| it.service == service && it.origin == Origin::Peer(peer);
+        let index = self.slots.iter().position(|slot| slot.connection.as_ref().is_some_and(is_it))?;
+        let generation = self.slots[index].generation;
+        u16::try_from(index).ok().map(|index| ConnectionId { index, generation })
     }
 
     /// Asks for the end once all output is sent: FIN, a brief drain, then close.

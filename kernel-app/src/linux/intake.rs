@@ -27,11 +27,11 @@ enum Known {
 
 impl LinuxNetwork {
     /// Sorts what epoll said: sockets with news go to the queue.
-    pub(super) fn take_news(&mut self, connections: &mut Connections, events: &mut Vec<Event>) {
+    pub(super) fn take_news(&mut self, now: Instant, connections: &mut Connections, events: &mut Vec<Event>) {
         let news = core::mem::replace(&mut self.news, Events::with_capacity(0));
         for event in &news {
             match event.token() {
-                WAKER => self.dials.take_answers(self.poll.registry()),
+                WAKER => self.dials.take_answers(self.poll.registry(), now, events),
                 STOP => self.note_stop(),
                 Token(token) if token >= FIRST_LISTENER => {
                     if let Some(port) = self.ports.get_mut(token - FIRST_LISTENER) {
@@ -39,7 +39,7 @@ impl LinuxNetwork {
                     }
                 }
                 Token(token) if token >= dial::FIRST_TOKEN => {
-                    self.dial_news(token - dial::FIRST_TOKEN, connections, events);
+                    self.dial_news(token - dial::FIRST_TOKEN, now, connections, events);
                 }
                 Token(index) => self.socket_news(index, event),
             }
@@ -53,8 +53,14 @@ impl LinuxNetwork {
         self.enqueue(index);
     }
 
-    fn dial_news(&mut self, index: usize, connections: &mut Connections, events: &mut Vec<Event>) {
-        let Some(made) = self.dials.progress(index, self.poll.registry()) else { return };
+    fn dial_news(
+        &mut self,
+        index: usize,
+        now: Instant,
+        connections: &mut Connections,
+        events: &mut Vec<Event>,
+    ) {
+        let Some(made) = self.dials.progress(index, self.poll.registry(), now) else { return };
         let (service, peer) = (made.service, made.peer);
         let owner = (service, Origin::Peer(peer));
         if self.adopt(made.stream, Known::AsDial, owner, connections, events).is_none() {

@@ -231,12 +231,12 @@ impl Network for LinuxNetwork {
             self.collect(Some(Duration::ZERO));
         }
         if core::mem::take(&mut self.has_news) {
-            self.take_news(connections, events);
+            self.take_news(now, connections, events);
         }
         self.accept(now, connections, events);
         self.progress_queued(now, connections, events);
         self.end_slow_drains(now);
-        self.dials.settle(now, events);
+        self.dials.settle(now, self.poll.registry(), events);
         for id in self.over.drain(..) {
             // Services hear of it last in this turn, and are not to act for who is gone before that.
             if let Some(connection) = connections.get_untouched(id) {

@@ -13,10 +13,10 @@ use std::vec::Vec;
 
 use mio::Waker;
 
+use crate::network::NAME_ADDRESSES_MAX;
+
 /// Most questions that wait for the thread.
 pub(super) const QUESTIONS_MAX: usize = 64;
-/// Most addresses of a name that are tried.
-pub(super) const ADDRESSES_MAX: usize = 8;
 
 /// A name to look up, and who asks.
 #[derive(Debug)]
@@ -76,6 +76,6 @@ impl Resolver {
 
 fn look_up(question: &Question) -> Answer {
     let found = (question.host.as_str(), question.port).to_socket_addrs();
-    let addresses = found.map(|addresses| addresses.take(ADDRESSES_MAX).collect()).unwrap_or_default();
+    let addresses = found.map(|addresses| addresses.take(NAME_ADDRESSES_MAX).collect()).unwrap_or_default();
     Answer { asker: question.asker, addresses }
 }

@@ -247,6 +247,13 @@ impl Node {
                     service.unreachable(peer, reason);
                 }
             }
+            // The client acts on it in its turn.
+            Event::Moved { service, peer } => {
+                let id = context.connections.to_peer(service, peer);
+                if let Some(connection) = id.and_then(|id| context.connections.get_mut(id)) {
+                    connection.peer_has_moved = true;
+                }
+            }
         }
     }
 

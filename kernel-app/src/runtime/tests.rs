@@ -206,6 +206,25 @@ fn the_redial_wait_grows_and_a_good_connection_resets_it() {
 }
 
 #[test]
+fn a_peer_that_has_moved_is_marked_on_its_connection_only() {
+    let bench = Bench::new();
+    let endpoints = with_peer(Target::Host { host: "db".to_string(), port: 6379 });
+    let mut runtime = bench.runtime(vec![bench.service("vote", endpoints, b"")]).expect("starts");
+    let moved = Event::Moved { service: 0, peer: 0 };
+    bench.wire.borrow_mut().arriving.push(moved);
+    turn(&mut runtime, 0);
+    bench.wire.borrow_mut().accept.extend([(0, Origin::Accepted(0)), (0, Origin::Peer(0))]);
+    turn(&mut runtime, 1);
+    let [client, peer] = bench.ids.borrow()[..] else { panic!("two connections") };
+    let has_moved =
+        |runtime: &Runtime<FakeNetwork>, id| runtime.connections().get(id).expect("open").peer_has_moved;
+    assert!(!has_moved(&runtime, peer), "it was said of one before");
+    bench.wire.borrow_mut().arriving.push(moved);
+    turn(&mut runtime, 2);
+    assert!(has_moved(&runtime, peer) && !has_moved(&runtime, client));
+}
+
+#[test]
 fn services_of_one_image_talk_through_memory() {
     let bench = Bench::new();
     let services = || {

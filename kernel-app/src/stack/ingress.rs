@@ -53,6 +53,8 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
                     self.all_due = true;
                 } else if let Some(said) = TooLarge::of_frame(frame) {
                     self.hear_too_large(said, now);
+                } else {
+                    self.dials.note_answer(frame);
                 }
                 FrameOwner::Others
             }

@@ -9,6 +9,7 @@
 //! unfinished handshake is evicted.
 
 mod address;
+mod answer;
 mod arp;
 mod checksum;
 mod cut;
@@ -232,6 +233,7 @@ impl<D: FrameDevice> Network for SmoltcpNetwork<D> {
     }
 
     fn connect(&mut self, host: &str, port: u16, service: usize, peer: usize, now: Instant) {
+        self.forget_reached(service, peer);
         self.dials.start(host, port, service, peer, now);
         self.all_due = true;
     }
@@ -269,7 +271,9 @@ impl<D: FrameDevice> Network for SmoltcpNetwork<D> {
         self.pool.recycle_finished();
         self.pool.settle();
         if let Timers::Due(_) = self.timers {
-            self.timers = Timers::Stale(now + TIMERS_ASKED_AFTER);
+            // A dial may leave an address sooner than any socket has a timer.
+            let ask_at = now + TIMERS_ASKED_AFTER;
+            self.timers = Timers::Stale(self.dials.earliest_deadline().map_or(ask_at, |due| due.min(ask_at)));
         }
     }
 

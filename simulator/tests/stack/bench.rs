@@ -93,19 +93,25 @@ pub fn syn(peer: (Ipv4Addr, u16), segment_bytes: u16) -> Segment {
 impl Bench {
     /// A node that listens on [`PORT`].
     pub fn new() -> Self {
-        Self::with_address(Address::Static {
-            cidr: [&NODE.to_string(), "/24"].concat(),
-            gateway: Some("10.0.0.254".to_string()),
-            dns: None,
-        })
+        Self::with_mtu(None)
+    }
+
+    /// The same, with this setting of the largest packet.
+    pub fn with_mtu(mtu: Option<u16>) -> Self {
+        let cidr = [&NODE.to_string(), "/24"].concat();
+        Self::with(Address::Static { cidr, gateway: Some("10.0.0.254".to_string()), dns: None }, mtu)
     }
 
     /// The same, with this address.
     pub fn with_address(address: Address) -> Self {
+        Self::with(address, None)
+    }
+
+    fn with(address: Address, mtu: Option<u16>) -> Self {
         let config = StackConfig {
             hardware_address: NODE_HARDWARE,
             address,
-            mtu: None,
+            mtu,
             sockets_max: SOCKETS_MAX,
             seeds: seeds(),
         };

@@ -10,6 +10,7 @@ use smoltcp::wire::{
 };
 
 use crate::bench::{Bench, NODE, NODE_HARDWARE, Segment, arp, asked_for, packet};
+use crate::names::{answer, queries, with_servers};
 use kernel_app::network::{Event, Network, Unreachable};
 use kernel_app::stack::{Address, ETHERNET_BYTES};
 
@@ -66,40 +67,6 @@ fn a_remote_client_is_answered_while_another_neighbour_is_resolved() {
     assert!(has_syn_to(&bench.turn(), Ipv4Addr::new(192, 0, 2, 7)));
 }
 
-/// The questions for names among frames: server, port and id.
-fn queries(frames: &[Vec<u8>]) -> Vec<(Ipv4Addr, u16, u16)> {
-    let query = |frame: &Vec<u8>| {
-        let packet = frame.get(ETHERNET_BYTES..)?;
-        let is_dns = packet[9] == 17 && packet.get(22..24)? == [0, 53];
-        let server = Ipv4Addr::from_octets(*packet[16..].first_chunk()?);
-        let number = |at: usize| u16::from_be_bytes([packet[at], packet[at + 1]]);
-        is_dns.then(|| (server, number(20), number(28)))
-    };
-    frames.iter().filter_map(query).collect()
-}
-
-/// An answer without addresses, with this code.
-fn refusal((server, port, id): (Ipv4Addr, u16, u16), code: u8) -> Vec<u8> {
-    let mut dns = id.to_be_bytes().to_vec();
-    dns.extend([0x81, 0x80 | code, 0, 1, 0, 0, 0, 0, 0, 0]);
-    dns.extend(b"\x05store\0\0\x01\0\x01");
-    let udp = UdpRepr { src_port: 53, dst_port: port };
-    packet(server, IpProtocol::Udp, udp.header_len() + dns.len(), |payload| {
-        let (from, to) = (IpAddress::Ipv4(server), IpAddress::Ipv4(NODE));
-        let mut packet = UdpPacket::new_unchecked(payload);
-        let checksums = ChecksumCapabilities::default();
-        udp.emit(&mut packet, &from, &to, dns.len(), |bytes| bytes.copy_from_slice(&dns), &checksums);
-    })
-}
-
-fn with_servers(servers: &str) -> Bench {
-    Bench::with_address(Address::Static {
-        cidr: "10.0.0.1/24".to_string(),
-        gateway: None,
-        dns: Some(servers.to_string()),
-    })
-}
-
 #[test]
 fn a_name_server_that_is_silent_gives_way_to_the_next() {
     let mut bench = with_servers("10.0.0.3, 10.0.0.4");
@@ -128,7 +95,7 @@ fn a_name_is_unknown_when_all_name_servers_say_so() {
         for server in [ONE, OTHER] {
             let asked = queries(&bench.turn());
             assert_eq!(asked.first().map(|query| query.0), Some(server), "code {code}");
-            bench.put(refusal(asked[0], code));
+            bench.put(answer(asked[0], code, &[]));
         }
         bench.turn();
         let reason = Unreachable::NameNotFound;

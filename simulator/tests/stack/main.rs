@@ -5,6 +5,8 @@ mod closing;
 mod finding;
 mod full_ring;
 mod hearing;
+mod moving;
+mod names;
 mod narrow;
 mod numbers;
 mod resets;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use smoltcp::wire::{Icmpv4Packet, IpProtocol, TcpControl};
 
-use crate::bench::{Bench, PEER, Peer, Segment, packet};
+use crate::bench::{Bench, PEER, Peer, Segment, packet, syn};
 use kernel_app::connections::ConnectionId;
 use kernel_app::stack::ETHERNET_BYTES;
 
@@ -76,6 +76,34 @@ fn begin(mtu: usize, says_so: bool) -> (Bench, Way, ConnectionId) {
 
 fn pattern(bytes: usize) -> Vec<u8> {
     (0..bytes).map(|at| (at % 251) as u8).collect()
+}
+
+#[test]
+fn a_link_of_1280_bytes_carries_large_requests_and_answers() {
+    const MTU: usize = 1_280;
+    const SEGMENT_BYTES: u16 = 1_240;
+    let mut bench = Bench::with_mtu(Some(MTU as u16));
+    bench.greet(PEER.0);
+    let invitation = bench.tell(&syn((PEER.0, PEER.1 - 1), 1_460));
+    assert_eq!(
+        invitation[0].segment_bytes,
+        Some(SEGMENT_BYTES),
+        "larger ones would be lost on their way here"
+    );
+    let (mut peer, id) = bench.connect(PEER, 1_460);
+    let request = pattern(20_000);
+    for piece in request.chunks(SEGMENT_BYTES.into()) {
+        let acknowledged = bench.tell(&peer.segment(TcpControl::None, piece));
+        peer.seq = peer.seq.wrapping_add(piece.len() as u32);
+        assert_eq!(acknowledged.last().and_then(|segment| segment.ack), Some(peer.seq));
+    }
+    assert_eq!(bench.connections.get(id).expect("open").input.as_slice(), request);
+    // The way drops what is larger, and says nothing of it.
+    let mut way = Way { peer, mtu: MTU, says_so: false, received: Vec::new(), has_ended: false };
+    bench.write(id, &pattern(20_000), true);
+    way.run(&mut bench, Duration::from_millis(5), 20);
+    assert_eq!(way.received, pattern(20_000), "nothing had to be sent again");
+    assert!(way.has_ended);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //!
 //! What the servers answer command by command is compared in `differential.rs`.
 
+mod failover;
 mod faults;
 mod servers;
 mod trio;

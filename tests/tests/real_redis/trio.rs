@@ -29,13 +29,17 @@ fn programs() -> &'static [PathBuf] {
 impl Trio {
     /// Starts them with this `REDIS_URL`.
     pub fn start(url: &str) -> Self {
-        let start = |program: &PathBuf| {
-            RunningService::linux(
-                program,
-                &["PORT"],
-                &[("REDIS_URL", url.to_owned()), ("LOG", "info".to_owned())],
-            )
-        };
+        Self::start_with(url, &[])
+    }
+
+    /// The same, with further settings.
+    pub fn start_with(url: &str, settings: &[(&'static str, &str)]) -> Self {
+        let settings: Vec<_> = [("REDIS_URL", url), ("LOG", "info")]
+            .iter()
+            .chain(settings)
+            .map(|(name, value)| (*name, (*value).to_owned()))
+            .collect();
+        let start = |program: &PathBuf| RunningService::linux(program, &["PORT"], &settings);
         let programs = programs();
         let begun = Instant::now();
         Self { services: [start(&programs[0]), start(&programs[1]), start(&programs[2])], begun }

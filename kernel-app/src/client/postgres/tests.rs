@@ -275,3 +275,19 @@ fn a_statement_is_sent_whole_or_not_at_all() {
     }
     assert_eq!(bench.send(&OTHER, 4), Err(NotSent));
 }
+
+#[test]
+fn a_database_whose_place_another_has_taken_is_left() {
+    for code in ["25006", "57P01", "57P02", "57P03"] {
+        let mut bench = Bench::new();
+        bench.send(&ONE, 1).expect("connected");
+        bench.send(&ONE, 2).expect("connected");
+        bench.receive([message(b'1', b""), done(&["7"]), refused(code)].concat());
+        assert!(bench.is_dropped(), "{code}");
+        assert_eq!(bench.outcomes(), "1=7 2=lost", "nobody takes it for a refusal of what is in it");
+        assert!(bench.reason().contains(code), "{}", bench.reason());
+    }
+    let mut bench = Bench::logging_in(None);
+    bench.receive(error("SFATAL|C57P03|Mthe database system is starting up||"));
+    assert!(bench.is_dropped() && bench.reason().contains("57P03"));
+}

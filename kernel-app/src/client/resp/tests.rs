@@ -1,8 +1,8 @@
 //! The store client on a connection that the test plays the store on.
 
 use super::*;
-use crate::client::OVERDUE_MAX;
 use crate::client::bench::{self, Shown, WITHIN};
+use crate::client::{MOVED_MAX, OVERDUE_MAX};
 use crate::network::Unreachable;
 use crate::secret::Secret;
 use alloc::string::{String, ToString};
@@ -195,8 +195,7 @@ fn a_refused_login_is_reported_and_retried_slowly() {
 fn a_refusal_by_the_store_is_reported_with_its_setting_until_it_ends() {
     for (error, refusal, words) in [
         ("NOAUTH Authentication required.", Refusal::PasswordWanted, "wants a password"),
-        ("LOADING Redis is loading", Refusal::Loading, "not ready yet"),
-        ("READONLY You can't write", Refusal::ReadOnly, "read-only"),
+        ("BUSY Redis is busy running a script", Refusal::Busy, "script"),
         ("OOM command not allowed", Refusal::OutOfMemory, "memory is full"),
         ("MISCONF Errors writing", Refusal::Disk, "disk"),
         ("NOPERM no permissions", Refusal::Permission, "NOPERM"),
@@ -215,6 +214,98 @@ fn a_refusal_by_the_store_is_reported_with_its_setting_until_it_ends() {
         bench.receive("+PONG\r\n");
         assert_eq!(bench.client.readiness(), Ok(()));
     }
+}
+
+/// What servers answer that do not take writes now, though another at the same name may.
+const ELSEWHERE: [(&str, Refusal, &str); 8] = [
+    ("READONLY You can't write against a read only replica.", Refusal::ReadOnly, "(READONLY)"),
+    (
+        "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
+        Refusal::ReadOnly,
+        "(READONLY)",
+    ),
+    (
+        "EXECABORT Transaction discarded because of: READONLY You can't write against a read only replica.",
+        Refusal::ReadOnly,
+        "(READONLY)",
+    ),
+    ("LOADING Redis is loading the dataset in memory", Refusal::Loading, "not ready yet (LOADING)"),
+    ("MASTERDOWN Link with MASTER is down", Refusal::PrimaryDown, "(MASTERDOWN)"),
+    ("CLUSTERDOWN Hash slot not served", Refusal::ClusterDown, "(CLUSTERDOWN)"),
+    ("NOREPLICAS Not enough good replicas to write.", Refusal::NoReplicas, "(NOREPLICAS)"),
+    ("MOVED 3999 127.0.0.1:6381", Refusal::Cluster, "cluster"),
+];
+
+#[test]
+fn a_store_whose_place_another_has_taken_is_left() {
+    for (error, refusal, words) in ELSEWHERE {
+        let mut bench = Bench::new();
+        bench.send(1).expect("connected");
+        bench.send(2).expect("connected");
+        bench.send(3).expect("connected");
+        bench.receive(format!(":7\r\n-{error}\r\n"));
+        assert!(bench.is_dropped(), "{error}");
+        assert_eq!(bench.outcomes(), "1=7 2=lost 3=lost", "{error}");
+        assert_eq!(bench.client.readiness(), Err(SendError::Broken(Broken::Elsewhere(refusal))));
+        let reason = bench.reason();
+        assert!(reason.starts_with("REDIS_URL: ") && reason.contains(words), "{reason}");
+        bench.close();
+        bench.reopen();
+        assert!(bench.reason().contains(words), "until the next has answered");
+        bench.receive("+PONG\r\n");
+        assert_eq!(bench.client.readiness(), Ok(()));
+        bench.send(4).expect("another store is there");
+        bench.receive(":8\r\n");
+        assert_eq!(bench.outcomes(), "4=8");
+    }
+}
+
+#[test]
+fn a_store_that_loads_is_left_before_the_login_too() {
+    let mut bench = logging_in(None, b"open", 0);
+    bench.receive("-LOADING Redis is loading the dataset in memory\r\n");
+    assert!(bench.is_dropped());
+    assert!(bench.reason().contains("LOADING"));
+}
+
+#[test]
+fn an_inquiry_into_a_replica_is_lost_rather_than_refused() {
+    let mut bench = Bench::new();
+    bench
+        .with(|client, context| client.inquire(&[b"INCR", b"votes:ticket"], 1, WITHIN, context))
+        .expect("connected");
+    bench.receive("-READONLY You can't write against a read only replica.\r\n");
+    assert!(bench.is_dropped());
+    assert_eq!(bench.outcomes(), "1=lost");
+}
+
+#[test]
+fn a_connection_whose_name_leads_elsewhere_is_left_once_it_is_idle() {
+    let mut bench = Bench::new();
+    bench.send(1).expect("connected");
+    bench.connection().peer_has_moved = true;
+    bench.turn_after(10);
+    assert!(!bench.is_dropped(), "a reply is to come");
+    bench.receive(":7\r\n");
+    assert!(bench.is_dropped());
+    assert_eq!(bench.outcomes(), "1=7");
+    assert_eq!(bench.client.readiness(), Err(SendError::Broken(Broken::Moved)));
+}
+
+#[test]
+fn a_connection_that_is_never_idle_is_left_in_the_end() {
+    let mut bench = Bench::new();
+    bench.connection().peer_has_moved = true;
+    let mut sent = 0;
+    while !bench.is_dropped() {
+        assert!(sent * 50 <= MOVED_MAX.as_millis(), "it stays after {sent} commands");
+        bench.send(1).expect("connected");
+        bench.receive(if sent == 0 { "" } else { ":7\r\n" });
+        sent += 1;
+        bench.turn_after(50);
+    }
+    assert_eq!(sent * 50, MOVED_MAX.as_millis());
+    assert!(bench.outcomes().ends_with("1=lost"), "who waits is told");
 }
 
 #[test]

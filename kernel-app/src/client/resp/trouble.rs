@@ -57,6 +57,11 @@ impl Trouble {
         self.refusal.replace(refusal) != Some(refusal)
     }
 
+    /// The connection is left because of this; the next one begins a round of its own.
+    pub fn leave(&mut self, refusal: Refusal) {
+        *self = Self { refusal: Some(refusal), ..Self::new() };
+    }
+
     /// The sign of life at the end of a round came.
     pub fn end_round(&mut self) {
         if !self.noted {
