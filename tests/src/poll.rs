@@ -29,6 +29,14 @@ pub struct Poll {
     pub result: RunningService,
 }
 
+/// Builds the programs, for tests that start them where cargo should have nothing left to do.
+///
+/// # Panics
+/// When they cannot be built.
+pub fn build() {
+    programs();
+}
+
 fn programs() -> &'static [PathBuf] {
     static PROGRAMS: OnceLock<Vec<PathBuf>> = OnceLock::new();
     PROGRAMS.get_or_init(|| linux_programs(&PACKAGES))

@@ -12,6 +12,7 @@ use tests::client::{curl, wait_for};
 
 use super::image;
 use super::libvirt::{self, done, script};
+use super::network::disk_folder;
 use super::pod::{ADDRESS, Pod};
 use super::voting::vote_through;
 
@@ -31,7 +32,7 @@ struct Launcher {
 
 impl Launcher {
     fn new(settings: &str) -> Self {
-        let launcher = Self { pod: Pod::new(MTU), folder: tempfile::tempdir().expect("a folder") };
+        let launcher = Self { pod: Pod::new(MTU), folder: disk_folder() };
         launcher.make_network();
         let disk = launcher.path("disk.img");
         fs::File::create(&disk).and_then(|file| file.set_len(DISK_BYTES)).expect("room");

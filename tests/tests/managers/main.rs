@@ -23,7 +23,7 @@ use libtest_mimic::{Arguments, Trial};
 use rustix::process::geteuid;
 use tests::command::{cargo, run};
 use tests::running::linux_programs;
-use tests::{enclosure, programs};
+use tests::{enclosure, poll, programs};
 
 /// What each pod takes.
 const OF_A_POD: [&str; 4] = ["qemu-system-x86_64", "ip", "tc", "unshare"];
@@ -110,7 +110,8 @@ fn build() {
         let packages = ["--package", "voting-app", "--package", "store-service"];
         let built = run(cargo(&["image", "build"]).args(packages));
         assert!(built.success, "{}", built.stderr);
-        linux_programs(&["cluster", "worker", "vote-service", "result-service"]);
+        linux_programs(&["cluster"]);
+        poll::build();
     });
 }
 

@@ -3,11 +3,17 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use tempfile::TempDir;
 use tests::command::run;
 
 /// A folder `/run` that no other has: the names of namespaces are there, and the sockets of daemons.
 pub fn own_run_folder() {
     does(Command::new("mount").args(["-t", "tmpfs", "none", "/run"]));
+}
+
+/// A folder for disks that QEMU writes past the cache, which not every file system in memory can do.
+pub fn disk_folder() -> TempDir {
+    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder")
 }
 
 /// Runs a command that has to succeed, and gives what it printed.

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use image_build::vm::disk_image::DiskImage;
+use tempfile::TempDir;
 use tests::client::wait_for;
 use tests::command::run;
 use tests::poll::Poll;
@@ -19,7 +20,7 @@ use tests::redis::Connection;
 
 use super::image;
 use super::libvirt::{self, script, virsh};
-use super::network::{does, ip};
+use super::network::{disk_folder, does, ip};
 use super::power_switch::{self, Machine};
 use super::voting::vote_through;
 
@@ -33,11 +34,15 @@ const MOVED_WITHIN: Duration = Duration::from_secs(50);
 const STORE_LIMIT: Duration = Duration::from_secs(30);
 
 /// The two machines, on one network with the test.
-struct Cluster([Arc<Machine>; 2]);
+struct Cluster {
+    machines: [Arc<Machine>; 2],
+    _shared: TempDir,
+}
 
 impl Cluster {
     fn start() -> Self {
-        make_shared_folder();
+        let start = Instant::now();
+        let shared = make_shared_folder();
         ip("link add br0 type bridge");
         for address in ["192.0.2.1", "192.0.2.101", "192.0.2.102"] {
             ip(&format!("address add {address}/24 dev br0"));
@@ -52,27 +57,31 @@ impl Cluster {
         }
         let controllers = [Ipv4Addr::new(192, 0, 2, 101), Ipv4Addr::new(192, 0, 2, 102)];
         power_switch::listen(controllers.into_iter().zip(machines.clone()).collect());
-        let cluster = Self(machines);
+        let cluster = Self { machines, _shared: shared };
         let is_whole = |status: &str| status.contains("Online: [ machine-1 machine-2 ]");
         cluster.wait_for(0, CLUSTER_LIMIT, is_whole);
+        eprintln!("both machines are in the cluster after {:?}", start.elapsed());
         let cib = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/two-machines/cib.xml");
         let words = ["--replace", "--scope", "configuration", "--xml-file", cib];
-        does(cluster.0[0].command("cibadmin").args(words));
+        does(cluster.machines[0].command("cibadmin").args(words));
         cluster
     }
 
     /// Waits until the cluster's state, as this machine sees it, is as wanted.
     fn wait_for(&self, machine: usize, limit: Duration, is_wanted: impl Fn(&str) -> bool) {
-        let status = || run(self.0[machine].command("crm_mon").args(["--one-shot", "--inactive"])).stdout;
+        let status =
+            || run(self.machines[machine].command("crm_mon").args(["--one-shot", "--inactive"])).stdout;
         let found = wait_for(limit, || Some(status()).filter(|status| is_wanted(status)));
         assert!(found.is_some(), "after {limit:?}: {}", status());
     }
 }
 
 /// The volume that both machines have: the image, an empty disk, and the machine's description.
-fn make_shared_folder() {
+fn make_shared_folder() -> TempDir {
+    let shared = disk_folder();
     does(Command::new("mount").args(["-t", "tmpfs", "none", "/srv"]));
     fs::create_dir(SHARED).expect("a folder");
+    does(Command::new("mount").arg("--bind").arg(shared.path()).arg(SHARED));
     let path = |name: &str| Path::new(SHARED).join(name);
     fs::copy(image("store-service"), path("store-service.img")).expect("room");
     drop(DiskImage { path: path("store.img"), size_mib: DISK_MIB }.claim().expect("room"));
@@ -80,6 +89,7 @@ fn make_shared_folder() {
     assert!(domain.contains("<domain type='kvm'>"), "{domain}");
     fs::write(path("store.xml"), domain.replace("<domain type='kvm'>", "<domain type='qemu'>"))
         .expect("room");
+    shared
 }
 
 /// What an administrator does on each machine: the bridge, the files, and the daemons, which systemd would start.
@@ -130,7 +140,7 @@ fn store_answers(limit: Duration) {
 
 pub fn a_store_moves() {
     let cluster = Cluster::start();
-    let Cluster([first, second]) = &cluster;
+    let [first, second] = &cluster.machines;
     let is_on = |machine: &'static str| {
         move |status: &str| {
             let line = status.lines().find(|line| line.contains("(ocf:heartbeat:VirtualDomain)"));

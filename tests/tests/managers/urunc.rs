@@ -155,9 +155,10 @@ pub fn serves_and_ends() {
     let stop = format!("http://{ADDRESS}:8084/stop");
     let secret = ["--header", "Authorization: Bearer secret"];
     assert_eq!(curl(&stop, &secret).status, 405, "GET orders nothing");
-    assert_eq!(curl(&url("/readyz"), &[]).status, 404, "it is on the health port");
+    let order = [&secret[..], &["--data", ""]].concat();
+    assert_eq!(curl(&url("/stop"), &order).status, 404, "it is on the health port");
     assert_eq!(curl(&stop, &["--data", ""]).status, 401, "without the secret");
-    assert_eq!(curl(&stop, &[&secret[..], &["--data", ""]].concat()).status, 202);
+    assert_eq!(curl(&stop, &order).status, 202);
     let status = wait_for(END_LIMIT, || guest.child.try_wait().expect("a child"));
     let status = status.unwrap_or_else(|| panic!("it has not ended after {END_LIMIT:?}: {}", guest.log()));
     assert!(status.success() && guest.log().contains("stopped on request"), "{status}: {}", guest.log());
