@@ -22,6 +22,11 @@ const HOSTS: &str = "/etc/hosts";
 const ENTER: &str = "ip link set lo up && mount --bind \"$0\" /etc/hosts && \"$@\"; exit $?";
 const NAMESPACES: [&str; 6] = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"];
 
+/// Whether this process is the inner run of a test.
+pub fn is_any() -> bool {
+    env::var_os(VARIABLE).is_some()
+}
+
 /// Whether this is the inner run of the test with this name. Otherwise it has been run, and has passed; then the
 /// caller has nothing left to do.
 ///

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::client::{curl, wait_for};
 use crate::running::{RunningService, Settings, linux_programs};
 
@@ -25,6 +27,14 @@ pub struct Poll {
     pub votes: Vec<RunningService>,
     /// Where people look.
     pub result: RunningService,
+}
+
+/// Builds the programs, for tests that start them where cargo should have nothing left to do.
+///
+/// # Panics
+/// When they cannot be built.
+pub fn build() {
+    programs();
 }
 
 fn programs() -> &'static [PathBuf] {
@@ -73,6 +83,13 @@ impl Poll {
     /// A path of the result service.
     pub fn result_url(&self, path: &str) -> String {
         format!("http://{}{path}", self.result.addresses[0])
+    }
+
+    /// Votes for a and for b as the result page has them, when it answers.
+    pub fn scores(&self) -> Option<(u64, u64)> {
+        let answer = curl(&self.result_url("/api/scores"), &[]);
+        let scores: Value = serde_json::from_str(&answer.body).ok().filter(|_| answer.status == 200)?;
+        Some((scores["a"].as_u64()?, scores["b"].as_u64()?))
     }
 
     /// Waits until so many have voted for a and for b.

@@ -77,7 +77,7 @@ pub const DOCKER_ENGINE: [Packaged; 6] = [
 ];
 
 /// What the tests use, QEMU among it.
-pub const TESTS: [Packaged; 25] = [
+pub const TESTS: [Packaged; 34] = [
     QEMU,
     GDB,
     AB,
@@ -130,6 +130,30 @@ pub const TESTS: [Packaged; 25] = [
     packaged("haproxy", ["haproxy"; 6]),
     packaged("varnishd", ["varnish"; 6]),
     APACHE,
+    // What pods and clusters of machines take.
+    packaged("tc", ["iproute2", "iproute-tc", "iproute2", "iproute2", "iproute2-tc", ""]),
+    packaged("iptables", ["iptables", "iptables-nft", "iptables", "iptables", "iptables", ""]),
+    packaged("dnsmasq", ["dnsmasq-base", "dnsmasq", "dnsmasq", "dnsmasq", "dnsmasq", "dnsmasq"]),
+    packaged(
+        "libvirtd",
+        [
+            "libvirt-daemon-system",
+            "libvirt-daemon-qemu",
+            "libvirt",
+            "libvirt-daemon-qemu",
+            "libvirt-daemon",
+            "libvirt",
+        ],
+    ),
+    packaged(
+        "virsh",
+        ["libvirt-clients", "libvirt-client", "libvirt", "libvirt-client", "libvirt-client", "libvirt"],
+    ),
+    packaged("corosync", ["corosync", "corosync", "", "corosync", "", ""]),
+    packaged("pacemakerd", ["pacemaker", "pacemaker", "", "pacemaker", "", ""]),
+    packaged("crm_mon", ["pacemaker-cli-utils", "pacemaker-cli", "", "pacemaker-cli", "", ""]),
+    // Of the package that has the agents, which are in no PATH.
+    packaged("ocf-tester", ["resource-agents", "resource-agents", "", "resource-agents", "", ""]),
 ];
 const PROMETHEUS: [&str; 6] = [
     "prometheus",
