@@ -49,11 +49,12 @@ fn controllers(mounts: &str) -> Vec<String> {
         .collect()
 }
 
-/// Where the hierarchies of version 1 are mounted.
+/// Where hierarchies are mounted: those of version 1, and the one of version 2 beside them, where runc makes a group too.
 pub fn hierarchies(mounts: &str) -> Vec<PathBuf> {
     let fields = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
-    let of_v1 = fields.filter(|fields| fields.get(2) == Some(&"cgroup"));
-    let mut places: Vec<PathBuf> = of_v1.filter_map(|fields| fields.get(1).map(PathBuf::from)).collect();
+    let of_cgroups =
+        fields.filter(|fields| fields.get(2).is_some_and(|kind| matches!(*kind, "cgroup" | "cgroup2")));
+    let mut places: Vec<PathBuf> = of_cgroups.filter_map(|fields| fields.get(1).map(PathBuf::from)).collect();
     places.sort();
     places.dedup();
     places

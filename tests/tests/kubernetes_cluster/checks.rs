@@ -63,6 +63,7 @@ fn containerd_configuration() {
             "conf_dir = \"/state/cni\"".to_owned(),
             "BinaryName = \"/kube/runc\"".to_owned(),
             "SystemdCgroup = false".to_owned(),
+            "restrict_oom_score_adj = true".to_owned(),
             "snapshotter = \"native\"".to_owned(),
         ];
         for line in expected {
@@ -260,12 +261,13 @@ fn requirements_and_hierarchies() {
         fs::write(folder.path().join(program), "").expect("room");
     }
     let folders = [folder.path().to_owned()];
-    let (found, missing) = requirements::look(&folders, &folders);
+    let (found, missing) = requirements::look(&[&["etcd", "kubelet", "kube-apiserver"]], &folders, &folders);
     assert_eq!(found.len(), 3);
     assert_eq!(found["etcd"], folder.path().join("etcd"));
     assert!(missing.contains(&"kube-apiserver".to_owned()), "{missing:?}");
     assert!(missing.contains(&"the CNI plugin host-local".to_owned()), "{missing:?}");
     let mounts = "cgroup /sys/fs/cgroup/cpu cgroup rw,cpu 0 0\ntmpfs /sys/fs/cgroup tmpfs ro 0 0\n\
                   cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n";
-    assert_eq!(cgroup::hierarchies(mounts), [PathBuf::from("/sys/fs/cgroup/cpu")]);
+    let expected = ["/sys/fs/cgroup/cpu", "/sys/fs/cgroup/unified"].map(PathBuf::from);
+    assert_eq!(cgroup::hierarchies(mounts), expected);
 }

@@ -103,7 +103,11 @@ impl Cluster {
         self.run("kube-scheduler", &mut control_plane::scheduler(&self.programs, &scheduler))
     }
 
-    fn start_containers(&mut self) -> Result<()> {
+    /// Starts containerd, with the images.
+    ///
+    /// # Errors
+    /// When it does not come up, or does not take them.
+    pub fn start_containers(&mut self) -> Result<()> {
         let networks = cni::write(&self.state)?;
         let mut containerd = containerd::command(&self.programs, &self.state, networks)?;
         self.run("containerd", &mut containerd)?;
@@ -164,6 +168,14 @@ impl Cluster {
         });
         let said: Vec<String> = said.chain(self.components.iter().map(Component::last_lines)).collect();
         said.join("\n")
+    }
+
+    /// Runs a container of the image that holds a pod's namespaces, in the group of the pods.
+    ///
+    /// # Errors
+    /// When it does not stay.
+    pub fn try_container(&self) -> Result<()> {
+        containerd::try_pause(&self.programs, &self.cgroup)
     }
 
     /// Where volumes are kept.

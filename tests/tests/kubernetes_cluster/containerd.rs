@@ -17,6 +17,8 @@ use crate::waiting::wait_until;
 const NAMESPACE: &str = "k8s.io";
 /// The label of an image that containerd's Kubernetes part has seen.
 const SEEN: &str = "io.cri-containerd.image=managed";
+/// The container that is tried.
+const TRIAL: &str = "trial";
 const SEEN_WITHIN: Duration = Duration::from_secs(30);
 
 /// What its configuration says.
@@ -35,6 +37,8 @@ impl Settings {
         let common =
             format!("root = {root:?}\nstate = \"/run/containerd/state\"\n\n[grpc]\naddress = \"{SOCKET}\"\n");
         let runc_options = format!("BinaryName = {runc:?}\nSystemdCgroup = false\n");
+        // Without CAP_SYS_RESOURCE nobody may lower a score of the kernel's choice of victims, as pods ask for.
+        let no_lower_score = "restrict_oom_score_adj = true\n";
         if major >= 2 {
             let (images, runtime) =
                 ("plugins.'io.containerd.cri.v1.images'", "plugins.'io.containerd.cri.v1.runtime'");
@@ -42,6 +46,7 @@ impl Settings {
                 "version = 3\n{common}\n\
                  [{images}]\nsnapshotter = \"{snapshotter}\"\n\n\
                  [{images}.pinned_images]\nsandbox = \"{PAUSE}\"\n\n\
+                 [{runtime}]\n{no_lower_score}\n\
                  [{runtime}.cni]\nconf_dir = {networks:?}\n\n\
                  [{runtime}.containerd]\ndefault_runtime_name = \"runc\"\n\n\
                  [{runtime}.containerd.runtimes.runc]\nruntime_type = \"io.containerd.runc.v2\"\n\n\
@@ -51,7 +56,7 @@ impl Settings {
         let cri = "plugins.\"io.containerd.grpc.v1.cri\"";
         format!(
             "version = 2\n{common}\n\
-             [{cri}]\nsandbox_image = \"{PAUSE}\"\n\n\
+             [{cri}]\nsandbox_image = \"{PAUSE}\"\n{no_lower_score}\n\
              [{cri}.cni]\nbin_dir = \"{PLUGINS}\"\nconf_dir = {networks:?}\n\n\
              [{cri}.containerd]\ndefault_runtime_name = \"runc\"\nsnapshotter = \"{snapshotter}\"\n\n\
              [{cri}.containerd.runtimes.runc]\nruntime_type = \"io.containerd.runc.v2\"\n\n\
@@ -137,4 +142,21 @@ pub fn wait_for_images(programs: &Programs, names: &[String]) -> Result<()> {
         ensure!(missing.is_empty(), "{missing:?} not in\n{listed}");
         Ok(())
     })
+}
+
+/// Runs a container of the image that holds a pod's namespaces, and ends it.
+///
+/// # Errors
+/// When it does not stay.
+pub fn try_pause(programs: &Programs, cgroup: &str) -> Result<()> {
+    let mut command = ctr(programs);
+    command.args(["run", "--detach", "--null-io", "--cgroup"]).arg(format!("/{cgroup}/{TRIAL}"));
+    does(command.args([PAUSE, TRIAL]))?;
+    wait_until("a running container", SEEN_WITHIN, || {
+        let listed = run(ctr(programs).args(["tasks", "list"])).stdout;
+        let is_running = |line: &str| line.starts_with(TRIAL) && line.contains("RUNNING");
+        ensure!(listed.lines().any(is_running), "containerd lists\n{listed}");
+        Ok(())
+    })?;
+    does(ctr(programs).args(["tasks", "kill", "--signal", "SIGKILL", TRIAL]))
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::slice;
 
 use anyhow::{Context, Result, ensure};
 use image_build::oci;
@@ -22,30 +23,40 @@ const PAUSE_PACKAGE: &str = "pause";
 const NAME: &str = "io.containerd.image.name";
 /// Its name in the layout.
 const PACKAGE: &str = "org.opencontainers.image.ref.name";
+/// The folder of the application's images.
+const SERVICES: &str = "services";
 const INDEX: &str = "index.json";
 const NAMES: &str = "images.json";
 
-/// Builds what an overlay uses, as archives in `folder`.
+/// Builds what an overlay uses and what holds each pod, as archives in `folder`.
 ///
 /// # Errors
 /// When the overlay cannot be read, or something cannot be built.
-pub fn build(overlay: Overlay, programs: &Programs, folder: &Path) -> Result<()> {
+pub fn build(overlay: Option<Overlay>, programs: &Programs, folder: &Path) -> Result<()> {
+    let services = overlay.map(|overlay| build_services(overlay, programs, folder)).transpose()?;
+    let mut used = services.unwrap_or_default();
+    let pause = Used { reference: PAUSE.to_owned(), package: PAUSE_PACKAGE };
+    let layout = folder.join(PAUSE_PACKAGE);
+    oci::program_image(&Workspace::find()?, PAUSE_PACKAGE, &layout)?;
+    archive(&layout, slice::from_ref(&pause))?;
+    used.push(pause);
+    let names: Vec<&str> = used.iter().map(|used| used.reference.as_str()).collect();
+    fs::write(folder.join(NAMES), json!(names).to_string()).context("no room for a list of names")
+}
+
+fn build_services(overlay: Overlay, programs: &Programs, folder: &Path) -> Result<Vec<Used>> {
     let mut kustomize = programs.command("kubectl");
     let manifests = run(kustomize.arg("kustomize").arg(overlay.folder()));
     ensure!(manifests.success, "kubectl kustomize {}: {}", overlay.folder().display(), manifests.stderr);
     let used = used_images(&manifests.stdout)?;
     let packages: Vec<&str> = used.iter().map(|used| used.package).collect();
-    let layout = folder.join("services");
+    let layout = folder.join(SERVICES);
     eprintln!("building the images of {}", packages.join(", "));
     let mut command = cargo(&["image", "oci", overlay.option, "--output"]);
     let built = run(command.arg(&layout).args(&packages));
     ensure!(built.success, "cargo image oci {}: {}", overlay.option, built.stderr);
     archive(&layout, &used)?;
-    let pause = folder.join("pause");
-    oci::program_image(&Workspace::find()?, PAUSE_PACKAGE, &pause)?;
-    archive(&pause, &[Used { reference: PAUSE.to_owned(), package: PAUSE_PACKAGE }])?;
-    let names: Vec<&str> = used.iter().map(|used| used.reference.as_str()).chain([PAUSE]).collect();
-    fs::write(folder.join(NAMES), json!(names).to_string()).context("no room for a list of names")
+    Ok(used)
 }
 
 /// The archives of a folder, and the names of the images in them.
@@ -55,7 +66,8 @@ pub fn build(overlay: Overlay, programs: &Programs, folder: &Path) -> Result<()>
 pub fn built(folder: &Path) -> Result<(Vec<PathBuf>, Vec<String>)> {
     let names = fs::read(folder.join(NAMES)).context("the images have not been built")?;
     let names = serde_json::from_slice(&names).context("the names are ours")?;
-    Ok((["services", "pause"].map(|name| folder.join(name).with_extension("tar")).into(), names))
+    let archives = [SERVICES, PAUSE_PACKAGE].map(|name| folder.join(name).with_extension("tar"));
+    Ok((archives.into_iter().filter(|archive| archive.exists()).collect(), names))
 }
 
 /// Gives a layout's images these names, and packs it.

@@ -23,6 +23,8 @@ use crate::waiting::wait_until;
 const OVERLAY: &str = "VOTING_APP_TEST_OVERLAY";
 const FOLDER: &str = "VOTING_APP_TEST_FOLDER";
 const CGROUP: &str = "VOTING_APP_TEST_CGROUP";
+/// In place of an overlay's name.
+const ALONE: &str = "containers-alone";
 /// The variable that keeps the cluster.
 const KEEP: &str = "KEEP";
 /// All that is done with one overlay, emulated machines among it.
@@ -35,7 +37,8 @@ const FIRST: &str = "\"$@\"; exit $?";
 
 /// What the inner run is told.
 pub struct Inside {
-    pub overlay: Overlay,
+    /// None when containers are tried alone.
+    pub overlay: Option<Overlay>,
     /// Everything that the cluster writes, and its images.
     pub folder: PathBuf,
     /// The name of its control group.
@@ -45,7 +48,7 @@ pub struct Inside {
 impl Inside {
     /// When this is the inner run.
     pub fn read() -> Option<Self> {
-        let overlay = Overlay::find(&env::var(OVERLAY).ok()?)?;
+        let overlay = Overlay::find(&env::var(OVERLAY).ok()?);
         Some(Self { overlay, folder: env::var_os(FOLDER)?.into(), cgroup: env::var(CGROUP).ok()? })
     }
 
@@ -64,13 +67,14 @@ pub fn is_kept() -> bool {
 ///
 /// # Errors
 /// When something cannot be prepared, or the inner run fails; what failed has been printed.
-pub fn run(overlay: Overlay) -> Result<()> {
-    let folder = fresh_folder(overlay)?;
+pub fn run(overlay: Option<Overlay>) -> Result<()> {
+    let name = overlay.map_or(ALONE, |overlay| overlay.name);
+    let folder = fresh_folder(name)?;
     images::build(overlay, &Programs::find()?, &folder)?;
     let _settings = Saved::read();
     let _places = Made::make()?;
     let cgroup = Cgroup::make(format!("voting-app-test-{}", std::process::id()))?;
-    let mut inner = start(overlay, &folder, &cgroup)?;
+    let mut inner = start(name, &folder, &cgroup)?;
     if is_kept() {
         let id = inner.id();
         eprintln!(
@@ -94,20 +98,20 @@ pub fn run(overlay: Overlay) -> Result<()> {
     Ok(())
 }
 
-fn fresh_folder(overlay: Overlay) -> Result<PathBuf> {
+fn fresh_folder(name: &str) -> Result<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/kubernetes-cluster");
-    let folder = root.join(overlay.name);
+    let folder = root.join(name);
     // Fails only when there is nothing to be removed, or what cannot be removed is told by the next step.
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(folder.join("logs")).context("no room for a folder under target/")?;
     folder.canonicalize().context("it has just been made")
 }
 
-fn start(overlay: Overlay, folder: &Path, cgroup: &Cgroup) -> Result<Child> {
+fn start(name: &str, folder: &Path, cgroup: &Cgroup) -> Result<Child> {
     let own = env::current_exe().context("a test has a path")?;
     let mut command = Command::new("unshare");
     command.args(NAMESPACES).args(["--", "sh", "-c", FIRST, "sh"]).arg(own);
-    command.env(OVERLAY, overlay.name).env(FOLDER, folder).env(CGROUP, &cgroup.name);
+    command.env(OVERLAY, name).env(FOLDER, folder).env(CGROUP, &cgroup.name);
     command.spawn().context("unshare cannot be started")
 }
 

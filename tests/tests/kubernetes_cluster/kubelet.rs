@@ -36,6 +36,8 @@ pub fn configuration(state: &Path, cgroup: &str, certificates: &Certificates) ->
         // Version 1 of cgroups is refused from Kubernetes 1.35 on, unless it is asked for.
         "failCgroupV1": false,
         "failSwapOn": false,
+        // A kubelet without CAP_SYS_RESOURCE may not lower it.
+        "oomScoreAdj": 0,
         "clusterDomain": DOMAIN,
         "clusterDNS": [NODE],
         "resolvConf": state.join("resolv.conf"),

@@ -30,7 +30,10 @@ const BUDGET: &str = "disruption budget";
 /// Runs everything in here, and says what failed.
 pub fn report(inside: &Inside) -> ExitCode {
     let outcome = Cluster::prepare(inside).and_then(|mut cluster| {
-        let outcome = cluster.start().and_then(|()| operate(&cluster, inside.overlay));
+        let outcome = match inside.overlay {
+            Some(overlay) => cluster.start().and_then(|()| operate(&cluster, overlay)),
+            None => cluster.start_containers().and_then(|()| cluster.try_container()),
+        };
         if outcome.is_err() {
             eprintln!("{}", cluster.describe());
         }

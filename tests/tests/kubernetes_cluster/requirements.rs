@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use rustix::process::geteuid;
 
 use crate::cgroup;
@@ -15,19 +15,9 @@ use crate::overlay::Overlay;
 
 /// The variable that names a folder with them.
 const FOLDER: &str = "KUBE_BIN";
-/// Kubernetes' programs, and those of containers.
-const PROGRAMS: [&str; 10] = [
-    "etcd",
-    "kube-apiserver",
-    "kube-controller-manager",
-    "kube-scheduler",
-    "kubelet",
-    "kubectl",
-    "containerd",
-    "containerd-shim-runc-v2",
-    "ctr",
-    "runc",
-];
+const KUBERNETES: [&str; 6] =
+    ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kubectl"];
+const CONTAINERS: [&str; 4] = ["containerd", "containerd-shim-runc-v2", "ctr", "runc"];
 /// Programs of any system.
 const ORDINARY: [&str; 7] = ["curl", "ip", "mount", "umount", "unshare", "timeout", "tar"];
 /// Where programs of administrators are, which are not in every `PATH`.
@@ -45,16 +35,13 @@ pub struct Programs {
 }
 
 impl Programs {
-    /// Looks for all of them.
+    /// Looks for all of them. Those that a test uses are there: see [`lacking`].
     ///
     /// # Errors
-    /// With the names of those that are missing.
+    /// When a folder's name cannot be in `PATH`.
     pub fn find() -> Result<Self> {
         let folders = folders();
-        let (found, missing) = look(&folders, &plugin_folders());
-        if !missing.is_empty() {
-            bail!("missing: {}", missing.join(", "));
-        }
+        let (found, _) = look(&[&KUBERNETES, &CONTAINERS, &ORDINARY], &folders, &plugin_folders());
         let plugins = cni::PLUGINS.iter().filter_map(|name| found.get(name).cloned()).collect();
         let path = env::join_paths(&folders)?;
         Ok(Self { found, plugins, path })
@@ -63,9 +50,9 @@ impl Programs {
     /// The path of a program.
     ///
     /// # Panics
-    /// When it is not in the lists above.
+    /// When it is not there.
     pub fn path(&self, name: &str) -> &Path {
-        self.found.get(name).unwrap_or_else(|| panic!("{name} is not in requirements.rs"))
+        self.found.get(name).unwrap_or_else(|| panic!("{name} is missing, or not in requirements.rs"))
     }
 
     /// The command of a program, which finds the others.
@@ -92,14 +79,14 @@ fn plugin_folders() -> Vec<PathBuf> {
 
 /// The programs and plugins that are in these folders, and the names of those that are not.
 pub fn look(
+    names: &[&[&'static str]],
     folders: &[PathBuf],
     plugin_folders: &[PathBuf],
 ) -> (BTreeMap<&'static str, PathBuf>, Vec<String>) {
     let find = |name: &str, folders: &[PathBuf]| {
         folders.iter().map(|folder| folder.join(name)).find(|path| path.is_file())
     };
-    let programs =
-        PROGRAMS.into_iter().chain(ORDINARY).map(|name| (name, name.to_owned(), find(name, folders)));
+    let programs = names.iter().copied().flatten().map(|&name| (name, name.to_owned(), find(name, folders)));
     let plugin = |name| (name, format!("the CNI plugin {name}"), find(name, plugin_folders));
     let (mut found, mut missing) = (BTreeMap::new(), Vec::new());
     for (name, description, path) in programs.chain(cni::PLUGINS.into_iter().map(plugin)) {
@@ -111,10 +98,12 @@ pub fn look(
     (found, missing)
 }
 
-/// Everything that is missing here for this overlay.
-pub fn lacking(overlay: Overlay) -> Vec<String> {
-    let (_, mut lacking) = look(&folders(), &plugin_folders());
-    if !overlay.folder().is_dir() {
+/// Everything that is missing here for a cluster with this overlay, or for containers alone.
+pub fn lacking(overlay: Option<Overlay>) -> Vec<String> {
+    let programs: &[&[&'static str]] =
+        if overlay.is_some() { &[&KUBERNETES, &CONTAINERS, &ORDINARY] } else { &[&CONTAINERS, &ORDINARY] };
+    let (_, mut lacking) = look(programs, &folders(), &plugin_folders());
+    if let Some(overlay) = overlay.filter(|overlay| !overlay.folder().is_dir()) {
         lacking.push(format!("the folder deploy/kubernetes/overlays/{}", overlay.name));
     }
     if !Path::new(KERNEL_LOG).exists() {
