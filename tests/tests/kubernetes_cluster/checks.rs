@@ -23,7 +23,7 @@ use crate::workloads;
 
 /// All of them.
 pub fn trials() -> Vec<Trial> {
-    let checks: [(&'static str, fn()); 11] = [
+    let checks: [(&'static str, fn()); 12] = [
         ("containerd_of_each_version_gets_the_pause_image_and_cgroupfs", containerd_configuration),
         ("the_version_of_containerd_is_told_by_its_own_words", containerd_version),
         ("certificates_are_those_of_their_users_and_of_no_others", certificates),
@@ -34,6 +34,7 @@ pub fn trials() -> Vec<Trial> {
         ("names_are_those_of_services_and_of_their_pods", names),
         ("a_volume_is_for_one_claim", volume),
         ("a_workload_is_ready_when_nothing_of_it_is_old_or_left_over", readiness),
+        ("autoscalers_ask_for_their_minimum_and_budgets_are_about_running_pods", autoscalers_and_budgets),
         ("what_is_missing_is_named_and_hierarchies_are_found", requirements_and_hierarchies),
     ];
     checks
@@ -253,6 +254,30 @@ fn readiness() {
     for unready in [item(1, 2, 2, 2), item(2, 3, 2, 2), item(2, 2, 1, 2), item(2, 2, 2, 1)] {
         assert!(!workloads::is_ready(&unready), "{unready}");
     }
+}
+
+fn autoscalers_and_budgets() {
+    let target = json!({ "kind": "Deployment", "name": "vote" });
+    let autoscaler = json!({ "spec": { "scaleTargetRef": target, "minReplicas": 2 } });
+    let vote = |replicas: u64| json!({ "kind": "Deployment", "metadata": { "name": "vote" }, "spec": { "replicas": replicas } });
+    assert!(workloads::is_below(&autoscaler, &vote(1)));
+    assert!(!workloads::is_below(&autoscaler, &vote(2)));
+    let other = json!({ "kind": "StatefulSet", "metadata": { "name": "vote" }, "spec": { "replicas": 1 } });
+    assert!(!workloads::is_below(&autoscaler, &other));
+    let budget = json!({ "spec": { "selector": { "matchLabels": { "name": "vote" } } } });
+    let pod = |name: &str, phase: &str, deleted: Value| {
+        json!({
+            "metadata": { "labels": { "name": name }, "deletionTimestamp": deleted },
+            "status": { "phase": phase },
+        })
+    };
+    let pods = [
+        pod("vote", "Running", Value::Null),
+        pod("vote", "Pending", Value::Null),
+        pod("vote", "Running", json!("2026-01-01T00:00:00Z")),
+        pod("worker", "Running", Value::Null),
+    ];
+    assert_eq!(workloads::protected(&budget, &pods), 1);
 }
 
 fn requirements_and_hierarchies() {

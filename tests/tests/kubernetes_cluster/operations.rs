@@ -24,6 +24,8 @@ const COUNTED_WITHIN: Duration = Duration::from_secs(120);
 const REMOVED_WITHIN: Duration = Duration::from_secs(180);
 /// How long a node is being drained: budgets may forbid that it ever becomes empty.
 const DRAIN: Duration = Duration::from_secs(45);
+/// The port of pages, in their Services.
+const PORT: &str = "http";
 /// What a drain says that a budget has stopped.
 const BUDGET: &str = "disruption budget";
 
@@ -115,7 +117,7 @@ fn drain(cluster: &Cluster) -> Result<()> {
     let outcome = cluster.kubectl.attempt(2 * DRAIN, &drain);
     let said = format!("{}{}", outcome.stdout, outcome.stderr);
     ensure!(outcome.success || said.contains(BUDGET), "the drain failed: {said}");
-    wait_until("disruption budgets that are kept", DRAIN, || workloads::check_budgets(&cluster.kubectl))?;
+    workloads::check_budgets(&cluster.kubectl)?;
     cluster.kubectl.run(&["uncordon", NODE_NAME]).map(drop)
 }
 
@@ -148,8 +150,8 @@ fn published(cluster: &Cluster, name: &str) -> Result<SocketAddrV4> {
     let directory = cluster.directory.as_ref().context("the cluster has been started")?;
     wait_until(&format!("the Service {name}"), READY_WITHIN, || {
         let service = directory.service(NAMESPACE, name).context("it is not there")?;
-        let (port, number) = service.ports.iter().next().context("it has no port")?;
-        ensure!(!service.behind(port).is_empty(), "no pod is ready");
+        let number = service.ports.get(PORT).with_context(|| format!("it has no port {PORT}"))?;
+        ensure!(!service.behind(PORT).is_empty(), "no pod is ready");
         let address = service.address.context("it has no address")?;
         Ok(SocketAddrV4::new(address, *number))
     })
