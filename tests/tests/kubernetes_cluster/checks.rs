@@ -48,18 +48,13 @@ pub fn trials() -> Vec<Trial> {
 }
 
 fn containerd_configuration() {
-    let settings = Settings {
-        root: "/state/containerd".into(),
-        networks: "/state/cni".into(),
-        runc: "/kube/runc".into(),
-        snapshotter: "native",
-    };
+    let settings =
+        Settings { networks: "/state/cni".into(), runc: "/kube/runc".into(), snapshotter: "native" };
     for (major, version, pause) in [(1, 2, "sandbox_image"), (2, 3, "sandbox")] {
         let text = settings.configuration(major);
         let lines: Vec<&str> = text.lines().collect();
         let expected = [
             format!("version = {version}"),
-            "root = \"/state/containerd\"".to_owned(),
             format!("{pause} = \"{PAUSE}\""),
             "conf_dir = \"/state/cni\"".to_owned(),
             "BinaryName = \"/kube/runc\"".to_owned(),

@@ -17,13 +17,14 @@ use crate::waiting::wait_until;
 const NAMESPACE: &str = "k8s.io";
 /// The label of an image that containerd's Kubernetes part has seen.
 const SEEN: &str = "io.cri-containerd.image=managed";
+/// Where it keeps what lasts as long as it runs.
+const STATE: &str = "/run/containerd/state";
 /// The container that is tried.
 const TRIAL: &str = "trial";
 const SEEN_WITHIN: Duration = Duration::from_secs(30);
 
 /// What its configuration says.
 pub struct Settings {
-    pub root: PathBuf,
     pub networks: PathBuf,
     pub runc: PathBuf,
     /// How the layers of images are put together.
@@ -33,9 +34,8 @@ pub struct Settings {
 impl Settings {
     /// The configuration, for a containerd of this major version.
     pub fn configuration(&self, major: u32) -> String {
-        let Self { root, networks, runc, snapshotter } = self;
-        let common =
-            format!("root = {root:?}\nstate = \"/run/containerd/state\"\n\n[grpc]\naddress = \"{SOCKET}\"\n");
+        let Self { networks, runc, snapshotter } = self;
+
         let runc_options = format!("BinaryName = {runc:?}\nSystemdCgroup = false\n");
         // Without CAP_SYS_RESOURCE nobody may lower a score of the kernel's choice of victims, as pods ask for.
         let no_lower_score = "restrict_oom_score_adj = true\n";
@@ -43,7 +43,7 @@ impl Settings {
             let (images, runtime) =
                 ("plugins.'io.containerd.cri.v1.images'", "plugins.'io.containerd.cri.v1.runtime'");
             return format!(
-                "version = 3\n{common}\n\
+                "version = 3\n\n\
                  [{images}]\nsnapshotter = \"{snapshotter}\"\n\n\
                  [{images}.pinned_images]\nsandbox = \"{PAUSE}\"\n\n\
                  [{runtime}]\n{no_lower_score}\n\
@@ -55,7 +55,7 @@ impl Settings {
         }
         let cri = "plugins.\"io.containerd.grpc.v1.cri\"";
         format!(
-            "version = 2\n{common}\n\
+            "version = 2\n\n\
              [{cri}]\nsandbox_image = \"{PAUSE}\"\n{no_lower_score}\n\
              [{cri}.cni]\nbin_dir = \"{PLUGINS}\"\nconf_dir = {networks:?}\n\n\
              [{cri}.containerd]\ndefault_runtime_name = \"runc\"\nsnapshotter = \"{snapshotter}\"\n\n\
@@ -81,16 +81,13 @@ pub fn command(programs: &Programs, state: &Path, networks: PathBuf) -> Result<C
     let printed = run(programs.command("containerd").arg("--version")).stdout;
     let major =
         major(&printed).with_context(|| format!("containerd does not tell its version: {printed:?}"))?;
-    let settings = Settings {
-        root: state.join("containerd"),
-        networks,
-        runc: programs.path("runc").to_owned(),
-        snapshotter: snapshotter(state)?,
-    };
+    let settings =
+        Settings { networks, runc: programs.path("runc").to_owned(), snapshotter: snapshotter(state)? };
     let file = state.join("containerd.toml");
     fs::write(&file, settings.configuration(major)).context("no room for containerd's configuration")?;
     let mut command = programs.command("containerd");
-    command.arg("--config").arg(file);
+    command.arg("--config").arg(file).args(["--address", SOCKET, "--state", STATE]);
+    command.arg("--root").arg(state.join("containerd"));
     Ok(command)
 }
 

@@ -5,7 +5,7 @@
 //! and in `PATH`; where some are missing, the test is reported as ignored, with their names. With `KEEP=1` the cluster
 //! stays until Enter is pressed, and the command that reaches it is printed.
 //!
-//! It proves what the application does. Network policies are accepted, but the bridge plugin does not enforce them.
+//! kube-proxy and CoreDNS are not needed: `proxy.rs` and `dns.rs` do what the application needs of them. Network policies are accepted, but the bridge plugin does not enforce them.
 
 mod certificates;
 mod cgroup;
