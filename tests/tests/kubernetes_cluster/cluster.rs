@@ -18,6 +18,7 @@ use crate::kubeconfig;
 use crate::kubectl::Kubectl;
 use crate::kubelet;
 use crate::network;
+use crate::overlay::NAMESPACE;
 use crate::places;
 use crate::proxy;
 use crate::requirements::Programs;
@@ -26,6 +27,9 @@ use crate::waiting::wait_until;
 
 /// A part is up within this time, on a busy machine.
 const UP_WITHIN: Duration = Duration::from_secs(120);
+
+/// The label of all pods of the application.
+const ALL_PODS: &str = "app.kubernetes.io/part-of=voting-app";
 
 /// A running cluster. It ends when this value goes.
 pub struct Cluster {
@@ -157,10 +161,21 @@ impl Cluster {
 
     /// All that may say why something has failed.
     pub fn describe(&self) -> String {
-        let commands: [&[&str]; 3] = [
+        let commands: [&[&str]; 4] = [
             &["get", "all,persistentvolumeclaims", "--all-namespaces", "--output", "wide"],
             &["get", "events", "--all-namespaces", "--sort-by", ".lastTimestamp"],
             &["describe", "nodes"],
+            &[
+                "logs",
+                "--namespace",
+                NAMESPACE,
+                "--selector",
+                ALL_PODS,
+                "--prefix",
+                "--tail",
+                "10",
+                "--ignore-errors",
+            ],
         ];
         let said = commands.iter().map(|arguments| {
             let outcome = self.kubectl.attempt(Duration::from_secs(20), arguments);

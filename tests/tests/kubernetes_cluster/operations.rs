@@ -31,21 +31,7 @@ const BUDGET: &str = "disruption budget";
 
 /// Runs everything in here, and says what failed.
 pub fn report(inside: &Inside) -> ExitCode {
-    let outcome = Cluster::prepare(inside).and_then(|mut cluster| {
-        let outcome = match inside.overlay {
-            Some(overlay) => cluster.start().and_then(|()| operate(&cluster, overlay)),
-            None => cluster.start_containers().and_then(|()| cluster.try_container()),
-        };
-        if outcome.is_err() {
-            eprintln!("{}", cluster.describe());
-        }
-        if is_kept() {
-            eprintln!("the cluster stays until Enter is pressed");
-            // Without a terminal it ends at once.
-            let _ = io::stdin().read_line(&mut String::new());
-        }
-        outcome
-    });
+    let outcome = Cluster::prepare(inside).and_then(|mut cluster| run(&mut cluster, inside.overlay));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -53,6 +39,23 @@ pub fn report(inside: &Inside) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn run(cluster: &mut Cluster, overlay: Option<Overlay>) -> Result<()> {
+    let outcome = match overlay {
+        Some(overlay) => cluster.start().and_then(|()| operate(cluster, overlay)),
+        None => cluster.start_containers().and_then(|()| cluster.try_container()),
+    };
+    if outcome.is_err() {
+        eprintln!("{}", cluster.describe());
+    }
+    if is_kept() {
+        let fault = outcome.as_ref().map_or_else(|error| format!("{error:#}; "), |()| String::new());
+        eprintln!("{fault}the cluster stays until Enter is pressed");
+        // Without a terminal it ends at once.
+        let _ = io::stdin().read_line(&mut String::new());
+    }
+    outcome
 }
 
 fn operate(cluster: &Cluster, overlay: Overlay) -> Result<()> {
