@@ -49,7 +49,8 @@ fn controllers(mounts: &str) -> Vec<String> {
         .collect()
 }
 
-/// Where hierarchies are mounted: those of version 1, and the one of version 2 beside them, where runc makes a group too.
+/// Where hierarchies are mounted: those of version 1, and the one of version 2 beside them, where runc makes groups
+/// too.
 pub fn hierarchies(mounts: &str) -> Vec<PathBuf> {
     let fields = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
     let of_cgroups =

@@ -1,11 +1,12 @@
 //! The application on a real Kubernetes of one node: each overlay of `deploy/kubernetes/overlays` that needs no KVM is
-//! applied, voted on, disturbed as operators disturb it, and removed. No acknowledged vote may be lost or counted twice.
+//! applied, voted on, disturbed as operators do it, and removed. No acknowledged vote may be lost or counted twice.
 //!
 //! The programs of Kubernetes are in no package registry of most systems. They are looked for in the folder `KUBE_BIN`
 //! and in `PATH`; where some are missing, the test is reported as ignored, with their names. With `KEEP=1` the cluster
 //! stays until Enter is pressed, and the command that reaches it is printed.
 //!
-//! kube-proxy and CoreDNS are not needed: `proxy.rs` and `dns.rs` do what the application needs of them. Network policies are accepted, but the bridge plugin does not enforce them.
+//! kube-proxy and CoreDNS are not needed: `proxy.rs` and `dns.rs` do what the application needs of them. Network
+//! policies are accepted, but the bridge plugin does not enforce them.
 
 mod certificates;
 mod cgroup;

@@ -80,8 +80,8 @@ pub fn pod(kubectl: &Kubectl, workload: &str) -> Result<String> {
     }
 }
 
-/// Whether a drain has left as many pods as each disruption budget demands. They need not be ready: a vote service is not
-/// while its store is away.
+/// Whether a drain has left as many pods as each disruption budget demands. They need not be ready: their store may be
+/// away.
 ///
 /// # Errors
 /// With the first budget that was not kept.
