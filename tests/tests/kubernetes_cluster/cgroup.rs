@@ -35,7 +35,11 @@ pub fn lacking() -> Option<String> {
     };
     let missing: Vec<&str> =
         needed.iter().filter(|name| !has.iter().any(|has| has == *name)).copied().collect();
-    (!missing.is_empty()).then(|| format!("the cgroup controllers {}", missing.join(" ")))
+    if !missing.is_empty() {
+        return Some(format!("the cgroup controllers {}", missing.join(" ")));
+    }
+    let tried = Cgroup::make(format!("voting-app-test-trial-{}", std::process::id()));
+    tried.err().map(|error| format!("control groups that can be made ({error:#})"))
 }
 
 /// The controllers of version 1 among mounts.
@@ -87,6 +91,7 @@ impl Cgroup {
                 }
             }
             inherit_cpuset(&root, &folder);
+            check_controllers(&folder)?;
         }
         Ok(group)
     }
@@ -109,6 +114,21 @@ fn pass_on_controllers(root: &Path) {
         // The kubelet says which it misses, if one cannot be passed on.
         let _ = fs::write(root.join(SUBTREE), format!("+{controller}"));
     }
+}
+
+/// Whether a group of version 2 has what a kubelet needs.
+fn check_controllers(folder: &Path) -> Result<()> {
+    let Ok(has) = fs::read_to_string(folder.join(CONTROLLERS)) else { return Ok(()) };
+    // Beside hierarchies of version 1, it has none.
+    let is_beside = folder.parent() != Some(Path::new(UNIFIED));
+    let lacks = |name: &&&str| !has.split_whitespace().any(|has| has == **name);
+    let missing: Vec<&str> = NEEDED_UNIFIED.iter().filter(lacks).copied().collect();
+    ensure!(
+        is_beside || missing.is_empty(),
+        "{UNIFIED} does not pass on {}: move the processes in it into a group of their own",
+        missing.join(" ")
+    );
+    Ok(())
 }
 
 impl Drop for Cgroup {

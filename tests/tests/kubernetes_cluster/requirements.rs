@@ -63,17 +63,22 @@ impl Programs {
     }
 }
 
+/// The folder that was named, from the root of the repository: cargo runs tests elsewhere.
+fn own_folder() -> Option<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    env::var_os(FOLDER).filter(|folder| !folder.is_empty()).map(|folder| root.join(folder))
+}
+
 /// Where programs are looked for, in this order.
 fn folders() -> Vec<PathBuf> {
-    let own = env::var_os(FOLDER).map(PathBuf::from);
+    let own = own_folder();
     let path = env::var_os("PATH").unwrap_or_default();
     own.into_iter().chain(env::split_paths(&path)).chain(ADMINISTRATORS.map(PathBuf::from)).collect()
 }
 
 /// Where plugins are looked for, in this order.
 fn plugin_folders() -> Vec<PathBuf> {
-    let own = env::var_os(FOLDER).map(PathBuf::from);
-    let own = own.into_iter().flat_map(|folder| [folder.join("cni"), folder]);
+    let own = own_folder().into_iter().flat_map(|folder| [folder.join("cni"), folder]);
     own.chain(PLUGIN_FOLDERS.map(PathBuf::from)).collect()
 }
 
@@ -109,8 +114,8 @@ pub fn lacking(overlay: Option<Overlay>) -> Vec<String> {
     if !Path::new(KERNEL_LOG).exists() {
         lacking.push(KERNEL_LOG.to_owned());
     }
-    lacking.extend(cgroup::lacking());
     if geteuid().is_root() {
+        lacking.extend(cgroup::lacking());
         lacking.extend(namespaces());
     } else {
         lacking.push("the rights of root".to_owned());
