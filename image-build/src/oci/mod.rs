@@ -74,6 +74,19 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     destination.map_or(Ok(()), |to| registry::push(&output, is_archive, &names, &to))
 }
 
+/// Writes the image of any static program of the workspace, as a layout in `folder`.
+///
+/// # Errors
+/// When the program cannot be built, or there is no room.
+pub fn program_image(workspace: &Workspace, package: &str, folder: &Path) -> Result<()> {
+    let built = workspace.state()?.join(STATIC);
+    static_program::build(workspace, &built, &[package])?;
+    let program = static_program::built(&built, package)?;
+    let mut layout = Layout::default();
+    layout.add(contents::container(package, &program, &manifest::Image::default())?)?;
+    layout.write_folder(folder)
+}
+
 /// The images that are meant: each by its name, or without `-service` behind it.
 fn names<'a>(wanted: &[String], known: &[&'a str]) -> Result<Vec<&'a str>> {
     if wanted.is_empty() {

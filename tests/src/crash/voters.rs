@@ -35,6 +35,7 @@ const BODY_BYTES_MAX: u64 = 64 * 1024;
 /// Voters, what each has chosen, and their connections.
 pub struct Voters {
     lanes: Vec<Lane>,
+    acknowledged_within: Duration,
     /// Votes that were acknowledged.
     pub acknowledged: u64,
     /// Votes that were cast again.
@@ -69,7 +70,13 @@ impl Voters {
             acknowledged: 0,
             repeated: 0,
         };
-        Self { lanes: (0..CONNECTIONS).map(lane).collect(), acknowledged: 0, repeated: 0 }
+        let lanes = (0..CONNECTIONS).map(lane).collect();
+        Self { lanes, acknowledged_within: ACKNOWLEDGED_WITHIN, acknowledged: 0, repeated: 0 }
+    }
+
+    /// The same, each of whom tries so long to vote.
+    pub fn patient(self, acknowledged_within: Duration) -> Self {
+        Self { acknowledged_within, ..self }
     }
 
     /// How many there are.
@@ -91,8 +98,9 @@ impl Voters {
     /// # Errors
     /// When one is not, or `is_over` ends it before.
     pub fn vote(&mut self, address: SocketAddrV4, is_over: &AtomicBool) -> Result<()> {
+        let poll = Poll { address, is_over, acknowledged_within: self.acknowledged_within };
         let outcomes: Vec<Result<()>> = thread::scope(|scope| {
-            let lane = |lane| scope.spawn(move || Lane::vote(lane, address, is_over));
+            let lane = |lane| scope.spawn(move || Lane::vote(lane, poll));
             let threads: Vec<_> = self.lanes.iter_mut().map(lane).collect();
             let join = |thread: thread::ScopedJoinHandle<'_, _>| thread.join();
             threads
@@ -106,8 +114,16 @@ impl Voters {
     }
 }
 
+/// Where a round votes, and when it gives up.
+#[derive(Clone, Copy)]
+struct Poll<'a> {
+    address: SocketAddrV4,
+    is_over: &'a AtomicBool,
+    acknowledged_within: Duration,
+}
+
 impl Lane {
-    fn vote(&mut self, address: SocketAddrV4, is_over: &AtomicBool) -> Result<()> {
+    fn vote(&mut self, poll: Poll<'_>) -> Result<()> {
         self.voters.extend([Voter::default(); NEW_VOTERS]);
         let mut connection = None;
         let newest = self.voters.len() - NEW_VOTERS;
@@ -119,7 +135,7 @@ impl Lane {
             };
             let choice = if self.dice.below(2) == 0 { 'a' } else { 'b' };
             let decided = self.voters[voter].choice.filter(|_| self.voters[voter].is_decided);
-            self.cast(voter, decided.unwrap_or(choice), address, &mut connection, is_over)?;
+            self.cast(voter, decided.unwrap_or(choice), poll, &mut connection)?;
             thread::sleep(Duration::from_micros(self.dice.below(THOUGHT_MAX_MICROS)));
         }
         Ok(())
@@ -130,14 +146,13 @@ impl Lane {
         &mut self,
         voter: usize,
         choice: char,
-        address: SocketAddrV4,
+        poll: Poll<'_>,
         connection: &mut Option<Connection>,
-        is_over: &AtomicBool,
     ) -> Result<()> {
         let begun = Instant::now();
         let id = (self.number as u128) << 64 | (voter as u128 + 1);
         loop {
-            match try_once(connection, address, id, choice) {
+            match try_once(connection, poll.address, id, choice) {
                 Ok(200) => break,
                 Ok(_) => {}
                 Err(error) => {
@@ -146,7 +161,7 @@ impl Lane {
                 }
             }
             self.repeated += 1;
-            if is_over.load(Ordering::Relaxed) || begun.elapsed() >= ACKNOWLEDGED_WITHIN {
+            if poll.is_over.load(Ordering::Relaxed) || begun.elapsed() >= poll.acknowledged_within {
                 bail!("voter {id:032x} is not acknowledged after {:?}", begun.elapsed());
             }
             thread::sleep(PAUSE);
