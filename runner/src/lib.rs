@@ -13,6 +13,7 @@ extern crate image_build;
 mod machine;
 mod network;
 mod output;
+mod ready;
 mod settings;
 
 use std::env;
@@ -31,7 +32,7 @@ use network::InPlace;
 use output::Format;
 use settings::{FORMAT, INSTANCE, NETWORK, Settings};
 
-/// A container of the image gives no arguments: the program itself starts itself with some.
+/// A container of the image gives no arguments; the program starts itself with some, and so do health checks.
 #[derive(Parser)]
 #[command(about = "Runs the unikernel of a runner image")]
 struct Cli {
@@ -41,6 +42,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Says whether the guest is ready, by its status
+    Ready,
     /// Becomes another program that ends with the process PARENT
     #[command(name = BOUND_COMMAND, hide = true)]
     ExecBound(Bound),
@@ -50,15 +53,27 @@ enum Command {
 pub fn main() -> ExitCode {
     match Cli::parse().command {
         None => status(run()),
+        Some(Command::Ready) => status(is_ready().map(|()| ExitCode::SUCCESS)),
         Some(Command::ExecBound(bound)) => status(bound.exec().map(|()| ExitCode::SUCCESS)),
     }
 }
 
-fn run() -> Result<ExitCode> {
+fn is_ready() -> Result<()> {
+    ready::check(&description()?, &settings()?)
+}
+
+fn description() -> Result<Description> {
     let unreadable = || format!("{} cannot be read: this program runs in a runner image", description::PATH);
     let text = fs::read_to_string(description::PATH).with_context(unreadable)?;
-    let description: Description = serde_json::from_str(&text).with_context(unreadable)?;
-    let settings = Settings::read(|name| env::var_os(name).filter(|value| !value.is_empty()))?;
+    serde_json::from_str(&text).with_context(unreadable)
+}
+
+fn settings() -> Result<Settings> {
+    Settings::read(|name| env::var_os(name).filter(|value| !value.is_empty()))
+}
+
+fn run() -> Result<ExitCode> {
+    let (description, settings) = (description()?, settings()?);
     let format = Format::chosen(settings.get(FORMAT))?;
     let in_place = InPlace::find(settings.get(NETWORK))?;
     let launch = machine::launch(&description, &settings, in_place.as_ref())?;

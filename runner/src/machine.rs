@@ -1,6 +1,6 @@
 //! The machine that a unikernel gets in a container.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
@@ -40,7 +40,8 @@ pub fn launch(description: &Description, settings: &Settings, in_place: Option<&
     launch.memory_mib = memory_mib(description.memory_mib, settings.get(MEMORY))?;
     check_limit(launch.memory_mib, MEMORY_LIMITS.iter().find_map(|path| fs::read_to_string(path).ok()))?;
     let forwards = forwards(&description.ports, settings)?;
-    launch.network = in_place.map_or(Network::User { forwards, outgoing: true, range: Some(USER_NETWORK) }, InPlace::card);
+    launch.network =
+        in_place.map_or(Network::User { forwards, outgoing: true, range: Some(USER_NETWORK) }, InPlace::card);
     launch.disks.extend(disk(description, settings.get(DATA))?);
     launch.command_line =
         CommandLine::from_environment(settings.of_guest(in_place.map(InPlace::settings).unwrap_or_default()));
@@ -93,20 +94,37 @@ fn check_limit(memory_mib: u32, limit: Option<String>) -> Result<()> {
     Ok(())
 }
 
+/// Every port that is reached from outside, at the same number.
 fn forwards(ports: &[Port], settings: &Settings) -> Result<Vec<Forward>> {
-    let health = settings.get(HEALTH_PORT).map(|_| Port { number: 0, setting: HEALTH_PORT.to_owned() });
-    let health = health.filter(|health| ports.iter().all(|port| port.setting != health.setting));
-    let mut numbers = BTreeMap::new();
-    for port in ports.iter().chain(&health) {
-        let moved = settings.get(&port.setting).map(str::parse::<u16>).transpose();
-        let number = moved.ok().map(|moved| moved.unwrap_or(port.number)).filter(|number| *number != 0);
-        let number = number
-            .with_context(|| format!("{} cannot be used: give a TCP port from 1 to 65535", port.setting))?;
-        numbers.insert(number, ());
-    }
+    let own = ports.iter().map(|port| number(port, settings));
+    let numbers: BTreeSet<u16> = own.chain([health_port(ports, settings)]).collect::<Result<_>>()?;
     let forward =
         |number| Forward { host: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, number), guest_port: number };
-    Ok(numbers.into_keys().map(forward).collect())
+    Ok(numbers.into_iter().map(forward).collect())
+}
+
+/// Where health is asked for: a port of its own if there is one, else the first.
+///
+/// # Errors
+/// When a setting is no port.
+pub fn health_port(ports: &[Port], settings: &Settings) -> Result<u16> {
+    if let Some(number) = moved(HEALTH_PORT, settings)? {
+        return Ok(number);
+    }
+    let own = ports.iter().find(|port| port.setting == HEALTH_PORT);
+    number(own.or(ports.first()).context("it has no port")?, settings)
+}
+
+fn number(port: &Port, settings: &Settings) -> Result<u16> {
+    Ok(moved(&port.setting, settings)?.unwrap_or(port.number))
+}
+
+fn moved(setting: &str, settings: &Settings) -> Result<Option<u16>> {
+    let Some(text) = settings.get(setting) else { return Ok(None) };
+    let number = text.parse().ok().filter(|number| *number != 0);
+    let number = number
+        .with_context(|| format!("{setting}={text:?} cannot be used: give a TCP port from 1 to 65535"))?;
+    Ok(Some(number))
 }
 
 /// The file of the disk in the volume, for those who keep data.
@@ -135,9 +153,15 @@ mod tests {
         };
         assert_eq!(numbers(&[]), [8080]);
         assert_eq!(numbers(&[("PORT", "90"), ("HEALTH_PORT", "8084")]), [90, 8084]);
+        let health =
+            |pairs: &[(&'static str, &str)]| health_port(&ports, &Settings::of(pairs)).expect("usable");
+        assert_eq!(
+            [health(&[]), health(&[("PORT", "90")]), health(&[("HEALTH_PORT", "8084")])],
+            [8080, 90, 8084]
+        );
         for wrong in ["0", "x", "70000"] {
             let error = forwards(&ports, &Settings::of(&[("PORT", wrong)])).expect_err(wrong).to_string();
-            assert_eq!(error, "PORT cannot be used: give a TCP port from 1 to 65535");
+            assert_eq!(error, format!("PORT={wrong:?} cannot be used: give a TCP port from 1 to 65535"));
         }
     }
 

@@ -38,6 +38,9 @@ pub struct Options {
     /// Also push them; {service} stands for an image's name
     #[arg(long, value_name = "REGISTRY/NAME:TAG")]
     push: Option<String>,
+    /// Give a tag to these images that the registry has for another one
+    #[arg(long, requires = "push")]
+    replace: bool,
     /// Images that run on any engine of containers: the unikernel, with QEMU as it is here, and what runs it
     #[arg(long)]
     runner: bool,
@@ -71,7 +74,8 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         layout.write_folder(&output)?
     }
     tell(&written, &output)?;
-    destination.map_or(Ok(()), |to| registry::push(&output, is_archive, &names, &to))
+    let push = |to| registry::push(&output, is_archive, &written, &to, options.replace);
+    destination.map_or(Ok(()), push)
 }
 
 /// Writes the image of any static program of the workspace, as a layout in `folder`.

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::layout::Written;
 use crate::tool::packages;
 use crate::tool::packages::table::SKOPEO;
 use crate::tool::process;
@@ -55,18 +56,27 @@ impl Destination {
 ///
 /// # Errors
 /// With the registry's own words.
-pub fn push(layout: &Path, is_archive: bool, images: &[&str], to: &Destination) -> Result<()> {
+pub fn push(
+    layout: &Path,
+    is_archive: bool,
+    images: &[Written],
+    to: &Destination,
+    is_replaced: bool,
+) -> Result<()> {
     packages::ensure(&SKOPEO)?;
     let kind = if is_archive { "oci-archive" } else { "oci" };
     for image in images {
-        let target = to.of(image);
+        let target = to.of(&image.name);
+        if !is_replaced {
+            check_free(&target, image, to)?;
+        }
         let step = Step::start(format!("Pushing {target}"));
-        let mut skopeo = Command::new(process::find(SKOPEO.program).context("skopeo is not in PATH")?);
-        skopeo.args(["--command-timeout", TIMEOUT, "copy", "--quiet"]);
+        let mut skopeo = skopeo("copy")?;
+        skopeo.arg("--quiet");
         if to.is_local() {
             skopeo.arg("--dest-tls-verify=false");
         }
-        skopeo.arg(format!("{kind}:{}:{image}", layout.display())).arg(format!("docker://{target}"));
+        skopeo.arg(format!("{kind}:{}:{}", layout.display(), image.name)).arg(format!("docker://{target}"));
         let output = skopeo.output().context("skopeo cannot be started")?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
@@ -75,6 +85,32 @@ pub fn push(layout: &Path, is_archive: bool, images: &[&str], to: &Destination) 
         step.done();
     }
     Ok(())
+}
+
+/// A tag that has been given away stays what it is: whoever has pulled it goes on running that.
+fn check_free(target: &str, image: &Written, to: &Destination) -> Result<()> {
+    let mut skopeo = skopeo("inspect")?;
+    skopeo.args(["--format", "{{.Digest}}"]);
+    if to.is_local() {
+        skopeo.arg("--tls-verify=false");
+    }
+    let output = skopeo.arg(format!("docker://{target}")).output().context("skopeo cannot be started")?;
+    let there = String::from_utf8_lossy(&output.stdout);
+    // What keeps it from being asked for keeps it from being pushed, which says so.
+    let is_free = !output.status.success() || there.trim() == image.digest;
+    ensure!(
+        is_free,
+        "{target} is there already, and is another image ({}): push another tag, or give --replace",
+        there.trim()
+    );
+    Ok(())
+}
+
+fn skopeo(command: &str) -> Result<Command> {
+    let mut skopeo = Command::new(process::find(SKOPEO.program).context("skopeo is not in PATH")?);
+    // Ours are not signed, and few systems have a policy.
+    skopeo.args(["--command-timeout", TIMEOUT, "--insecure-policy", command]);
+    Ok(skopeo)
 }
 
 /// The end of what skopeo says, without the form of its log.

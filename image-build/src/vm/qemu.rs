@@ -181,7 +181,8 @@ mod tests {
     #[test]
     fn q35_has_its_card_on_pci_without_an_option_rom() {
         let host = "127.0.0.1:8080".parse().expect("an address");
-        let network = Network::User { forwards: vec![Forward { host, guest_port: 80 }], outgoing: true, range: None };
+        let network =
+            Network::User { forwards: vec![Forward { host, guest_port: 80 }], outgoing: true, range: None };
         let words = words(&Launch { network, ..launch(Machine::Q35) });
         assert!(value(&words, "-M").starts_with("q35,"));
         assert_eq!(value(&words, "-bios"), "bios-microvm.bin");
@@ -218,7 +219,11 @@ mod tests {
     #[test]
     fn a_guest_that_needs_to_reach_nothing_cannot() {
         let host = "127.0.0.1:6379".parse().expect("an address");
-        let network = Network::User { forwards: vec![Forward { host, guest_port: 6379 }], outgoing: false, range: None };
+        let network = Network::User {
+            forwards: vec![Forward { host, guest_port: 6379 }],
+            outgoing: false,
+            range: None,
+        };
         let words = words(&Launch { network, ..launch(Machine::Microvm) });
         let backend = "user,id=net0,restrict=on,hostfwd=tcp:127.0.0.1:6379-:6379";
         assert_eq!(value(&words, "-netdev"), backend);

@@ -146,7 +146,9 @@ fn launch(
             set_addresses(&mut environment);
             tap.card()
         }
-        None => Network::User { forwards: forwards(&facts.ports, &environment)?, outgoing: true, range: None },
+        None => {
+            Network::User { forwards: forwards(&facts.ports, &environment)?, outgoing: true, range: None }
+        }
     };
     let Platform { vmm, program, machine, accelerator, sandbox } = platform;
     let file = vmm.image_kind().choose(image.path, image.program);

@@ -121,7 +121,8 @@ impl Machines {
         let is_store = index == 0;
         launch.memory_mib = MEMORY_MIB;
         launch.sandbox = self.sandbox;
-        launch.network = Network::User { forwards: vec![Forward { host, guest_port }], outgoing: !is_store, range: None };
+        launch.network =
+            Network::User { forwards: vec![Forward { host, guest_port }], outgoing: !is_store, range: None };
         launch.disks.extend(is_store.then(|| self.disk.path.clone()));
         let redis = format!("redis://10.0.2.2:{}", self.ports[0]);
         let settings = [("IP", "10.0.2.15/24"), ("GATEWAY", "10.0.2.2"), ("INSTANCE", service)];

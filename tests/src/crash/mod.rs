@@ -6,6 +6,7 @@
 //! doing at that moment it does not give.
 
 mod dice;
+pub mod load;
 mod machines;
 pub mod voters;
 

@@ -23,7 +23,6 @@ mod kernel_settings;
 mod kubeconfig;
 mod kubectl;
 mod kubelet;
-mod load;
 mod network;
 mod operations;
 mod overlay;

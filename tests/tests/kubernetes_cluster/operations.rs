@@ -12,11 +12,11 @@ use tests::http::{ask, get};
 use crate::certificates::NODE_NAME;
 use crate::cluster::Cluster;
 use crate::isolation::{Inside, is_kept};
-use crate::load::Load;
 use crate::overlay::{NAMESPACE, Overlay};
 use crate::volumes;
 use crate::waiting::wait_until;
 use crate::workloads::{self, check_all};
+use tests::crash::load::Load;
 
 /// Pods are ready within this time, also emulated machines that share two processors.
 const READY_WITHIN: Duration = Duration::from_secs(300);

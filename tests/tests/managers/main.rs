@@ -9,6 +9,7 @@ mod libvirt;
 mod network;
 mod pod;
 mod power_switch;
+mod swarm;
 mod two_machines;
 mod urunc;
 mod voting;
@@ -28,17 +29,19 @@ use tests::{enclosure, poll, programs};
 /// What each pod takes.
 const OF_A_POD: [&str; 4] = ["qemu-system-x86_64", "ip", "tc", "unshare"];
 const OF_LIBVIRT: [&str; 4] = ["libvirtd", "virsh", "dnsmasq", "iptables"];
+const OF_A_SWARM: [&str; 6] = ["dockerd", "docker", "docker-registry", "haproxy", "skopeo", "iptables"];
 const OF_A_CLUSTER: [&str; 6] = ["libvirtd", "virsh", "corosync", "pacemakerd", "crm_mon", "ocf-tester"];
 
 /// A name, what it takes besides a pod, and the test.
 type Test = (&'static str, &'static [&'static str], fn());
 
-const ALL: [Test; 6] = [
+const ALL: [Test; 7] = [
     ("urunc::a_pod_is_served_at_its_address_and_ends_by_a_request", &[], urunc::serves_and_ends),
     ("urunc::frames_keep_to_the_size_that_the_arguments_give", &[], urunc::frames_keep_to_a_given_size),
     ("urunc::large_answers_arrive_where_nobody_gives_a_size", &[], urunc::large_answers_arrive),
     ("kubevirt::a_pod_is_served_and_the_power_button_loses_no_vote", &OF_LIBVIRT, kubevirt::serves_and_ends),
     ("kubevirt::a_machine_that_fails_says_why_at_each_start", &OF_LIBVIRT, kubevirt::says_why_it_fails),
+    ("swarm::votes_outlive_updates_scaling_and_a_lost_node", &OF_A_SWARM, swarm::votes_through_changes),
     (
         "two_machines::a_store_moves_from_a_lost_machine_and_no_vote_is_lost",
         &OF_A_CLUSTER,
@@ -110,6 +113,7 @@ fn build() {
         let packages = ["--package", "voting-app", "--package", "store-service"];
         let built = run(cargo(&["image", "build"]).args(packages));
         assert!(built.success, "{}", built.stderr);
+        swarm::build();
         linux_programs(&["cluster"]);
         poll::build();
     });

@@ -19,10 +19,6 @@ const PORT: u16 = 6230;
 const PROCESS_LIMIT: Duration = Duration::from_secs(10);
 /// Who asks the switch has asked by then.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
-/// What a machine has for itself: the state of its daemons.
-const OWN_FOLDERS: [&str; 5] =
-    ["/run", "/dev/shm", "/var/lib/pacemaker", "/var/lib/corosync", "/etc/corosync"];
-
 /// A machine: processes with files, names and a network of their own.
 pub struct Machine {
     /// Its host name.
@@ -33,8 +29,8 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Switches one on, with a cable from its `eth0` to `outside`.
-    pub fn start(name: &'static str, outside: &str) -> Self {
+    /// Switches one on, with a cable from its `eth0` to `outside`. It has these folders for itself.
+    pub fn start(name: &'static str, outside: &str, own_folders: &[&str]) -> Self {
         let network = Namespace::new(name);
         network.plug(outside, 1500);
         let mut command = network.command("unshare");
@@ -50,7 +46,7 @@ impl Machine {
             Pid::from_raw(first).filter(|_| is_shell)
         });
         let machine = Self { name, first: first.expect("a first process"), process: Mutex::new(process) };
-        for folder in OWN_FOLDERS {
+        for folder in own_folders {
             does(machine.command("mount").args(["-t", "tmpfs", "none", folder]));
         }
         machine
@@ -71,7 +67,7 @@ impl Machine {
     }
 
     /// Takes its power; whether all of it has ended.
-    fn switch_off(&self) -> bool {
+    pub fn switch_off(&self) -> bool {
         // It fails when it has ended.
         let _ = kill_process(self.first, Signal::KILL);
         // Its parent sees the end once no process of the namespace is left.

@@ -31,6 +31,9 @@ const DISK_MIB: u32 = 32;
 const CLUSTER_LIMIT: Duration = Duration::from_secs(60);
 /// From a cut cable to a store that answers: the loss is noticed after 3 to 7 s, the fence waits for 5 s.
 const MOVED_WITHIN: Duration = Duration::from_secs(50);
+/// What a machine has for itself: the state of its daemons.
+const OWN_FOLDERS: [&str; 5] =
+    ["/run", "/dev/shm", "/var/lib/pacemaker", "/var/lib/corosync", "/etc/corosync"];
 const STORE_LIMIT: Duration = Duration::from_secs(30);
 
 /// The two machines, on one network with the test.
@@ -49,7 +52,7 @@ impl Cluster {
         }
         ip("link set br0 up");
         let machines = [("machine-1", "port1"), ("machine-2", "port2")]
-            .map(|(name, port)| Arc::new(Machine::start(name, port)));
+            .map(|(name, port)| Arc::new(Machine::start(name, port, &OWN_FOLDERS)));
         let key: Vec<u8> = (0..=255).collect();
         for (number, machine) in machines.iter().enumerate() {
             ip(&format!("link set port{} master br0", number + 1));

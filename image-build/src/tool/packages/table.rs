@@ -77,7 +77,7 @@ pub const DOCKER_ENGINE: [Packaged; 6] = [
 ];
 
 /// What the tests use, QEMU among it.
-pub const TESTS: [Packaged; 34] = [
+pub const TESTS: [Packaged; 38] = [
     QEMU,
     GDB,
     AB,
@@ -130,6 +130,11 @@ pub const TESTS: [Packaged; 34] = [
     packaged("haproxy", ["haproxy"; 6]),
     packaged("varnishd", ["varnish"; 6]),
     APACHE,
+    // What a swarm takes, with the client of Docker and containerd.
+    SKOPEO,
+    DOCKER_ENGINE[0],
+    DOCKER_ENGINE[1],
+    packaged("docker-registry", ["docker-registry", "", "", "", "docker-registry", "docker-registry"]),
     // What pods and clusters of machines take.
     packaged("tc", ["iproute2", "iproute-tc", "iproute2", "iproute2", "iproute2-tc", ""]),
     packaged("iptables", ["iptables", "iptables-nft", "iptables", "iptables", "iptables", ""]),

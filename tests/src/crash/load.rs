@@ -1,4 +1,4 @@
-//! Voters who vote without a pause while the cluster is disturbed, and what they were acknowledged.
+//! Voters who vote without a pause while a cluster is disturbed, and what they were acknowledged.
 
 use std::net::SocketAddrV4;
 use std::sync::Arc;
@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use anyhow::{Result, anyhow, ensure};
-use tests::crash::voters::Voters;
+use anyhow::{Context, Result, anyhow, ensure};
 
-use crate::waiting::wait_until;
+use super::voters::Voters;
+use crate::client::wait_for;
 
 /// What gives the same voters again.
 const SEED: u64 = 34;
@@ -42,13 +42,12 @@ impl Load {
     /// When nobody is acknowledged any more.
     pub fn wait_for_votes(&self) -> Result<()> {
         let before = self.acknowledged.load(Ordering::Relaxed);
-        let votes = wait_until("a further round of votes", ACKNOWLEDGED_WITHIN, || {
-            let has_ended = self.thread.is_finished();
-            let votes = self.acknowledged.load(Ordering::Relaxed);
-            ensure!(has_ended || votes > before, "{before} votes are acknowledged so far");
-            Ok(votes)
+        let has_more = || self.acknowledged.load(Ordering::Relaxed) > before;
+        let seen = wait_for(ACKNOWLEDGED_WITHIN, || (has_more() || self.thread.is_finished()).then(has_more));
+        let has_more = seen.with_context(|| {
+            format!("no further round of votes within {ACKNOWLEDGED_WITHIN:?}: {before} are acknowledged")
         })?;
-        ensure!(votes > before, "the voters have given up");
+        ensure!(has_more, "the voters have given up");
         Ok(())
     }
 
