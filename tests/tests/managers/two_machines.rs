@@ -5,7 +5,7 @@
 //! and the volume that both machines have is a folder of this one.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -32,6 +32,7 @@ const CLUSTER_LIMIT: Duration = Duration::from_secs(60);
 /// From a cut cable to a store that answers: the loss is noticed after 3 to 7 s, the fence waits for 5 s.
 const MOVED_WITHIN: Duration = Duration::from_secs(50);
 const STORE_LIMIT: Duration = Duration::from_secs(30);
+const DIAL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The two machines, on one network with the test.
 struct Cluster {
@@ -134,7 +135,11 @@ fn prepare(machine: &Machine, key: &[u8], address: usize) {
 
 /// Waits until the store answers.
 fn store_answers(limit: Duration) {
-    let answers = || Connection::open(STORE).ok()?.ask(&[b"PING"]).ok().filter(|reply| reply == b"+PONG\r\n");
+    let answers = || {
+        // Without a limit a connection that begins during the loss is tried again after ever longer pauses.
+        TcpStream::connect_timeout(&STORE.into(), DIAL_TIMEOUT).ok()?;
+        Connection::open(STORE).ok()?.ask(&[b"PING"]).ok().filter(|reply| reply == b"+PONG\r\n")
+    };
     assert!(wait_for(limit, answers).is_some(), "{STORE} does not answer after {limit:?}");
 }
 
