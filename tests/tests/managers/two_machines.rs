@@ -5,7 +5,7 @@
 //! and the volume that both machines have is a folder of this one.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -35,6 +35,7 @@ const MOVED_WITHIN: Duration = Duration::from_secs(50);
 const OWN_FOLDERS: [&str; 5] =
     ["/run", "/dev/shm", "/var/lib/pacemaker", "/var/lib/corosync", "/etc/corosync"];
 const STORE_LIMIT: Duration = Duration::from_secs(30);
+const DIAL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The two machines, on one network with the test.
 struct Cluster {
@@ -137,7 +138,11 @@ fn prepare(machine: &Machine, key: &[u8], address: usize) {
 
 /// Waits until the store answers.
 fn store_answers(limit: Duration) {
-    let answers = || Connection::open(STORE).ok()?.ask(&[b"PING"]).ok().filter(|reply| reply == b"+PONG\r\n");
+    let answers = || {
+        // Without a limit a connection that begins during the loss is tried again after ever longer pauses.
+        TcpStream::connect_timeout(&STORE.into(), DIAL_TIMEOUT).ok()?;
+        Connection::open(STORE).ok()?.ask(&[b"PING"]).ok().filter(|reply| reply == b"+PONG\r\n")
+    };
     assert!(wait_for(limit, answers).is_some(), "{STORE} does not answer after {limit:?}");
 }
 
