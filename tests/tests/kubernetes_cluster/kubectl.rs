@@ -51,7 +51,7 @@ impl Kubectl {
         let command = arguments.join(" ");
         ensure!(
             outcome.success,
-            "kubectl {command} did not work within {limit:?}: {}{}",
+            "kubectl {command} failed, or took more than {limit:?}: {}{}",
             outcome.stdout.trim(),
             outcome.stderr.trim()
         );
