@@ -1,9 +1,9 @@
 //! Runs a unikernel in a container, as any container engine starts one: the container's environment becomes the guest's
 //! settings, what the guest says becomes the container's output, SIGTERM drains it, and its status is the container's.
 //!
-//! `cargo image oci --runner` makes such images. In them are QEMU, this program, the unikernel and `/runner.json`, which
-//! says what the unikernel needs. It takes no rights: QEMU's user network leads from the container's ports to the guest.
-//! With `CAP_NET_ADMIN` and `/dev/net/tun` the guest stands in the container's place, with its address.
+//! `cargo image oci --runner` makes such images. In them are QEMU, this program, the unikernel and `/runner.json`,
+//! which says what the unikernel needs. It takes no rights: QEMU's user network leads from the container's ports to
+//! the guest. With `CAP_NET_ADMIN` and `/dev/net/tun` the guest stands in the container's place, with its address.
 #![forbid(unsafe_code)]
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 

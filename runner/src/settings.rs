@@ -44,7 +44,8 @@ impl Settings {
         self.0.get(name).map(String::as_str)
     }
 
-    /// Those that the guest gets. It is called as its container is, and has these addresses, unless it is said otherwise.
+    /// Those that the guest gets. It is called as its container is, and has these addresses, unless it is said
+    /// otherwise.
     pub fn of_guest(&self, addresses: Vec<(&'static str, String)>) -> BTreeMap<String, String> {
         let given = SETTINGS.into_iter().filter_map(|name| Some((name, self.get(name)?.to_owned())));
         let name = self.get(HOSTNAME).map(|name| (INSTANCE, name.to_owned()));

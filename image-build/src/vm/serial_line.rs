@@ -15,7 +15,7 @@ const STOP: u8 = 0x04;
 /// What the time begins with: Acknowledge. Microseconds since 1970 in hexadecimal digits follow.
 const TIME: char = '\x06';
 
-/// The host's end of the line. The pipe takes some bytes even when the machine reads none, and breaks only when it has
+/// This end of the line. The pipe takes some bytes even when the machine reads none, and breaks only when it has
 /// ended.
 #[derive(Clone, Debug)]
 pub struct SerialLine(Arc<Mutex<Option<ChildStdin>>>);

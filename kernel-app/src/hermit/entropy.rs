@@ -1,9 +1,9 @@
 //! Random bytes: ChaCha20, with a key from the processor's random generator or from a virtio-rng device.
 //!
 //! Fresh random words are mixed into all that is drawn, so that two machines that are restored from one snapshot have
-//! no part of it in common. The kernel's `read_entropy` is not used: if the processor has no generator, it gives 31 bits of the
-//! time-stamp counter and reports success. Reference: Intel, Digital Random Number Generator software implementation
-//! guide.
+//! no part of it in common. The kernel's `read_entropy` is not used: if the processor has no generator, it gives 31
+//! bits of the time-stamp counter and reports success. Reference: Intel, Digital Random Number Generator software
+//! implementation guide.
 
 use alloc::boxed::Box;
 use core::arch::x86_64::{__cpuid, __cpuid_count, _rdrand64_step, _rdseed64_step};
