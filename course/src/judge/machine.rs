@@ -133,7 +133,8 @@ pub fn start(bench: &Bench<'_>, plan: &Plan<'_>, heard: &Sender<Heard>) -> Resul
     launch.network = Network::User { forwards, outgoing: false, range: None };
     launch.command_line.environment = plan.environment.clone();
     launch.extra.extend(plan.counted.iter().flat_map(|(_, words)| words).map(Into::into));
-    let mut guest = Guest::start(launch.vmm, &qemu::command(&launch)?, Stdio::piped(), Stdio::piped())?;
+    let mut guest =
+        Guest::start(launch.vmm, &qemu::command(&launch)?, [Stdio::null(), Stdio::piped(), Stdio::piped()])?;
     let process = guest.process();
     let serial = process.stdout.take().context("a guest has no serial line")?;
     let errors = process.stderr.take().context("QEMU has no error output")?;
