@@ -70,7 +70,8 @@ impl Launcher {
         dnsmasq.args(["--dhcp-range=10.0.2.2,static", "--dhcp-host=02:00:00:5a:77:01,10.0.2.2"]);
         dnsmasq.args(["--dhcp-option=option:router,10.0.2.1", "--dhcp-option=option:dns-server,10.96.0.10"]);
         dnsmasq.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        dnsmasq.spawn().expect("dnsmasq starts");
+        // It ends with the namespace of the test.
+        drop(dnsmasq.spawn().expect("dnsmasq starts"));
     }
 
     fn place(&self) -> impl Fn(&str) -> Command + '_ {
