@@ -81,7 +81,9 @@ impl Launcher {
     /// The state that it ends in, and why.
     fn end(&self) -> String {
         let state = || {
-            Some(self.virsh(&format!("domstate --reason {NAME}"))).filter(|state| !state.contains("running"))
+            // In between it is "in shutdown".
+            let state = self.virsh(&format!("domstate --reason {NAME}"));
+            Some(state).filter(|state| state.starts_with("shut off") || state.starts_with("crashed"))
         };
         wait_for(END_LIMIT, state)
             .unwrap_or_else(|| panic!("it runs after {END_LIMIT:?}: {}", self.console()))
