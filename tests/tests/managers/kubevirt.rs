@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -28,12 +28,13 @@ const DISK_BYTES: u64 = 32 << 20;
 struct Launcher {
     pod: Pod,
     folder: TempDir,
+    dhcp: Child,
 }
 
 impl Launcher {
     fn new(settings: &str) -> Self {
-        let launcher = Self { pod: Pod::new(MTU), folder: disk_folder() };
-        launcher.make_network();
+        let pod = Pod::new(MTU);
+        let launcher = Self { dhcp: make_network(&pod), pod, folder: disk_folder() };
         let disk = launcher.path("disk.img");
         fs::File::create(&disk).and_then(|file| file.set_len(DISK_BYTES)).expect("room");
         let words = [
@@ -48,30 +49,6 @@ impl Launcher {
         libvirt::start(&launcher.place());
         launcher.virsh(&format!("define {}", launcher.path("domain.xml")));
         launcher
-    }
-
-    /// The bridge, the tap, the translation of addresses, and DHCP.
-    fn make_network(&self) {
-        let place = self.place();
-        script(
-            &place,
-            &format!(
-                "ip link add k6t-eth0 mtu {MTU} type bridge; ip address add 10.0.2.1/24 dev k6t-eth0
-                 ip link set k6t-eth0 up
-                 ip tuntap add dev tap0 mode tap; ip link set tap0 mtu {MTU} master k6t-eth0 up
-                 echo 1 > /proc/sys/net/ipv4/ip_forward
-                 iptables -t nat -A PREROUTING -i eth0 -j DNAT --to-destination 10.0.2.2
-                 iptables -t nat -A POSTROUTING -s 10.0.2.2 -j MASQUERADE"
-            ),
-        );
-        let mut dnsmasq = place("dnsmasq");
-        dnsmasq.args(["--no-daemon", "--conf-file=/dev/null", "--port=0", "--interface=k6t-eth0"]);
-        dnsmasq.args(["--bind-interfaces", "--leasefile-ro", "--dhcp-authoritative"]);
-        dnsmasq.args(["--dhcp-range=10.0.2.2,static", "--dhcp-host=02:00:00:5a:77:01,10.0.2.2"]);
-        dnsmasq.args(["--dhcp-option=option:router,10.0.2.1", "--dhcp-option=option:dns-server,10.96.0.10"]);
-        dnsmasq.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        // It ends with the namespace of the test.
-        drop(dnsmasq.spawn().expect("dnsmasq starts"));
     }
 
     fn place(&self) -> impl Fn(&str) -> Command + '_ {
@@ -104,11 +81,44 @@ impl Launcher {
     /// The state that it ends in, and why.
     fn end(&self) -> String {
         let state = || {
-            Some(self.virsh(&format!("domstate --reason {NAME}"))).filter(|state| !state.contains("running"))
+            // In between it is "in shutdown".
+            let state = self.virsh(&format!("domstate --reason {NAME}"));
+            Some(state).filter(|state| state.starts_with("shut off") || state.starts_with("crashed"))
         };
         wait_for(END_LIMIT, state)
             .unwrap_or_else(|| panic!("it runs after {END_LIMIT:?}: {}", self.console()))
     }
+}
+
+impl Drop for Launcher {
+    fn drop(&mut self) {
+        // Both fail only when it has ended.
+        let _ = self.dhcp.kill();
+        let _ = self.dhcp.wait();
+    }
+}
+
+/// The bridge, the tap, the translation of addresses, and the server for DHCP.
+fn make_network(pod: &Pod) -> Child {
+    let place = |program: &str| pod.namespace.command(program);
+    script(
+        &place,
+        &format!(
+            "ip link add k6t-eth0 mtu {MTU} type bridge; ip address add 10.0.2.1/24 dev k6t-eth0
+             ip link set k6t-eth0 up
+             ip tuntap add dev tap0 mode tap; ip link set tap0 mtu {MTU} master k6t-eth0 up
+             echo 1 > /proc/sys/net/ipv4/ip_forward
+             iptables -t nat -A PREROUTING -i eth0 -j DNAT --to-destination 10.0.2.2
+             iptables -t nat -A POSTROUTING -s 10.0.2.2 -j MASQUERADE"
+        ),
+    );
+    let mut dnsmasq = place("dnsmasq");
+    dnsmasq.args(["--no-daemon", "--conf-file=/dev/null", "--port=0", "--interface=k6t-eth0"]);
+    dnsmasq.args(["--bind-interfaces", "--leasefile-ro", "--dhcp-authoritative"]);
+    dnsmasq.args(["--dhcp-range=10.0.2.2,static", "--dhcp-host=02:00:00:5a:77:01,10.0.2.2"]);
+    dnsmasq.args(["--dhcp-option=option:router,10.0.2.1", "--dhcp-option=option:dns-server,10.96.0.10"]);
+    dnsmasq.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    dnsmasq.spawn().expect("dnsmasq starts")
 }
 
 fn url(port: u16, path: &str) -> String {

@@ -87,7 +87,9 @@ fn a_vote_whose_copies_are_in_doubt_is_queued_again_as_the_same_vote() {
 #[test]
 fn a_number_of_replicas_that_cannot_be_is_refused() {
     for wrong in ["9", "-1", "all"] {
-        let error = service(&Settings::from_pairs([("REDIS_REPLICAS", wrong)])).err().expect("refused");
+        let Err(error) = service(&Settings::from_pairs([("REDIS_REPLICAS", wrong)])) else {
+            panic!("{wrong:?} is taken")
+        };
         assert_eq!((error.name, error.value.as_str()), ("REDIS_REPLICAS", wrong));
     }
 }
