@@ -83,7 +83,9 @@ pub(super) fn answer<'a, H: Handler>(
     let own = handler.routes().iter().find(named).filter(|_| scope != Scope::Health);
     match own.or_else(|| BUILTIN.iter().chain([&ANY]).find(named)) {
         None => status_page(404),
-        Some(Route { path: METRICS | STOP | ANNOUNCE | DRAIN, .. }) if scope == Scope::Pages => status_page(404),
+        Some(Route { path: METRICS | STOP | ANNOUNCE | DRAIN, .. }) if scope == Scope::Pages => {
+            status_page(404)
+        }
         Some(Route { path: STOP | ANNOUNCE | DRAIN, .. })
             if own.is_none() && !context.connections.stop_token.is_set() =>
         {
