@@ -19,9 +19,11 @@ const SCHEME: &str = "Bearer ";
 pub const NOTICE: Duration = Duration::from_millis(500);
 /// How long requests under way may take once no more are taken.
 pub const DRAIN_MAX: Duration = Duration::from_secs(3);
+/// How long who waits for the end of that may take to receive the answer.
+pub const REPORT_MAX: Duration = Duration::from_millis(500);
 
 /// How far a node is from its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum ShutdownPhase {
     /// It goes on.
     #[default]
@@ -30,6 +32,10 @@ pub enum ShutdownPhase {
     Announced,
     /// It takes no more connections, and ends each once nothing is under way on it.
     Draining,
+    /// Nothing is under way any more, and who waits for that is told.
+    Drained,
+    /// The time to drain is over while something is under way, and who waits is told.
+    Overdue,
 }
 
 /// One node's shutdown.
@@ -38,6 +44,8 @@ pub struct Shutdown {
     phase: ShutdownPhase,
     /// When the next phase begins by itself.
     due: Option<Instant>,
+    /// Whether somebody waits until it has drained.
+    is_awaited: bool,
     is_over: bool,
 }
 
@@ -51,7 +59,16 @@ impl Shutdown {
                 self.due = notice.map(|notice| now + notice);
             }
             ShutdownPhase::Announced => self.drain(now),
-            ShutdownPhase::Draining => self.is_over = true,
+            _ => self.is_over = true,
+        }
+    }
+
+    /// The order to stop of somebody who waits until the node has drained. However often it comes, it shortens
+    /// nothing; it only ends the wait for a further order.
+    pub fn order_and_wait(&mut self, now: Instant) {
+        self.is_awaited = true;
+        if self.due.is_none() {
+            self.order(Some(NOTICE), now);
         }
     }
 
@@ -65,15 +82,20 @@ impl Shutdown {
         if self.due.is_some_and(|due| due <= now) {
             match self.phase {
                 ShutdownPhase::Open | ShutdownPhase::Announced => self.drain(now),
-                ShutdownPhase::Draining => self.is_over = true,
+                ShutdownPhase::Draining if self.is_awaited => self.report(ShutdownPhase::Overdue, now),
+                _ => self.is_over = true,
             }
         }
         self.phase
     }
 
-    /// Notes that nobody is connected any more.
-    pub fn note_drained(&mut self) {
-        self.is_over |= self.phase == ShutdownPhase::Draining;
+    /// Notes that nothing is under way any more, and whether nobody is connected either.
+    pub fn note_drained(&mut self, is_alone: bool, now: Instant) {
+        if is_alone {
+            self.is_over |= self.phase >= ShutdownPhase::Draining;
+        } else if self.is_awaited && self.phase == ShutdownPhase::Draining {
+            self.report(ShutdownPhase::Drained, now);
+        }
     }
 
     /// Whether the order has come.
@@ -94,6 +116,11 @@ impl Shutdown {
     fn drain(&mut self, now: Instant) {
         self.phase = ShutdownPhase::Draining;
         self.due = Some(now + DRAIN_MAX);
+    }
+
+    fn report(&mut self, phase: ShutdownPhase, now: Instant) {
+        self.phase = phase;
+        self.due = Some(now + REPORT_MAX);
     }
 }
 
@@ -128,15 +155,17 @@ mod tests {
     fn a_stop_is_announced_then_drains_and_ends_without_connections() {
         let start = Instant::from_millis(1_000);
         let mut shutdown = Shutdown::default();
-        shutdown.note_drained();
+        shutdown.note_drained(true, start);
         assert_eq!((shutdown.advance(start), shutdown.is_over()), (ShutdownPhase::Open, false));
         shutdown.order(Some(NOTICE), start);
-        shutdown.note_drained();
+        shutdown.note_drained(true, start);
         assert_eq!((shutdown.advance(start), shutdown.is_over()), (ShutdownPhase::Announced, false));
         let drains = start + NOTICE;
         assert_eq!(shutdown.next_deadline(), Some(drains));
         assert_eq!((shutdown.advance(drains), shutdown.is_over()), (ShutdownPhase::Draining, false));
-        shutdown.note_drained();
+        shutdown.note_drained(false, drains);
+        assert!(!shutdown.is_over(), "somebody is connected");
+        shutdown.note_drained(true, drains);
         assert!(shutdown.is_over());
     }
 
@@ -151,6 +180,39 @@ mod tests {
         assert!(!shutdown.is_over());
         shutdown.advance(start + DRAIN_MAX);
         assert!(shutdown.is_over());
+    }
+
+    #[test]
+    fn who_waits_is_told_before_the_end_and_orders_only_once() {
+        let announced = |shutdown: &mut Shutdown, at| {
+            shutdown.order_and_wait(at);
+            (shutdown.phase(), shutdown.next_deadline())
+        };
+        let mut shutdown = Shutdown::default();
+        let drains = Instant::ZERO + NOTICE;
+        for at in [Instant::ZERO, Instant::from_millis(100)] {
+            assert_eq!(announced(&mut shutdown, at), (ShutdownPhase::Announced, Some(drains)));
+        }
+        shutdown.advance(drains);
+        let limit = drains + DRAIN_MAX;
+        assert_eq!(announced(&mut shutdown, drains), (ShutdownPhase::Draining, Some(limit)));
+        let mut in_time = shutdown;
+        in_time.note_drained(false, drains);
+        assert_eq!((in_time.phase(), in_time.is_over()), (ShutdownPhase::Drained, false));
+        assert_eq!((shutdown.advance(limit), shutdown.is_over()), (ShutdownPhase::Overdue, false));
+        for (mut shutdown, end) in [(in_time, drains + REPORT_MAX), (shutdown, limit + REPORT_MAX)] {
+            assert_eq!(shutdown.next_deadline(), Some(end));
+            shutdown.advance(end);
+            assert!(shutdown.is_over());
+        }
+    }
+
+    #[test]
+    fn who_waits_ends_the_wait_for_a_further_order() {
+        let mut shutdown = Shutdown::default();
+        shutdown.order(None, Instant::ZERO);
+        shutdown.order_and_wait(Instant::ZERO);
+        assert_eq!(shutdown.phase(), ShutdownPhase::Draining);
     }
 
     #[test]

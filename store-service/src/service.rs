@@ -115,11 +115,11 @@ impl Service for Store {
     }
 
     fn turn(&mut self, context: &mut Context<'_>) {
-        if context.connections.shutdown_phase() == ShutdownPhase::Draining {
+        if context.connections.shutdown_phase() >= ShutdownPhase::Draining {
             self.engine.seal();
         }
         self.engine.turn(context);
-        if context.connections.shutdown_phase() == ShutdownPhase::Draining {
+        if context.connections.shutdown_phase() >= ShutdownPhase::Draining {
             self.engine.dismiss_clients(context);
         }
         self.http.turn(&mut self.engine, context);

@@ -76,6 +76,9 @@ pub struct Connection {
     pub peer_has_moved: bool,
     /// Something that was asked on it has been answered.
     pub has_answered: bool,
+    /// Whether a node that stops waits for its end before it says that it has drained: not while it waits for that
+    /// itself, or once it was ended because nothing was under way on it.
+    pub holds_drain: bool,
     ending: Ending,
     activity: Activity,
     /// Whether it stays when memory is short, whatever it holds.
@@ -193,6 +196,11 @@ impl Connections {
         self.slots.iter().filter_map(|slot| slot.connection.as_ref()).any(Connection::is_client)
     }
 
+    /// Whether something may be under way for somebody outside.
+    pub fn holds_drain(&self) -> bool {
+        self.iter().any(|(_, connection)| connection.is_client() && connection.holds_drain)
+    }
+
     /// Adds a connection; none when [`CONNECTIONS_MAX`] are open.
     pub fn open(&mut self, service: usize, origin: Origin) -> Option<ConnectionId> {
         let index = self.free.pop().or_else(|| self.grow())?;
@@ -209,6 +217,7 @@ impl Connections {
             peer_ended: false,
             peer_has_moved: false,
             has_answered: false,
+            holds_drain: true,
             ending: Ending::Open,
             activity: Activity::Busy,
             kept: matches!(origin, Origin::Peer(_)),

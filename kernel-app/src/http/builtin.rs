@@ -21,15 +21,19 @@ const METRICS: &str = "/metrics";
 const STOP: &str = "/stop";
 /// Announces the end, and waits for a second request before it drains: for who stops several machines together.
 const ANNOUNCE: &str = "/stop/announce";
+/// The order to stop for who ends the machine at the answer, which comes when nothing is under way any more. It is a
+/// GET, since hooks of engines send nothing else.
+const DRAIN: &str = "/stop/drain";
 /// What a request to stop without the right secret is told (RFC 6750 section 3).
 const WANTS_TOKEN: &str = "WWW-Authenticate: Bearer\r\n";
 /// Paths of every server.
-const BUILTIN: [Route; 5] = [
+const BUILTIN: [Route; 6] = [
     Route { path: "/healthz", methods: &[Method::Get] },
     Route { path: "/readyz", methods: &[Method::Get] },
     Route { path: METRICS, methods: &[Method::Get] },
     Route { path: STOP, methods: &[Method::Post] },
     Route { path: ANNOUNCE, methods: &[Method::Post] },
+    Route { path: DRAIN, methods: &[Method::Get] },
 ];
 /// What `OPTIONS *` says of the server as a whole.
 const ANY: Route = Route { path: "*", methods: &[Method::Get, Method::Post] };
@@ -79,8 +83,10 @@ pub(super) fn answer<'a, H: Handler>(
     let own = handler.routes().iter().find(named).filter(|_| scope != Scope::Health);
     match own.or_else(|| BUILTIN.iter().chain([&ANY]).find(named)) {
         None => status_page(404),
-        Some(Route { path: METRICS | STOP | ANNOUNCE, .. }) if scope == Scope::Pages => status_page(404),
-        Some(Route { path: STOP | ANNOUNCE, .. })
+        Some(Route { path: METRICS | STOP | ANNOUNCE | DRAIN, .. }) if scope == Scope::Pages => {
+            status_page(404)
+        }
+        Some(Route { path: STOP | ANNOUNCE | DRAIN, .. })
             if own.is_none() && !context.connections.stop_token.is_set() =>
         {
             status_page(404)
@@ -90,8 +96,14 @@ pub(super) fn answer<'a, H: Handler>(
             Outcome::WithLine { status, line: allow_line(route).into() }
         }
         Some(_) if own.is_some() => Outcome::Handler(handler.handle(request, exchange, context)),
-        Some(Route { path: STOP, .. }) => stop(request, Some(NOTICE), context),
-        Some(Route { path: ANNOUNCE, .. }) => stop(request, None, context),
+        Some(Route { path: STOP | ANNOUNCE | DRAIN, .. })
+            if !context.connections.stop_token.allows(request.header_bytes("authorization")) =>
+        {
+            Outcome::WithLine { status: 401, line: WANTS_TOKEN.into() }
+        }
+        Some(Route { path: STOP, .. }) => stop(Some(NOTICE), context),
+        Some(Route { path: ANNOUNCE, .. }) => stop(None, context),
+        Some(Route { path: DRAIN, .. }) => drain(exchange, context),
         Some(Route { path: "/healthz", .. }) => page(200, "ok\n"),
         Some(Route { path: "/readyz", .. })
             if context.connections.shutdown_phase() != ShutdownPhase::Open =>
@@ -110,12 +122,30 @@ pub(super) fn answer<'a, H: Handler>(
 }
 
 /// An order to stop, like those that the platform passes on.
-fn stop(request: &Request<'_>, notice: Option<Duration>, context: &mut Context<'_>) -> Outcome<'static> {
-    if !context.connections.stop_token.allows(request.header_bytes("authorization")) {
-        return Outcome::WithLine { status: 401, line: WANTS_TOKEN.into() };
-    }
+fn stop(notice: Option<Duration>, context: &mut Context<'_>) -> Outcome<'static> {
     context.connections.shutdown.order(notice, context.now);
     page(202, "stopping\n")
+}
+
+/// The same, answered once [`drained`] has an answer.
+fn drain(exchange: Exchange, context: &mut Context<'_>) -> Outcome<'static> {
+    if let Some(response) = drained(context.connections.shutdown_phase()) {
+        return Outcome::Handler(Answer::Now(response));
+    }
+    context.connections.shutdown.order_and_wait(context.now);
+    if let Some(connection) = context.connections.get_mut(exchange.connection()) {
+        connection.holds_drain = false;
+    }
+    Outcome::Handler(Answer::Later)
+}
+
+/// What those are told who wait until the node has drained, once there is something to tell.
+pub(super) fn drained(phase: ShutdownPhase) -> Option<Response<'static>> {
+    match phase {
+        ShutdownPhase::Open | ShutdownPhase::Announced | ShutdownPhase::Draining => None,
+        ShutdownPhase::Drained => Some(Response::text(200, "drained\n")),
+        ShutdownPhase::Overdue => Some(Response::text(503, "the time to drain is over\n")),
+    }
 }
 
 fn write_heap(context: &Context<'_>, exposition: &mut Exposition) {

@@ -394,21 +394,28 @@ impl HttpServer {
     }
 
     /// Makes the next answer of each connection its last one; once no more are taken, ends streams and what is
-    /// idle.
+    /// idle, and in the end answers who waits for that.
     fn dismiss_all(&mut self, context: &mut Context<'_>) {
         for index in 0..self.sessions.len() {
             let Some(Tracked { id, session, .. }) = &mut self.sessions[index] else { continue };
             let id = *id;
             session.dismiss();
-            if self.phase != ShutdownPhase::Draining {
+            if self.phase < ShutdownPhase::Draining {
                 continue;
             }
             let (serial, is_idle) = (session.serial(), session.is_idle());
+            let exchange = Exchange { connection: id, serial };
+            let Some(connection) = context.connections.get_mut(id) else { continue };
             if session.is_streaming(serial) {
-                self.finish(Exchange { connection: id, serial }, context);
-            } else if is_idle && context.connections.get(id).is_some_and(|it| it.input.is_empty()) {
+                self.finish(exchange, context);
+            } else if is_idle && connection.input.is_empty() {
+                connection.holds_drain = false;
                 session.end();
                 context.connections.close(id);
+            } else if !connection.holds_drain
+                && let Some(response) = builtin::drained(self.phase)
+            {
+                self.respond(exchange, &response, context);
             }
         }
     }

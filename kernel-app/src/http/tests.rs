@@ -238,6 +238,53 @@ fn the_order_to_stop_is_not_for_those_who_come_for_pages() {
 }
 
 #[test]
+fn who_asks_to_drain_is_answered_when_the_node_has_drained() {
+    let settings = Settings::from_pairs([("STOP_TOKEN", "abc")]);
+    for (phase, answer) in [
+        (ShutdownPhase::Drained, "HTTP/1.1 200 OK\r\n"),
+        (ShutdownPhase::Overdue, "HTTP/1.1 503 Service Unavailable\r\n"),
+    ] {
+        let mut node = Node::new();
+        assert!(node.ask("GET /stop/drain").starts_with("HTTP/1.1 404 "), "no token is set");
+        node.connections.stop_token = settings.stop_token().expect("usable");
+        assert!(node.ask("GET /stop/drain").starts_with("HTTP/1.1 401 "));
+        assert!(node.ask("POST /stop/drain").contains("\r\nAllow: GET, HEAD, OPTIONS\r\n"));
+        assert!(!node.connections.shutdown.is_under_way());
+        let (first, second, idle) = (node.open(), node.open(), node.open());
+        let order = "GET /stop/drain HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer abc\r\n\r\n";
+        node.send(first, order);
+        node.send(second, order);
+        assert_eq!(node.connections.shutdown.phase(), ShutdownPhase::Announced, "it is ordered once");
+        assert!(node.connections.holds_drain(), "something may come on the other connection");
+        for phase in [ShutdownPhase::Announced, ShutdownPhase::Draining] {
+            node.connections.set_shutdown_phase(phase);
+            node.turn();
+            assert_eq!([first, second].map(|id| node.output(id)), ["", ""], "{phase:?}");
+        }
+        assert_eq!(node.connections.get(idle).expect("live").ending(), Ending::Graceful);
+        assert!(!node.connections.holds_drain() && node.connections.has_clients());
+        node.connections.set_shutdown_phase(phase);
+        node.turn();
+        for id in [first, second] {
+            let output = node.output(id);
+            assert!(output.starts_with(answer) && output.contains("\r\nConnection: close\r\n"), "{output}");
+            assert_eq!(node.connections.get(id).expect("live").ending(), Ending::Graceful);
+        }
+    }
+}
+
+#[test]
+fn the_order_to_drain_is_not_for_those_who_come_for_pages() {
+    let mut node = Node { server: HttpServer::new(64).with_health_listener(1), ..Node::new() };
+    let settings = Settings::from_pairs([("STOP_TOKEN", "abc")]);
+    node.connections.stop_token = settings.stop_token().expect("usable");
+    let id = node.open();
+    node.send(id, "GET /stop/drain HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer abc\r\n\r\n");
+    assert!(node.output(id).starts_with("HTTP/1.1 404 "));
+    assert!(!node.connections.shutdown.is_under_way());
+}
+
+#[test]
 fn readiness_says_why_not() {
     let mut node = Node::new();
     node.handler.unready = Some("store: connection refused");

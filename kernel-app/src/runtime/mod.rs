@@ -197,13 +197,16 @@ impl<N: Network> Runtime<N> {
     /// After such a turn: when the next one is due, if its services have this deadline.
     #[cold]
     fn stop_by(&mut self, deadline: Option<Instant>, now: Instant) -> Option<Instant> {
-        if self.connections.shutdown.phase() != self.connections.shutdown_phase() {
-            // A request of this turn has ordered it: the next turn acts on that.
-            return Some(now);
-        }
         let writes = self.disk.as_ref().is_some_and(|disk| disk.is_busy());
-        if !self.connections.has_clients() && !writes {
-            self.connections.shutdown.note_drained();
+        let connections = &mut self.connections;
+        let is_told = connections.shutdown.phase() == connections.shutdown_phase();
+        if is_told && !writes && !connections.holds_drain() {
+            let is_alone = !connections.has_clients();
+            connections.shutdown.note_drained(is_alone, now);
+        }
+        if connections.shutdown.phase() != connections.shutdown_phase() {
+            // A request of this turn has ordered it, or nothing is under way any more: the next turn acts on that.
+            return Some(now);
         }
         [deadline, self.connections.shutdown.next_deadline()].into_iter().flatten().min()
     }

@@ -2,6 +2,8 @@
 
 extern crate std;
 
+mod drain;
+
 use alloc::rc::Rc;
 use alloc::string::ToString;
 use alloc::vec;

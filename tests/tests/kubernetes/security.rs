@@ -85,6 +85,8 @@ fn secrets_are_in_secrets_alone() {
                 let value = workload.settings().get(secret).copied().unwrap_or(ELSEWHERE);
                 // A machine of KubeVirt gets no Secret; what is written there has no password.
                 let is_open = workload.is_machine() && !value.contains('@');
+                // Kubernetes lets no header of a hook come from a Secret.
+                let is_open = is_open || (workload.is_urunc() && secret == "STOP_TOKEN");
                 assert!(value == ELSEWHERE || is_open, "{name}: {}: {secret}={value}", workload.name());
             }
         }

@@ -1,12 +1,13 @@
 //! What every pod and every machine has: probes, limits, a budget of disruptions, time to drain.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::rendered::{Manifests, overlay, overlays};
 use crate::selector::selects;
 use crate::workload::Workload;
 
-/// What a service takes to stop: 0.5 s of notice, and 3 s to drain (docs/operating.md, "Stopping").
+/// What a service takes to stop: 0.5 s of notice, 3 s to drain, and 0.5 s to tell who waits for that (docs/operating.md,
+/// "Stopping").
 const DRAIN_S: u64 = 4;
 const MIB: u64 = 1 << 20;
 
@@ -182,13 +183,29 @@ fn there_is_time_to_leave_the_endpoints_and_to_drain() {
     for (name, manifests) in overlays() {
         for workload in manifests.workloads() {
             let grace_s = workload.spec()["terminationGracePeriodSeconds"].as_u64().expect("a time");
-            let before_s = if workload.is_machine() {
+            // A hook that is a request waits as long as the guest drains.
+            let before_s = if workload.is_machine() || workload.is_urunc() {
                 0
             } else {
                 workload.container()["lifecycle"]["preStop"]["sleep"]["seconds"].as_u64().expect("a pause")
             };
             assert!(before_s + DRAIN_S < grace_s, "{name}: {}", workload.name());
         }
+    }
+}
+
+#[test]
+fn urunc_s_guests_are_asked_to_drain_on_a_port_that_pods_do_not_reach() {
+    for workload in overlay("urunc").workloads() {
+        let name = workload.name();
+        let hook = &workload.container()["lifecycle"]["preStop"];
+        assert!(hook["sleep"].is_null(), "{name}: a hook is one thing");
+        assert_eq!(hook["httpGet"]["path"], "/stop/drain", "{name}");
+        assert_eq!(hook["httpGet"]["port"], "health", "{name}");
+        assert!(workload.ports().contains_key("health"), "{name}");
+        let token = workload.settings()["STOP_TOKEN"];
+        let header = json!({"name": "Authorization", "value": format!("Bearer {token}")});
+        assert_eq!(hook["httpGet"]["httpHeaders"], json!([header]), "{name}");
     }
 }
 

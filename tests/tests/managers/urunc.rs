@@ -4,6 +4,8 @@
 //! It differs in the accelerator (urunc has `-cpu host -enable-kvm`), and in a record of all frames.
 
 use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -151,14 +153,18 @@ pub fn serves_and_ends() {
     assert!(elsewhere.success, "{elsewhere:?}");
     let neighbour = pod_neighbour();
     assert!(neighbour.contains(MAC), "the pod's address is at {neighbour}");
-    // A hook of Kubernetes that is a request is a GET.
-    let stop = format!("http://{ADDRESS}:8084/stop");
+    // A hook of Kubernetes that is a request is a GET, and the machine is ended at its answer.
+    let stop = format!("http://{ADDRESS}:8084/stop/drain");
     let secret = ["--header", "Authorization: Bearer secret"];
-    assert_eq!(curl(&stop, &secret).status, 405, "GET orders nothing");
-    let order = [&secret[..], &["--data", ""]].concat();
-    assert_eq!(curl(&url("/stop"), &order).status, 404, "it is on the health port");
-    assert_eq!(curl(&stop, &["--data", ""]).status, 401, "without the secret");
-    assert_eq!(curl(&stop, &order).status, 202);
+    assert_eq!(curl(&url("/stop/drain"), &secret).status, 404, "it is on the health port");
+    assert_eq!(curl(&stop, &[]).status, 401, "without the secret");
+    // A connection that was used once and is kept, whose client does not close it.
+    let mut idle = TcpStream::connect((ADDRESS, 8080)).expect("connected");
+    idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").expect("sent");
+    idle.set_read_timeout(Some(END_LIMIT)).expect("set");
+    assert!(idle.read(&mut [0; 1024]).expect("an answer") > 0);
+    let drained = curl(&stop, &secret);
+    assert_eq!((drained.status, &drained.body[..]), (200, "drained\n"));
     let status = wait_for(END_LIMIT, || guest.child.try_wait().expect("a child"));
     let status = status.unwrap_or_else(|| panic!("it has not ended after {END_LIMIT:?}: {}", guest.log()));
     assert!(status.success() && guest.log().contains("stopped on request"), "{status}: {}", guest.log());
