@@ -224,10 +224,45 @@ fn scores() -> Option<(u64, u64)> {
     Some((scores["a"].as_u64()?, scores["b"].as_u64()?))
 }
 
+/// A guest with its container's address: what it takes, and that it serves and ends like the others.
+fn stands_in_its_containers_place(swarm: &Swarm) {
+    let (image, outside) = (format!("{REGISTRY}/vote-service:{TAG}"), OUTSIDE.to_string());
+    let store = format!("REDIS_URL=redis://{OUTSIDE}:6379");
+    let rights = ["--user", "0", "--cap-drop", "ALL", "--cap-add", "NET_ADMIN", "--device", "/dev/net/tun"];
+    let mut words = vec!["run", "--detach", "--name", "in-place", "--read-only", "--dns", &outside];
+    words.extend(rights);
+    words.extend(["--env", "NETWORK=container", "--env", &store, &image]);
+    swarm.docker(1, &words);
+    let address = ["inspect", "--format", "{{.NetworkSettings.IPAddress}}", "in-place"];
+    let page = format!("http://{}:8080/", swarm.docker(1, &address).trim());
+    let serves = || {
+        let asked =
+            run(swarm.nodes[1].command("curl").args(["--silent", "--fail", "--max-time", "2", &page]));
+        asked.success.then_some(())
+    };
+    let served = wait_for(DAEMON_LIMIT, serves);
+    let said = run(swarm.client(1).args(["logs", "in-place"]));
+    assert!(served.is_some(), "{page} does not answer:\n{}{}", said.stdout, said.stderr);
+    assert!(!said.stdout.contains("DHCP"), "its address is the container's: {}", said.stdout);
+    swarm.docker(1, &["stop", "in-place"]);
+    assert_eq!(swarm.docker(1, &["inspect", "--format", "{{.State.ExitCode}}", "in-place"]).trim(), "0");
+}
+
+/// A container with a setting that cannot be used ends, and says why in one line.
+fn refuses_a_wrong_setting(swarm: &Swarm) {
+    let image = format!("{REGISTRY}/vote-service:{TAG}");
+    let outcome = run(swarm.client(1).args(["run", "--rm", "--env", "HEALTH_PORT=x", &image]));
+    assert!(!outcome.success, "{outcome:?}");
+    let last = outcome.stderr.lines().last().unwrap_or_default();
+    assert_eq!(last, "error: HEALTH_PORT=\"x\" cannot be used: give a TCP port from 1 to 65535");
+}
+
 pub fn votes_through_changes() {
     let swarm = Swarm::start();
     let images = push();
     assert_eq!(push(), images, "the same images are the same bytes, and may be pushed again");
+    refuses_a_wrong_setting(&swarm);
+    stands_in_its_containers_place(&swarm);
     swarm.deploy();
     let whole = [("store", 1), ("worker", 2), ("vote", 2), ("result", 1)];
     swarm.wait_for_tasks(&whole, STACK_LIMIT);
