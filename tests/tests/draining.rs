@@ -1,7 +1,7 @@
 //! `GET /stop/drain` on the kernel's sockets: who asks may end the machine at the answer.
 //!
-//! A vote is in flight meanwhile, because the store does not go on before the test lets it. Simulation and guests run the
-//! same code; `kernel-app/src/runtime/tests/drain.rs` has the cases without sockets.
+//! A vote is in flight meanwhile, because the store does not go on before the test lets it. Guests run the same code;
+//! `kernel-app/src/runtime/tests/drain.rs` has the cases without sockets.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4, TcpStream};

@@ -6,8 +6,8 @@ use crate::rendered::{Manifests, overlay, overlays};
 use crate::selector::selects;
 use crate::workload::Workload;
 
-/// What a service takes to stop: 0.5 s of notice, 3 s to drain, and 0.5 s to tell who waits for that (docs/operating.md,
-/// "Stopping").
+/// What a service takes to stop: 0.5 s of notice, 3 s to drain, and 0.5 s to tell who waits for that
+/// (docs/operating.md, "Stopping").
 const DRAIN_S: u64 = 4;
 const MIB: u64 = 1 << 20;
 
