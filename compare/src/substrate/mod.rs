@@ -42,12 +42,14 @@ enum Kind {
     OneImage(Machine),
     LinuxVm(Machine),
     Docker(DockerNetwork),
+    /// A unikernel with its QEMU in a container.
+    Runner,
     Native,
     Original,
 }
 
 /// All substrates, in the order of the report's rows.
-pub const CANDIDATES: [Candidate; 13] = [
+pub const CANDIDATES: [Candidate; 14] = [
     candidate("hermit-q35", "Hermit unikernel, q35", Kind::Hermit(Machine::Q35)),
     candidate("hermit-microvm", "Hermit unikernel, microvm", Kind::Hermit(Machine::Microvm)),
     candidate("hermit-uhyve", "Hermit unikernel, uhyve", Kind::Monitor(Vmm::Uhyve)),
@@ -63,6 +65,7 @@ pub const CANDIDATES: [Candidate; 13] = [
     candidate("docker-host", "Docker, host network", Kind::Docker(DockerNetwork::Host)),
     candidate("docker-bridge", "Docker, bridge", Kind::Docker(DockerNetwork::Bridge)),
     candidate("docker-published", "Docker, published port", Kind::Docker(DockerNetwork::Published)),
+    candidate("docker-runner", "Hermit unikernel in a container, bridge", Kind::Runner),
     candidate("native", "Linux process", Kind::Native),
     candidate("original", "Original, as processes", Kind::Original),
 ];
@@ -94,6 +97,7 @@ impl Candidate {
             Kind::OneImage(_) => hermit::prepare(context, &[Program::VotingApp]),
             Kind::LinuxVm(machine) => linux_vm::prepare(context, machine),
             Kind::Docker(_) => docker::prepare(context),
+            Kind::Runner => docker::runner::prepare(context),
             Kind::Native => process::build(context),
             Kind::Original => original::prepare(context),
         }
@@ -107,6 +111,7 @@ impl Candidate {
             Kind::OneImage(machine) => Box::new(hermit::OneImage::open(context, machine)?),
             Kind::LinuxVm(machine) => Box::new(linux_vm::LinuxVm::open(context, machine)?),
             Kind::Docker(network) => Box::new(docker::Docker::open(context, network)?),
+            Kind::Runner => Box::new(docker::Docker::open_runner(context)?),
             Kind::Native => Box::new(process::Processes::open(context)?),
             Kind::Original => Box::new(original::Original::open(context)?),
         })
@@ -120,8 +125,10 @@ impl Candidate {
     /// What runs its instructions where QEMU emulates, or does not.
     pub fn execution(&self, emulated: bool) -> Execution {
         match self.kind {
-            Kind::Hermit(_) | Kind::OneImage(_) | Kind::LinuxVm(_) if emulated => Execution::Emulated,
-            Kind::Hermit(_) | Kind::OneImage(_) | Kind::LinuxVm(_) | Kind::Monitor(_) => {
+            Kind::Hermit(_) | Kind::OneImage(_) | Kind::LinuxVm(_) | Kind::Runner if emulated => {
+                Execution::Emulated
+            }
+            Kind::Hermit(_) | Kind::OneImage(_) | Kind::LinuxVm(_) | Kind::Monitor(_) | Kind::Runner => {
                 Execution::Accelerated
             }
             Kind::Docker(_) | Kind::Native | Kind::Original => Execution::Native,
@@ -139,8 +146,7 @@ pub fn find(id: &str) -> Result<Candidate> {
 /// Whether a substrate is what this project builds.
 pub fn is_own(id: &str) -> bool {
     CANDIDATES.iter().any(|candidate| {
-        let is_own =
-            matches!(candidate.kind, Kind::Hermit(_) | Kind::Monitor(_) | Kind::OneImage(_) | Kind::Native);
+        let is_own = !matches!(candidate.kind, Kind::LinuxVm(_) | Kind::Docker(_) | Kind::Original);
         candidate.id == id && is_own
     })
 }
@@ -157,7 +163,7 @@ pub fn is_optional(id: &str) -> bool {
 
 /// Whether containers are those of the machine's own daemon, which cannot be in a run's namespaces.
 pub fn has_foreign_engine(only: &[String]) -> bool {
-    let is_docker = |candidate: &Candidate| matches!(candidate.kind, Kind::Docker(_));
+    let is_docker = |candidate: &Candidate| matches!(candidate.kind, Kind::Docker(_) | Kind::Runner);
     let wanted = |candidate: &Candidate| only.is_empty() || only.iter().any(|id| id == candidate.id);
     CANDIDATES.iter().any(|candidate| is_docker(candidate) && wanted(candidate))
         && docker::has_foreign_engine()

@@ -8,8 +8,8 @@ use anyhow::{Context, Result};
 use base64ct::{Base64, Encoding};
 use oci_spec::image::ConfigBuilder;
 
-use super::description::{self, Description};
-use super::layer::{Content, Files, Layer, NOBODY};
+use super::description::{self, Description, NOBODY};
+use super::layer::{Content, Files, Layer};
 use super::layout::Image;
 use super::qemu_files;
 use crate::image::manifest;

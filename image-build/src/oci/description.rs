@@ -13,6 +13,9 @@ pub const PROBE: &str = "/unikernel/probe";
 /// Where QEMU lies.
 pub const QEMU: &str = "/usr/bin/qemu-system-x86_64";
 
+/// Who runs it: an ordinary user without a home, as distributions and Kubernetes number it.
+pub const NOBODY: u64 = 65534;
+
 /// A unikernel in a runner image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -11,6 +11,8 @@ use flate2::{Compression, GzBuilder};
 use sha2::{Digest, Sha256};
 use tar::{Builder, EntryType, Header};
 
+use super::description::NOBODY;
+
 /// Rights of a folder, of a program and of other files.
 const FOLDER: u32 = 0o755;
 const PROGRAM: u32 = 0o755;
@@ -24,9 +26,6 @@ pub enum Content {
     /// An empty folder of [`NOBODY`]'s: an engine's new volume gets the owner of the folder that it covers.
     Volume,
 }
-
-/// An ordinary user without a home, as distributions and Kubernetes number it.
-pub const NOBODY: u64 = 65534;
 
 /// The files of a layer, by their paths from the root without the first slash.
 #[derive(Clone, Debug, Default)]

@@ -11,6 +11,7 @@ mod registry;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -78,6 +79,28 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     destination.map_or(Ok(()), push)
 }
 
+/// The contents of a service's runner image.
+#[derive(Debug)]
+pub struct RunnerLayers {
+    /// The service's image, such as `vote-service`.
+    pub name: String,
+    /// Compressed archives, the lowest one first.
+    pub layers: Vec<Rc<[u8]>>,
+}
+
+/// The layers of these services' runner images.
+///
+/// # Errors
+/// When a service cannot be built.
+pub fn runner_layers(workspace: &Workspace, names: &[&str]) -> Result<Vec<RunnerLayers>> {
+    let images = runners(workspace, names, &manifest::read(workspace)?)?;
+    let layers = |image: Image| RunnerLayers {
+        name: image.name,
+        layers: image.layers.into_iter().map(|layer| layer.bytes).collect(),
+    };
+    Ok(images.into_iter().map(layers).collect())
+}
+
 /// Writes the image of any static program of the workspace, as a layout in `folder`.
 ///
 /// # Errors
@@ -131,11 +154,20 @@ fn images(
             |name: &&str| contents::container(name, &static_program::built(&folder, name)?, &known[*name]);
         return names.iter().map(image).collect();
     }
-    let built = image::build(workspace, names)?;
-    if !options.runner {
-        let image = |image: &image::Image| contents::unikernel(&image.name, &image.path, &known[&image.name]);
-        return built.iter().map(image).collect();
+    if options.runner {
+        return runners(workspace, names, known);
     }
+    let built = image::build(workspace, names)?;
+    let image = |image: &image::Image| contents::unikernel(&image.name, &image.path, &known[&image.name]);
+    built.iter().map(image).collect()
+}
+
+fn runners(
+    workspace: &Workspace,
+    names: &[&str],
+    known: &BTreeMap<String, manifest::Image>,
+) -> Result<Vec<Image>> {
+    let built = image::build(workspace, names)?;
     let folder = workspace.state()?.join(STATIC);
     static_program::build(workspace, &folder, &[RUNNER])?;
     let runs =

@@ -6,6 +6,7 @@
 mod container;
 mod engine;
 mod private;
+pub mod runner;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -22,7 +23,7 @@ use image_build::tool::process::find;
 
 use super::application::Substrate;
 use super::instance::{Endpoint, Instance, Order, Port, Program};
-use super::process;
+use super::{hermit, process};
 use crate::client::free_address;
 use crate::context::Context;
 use container::Container;
@@ -49,6 +50,15 @@ pub struct Docker {
     context: Context,
     engine: Arc<Engine>,
     network: DockerNetwork,
+    contents: Contents,
+}
+
+/// What is in a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Contents {
+    Program,
+    /// QEMU, and the unikernel of the same program.
+    Runner,
 }
 
 /// Builds the executables, and says what is missing for containers.
@@ -88,7 +98,18 @@ impl Docker {
     /// # Errors
     /// When there is no daemon, or it does not build the images.
     pub fn open(context: &Context, network: DockerNetwork) -> Result<Self> {
-        Ok(Self { context: context.clone(), engine: engine_with_images(context)?, network })
+        let engine = engine_with_images(context)?;
+        Ok(Self { context: context.clone(), engine, network, contents: Contents::Program })
+    }
+
+    /// The same for containers of unikernels, on Docker's bridge.
+    ///
+    /// # Errors
+    /// When there is no daemon, or it does not build the images.
+    pub fn open_runner(context: &Context) -> Result<Self> {
+        let engine = runner::engine(context)?;
+        let network = DockerNetwork::Bridge;
+        Ok(Self { context: context.clone(), engine, network, contents: Contents::Runner })
     }
 
     /// Arguments of `docker run`, and the ports on the host that it decides.
@@ -114,12 +135,19 @@ impl Docker {
         for (name, value) in &order.settings {
             add("--env", format!("{name}={value}"));
         }
-        if let Some(memory_mib) = order.memory_mib {
+        if self.contents == Contents::Runner {
+            arguments.extend(runner::arguments(&self.context, order.memory_mib));
+        } else if let Some(memory_mib) = order.memory_mib {
+            let mut add = |option: &str, value: String| arguments.extend([option.to_owned(), value]);
             // The same limit with swap: none of it.
             add("--memory", format!("{memory_mib}m"));
             add("--memory-swap", format!("{memory_mib}m"));
         }
-        arguments.push(self.engine.names.image(order.program.package()));
+        let package = order.program.package();
+        arguments.push(match self.contents {
+            Contents::Program => self.engine.names.image(package),
+            Contents::Runner => runner::image(&self.engine, package),
+        });
         Ok((arguments, on_host))
     }
 
@@ -153,18 +181,27 @@ impl Substrate for Docker {
     }
 
     fn shipped(&self) -> Vec<PathBuf> {
-        saved_image(&self.context).into_iter().collect()
+        let saved = match self.contents {
+            Contents::Program => saved_image(&self.context),
+            Contents::Runner => runner::saved_image(&self.context),
+        };
+        saved.into_iter().collect()
     }
 
     fn started_from(&self) -> Vec<PathBuf> {
         // What starts a container, as far as it is installed, and what runs in it, where the daemon says.
         let programs = [CLIENT, "containerd-shim-runc-v2", "runc", "docker-proxy"];
-        let Some(stored) = stored_executable(&self.engine) else { return Vec::new() };
+        // Of a runner's many files it is not known which ones a start reads.
+        let stored = (self.contents == Contents::Program).then(|| stored_executable(&self.engine)).flatten();
+        let Some(stored) = stored else { return Vec::new() };
         [stored].into_iter().chain(programs.into_iter().filter_map(find)).collect()
     }
 
     fn memory_range(&self) -> Option<(u32, u32)> {
-        Some(MEMORY_RANGE_MIB)
+        Some(match self.contents {
+            Contents::Program => MEMORY_RANGE_MIB,
+            Contents::Runner => hermit::MEMORY_RANGE_MIB,
+        })
     }
 }
 
