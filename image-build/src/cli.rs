@@ -115,15 +115,21 @@ fn create(workspace: &Workspace, options: &new::Options) -> Result<()> {
         Some(file) => format!(" --file {}", file.display()),
         None => String::new(),
     };
-    say!("  cargo up{file}    # its page is at http://127.0.0.1:{port}")?;
+    let package = match is_member {
+        true => format!("-p {name}"),
+        false => format!("--manifest-path {}", shown(&folder.join("Cargo.toml"))),
+    };
+    let mut commands = vec![
+        (format!("cargo up{file}"), format!("its page is at http://127.0.0.1:{port}")),
+        (format!("cargo test {package}"), "in the simulator".to_owned()),
+        (format!("cargo run {package}"), "as a Linux process".to_owned()),
+    ];
     if is_member {
-        say!("  cargo test -p {name}    # in the simulator")?;
-        say!("  cargo run -p {name}    # as a Linux process")?;
-        return Ok(say!("  cargo run --target x86_64-unknown-hermit -p {name}    # alone, as a unikernel")?);
+        let alone = format!("cargo run --target x86_64-unknown-hermit {package}");
+        commands.push((alone, "alone, as a unikernel".to_owned()));
     }
-    let manifest = shown(&folder.join("Cargo.toml"));
-    say!("  cargo test --manifest-path {manifest}    # in the simulator")?;
-    Ok(say!("  cargo run --manifest-path {manifest}    # as a Linux process")?)
+    let width = commands.iter().map(|(command, _)| command.len()).max().unwrap_or_default();
+    commands.iter().try_for_each(|(command, what)| Ok(say!("  {command:width$}  # {what}")?))
 }
 
 fn build(workspace: &Workspace, mut names: Vec<String>) -> Result<()> {

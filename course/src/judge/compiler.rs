@@ -42,7 +42,10 @@ pub fn compile(bench: &Bench<'_>, mut cargo: Command) -> Result<Result<Programs,
     }
     let code = "code that compiles";
     Ok(Err(match ran.end {
-        End::TimedOut => Fault::new(format!("{code} within {} s", LIMIT.as_secs()), "no end of it"),
+        End::TimedOut => Fault::new(
+            format!("{code} within {} s", LIMIT.as_secs()),
+            "no end of it (if the machine is busy, check again: the crates that are compiled stay)",
+        ),
         End::TooMuchOutput => Fault::new(code, "a compiler that has more to say than anybody can read"),
         End::Exited(status) => {
             let first = first_error(&ran.errors).unwrap_or_else(|| format!("a cargo that ended ({status})"));
