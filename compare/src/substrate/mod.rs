@@ -97,7 +97,7 @@ impl Candidate {
             Kind::OneImage(_) => hermit::prepare(context, &[Program::VotingApp]),
             Kind::LinuxVm(machine) => linux_vm::prepare(context, machine),
             Kind::Docker(_) => docker::prepare(context),
-            Kind::Runner => docker::runner::prepare(context),
+            Kind::Runner => docker::prepare_runner(context),
             Kind::Native => process::build(context),
             Kind::Original => original::prepare(context),
         }

@@ -6,7 +6,7 @@
 mod container;
 mod engine;
 mod private;
-pub mod runner;
+mod runner;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -87,6 +87,15 @@ pub fn prepare(context: &Context) -> Result<()> {
     process::build(context)
 }
 
+/// Builds what containers of unikernels are made of, and says what is missing for them.
+///
+/// # Errors
+/// What, and how to mend it.
+pub fn prepare_runner(context: &Context) -> Result<()> {
+    prepare(context)?;
+    runner::prepare(context)
+}
+
 /// Whether the machine's own daemon is to be used, so that a run needs the host's network and processes.
 pub fn has_foreign_engine() -> bool {
     engine::find_host().is_ok()
@@ -107,7 +116,8 @@ impl Docker {
     /// # Errors
     /// When there is no daemon, or it does not build the images.
     pub fn open_runner(context: &Context) -> Result<Self> {
-        let engine = runner::engine(context)?;
+        let engine = engine_with_images(context)?;
+        runner::build_images(context, &engine)?;
         let network = DockerNetwork::Bridge;
         Ok(Self { context: context.clone(), engine, network, contents: Contents::Runner })
     }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use anyhow::{Context as _, Result, anyhow};
 use image_build::oci::description::{NOBODY, RUNNER};
@@ -18,12 +18,11 @@ const FOLDER: &str = "docker-runner";
 const RECIPE: &str = "Dockerfile";
 const KVM: &str = "/dev/kvm";
 
-/// Builds the layers of the images, and says what is missing for containers.
+/// Builds the layers of the images.
 ///
 /// # Errors
-/// What, and how to mend it.
+/// When a service cannot be built, or there is no room.
 pub fn prepare(context: &Context) -> Result<()> {
-    super::prepare(context)?;
     let names = Program::SERVICES.map(Program::package);
     for RunnerLayers { name, layers } in runner_layers(&context.workspace, &names)? {
         let folder = folder(context, &name)?;
@@ -50,25 +49,23 @@ fn recipe(layers: usize) -> String {
     format!("FROM scratch\n{add}USER {NOBODY}:{NOBODY}\nENTRYPOINT [\"{RUNNER}\"]\n")
 }
 
-/// The daemon, with these images as well.
+/// Has the daemon of this process build the images, at the first call.
 ///
 /// # Errors
-/// When there is no daemon, or it does not build them.
-pub fn engine(context: &Context) -> Result<Arc<Engine>> {
-    static ENGINE: OnceLock<Result<Arc<Engine>, String>> = OnceLock::new();
-    let start = || -> Result<Arc<Engine>> {
-        let engine = super::engine_with_images(context)?;
+/// When it does not.
+pub fn build_images(context: &Context, engine: &Engine) -> Result<()> {
+    static BUILT: OnceLock<Result<(), String>> = OnceLock::new();
+    let build = || -> Result<()> {
         for program in Program::SERVICES {
-            build_image(context, &engine, program.package())?;
+            build_image(context, engine, program.package())?;
         }
         let saved = saved_image(context)?.display().to_string();
-        let tag = image(&engine, Program::Vote.package());
+        let tag = image(engine, Program::Vote.package());
         let arguments = ["image", "save", "--output", &saved, &tag].map(str::to_owned);
-        engine.run(&arguments, "saving the runner image of the vote service")?;
-        Ok(engine)
+        engine.run(&arguments, "saving the runner image of the vote service").map(drop)
     };
-    let engine = ENGINE.get_or_init(|| start().map_err(|error| format!("{error:#}")));
-    engine.clone().map_err(|error| anyhow!(error))
+    let built = BUILT.get_or_init(|| build().map_err(|error| format!("{error:#}")));
+    built.clone().map_err(|error| anyhow!(error))
 }
 
 fn build_image(context: &Context, engine: &Engine, package: &str) -> Result<()> {
