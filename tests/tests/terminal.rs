@@ -31,7 +31,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 fn on_terminal(project: &str, arguments: &[&str]) -> Command {
     let inner = cargo(arguments);
     let mut command = Command::new("setsid");
-    command.arg("--ctty").arg(inner.get_program()).args(inner.get_args());
+    // A shell's command in the background has Ctrl-C ignored, and these tests may be part of one.
+    command.args(["--ctty", "env", "--default-signal=INT,QUIT"]);
+    command.arg(inner.get_program()).args(inner.get_args());
     command.current_dir(inner.get_current_dir().expect("the workspace"));
     // Where `CI` is set, cargo and clap show colours on any terminal.
     command.env("VOTING_APP_PROJECT", project).env_remove("NO_COLOR").env_remove("CI");
