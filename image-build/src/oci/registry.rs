@@ -114,9 +114,9 @@ fn skopeo(command: &str) -> Result<Command> {
 }
 
 /// The end of what skopeo says, without the form of its log.
-fn last_words(said: &str) -> &str {
+fn last_words(said: &str) -> String {
     let line = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("skopeo does not say why");
-    line.split_once("msg=").map_or(line, |(_, message)| message.trim_matches('"'))
+    line.split_once("msg=").map_or(line, |(_, message)| message.trim_matches('"')).replace("\\\"", "\"")
 }
 
 #[cfg(test)]
@@ -139,8 +139,8 @@ mod tests {
 
     #[test]
     fn what_skopeo_said_last_is_told() {
-        let said = "time=\"x\" level=fatal msg=\"pinging container registry: connection refused\"\n\n";
-        assert_eq!(last_words(said), "pinging container registry: connection refused");
+        let said = "time=\"x\" level=fatal msg=\"pinging registry: Get \\\"http://r/v2/\\\": connection refused\"\n\n";
+        assert_eq!(last_words(said), "pinging registry: Get \"http://r/v2/\": connection refused");
         assert_eq!(last_words("Error: no\n"), "Error: no");
     }
 }
