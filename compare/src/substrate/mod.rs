@@ -13,6 +13,7 @@ mod process;
 pub mod redis;
 
 use anyhow::{Context as _, Result};
+use image_build::oci::Kind as Contents;
 use image_build::vm::machine::Machine;
 use image_build::vm::vmm::Vmm;
 
@@ -41,9 +42,7 @@ enum Kind {
     Monitor(Vmm),
     OneImage(Machine),
     LinuxVm(Machine),
-    Docker(DockerNetwork),
-    /// A unikernel with its QEMU in a container.
-    Runner,
+    Docker(DockerNetwork, Contents),
     Native,
     Original,
 }
@@ -62,10 +61,18 @@ pub const CANDIDATES: [Candidate; 14] = [
     candidate("one-image", "Hermit, four services in one image", Kind::OneImage(Machine::Q35)),
     candidate("linux-q35", "Linux VM, q35", Kind::LinuxVm(Machine::Q35)),
     candidate("linux-microvm", "Linux VM, microvm", Kind::LinuxVm(Machine::Microvm)),
-    candidate("docker-host", "Docker, host network", Kind::Docker(DockerNetwork::Host)),
-    candidate("docker-bridge", "Docker, bridge", Kind::Docker(DockerNetwork::Bridge)),
-    candidate("docker-published", "Docker, published port", Kind::Docker(DockerNetwork::Published)),
-    candidate("docker-runner", "Hermit unikernel in a container, bridge", Kind::Runner),
+    candidate("docker-host", "Docker, host network", Kind::Docker(DockerNetwork::Host, Contents::Container)),
+    candidate("docker-bridge", "Docker, bridge", Kind::Docker(DockerNetwork::Bridge, Contents::Container)),
+    candidate(
+        "docker-published",
+        "Docker, published port",
+        Kind::Docker(DockerNetwork::Published, Contents::Container),
+    ),
+    candidate(
+        "docker-runner",
+        "Hermit unikernel in a container, bridge",
+        Kind::Docker(DockerNetwork::Bridge, Contents::Runner),
+    ),
     candidate("native", "Linux process", Kind::Native),
     candidate("original", "Original, as processes", Kind::Original),
 ];
@@ -96,8 +103,7 @@ impl Candidate {
             Kind::Monitor(vmm) => monitor::prepare(context, vmm),
             Kind::OneImage(_) => hermit::prepare(context, &[Program::VotingApp]),
             Kind::LinuxVm(machine) => linux_vm::prepare(context, machine),
-            Kind::Docker(_) => docker::prepare(context),
-            Kind::Runner => docker::prepare_runner(context),
+            Kind::Docker(_, contents) => docker::prepare(context, contents),
             Kind::Native => process::build(context),
             Kind::Original => original::prepare(context),
         }
@@ -110,8 +116,7 @@ impl Candidate {
             Kind::Monitor(vmm) => Box::new(monitor::Monitor::open(context, vmm)?),
             Kind::OneImage(machine) => Box::new(hermit::OneImage::open(context, machine)?),
             Kind::LinuxVm(machine) => Box::new(linux_vm::LinuxVm::open(context, machine)?),
-            Kind::Docker(network) => Box::new(docker::Docker::open(context, network)?),
-            Kind::Runner => Box::new(docker::Docker::open_runner(context)?),
+            Kind::Docker(network, contents) => Box::new(docker::Docker::open(context, network, contents)?),
             Kind::Native => Box::new(process::Processes::open(context)?),
             Kind::Original => Box::new(original::Original::open(context)?),
         })
@@ -125,13 +130,10 @@ impl Candidate {
     /// What runs its instructions where QEMU emulates, or does not.
     pub fn execution(&self, emulated: bool) -> Execution {
         match self.kind {
-            Kind::Hermit(_) | Kind::OneImage(_) | Kind::LinuxVm(_) | Kind::Runner if emulated => {
-                Execution::Emulated
-            }
-            Kind::Hermit(_) | Kind::OneImage(_) | Kind::LinuxVm(_) | Kind::Monitor(_) | Kind::Runner => {
-                Execution::Accelerated
-            }
-            Kind::Docker(_) | Kind::Native | Kind::Original => Execution::Native,
+            Kind::Monitor(_) => Execution::Accelerated,
+            Kind::Native | Kind::Original | Kind::Docker(_, Contents::Container) => Execution::Native,
+            _ if emulated => Execution::Emulated,
+            _ => Execution::Accelerated,
         }
     }
 }
@@ -146,7 +148,10 @@ pub fn find(id: &str) -> Result<Candidate> {
 /// Whether a substrate is what this project builds.
 pub fn is_own(id: &str) -> bool {
     CANDIDATES.iter().any(|candidate| {
-        let is_own = !matches!(candidate.kind, Kind::LinuxVm(_) | Kind::Docker(_) | Kind::Original);
+        let is_own = !matches!(
+            candidate.kind,
+            Kind::LinuxVm(_) | Kind::Docker(_, Contents::Container) | Kind::Original
+        );
         candidate.id == id && is_own
     })
 }
@@ -163,7 +168,7 @@ pub fn is_optional(id: &str) -> bool {
 
 /// Whether containers are those of the machine's own daemon, which cannot be in a run's namespaces.
 pub fn has_foreign_engine(only: &[String]) -> bool {
-    let is_docker = |candidate: &Candidate| matches!(candidate.kind, Kind::Docker(_) | Kind::Runner);
+    let is_docker = |candidate: &Candidate| matches!(candidate.kind, Kind::Docker(..));
     let wanted = |candidate: &Candidate| only.is_empty() || only.iter().any(|id| id == candidate.id);
     CANDIDATES.iter().any(|candidate| is_docker(candidate) && wanted(candidate))
         && docker::has_foreign_engine()

@@ -24,7 +24,7 @@ pub struct Processes {
 pub fn build(context: &Context) -> Result<()> {
     let programs = Program::SERVICES.into_iter().chain([Program::VotingApp]);
     let names: Vec<&str> = programs.map(Program::package).collect();
-    static_program::build(&context.workspace, &context.artifacts("static")?, &names)
+    static_program::build(&context.workspace, &names)
 }
 
 /// The static executable of a program.
@@ -32,7 +32,7 @@ pub fn build(context: &Context) -> Result<()> {
 /// # Errors
 /// When it has not been built.
 pub fn executable(context: &Context, program: Program) -> Result<PathBuf> {
-    static_program::built(&context.artifacts("static")?, program.package())
+    static_program::built(&context.workspace, program.package())
 }
 
 impl Processes {

@@ -20,13 +20,23 @@ use crate::image;
 use crate::image::manifest;
 use crate::linux::static_program;
 use crate::tool::workspace::Workspace;
+use layer::Layer;
 use layout::{Image, Layout, Written};
 use registry::Destination;
 
 /// The package of the program that runs a unikernel in a container.
 const RUNNER: &str = "runner";
-/// Where static programs are built, in the folder of the tool's state.
-const STATIC: &str = "static";
+
+/// What an image of a service holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The unikernel alone, for engines that boot one.
+    Unikernel,
+    /// The unikernel with QEMU and what runs it, for any engine of containers.
+    Runner,
+    /// The same service as a plain program.
+    Container,
+}
 
 /// What `cargo image oci` is told.
 #[derive(Args, Debug)]
@@ -61,12 +71,12 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         options.push.as_deref().map(|text| Destination::parse(text, names.len())).transpose()?;
     let mut layout = Layout::default();
     let mut written = Vec::new();
-    for image in images(workspace, options, &names, &known)? {
+    for image in images(workspace, options.kind(), &names, &known)? {
         written.push(layout.add(image)?);
     }
     let output = match &options.output {
         Some(output) => std::path::absolute(output)?,
-        None => workspace.state()?.join(options.folder()),
+        None => workspace.state()?.join(options.kind().folder()),
     };
     let is_archive = output.extension().is_some_and(|extension| extension == "tar");
     if is_archive {
@@ -79,22 +89,22 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     destination.map_or(Ok(()), push)
 }
 
-/// The contents of a service's runner image.
+/// The contents of a service's image.
 #[derive(Debug)]
-pub struct RunnerLayers {
+pub struct ServiceLayers {
     /// The service's image, such as `vote-service`.
     pub name: String,
     /// Compressed archives, the lowest one first.
     pub layers: Vec<Rc<[u8]>>,
 }
 
-/// The layers of these services' runner images.
+/// The layers of these services' images.
 ///
 /// # Errors
 /// When a service cannot be built.
-pub fn runner_layers(workspace: &Workspace, names: &[&str]) -> Result<Vec<RunnerLayers>> {
-    let images = runners(workspace, names, &manifest::read(workspace)?)?;
-    let layers = |image: Image| RunnerLayers {
+pub fn layers(workspace: &Workspace, kind: Kind, names: &[&str]) -> Result<Vec<ServiceLayers>> {
+    let images = images(workspace, kind, names, &manifest::read(workspace)?)?;
+    let layers = |image: Image| ServiceLayers {
         name: image.name,
         layers: image.layers.into_iter().map(|layer| layer.bytes).collect(),
     };
@@ -106,9 +116,8 @@ pub fn runner_layers(workspace: &Workspace, names: &[&str]) -> Result<Vec<Runner
 /// # Errors
 /// When the program cannot be built, or there is no room.
 pub fn program_image(workspace: &Workspace, package: &str, folder: &Path) -> Result<()> {
-    let built = workspace.state()?.join(STATIC);
-    static_program::build(workspace, &built, &[package])?;
-    let program = static_program::built(&built, package)?;
+    static_program::build(workspace, &[package])?;
+    let program = static_program::built(workspace, package)?;
     let mut layout = Layout::default();
     layout.add(contents::container(package, &program, &manifest::Image::default())?)?;
     layout.write_folder(folder)
@@ -131,49 +140,50 @@ fn names<'a>(wanted: &[String], known: &[&'a str]) -> Result<Vec<&'a str>> {
 }
 
 impl Options {
-    /// Where images of this kind go.
-    fn folder(&self) -> &'static str {
+    fn kind(&self) -> Kind {
         match (self.runner, self.container) {
-            (true, _) => "oci-runner",
-            (_, true) => "oci-container",
-            _ => "oci",
+            (true, _) => Kind::Runner,
+            (_, true) => Kind::Container,
+            _ => Kind::Unikernel,
+        }
+    }
+}
+
+impl Kind {
+    /// Where images of this kind go.
+    fn folder(self) -> &'static str {
+        match self {
+            Self::Unikernel => "oci",
+            Self::Runner => "oci-runner",
+            Self::Container => "oci-container",
         }
     }
 }
 
 fn images(
     workspace: &Workspace,
-    options: &Options,
+    kind: Kind,
     names: &[&str],
     known: &BTreeMap<String, manifest::Image>,
 ) -> Result<Vec<Image>> {
-    if options.container {
-        let folder = workspace.state()?.join(STATIC);
-        static_program::build(workspace, &folder, names)?;
+    if kind == Kind::Container {
+        static_program::build(workspace, names)?;
         let image =
-            |name: &&str| contents::container(name, &static_program::built(&folder, name)?, &known[*name]);
+            |name: &&str| contents::container(name, &static_program::built(workspace, name)?, &known[*name]);
         return names.iter().map(image).collect();
     }
-    if options.runner {
-        return runners(workspace, names, known);
-    }
     let built = image::build(workspace, names)?;
-    let image = |image: &image::Image| contents::unikernel(&image.name, &image.path, &known[&image.name]);
+    let runs = (kind == Kind::Runner).then(|| what_runs_it(workspace)).transpose()?;
+    let image = |image::Image { name, path, .. }: &image::Image| match &runs {
+        Some(runs) => contents::runner(name, path, runs, &known[name]),
+        None => contents::unikernel(name, path, &known[name]),
+    };
     built.iter().map(image).collect()
 }
 
-fn runners(
-    workspace: &Workspace,
-    names: &[&str],
-    known: &BTreeMap<String, manifest::Image>,
-) -> Result<Vec<Image>> {
-    let built = image::build(workspace, names)?;
-    let folder = workspace.state()?.join(STATIC);
-    static_program::build(workspace, &folder, &[RUNNER])?;
-    let runs =
-        contents::what_runs_it(&static_program::built(&folder, RUNNER)?, &image::probe_image(workspace)?)?;
-    let image = |image: &image::Image| contents::runner(&image.name, &image.path, &runs, &known[&image.name]);
-    built.iter().map(image).collect()
+fn what_runs_it(workspace: &Workspace) -> Result<Layer> {
+    static_program::build(workspace, &[RUNNER])?;
+    contents::what_runs_it(&static_program::built(workspace, RUNNER)?, &image::probe_image(workspace)?)
 }
 
 fn tell(images: &[Written], output: &Path) -> Result<()> {
