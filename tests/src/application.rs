@@ -11,7 +11,7 @@ use image_build::tool::workspace::Workspace;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::client::{Response, curl, wait_for};
+use crate::client::{self, wait_for};
 use crate::command::{CommandOutput, cargo, free_port, run};
 
 /// A machine that was killed is replaced within this time, on a busy machine.
@@ -133,11 +133,7 @@ impl Application {
 
     /// Votes for a and for b as `/api/scores` has them now, if it answers.
     pub fn scores(&self) -> Option<(u64, u64)> {
-        let Response { status: 200, body, .. } = curl(&self.result_url("/api/scores"), &[]) else {
-            return None;
-        };
-        let scores: Value = serde_json::from_str(&body).ok()?;
-        Some((scores["a"].as_u64()?, scores["b"].as_u64()?))
+        client::scores(&self.result_url(""))
     }
 }
 

@@ -4,6 +4,8 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use crate::command::run;
 use crate::programs::program;
 
@@ -51,6 +53,14 @@ pub fn vote(url: &str, choice: &str, cookie: Option<&str>) -> Response {
     let mut arguments = vec!["--data", form.as_str()];
     arguments.extend(cookie.iter().flat_map(|cookie| ["--cookie", cookie]));
     curl(url, &arguments)
+}
+
+/// Votes for a and for b as the result page at this address has them now, such as `http://127.0.0.1:8081`; none while it
+/// does not tell.
+pub fn scores(result: &str) -> Option<(u64, u64)> {
+    let answer = curl(&format!("{result}/api/scores"), &[]);
+    let scores: Value = serde_json::from_str(&answer.body).ok().filter(|_| answer.status == 200)?;
+    Some((scores["a"].as_u64()?, scores["b"].as_u64()?))
 }
 
 fn parse(text: &str) -> Response {

@@ -7,9 +7,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use serde_json::Value;
-
-use crate::client::{curl, wait_for};
+use crate::client::{self, curl, wait_for};
 use crate::running::{RunningService, Settings, linux_programs};
 
 /// Votes are counted within this time, on a busy machine.
@@ -87,9 +85,7 @@ impl Poll {
 
     /// Votes for a and for b as the result page has them, when it answers.
     pub fn scores(&self) -> Option<(u64, u64)> {
-        let answer = curl(&self.result_url("/api/scores"), &[]);
-        let scores: Value = serde_json::from_str(&answer.body).ok().filter(|_| answer.status == 200)?;
-        Some((scores["a"].as_u64()?, scores["b"].as_u64()?))
+        client::scores(&self.result_url(""))
     }
 
     /// Waits until so many have voted for a and for b.

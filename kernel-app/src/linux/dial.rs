@@ -121,12 +121,12 @@ impl Dials {
     /// Looks at a dial that epoll has news of.
     pub fn progress(&mut self, index: usize, registry: &Registry, now: Instant) -> Option<Made> {
         let dial = self.dials.get_mut(index)?;
-        if !matches!(dial.state, DialState::Connecting(..)) {
-            return None;
-        }
-        let DialState::Connecting(stream, until) = core::mem::replace(&mut dial.state, DialState::Idle)
-        else {
-            return None;
+        let (stream, until) = match core::mem::replace(&mut dial.state, DialState::Idle) {
+            DialState::Connecting(stream, until) => (stream, until),
+            other => {
+                dial.state = other;
+                return None;
+            }
         };
         match is_connected(&stream) {
             Ok(true) => {

@@ -17,10 +17,9 @@ use image_build::vm::disk_image::DiskImage;
 use image_build::vm::machine::{Forward, Launch, Machine, Network};
 use image_build::vm::probe;
 use image_build::vm::qemu;
-use serde_json::Value;
 
 use super::dice::Dice;
-use crate::client::curl;
+use crate::client;
 use crate::command::free_port;
 
 /// What can be killed, in the order of their start.
@@ -109,9 +108,7 @@ impl Machines {
 
     /// Votes for a and for b as the result page has them, when it answers.
     pub fn scores(&self) -> Option<(u64, u64)> {
-        let answer = curl(&format!("http://127.0.0.1:{}/api/scores", self.ports[3]), &[]);
-        let scores: Value = serde_json::from_str(&answer.body).ok().filter(|_| answer.status == 200)?;
-        Some((scores["a"].as_u64()?, scores["b"].as_u64()?))
+        client::scores(&format!("http://127.0.0.1:{}", self.ports[3]))
     }
 
     fn launch(&self, index: usize, machine: Machine) -> Result<RunningMachine> {

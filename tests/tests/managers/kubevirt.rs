@@ -6,9 +6,8 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
 use tempfile::TempDir;
-use tests::client::{curl, wait_for};
+use tests::client::{self, curl, wait_for};
 
 use super::image;
 use super::libvirt::{self, done, script};
@@ -126,9 +125,7 @@ fn url(port: u16, path: &str) -> String {
 }
 
 fn scores() -> Option<(u64, u64)> {
-    let answer = curl(&url(8081, "/api/scores"), &[]);
-    let scores: Value = serde_json::from_str(&answer.body).ok()?;
-    Some((scores["a"].as_u64()?, scores["b"].as_u64()?))
+    client::scores(&url(8081, ""))
 }
 
 pub fn serves_and_ends() {

@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
-use tests::client::{curl, wait_for};
+use tests::client::{self, curl, wait_for};
 use tests::command::{cargo, run};
 use tests::crash::load::Load;
 
@@ -219,9 +219,7 @@ fn push() -> String {
 }
 
 fn scores() -> Option<(u64, u64)> {
-    let answer = curl(&format!("http://{}/api/scores", BALANCER[1]), &[]);
-    let scores: Value = serde_json::from_str(&answer.body).ok().filter(|_| answer.status == 200)?;
-    Some((scores["a"].as_u64()?, scores["b"].as_u64()?))
+    client::scores(&format!("http://{}", BALANCER[1]))
 }
 
 /// A guest with its container's address: what it takes, and that it serves and ends like the others.
