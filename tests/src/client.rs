@@ -55,8 +55,8 @@ pub fn vote(url: &str, choice: &str, cookie: Option<&str>) -> Response {
     curl(url, &arguments)
 }
 
-/// Votes for a and for b as the result page at this address has them now, such as `http://127.0.0.1:8081`; none while it
-/// does not tell.
+/// Votes for a and for b as the result page at this address (such as `http://127.0.0.1:8081`) has them now; none while
+/// it does not tell.
 pub fn scores(result: &str) -> Option<(u64, u64)> {
     let answer = curl(&format!("{result}/api/scores"), &[]);
     let scores: Value = serde_json::from_str(&answer.body).ok().filter(|_| answer.status == 200)?;
