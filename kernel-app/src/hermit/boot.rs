@@ -39,7 +39,7 @@ use super::serial_line::{Message, SerialLine};
 use super::stop_orders::StopOrders;
 use super::timekeeper::Timekeeper;
 use super::transport::{DeviceTransport, Search};
-use super::{allocator, exit, fault, logger, page_tables, uhyve};
+use super::{allocator, exit, fault, interrupt_table, logger, page_tables, uhyve};
 use crate::acpi::{self, Power};
 use crate::program::Program;
 use crate::runtime::Runtime;
@@ -144,6 +144,8 @@ fn event_loop(
         let device = runtime.network_mut().device_mut();
         device.kick();
         if deadline.is_some_and(|deadline| deadline <= now) {
+            // An order to stop comes by an interrupt, and there may be work for ever.
+            interrupt_table::take_waiting();
             continue;
         }
         let deadline = deadline.into_iter().chain(timekeeper.wake_at()).min();

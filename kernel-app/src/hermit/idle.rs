@@ -4,7 +4,6 @@
 //! timer that ends early enough is left as it is.
 //! Reference: Intel SDM volume 3, chapter 12 (APIC).
 
-use core::arch::asm;
 use core::arch::x86_64::__cpuid;
 use core::cell::Cell;
 use core::fmt;
@@ -115,16 +114,11 @@ impl Idle {
     /// Sleeps until an interrupt, for `duration` at most. Returns at once when `has_work`, which is
     /// asked with interrupts held back, so that none is missed between the question and the sleep.
     pub fn sleep(&self, duration: Duration, has_work: impl FnOnce() -> bool) {
-        // SAFETY: holding interrupts back is undone on both ways out of here.
-        unsafe { asm!("cli", options(nostack)) }
         if has_work() {
-            // SAFETY: interrupts were on before.
-            return unsafe { asm!("sti", options(nostack)) };
+            return interrupt_table::take_waiting();
         }
         self.set(duration.clamp(SLEEP_MIN, SLEEP_MAX));
-        // SAFETY: `sti` takes effect after the next instruction, so an interrupt that waits wakes the
-        // `hlt` instead of being taken before it.
-        unsafe { asm!("sti", "hlt", options(nostack)) }
+        interrupt_table::sleep_until_one();
     }
 
     /// Lets the timer end after this time, or sooner if it does anyhow: that costs one look for nothing, where requests

@@ -2,10 +2,14 @@
 //!
 //! The kernel's own handlers look for work of its scheduler, which has one task, and always end an interrupt with an
 //! access to the local APIC. Under KVM that access leaves the guest; KVM lets it be left out ([`end_without_exit`]).
-//! References: Intel SDM volume 3, chapters 6 and 12; Linux, Documentation/virt/kvm/x86/msr.rst, MSR_KVM_EOI_EN.
+//!
+//! Interrupts are let in at one place only, [`take_waiting`] and [`sleep_until_one`], and their handler goes on behind
+//! it without a look at what the processor has saved. The kernel's table gives all handlers one stack, so an interrupt
+//! that comes twice overwrites that; QEMU 7.2, when it emulates AMD's virtualization, now and then delivers one again
+//! whose handler has not begun yet. References: Intel SDM volume 3, chapters 6 and 12; Linux, Documentation/virt/kvm/x86/msr.rst, MSR_KVM_EOI_EN.
 
 use core::arch::{asm, naked_asm};
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use super::x86::write_msr;
 
@@ -60,11 +64,14 @@ const ENABLE: u64 = 1;
 static NEEDS_NO_END: AtomicU32 = AtomicU32::new(0);
 /// Whether the local APIC is reached by registers and not by memory.
 static IS_X2APIC: AtomicBool = AtomicBool::new(false);
+/// The stack of whoever lets interrupts in, with the address to go on at on top; 0 while nobody does.
+static RESUME: AtomicUsize = AtomicUsize::new(0);
 /// Whether each source has interrupted since somebody asked.
 static SERIAL_HAS_SPOKEN: AtomicBool = AtomicBool::new(false);
 static ORDER_HAS_COME: AtomicBool = AtomicBool::new(false);
 
-/// Defines an entry that ends its interrupt, after it has set this flag.
+/// Defines an entry that ends its interrupt, after it has set this flag, and goes on where interrupts are let in. The
+/// registers that it uses are free there. Before that place is reached for the first time, it returns as usual.
 macro_rules! entry {
     ($name:ident $(, $flag:ident)?) => {
         #[unsafe(naked)]
@@ -85,12 +92,18 @@ macro_rules! entry {
                 "jmp 3f",
                 "2: mov ecx, 0xfee000b0",
                 "mov dword ptr [rcx], eax",
-                "3: pop rdx",
+                "3: mov rcx, [rip + {resume}]",
+                "test rcx, rcx",
+                "jz 4f",
+                "mov rsp, rcx",
+                "ret",
+                "4: pop rdx",
                 "pop rcx",
                 "pop rax",
                 "iretq",
                 needs_no_end = sym NEEDS_NO_END,
                 is_x2apic = sym IS_X2APIC,
+                resume = sym RESUME,
                 $($flag = sym $flag,)?
             )
         }
@@ -129,7 +142,46 @@ impl Source {
     }
 }
 
-/// From now on devices, timer and lines wake the processor and do nothing else.
+/// Defines a function that lets interrupts in for one instruction. Where nothing interrupts, or what returns by itself,
+/// it ends behind that instruction; a handler goes on at `2`, with interrupts held back by its gate.
+macro_rules! let_in {
+    ($(#[$doc:meta])* $name:ident, $instruction:literal) => {
+        $(#[$doc])*
+        pub fn $name() {
+            // SAFETY: the entries above use three registers, and leave the stack as it was before the address was
+            // pushed. `sti` takes effect after the next instruction, so none comes before that.
+            unsafe {
+                asm!(
+                    "lea rax, [rip + 2f]",
+                    "push rax",
+                    "mov [rip + {resume}], rsp",
+                    "sti",
+                    $instruction,
+                    "cli",
+                    "add rsp, 8",
+                    "2: mov qword ptr [rip + {resume}], 0",
+                    resume = sym RESUME,
+                    out("rax") _,
+                    out("rcx") _,
+                    out("rdx") _,
+                )
+            }
+        }
+    };
+}
+
+let_in!(
+    /// Takes one of the interrupts that wait, if there is one.
+    take_waiting,
+    "nop"
+);
+let_in!(
+    /// Sleeps until an interrupt. One that waits already ends the sleep at once.
+    sleep_until_one,
+    "hlt"
+);
+
+/// From now on devices, timer and lines wake the processor and do nothing else, and interrupts are held back.
 pub fn install(is_x2apic: bool) {
     IS_X2APIC.store(is_x2apic, Ordering::Relaxed);
     let entry = |pin| match pin {
@@ -139,6 +191,8 @@ pub fn install(is_x2apic: bool) {
     };
     let pins = (0..PIN_COUNT).map(|pin| (PINS + pin, entry(pin)));
     set(&mut pins.chain([DEVICE_VECTOR, TIMER_VECTOR].map(|vector| (vector, wake as Entry))));
+    // SAFETY: nothing but what waits for an interrupt needs one, and that lets it in.
+    unsafe { asm!("cli", options(nomem, nostack)) }
 }
 
 /// Agrees with KVM that most interrupts end without leaving the guest.
