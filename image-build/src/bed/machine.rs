@@ -92,7 +92,7 @@ pub(super) fn command(debian: &Packages, folder: &Path, purpose: Purpose) -> Res
     let entry = word(&folder.join(ENTRY))?;
     // Only what stops it is said, and its processor's faults are not mended: it holds nothing that is secret.
     let words = format!("console=ttyS0 quiet loglevel=0 panic=-1 mitigations=off BED={entry}");
-    launch.other_kernel = Some(OtherKernel { initramfs, words });
+    launch.other_kernel = Some(OtherKernel { initramfs: Some(initramfs), words, ..OtherKernel::default() });
     let files = "local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap";
     let status = format!("file,id=status,path={}", qemu::option_value(&folder.join(STATUS))?);
     let mut extra = vec!["-virtfs", files, "-chardev", &status, "-serial", "chardev:status"];

@@ -90,13 +90,30 @@ pub enum Serial {
     None,
 }
 
+/// What q35 runs before the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Firmware {
+    /// microvm's, which leaves PCI to the kernel.
+    #[default]
+    Small,
+    /// QEMU's usual one, for kernels that expect addresses in their PCI devices.
+    Usual,
+}
+
 /// What a kernel other than Hermit is started with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OtherKernel {
-    /// Its initial file system.
-    pub initramfs: PathBuf,
+    /// Its initial file system, or whatever else it takes in its place.
+    pub initramfs: Option<PathBuf>,
+    /// A raw image of its first disk. What is written to it goes with the machine.
+    pub disk: Option<PathBuf>,
     /// Its command line.
     pub words: String,
+    /// QEMU's name of its network card, with options; the machine's usual one without.
+    pub card: Option<String>,
+    /// What is run before it.
+    pub firmware: Firmware,
 }
 
 /// Everything that decides how one guest is started.

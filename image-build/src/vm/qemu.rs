@@ -6,9 +6,11 @@ use anyhow::{Context, Result, ensure};
 
 use crate::tool::packages::table::QEMU;
 use crate::tool::{packages, process};
-use crate::vm::machine::{Forward, Launch, Machine, Network, Serial, hardware_address};
+use crate::vm::machine::{Firmware, Forward, Launch, Machine, Network, Serial, hardware_address};
 use crate::vm::refusal;
 
+/// A PC with PCI Express, and little else.
+const Q35: &str = "q35,sata=off,smbus=off,i8042=off,vmport=off";
 /// I/O port of the device through which a guest ends QEMU with a status of its own.
 const EXIT_PORT: &str = "isa-debug-exit,iobase=0xf4,iosize=4";
 
@@ -17,6 +19,8 @@ const EXIT_PORT: &str = "isa-debug-exit,iobase=0xf4,iosize=4";
 const SANDBOX: &str = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny";
 /// See [`disk_arguments`].
 const DISK_OPTIONS: &str = "cache=writeback,aio=threads,werror=report,rerror=report";
+/// Of a disk whose file several machines use at once, and none changes.
+const SHARED_DISK_OPTIONS: &str = "snapshot=on";
 
 /// The command that starts QEMU.
 ///
@@ -30,7 +34,8 @@ pub fn command(launch: &Launch) -> Result<Command> {
     };
     let mut command = Command::new(&launch.program);
     command.args(["-name", &launch.name]);
-    command.args(launch.machine.arguments()).args(launch.accelerator.arguments());
+    let firmware = launch.other_kernel.as_ref().map(|kernel| kernel.firmware).unwrap_or_default();
+    command.args(launch.machine.arguments(firmware)).args(launch.accelerator.arguments());
     command.args(["-m", &format!("{}M", launch.memory_mib)]);
     command.args(["-display", "none", "-nodefaults", "-no-user-config", "-no-reboot"]);
     if launch.sandbox {
@@ -39,12 +44,16 @@ pub fn command(launch: &Launch) -> Result<Command> {
     command.args(["-device", EXIT_PORT]);
     command.args(launch.serial.arguments()?);
     command.arg("-kernel").arg(&launch.image).arg("-append").arg(words);
-    if let Some(kernel) = &launch.other_kernel {
-        command.arg("-initrd").arg(&kernel.initramfs);
+    let kernel = launch.other_kernel.as_ref();
+    if let Some(initramfs) = kernel.and_then(|kernel| kernel.initramfs.as_ref()) {
+        command.arg("-initrd").arg(initramfs);
     }
-    command.args(launch.network.arguments(launch.machine)?);
-    for (index, disk) in launch.disks.iter().enumerate() {
-        command.args(disk_arguments(launch.machine, index, disk)?);
+    let card = kernel.and_then(|kernel| kernel.card.clone()).unwrap_or_else(|| launch.machine.virtio("net"));
+    command.args(launch.network.arguments(&card)?);
+    let shared = kernel.and_then(|kernel| kernel.disk.as_ref()).map(|disk| (disk, SHARED_DISK_OPTIONS));
+    let own = launch.disks.iter().map(|disk| (disk, DISK_OPTIONS));
+    for (index, (disk, options)) in shared.into_iter().chain(own).enumerate() {
+        command.args(disk_arguments(launch.machine, index, disk, options)?);
     }
     if launch.accelerator.lacks_entropy() {
         command.args(["-device", &launch.machine.virtio("rng")]);
@@ -58,13 +67,14 @@ pub fn command(launch: &Launch) -> Result<Command> {
 }
 
 impl Machine {
-    fn arguments(self) -> &'static [&'static str] {
+    fn arguments(self, firmware: Firmware) -> &'static [&'static str] {
         match self {
             // Without controllers that no program drives: the firmware would look for disks and keys. And with
             // microvm's firmware, which comes with QEMU as well. The usual one takes four fifths of a boot's
             // instructions and 1,100 of its exits, most of them for PCI; guests give addresses to their devices
             // themselves, Linux too.
-            Self::Q35 => &["-M", "q35,sata=off,smbus=off,i8042=off,vmport=off", "-bios", "bios-microvm.bin"],
+            Self::Q35 if firmware == Firmware::Small => &["-M", Q35, "-bios", "bios-microvm.bin"],
+            Self::Q35 => &["-M", Q35],
             // The kernel finds one I/O APIC through ACPI; the second one confuses it. The guest scans
             // for its devices itself, so QEMU need not write them on the command line. These would be of
             // the legacy kind that came before virtio 1.0, which our drivers refuse.
@@ -89,7 +99,7 @@ impl Machine {
 }
 
 impl Network {
-    fn arguments(&self, machine: Machine) -> Result<Vec<String>> {
+    fn arguments(&self, card: &str) -> Result<Vec<String>> {
         let (backend, mac) = match self {
             Self::None => return Ok(vec!["-nic".to_owned(), "none".to_owned()]),
             Self::User { forwards, outgoing, range } => {
@@ -110,7 +120,7 @@ impl Network {
             }
             Self::Datagrams { own, peer } => (format!("socket,id=net0,udp={peer},localaddr={own}"), None),
         };
-        let mut device = format!("{},netdev=net0", machine.virtio("net"));
+        let mut device = format!("{card},netdev=net0");
         if let Some(mac) = mac {
             device += &format!(",mac={}", hardware_address(*mac));
         }
@@ -134,8 +144,13 @@ impl Serial {
 /// guest's flush becomes `fdatasync`: that is `cache=writeback`. Threads do the input and output, since
 /// they work on every file system. Errors are reported to the guest; otherwise QEMU would stop it when the host's
 /// disk is full.
-fn disk_arguments(machine: Machine, index: usize, path: &std::path::Path) -> Result<Vec<String>> {
-    let drive = format!("if=none,id=disk{index},format=raw,{DISK_OPTIONS},file={}", option_value(path)?);
+fn disk_arguments(
+    machine: Machine,
+    index: usize,
+    path: &std::path::Path,
+    options: &str,
+) -> Result<Vec<String>> {
+    let drive = format!("if=none,id=disk{index},format=raw,{options},file={}", option_value(path)?);
     let device = format!("{},drive=disk{index}", machine.virtio("blk"));
     Ok(vec!["-drive".to_owned(), drive, "-device".to_owned(), device])
 }
@@ -253,13 +268,29 @@ mod tests {
 
     #[test]
     fn another_kernel_gets_its_own_words_on_the_same_machine() {
-        let kernel = OtherKernel { initramfs: "/i/initramfs".into(), words: "quiet A=b".to_owned() };
+        let initramfs = Some("/i/initramfs".into());
+        let kernel = OtherKernel { initramfs, words: "quiet A=b".to_owned(), ..OtherKernel::default() };
         let other = words(&Launch { other_kernel: Some(kernel), ..launch(Machine::Q35) });
         assert_eq!(value(&other, "-append"), "quiet A=b");
         assert_eq!(value(&other, "-initrd"), "/i/initramfs");
         let own = words(&launch(Machine::Q35));
         assert_eq!(value(&other, "-M"), value(&own, "-M"));
         assert_eq!(value(&other, "-cpu"), value(&own, "-cpu"));
+    }
+
+    #[test]
+    fn another_kernel_can_have_its_own_card_firmware_and_disk() {
+        let kernel = OtherKernel {
+            disk: Some("/i/disk.raw".into()),
+            card: Some("virtio-net-pci,event_idx=off".to_owned()),
+            firmware: Firmware::Usual,
+            ..OtherKernel::default()
+        };
+        let network = Network::User { forwards: Vec::new(), outgoing: true, range: None };
+        let words = words(&Launch { other_kernel: Some(kernel), network, ..launch(Machine::Q35) });
+        assert!(words.contains(&"virtio-net-pci,event_idx=off,netdev=net0".to_owned()), "{words:?}");
+        assert_eq!(value(&words, "-drive"), "if=none,id=disk0,format=raw,snapshot=on,file=/i/disk.raw");
+        assert!(!words.contains(&"-bios".to_owned()) && !words.contains(&"-initrd".to_owned()), "{words:?}");
     }
 
     #[test]
