@@ -78,6 +78,9 @@ enum Command {
     CountExits {
         /// Only on these substrates
         only: Vec<String>,
+        /// Descriptions of peers that are among them
+        #[arg(long = "peer", value_name = "FILE")]
+        peers: Vec<PathBuf>,
     },
     /// Becomes another program that ends with the process PARENT
     #[command(name = process::BOUND_COMMAND, hide = true)]
@@ -100,7 +103,7 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Report { directory, baseline } => run::report(directory, baseline.as_deref()),
         Command::Instructions { update } => instruction_check::run(update),
         Command::Exits { update } => exit_check::run(update),
-        Command::CountExits { only } => exit_check::count_here(&only),
+        Command::CountExits { only, peers } => exit_check::count_here(&only, &peers),
         Command::Budget { functions } => budget::run(usize::from(functions)),
         Command::Store { rounds, requests } => store_speed::run(usize::from(rounds), requests),
         Command::Measure { directory, original, accel } => run::measure(&directory, original, accel),

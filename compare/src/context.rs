@@ -10,6 +10,8 @@ use image_build::tool::workspace::Workspace;
 use image_build::vm::accelerator::{Accelerator, Choice};
 use image_build::vm::probe;
 
+use crate::peer::Peer;
+
 /// One comparison's surroundings.
 #[derive(Clone, Debug)]
 pub struct Context {
@@ -19,6 +21,8 @@ pub struct Context {
     pub accelerator: Accelerator,
     /// A checkout of the original application.
     pub original: Option<PathBuf>,
+    /// Peers that are measured besides.
+    pub peers: Vec<Peer>,
     /// Whether this run has a network, processes and mounts of its own (see `containment`).
     pub contained: bool,
 }
@@ -31,7 +35,7 @@ impl Context {
     pub fn find(choice: Choice, original: Option<PathBuf>, contained: bool) -> Result<Self> {
         let workspace = Workspace::find()?;
         let accelerator = probe::choose(&workspace, choice)?;
-        Ok(Self { workspace, accelerator, original, contained })
+        Ok(Self { workspace, accelerator, original, peers: Vec::new(), contained })
     }
 
     /// Directory of everything that comparisons leave: `target/compare`.

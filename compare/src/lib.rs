@@ -16,6 +16,7 @@ mod exit_check;
 pub mod instruction_check;
 mod load;
 mod measure;
+mod peer;
 mod plan;
 mod record;
 mod report;

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::peer::Peer;
+
 /// A part of the measurements that is taken in one visit to a substrate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -241,6 +243,9 @@ pub struct Run {
     pub rounds: u32,
     /// Substrates that are measured, by identifier; each with why it cannot be, if so.
     pub substrates: Vec<(String, Option<String>)>,
+    /// Peers among them, as they were described when it began.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub peers: Vec<Peer>,
     pub machine: Machine,
 }
 

@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::peer::Peer;
 use crate::record::{Execution, Generator, Load, Machine, Measure, Method, Metric, Run, Sample};
 use crate::statistics::{self, Ratio, Summary};
-use crate::substrate::CANDIDATES;
+use crate::substrate;
 
 /// Version of the schema; a reader refuses what it does not know.
 pub const SCHEMA: u32 = 1;
@@ -106,7 +107,7 @@ impl Results {
     ) -> Self {
         let substrate = |(id, missing): &(String, Option<String>)| SubstrateRecord {
             id: id.clone(),
-            title: title(id).to_owned(),
+            title: title(&run.peers, id),
             execution: executions(id),
             missing: missing.clone(),
             failures: failures.get(id).cloned().unwrap_or_default(),
@@ -129,6 +130,11 @@ impl Results {
     /// A substrate of the run.
     pub fn substrate(&self, id: &str) -> Option<&SubstrateRecord> {
         self.substrates.iter().find(|substrate| substrate.id == id)
+    }
+
+    /// Name of a substrate for people.
+    pub fn title<'a>(&'a self, id: &'a str) -> &'a str {
+        self.substrate(id).map_or(id, |substrate| &substrate.title)
     }
 
     /// The loads that were measured, some several times.
@@ -162,9 +168,9 @@ impl Results {
     }
 }
 
-/// Name of a substrate for people.
-pub fn title(id: &str) -> &str {
-    CANDIDATES.iter().find(|candidate| candidate.id == id).map_or(id, |candidate| candidate.title)
+/// Name of a run's substrate for people.
+fn title(peers: &[Peer], id: &str) -> String {
+    substrate::find(peers, id).map_or(id, |candidate| candidate.title).to_owned()
 }
 
 /// Whether a substrate runs the application as unikernels.

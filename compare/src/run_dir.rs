@@ -162,7 +162,8 @@ pub(crate) mod tests {
             generators: Vec::new(),
         };
         let begun = "2026-11-23T10:00:00Z".to_owned();
-        Run { begun, commit: "c".to_owned(), quick: true, rounds: 1, substrates: Vec::new(), machine }
+        let (substrates, peers) = (Vec::new(), Vec::new());
+        Run { begun, commit: "c".to_owned(), quick: true, rounds: 1, substrates, peers, machine }
     }
 
     fn visit(substrate: &str) -> Visit {

@@ -34,7 +34,7 @@ type Sample = [f64; 2];
 pub fn run(rounds: usize, requests: u32) -> Result<()> {
     packages::ensure(&REDIS)?;
     let context = Context::find(Choice::Tcg, None, false)?;
-    let processes = substrate::find("native")?;
+    let processes = substrate::find(&[], "native")?;
     processes.prepare(&context)?;
     let processes = processes.open(&context)?;
     let folder = tempfile::tempdir_in(context.artifacts("store")?).context("no directory for servers")?;

@@ -21,8 +21,9 @@ use image_build::vm::{probe, qemu};
 use image_build::{note, say};
 
 use crate::context::Context;
+use crate::peer::Peer;
 use crate::record::Measure;
-use crate::substrate::{self, Candidate, Substrate};
+use crate::substrate::{self, Substrate};
 use vote::{BOOT, Vote};
 
 /// Where they are counted and checked: substrates by identifier. Those of other VMMs are only told, where they are.
@@ -59,7 +60,7 @@ pub fn run(update: bool) -> Result<()> {
     qemu::require()?;
     let context = Context::find(Choice::Auto, None, false)?;
     for id in SUBSTRATES.into_iter().chain([STORES]) {
-        substrate::find(id)?.prepare(&context)?;
+        substrate::find(&[], id)?.prepare(&context)?;
     }
     let path = path(&context.workspace);
     if update {
@@ -93,7 +94,9 @@ fn committed(workspace: &Workspace) -> Result<Figures> {
 
 /// Counts on these substrates, or on all; in a machine with an emulated KVM where this one has none.
 fn count_where_kvm_is(context: &Context, only: &[String]) -> Result<Figures> {
-    let Some(obstacle) = probe::probe(&context.workspace)?.kvm_obstacle else { return count(only) };
+    let Some(obstacle) = probe::probe(&context.workspace)?.kvm_obstacle else {
+        return count(only, context.peers.clone());
+    };
     note!(
         "no KVM here ({obstacle}): exits are counted in a machine with an emulated one. They are as many as under a \
          real one; times would say nothing, and are not taken"
@@ -101,7 +104,10 @@ fn count_where_kvm_is(context: &Context, only: &[String]) -> Result<Figures> {
     let own = env::current_exe().context("the path of this program is not known")?;
     let own = own.to_str().context("the path of this program is not UTF-8")?;
     let mut figures = None;
-    let program = [&[own.to_owned(), COUNT_COMMAND.to_owned()], only].concat();
+    let mut program = [&[own.to_owned(), COUNT_COMMAND.to_owned()], only].concat();
+    for peer in context.peers.iter().filter(|peer| only.contains(&peer.name)) {
+        program.push(format!("--peer={}", peer.file.display()));
+    }
     bed::count_with_lines(&context.workspace, &program, |line| match serde_json::from_str(line) {
         Ok(found) => figures = Some(found),
         Err(_) => note!("{line}"),
@@ -113,8 +119,8 @@ fn count_where_kvm_is(context: &Context, only: &[String]) -> Result<Figures> {
 ///
 /// # Errors
 /// When KVM does not work here, or a machine does not.
-pub fn count_here(only: &[String]) -> Result<()> {
-    say!("{}", serde_json::to_string(&count(only)?)?)?;
+pub fn count_here(only: &[String], peers: &[PathBuf]) -> Result<()> {
+    say!("{}", serde_json::to_string(&count(only, substrate::read_peers(peers)?)?)?)?;
     Ok(())
 }
 
@@ -123,8 +129,10 @@ pub fn count_here(only: &[String]) -> Result<()> {
 ///
 /// # Errors
 /// When KVM does not work here, or a machine does not.
-pub fn print_here(only: &[String]) -> Result<()> {
-    print(&committed(&Workspace::find()?)?, &count(only)?)
+pub fn print_here(only: &[String], peers: Vec<Peer>) -> Result<()> {
+    let named = if only.is_empty() { &[][..] } else { &peers[..] };
+    let only = [only, &named.iter().map(|peer| peer.name.clone()).collect::<Vec<_>>()].concat();
+    print(&committed(&Workspace::find()?)?, &count(&only, peers)?)
 }
 
 /// Gets what a count needs besides its substrate: the store, and where this machine has no KVM, one with an emulated.
@@ -132,7 +140,7 @@ pub fn print_here(only: &[String]) -> Result<()> {
 /// # Errors
 /// What is missing, and how to mend it.
 pub fn prepare(context: &Context) -> Result<()> {
-    substrate::find(STORES)?.prepare(context)?;
+    substrate::find(&[], STORES)?.prepare(context)?;
     match probe::probe(&context.workspace)?.kvm_obstacle {
         Some(_) => bed::prepare(&context.workspace),
         None => Ok(()),
@@ -150,16 +158,18 @@ pub fn count_one(context: &Context, id: &str) -> Result<Vec<(Measure, f64)>> {
     Ok(counts.iter().filter_map(with_measure).collect())
 }
 
-fn count(only: &[String]) -> Result<Figures> {
-    let context = Context::find(Choice::Kvm, None, false)?;
-    let stores = substrate::find(STORES)?.open(&context)?;
+fn count(only: &[String], peers: Vec<Peer>) -> Result<Figures> {
+    let context = Context { peers, ..Context::find(Choice::Kvm, None, false)? };
+    let stores = substrate::find(&[], STORES)?.open(&context)?;
     let is_wanted = |id: &str| only.is_empty() || only.iter().any(|wanted| wanted == id);
     let mut figures = Figures::new();
     for id in SUBSTRATES.into_iter().filter(|id| is_wanted(id)) {
         figures
             .insert(id.to_owned(), count_on(&context, &*stores, id).with_context(|| format!("{id} fails"))?);
     }
-    for Candidate { id, .. } in substrate::optional().filter(|candidate| is_wanted(candidate.id)) {
+    let optional = substrate::optional().map(|candidate| candidate.id);
+    let peers = context.peers.iter().map(|peer| peer.name.as_str());
+    for id in optional.chain(peers).filter(|id| is_wanted(id)) {
         match count_on(&context, &*stores, id) {
             Ok(counts) => drop(figures.insert(id.to_owned(), counts)),
             Err(error) => note!("{id}: not counted: {error:#}"),
@@ -169,7 +179,7 @@ fn count(only: &[String]) -> Result<Figures> {
 }
 
 fn count_on(context: &Context, stores: &dyn Substrate, id: &str) -> Result<Counts> {
-    let machine = substrate::find(id)?.open(context)?;
+    let machine = substrate::find(&context.peers, id)?.open(context)?;
     let directory = context.artifacts("exits")?.join(id);
     fs::create_dir_all(&directory).with_context(|| format!("cannot create {}", directory.display()))?;
     let counts = Vote::boot(&*machine, stores, &directory)?.count()?;

@@ -13,7 +13,7 @@ use crate::substrate;
 /// # Errors
 /// When the guest does not start, or its exits cannot be read.
 pub fn measure(site: &Site) -> Result<Vec<Sample>> {
-    if !substrate::find(site.id)?.counts_exits() {
+    if !substrate::find(&site.context.peers, site.id)?.counts_exits() {
         return Ok(Vec::new());
     }
     let counts = exit_check::count_one(site.context, site.id)?;

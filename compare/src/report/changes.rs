@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use super::document::{Block, NONE, Row, Section, Table, TableCell, Tone};
 use super::{labels, number};
 use crate::record::{Measure, Metric};
-use crate::results::{self, Results, title};
+use crate::results::{self, Results};
 use crate::statistics::Summary;
 
 /// Smaller differences are not worth a line, even between figures without a spread.
@@ -186,7 +186,7 @@ fn changes(old: &Results, new: &Results) -> Vec<Change> {
         for (metric, now) in cell.metrics.iter().filter(|(metric, _)| **metric != Metric::OfferedPerSecond) {
             let Some(then) = old.figure(&cell.substrate, &cell.measure, *metric) else { continue };
             changes.push(Change {
-                substrate: title(&cell.substrate).to_owned(),
+                substrate: new.title(&cell.substrate).to_owned(),
                 measure: cell.measure.clone(),
                 metric: *metric,
                 old: then,
@@ -219,12 +219,13 @@ fn only_in(one: &Results, other: &Results) -> Vec<String> {
     };
     let others = measured(other);
     let whole = measured(one);
-    let whole = whole.difference(&others).map(|id| format!("{}: all of it", title(id)));
+    let whole = whole.difference(&others).map(|id| format!("{}: all of it", one.title(id)));
     let has = |cell: &&results::Cell| {
         let same = other.cell(&cell.substrate, &cell.measure);
         !others.contains(&cell.substrate) || same.is_some_and(|cell| !cell.metrics.is_empty())
     };
     let single = one.cells.iter().filter(|cell| !cell.metrics.is_empty() && !has(cell));
-    let single = single.map(|cell| format!("{}: {}", title(&cell.substrate), labels::measure(&cell.measure)));
+    let single =
+        single.map(|cell| format!("{}: {}", one.title(&cell.substrate), labels::measure(&cell.measure)));
     whole.chain(single).collect()
 }

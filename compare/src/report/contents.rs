@@ -3,7 +3,7 @@
 use super::changes::{self, Changes};
 use super::document::{Block, Column, Document, Group, Row, Section, Table, TableCell, by_execution};
 use super::{comparison, labels, measured};
-use crate::results::{self, Results};
+use crate::results::Results;
 
 const INCOMPLETE: &str = "This run is not complete: it was interrupted, or a short run's five minutes were over. \
     `cargo compare --resume` measures what is missing.";
@@ -161,7 +161,7 @@ fn faults(results: &Results, notes: Vec<String>) -> Section {
     }
     let mut voided = Vec::new();
     for cell in &results.cells {
-        let (title, measure) = (results::title(&cell.substrate), labels::measure(&cell.measure));
+        let (title, measure) = (results.title(&cell.substrate), labels::measure(&cell.measure));
         let row = |reason: &String| {
             Row::new(title, [TableCell::from(measure.as_str()), TableCell::from(reason.as_str())])
         };

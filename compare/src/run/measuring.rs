@@ -31,8 +31,9 @@ pub fn measure(directory: &Path, original: Option<PathBuf>, accel: Choice) -> Re
     if contained {
         containment::enter()?;
     }
-    let context = Context::find(accel, original, contained)?;
     let mut run_dir = RunDir::open(directory)?;
+    let peers = run_dir.run.peers.clone();
+    let context = Context { peers, ..Context::find(accel, original, contained)? };
     let planned = plan::remaining(&run_dir)?;
     // Whoever goes on with a run has the time for it.
     let limit = (run_dir.run.quick && run_dir.done()?.is_empty()).then_some(QUICK_MAX);
@@ -73,7 +74,7 @@ fn visit_one(
 ) -> Result<Vec<Sample>> {
     let logs = run_dir.logs(visit)?;
     if !substrates.contains_key(&visit.substrate) {
-        let opened = substrate::find(&visit.substrate)?.open(context)?;
+        let opened = substrate::find(&context.peers, &visit.substrate)?.open(context)?;
         substrates.insert(visit.substrate.clone(), opened);
     }
     let site = Site {

@@ -24,11 +24,12 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::containment;
 use crate::context::Context;
+use crate::peer::Peer;
 use crate::record::{Execution, Run};
 use crate::report;
 use crate::results::{Results, SCHEMA, SubstrateRecord};
 use crate::run_dir::RunDir;
-use crate::substrate::{self, CANDIDATES, Candidate};
+use crate::substrate::{self, Candidate};
 use crate::{exit_check, load, plan};
 
 pub use measuring::measure;
@@ -56,8 +57,11 @@ pub struct Options {
     /// Measure only these substrates, such as hermit-q35,linux-q35
     #[arg(long, value_delimiter = ',', value_name = "ID")]
     pub only: Vec<String>,
+    /// Also measure a kernel that FILE describes, such as compare/peers/debian-q35.toml; several times for several
+    #[arg(long = "peer", value_name = "FILE")]
+    pub peers: Vec<PathBuf>,
     /// Continue a run: the latest, or the one in DIRECTORY
-    #[arg(long, value_name = "DIRECTORY", num_args = 0..=1, conflicts_with_all = ["quick", "rounds", "only"])]
+    #[arg(long, value_name = "DIRECTORY", num_args = 0..=1, conflicts_with_all = ["quick", "rounds", "only", "peers"])]
     pub resume: Option<Option<PathBuf>>,
     /// Say what changed since this results.json
     #[arg(long, value_name = "OLD.JSON")]
@@ -75,14 +79,16 @@ pub struct Options {
 /// # Errors
 /// What cannot be done, and how to mend it.
 pub fn run(options: &Options) -> Result<ExitCode> {
+    let peers = substrate::read_peers(&options.peers)?;
     if bed::is_inside() {
         note!("{TIMELESS}");
-        exit_check::print_here(&options.only)?;
+        exit_check::print_here(&options.only, peers)?;
         return Ok(ExitCode::SUCCESS);
     }
     let baseline = options.baseline.as_deref().map(read_results).transpose()?;
     let contained = containment::is_possible() && !substrate::has_foreign_engine(&options.only);
-    let context = Context::find(options.accel, options.original.clone(), contained)?;
+    let found = Context::find(options.accel, options.original.clone(), contained)?;
+    let context = Context { peers, ..found };
     substrate::remove_leftovers(&context);
     let directory = match &options.resume {
         Some(Some(directory)) => directory.clone(),
@@ -138,7 +144,7 @@ fn read_results(path: &Path) -> Result<Results> {
 
 /// Prepares the substrates that are asked for and makes a run of them.
 fn begin(context: &Context, options: &Options) -> Result<PathBuf> {
-    let chosen = chosen(&options.only)?;
+    let chosen = chosen(&context.peers, &options.only)?;
     if !options.only.is_empty() {
         chosen.iter().try_for_each(|candidate| {
             candidate.check(context).with_context(|| format!("{} cannot be measured here", candidate.id))
@@ -152,6 +158,7 @@ fn begin(context: &Context, options: &Options) -> Result<PathBuf> {
         quick: options.quick,
         rounds: options.rounds.unwrap_or(if options.quick { ROUNDS.1 } else { ROUNDS.0 }),
         substrates: substrates.collect(),
+        peers: context.peers.clone(),
         machine: machine::describe(context)?,
     };
     let missing = |(id, missing): &(String, Option<String>)| Some(format!("{id}: {}", missing.as_ref()?));
@@ -160,10 +167,14 @@ fn begin(context: &Context, options: &Options) -> Result<PathBuf> {
     Ok(RunDir::create(&context.root()?, run)?.path)
 }
 
-fn chosen(only: &[String]) -> Result<Vec<Candidate>> {
-    only.iter().try_for_each(|id| substrate::find(id).map(drop))?;
-    let wanted = |candidate: &Candidate| only.is_empty() || only.iter().any(|id| id == candidate.id);
-    Ok(CANDIDATES.into_iter().filter(wanted).collect())
+/// What `--only` names, or all; and the peers, since who gives one wants it measured.
+fn chosen<'a>(peers: &'a [Peer], only: &[String]) -> Result<Vec<Candidate<'a>>> {
+    only.iter().try_for_each(|id| substrate::find(peers, id).map(drop))?;
+    let wanted = |candidate: &Candidate| {
+        let is_peer = || peers.iter().any(|peer| peer.name == candidate.id);
+        only.is_empty() || only.iter().any(|id| id == candidate.id) || is_peer()
+    };
+    Ok(substrate::all(peers).filter(wanted).collect())
 }
 
 /// Why a substrate cannot be measured here, if so.
@@ -190,7 +201,7 @@ fn prepare_again(context: &Context, run: &Run) -> Result<()> {
     let is_part = |candidate: &Candidate| {
         run.substrates.iter().any(|(id, missing)| id == candidate.id && missing.is_none())
     };
-    let candidates: Vec<Candidate> = CANDIDATES.into_iter().filter(is_part).collect();
+    let candidates: Vec<Candidate> = substrate::all(&run.peers).filter(is_part).collect();
     prepare_shared(context, run.quick, &candidates)?;
     candidates.iter().try_for_each(|candidate| {
         candidate.check(context)?;
@@ -258,7 +269,7 @@ fn summarize(directory: &Path) -> Result<Results> {
     let complete = plan::remaining(&run_dir)?.is_empty();
     let emulated = run_dir.run.machine.accelerator == "tcg";
     let execution = |id: &str| {
-        let candidate = CANDIDATES.iter().find(|candidate| candidate.id == id);
+        let candidate = substrate::find(&run_dir.run.peers, id);
         candidate.map_or(Execution::Native, |candidate| candidate.execution(emulated))
     };
     Ok(Results::new(&run_dir.run, complete, execution, &samples, &failures))

@@ -6,18 +6,21 @@ mod application;
 mod docker;
 mod hermit;
 mod instance;
-mod linux_vm;
 mod monitor;
 mod original;
+mod peer;
 mod process;
 pub mod redis;
 
-use anyhow::{Context as _, Result};
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, ensure};
 use image_build::oci::Kind as Contents;
 use image_build::vm::machine::Machine;
 use image_build::vm::vmm::Vmm;
 
 use crate::context::Context;
+use crate::peer::Peer;
 use crate::record::Execution;
 use docker::DockerNetwork;
 
@@ -26,29 +29,35 @@ pub use docker::remove_leftovers;
 pub use hermit::HOST_FROM_GUEST;
 pub use instance::{Instance, Order, Port, Program};
 
+/// Most peers of a run.
+const PEERS_MAX: usize = 16;
+
 /// A substrate that is compared: named, not yet prepared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Candidate {
+pub struct Candidate<'a> {
     /// Short identifier, as `--only` takes it.
-    pub id: &'static str,
-    pub title: &'static str,
-    kind: Kind,
+    pub id: &'a str,
+    pub title: &'a str,
+    kind: Kind<'a>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum Kind<'a> {
     Hermit(Machine),
     /// A unikernel under another VMM than QEMU.
     Monitor(Vmm),
     OneImage(Machine),
-    LinuxVm(Machine),
+    /// The Linux machine that is described here.
+    Linux(Machine),
     Docker(DockerNetwork, Contents),
     Native,
     Original,
+    /// What a user describes.
+    Peer(&'a Peer),
 }
 
-/// All substrates, in the order of the report's rows.
-pub const CANDIDATES: [Candidate; 14] = [
+/// All substrates that are always known, in the order of the report's rows.
+pub const CANDIDATES: [Candidate<'static>; 14] = [
     candidate("hermit-q35", "Hermit unikernel, q35", Kind::Hermit(Machine::Q35)),
     candidate("hermit-microvm", "Hermit unikernel, microvm", Kind::Hermit(Machine::Microvm)),
     candidate("hermit-uhyve", "Hermit unikernel, uhyve", Kind::Monitor(Vmm::Uhyve)),
@@ -59,8 +68,8 @@ pub const CANDIDATES: [Candidate; 14] = [
         Kind::Monitor(Vmm::CloudHypervisor),
     ),
     candidate("one-image", "Hermit, four services in one image", Kind::OneImage(Machine::Q35)),
-    candidate("linux-q35", "Linux VM, q35", Kind::LinuxVm(Machine::Q35)),
-    candidate("linux-microvm", "Linux VM, microvm", Kind::LinuxVm(Machine::Microvm)),
+    candidate("linux-q35", "Linux VM, q35", Kind::Linux(Machine::Q35)),
+    candidate("linux-microvm", "Linux VM, microvm", Kind::Linux(Machine::Microvm)),
     candidate("docker-host", "Docker, host network", Kind::Docker(DockerNetwork::Host, Contents::Container)),
     candidate("docker-bridge", "Docker, bridge", Kind::Docker(DockerNetwork::Bridge, Contents::Container)),
     candidate(
@@ -77,11 +86,11 @@ pub const CANDIDATES: [Candidate; 14] = [
     candidate("original", "Original, as processes", Kind::Original),
 ];
 
-const fn candidate(id: &'static str, title: &'static str, kind: Kind) -> Candidate {
+const fn candidate(id: &'static str, title: &'static str, kind: Kind<'static>) -> Candidate<'static> {
     Candidate { id, title, kind }
 }
 
-impl Candidate {
+impl Candidate<'_> {
     /// Whether this machine can run it, as far as that is known before anything is built or started.
     ///
     /// # Errors
@@ -102,10 +111,11 @@ impl Candidate {
             Kind::Hermit(_) => hermit::prepare(context, &Program::SERVICES),
             Kind::Monitor(vmm) => monitor::prepare(context, vmm),
             Kind::OneImage(_) => hermit::prepare(context, &[Program::VotingApp]),
-            Kind::LinuxVm(machine) => linux_vm::prepare(context, machine),
+            Kind::Linux(machine) => peer::prepare(context, &peer::linux(machine)?),
             Kind::Docker(_, contents) => docker::prepare(context, contents),
             Kind::Native => process::build(context),
             Kind::Original => original::prepare(context),
+            Kind::Peer(peer) => peer::prepare(context, peer),
         }
     }
 
@@ -115,16 +125,17 @@ impl Candidate {
             Kind::Hermit(machine) => Box::new(hermit::Hermit::open(context, machine)?),
             Kind::Monitor(vmm) => Box::new(monitor::Monitor::open(context, vmm)?),
             Kind::OneImage(machine) => Box::new(hermit::OneImage::open(context, machine)?),
-            Kind::LinuxVm(machine) => Box::new(linux_vm::LinuxVm::open(context, machine)?),
+            Kind::Linux(machine) => Box::new(peer::Machines::open(context, &peer::linux(machine)?)?),
             Kind::Docker(network, contents) => Box::new(docker::Docker::open(context, network, contents)?),
             Kind::Native => Box::new(process::Processes::open(context)?),
             Kind::Original => Box::new(original::Original::open(context)?),
+            Kind::Peer(peer) => Box::new(peer::Machines::open(context, peer)?),
         })
     }
 
     /// Whether what leaves its guest under KVM is counted.
     pub fn counts_exits(&self) -> bool {
-        matches!(self.kind, Kind::Hermit(_) | Kind::Monitor(_) | Kind::LinuxVm(Machine::Q35))
+        matches!(self.kind, Kind::Hermit(_) | Kind::Monitor(_) | Kind::Linux(Machine::Q35) | Kind::Peer(_))
     }
 
     /// What runs its instructions where QEMU emulates, or does not.
@@ -138,26 +149,47 @@ impl Candidate {
     }
 }
 
+/// The substrates of a run with these peers, in the order of the report's rows.
+pub fn all<'a>(peers: &'a [Peer]) -> impl Iterator<Item = Candidate<'a>> {
+    let of = |peer: &'a Peer| Candidate { id: &peer.name, title: &peer.title, kind: Kind::Peer(peer) };
+    CANDIDATES.into_iter().chain(peers.iter().map(of))
+}
+
 /// The substrate of this identifier.
-pub fn find(id: &str) -> Result<Candidate> {
-    let found = CANDIDATES.into_iter().find(|candidate| candidate.id == id);
-    let known = CANDIDATES.map(|candidate| candidate.id);
-    found.with_context(|| format!("there is no substrate {id}: give some of {}", known.join(", ")))
+pub fn find<'a>(peers: &'a [Peer], id: &str) -> Result<Candidate<'a>> {
+    let found = all(peers).find(|candidate| candidate.id == id);
+    let known = || all(peers).map(|candidate| candidate.id).collect::<Vec<_>>().join(", ");
+    found.with_context(|| format!("there is no substrate {id}: give some of {}", known()))
+}
+
+/// The peers that these files describe.
+///
+/// # Errors
+/// For the first file with a fault, in one line.
+pub fn read_peers(files: &[PathBuf]) -> Result<Vec<Peer>> {
+    ensure!(files.len() <= PEERS_MAX, "--peer is given {} times: give at most {PEERS_MAX}", files.len());
+    let mut peers: Vec<Peer> = Vec::new();
+    for file in files {
+        let peer = Peer::read(file, &Program::SERVICES.map(Program::package))?;
+        let is_new = all(&peers).all(|candidate| candidate.id != peer.name);
+        let path = file.display();
+        ensure!(is_new, "{path}: name = {:?}: there is such a substrate: give another name", peer.name);
+        peers.push(peer);
+    }
+    Ok(peers)
 }
 
 /// Whether a substrate is what this project builds.
 pub fn is_own(id: &str) -> bool {
     CANDIDATES.iter().any(|candidate| {
-        let is_own = !matches!(
-            candidate.kind,
-            Kind::LinuxVm(_) | Kind::Docker(_, Contents::Container) | Kind::Original
-        );
+        let is_own =
+            !matches!(candidate.kind, Kind::Linux(_) | Kind::Docker(_, Contents::Container) | Kind::Original);
         candidate.id == id && is_own
     })
 }
 
 /// Those that not every machine can run, and that need not be there.
-pub fn optional() -> impl Iterator<Item = Candidate> {
+pub fn optional() -> impl Iterator<Item = Candidate<'static>> {
     CANDIDATES.into_iter().filter(|candidate| matches!(candidate.kind, Kind::Monitor(_)))
 }
 

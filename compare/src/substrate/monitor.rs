@@ -170,7 +170,7 @@ mod tests {
         let accelerator = Accelerator::Tcg { mhz: 0 };
         let folder = tempfile::tempdir().expect("a folder").path().to_owned();
         let workspace = Workspace { root: folder.clone(), target: folder };
-        let context = Context { workspace, accelerator, original: None, contained: true };
+        let context = Context { workspace, accelerator, original: None, peers: Vec::new(), contained: true };
         if install::find(&context.workspace, Vmm::Firecracker, None).is_ok() {
             image_build::note!("skipped: Firecracker is here");
             return;
