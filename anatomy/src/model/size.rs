@@ -208,6 +208,10 @@ fn place_of_file(path: &str) -> Option<(Group, String)> {
         let name = package.rsplit_once('-').map_or(package, |(name, _)| name);
         return Some((Group::Crates, name.to_owned()));
     }
+    // smoltcp is compiled from an edited copy in the build's folder.
+    if path.contains("/out/smoltcp/") {
+        return Some((Group::Crates, "smoltcp".to_owned()));
+    }
     if let Some((_, inside)) = path.split_once("/library/") {
         return Some((Group::Crates, inside.split('/').next()?.to_owned()));
     }
@@ -290,6 +294,8 @@ mod tests {
         assert_eq!(place_of_file("/src/kernel-app/src/hermit/boot.rs"), modules("kernel-app/hermit"));
         assert_eq!(place_of_file("kernel-app/src/metrics.rs"), modules("kernel-app"));
         assert_eq!(place_of_file("vote-service/src/vote_handler/mod.rs"), modules("vote-service"));
+        let edited = "/src/target/hermit/build/edited-smoltcp-1/out/smoltcp/wire/tcp.rs";
+        assert_eq!(place_of_file(edited), Some((Group::Crates, "smoltcp".to_owned())));
         let library = "/rustc/59807616e1/library/core/src/fmt/mod.rs";
         assert_eq!(place_of_file(library), Some((Group::Crates, "core".to_owned())));
         assert_eq!(crate_and_module("<&hermit::fd::Fd as core::fmt::Debug>::fmt"), Some(("hermit", "fd")));

@@ -16,7 +16,17 @@ pub const LIBRARY: Layer = "Rust's library";
 /// has decides.
 pub const LAYERS: [(Layer, &[&str]); 10] = [
     ("virtio-net and idle", &["kernel-app/src/hermit/", "kernel-app/src/virtio/"]),
-    ("TCP/IP (smoltcp)", &["kernel-app/src/stack/", "/smoltcp-", "/managed-", "/heapless-"]),
+    (
+        "TCP/IP (smoltcp)",
+        &[
+            "kernel-app/src/stack/",
+            "/smoltcp-",
+            "/out/smoltcp/",
+            "/edited-smoltcp/",
+            "/managed-",
+            "/heapless-",
+        ],
+    ),
     ("event loop, connections", &["kernel-app/", "wire/src/"]),
     (
         "HTTP",

@@ -6,6 +6,7 @@
 pub mod application;
 pub mod command_line;
 pub mod engine_line;
+pub mod header_prediction;
 pub mod http_reply;
 pub mod http_request;
 pub mod log_recovery;
@@ -23,10 +24,11 @@ pub use mutate::Mutator;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     ("application", application::check),
     ("command_line", command_line::check),
     ("engine_line", engine_line::check),
+    ("header_prediction", header_prediction::check),
     ("http_reply", http_reply::check),
     ("http_request", http_request::check),
     ("log_recovery", log_recovery::check),
