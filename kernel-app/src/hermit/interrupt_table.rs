@@ -3,10 +3,11 @@
 //! The kernel's own handlers look for work of its scheduler, which has one task, and always end an interrupt with an
 //! access to the local APIC. Under KVM that access leaves the guest; KVM lets it be left out ([`end_without_exit`]).
 //!
-//! Interrupts are let in at one place only, [`take_waiting`] and [`sleep_until_one`], and their handler goes on behind
-//! it without a look at what the processor has saved. The kernel's table gives all handlers one stack, so an interrupt
-//! that comes twice overwrites that; QEMU 7.2, when it emulates AMD's virtualization, now and then delivers one again
-//! whose handler has not begun yet. References: Intel SDM volume 3, chapters 6 and 12; Linux, Documentation/virt/kvm/x86/msr.rst, MSR_KVM_EOI_EN.
+//! Interrupts are let in at one place only, [`take_waiting`] and [`sleep_until_one`], and their handler goes on
+//! behind it without a look at what the processor has saved. The kernel's table gives all handlers one stack, so an
+//! interrupt that comes twice overwrites that; QEMU 7.2, when it emulates AMD's virtualization, now and then delivers
+//! one again whose handler has not begun yet. References: Intel SDM volume 3, chapters 6 and 12; Linux,
+//! Documentation/virt/kvm/x86/msr.rst, MSR_KVM_EOI_EN.
 
 use core::arch::{asm, naked_asm};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};

@@ -7,6 +7,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use smoltcp::phy::{self, ChecksumCapabilities, DeviceCapabilities, Medium};
+use smoltcp::socket::tcp::Route;
 use smoltcp::time::Instant;
 
 use super::limits::ETHERNET_BYTES;
@@ -60,22 +61,29 @@ pub(super) struct Device<'a, T> {
     mtu: usize,
     /// Whether what is sent goes nowhere.
     is_mute: bool,
+    /// The way of the last ordinary segment that was sent.
+    pub route: Option<Route>,
 }
 
 impl<'a, T> Device<'a, T> {
     /// A device that has received this, whose checksums are right.
     pub fn with_frame(frame: &'a [u8], transmitter: &'a mut T, mtu: usize) -> Self {
-        Self { frame: Some(frame), transmitter, mtu, is_mute: false }
+        Self { frame: Some(frame), transmitter, mtu, is_mute: false, route: None }
     }
 
     /// A device that has received nothing.
     pub fn new(transmitter: &'a mut T, mtu: usize) -> Self {
-        Self { frame: None, transmitter, mtu, is_mute: false }
+        Self { frame: None, transmitter, mtu, is_mute: false, route: None }
     }
 
     /// The same, by which nothing is sent: the other side has it already.
     pub fn mute(transmitter: &'a mut T, mtu: usize) -> Self {
-        Self { frame: None, transmitter, mtu, is_mute: true }
+        Self { frame: None, transmitter, mtu, is_mute: true, route: None }
+    }
+
+    fn sending(&mut self, now: Instant) -> Sending<'_, T> {
+        let Self { transmitter, mtu, is_mute, route, .. } = self;
+        Sending { transmitter, mtu: *mtu, is_mute: *is_mute, route, now }
     }
 }
 
@@ -89,17 +97,13 @@ impl<T: Transmitter> phy::Device for Device<'_, T> {
     where
         Self: 'a;
 
-    fn receive(&mut self, _: Instant) -> Option<(Shown<'_>, Sending<'_, T>)> {
+    fn receive(&mut self, now: Instant) -> Option<(Shown<'_>, Sending<'_, T>)> {
         let shown = Shown(self.frame.take()?);
-        Some((shown, Sending { transmitter: self.transmitter, mtu: self.mtu, is_mute: self.is_mute }))
+        Some((shown, self.sending(now)))
     }
 
-    fn transmit(&mut self, _: Instant) -> Option<Sending<'_, T>> {
-        self.transmitter.has_room().then_some(Sending {
-            transmitter: self.transmitter,
-            mtu: self.mtu,
-            is_mute: self.is_mute,
-        })
+    fn transmit(&mut self, now: Instant) -> Option<Sending<'_, T>> {
+        if self.transmitter.has_room() { Some(self.sending(now)) } else { None }
     }
 
     fn capabilities(&self) -> DeviceCapabilities {
@@ -121,11 +125,13 @@ pub(super) struct Sending<'a, T> {
     transmitter: &'a mut T,
     mtu: usize,
     is_mute: bool,
+    route: &'a mut Option<Route>,
+    now: Instant,
 }
 
 impl<T: Transmitter> phy::TxToken for Sending<'_, T> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, frame_bytes: usize, fill: F) -> R {
-        let Self { transmitter, mtu, is_mute } = self;
+        let Self { transmitter, mtu, is_mute, route, now } = self;
         let mut whole = Vec::new();
         let is_too_large = frame_bytes > ETHERNET_BYTES + mtu;
         let frame = if is_too_large {
@@ -139,6 +145,7 @@ impl<T: Transmitter> phy::TxToken for Sending<'_, T> {
         if is_too_large {
             send_cut(&whole, mtu, transmitter);
         } else if !is_mute {
+            *route = Route::of_frame(frame, now).or(*route);
             checksum::fill(frame);
             transmitter.send(frame_bytes);
         }

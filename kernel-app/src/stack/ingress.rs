@@ -50,6 +50,7 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
             None => {
                 if flow::is_arp(frame) {
                     self.neighbours.heard(frame, now);
+                    self.routes_since = now;
                     self.all_due = true;
                 } else if let Some(said) = TooLarge::of_frame(frame) {
                     self.hear_too_large(said, now);
@@ -76,7 +77,10 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
 
     fn receive_at(&mut self, index: usize, now: Instant) {
         self.pool.touch(index);
-        self.poll_with_frame(Some(index), now);
+        let Some((frame, _)) = self.device.peek() else { return };
+        if !self.pool.members[index].receive_predicted(frame, self.routes_since, now) {
+            self.poll_with_frame(Some(index), now);
+        }
     }
 
     /// Has smoltcp receive the next frame for this socket of the pool, or for those that are not of TCP.

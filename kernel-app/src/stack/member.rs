@@ -127,6 +127,8 @@ pub(super) struct Member {
     segment_bytes: usize,
     /// What the way to the other side carries, where that is known to be less than the link takes.
     pub path_mtu: Option<u16>,
+    /// The way of the last segment that smoltcp has sent.
+    pub route: Option<tcp::Route>,
     /// The first byte that was not acknowledged when a timer was last due, and since when.
     pub stalled: Option<(u32, Instant)>,
     /// Where it stands in the list of those in use.
@@ -149,6 +151,7 @@ impl Member {
             streams: Streams::default(),
             segment_bytes: SEGMENT_BYTES,
             path_mtu: None,
+            route: None,
             stalled: None,
             position: 0,
             is_touched: false,
@@ -185,6 +188,11 @@ impl Member {
     /// The socket. A member that is absent has none.
     pub fn socket(&mut self) -> &mut tcp::Socket<'static> {
         self.sockets.get_mut(SocketHandle::default())
+    }
+
+    /// The socket, and the way to the other side.
+    pub fn socket_and_route(&mut self) -> (&mut tcp::Socket<'static>, Option<&tcp::Route>) {
+        (self.sockets.get_mut(SocketHandle::default()), self.route.as_ref())
     }
 
     /// Our stream begins after this number.
@@ -244,7 +252,7 @@ impl Member {
         socket.set_timeout(Some(stack_duration(RESPONSE_TIMEOUT)));
         self.streams = Streams::default();
         self.segment_bytes = SEGMENT_BYTES;
-        (self.path_mtu, self.stalled) = (None, None);
+        (self.path_mtu, self.route, self.stalled) = (None, None, None);
     }
 }
 

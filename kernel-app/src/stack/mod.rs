@@ -26,6 +26,7 @@ mod numbers;
 mod path;
 mod paths;
 mod pool;
+mod prediction;
 mod seeded_interface;
 mod syn_cache;
 mod syn_queue;
@@ -35,6 +36,7 @@ mod transfer;
 use alloc::vec::Vec;
 
 use smoltcp::iface::{Interface, PollResult, SocketSet};
+use smoltcp::socket::tcp;
 
 use crate::connections::Connections;
 use crate::network::{Event, ListenError, Network};
@@ -116,6 +118,8 @@ pub struct SmoltcpNetwork<D: FrameDevice> {
     all_due: bool,
     /// When timers want attention.
     timers: Timers,
+    /// When something new was last heard of addresses, own ones or those of neighbours.
+    routes_since: Instant,
 }
 
 impl<D: FrameDevice> SmoltcpNetwork<D> {
@@ -146,6 +150,7 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
             address,
             all_due: false,
             timers: Timers::Due(Some(now)),
+            routes_since: now,
         })
     }
 
@@ -168,6 +173,7 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
     #[cold]
     fn change_mtu(&mut self, mtu: usize, now: Instant) {
         self.link.mtu = mtu;
+        self.routes_since = now;
         self.interface = self.link.interface(self.choices.next(), stack_time(now));
         self.address.apply(&mut self.interface, &mut self.others);
     }
@@ -190,9 +196,19 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
         for index in &self.pool.touched {
             let member = &mut self.pool.members[*index];
             let mtu = member.path_mtu.map_or(self.link.mtu, usize::from);
-            let mut device = Device::new(self.device.transmitter(), mtu);
+            let is_predictable = mtu == self.link.mtu;
             for _ in 0..member.rounds {
+                let transmitter = self.device.transmitter();
+                if is_predictable {
+                    match member.send_predicted(mtu, self.routes_since, now, transmitter) {
+                        tcp::Egress::Sent => continue,
+                        tcp::Egress::Nothing => break,
+                        tcp::Egress::Unusual => {}
+                    }
+                }
+                let mut device = Device::new(transmitter, mtu);
                 let result = self.interface.poll_egress(time, &mut device, member.sockets_mut());
+                member.route = device.route.or(member.route);
                 if result == PollResult::None {
                     break;
                 }
@@ -253,7 +269,11 @@ impl<D: FrameDevice> Network for SmoltcpNetwork<D> {
         self.let_in_waiting(now);
         self.pool.trim(now);
         let jitter = || self.choices.next();
+        let own = self.address.own();
         self.address.poll(&mut self.interface, &mut self.others, now, jitter);
+        if own != self.address.own() {
+            self.routes_since = now;
+        }
         let mtu = self.address.mtu().map_or(self.mtu_max, |told| self.mtu_max.min(usize::from(told)));
         if mtu != self.link.mtu {
             self.change_mtu(mtu, now);

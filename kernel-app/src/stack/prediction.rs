@@ -1,0 +1,46 @@
+//! The short way of ordinary segments, past smoltcp's interface: see `edited-smoltcp`.
+//!
+//! It needs to know the way to the other side, which smoltcp's own segments show. What is newly heard of addresses,
+//! ends that knowledge; so does time, for it is smoltcp that notes which neighbours are still there.
+
+use smoltcp::socket::tcp::{Egress, Segment};
+
+use super::checksum;
+use super::device::Transmitter;
+use super::member::Member;
+use super::time::stack_time;
+use wire::Instant;
+
+impl Member {
+    /// Takes an ordinary frame of its connection, whose checksums are right; whether it was one.
+    pub fn receive_predicted(&mut self, frame: &[u8], routes_since: Instant, now: Instant) -> bool {
+        let (socket, route) = self.socket_and_route();
+        let (now, since) = (stack_time(now), stack_time(routes_since));
+        let route = route.filter(|route| route.is_valid(since, now));
+        let segment = route.and_then(|route| Segment::of_frame(frame, route));
+        segment.is_some_and(|segment| socket.receive_predicted(&segment, now))
+    }
+
+    /// Sends an ordinary segment, if that is what is to be sent next.
+    pub fn send_predicted(
+        &mut self,
+        mtu: usize,
+        routes_since: Instant,
+        now: Instant,
+        transmitter: &mut impl Transmitter,
+    ) -> Egress {
+        let (socket, route) = self.socket_and_route();
+        let (now, since) = (stack_time(now), stack_time(routes_since));
+        let Some(route) = route.filter(|route| route.is_valid(since, now)) else { return Egress::Unusual };
+        if !transmitter.has_room() {
+            return Egress::Unusual;
+        }
+        socket.send_predicted(route, mtu, now, |outgoing| {
+            let frame_bytes = outgoing.frame_bytes();
+            let frame = transmitter.frame(frame_bytes);
+            outgoing.write(frame);
+            checksum::fill(frame);
+            transmitter.send(frame_bytes);
+        })
+    }
+}
