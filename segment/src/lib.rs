@@ -1,8 +1,10 @@
 //! An application's own Ethernet segment: a switch between virtual machines inside the host tool, with DHCP,
 //! DNS, published ports, captures, and faults on demand. It needs no rights.
 //!
-//! Everything but `host` is sans-IO: frames, bytes and the time come in, frames and bytes come out. It starts
-//! no machine and knows nothing of what the machines say to each other.
+//! Everything but `host`, `tap` and the thread of `balancer` is sans-IO: frames, bytes and the time come in, frames and
+//! bytes come out. It starts no machine and knows nothing of what the machines say to each other.
+//!
+//! [`balancer`] stands before published ports that several machines share, on any network.
 //!
 //! ```text
 //!  machine ──stream── queue ─┐                          ┌─ relay ── published port ── the host's clients
@@ -17,6 +19,7 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 #![cfg(not(target_os = "hermit"))]
 
+pub mod balancer;
 pub mod capture;
 pub mod fabric;
 pub mod faults;

@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use std::time;
 
 use anyhow::{Context, Result};
-use mio::net::TcpStream;
 use mio::{Events, Poll, Registry, Token};
 use wire::Instant;
 
@@ -14,7 +13,7 @@ use super::control::Control;
 use super::folder::Folder;
 use super::link::{Link, Read};
 use super::published_port::{OpenPort, PublishedPort};
-use super::stream::HostStream;
+use super::stream::{Address, HostStream};
 use crate::Segment;
 use crate::gateway::{News, Stream};
 
@@ -197,9 +196,7 @@ fn connect(
     index: usize,
 ) -> Option<HostStream> {
     let (_, server) = outgoing.iter().find(|(own, _)| *own == port)?;
-    let stream = TcpStream::connect(*server).ok()?;
-    let _ = stream.set_nodelay(true);
-    let mut stream = HostStream::Tcp(stream);
+    let mut stream = HostStream::connect(&Address::Tcp(*server)).ok()?;
     stream.register(registry, Token(RELAYS + index)).ok()?;
     Some(stream)
 }

@@ -26,7 +26,10 @@ pub use control::{Request, Response, Status, ask};
 use event_loop::EventLoop;
 pub(crate) use folder::make_folder;
 pub use folder::{Folder, connect, link_name, port_name};
+pub(crate) use published_port::listen_ready;
 pub use published_port::{BACKLOG, PublishedPort};
+pub use stream::Address;
+pub(crate) use stream::HostStream;
 
 /// Everything that a segment is started with.
 pub struct Setup {

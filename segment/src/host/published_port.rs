@@ -45,7 +45,7 @@ impl OpenPort {
     pub fn new(port: PublishedPort, name: &str, folder: &Folder) -> io::Result<Self> {
         let PublishedPort { station, port, listener } = port;
         let listener = match listener {
-            Some(listener) => Listener::Tcp(ready(listener)?),
+            Some(listener) => Listener::Tcp(listen_ready(listener)?),
             None => Listener::Unix(UnixListener::bind(folder.socket(&port_name(name, port)))?),
         };
         Ok(Self { station, port, has_arrivals: false, listener })
@@ -73,7 +73,7 @@ impl OpenPort {
 }
 
 /// A listener as it is to be: with a deep backlog, never blocking.
-fn ready(listener: TcpListener) -> io::Result<mio::net::TcpListener> {
+pub fn listen_ready(listener: TcpListener) -> io::Result<mio::net::TcpListener> {
     rustix::net::listen(&listener, BACKLOG)?;
     listener.set_nonblocking(true)?;
     Ok(mio::net::TcpListener::from_std(listener))

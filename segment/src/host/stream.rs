@@ -1,8 +1,9 @@
 //! The host's streams of relays: TCP for published ports and servers outside, unix sockets for all other ports.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::os::fd::AsFd;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use kernel_app::linux::is_connected;
@@ -21,7 +22,29 @@ pub enum HostStream {
     Unix(UnixStream),
 }
 
+/// Where the host reaches a port of a machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// At an address of its network.
+    Tcp(SocketAddr),
+    /// Through a unix socket.
+    Unix(PathBuf),
+}
+
 impl HostStream {
+    /// Begins to connect.
+    pub fn connect(address: &Address) -> io::Result<Self> {
+        match address {
+            Address::Tcp(address) => {
+                let stream = TcpStream::connect(*address)?;
+                // What a client has sent goes out as it has come.
+                let _ = stream.set_nodelay(true);
+                Ok(Self::Tcp(stream))
+            }
+            Address::Unix(path) => UnixStream::connect(path).map(Self::Unix),
+        }
+    }
+
     /// Has its news told under this token.
     pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         let interest = Interest::READABLE | Interest::WRITABLE;

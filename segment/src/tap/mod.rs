@@ -31,7 +31,7 @@ pub const NAMESPACE: &str = "namespace";
 pub struct RunningBridge {
     folder: PathBuf,
     /// Keeps the network.
-    _network: File,
+    network: File,
 }
 
 impl RunningBridge {
@@ -57,7 +57,17 @@ impl RunningBridge {
         for (listener, server) in servers {
             proxy::serve(proxy::Listener::Tcp(listener), move || TcpStream::connect(server));
         }
-        Ok(Self { folder, _network: network })
+        Ok(Self { folder, network })
+    }
+}
+
+impl RunningBridge {
+    /// Does something in the network, from a thread that is in it, as those that it starts are.
+    ///
+    /// # Errors
+    /// When the network cannot be entered, or that fails.
+    pub fn inside<T: Send>(&self, act: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        namespace::inside(&self.network, act)
     }
 }
 
