@@ -37,7 +37,7 @@ pub struct UpOptions {
     /// How the machines are connected [default: user with QEMU, tap with others]
     #[arg(long, value_enum)]
     pub net: Option<Net>,
-    /// Run this many instances of a service; 0 leaves it out
+    /// Run this many instances of a service, behind its one published address; 0 leaves it out
     #[arg(long, value_name = "SERVICE=NUMBER", value_parser = service_and_number)]
     pub scale: Vec<(String, u16)>,
     /// Publish a service at another port of the host; also one that the description publishes at none

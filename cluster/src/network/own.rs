@@ -201,6 +201,7 @@ fn published_ports(instances: &[Instance], ports: &mut Ports) -> Vec<PublishedPo
     let mut published_ports = Vec::new();
     for (station, instance) in instances.iter().enumerate() {
         for port in &instance.ports {
+            // A shared port is the balancer's, which comes through the instance's socket.
             let listener = ports.take(&instance.name, port.guest);
             published_ports.push(PublishedPort { station, port: port.guest, listener });
         }

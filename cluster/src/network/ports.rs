@@ -10,8 +10,6 @@ use std::path::{Path, PathBuf};
 use crate::plan::{HostPort, Instance, Port};
 use crate::state::access::Access;
 
-/// How many ports after a published one are tried for a further instance.
-const TRIES_MAX: u16 = 100;
 /// Longest path of a socket, in bytes.
 const SOCKET_PATH_BYTES_MAX: usize = 107;
 
@@ -20,8 +18,18 @@ const SOCKET_PATH_BYTES_MAX: usize = 107;
 pub struct Ports {
     addresses: BTreeMap<(String, u16), SocketAddr>,
     held: Vec<(String, u16, TcpListener)>,
+    /// Those that all instances of a service share, by its name and the guests' port.
+    shared: BTreeMap<(String, u16), SharedAddress>,
     /// The folder of the sockets for unpublished ports; without it, these ports have addresses.
     private: Option<PathBuf>,
+}
+
+/// An address that several instances share.
+#[derive(Debug)]
+struct SharedAddress {
+    address: SocketAddr,
+    /// Holds it until who shares it out takes it over.
+    listener: Option<TcpListener>,
 }
 
 /// A port of the host that is not available.
@@ -37,17 +45,13 @@ impl fmt::Display for PortError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { address, wanted, service, error } = self;
         match (wanted, error.kind()) {
-            (HostPort::Exactly(port), io::ErrorKind::AddrInUse) => write!(
+            (HostPort::Exactly(port) | HostPort::Shared(port), io::ErrorKind::AddrInUse) => write!(
                 f,
                 "port {port} of {address} is taken: stop what listens there (`ss -ltnp sport = :{port}`), or publish {service} elsewhere with --publish {service}=PORT"
             ),
-            (HostPort::Exactly(port), _) => write!(
+            (HostPort::Exactly(port) | HostPort::Shared(port), _) => write!(
                 f,
                 "port {port} of {address} cannot be used ({error}): publish {service} elsewhere with --publish {service}=PORT"
-            ),
-            (HostPort::From(port), _) => write!(
-                f,
-                "none of the {TRIES_MAX} ports of {address} from {port} on is free for {service} ({error}): publish it on another port with --publish {service}=PORT"
             ),
             (HostPort::Any, _) => write!(f, "there is no free port on {address} for {service}: {error}"),
         }
@@ -63,19 +67,21 @@ impl Ports {
     /// # Errors
     /// When one is taken.
     pub fn reserve(instances: &[Instance], private: Option<PathBuf>) -> Result<Self, PortError> {
-        let mut ports = Self { addresses: BTreeMap::new(), held: Vec::new(), private };
+        let mut ports =
+            Self { addresses: BTreeMap::new(), held: Vec::new(), shared: BTreeMap::new(), private };
         // Those that users know come first, so that no other instance is given one of them.
-        let ranks: [fn(HostPort) -> bool; 3] = [
-            |wanted| matches!(wanted, HostPort::Exactly(_)),
-            |wanted| matches!(wanted, HostPort::From(_)),
-            |wanted| matches!(wanted, HostPort::Any),
-        ];
-        for rank in ranks {
+        let ranks: [fn(HostPort) -> bool; 2] =
+            [|wanted| wanted != HostPort::Any, |wanted| wanted == HostPort::Any];
+        for is_of_rank in ranks {
             for instance in instances {
+                let own = instance.ports.iter().map(own);
                 let is_private = |port: &Port| ports.private.is_some() && port.host == HostPort::Any;
-                let wanted = instance.ports.iter().filter(|port| rank(port.host) && !is_private(port));
+                let wanted = own.filter(|port| is_of_rank(port.host) && !is_private(port));
                 for port in wanted.collect::<Vec<_>>() {
-                    ports.hold(instance, port)?;
+                    ports.hold(instance, &port)?;
+                }
+                for port in instance.ports.iter().filter(|port| matches!(port.host, HostPort::Shared(_))) {
+                    ports.hold_shared(instance, port)?;
                 }
             }
         }
@@ -83,18 +89,32 @@ impl Ports {
     }
 
     fn hold(&mut self, instance: &Instance, port: &Port) -> Result<(), PortError> {
-        let error = |error| PortError {
-            address: port.address,
-            wanted: port.host,
-            service: instance.service.clone(),
-            error,
-        };
-        let listener = listen(port).map_err(error)?;
-        let host = listener.local_addr().map_err(error)?.port();
-        let address = SocketAddr::new(port.address, host);
+        let (address, listener) = listen(&instance.service, port)?;
         self.addresses.insert((instance.name.clone(), port.guest), address);
         self.held.push((instance.name.clone(), port.guest, listener));
         Ok(())
+    }
+
+    fn hold_shared(&mut self, instance: &Instance, port: &Port) -> Result<(), PortError> {
+        let key = (instance.service.clone(), port.guest);
+        if !self.shared.contains_key(&key) {
+            let (address, listener) = listen(&instance.service, port)?;
+            self.shared.insert(key, SharedAddress { address, listener: Some(listener) });
+        }
+        Ok(())
+    }
+
+    /// The address that the instances of a service share for one of their ports.
+    pub fn shared_address(&self, service: &str, guest: u16) -> Option<SocketAddr> {
+        self.shared.get(&(service.to_owned(), guest)).map(|shared| shared.address)
+    }
+
+    /// Hands over the listeners of shared ports, with their services and the guests' ports.
+    pub fn take_shared(&mut self) -> Vec<(String, u16, TcpListener)> {
+        let take = |((service, guest), shared): (&(String, u16), &mut SharedAddress)| {
+            Some((service.clone(), *guest, shared.listener.take()?))
+        };
+        self.shared.iter_mut().filter_map(take).collect()
     }
 
     /// Where the host gives access to a port of an instance.
@@ -139,22 +159,26 @@ fn usable(path: PathBuf, folder: &Path, name: &str) -> PathBuf {
     own.join(folder.file_name().unwrap_or_default()).join(name)
 }
 
-fn listen(port: &Port) -> io::Result<TcpListener> {
-    let bind = |host| TcpListener::bind((port.address, host));
+/// The port that an instance has for itself: of a shared one, any.
+fn own(port: &Port) -> Port {
     match port.host {
-        HostPort::Exactly(host) => bind(host),
-        HostPort::Any => bind(0),
-        HostPort::From(first) => {
-            let mut last = io::Error::from(io::ErrorKind::AddrInUse);
-            for host in first..=first.saturating_add(TRIES_MAX - 1) {
-                match bind(host) {
-                    Ok(listener) => return Ok(listener),
-                    Err(error) => last = error,
-                }
-            }
-            Err(last)
+        HostPort::Shared(_) => {
+            Port { guest: port.guest, address: Ipv4Addr::LOCALHOST.into(), host: HostPort::Any }
         }
+        HostPort::Exactly(_) | HostPort::Any => port.clone(),
     }
+}
+
+fn listen(service: &str, port: &Port) -> Result<(SocketAddr, TcpListener), PortError> {
+    let error =
+        |error| PortError { address: port.address, wanted: port.host, service: service.to_owned(), error };
+    let wanted = match port.host {
+        HostPort::Exactly(host) | HostPort::Shared(host) => host,
+        HostPort::Any => 0,
+    };
+    let listener = TcpListener::bind((port.address, wanted)).map_err(error)?;
+    let host = listener.local_addr().map_err(error)?.port();
+    Ok((SocketAddr::new(port.address, host), listener))
 }
 
 /// The address as something on the host itself can connect to it.
@@ -173,17 +197,34 @@ mod tests {
     use crate::plan::draft::tests::one_service;
 
     #[test]
-    fn instances_get_the_port_wanted_and_the_next_free_ones() {
+    fn an_instance_that_is_alone_has_the_port_wanted() {
         let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
         let first = taken.local_addr().expect("an address").port();
-        let error = Ports::reserve(&one_service(1, first).instances, None).expect_err("taken").to_string();
-        assert!(error.contains(&format!("port {first} of 127.0.0.1 is taken")), "{error}");
-        assert!(error.contains("--publish web=PORT"), "{error}");
+        for replicas in [1, 2] {
+            let error = Ports::reserve(&one_service(replicas, first).instances, None).expect_err("taken");
+            let error = error.to_string();
+            assert!(error.contains(&format!("port {first} of 127.0.0.1 is taken")), "{error}");
+            assert!(error.contains("--publish web=PORT"), "{error}");
+        }
         drop(taken);
-        let ports = Ports::reserve(&one_service(2, first).instances, None).expect("free");
+        let ports = Ports::reserve(&one_service(1, first).instances, None).expect("free");
         assert_eq!(ports.address("web-1", 80).expect("one").port(), first);
-        assert!(ports.address("web-2", 80).expect("another").port() > first);
-        assert_eq!(ports.address("web-2", 81), None);
+        assert_eq!((ports.address("web-1", 81), ports.shared_address("web", 80)), (None, None));
+    }
+
+    #[test]
+    fn several_instances_share_the_port_wanted_and_have_ports_of_their_own() {
+        let instances = one_service(2, 0).instances;
+        let mut ports = Ports::reserve(&instances, None).expect("free");
+        let shared = ports.shared_address("web", 80).expect("one");
+        let own = ["web-1", "web-2"].map(|name| ports.address(name, 80).expect("its own"));
+        assert!(own[0] != own[1] && !own.contains(&shared), "{shared} {own:?}");
+        let taken = ports.take_shared();
+        assert_eq!((taken.len(), taken[0].2.local_addr().expect("an address")), (1, shared));
+        assert!(ports.take_shared().is_empty());
+        let private = Ports::reserve(&instances, Some("/run/net".into())).expect("free");
+        let access = private.access("web-2", 80);
+        assert_eq!(access, Some(Access::Unix("/run/net/web-2-80.sock".into())));
     }
 
     #[test]

@@ -99,7 +99,7 @@ fn instance(service_name: &str, service: &Service, index: u16) -> Instance {
     {
         environment.insert(setting.to_owned(), value.to_owned());
     }
-    let ports = ports(service, index);
+    let ports = ports(service);
     let endpoint = service.endpoint.as_ref().map_or_else(
         || ("http".to_owned(), ports.first().map_or(service.health.port, |port| port.guest)),
         |endpoint| (endpoint.scheme.clone(), endpoint.port),
@@ -125,13 +125,14 @@ fn instance(service_name: &str, service: &Service, index: u16) -> Instance {
     }
 }
 
-fn ports(service: &Service, index: u16) -> Vec<Port> {
+fn ports(service: &Service) -> Vec<Port> {
     let published = service.ports.iter().map(|mapping| Port {
         guest: mapping.guest,
         address: mapping.address,
-        host: match index {
-            0 => HostPort::Exactly(mapping.host),
-            _ => HostPort::From(mapping.host.saturating_add(1)),
+        host: match service.replicas {
+            // Nobody is between an instance that is alone and its clients.
+            ..=1 => HostPort::Exactly(mapping.host),
+            _ => HostPort::Shared(mapping.host),
         },
     });
     let exposed = service.expose.iter().map(|&guest| Port {
@@ -227,7 +228,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn further_instances_get_further_ports() {
+    fn several_instances_share_their_published_port() {
         let choices = Choices {
             scale: BTreeMap::from([("vote".to_owned(), 2)]),
             publish: BTreeMap::from([("vote".to_owned(), 9000)]),
@@ -236,7 +237,12 @@ pub(crate) mod tests {
         let plan = voting(&choices).expect("a plan");
         let ports: Vec<HostPort> =
             plan.instances.iter().filter(|i| i.service == "vote").map(|i| i.ports[0].host).collect();
-        assert_eq!(ports, [HostPort::Exactly(9000), HostPort::From(9001)]);
+        assert_eq!(ports, [HostPort::Shared(9000); 2]);
+        assert!(
+            plan.instances
+                .iter()
+                .all(|it| it.is_published() == matches!(it.service.as_str(), "vote" | "result"))
+        );
         let sources: Vec<String> = plan.sources().iter().map(Source::to_string).collect();
         assert_eq!(sources, ["result-service", "store-service", "vote-service", "worker"]);
     }

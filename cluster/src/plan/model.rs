@@ -102,8 +102,8 @@ pub struct Port {
 pub enum HostPort {
     /// Exactly this one; users know it.
     Exactly(u16),
-    /// The first free one from here on.
-    From(u16),
+    /// This one, which all instances of the service share.
+    Shared(u16),
     /// Any free one; it is not shown to people.
     Any,
 }

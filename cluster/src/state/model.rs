@@ -7,7 +7,7 @@ use crate::state::access::Access;
 use crate::state::identity::Identity;
 
 /// Version of the state file; another one is not understood.
-pub const STATE_VERSION: u32 = 4;
+pub const STATE_VERSION: u32 = 5;
 
 /// What runs.
 #[derive(Clone, Debug, Serialize, Deserialize)]

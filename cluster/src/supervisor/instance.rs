@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use crate::log::file::{LOG_BYTES_MAX, LogWriter, Said, now_ms};
-use crate::network::ports::Ports;
+use crate::network::ports::{Ports, reachable};
 use crate::plan::Instance;
+use crate::state::access::Access;
 use crate::state::debugger::Debugger;
 use crate::state::identity::{Handle, Identity};
 use crate::state::run_dir::RunDir;
@@ -163,7 +164,9 @@ impl Starting<'_> {
 
     fn state(&self, process: Identity, health: HealthAddress) -> InstanceState {
         let Instance { endpoint: (scheme, port), .. } = self.instance;
-        let access = self.ports.access(&self.instance.name, *port);
+        let shared = self.ports.shared_address(&self.instance.service, *port);
+        let shared = shared.map(|address| Access::Tcp(reachable(address)));
+        let access = shared.or_else(|| self.ports.access(&self.instance.name, *port));
         InstanceState {
             service: self.instance.service.clone(),
             instance: self.instance.name.clone(),
@@ -364,14 +367,20 @@ impl Questions {
     /// hang, and one that a debugger holds is not to answer.
     fn until_silent(&self) {
         let mut heard = Instant::now();
+        let mut was_ready = true;
         while !self.is_over() {
             thread::sleep(if heard.elapsed() < CHECK_INTERVAL { CHECK_INTERVAL } else { QUESTION_INTERVAL });
             // A question that was lost is followed by one that takes what is left of the time.
             let left = SILENCE_MAX.saturating_sub(heard.elapsed());
             let timeout =
                 if left > SILENCE_MAX / 2 { ANSWER_TIMEOUT_MAX } else { left.max(ANSWER_TIMEOUT_MIN) };
-            if !matches!(probe::ask(&self.health, timeout), ProbeResult::None(_)) {
+            let answer = probe::ask(&self.health, timeout);
+            if !matches!(answer, ProbeResult::None(_)) {
                 heard = Instant::now();
+                let is_ready = answer == ProbeResult::Healthy;
+                if std::mem::replace(&mut was_ready, is_ready) != is_ready {
+                    let _ = self.outbox.send(Message::Readiness(self.source, is_ready));
+                }
             } else if heard.elapsed() >= SILENCE_MAX {
                 if self.debugger.is_there() {
                     heard = Instant::now();

@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Instant;
 
 use anyhow::Result;
+use segment::balancer::{RunningBalancer, Standing};
 
 use crate::application::Condition;
 use crate::log::file::last_lines;
@@ -51,6 +52,8 @@ pub struct Supervisor<'a> {
     pub(super) ports: Ports,
     /// The application's own network, if it has one; it ends after the machines.
     pub(super) network: Option<network::OwnNetwork>,
+    /// Shares out the ports that several instances have in common, if there are any.
+    pub(super) balancer: Option<RunningBalancer>,
     pub(super) running: Vec<Option<RunningInstance>>,
     pub(super) restarts: Vec<Restarts>,
     pub(super) record: Record,
@@ -103,9 +106,10 @@ impl<'a> Supervisor<'a> {
         let ready = || -> Result<_> {
             let mut ports = network::reserve_ports(plan.network.net, &plan.instances, run_dir.path())?;
             let network = network::start(run_dir, &plan, &mut ports)?;
-            Ok((Identity::of(std::process::id())?, ports, network))
+            let balancer = network::shared::start(run_dir, &plan, &mut ports, network.as_ref())?;
+            Ok((Identity::of(std::process::id())?, ports, network, balancer))
         };
-        let (identity, ports, network) = match ready() {
+        let (identity, ports, network, balancer) = match ready() {
             Ok(ready) => ready,
             Err(error) => return Err((error, connections)),
         };
@@ -113,7 +117,7 @@ impl<'a> Supervisor<'a> {
         let restarts = plan.instances.iter().map(|instance| Restarts::new(instance.restart)).collect();
         let (state, begun) = (State::new(identity, plan), Instant::now());
         let record = Record::new(begun);
-        Ok(Self { run_dir, state, ports, network, running, restarts, record, connections, begun })
+        Ok(Self { run_dir, state, ports, network, balancer, running, restarts, record, connections, begun })
     }
 
     /// Starts everything and waits until all of it is healthy.
@@ -126,6 +130,7 @@ impl<'a> Supervisor<'a> {
             match self.next_message()? {
                 Message::Healthy(source) => self.note_healthy(source),
                 Message::Problem(source, problem) => self.note_problem(source, problem),
+                Message::Readiness(source, is_ready) => self.note_readiness(source, is_ready),
                 Message::Hung(source, silence) => self.note_hung(source, silence),
                 Message::Ended(source, ending) => return Err(self.ended_too_soon(source.index, &ending)),
                 Message::Faulty(source) => self.kill(source),
@@ -151,6 +156,7 @@ impl<'a> Supervisor<'a> {
                 Some(Message::Faulty(source)) => self.kill(source),
                 Some(Message::Hung(source, silence)) => self.note_hung(source, silence),
                 Some(Message::Healthy(source)) => self.note_healthy(source),
+                Some(Message::Readiness(source, is_ready)) => self.note_readiness(source, is_ready),
                 Some(Message::Problem(source, problem)) => self.note_problem(source, problem),
                 None => self.act_on_time(Instant::now()),
             }
@@ -251,6 +257,20 @@ impl<'a> Supervisor<'a> {
     fn kill(&mut self, source: Source) {
         if let Some(running) = self.running(source) {
             running.handle.kill();
+            self.set_standing(source, Standing::Down);
+        }
+    }
+
+    /// Tells the balancer whether an instance is to get connections.
+    pub(super) fn set_standing(&self, source: Source, standing: Standing) {
+        if let Some(balancer) = &self.balancer {
+            balancer.set_standing(&self.state.plan.instances[source.index].name, standing);
+        }
+    }
+
+    fn note_readiness(&mut self, source: Source, is_ready: bool) {
+        if self.running(source).is_some() {
+            self.set_standing(source, if is_ready { Standing::Ready } else { Standing::Unready });
         }
     }
 
@@ -266,6 +286,7 @@ impl<'a> Supervisor<'a> {
                 (self.connections.tell)(Event::Waiting { instance: name.clone(), problem });
             }
         }
+        self.set_standing(source, Standing::Ready);
         (self.connections.tell)(Event::Healthy { instance: name, after_ms });
         self.save();
     }

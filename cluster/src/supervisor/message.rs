@@ -9,6 +9,8 @@ pub enum Message {
     Problem(Source, String),
     /// An instance is healthy.
     Healthy(Source),
+    /// An instance that was healthy says whether it takes requests now.
+    Readiness(Source, bool),
     /// An instance's process has ended.
     Ended(Source, Ending),
     /// An instance has reported a fault a while ago.

@@ -4,10 +4,12 @@
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
+use segment::balancer::Standing;
 use wire::calendar::Rfc3339;
 
 use crate::application::restart::Restart;
 use crate::log::file::{Line, LogWriter, now_ms};
+use crate::plan::Net;
 use crate::state::event::Event;
 use crate::supervisor::instance::RunningInstance;
 use crate::supervisor::lifecycle::Supervisor;
@@ -65,12 +67,18 @@ impl Supervisor<'_> {
         }
         if let Some(running) = self.running(source) {
             running.give_up(why);
+            self.set_standing(source, Standing::Down);
         }
     }
 
     /// Notes an end, and when it is to be followed by a new start.
     pub(super) fn note_ended(&mut self, source: Source, ending: Ending) {
         let Source { index, .. } = source;
+        self.set_standing(source, Standing::Down);
+        if let Some(balancer) = self.balancer.as_ref().filter(|_| self.state.plan.network.net == Net::Tap) {
+            // On a bridge nobody else tells those who are connected to it.
+            balancer.lose(&self.state.plan.instances[index].name);
+        }
         let running = self.running[index].as_mut();
         let how = running.map_or_else(|| ending.how.clone(), |running| running.note_ended(&ending));
         self.recover(index, &Ending { how, ..ending }, Instant::now());

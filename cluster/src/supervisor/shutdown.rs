@@ -1,6 +1,7 @@
 //! How everything is stopped: instances that were up are asked to stop and drain, round by round (`stop_order`).
 //! Those that do not end in time, or were never up, are ended by their process.
 
+use std::collections::BTreeSet;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -36,6 +37,7 @@ impl Supervisor<'_> {
         for running in self.running.iter_mut().flatten() {
             running.finish();
         }
+        self.balancer = None;
         self.network = None;
     }
 
@@ -51,6 +53,7 @@ impl Supervisor<'_> {
     /// Lets nobody in any more, and has what is under way finished.
     fn drain(&mut self, round: &[usize]) {
         let own = i32::try_from(std::process::id()).ok();
+        self.end_shared_ports(round, own);
         let instances = round.iter().map(|index| &self.state.plan.instances[*index]);
         let addresses = instances.flat_map(|instance| {
             let ports = &self.ports;
@@ -77,5 +80,20 @@ impl Supervisor<'_> {
                 running.handle.terminate();
             }
         }
+    }
+
+    /// Lets nobody in at the ports that the instances of this round share: who came before is at an instance
+    /// afterwards, whose port is still open.
+    fn end_shared_ports(&self, round: &[usize], own: Option<i32>) {
+        let Some(balancer) = &self.balancer else { return };
+        let services: BTreeSet<&str> =
+            round.iter().map(|index| self.state.plan.instances[*index].service.as_str()).collect();
+        let addresses: Vec<_> = services.iter().flat_map(|service| balancer.addresses(service)).collect();
+        if addresses.is_empty() {
+            return;
+        }
+        // Without it, connections that come now may be reset; everything stops all the same.
+        let _ = listen_filter::shut(&Vec::from_iter(own), &addresses);
+        services.iter().for_each(|service| balancer.end_service(service));
     }
 }

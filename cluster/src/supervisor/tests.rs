@@ -17,11 +17,14 @@ use crate::network::ports::Ports;
 use crate::plan::draft::tests::platform;
 use crate::plan::{Choices, Draft};
 use crate::plan::{Instance, Plan};
+use crate::state::HealthAddress;
+use crate::state::access::Access;
 use crate::state::event::Event;
 use crate::state::run_dir::RunDir;
 use crate::state::run_dir::tests::temporary;
 use crate::supervisor::lifecycle::{Connections, MakeCommand, run};
 use crate::supervisor::message::Message;
+use crate::supervisor::probe::{self, ProbeResult};
 use image_build::vm::machine::Platform;
 
 /// Two services, of which the second waits for the first.
@@ -155,6 +158,49 @@ fn machines_start_in_order_and_all_end_when_told_to() {
     assert!(run_dir.read_state().expect("readable").is_none());
     let hello = last_lines(&run_dir.log_path("web-1"), 1);
     assert_eq!(hello[0].text, "hello");
+}
+
+#[test]
+fn instances_of_a_service_share_its_port_and_one_that_has_ended_gets_no_more() {
+    let (_folder, run_dir) = temporary();
+    let address = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a free port");
+    let port = address.port();
+    let description = format!(
+        r#"
+        name = "test"
+        [services.web]
+        image = "web"
+        memory = "16MiB"
+        replicas = 2
+        ports = ["{port}:80"]
+        health = {{ port = 80 }}
+        "#
+    );
+    let shared = HealthAddress { address: Access::Tcp(address), path: "/".to_owned() };
+    let get = || assert_eq!(probe::ask(&shared, Duration::from_secs(10)), ProbeResult::Healthy);
+    let shares = || -> Vec<u64> {
+        let report =
+            segment::balancer::ask(run_dir.path()).expect("an answer").expect("a balancer").remove(0);
+        report.instances.iter().map(|instance| instance.connections).collect()
+    };
+    let answering = sleeping("HTTP/1.1 200 OK\r\n\r\n");
+    let events = run_as(&description, &run_dir, &answering, |event, outbox| match event {
+        Event::Up { .. } => {
+            let both = instances(&run_dir);
+            assert!(both.iter().all(|it| it.endpoint == format!("http://{address}") && it.published));
+            (0..4).for_each(|_| get());
+            assert_eq!(shares(), [2, 2]);
+            both[0].process.open().expect("it runs").kill();
+        }
+        Event::Ended { .. } => {
+            (0..4).for_each(|_| get());
+            assert_eq!(shares(), [2, 6]);
+            outbox.send(Message::Stop("enough")).expect("it listens");
+        }
+        _ => {}
+    });
+    assert_eq!(events.last(), Some(&Event::Stopped));
+    assert_eq!(segment::balancer::ask(run_dir.path()).expect("nobody"), None);
 }
 
 #[test]

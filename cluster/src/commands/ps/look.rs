@@ -4,9 +4,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use segment::balancer::PortReport;
 use serde::Serialize;
 
 use crate::commands::ps::figures::{Look, Rates};
+use crate::commands::ps::shares;
 use crate::log::file::now_ms;
 use crate::state::InstanceState;
 use crate::state::run_dir::RunDir;
@@ -41,6 +43,10 @@ pub struct Row {
     pub cpu_percent: Option<f64>,
     /// Requests that it has answered lately in a second, or commands; absent when it does not say.
     pub requests_per_s: Option<f64>,
+    /// Connections from shared ports that are open; absent when it shares none.
+    pub connections: Option<usize>,
+    /// Its share of all connections from shared ports of its service, in percent; absent when it shares none.
+    pub share_percent: Option<f64>,
 }
 
 /// One instance, and what its rates are worked out from.
@@ -82,9 +88,11 @@ pub enum Condition {
 /// When the state file cannot be read.
 pub fn look(run_dir: &RunDir) -> Result<Vec<Seen>> {
     let Some(state) = run_dir.read_state()? else { return Ok(Vec::new()) };
+    let reports = shares::reports(run_dir);
     // All are asked at once: one that is stuck is not to make the others wait.
     let seen = thread::scope(|scope| {
-        let asked: Vec<_> = state.instances.iter().map(|state| scope.spawn(|| see(state))).collect();
+        let asked: Vec<_> =
+            state.instances.iter().map(|state| scope.spawn(|| see(state, &reports))).collect();
         asked.into_iter().filter_map(|asked| asked.join().ok()).collect()
     });
     Ok(seen)
@@ -104,7 +112,7 @@ pub fn with_rates(before: &[Seen], now: Vec<Seen>) -> Vec<Row> {
         .collect()
 }
 
-fn see(state: &InstanceState) -> Seen {
+fn see(state: &InstanceState, reports: &[PortReport]) -> Seen {
     let runs = state.ended.is_none() && state.process.runs();
     let health = match runs.then(|| probe::ask(&state.health, ANSWER_TIMEOUT)) {
         None => Condition::None,
@@ -117,6 +125,7 @@ fn see(state: &InstanceState) -> Seen {
         let metrics = (health == Condition::Healthy).then(|| probe::metrics(&state.health, ANSWER_TIMEOUT));
         Look::new(Instant::now(), state.process.cpu_time(), metrics.flatten().as_deref())
     });
+    let share = shares::of(reports, &state.instance);
     let row = Row {
         service: state.service.clone(),
         instance: state.instance.clone(),
@@ -134,6 +143,8 @@ fn see(state: &InstanceState) -> Seen {
         heap_bytes: look.and_then(|look| look.heap_bytes),
         cpu_percent: None,
         requests_per_s: None,
+        connections: share.map(|share| share.open),
+        share_percent: share.and_then(|share| share.percent),
     };
     Seen { row, look }
 }
@@ -162,14 +173,18 @@ pub(crate) mod tests {
             heap_bytes: Some(524_288),
             cpu_percent: Some(12.5),
             requests_per_s: Some(1234.0),
+            connections: None,
+            share_percent: None,
         }
     }
 
     #[test]
     fn json_begins_with_exactly_the_agreed_fields() {
         let agreed = r#"[{"service":"vote","instance":"vote-1","state":"running","health":"healthy","pid":7,"memory_bytes":41943040,"uptime_s":12,"endpoint":"http://127.0.0.1:8080","#;
-        let further = r#""restarts":2,"heap_bytes":524288,"cpu_percent":12.5,"requests_per_s":1234.0}]"#;
-        assert_eq!(serde_json::to_string(&[&row()]).expect("JSON"), format!("{agreed}{further}"));
+        let further = r#""restarts":2,"heap_bytes":524288,"cpu_percent":12.5,"requests_per_s":1234.0,"#;
+        let shares = r#""connections":3,"share_percent":33.3}]"#;
+        let row = Row { connections: Some(3), share_percent: Some(33.3), ..row() };
+        assert_eq!(serde_json::to_string(&[&row]).expect("JSON"), format!("{agreed}{further}{shares}"));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod figures;
 pub(crate) mod look;
+mod shares;
 mod table;
 mod watch;
 
@@ -38,7 +39,7 @@ pub fn ps(run_dir: &RunDir, options: PsOptions) -> Result<()> {
     let text = if options.json {
         format!("{}\n", serde_json::to_string_pretty(&rows)?)
     } else {
-        table::table(&rows, Style::of_output())
+        table::table(&rows, Style::of_output()) + &shares::lines(&shares::reports(run_dir))
     };
     Ok(output::print(&text)?)
 }

@@ -6,7 +6,7 @@ use crate::commands::ps::look::{Condition, Row};
 use crate::terminal::style::Style;
 
 /// Titles of the columns, and whether each is of numbers, which stand to the right.
-const COLUMNS: [(&str, bool); 11] = [
+const COLUMNS: [(&str, bool); 12] = [
     ("INSTANCE", false),
     ("STATE", false),
     ("HEALTH", false),
@@ -14,6 +14,7 @@ const COLUMNS: [(&str, bool); 11] = [
     ("MEMORY", true),
     ("HEAP", true),
     ("REQ/S", true),
+    ("SHARE %", true),
     ("RESTARTS", true),
     ("UPTIME", true),
     ("PID", true),
@@ -21,6 +22,8 @@ const COLUMNS: [(&str, bool); 11] = [
 ];
 /// Place of the health among them, which is coloured.
 const HEALTH: usize = 2;
+/// Place of the share, which is shown only where ports are shared.
+const SHARE: usize = 7;
 /// Between two columns.
 const GAP: &str = "  ";
 
@@ -35,8 +38,10 @@ pub fn table(rows: &[Row], style: Style) -> String {
         cells.max().unwrap_or(0).max(COLUMNS[column].0.len())
     };
     let widths: Vec<usize> = (0..COLUMNS.len()).map(width).collect();
+    let has_shares = rows.iter().any(|row| row.connections.is_some());
     let line = |cells: &[String; COLUMNS.len()], health: Option<Condition>| {
-        let padded = cells.iter().enumerate().map(|(column, cell)| {
+        let shown = cells.iter().enumerate().filter(|(column, _)| has_shares || *column != SHARE);
+        let padded = shown.map(|(column, cell)| {
             let width = widths[column];
             let cell = if COLUMNS[column].1 { format!("{cell:>width$}") } else { format!("{cell:width$}") };
             match health.filter(|_| column == HEALTH) {
@@ -62,6 +67,7 @@ fn cells(row: &Row) -> [String; COLUMNS.len()] {
         or_dash(runs.then(|| mebibytes(row.memory_bytes))),
         or_dash(row.heap_bytes.map(mebibytes)),
         or_dash(row.requests_per_s.map(|rate| format!("{rate:.0}"))),
+        or_dash(row.share_percent.map(|percent| format!("{percent:.1}"))),
         row.restarts.to_string(),
         or_dash(runs.then(|| duration(row.uptime_s))),
         or_dash(row.pid.map(|pid| pid.to_string())),
@@ -121,6 +127,13 @@ vote-1     running     healthy   12.5  40.0 MiB  0.5 MiB   1234         2    12 
 result-12  restarting  none         -         -        -      -         2       -    -  http://127.0.0.1:8080
 ";
         assert_eq!(text, expected);
+        let shared = Row { connections: Some(3), share_percent: Some(33.3), ..row() };
+        let text = table(&[shared, row()], Style::Plain);
+        assert!(text.contains("  REQ/S  SHARE %  RESTARTS  "), "{text}");
+        assert!(
+            text.contains("   1234     33.3         2  ") && text.contains("   1234        -         2  "),
+            "{text}"
+        );
         assert!(table(&[row()], Style::Coloured).contains("\u{1b}[32mhealthy\u{1b}[0m"));
         assert!(table(&[], Style::Plain).starts_with("nothing runs"));
     }

@@ -13,7 +13,7 @@ use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetwins
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::commands::ps::look::{look, with_rates};
-use crate::commands::ps::table;
+use crate::commands::ps::{shares, table};
 use crate::state::run_dir::RunDir;
 use crate::terminal::style::Style;
 use image_build::tool::output;
@@ -42,6 +42,7 @@ pub fn watch(run_dir: &RunDir) -> Result<()> {
         let now = look(run_dir)?;
         let is_empty = now.is_empty();
         let text = table::table(&with_rates(&before, now.clone()), Style::of_output());
+        let text = text + &shares::lines(&shares::reports(run_dir));
         let text = if is_screen { on_screen(&text, shown_lines) } else { text + "\n" };
         shown_lines = text.lines().count();
         output::print(&text)?;
