@@ -12,7 +12,7 @@
 mod choice;
 mod connection;
 mod event_loop;
-mod exchange;
+pub mod exchange;
 mod head;
 mod report;
 mod shared_port;

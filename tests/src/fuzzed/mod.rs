@@ -4,6 +4,7 @@
 //! their corpora and some mutations on any. A property that does not hold panics.
 
 pub mod application;
+pub mod balancer_exchange;
 pub mod command_line;
 pub mod engine_line;
 pub mod header_prediction;
@@ -24,8 +25,9 @@ pub use mutate::Mutator;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 14] = [
     ("application", application::check),
+    ("balancer_exchange", balancer_exchange::check),
     ("command_line", command_line::check),
     ("engine_line", engine_line::check),
     ("header_prediction", header_prediction::check),
