@@ -2,6 +2,7 @@
 //! application's own network forwards them.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
@@ -97,9 +98,9 @@ impl Ports {
 
     fn hold_shared(&mut self, instance: &Instance, port: &Port) -> Result<(), PortError> {
         let key = (instance.service.clone(), port.guest);
-        if !self.shared.contains_key(&key) {
+        if let Entry::Vacant(place) = self.shared.entry(key) {
             let (address, listener) = listen(&instance.service, port)?;
-            self.shared.insert(key, SharedAddress { address, listener: Some(listener) });
+            place.insert(SharedAddress { address, listener: Some(listener) });
         }
         Ok(())
     }
