@@ -1,5 +1,5 @@
-//! What a balancer follows of HTTP: whatever client and instance say, what is kept is bounded and is what the client sent,
-//! only what has no answer yet is repeated, and it does not matter in which pieces it came.
+//! What a balancer follows of HTTP: whatever client and instance say, what is kept is bounded, what is repeated is all
+//! that has no answer yet, and it does not matter in which pieces it came.
 //!
 //! The first byte of each piece says who speaks, and how long the piece is.
 

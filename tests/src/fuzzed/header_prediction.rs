@@ -8,6 +8,7 @@ mod conversation;
 #[path = "../../../edited-smoltcp/tests/differential/forged.rs"]
 mod forged;
 #[path = "../../../edited-smoltcp/tests/differential/pair.rs"]
+#[expect(dead_code, reason = "only the test asks how much was predicted")]
 mod pair;
 
 /// Steps of one input; what is not chosen any more is the first of what can be chosen.
