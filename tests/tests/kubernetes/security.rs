@@ -11,10 +11,11 @@ const SECRETS: [&str; 4] = ["REDIS_URL", "RESULTS_URL", "REQUIREPASS", "STOP_TOK
 /// The Secret that people make themselves where the data are managed elsewhere.
 const ADDRESSES: &str = "addresses";
 const LEVEL: &str = "pod-security.kubernetes.io/enforce";
+const WARNED: &str = "pod-security.kubernetes.io/warn";
 
-fn level(manifests: &Manifests) -> &Value {
+fn label<'a>(manifests: &'a Manifests, label: &str) -> &'a Value {
     let namespace = manifests.find("Namespace", "voting-app").expect("a namespace");
-    &namespace["metadata"]["labels"][LEVEL]
+    &namespace["metadata"]["labels"][label]
 }
 
 #[test]
@@ -25,7 +26,10 @@ fn pods_are_restricted_where_their_namespace_demands_it() {
             "kubevirt" => "privileged",
             _ => "restricted",
         };
-        assert_eq!(level(manifests), expected, "{name}");
+        assert_eq!(label(manifests, LEVEL), expected, "{name}");
+        // The API warns of a Deployment whose pods it would take, if this level is another.
+        let warned = label(manifests, WARNED).as_str();
+        assert_eq!(warned, Some(expected).filter(|level| *level != "privileged"), "{name}");
         assert_eq!(RESTRICTED.contains(&name.as_str()), expected == "restricted", "{name}");
     }
     for name in RESTRICTED {
