@@ -17,6 +17,8 @@ const SUBTREE: &str = "cgroup.subtree_control";
 /// What a kubelet refuses to run without (validateSystemRequirements).
 const NEEDED: [&str; 4] = ["cpu", "cpuacct", "cpuset", "memory"];
 const NEEDED_UNIFIED: [&str; 4] = ["cpu", "cpuset", "memory", "pids"];
+/// How groups of this test are called; the id of the process that made one follows.
+const NAME: &str = "voting-app-test-";
 /// A group can be removed when its last process has gone.
 const REMOVED_WITHIN: Duration = Duration::from_secs(15);
 
@@ -38,7 +40,7 @@ pub fn lacking() -> Option<String> {
     if !missing.is_empty() {
         return Some(format!("the cgroup controllers {}", missing.join(" ")));
     }
-    let tried = Cgroup::make(format!("voting-app-test-trial-{}", std::process::id()));
+    let tried = Cgroup::make("trial-");
     tried.err().map(|error| format!("control groups that can be made ({error:#})"))
 }
 
@@ -66,11 +68,11 @@ pub fn hierarchies(mounts: &str) -> Vec<PathBuf> {
 }
 
 impl Cgroup {
-    /// Makes one of this name.
+    /// Makes one for this process, and removes those that killed processes have left.
     ///
     /// # Errors
     /// When a hierarchy cannot be written.
-    pub fn make(name: String) -> Result<Self> {
+    pub fn make(purpose: &str) -> Result<Self> {
         let unified = Path::new(UNIFIED);
         let roots = if unified.join(CONTROLLERS).exists() {
             pass_on_controllers(unified);
@@ -79,8 +81,10 @@ impl Cgroup {
             hierarchies(&fs::read_to_string(MOUNTS).with_context(|| format!("{MOUNTS} cannot be read"))?)
         };
         ensure!(!roots.is_empty(), "no cgroup hierarchy is mounted at {UNIFIED}");
+        let name = format!("{NAME}{purpose}{}", std::process::id());
         let mut group = Self { name, folders: Vec::new() };
         for root in roots {
+            abandoned(&root).iter().for_each(|folder| drop(remove(folder)));
             let folder = root.join(&group.name);
             match fs::create_dir(&folder) {
                 Ok(()) => group.folders.push(folder.clone()),
@@ -95,6 +99,17 @@ impl Cgroup {
         }
         Ok(group)
     }
+}
+
+/// Groups of this test in a folder, whose processes have ended.
+pub fn abandoned(root: &Path) -> Vec<PathBuf> {
+    let is_abandoned = |folder: &PathBuf| {
+        let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let id = name.strip_prefix(NAME).and_then(|rest| rest.rsplit('-').next()?.parse::<u32>().ok());
+        id.is_some_and(|id| !Path::new("/proc").join(id.to_string()).exists())
+    };
+    let entries = fs::read_dir(root).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).filter(is_abandoned).collect()
 }
 
 /// In a new group of version 1 no processor is allowed until it is said which.

@@ -23,7 +23,7 @@ use crate::workloads;
 
 /// All of them.
 pub fn trials() -> Vec<Trial> {
-    let checks: [(&'static str, fn()); 12] = [
+    let checks: [(&'static str, fn()); 14] = [
         ("containerd_of_each_version_gets_the_pause_image_and_cgroupfs", containerd_configuration),
         ("the_version_of_containerd_is_told_by_its_own_words", containerd_version),
         ("certificates_are_those_of_their_users_and_of_no_others", certificates),
@@ -35,7 +35,9 @@ pub fn trials() -> Vec<Trial> {
         ("a_volume_is_for_one_claim", volume),
         ("a_workload_is_ready_when_nothing_of_it_is_old_or_left_over", readiness),
         ("autoscalers_ask_for_their_minimum_and_budgets_are_about_running_pods", autoscalers_and_budgets),
+        ("a_container_that_was_started_again_is_told_with_its_end", restarts),
         ("what_is_missing_is_named_and_hierarchies_are_found", requirements_and_hierarchies),
+        ("groups_of_killed_tests_are_found_and_no_others", abandoned_groups),
     ];
     checks
         .map(|(name, check)| {
@@ -275,6 +277,19 @@ fn autoscalers_and_budgets() {
     assert_eq!(workloads::protected(&budget, &pods), 1);
 }
 
+fn restarts() {
+    let pod = |count: u64| {
+        let status = json!({
+            "restartCount": count,
+            "lastState": { "terminated": { "reason": "OOMKilled" } },
+        });
+        json!({ "metadata": { "name": "vote-1" }, "status": { "containerStatuses": [status] } })
+    };
+    assert_eq!(workloads::restarts(&pod(0)), [""; 0]);
+    assert_eq!(workloads::restarts(&pod(1)), [r#"vote-1 after {"reason":"OOMKilled"}"#]);
+    assert_eq!(workloads::restarts(&json!({ "status": {} })), [""; 0]);
+}
+
 fn requirements_and_hierarchies() {
     let folder = tempfile::tempdir().expect("a folder");
     for program in ["etcd", "kubelet", "bridge"] {
@@ -290,4 +305,18 @@ fn requirements_and_hierarchies() {
                   cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n";
     let expected = ["/sys/fs/cgroup/cpu", "/sys/fs/cgroup/unified"].map(PathBuf::from);
     assert_eq!(cgroup::hierarchies(mounts), expected);
+}
+
+fn abandoned_groups() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let own = std::process::id();
+    // No process has such an id: the largest is 2 to the power of 22.
+    let left = ["voting-app-test-4194305", "voting-app-test-trial-4194305"];
+    let others = [format!("voting-app-test-{own}"), "voting-app-test-x".to_owned(), "kubepods".to_owned()];
+    for name in left.into_iter().chain(others.iter().map(String::as_str)) {
+        fs::create_dir(folder.path().join(name)).expect("room");
+    }
+    let mut found = cgroup::abandoned(folder.path());
+    found.sort();
+    assert_eq!(found, left.map(|name| folder.path().join(name)));
 }

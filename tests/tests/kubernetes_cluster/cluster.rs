@@ -17,6 +17,7 @@ use crate::isolation::Inside;
 use crate::kubeconfig;
 use crate::kubectl::Kubectl;
 use crate::kubelet;
+use crate::manifests;
 use crate::network;
 use crate::overlay::NAMESPACE;
 use crate::places;
@@ -85,7 +86,11 @@ impl Cluster {
         Ok(())
     }
 
-    fn start_control_plane(&mut self) -> Result<()> {
+    /// Starts what needs no node.
+    ///
+    /// # Errors
+    /// When a part does not come up.
+    pub fn start_control_plane(&mut self) -> Result<()> {
         let mut etcd = control_plane::etcd(&self.programs, &self.state);
         self.run("etcd", &mut etcd)?;
         let mut health = self.programs.command("curl");
@@ -191,6 +196,14 @@ impl Cluster {
     /// When it does not stay.
     pub fn try_container(&self) -> Result<()> {
         containerd::try_pause(&self.programs, &self.cgroup)
+    }
+
+    /// Applies each overlay, and removes it.
+    ///
+    /// # Errors
+    /// When one is refused.
+    pub fn apply_each(&self) -> Result<()> {
+        manifests::apply_each(&self.kubectl, &self.state)
     }
 
     /// Where volumes are kept.

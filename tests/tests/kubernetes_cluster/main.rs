@@ -18,16 +18,19 @@ mod containerd;
 mod control_plane;
 mod dns;
 mod images;
+mod interrupts;
 mod isolation;
 mod kernel_settings;
 mod kubeconfig;
 mod kubectl;
 mod kubelet;
+mod manifests;
 mod network;
 mod operations;
 mod overlay;
 mod places;
 mod proxy;
+mod purpose;
 mod requirements;
 mod services;
 mod volumes;
@@ -37,7 +40,7 @@ mod workloads;
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use overlay::{OVERLAYS, Overlay};
+use purpose::Purpose;
 
 fn main() -> ExitCode {
     if let Some(inside) = isolation::Inside::read() {
@@ -51,19 +54,15 @@ fn main() -> ExitCode {
 
 fn trials() -> Vec<Trial> {
     let mut trials = checks::trials();
-    trials.push(isolated("harness::containerd_runs_the_image_that_holds_pods", None));
-    for overlay in OVERLAYS {
-        let name = format!("{}::operators_lose_no_acknowledged_vote", overlay.name);
-        trials.push(isolated(&name, Some(overlay)));
-    }
+    trials.extend(Purpose::all().map(isolated));
     trials
 }
 
 /// A test in namespaces of its own. It is ignored where something is missing; what, is said in a line of its own.
-fn isolated(name: &str, overlay: Option<Overlay>) -> Trial {
-    let lacking = requirements::lacking(overlay);
+fn isolated(purpose: Purpose) -> Trial {
+    let (name, lacking) = (purpose.test(), requirements::lacking(purpose));
     if lacking.is_empty() {
-        let run = move || isolation::run(overlay).map_err(|error| Failed::from(format!("{error:#}")));
+        let run = move || isolation::run(purpose).map_err(|error| Failed::from(format!("{error:#}")));
         return Trial::test(name, run);
     }
     let missing = format!("missing: {}; programs are looked for in KUBE_BIN and PATH", lacking.join(", "));

@@ -12,7 +12,9 @@ use tests::http::{ask, get};
 use crate::certificates::NODE_NAME;
 use crate::cluster::Cluster;
 use crate::isolation::{Inside, is_kept};
+use crate::manifests;
 use crate::overlay::{NAMESPACE, Overlay};
+use crate::purpose::Purpose;
 use crate::volumes;
 use crate::waiting::wait_until;
 use crate::workloads::{self, check_all};
@@ -21,7 +23,6 @@ use tests::crash::load::Load;
 /// Pods are ready within this time, also emulated machines that share two processors.
 const READY_WITHIN: Duration = Duration::from_secs(300);
 const COUNTED_WITHIN: Duration = Duration::from_secs(120);
-const REMOVED_WITHIN: Duration = Duration::from_secs(180);
 /// How long a node is being drained: budgets may forbid that it ever becomes empty.
 const DRAIN: Duration = Duration::from_secs(45);
 /// The port of pages, in their Services.
@@ -31,7 +32,7 @@ const BUDGET: &str = "disruption budget";
 
 /// Runs everything in here, and says what failed.
 pub fn report(inside: &Inside) -> ExitCode {
-    let outcome = Cluster::prepare(inside).and_then(|mut cluster| run(&mut cluster, inside.overlay));
+    let outcome = Cluster::prepare(inside).and_then(|mut cluster| run(&mut cluster, inside.purpose));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -41,10 +42,11 @@ pub fn report(inside: &Inside) -> ExitCode {
     }
 }
 
-fn run(cluster: &mut Cluster, overlay: Option<Overlay>) -> Result<()> {
-    let outcome = match overlay {
-        Some(overlay) => cluster.start().and_then(|()| operate(cluster, overlay)),
-        None => cluster.start_containers().and_then(|()| cluster.try_container()),
+fn run(cluster: &mut Cluster, purpose: Purpose) -> Result<()> {
+    let outcome = match purpose {
+        Purpose::Containers => cluster.start_containers().and_then(|()| cluster.try_container()),
+        Purpose::Manifests => cluster.start_control_plane().and_then(|()| cluster.apply_each()),
+        Purpose::Operations(overlay) => cluster.start().and_then(|()| operate(cluster, overlay)),
     };
     if outcome.is_err() {
         eprintln!("{}", cluster.describe());
@@ -59,10 +61,9 @@ fn run(cluster: &mut Cluster, overlay: Option<Overlay>) -> Result<()> {
 }
 
 fn operate(cluster: &Cluster, overlay: Overlay) -> Result<()> {
-    let folder = overlay.folder();
-    let folder = folder.to_str().context("the repository's path is UTF-8")?;
+    let folder = &overlay.folder();
     step("apply");
-    cluster.kubectl.run_within(READY_WITHIN, &["apply", "--kustomize", folder])?;
+    manifests::apply(&cluster.kubectl, folder)?;
     wait_until_ready(cluster)?;
     let load = Load::start(published(cluster, "vote")?);
     load.wait_for_votes()?;
@@ -83,7 +84,9 @@ fn operate(cluster: &Cluster, overlay: Overlay) -> Result<()> {
         expected.0,
         expected.1
     );
-    remove(cluster, folder)
+    workloads::check_restarts(&cluster.kubectl)?;
+    step("remove");
+    manifests::remove(&cluster.kubectl, folder)
 }
 
 fn disturb(cluster: &Cluster, load: &Load) -> Result<()> {
@@ -122,17 +125,6 @@ fn drain(cluster: &Cluster) -> Result<()> {
     ensure!(outcome.success || said.contains(BUDGET), "the drain failed: {said}");
     workloads::check_budgets(&cluster.kubectl)?;
     cluster.kubectl.run(&["uncordon", NODE_NAME]).map(drop)
-}
-
-fn remove(cluster: &Cluster, folder: &str) -> Result<()> {
-    step("remove");
-    cluster.kubectl.run_within(REMOVED_WITHIN, &["delete", "--kustomize", folder])?;
-    wait_until("the end of the namespace", REMOVED_WITHIN, || {
-        let namespaces = cluster.kubectl.get(&["namespaces"])?;
-        let is_there = namespaces.iter().any(|namespace| namespace["metadata"]["name"] == NAMESPACE);
-        ensure!(!is_there, "{NAMESPACE} is still there");
-        Ok(())
-    })
 }
 
 /// Waits until everything is as it should be, and people vote.

@@ -1,6 +1,6 @@
 //! The overlays that are tried, and the images that each uses.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
@@ -8,6 +8,9 @@ use anyhow::{Context, Result, bail};
 pub const NAMESPACE: &str = "voting-app";
 /// The packages whose images overlays may use.
 pub const PACKAGES: [&str; 4] = ["store-service", "worker", "vote-service", "result-service"];
+
+/// Where overlays are.
+pub const OVERLAYS_FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/kubernetes/overlays");
 
 /// An overlay, and how its images are made.
 #[derive(Clone, Copy, Debug)]
@@ -23,15 +26,9 @@ pub const OVERLAYS: [Overlay; 2] =
     [Overlay { name: "containers", option: "--container" }, Overlay { name: "runner", option: "--runner" }];
 
 impl Overlay {
-    /// The one of this name.
-    pub fn find(name: &str) -> Option<Self> {
-        OVERLAYS.into_iter().find(|overlay| overlay.name == name)
-    }
-
     /// Its folder.
     pub fn folder(self) -> PathBuf {
-        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/kubernetes/overlays");
-        PathBuf::from(root).join(self.name)
+        Path::new(OVERLAYS_FOLDER).join(self.name)
     }
 }
 

@@ -11,7 +11,7 @@ use rustix::process::geteuid;
 
 use crate::cgroup;
 use crate::cni;
-use crate::overlay::Overlay;
+use crate::purpose::Purpose;
 
 /// The variable that names a folder with them.
 const FOLDER: &str = "KUBE_BIN";
@@ -19,7 +19,7 @@ const KUBERNETES: [&str; 6] =
     ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kubectl"];
 const CONTAINERS: [&str; 4] = ["containerd", "containerd-shim-runc-v2", "ctr", "runc"];
 /// Programs of any system.
-const ORDINARY: [&str; 7] = ["curl", "ip", "mount", "umount", "unshare", "timeout", "tar"];
+const ORDINARY: [&str; 8] = ["curl", "ip", "mount", "setpriv", "tar", "timeout", "umount", "unshare"];
 /// Where programs of administrators are, which are not in every `PATH`.
 const ADMINISTRATORS: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 const PLUGIN_FOLDERS: [&str; 3] = ["/opt/cni/bin", "/usr/lib/cni", "/usr/libexec/cni"];
@@ -103,12 +103,12 @@ pub fn look(
     (found, missing)
 }
 
-/// Everything that is missing here for a cluster with this overlay, or for containers alone.
-pub fn lacking(overlay: Option<Overlay>) -> Vec<String> {
-    let programs: &[&[&'static str]] =
-        if overlay.is_some() { &[&KUBERNETES, &CONTAINERS, &ORDINARY] } else { &[&CONTAINERS, &ORDINARY] };
-    let (_, mut lacking) = look(programs, &folders(), &plugin_folders());
-    if let Some(overlay) = overlay.filter(|overlay| !overlay.folder().is_dir()) {
+/// Everything that is missing here for this.
+pub fn lacking(purpose: Purpose) -> Vec<String> {
+    let kubernetes: &[&str] = if purpose.has_control_plane() { &KUBERNETES } else { &[] };
+    let containers: &[&str] = if purpose.has_containers() { &CONTAINERS } else { &[] };
+    let (_, mut lacking) = look(&[kubernetes, containers, &ORDINARY], &folders(), &plugin_folders());
+    if let Some(overlay) = purpose.overlay().filter(|overlay| !overlay.folder().is_dir()) {
         lacking.push(format!("the folder deploy/kubernetes/overlays/{}", overlay.name));
     }
     if !Path::new(KERNEL_LOG).exists() {

@@ -105,6 +105,26 @@ pub fn protected(budget: &Value, pods: &[Value]) -> usize {
     pods.iter().filter(is_meant).filter(|pod| is_running(pod)).count()
 }
 
+/// Whether the containers of all pods have run from their start on: none had too little memory, or was killed by a
+/// probe.
+///
+/// # Errors
+/// With those that were started again, and how they had ended.
+pub fn check_restarts(kubectl: &Kubectl) -> Result<()> {
+    let pods = kubectl.get(&["pods", "--namespace", NAMESPACE])?;
+    let found: Vec<String> = pods.iter().flat_map(restarts).collect();
+    ensure!(found.is_empty(), "containers were started again: {}", found.join(", "));
+    Ok(())
+}
+
+/// The containers of a pod that were started again.
+pub fn restarts(pod: &Value) -> Vec<String> {
+    let statuses = pod["status"]["containerStatuses"].as_array().into_iter().flatten();
+    let again = statuses.filter(|status| status["restartCount"].as_u64() > Some(0));
+    let name = pod["metadata"]["name"].as_str().unwrap_or_default();
+    again.map(|status| format!("{name} after {}", status["lastState"]["terminated"])).collect()
+}
+
 fn is_running(pod: &Value) -> bool {
     pod["status"]["phase"] == "Running" && pod["metadata"]["deletionTimestamp"].is_null()
 }
