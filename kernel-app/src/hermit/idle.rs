@@ -114,6 +114,7 @@ impl Idle {
     /// Sleeps until an interrupt, for `duration` at most. Returns at once when `has_work`, which is
     /// asked with interrupts held back, so that none is missed between the question and the sleep.
     pub fn sleep(&self, duration: Duration, has_work: impl FnOnce() -> bool) {
+        interrupt_table::hold_back();
         if has_work() {
             return interrupt_table::take_waiting();
         }

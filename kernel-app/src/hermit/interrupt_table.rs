@@ -12,6 +12,7 @@
 use core::arch::{asm, naked_asm};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
+use super::uhyve;
 use super::x86::write_msr;
 
 /// What the processor jumps to.
@@ -72,7 +73,7 @@ static SERIAL_HAS_SPOKEN: AtomicBool = AtomicBool::new(false);
 static ORDER_HAS_COME: AtomicBool = AtomicBool::new(false);
 
 /// Defines an entry that ends its interrupt, after it has set this flag, and goes on where interrupts are let in. The
-/// registers that it uses are free there. Before that place is reached for the first time, it returns as usual.
+/// registers that it uses are free there. Elsewhere it returns as usual.
 macro_rules! entry {
     ($name:ident $(, $flag:ident)?) => {
         #[unsafe(naked)]
@@ -167,8 +168,24 @@ macro_rules! let_in {
                     out("rdx") _,
                 )
             }
+            let_in_meanwhile();
         }
     };
+}
+
+/// Holds interrupts back.
+pub fn hold_back() {
+    // SAFETY: nothing but what waits for an interrupt needs one, and that lets it in.
+    unsafe { asm!("cli", options(nostack)) }
+}
+
+/// Lets interrupts in between those places as well, where uhyve runs this machine. It interrupts for each packet, wanted
+/// or not, and KVM leaves a guest once more for each that is held back.
+fn let_in_meanwhile() {
+    if uhyve::is_monitor() {
+        // SAFETY: the handler returns as usual while nobody waits.
+        unsafe { asm!("sti", options(nostack)) }
+    }
 }
 
 let_in!(
@@ -192,8 +209,8 @@ pub fn install(is_x2apic: bool) {
     };
     let pins = (0..PIN_COUNT).map(|pin| (PINS + pin, entry(pin)));
     set(&mut pins.chain([DEVICE_VECTOR, TIMER_VECTOR].map(|vector| (vector, wake as Entry))));
-    // SAFETY: nothing but what waits for an interrupt needs one, and that lets it in.
-    unsafe { asm!("cli", options(nomem, nostack)) }
+    hold_back();
+    let_in_meanwhile();
 }
 
 /// Agrees with KVM that most interrupts end without leaving the guest.
