@@ -45,6 +45,12 @@ impl Route {
         self.learned_at > since && now < self.learned_at + Self::VALID_FOR
     }
 
+    /// The hardware address of the neighbour that it leads to.
+    pub fn neighbour(&self) -> [u8; 6] {
+        let [a, b, c, d, e, f, ..] = self.header;
+        [a, b, c, d, e, f]
+    }
+
     /// Whether it leads from one of these addresses to the other.
     #[inline]
     pub(super) fn connects(&self, local: IpAddress, remote: IpAddress) -> bool {

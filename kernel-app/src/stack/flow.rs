@@ -145,6 +145,11 @@ pub(super) fn is_arp(frame: &[u8]) -> bool {
     frame.get(12..ETHERNET_BYTES) == Some(&ETHERTYPE_ARP)
 }
 
+/// The hardware address of the neighbour that an ARP frame tells of.
+pub(super) fn sender(frame: &[u8]) -> Option<[u8; 6]> {
+    frame.get(ETHERNET_BYTES + 8..)?.first_chunk().copied()
+}
+
 /// Pool indices by flow.
 #[derive(Debug)]
 pub(super) struct Flows(HashMap<Flow, usize, Secret>);

@@ -50,7 +50,7 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
             None => {
                 if flow::is_arp(frame) {
                     self.neighbours.heard(frame, now);
-                    self.routes_since = now;
+                    self.pool.forget_routes_but_to(flow::sender(frame));
                     self.all_due = true;
                 } else if let Some(said) = TooLarge::of_frame(frame) {
                     self.hear_too_large(said, now);

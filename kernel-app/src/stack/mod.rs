@@ -118,7 +118,7 @@ pub struct SmoltcpNetwork<D: FrameDevice> {
     all_due: bool,
     /// When timers want attention.
     timers: Timers,
-    /// When something new was last heard of addresses, own ones or those of neighbours.
+    /// When the own address or the link's MTU changed last.
     routes_since: Instant,
 }
 

@@ -8,8 +8,20 @@ use smoltcp::socket::tcp::{Egress, Segment};
 use super::checksum;
 use super::device::Transmitter;
 use super::member::Member;
+use super::pool::Pool;
 use super::time::stack_time;
 use wire::Instant;
+
+impl Pool {
+    /// A neighbour has said that it is at this hardware address: whoever was believed to be at another one may have
+    /// moved there.
+    pub fn forget_routes_but_to(&mut self, neighbour: Option<[u8; 6]>) {
+        for index in &self.in_use {
+            let route = &mut self.members[*index].route;
+            *route = route.filter(|route| Some(route.neighbour()) == neighbour);
+        }
+    }
+}
 
 impl Member {
     /// Takes an ordinary frame of its connection, whose checksums are right; whether it was one.
