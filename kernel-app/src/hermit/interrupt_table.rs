@@ -179,8 +179,8 @@ pub fn hold_back() {
     unsafe { asm!("cli", options(nostack)) }
 }
 
-/// Lets interrupts in between those places as well, where uhyve runs this machine. It interrupts for each packet, wanted
-/// or not, and KVM leaves a guest once more for each that is held back.
+/// Lets interrupts in between those places as well, where uhyve runs this machine. It interrupts for each packet,
+/// wanted or not, and KVM leaves a guest once more for each that is held back.
 fn let_in_meanwhile() {
     if uhyve::is_monitor() {
         // SAFETY: the handler returns as usual while nobody waits.
