@@ -39,10 +39,10 @@ impl Route {
         is_ordinary.then_some(Self { header, learned_at: now })
     }
 
-    /// Whether it holds, for one who has learned nothing new of addresses since this time.
+    /// Whether it holds, as long as nothing new is known of addresses.
     #[inline]
-    pub fn is_valid(&self, since: Instant, now: Instant) -> bool {
-        self.learned_at > since && now < self.learned_at + Self::VALID_FOR
+    pub fn is_valid(&self, now: Instant) -> bool {
+        now < self.learned_at + Self::VALID_FOR
     }
 
     /// The hardware address of the neighbour that it leads to.

@@ -228,7 +228,7 @@ impl Pair {
     }
 
     fn route(&self) -> Option<Route> {
-        self.route.filter(|route| route.is_valid(Instant::from_micros(-1), self.now))
+        self.route.filter(|route| route.is_valid(self.now))
     }
 
     /// Both applications read, and read the same.

@@ -78,7 +78,7 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
     fn receive_at(&mut self, index: usize, now: Instant) {
         self.pool.touch(index);
         let Some((frame, _)) = self.device.peek() else { return };
-        if !self.pool.members[index].receive_predicted(frame, self.routes_since, now) {
+        if !self.pool.members[index].receive_predicted(frame, now) {
             self.poll_with_frame(Some(index), now);
         }
     }

@@ -118,8 +118,6 @@ pub struct SmoltcpNetwork<D: FrameDevice> {
     all_due: bool,
     /// When timers want attention.
     timers: Timers,
-    /// When the own address or the link's MTU changed last.
-    routes_since: Instant,
 }
 
 impl<D: FrameDevice> SmoltcpNetwork<D> {
@@ -150,7 +148,6 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
             address,
             all_due: false,
             timers: Timers::Due(Some(now)),
-            routes_since: now,
         })
     }
 
@@ -173,7 +170,7 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
     #[cold]
     fn change_mtu(&mut self, mtu: usize, now: Instant) {
         self.link.mtu = mtu;
-        self.routes_since = now;
+        self.pool.forget_routes_but_to(None);
         self.interface = self.link.interface(self.choices.next(), stack_time(now));
         self.address.apply(&mut self.interface, &mut self.others);
     }
@@ -200,7 +197,7 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
             for _ in 0..member.rounds {
                 let transmitter = self.device.transmitter();
                 if is_predictable {
-                    match member.send_predicted(mtu, self.routes_since, now, transmitter) {
+                    match member.send_predicted(mtu, now, transmitter) {
                         tcp::Egress::Sent => continue,
                         tcp::Egress::Nothing => break,
                         tcp::Egress::Unusual => {}
@@ -272,7 +269,7 @@ impl<D: FrameDevice> Network for SmoltcpNetwork<D> {
         let own = self.address.own();
         self.address.poll(&mut self.interface, &mut self.others, now, jitter);
         if own != self.address.own() {
-            self.routes_since = now;
+            self.pool.forget_routes_but_to(None);
         }
         let mtu = self.address.mtu().map_or(self.mtu_max, |told| self.mtu_max.min(usize::from(told)));
         if mtu != self.link.mtu {

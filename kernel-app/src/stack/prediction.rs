@@ -14,7 +14,7 @@ use wire::Instant;
 
 impl Pool {
     /// A neighbour has said that it is at this hardware address: whoever was believed to be at another one may have
-    /// moved there.
+    /// moved there. With none, all routes are forgotten.
     pub fn forget_routes_but_to(&mut self, neighbour: Option<[u8; 6]>) {
         for index in &self.in_use {
             let route = &mut self.members[*index].route;
@@ -25,25 +25,19 @@ impl Pool {
 
 impl Member {
     /// Takes an ordinary frame of its connection, whose checksums are right; whether it was one.
-    pub fn receive_predicted(&mut self, frame: &[u8], routes_since: Instant, now: Instant) -> bool {
+    pub fn receive_predicted(&mut self, frame: &[u8], now: Instant) -> bool {
         let (socket, route) = self.socket_and_route();
-        let (now, since) = (stack_time(now), stack_time(routes_since));
-        let route = route.filter(|route| route.is_valid(since, now));
+        let now = stack_time(now);
+        let route = route.filter(|route| route.is_valid(now));
         let segment = route.and_then(|route| Segment::of_frame(frame, route));
         segment.is_some_and(|segment| socket.receive_predicted(&segment, now))
     }
 
     /// Sends an ordinary segment, if that is what is to be sent next.
-    pub fn send_predicted(
-        &mut self,
-        mtu: usize,
-        routes_since: Instant,
-        now: Instant,
-        transmitter: &mut impl Transmitter,
-    ) -> Egress {
+    pub fn send_predicted(&mut self, mtu: usize, now: Instant, transmitter: &mut impl Transmitter) -> Egress {
         let (socket, route) = self.socket_and_route();
-        let (now, since) = (stack_time(now), stack_time(routes_since));
-        let Some(route) = route.filter(|route| route.is_valid(since, now)) else { return Egress::Unusual };
+        let now = stack_time(now);
+        let Some(route) = route.filter(|route| route.is_valid(now)) else { return Egress::Unusual };
         if !transmitter.has_room() {
             return Egress::Unusual;
         }
