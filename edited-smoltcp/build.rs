@@ -41,11 +41,13 @@ const SIZES: [(&str, usize); 16] = [
     ("RPL_RELATIONS_BUFFER_COUNT", 16),
     ("RPL_PARENTS_BUFFER_COUNT", 8),
 ];
-/// Where the module of header prediction becomes one of TCP's sockets: file, old text and new.
+/// Where the modules of this crate become some of TCP's sockets: file, old text and new.
 const EDIT: (&str, &str, &str) = (
     "socket/tcp.rs",
     "\nmod congestion;\n",
-    "\nmod congestion;\n#[path = \"PREDICTION\"]\nmod prediction;\npub use prediction::{Egress, Outgoing, Route, Segment};\n",
+    "\nmod congestion;\n#[path = \"SOURCES/first_number.rs\"]\nmod first_number;\n\
+     #[path = \"SOURCES/prediction/mod.rs\"]\nmod prediction;\n\
+     pub use prediction::{Egress, Outgoing, Route, Segment, Syn};\n",
 );
 
 fn main() {
@@ -59,7 +61,7 @@ fn main() {
     // What an older version had is not to stay.
     let _ = fs::remove_dir_all(&edited);
     copy(&sources(), &edited);
-    edit(&edited, &manifest.join("src/prediction/mod.rs"));
+    edit(&edited, &manifest.join("src"));
     open(&edited.join("lib.rs"));
 }
 
@@ -107,14 +109,13 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-fn edit(sources: &Path, prediction: &Path) {
+fn edit(sources: &Path, own: &Path) {
     let (file, old, new) = EDIT;
     let path = sources.join(file);
     let text = read(&path);
     assert_eq!(text.matches(old).count(), 1, "{file} of {VERSION} does not have {old:?} exactly once");
-    let prediction =
-        prediction.to_str().expect("the path of this repository is UTF-8").escape_default().to_string();
-    write(&path, &text.replace(old, &new.replace("PREDICTION", &prediction)));
+    let own = own.to_str().expect("the path of this repository is UTF-8").escape_default().to_string();
+    write(&path, &text.replace(old, &new.replace("SOURCES", &own)));
 }
 
 /// Makes the root of smoltcp what may stand in the middle of another: without attributes and documentation of a crate.

@@ -1,8 +1,8 @@
 //! smoltcp with header prediction: the ordinary segments of a connection take a short way, and all others smoltcp's
-//! own.
+//! own; and with a way to say where a connection's numbers begin.
 //!
 //! No copy of smoltcp stands here. The build script edits the copy that cargo has fetched and verified, in one place:
-//! `prediction` is a module of its TCP sockets. Why this is so, and what smoltcp would need to do the same itself,
+//! `prediction` and `first_number` are modules of its TCP sockets. Why this is so, and what smoltcp would need to do the same itself,
 //! docs/upstream/smoltcp-header-prediction.md says.
 
 // smoltcp's own tests are not compiled.
@@ -13,6 +13,8 @@
 
 include!(concat!(env!("OUT_DIR"), "/smoltcp/lib.rs"));
 
-// It is compiled as a module of `socket::tcp`; here it stands for rustfmt.
+// They are compiled as modules of `socket::tcp`; here they stand for rustfmt.
+#[cfg(any())]
+mod first_number;
 #[cfg(any())]
 mod prediction;

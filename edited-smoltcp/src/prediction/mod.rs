@@ -1,4 +1,4 @@
-//! Header prediction: what is ordinary in an open connection is done at once, and the rest is left to smoltcp.
+//! Header prediction: what is ordinary in a connection is done at once, and the rest is left to smoltcp.
 //!
 //! Nearly every segment of a connection is the next one in order, acknowledges something, and changes nothing else;
 //! what is sent is the next part of what waits, or an acknowledgement. smoltcp reads each header field by field into
@@ -12,8 +12,10 @@
 #![deny(unsafe_code)]
 
 mod frame;
+mod handshake;
 mod receive;
 mod send;
 
 pub use frame::{Outgoing, Route, Segment};
+pub use handshake::Syn;
 pub use send::Egress;

@@ -1,6 +1,7 @@
 //! What an ordinary socket sends next: a part of what waits, the end behind it, or an acknowledgement.
 
 use super::super::{AckDelayTimer, Socket, State};
+use super::frame::{ACK, DATA_OFFSET, FIN, PSH};
 use super::{Outgoing, Route};
 use crate::time::Instant;
 use crate::wire::{IPV4_HEADER_LEN, TCP_HEADER_LEN};
@@ -32,6 +33,9 @@ impl Socket<'_> {
         };
         // For one that had nothing under way, the other side's time to answer begins now.
         self.remote_last_ts.get_or_insert(now);
+        if self.state == State::SynReceived {
+            return self.answer_syn((route, tuple.local.port, tuple.remote.port), mtu, now, transmit);
+        }
         if !self.sends_ordinarily(now) {
             return Egress::Unusual;
         }
@@ -48,6 +52,7 @@ impl Socket<'_> {
         let payload = self.tx_buffer.get_allocated(in_flight, allowed);
         let is_last = in_flight + payload.len() == waiting;
         let ends = is_last && wants_end;
+        let pushes = is_last && !ends && !payload.is_empty();
         let outgoing = Outgoing {
             route,
             source_port: tuple.local.port,
@@ -55,9 +60,9 @@ impl Socket<'_> {
             number: self.remote_last_seq,
             acknowledged: self.remote_seq_no + self.rx_buffer.len(),
             window: self.scaled_window(),
-            ends,
-            pushes: is_last && !ends && !payload.is_empty(),
-            payload,
+            data_offset: DATA_OFFSET,
+            flags: ACK | if ends { FIN } else { 0 } | if pushes { PSH } else { 0 },
+            content: payload,
         };
         transmit(&outgoing);
         let numbers = payload.len() + usize::from(ends);
@@ -65,7 +70,7 @@ impl Socket<'_> {
         Egress::Sent
     }
 
-    /// Whether no timer is due, nothing is sent again, and neither side has closed its window.
+    /// Whether nothing is sent again, and neither side has closed its window.
     #[inline]
     fn sends_ordinarily(&self, now: Instant) -> bool {
         let has_peer =
@@ -74,7 +79,13 @@ impl Socket<'_> {
             && self.remote_win_len != 0
             && !self.nagle
             && !self.pending_fast_retransmit
-            && self.tsval_generator.is_none()
+            && self.is_on_time(now)
+    }
+
+    /// Whether no timer is due, and the answer has no timestamp.
+    #[inline]
+    pub(super) fn is_on_time(&self, now: Instant) -> bool {
+        self.tsval_generator.is_none()
             && self.ack_delay.is_none()
             && !self.timed_out(now)
             && !self.timer.should_retransmit(now)

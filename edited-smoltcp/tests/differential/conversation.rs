@@ -19,6 +19,9 @@ pub fn play(choices: &mut impl Choices, steps: u32) -> Pair {
     let mut seed = || u64::from(choices.below(u32::MAX)) << 32 | u64::from(choices.below(u32::MAX));
     let mut pair = Pair::new(seed());
     let mut client = Client { stack: Stack::new(PEER_HARDWARE, PEER_ADDRESS, seed()), under_way: Vec::new() };
+    if choices.once_in(2) {
+        pair.know_way();
+    }
     client.connect(&pair);
     for _ in 0..steps {
         match choices.below(8) {

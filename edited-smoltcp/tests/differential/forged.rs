@@ -43,21 +43,40 @@ pub fn play(choices: &mut impl Choices, steps: u32) -> Pair {
         acknowledged: 0,
         flags: SYN,
         window: 4096,
-        // A maximum segment size, and sometimes a window scale.
-        options: if choices.once_in(2) {
-            vec![2, 4, 0, 200, 1, 3, 3, choices.below(4) as u8]
-        } else {
-            vec![2, 4, 0, 200]
-        },
-        payload: Vec::new(),
+        options: syn_options(choices),
+        payload: if choices.once_in(16) { vec![9; 9] } else { Vec::new() },
     };
     peer.next = first.wrapping_add(1);
+    if choices.below(4) > 0 {
+        pair.know_way();
+    }
+    let mut bytes = frame(&syn);
+    spoil(&mut bytes, choices);
+    pair.receive(&bytes);
     pair.receive(&frame(&syn));
     hear(&mut peer, &pair.send());
     for _ in 0..steps {
         step(&mut pair, &mut peer, choices);
     }
     pair
+}
+
+/// A maximum segment size, and sometimes others, some of them wrong or unknown.
+fn syn_options(choices: &mut impl Choices) -> Vec<u8> {
+    let mut options = vec![2, 4, 0, [200, 20, 0][choices.below(3) as usize]];
+    for _ in 0..choices.below(4) {
+        let next: &[u8] = match choices.below(10) {
+            0 | 1 => &[1, 3, 3, choices.below(20) as u8],
+            2 | 3 => &[1, 1, 4, 2],
+            4 | 5 => &[1, 1, 8, 10, 1, 2, 3, 4, 0, 0, 0, 0],
+            6 => &[0, 9, 9, 9],
+            7 => &[254, 4, 1, 2],
+            8 => &[2, 4, 5, 0xb4],
+            _ => &[3, 9, 1, 1],
+        };
+        options.extend(next);
+    }
+    options
 }
 
 fn step(pair: &mut Pair, peer: &mut Peer, choices: &mut impl Choices) {

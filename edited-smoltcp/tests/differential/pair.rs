@@ -2,7 +2,7 @@
 
 use smoltcp::iface::{Config, Interface, PollResult, SocketHandle, SocketSet};
 use smoltcp::phy::{self, ChecksumCapabilities, Device, DeviceCapabilities, Medium};
-use smoltcp::socket::tcp::{self, Egress, Route, Segment, Socket, SocketBuffer};
+use smoltcp::socket::tcp::{self, Egress, Route, Segment, Socket, SocketBuffer, Syn};
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{EthernetAddress, HardwareAddress, IpAddress, IpCidr};
 
@@ -31,6 +31,7 @@ pub trait Choices {
 /// How many segments took the short way.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Predicted {
+    pub begun: u64,
     pub received: u64,
     pub sent: u64,
 }
@@ -134,6 +135,7 @@ pub struct Pair {
     plain: Stack,
     predicting: Stack,
     route: Option<Route>,
+    first_number: u32,
     predicted: Predicted,
     pub now: Instant,
 }
@@ -150,11 +152,18 @@ impl Pair {
             plain: stack(),
             predicting: stack(),
             route: None,
+            first_number: seed as u32,
             predicted: Predicted::default(),
             now: Instant::ZERO,
         };
         pair.meet_neighbour();
         pair
+    }
+
+    /// One of the two knows the way from a connection before.
+    pub fn know_way(&mut self) {
+        self.route = Route::of_frame(&way(), self.now);
+        assert!(self.route.is_some(), "it is an ordinary one");
     }
 
     pub fn predicted(&self) -> Predicted {
@@ -181,11 +190,28 @@ impl Pair {
     pub fn receive(&mut self, frame: &[u8]) {
         let now = self.now;
         self.plain.receive(frame, now);
+        if self.predicting.socket().state() == tcp::State::Listen {
+            return self.begin(frame);
+        }
         let segment = self.route().and_then(|route| Segment::of_frame(frame, &route));
         if segment.is_some_and(|segment| self.predicting.socket().receive_predicted(&segment, now)) {
             self.predicted.received += 1;
         } else {
             self.predicting.receive(frame, now);
+        }
+        self.compare();
+    }
+
+    /// What may begin a connection, for which both have the same number.
+    fn begin(&mut self, frame: &[u8]) {
+        let (now, number) = (self.now, self.first_number);
+        let is_first = self.plain.socket().begin_with(number);
+        let syn = self.route().and_then(|route| Syn::of_frame(frame, &route));
+        if syn.is_some_and(|syn| self.predicting.socket().receive_syn_predicted(&syn, number, now)) {
+            self.predicted.begun += 1;
+        } else {
+            self.predicting.receive(frame, now);
+            assert_eq!(self.predicting.socket().begin_with(number), is_first, "whether it has begun");
         }
         self.compare();
     }
@@ -270,6 +296,18 @@ impl Pair {
         let text = |socket: &mut Socket<'static>| format!("{socket:?}");
         assert_eq!(text(self.plain.socket()), text(self.predicting.socket()), "all that the sockets hold");
     }
+}
+
+/// A frame of a connection before.
+fn way() -> Vec<u8> {
+    let parts: [&[u8]; 5] = [
+        &PEER_HARDWARE,
+        &OWN_HARDWARE,
+        &[0x08, 0x00, 0x45, 0, 0, 40, 0, 0, 0x40, 0, 64, 6, 0, 0],
+        &OWN_ADDRESS,
+        &PEER_ADDRESS,
+    ];
+    parts.concat()
 }
 
 /// What tells both where the other side is (RFC 826).

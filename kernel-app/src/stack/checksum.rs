@@ -31,9 +31,12 @@ pub(super) fn is_right(frame: &[u8]) -> bool {
     fold(header_sum(header)) == RIGHT && is_payload_right(header, payload)
 }
 
-/// The sum of a header, which hardly ever has options: without them its length is known here.
+/// The sum of a header, which hardly ever has options: without them it is one of five words.
 fn header_sum(header: &[u8]) -> u64 {
-    header.as_array::<IP_BYTES>().map_or_else(|| sum(0, header), |header| sum(0, header))
+    match header.as_chunks() {
+        (words @ [_, _, _, _, _], []) => words.iter().map(|word| u64::from(u32::from_le_bytes(*word))).sum(),
+        _ => sum(0, header),
+    }
 }
 
 fn is_payload_right(header: &[u8], payload: &[u8]) -> bool {
@@ -112,18 +115,26 @@ fn pseudo_header(header: &[u8], length: usize) -> u64 {
 #[inline]
 fn sum(start: u64, bytes: &[u8]) -> u64 {
     let (blocks, rest) = bytes.as_chunks::<BLOCK_BYTES>();
-    let (words, tail) = rest.as_chunks::<WORD_BYTES>();
-    let (mut sum, mut carry) = (start, false);
-    for block in blocks {
-        for word in block.as_chunks().0 {
-            (sum, carry) = sum.carrying_add(u64::from_le_bytes(*word), carry);
-        }
-    }
-    for word in words {
+    let mut sum = blocks.iter().fold(start, |sum, block| add_words(sum, block));
+    let (halves, rest) = rest.as_chunks::<{ BLOCK_BYTES / 2 }>();
+    sum = halves.iter().fold(sum, |sum, half| add_words(sum, half));
+    let (quarters, rest) = rest.as_chunks::<{ BLOCK_BYTES / 4 }>();
+    sum = quarters.iter().fold(sum, |sum, quarter| add_words(sum, quarter));
+    let (words, tail) = rest.as_chunks();
+    sum = words.iter().fold(sum, |sum, word| add(sum, u64::from_le_bytes(*word)));
+    add(sum, last_word(bytes, tail.len()))
+}
+
+/// Adds words, of which the compiler knows how many there are: one instruction each.
+#[inline]
+fn add_words<const BYTES: usize>(mut sum: u64, bytes: &[u8; BYTES]) -> u64 {
+    let mut carry = false;
+    for word in bytes.as_chunks::<WORD_BYTES>().0 {
         (sum, carry) = sum.carrying_add(u64::from_le_bytes(*word), carry);
     }
     // The carry of a sum that took a carry in may have to be carried once more.
-    add(add(sum, u64::from(carry)), last_word(bytes, tail.len()))
+    (sum, carry) = sum.carrying_add(0, carry);
+    sum + u64::from(carry)
 }
 
 /// The last bytes, fewer than eight, as a number.

@@ -133,7 +133,7 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
         let Dial { host, deadline, .. } = &self.dials.dials[position];
         let resolver = self.others.get_mut::<dns::Socket>(self.address.resolver);
         self.others_due = true;
-        // What the query is known by comes from an interface of its own: see `seeded_interface`.
+        // What the query is known by comes from an interface of its own: see `numbers`.
         let mut interface = self.link.interface(self.choices.next(), stack_time(now));
         match resolver.start_query(interface.context(), host, DnsQueryType::A) {
             Ok(handle) => {
@@ -216,10 +216,8 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
         let socket = member.socket();
         socket.set_keep_alive(Some(stack_duration(PEER_KEEP_ALIVE)));
         let remote = (IpAddress::Ipv4(address), port);
-        let begun = self.link.with_interface(Some(own), number, stack_time(now), |interface| {
-            socket.connect(interface.context(), remote, local_port)
-        });
-        if begun.is_err() {
+        let begun = socket.connect(self.interface.context(), remote, local_port);
+        if begun.is_err() || !socket.begin_with(number) {
             self.pool.release(index);
             return Progress::Failed(Unreachable::NameNotFound);
         }

@@ -76,10 +76,13 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
     }
 
     fn receive_at(&mut self, index: usize, now: Instant) {
-        self.pool.touch(index);
         let Some((frame, _)) = self.device.peek() else { return };
-        if !self.pool.members[index].receive_predicted(frame, now) {
+        let member = &mut self.pool.members[index];
+        if !member.receive_predicted(frame, now) {
+            self.pool.touch(index);
             self.poll_with_frame(Some(index), now);
+        } else if !member.is_answered() {
+            self.pool.touch(index);
         }
     }
 
@@ -181,16 +184,17 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
             return true;
         };
         let Some(index) = self.pool.listen_once(port, now) else { return false };
-        let (time, own) = (stack_time(now), self.address.own());
         let number = number.unwrap_or_else(|| {
-            let own = own.map_or(super::limits::NO_ADDRESS, |cidr| cidr.address());
+            let own = self.address.own().map_or(super::limits::NO_ADDRESS, |cidr| cidr.address());
             self.sequence_numbers.first(own, flow, now)
         });
         let member = &mut self.pool.members[index];
-        let mut device = Device::with_frame(frame, transmitter, self.link.mtu);
-        self.link.with_interface(own, number, time, |interface| {
-            interface.poll_ingress_single(time, &mut device, member.sockets_mut());
-        });
+        member.route = self.pool.routes.to(flow.remote());
+        if !member.receive_syn_predicted(frame, number, now) {
+            let mut device = Device::with_frame(frame, transmitter, self.link.mtu);
+            self.interface.poll_ingress_single(stack_time(now), &mut device, member.sockets_mut());
+            member.socket().begin_with(number);
+        }
         member.begin(number);
         if let Some(syn) = Syn::of_frame(frame) {
             member.meet(syn, self.link.mtu);

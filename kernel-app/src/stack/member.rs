@@ -59,6 +59,8 @@ pub(super) struct Streams {
     pub local: u32,
     /// Of the next byte that is taken from it.
     pub remote: u32,
+    /// Whether there is output that had no room in the socket.
+    pub output_waits: bool,
 }
 
 impl Streams {
@@ -82,12 +84,13 @@ impl Streams {
 
     /// Moves bytes from `output` into the socket as far as it has room; how many.
     pub fn send(&mut self, socket: &mut tcp::Socket<'_>, output: &mut Buffer) -> usize {
-        if output.is_empty() || !socket.can_send() {
-            return 0;
+        let mut count = 0;
+        if !output.is_empty() && socket.can_send() {
+            count = socket.send_slice(output.as_slice()).unwrap_or(0);
+            output.consume(count);
+            self.local = self.local.wrapping_add(count as u32);
         }
-        let count = socket.send_slice(output.as_slice()).unwrap_or(0);
-        output.consume(count);
-        self.local = self.local.wrapping_add(count as u32);
+        self.output_waits = !output.is_empty();
         count
     }
 
@@ -209,7 +212,7 @@ impl Member {
 
     /// The handshake that it is in, for one who may come back to it.
     pub fn handshake(&self, now: Instant) -> Option<Handshake> {
-        let Streams { local, remote } = self.streams;
+        let Streams { local, remote, .. } = self.streams;
         let (local, remote) = (local.wrapping_sub(1), remote.wrapping_sub(1));
         // At most what fits the link.
         let segment_bytes = self.segment_bytes as u16;
@@ -219,6 +222,17 @@ impl Member {
     /// The socket, and where its streams stand.
     pub fn parts(&mut self) -> (&mut tcp::Socket<'static>, &mut Streams) {
         (self.sockets.get_mut(SocketHandle::default()), &mut self.streams)
+    }
+
+    /// Whether nothing is to be done on an open connection: all that was sent has come, and nothing else has.
+    pub fn is_answered(&mut self) -> bool {
+        let (is_open, output_waits) = (matches!(self.role, Role::Open(_)), self.streams.output_waits);
+        let socket = self.socket();
+        is_open
+            && !output_waits
+            && socket.state() == tcp::State::Established
+            && !socket.can_recv()
+            && socket.send_queue() == 0
     }
 
     /// Requests as many rounds as the bytes that wait in the socket need, up to what one turn sends.

@@ -20,6 +20,7 @@ mod flow;
 mod guard;
 mod ingress;
 mod limits;
+mod link;
 mod member;
 mod neighbours;
 mod numbers;
@@ -27,7 +28,6 @@ mod path;
 mod paths;
 mod pool;
 mod prediction;
-mod seeded_interface;
 mod syn_cache;
 mod syn_queue;
 mod time;
@@ -56,13 +56,13 @@ pub use limits::{
     TIMERS_ASKED_AFTER, TRIM_INTERVAL,
 };
 use limits::{OTHER_SOCKETS, ROOM_RETRY, SOCKET_BYTES, SOCKETS_HEAP_DIVISOR, SYN_QUEUE_PER_SOCKET};
+use link::Link;
 use member::Role;
 use neighbours::Neighbours;
 use numbers::Choices;
 pub use numbers::{Seeds, SequenceNumbers};
 use paths::Paths;
 use pool::Pool;
-use seeded_interface::Link;
 use syn_queue::SynQueue;
 pub use time::stack_time;
 
@@ -205,7 +205,10 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
                 }
                 let mut device = Device::new(transmitter, mtu);
                 let result = self.interface.poll_egress(time, &mut device, member.sockets_mut());
-                member.route = device.route.or(member.route);
+                if let Some(route) = device.route {
+                    member.route = Some(route);
+                    self.pool.routes.learn(route);
+                }
                 if result == PollResult::None {
                     break;
                 }

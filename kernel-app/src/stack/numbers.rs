@@ -2,7 +2,8 @@
 //! DNS queries (RFC 5452).
 //!
 //! Each kind has separate keys, so that numbers of one kind reveal nothing about another. smoltcp draws its numbers
-//! from a generator whose state three of them reveal; `seeded_interface` describes how it gets these numbers instead.
+//! from a generator whose state three of them reveal; so connections are told where to begin (`edited-smoltcp`), and
+//! each query is made by an interface of its own.
 
 use core::net::Ipv4Addr;
 

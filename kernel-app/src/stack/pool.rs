@@ -14,6 +14,7 @@ use super::limits::{
     ROOM_WANTED, SPARE_SOCKETS_KEPT, SYN_CACHE_PER_SOCKET, TRIM_INTERVAL,
 };
 use super::member::{Member, Role};
+use super::prediction::Routes;
 use super::syn_cache::SynCache;
 use super::time::stack_duration;
 use crate::connections::{CONNECTIONS_MAX, ConnectionId};
@@ -37,6 +38,8 @@ pub(super) struct Pool {
     ports: Vec<Port>,
     /// Which member carries which connection, from its first segment to its last.
     pub flows: Flows,
+    /// Ways for connections that begin.
+    pub routes: Routes,
     /// Handshakes that had to make room.
     pub syn_cache: SynCache,
     spare: Vec<usize>,
@@ -63,6 +66,7 @@ impl Pool {
             members: Vec::with_capacity(sockets_max),
             ports: Vec::new(),
             flows: Flows::new(seed),
+            routes: Routes::default(),
             syn_cache: SynCache::new(SYN_CACHE_PER_SOCKET * sockets_max),
             spare: Vec::new(),
             absent: Vec::new(),

@@ -3,7 +3,9 @@
 //! It needs to know the way to the other side, which smoltcp's own segments show. What is newly heard of addresses,
 //! ends that knowledge; so does time, for it is smoltcp that notes which neighbours are still there.
 
-use smoltcp::socket::tcp::{Egress, Segment};
+use core::net::Ipv4Addr;
+
+use smoltcp::socket::tcp::{Egress, Route, Segment, Syn};
 
 use super::checksum;
 use super::device::Transmitter;
@@ -12,18 +14,56 @@ use super::pool::Pool;
 use super::time::stack_time;
 use wire::Instant;
 
+/// How many ways are known for connections that begin.
+const ROUTES: usize = 16;
+
+/// The last ways that were learned, each at the place of its destination's last byte.
+#[derive(Debug, Default)]
+pub(super) struct Routes([Option<Route>; ROUTES]);
+
+impl Routes {
+    fn place(address: [u8; 4]) -> usize {
+        usize::from(address[3]) % ROUTES
+    }
+
+    /// The way to an address, if it is known.
+    pub fn to(&self, address: Ipv4Addr) -> Option<Route> {
+        let address = address.octets();
+        self.0[Self::place(address)].filter(|route| route.destination() == address)
+    }
+
+    /// Notes one.
+    pub fn learn(&mut self, route: Route) {
+        self.0[Self::place(route.destination())] = Some(route);
+    }
+}
+
 impl Pool {
     /// A neighbour has said that it is at this hardware address: whoever was believed to be at another one may have
     /// moved there. With none, all routes are forgotten.
     pub fn forget_routes_but_to(&mut self, neighbour: Option<[u8; 6]>) {
         for index in &self.in_use {
-            let route = &mut self.members[*index].route;
-            *route = route.filter(|route| Some(route.neighbour()) == neighbour);
+            keep_only_to(neighbour, &mut self.members[*index].route);
         }
+        self.routes.0.iter_mut().for_each(|route| keep_only_to(neighbour, route));
     }
 }
 
+fn keep_only_to(neighbour: Option<[u8; 6]>, route: &mut Option<Route>) {
+    *route = route.filter(|route| Some(route.neighbour()) == neighbour);
+}
+
 impl Member {
+    /// Takes the SYN of a frame whose checksums are right, if it is an ordinary one that the socket listens for; our
+    /// numbers begin with `number`.
+    pub fn receive_syn_predicted(&mut self, frame: &[u8], number: u32, now: Instant) -> bool {
+        let (socket, route) = self.socket_and_route();
+        let now = stack_time(now);
+        let route = route.filter(|route| route.is_valid(now));
+        let syn = route.and_then(|route| Syn::of_frame(frame, route));
+        syn.is_some_and(|syn| socket.receive_syn_predicted(&syn, number, now))
+    }
+
     /// Takes an ordinary frame of its connection, whose checksums are right; whether it was one.
     pub fn receive_predicted(&mut self, frame: &[u8], now: Instant) -> bool {
         let (socket, route) = self.socket_and_route();

@@ -10,7 +10,7 @@ use super::SmoltcpNetwork;
 use super::device::FrameDevice;
 use super::limits::{CLOSING_MAX, EGRESS_ROUNDS_MAX, LINGER};
 use super::member::{Closing, Role};
-use crate::connections::{Connection, ConnectionId, Connections, Ending};
+use crate::connections::{ConnectionId, Connections, Ending};
 use crate::network::Event;
 use crate::service::Origin;
 use wire::Instant;
@@ -36,11 +36,6 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
                     self.scan_opening(index, service, origin, connections, events);
                 }
                 Role::Opening { .. } => self.pool.release(index),
-                Role::Open(id)
-                    if !all && is_answered(self.pool.members[index].socket(), connections.get(id)) =>
-                {
-                    self.pool.members[index].rounds = 0;
-                }
                 Role::Open(id) => self.scan_open(index, id, connections, events),
                 Role::Closing(id, closing) => self.scan_closing(index, id, closing, now, events),
                 Role::Absent | Role::Spare | Role::Dialing | Role::Finished => {}
@@ -198,14 +193,6 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
             self.pool.touch(index);
         }
     }
-}
-
-/// Whether nothing came for an open connection but an ACK of all that was sent.
-fn is_answered(socket: &tcp::Socket<'_>, connection: Option<&Connection>) -> bool {
-    socket.state() == tcp::State::Established
-        && !socket.can_recv()
-        && socket.send_queue() == 0
-        && connection.is_some_and(|connection| connection.output.is_empty())
 }
 
 /// Whether the other side's FIN or reset has come, also when data before it are still to be taken.

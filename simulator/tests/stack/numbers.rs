@@ -19,9 +19,8 @@ fn first_number(bench: &mut Bench, port: u16) -> u32 {
     answers[0].seq
 }
 
-/// Fails when smoltcp draws otherwise than `seeded_interface` takes for granted.
 #[test]
-fn smoltcp_takes_the_number_that_it_is_given() {
+fn a_connection_begins_with_the_number_that_is_its_own() {
     let mut bench = Bench::new();
     let numbers = SequenceNumbers::new(&bench::seeds());
     bench.greet(PEER.0);
