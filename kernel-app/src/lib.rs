@@ -26,6 +26,9 @@ pub mod http;
 #[cfg(target_os = "linux")]
 pub mod linux;
 pub mod log_line;
+#[cfg(all(test, target_os = "linux"))]
+#[path = "hermit/memory.rs"]
+mod memory;
 pub mod metrics;
 pub mod network;
 pub mod pace;

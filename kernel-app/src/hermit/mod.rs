@@ -22,6 +22,7 @@ mod kernel;
 mod kvm_clock;
 mod logger;
 mod machine;
+mod memory;
 mod net_device;
 mod packet_ring;
 mod page_tables;
