@@ -1,4 +1,4 @@
-//! Random bytes: ChaCha20, with a key from the processor's random generator or from a virtio-rng device.
+//! Random bytes: ChaCha8, with a key from the processor's random generator or from a virtio-rng device.
 //!
 //! Fresh random words are mixed into all that is drawn, so that two machines that are restored from one snapshot have
 //! no part of it in common. The kernel's `read_entropy` is not used: if the processor has no generator, it gives 31
@@ -9,7 +9,7 @@ use alloc::boxed::Box;
 use core::arch::x86_64::{__cpuid, __cpuid_count, _rdrand64_step, _rdseed64_step};
 use core::fmt;
 
-use rand_chacha::ChaCha20Rng;
+use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::entropy_device::{EntropyDevice, EntropyDeviceError};
@@ -56,9 +56,15 @@ enum Source {
     Device(Box<EntropyDevice>),
 }
 
+/// Bytes that are drawn from the generator at once, which makes several blocks in the time of one.
+const STOCK_BYTES: usize = 256;
+
 /// The generator of this machine.
 pub struct HermitEntropy {
-    generator: ChaCha20Rng,
+    generator: ChaCha8Rng,
+    /// What was drawn, and how much of it was given away and is zero.
+    stock: [u8; STOCK_BYTES],
+    given: usize,
     source: Source,
 }
 
@@ -80,22 +86,48 @@ impl HermitEntropy {
                 (source, key)
             }
         };
-        Ok(Self { generator: ChaCha20Rng::from_seed(key), source })
+        let generator = ChaCha8Rng::from_seed(key);
+        Ok(Self { generator, stock: [0; STOCK_BYTES], given: STOCK_BYTES, source })
+    }
+}
+
+impl HermitEntropy {
+    /// Takes bytes from the stock, or from the generator what is more than that.
+    #[inline]
+    fn draw(&mut self, bytes: &mut [u8]) {
+        if bytes.len() > STOCK_BYTES {
+            return self.generator.fill_bytes(bytes);
+        }
+        if bytes.len() > STOCK_BYTES - self.given {
+            self.generator.fill_bytes(&mut self.stock);
+            self.given = 0;
+        }
+        let next = &mut self.stock[self.given..][..bytes.len()];
+        bytes.copy_from_slice(next);
+        next.fill(0);
+        self.given += bytes.len();
     }
 }
 
 impl Entropy for HermitEntropy {
     fn fill(&mut self, bytes: &mut [u8]) {
-        self.generator.fill_bytes(bytes);
-        for part in bytes.chunks_mut(size_of::<u64>()) {
-            // A source that fails once takes nothing away from what the key gives.
-            let fresh = self.source.word().unwrap_or_default();
-            part.iter_mut().zip(fresh.to_le_bytes()).for_each(|(byte, fresh)| *byte ^= fresh);
+        self.draw(bytes);
+        let (words, rest) = bytes.as_chunks_mut();
+        for word in words {
+            *word = (u64::from_le_bytes(*word) ^ self.source.fresh()).to_le_bytes();
+        }
+        if !rest.is_empty() {
+            rest.iter_mut().zip(self.source.fresh().to_le_bytes()).for_each(|(byte, fresh)| *byte ^= fresh);
         }
     }
 }
 
 impl Source {
+    /// A word to mix in. A source that fails once takes nothing away from what the key gives.
+    fn fresh(&mut self) -> u64 {
+        self.word().unwrap_or_default()
+    }
+
     fn word(&mut self) -> Option<u64> {
         match self {
             Self::Processor(processor) => processor.word(),
