@@ -6,7 +6,7 @@ use alloc::string::String;
 
 use kernel_app::asset;
 use kernel_app::assets::{Asset, escape, fill};
-use kernel_app::http::Response;
+use kernel_app::http::{Page, Response};
 use votes::Choice;
 
 use crate::rejection::{Notice, Retry};
@@ -35,9 +35,9 @@ const LATER_HEADERS: &[&str] = &["Retry-After: 60\r\n", PAGE_LINES];
 /// The page in its variants.
 #[derive(Debug)]
 pub struct Pages {
-    fresh: String,
-    voted: [String; 2],
-    refused: [String; Notice::ALL.len()],
+    fresh: Page,
+    voted: [Page; 2],
+    refused: [Page; Notice::ALL.len()],
 }
 
 impl Pages {
@@ -45,32 +45,36 @@ impl Pages {
     pub fn new(option_a: &str, option_b: &str, instance: &str) -> Self {
         let names = [escape(option_a), escape(option_b), escape(instance)];
         Self {
-            fresh: render(&names, None, "", TIP),
-            voted: Choice::ALL.map(|choice| render(&names, Some(choice), "", TIP)),
-            refused: Notice::ALL.map(|notice| render(&names, None, " role=\"alert\"", notice.words())),
+            fresh: Page::new(200, HTML, PAGE_HEADERS, render(&names, None, "", TIP)),
+            voted: Choice::ALL
+                .map(|choice| Page::new(200, HTML, PAGE_HEADERS, render(&names, Some(choice), "", TIP))),
+            refused: Notice::ALL.map(|notice| refusal(&names, notice)),
         }
     }
 
     /// The page for somebody who has not just voted.
     pub fn fresh(&self) -> Response<'_> {
-        Response::new(200, HTML, self.fresh.as_bytes()).with_headers(PAGE_HEADERS)
+        self.fresh.response()
     }
 
     /// The page that acknowledges a vote.
     pub fn voted(&self, choice: Choice) -> Response<'_> {
-        Response::new(200, HTML, self.voted[choice.index()].as_bytes()).with_headers(PAGE_HEADERS)
+        self.voted[choice.index()].response()
     }
 
     /// The page for a vote that was not counted.
     pub fn refused(&self, notice: Notice) -> Response<'_> {
-        let page = self.refused[notice as usize].as_bytes();
-        let headers = match notice.retry() {
-            Retry::Never => PAGE_HEADERS,
-            Retry::Soon => SOON_HEADERS,
-            Retry::Later => LATER_HEADERS,
-        };
-        Response::new(notice.status(), HTML, page).with_headers(headers)
+        self.refused[notice as usize].response()
     }
+}
+
+fn refusal(names: &[String; 3], notice: Notice) -> Page {
+    let headers = match notice.retry() {
+        Retry::Never => PAGE_HEADERS,
+        Retry::Soon => SOON_HEADERS,
+        Retry::Later => LATER_HEADERS,
+    };
+    Page::new(notice.status(), HTML, headers, render(names, None, " role=\"alert\"", notice.words()))
 }
 
 fn render(names: &[String; 3], chosen: Option<Choice>, tip_role: &str, tip: &str) -> String {

@@ -49,14 +49,14 @@ impl Responder {
 
     /// The page of a voter who has not voted yet.
     pub fn show(&mut self, voter: Voter) -> Response<'_> {
-        self.pages.fresh().with_cookie(Some(self.cookie.of(voter)))
+        self.pages.fresh().with_cookie(self.cookie.of(voter))
     }
 
     fn accept(&mut self, choice: Choice, voter: Voter) -> Response<'_> {
         self.log.note(choice);
         self.gate.fullness.note_vote();
         self.accepted[choice.index()].increment();
-        self.pages.voted(choice).with_cookie(Some(self.cookie.of(voter)))
+        self.pages.voted(choice).with_cookie(self.cookie.of(voter))
     }
 
     /// The answer to a vote that was not counted.
@@ -66,7 +66,7 @@ impl Responder {
             Told::Fault(fault) => Response::text(400, fault),
             Told::Page(notice) => {
                 self.log.note_refusal(rejection);
-                let cookie = notice.names_voter().then(|| self.cookie.of(voter));
+                let cookie = if notice.names_voter() { self.cookie.of(voter) } else { &[] };
                 self.pages.refused(notice).with_cookie(cookie)
             }
         }

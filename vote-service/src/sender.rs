@@ -88,14 +88,14 @@ mod tests {
     use alloc::vec::Vec;
     use kernel_app::Instant;
     use wire::Buffer;
-    use wire::http::{Received, Session, header_space};
+    use wire::http::{HeadReader, Received, Session};
 
     /// What `ask` says of a request with these header lines.
     fn with_headers<T>(lines: &[&str], ask: impl FnOnce(&Request<'_>) -> T) -> T {
         let head = format!("GET / HTTP/1.1\r\n{}\r\n\r\n", lines.join("\r\n"));
-        let (mut space, mut output) = (header_space(), Buffer::new(4_096));
+        let (mut heads, mut output) = (HeadReader::default(), Buffer::new(4_096));
         let mut session = Session::new(64, Instant::ZERO);
-        match session.receive(head.as_bytes(), false, Instant::ZERO, &mut space, &mut output) {
+        match session.receive(head.as_bytes(), false, Instant::ZERO, &mut heads, &mut output) {
             Received::Request { request, .. } => ask(&request),
             other => panic!("{other:?}"),
         }

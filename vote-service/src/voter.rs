@@ -9,14 +9,17 @@ pub const COOKIE: &str = "voter_id";
 /// Digits of an id that is made here, and most of any voter.
 pub const DIGITS: usize = 32;
 
-const NAME: &[u8; 9] = b"voter_id=";
+const NAME: &[u8; 21] = b"Set-Cookie: voter_id=";
 /// A year: without it a browser forgets its voter when it is closed, and the next vote is another voter's.
 const LINE: &[u8] =
-    b"voter_id=00000000000000000000000000000000; Path=/; Max-Age=31536000; HttpOnly; SameSite=Lax";
+    b"Set-Cookie: voter_id=00000000000000000000000000000000; Path=/; Max-Age=31536000; HttpOnly; \
+    SameSite=Lax\r\n";
 const DIGITS_END: usize = NAME.len() + DIGITS;
 
-/// 128 bits as 32 lower-case hexadecimal digits: a voter, or one vote.
+/// 128 bits as 32 lower-case hexadecimal digits: a voter, or one vote. Aligned, because the check that they are text
+/// takes aligned bytes by words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(align(8))]
 pub struct Id(pub [u8; DIGITS]);
 
 impl Id {
@@ -49,6 +52,7 @@ const fn digit(value: u8) -> u8 {
 
 /// Who votes: an [`Id`], or fewer digits when the original has made them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C, align(8))]
 pub struct Voter {
     /// The last of them count. So they are copied all at once, and what stands before them begins later.
     digits: [u8; DIGITS],
@@ -80,7 +84,7 @@ impl Voter {
     }
 }
 
-/// The value of a `Set-Cookie` line, written in place.
+/// A `Set-Cookie` line, written in place.
 #[derive(Clone, Debug)]
 pub struct CookieLine([u8; LINE.len()]);
 
@@ -125,8 +129,9 @@ mod tests {
     fn only_what_could_have_been_made_by_a_vote_service_is_a_voter() {
         for right in ["0", "1f2e3d4c5b6a798", "ffffffffffffffffffffffffffffffff"] {
             let voter = Voter::parse(right).expect("a voter");
-            let expected =
-                alloc::format!("voter_id={right}; Path=/; Max-Age=31536000; HttpOnly; SameSite=Lax");
+            let expected = alloc::format!(
+                "Set-Cookie: voter_id={right}; Path=/; Max-Age=31536000; HttpOnly; SameSite=Lax\r\n"
+            );
             assert_eq!(CookieLine::new().of(voter), expected.as_bytes());
         }
         for wrong in
@@ -139,7 +144,7 @@ mod tests {
     #[test]
     fn the_cookie_is_for_this_site_and_out_of_scripts_reach() {
         let expected =
-            b"voter_id=00112233445566778899aabbccddeeff; Path=/; Max-Age=31536000; HttpOnly; SameSite=Lax";
+            b"Set-Cookie: voter_id=00112233445566778899aabbccddeeff; Path=/; Max-Age=31536000; HttpOnly; SameSite=Lax\r\n";
         let mut line = CookieLine::new();
         assert_eq!(line.of(Voter::random(&mut Counting)), expected);
         line.of(Voter::parse("1f2e3d4c5b6a798").expect("a voter"));

@@ -59,7 +59,7 @@ use crate::metrics::Exposition;
 use crate::service::{Context, Listener};
 pub use server::{HttpServer, REQUESTS_AT_ONCE_MAX};
 pub use service::HttpService;
-pub use wire::http::{Method, Request, Response};
+pub use wire::http::{Method, Page, Request, Response};
 
 /// Index of the listener for health and metrics, where there is one.
 pub(crate) const HEALTH_LISTENER: usize = 1;

@@ -2,6 +2,7 @@
 //!
 //! It neither parses nor routes.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
@@ -18,11 +19,14 @@ use crate::usage::Usage;
 use wire::http::date::DateLine;
 use wire::http::limits::{CHUNK_OVERHEAD_BYTES_MAX, HEAD_BYTES_MAX, SHORTEST_WAIT};
 use wire::http::session::Expiry;
-use wire::http::{Received, Refusal, Session, header_space};
+use wire::http::{HeadReader, Received, Refusal, Session};
 use wire::{Buffer, Instant};
 
 /// Most pipelined requests of one connection that are answered before others get their turn.
 pub const REQUESTS_AT_ONCE_MAX: usize = 32;
+
+/// How many heads are remembered: that of each connection, and of others whose place is the same by this number.
+const HEADS: usize = 16;
 
 /// A whole request must fit in the input of its connection.
 const BODY_BYTES_MAX: usize = INPUT_BYTES_MAX - HEAD_BYTES_MAX - CHUNK_OVERHEAD_BYTES_MAX;
@@ -36,6 +40,8 @@ pub struct HttpServer {
     /// At each connection's [`ConnectionId::index`].
     sessions: Vec<Option<Tracked>>,
     open: usize,
+    /// The last heads that were read; see [`HEADS`].
+    heads: Box<[HeadReader; HEADS]>,
     /// Connections whose next request may be waiting in their input already, each of them once.
     unfinished: VecDeque<ConnectionId>,
     /// When deadlines must be looked at next; never later than the earliest of them.
@@ -71,6 +77,7 @@ impl HttpServer {
             health_listener: None,
             sessions: Vec::new(),
             open: 0,
+            heads: Box::default(),
             unfinished: VecDeque::new(),
             check_at: None,
             date: DateLine::default(),
@@ -231,11 +238,10 @@ impl HttpServer {
         }
         // Taken out for the moment, so that the handler may have the table while the request borrows the input.
         let mut input = core::mem::take(&mut connection.input);
-        let mut space = header_space();
+        let heads = &mut self.heads[id.index() % HEADS];
         let ended = connection.input_ended;
         let scope = Scope::of(connection.origin, self.health_listener);
-        let received =
-            session.receive(input.as_slice(), ended, context.now, &mut space, &mut connection.output);
+        let received = session.receive(input.as_slice(), ended, context.now, heads, &mut connection.output);
         match received {
             Received::Request { request, bytes, serial } => {
                 let exchange = Exchange { connection: id, serial };
@@ -421,7 +427,9 @@ impl HttpServer {
     }
 
     fn check_by(&mut self, deadline: Instant) {
-        self.check_at = Some(self.check_at.map_or(deadline, |at| at.min(deadline)));
+        if self.check_at.is_none_or(|at| deadline < at) {
+            self.check_at = Some(deadline);
+        }
     }
 
     /// Looks at the time of every connection.

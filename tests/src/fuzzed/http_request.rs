@@ -1,10 +1,10 @@
 //! A connection's HTTP, whole and in pieces of any sizes: the same requests are found, the same answers
-//! written, and the connection ends alike.
+//! written, and the connection ends alike; also when heads are compared with the one before.
 //!
 //! Of a refusal only the status is compared: a line without end is refused for what is in it when it comes
 //! at once, and as truncated when it comes in pieces, which are not looked at before their line ends.
 
-use wire::http::{Received, Response, Session, header_space};
+use wire::http::{HeadReader, Received, Response, Session};
 use wire::{Buffer, Instant};
 
 const BODY_BYTES_MAX: usize = 1024;
@@ -47,7 +47,7 @@ pub fn check(bytes: &[u8]) {
 }
 
 fn serve(input: &[u8], piece: &mut dyn FnMut(usize) -> usize) -> Seen {
-    let mut session = Session::new(BODY_BYTES_MAX, Instant::ZERO);
+    let mut peer = (Session::new(BODY_BYTES_MAX, Instant::ZERO), HeadReader::default());
     let (mut arrived, mut output) = (Buffer::new(BUFFER_BYTES), Buffer::new(BUFFER_BYTES));
     let mut seen = Seen { requests: Vec::new(), answers: Vec::new(), end: End::Wait };
     let (mut given, mut end) = (0, 0);
@@ -56,7 +56,7 @@ fn serve(input: &[u8], piece: &mut dyn FnMut(usize) -> usize) -> Seen {
         let next = given + piece(input.len() - given).clamp(usize::from(!ended), input.len() - given);
         arrived.write(&input[given..next]).expect("room");
         given = next;
-        seen.end = receive(&mut session, &mut arrived, ended, &mut output, &mut end, &mut seen.requests);
+        seen.end = receive(&mut peer, &mut arrived, ended, &mut output, &mut end, &mut seen.requests);
         collect(&mut output, &mut seen.answers);
         if ended || seen.end != End::Wait {
             return seen;
@@ -66,7 +66,7 @@ fn serve(input: &[u8], piece: &mut dyn FnMut(usize) -> usize) -> Seen {
 
 /// Answers all that there is; how that ended.
 fn receive(
-    session: &mut Session,
+    (session, heads): &mut (Session, HeadReader),
     arrived: &mut Buffer,
     ended: bool,
     output: &mut Buffer,
@@ -74,8 +74,7 @@ fn receive(
     requests: &mut Vec<(String, Vec<u8>, usize)>,
 ) -> End {
     loop {
-        let mut space = header_space();
-        match session.receive(arrived.as_slice(), ended, Instant::ZERO, &mut space, output) {
+        match session.receive(arrived.as_slice(), ended, Instant::ZERO, heads, output) {
             Received::Wait => return End::Wait,
             Received::Ended => return End::Ended,
             Received::Refused(refusal) => {

@@ -8,10 +8,10 @@ use super::limits::{HEAD_BYTES_MAX, HEADERS_MAX, REQUEST_LINE_BYTES_MAX};
 use super::{Method, Refusal, target};
 
 /// Room for the header lines of one request, on the caller's stack.
-pub type HeaderSpace<'a> = [MaybeUninit<httparse::Header<'a>>; HEADERS_MAX];
+pub(super) type HeaderSpace<'a> = [MaybeUninit<httparse::Header<'a>>; HEADERS_MAX];
 
 /// Fresh [`HeaderSpace`]; costs nothing, because nothing is written.
-pub const fn header_space<'a>() -> HeaderSpace<'a> {
+pub(super) const fn header_space<'a>() -> HeaderSpace<'a> {
     [const { MaybeUninit::uninit() }; HEADERS_MAX]
 }
 
@@ -33,13 +33,10 @@ pub(super) enum Framing {
     Chunked,
 }
 
-/// A complete and checked head.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Head<'a> {
+/// What a head says but for its texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Facts {
     pub method: Method,
-    pub path: &'a str,
-    pub query: &'a str,
-    pub headers: &'a [httparse::Header<'a>],
     pub version: Version,
     pub framing: Framing,
     /// The client waits for `100 Continue` before it sends the body.
@@ -50,11 +47,20 @@ pub(super) struct Head<'a> {
     pub bytes: usize,
 }
 
+/// A complete and checked head, as slices of the input.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Parsed<'a> {
+    pub facts: Facts,
+    pub path: &'a str,
+    pub query: &'a str,
+    pub headers: &'a [httparse::Header<'a>],
+}
+
 /// Reads a head from the start of `input`; none when it has not arrived completely.
 pub(super) fn parse<'h, 'b: 'h>(
     input: &'b [u8],
     space: &'h mut HeaderSpace<'b>,
-) -> Result<Option<Head<'h>>, Refusal> {
+) -> Result<Option<Parsed<'h>>, Refusal> {
     let skipped = empty_line(input);
     let input = &input[skipped..];
     if matches!(input.first(), Some(b'\r' | b'\n')) {
@@ -81,17 +87,15 @@ pub(super) fn parse<'h, 'b: 'h>(
     let (path, query) = target::split(method, target)?;
     let fields = Fields::read(headers)?;
     fields.check_host(version)?;
-    Ok(Some(Head {
+    let facts = Facts {
         method,
-        path,
-        query,
-        headers,
         version,
         framing: fields.framing(version)?,
         expects_continue: fields.expects_continue(version)?,
         persists: fields.persists(version),
         bytes: skipped + bytes,
-    }))
+    };
+    Ok(Some(Parsed { facts, path, query, headers }))
 }
 
 /// Length of the one empty line that may stand before a request (RFC 9112 section 2.2).

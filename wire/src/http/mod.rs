@@ -7,6 +7,7 @@
 pub mod chunked;
 pub mod date;
 mod head;
+mod head_reader;
 pub mod limits;
 mod method;
 mod refusal;
@@ -17,9 +18,9 @@ pub mod session;
 pub mod status;
 mod target;
 
-pub use head::{HeaderSpace, header_space};
+pub use head_reader::HeadReader;
 pub use method::Method;
 pub use refusal::Refusal;
 pub use request::Request;
-pub use response::Response;
+pub use response::{Page, Response};
 pub use session::{Received, Session};

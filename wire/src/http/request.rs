@@ -3,6 +3,7 @@
 //! It owns nothing. Percent-encoding in path and query is not decoded.
 
 use super::Method;
+use super::head_reader::Line;
 
 /// A request whose body has arrived completely.
 #[derive(Clone, Copy, Debug)]
@@ -16,7 +17,22 @@ pub struct Request<'a> {
     /// The body without its transfer coding; empty when there is none.
     pub body: &'a [u8],
     /// Header lines in the order they came.
-    pub(super) headers: &'a [httparse::Header<'a>],
+    pub(super) headers: Headers<'a>,
+}
+
+/// Header lines of the input.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Headers<'a> {
+    pub input: &'a [u8],
+    pub lines: &'a [Line],
+}
+
+impl<'a> Headers<'a> {
+    /// The values of those called `name`; letter case does not matter.
+    #[inline]
+    pub fn named(self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        self.lines.iter().filter_map(move |line| line.value_of(name.as_bytes(), self.input))
+    }
 }
 
 impl<'a> Request<'a> {
@@ -28,15 +44,12 @@ impl<'a> Request<'a> {
 
     /// The value of the first header line called `name`, as it came.
     pub fn header_bytes(&self, name: &str) -> Option<&'a [u8]> {
-        self.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name)).map(|header| header.value)
+        self.headers.named(name).next()
     }
 
     /// The values of all header lines called `name`, leaving out those that are not UTF-8.
     pub fn values(&self, name: &str) -> impl Iterator<Item = &'a str> {
-        self.headers
-            .iter()
-            .filter(move |header| header.name.eq_ignore_ascii_case(name))
-            .filter_map(|header| core::str::from_utf8(header.value).ok())
+        self.headers.named(name).filter_map(|value| core::str::from_utf8(value).ok())
     }
 
     /// The value of the first cookie called `name` (letter case matters), without the quotes that may surround
@@ -52,23 +65,19 @@ impl<'a> Request<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn header<'a>(name: &'a str, value: &'a [u8]) -> httparse::Header<'a> {
-        httparse::Header { name, value }
-    }
+    use crate::http::HeadReader;
 
     #[test]
     fn headers_and_cookies_are_found_by_name() {
-        let headers = [
-            header("Cookie", b"a=1; voter_id=\"x=y\";b"),
-            header("X", b"\xff"),
-            header("x", b"second"),
-            header("cookie", b"c=; VOTER_ID=no; d=\""),
-        ];
-        let request = Request { method: Method::Get, path: "/", query: "", body: b"", headers: &headers };
+        let head =
+            b"GET / HTTP/1.1\r\nHost: h\r\nCookie: a=1; voter_id=\"x=y\";b\r\nX: \xff\r\nx: second\r\n\
+            cookie: c=; VOTER_ID=no; d=\"\r\n\r\n";
+        let mut heads = HeadReader::default();
+        let headers = heads.read(head).expect("a good one").expect("a whole one").headers;
+        let request = Request { method: Method::Get, path: "/", query: "", body: b"", headers };
         assert_eq!(request.header("X"), Some("second"), "what is not UTF-8 is passed over");
         assert_eq!(request.header_bytes("x"), Some(&b"\xff"[..]));
-        assert_eq!((request.header("host"), request.header_bytes("host")), (None, None));
+        assert_eq!((request.header("y"), request.header_bytes("y")), (None, None));
         let cookies =
             [("a", Some("1")), ("voter_id", Some("x=y")), ("b", None), ("c", Some("")), ("d", Some("\""))];
         for (name, value) in cookies {

@@ -2,6 +2,9 @@
 //!
 //! It writes whole responses or nothing. The session knows the request, and whether the connection stays open.
 
+use alloc::format;
+use alloc::string::String;
+
 use super::head::Version;
 use super::status::{STATUSES, Status, position};
 use crate::buffer::{Buffer, Full};
@@ -17,16 +20,18 @@ pub struct Response<'a> {
     /// More header lines, each with its line end, in pieces of any length: those of a page are one constant,
     /// which is copied at once.
     pub headers: &'a [&'a str],
-    /// Value of one `Set-Cookie` line. Beside `headers`, so that those can be a constant.
-    pub set_cookie: Option<&'a [u8]>,
+    /// One more line, with its end, or nothing. Beside `headers`, so that those can be a constant.
+    pub cookie_line: &'a [u8],
     /// The body; the server leaves it out where there must be none (HEAD, 204, 304).
     pub body: &'a [u8],
+    /// The lines that say type and length, and those of `headers`, if they are rendered already.
+    lines: &'a str,
 }
 
 impl<'a> Response<'a> {
     /// A response without further header lines.
     pub const fn new(status: u16, content_type: &'a str, body: &'a [u8]) -> Self {
-        Self { status, content_type, headers: &[], set_cookie: None, body }
+        Self { status, content_type, headers: &[], cookie_line: &[], body, lines: "" }
     }
 
     /// A line of plain text.
@@ -40,10 +45,33 @@ impl<'a> Response<'a> {
         Self { headers, ..self }
     }
 
-    /// The same response with a `Set-Cookie` line.
+    /// The same response with this `Set-Cookie` line, with its end.
     #[must_use]
-    pub const fn with_cookie(self, set_cookie: Option<&'a [u8]>) -> Self {
-        Self { set_cookie, ..self }
+    pub const fn with_cookie(self, cookie_line: &'a [u8]) -> Self {
+        Self { cookie_line, ..self }
+    }
+}
+
+/// A response with a body that is sent again and again: its header lines are rendered once.
+#[derive(Clone, Debug)]
+pub struct Page {
+    status: u16,
+    lines: String,
+    body: String,
+}
+
+impl Page {
+    /// That of a status, a media type, header lines as in [`Response::headers`], and a body.
+    pub fn new(status: u16, content_type: &str, headers: &[&str], body: String) -> Self {
+        let length = body.len();
+        let lines =
+            format!("Content-Type: {content_type}\r\nContent-Length: {length}\r\n{}", headers.concat());
+        Self { status, lines, body }
+    }
+
+    /// The response.
+    pub fn response(&self) -> Response<'_> {
+        Response { lines: &self.lines, ..Response::new(self.status, "", self.body.as_bytes()) }
     }
 }
 
@@ -77,7 +105,7 @@ pub(super) fn write(response: &Response<'_>, framing: Framing<'_>, output: &mut 
     let bodiless = matches!(status.code, 204 | 304);
     let body = if bodiless || framing.head_only { &[] } else { response.body };
     let mut digits = [0; DIGITS_MAX];
-    let length = match bodiless {
+    let length = match bodiless || !response.lines.is_empty() {
         true => Length::None,
         false => Length::Bytes(decimal(response.body.len(), &mut digits)),
     };
@@ -123,6 +151,7 @@ fn write_head(
     let mut room = output.reserve(head_bytes_max(response, framing.date) + body.len())?;
     room.put(status.line.as_bytes());
     room.put(framing.date);
+    room.put(response.lines.as_bytes());
     if !response.content_type.is_empty() {
         room.put(b"Content-Type: ");
         room.put(response.content_type.as_bytes());
@@ -137,16 +166,12 @@ fn write_head(
             room.put(b"\r\n");
         }
     }
-    room.put(connection_line(framing));
-    if let Some(cookie) = response.set_cookie {
-        room.put(b"Set-Cookie: ");
-        room.put(cookie);
-        room.put(b"\r\n");
-    }
     debug_assert!(response.headers.last().is_none_or(|piece| piece.ends_with("\r\n")), "a line has no end");
     for piece in response.headers {
         room.put(piece.as_bytes());
     }
+    room.put(connection_line(framing));
+    room.put(response.cookie_line);
     room.put(b"\r\n");
     room.put(body);
     Ok(())
@@ -166,7 +191,12 @@ fn head_bytes_max(response: &Response<'_>, date: &[u8]) -> usize {
     /// Status line, names of header lines, framing and line ends.
     const FIXED: usize = 256;
     let lines = response.headers.iter().map(|piece| piece.len()).sum::<usize>();
-    FIXED + date.len() + response.content_type.len() + response.set_cookie.map_or(0, <[u8]>::len) + lines
+    FIXED
+        + date.len()
+        + response.lines.len()
+        + response.content_type.len()
+        + response.cookie_line.len()
+        + lines
 }
 
 /// Digits of the largest number, in either base.
@@ -197,7 +227,7 @@ fn render(mut number: usize, base: usize, digits: &mut [u8; DIGITS_MAX]) -> &[u8
 mod tests {
     use super::*;
 
-    fn written(response: &Response<'_>, framing: Framing<'_>) -> alloc::string::String {
+    fn written(response: &Response<'_>, framing: Framing<'_>) -> String {
         let mut output = Buffer::new(1024);
         write(response, framing, &mut output).expect("fits");
         core::str::from_utf8(output.as_slice()).expect("text").into()
@@ -215,7 +245,7 @@ mod tests {
                 "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 3\r\nA: b\r\nC: d\r\n\r\n<p>",
             ),
             (
-                page.with_headers(&[]).with_cookie(Some(b"a=b")),
+                page.with_headers(&[]).with_cookie(b"Set-Cookie: a=b\r\n"),
                 Framing { head_only: true, date: b"Date: x\r\n", ..KEPT },
                 "HTTP/1.1 200 OK\r\nDate: x\r\nContent-Type: text/html\r\nContent-Length: 3\r\nSet-Cookie: a=b\r\n\r\n",
             ),
@@ -233,6 +263,20 @@ mod tests {
         ];
         for (response, framing, bytes) in cases {
             assert_eq!(written(&response, framing), bytes);
+        }
+    }
+
+    #[test]
+    fn a_page_is_what_its_response_would_be() {
+        let (kind, headers) = ("text/html", ["A: ", "b\r\n"]);
+        let page = Page::new(503, kind, &headers, "<p>".into());
+        let response = Response::new(503, kind, b"<p>").with_headers(&headers);
+        for (persists, head_only) in [(true, false), (false, true)] {
+            let framing = Framing { persists, head_only, date: b"Date: x\r\n", ..KEPT };
+            for cookie in [&b""[..], b"Set-Cookie: a=b\r\n"] {
+                let expected = written(&response.with_cookie(cookie), framing);
+                assert_eq!(written(&page.response().with_cookie(cookie), framing), expected);
+            }
         }
     }
 

@@ -96,7 +96,11 @@ impl core::error::Error for ReplyError {}
 /// When the bytes are no RESP2 or beyond the limits; close the connection.
 pub fn parse_reply(input: &[u8]) -> Result<Option<(Reply<'_>, usize)>, ReplyError> {
     let Some((first, end)) = scan_value(input)? else { return Ok(None) };
-    let Value::Array(left) = first else { return Ok(Some((decode(&input[..end])?, end))) };
+    let left = match first {
+        Value::Array(left) => left,
+        Value::Integer(number) => return Ok(Some((Reply::Integer(number), end))),
+        Value::Scalar => return Ok(Some((decode(&input[..end])?, end))),
+    };
     let Some(length) = array_end(input, end, left)? else { return Ok(None) };
     Ok(Some((Reply::Array(Items { bytes: &input[end..length], left }), length)))
 }
@@ -109,14 +113,17 @@ fn decode(value: &[u8]) -> Result<Reply<'_>, ReplyError> {
         Ok(Some((RangeFrame::SimpleString(range), _))) => text(range).map(Reply::Simple),
         Ok(Some((RangeFrame::Error(range), _))) => text(range).map(Reply::Error),
         Ok(Some((RangeFrame::BulkString(range), _))) => text(range).map(Reply::Bulk),
-        Ok(Some((RangeFrame::Integer(number), _))) => Ok(Reply::Integer(number)),
         Ok(Some((RangeFrame::Null, _))) => Ok(Reply::Null),
-        Ok(Some((RangeFrame::Array(_), _)) | None) | Err(_) => Err(ReplyError::Malformed),
+        // Arrays are walked through, and integers known already.
+        Ok(Some((RangeFrame::Array(_) | RangeFrame::Integer(_), _)) | None) | Err(_) => {
+            Err(ReplyError::Malformed)
+        }
     }
 }
 
 /// One value that was scanned; of an array the header only.
 enum Value {
+    Integer(i64),
     Scalar,
     Array(usize),
 }
@@ -163,7 +170,9 @@ fn scan_value(input: &[u8]) -> Result<Option<(Value, usize)>, ReplyError> {
     let end = end + 1;
     match (kind, line) {
         (b'+' | b'-', _) => Ok(Some((Value::Scalar, end))),
-        (b':', _) => parse_integer(line).map(|_| Some((Value::Scalar, end))).ok_or(ReplyError::Malformed),
+        (b':', _) => {
+            parse_integer(line).map(|it| Some((Value::Integer(it), end))).ok_or(ReplyError::Malformed)
+        }
         _ => match (kind, parse_count(line)?) {
             (_, None) => Ok(Some((Value::Scalar, end))),
             (b'$', Some(length)) => scan_bulk(input, end, length),

@@ -13,7 +13,8 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::chunked::ChunkedDecoder;
-use super::head::{self, Framing, Head, HeaderSpace, Version};
+use super::head::{self, Facts, Framing, Version};
+use super::head_reader::{Head, HeadReader};
 use super::limits::{HEAD_BYTES_MAX, REQUEST_LINE_BYTES_MAX};
 use super::response::CONTINUE;
 use super::{Method, Refusal, Request};
@@ -107,18 +108,18 @@ impl Session {
 
     /// Reads on: `input` is all that has arrived and was not consumed, `ended` says that no more will come.
     /// Writes `100 Continue` into `output` where a client waits for it.
-    pub fn receive<'h, 'b: 'h>(
-        &'h mut self,
-        input: &'b [u8],
+    pub fn receive<'a>(
+        &'a mut self,
+        input: &'a [u8],
         ended: bool,
         now: Instant,
-        space: &'h mut HeaderSpace<'b>,
+        heads: &'a mut HeadReader,
         output: &mut Buffer,
-    ) -> Received<'h> {
+    ) -> Received<'a> {
         if !self.is_receiving() {
             return if ended && self.phase == Phase::Streaming { Received::Ended } else { Received::Wait };
         }
-        match self.next_request(input, now, space, output) {
+        match self.next_request(input, now, heads, output) {
             Ok(Some((head, bytes))) => {
                 let serial = self.serial.wrapping_add(1);
                 Received::Request { request: self.deliver(&head, input, bytes, now), bytes, serial }
@@ -180,32 +181,33 @@ impl Session {
     }
 
     /// The next request's head and its length with the body, once both have arrived.
-    fn next_request<'h, 'b: 'h>(
+    fn next_request<'a>(
         &mut self,
-        input: &'b [u8],
+        input: &'a [u8],
         now: Instant,
-        space: &'h mut HeaderSpace<'b>,
+        heads: &'a mut HeadReader,
         output: &mut Buffer,
-    ) -> Result<Option<(Head<'h>, usize)>, Refusal> {
+    ) -> Result<Option<(Head<'a>, usize)>, Refusal> {
         if let Phase::Body { head_bytes, framing } = self.phase {
             return match self.body_end(input, head_bytes, framing)? {
-                Some(bytes) => Ok(head::parse(input, space)?.map(|head| (head, bytes))),
+                Some(bytes) => Ok(heads.read(input)?.map(|head| (head, bytes))),
                 None => Ok(None),
             };
         }
         if !self.is_worth_parsing(input) {
             return Ok(None);
         }
-        let Some(head) = head::parse(input, space)? else {
+        let Some(head) = heads.read(input)? else {
             self.await_head(input, now);
             return Ok(None);
         };
-        if head.framing == Framing::Length(0) {
-            return Ok(Some((head, head.bytes)));
+        let Facts { framing, bytes, expects_continue, .. } = head.facts;
+        if framing == Framing::Length(0) {
+            return Ok(Some((head, bytes)));
         }
-        self.begin_body(&head, now)?;
-        let end = self.body_end(input, head.bytes, head.framing)?;
-        if end.is_none() && head.expects_continue && input.len() == head.bytes {
+        self.begin_body(head.facts, now)?;
+        let end = self.body_end(input, bytes, framing)?;
+        if end.is_none() && expects_continue && input.len() == bytes {
             // Without room the client waits in vain, as it must be ready to (RFC 9110 section 10.1.1).
             let _ = self.write_out(CONTINUE, output);
         }
@@ -236,13 +238,13 @@ impl Session {
         self.phase = Phase::Head { seen: input.len() };
     }
 
-    fn begin_body(&mut self, head: &Head<'_>, now: Instant) -> Result<(), Refusal> {
-        match head.framing {
+    fn begin_body(&mut self, Facts { framing, bytes, .. }: Facts, now: Instant) -> Result<(), Refusal> {
+        match framing {
             Framing::Length(length) if length > self.body_bytes_max => return Err(Refusal::BodyTooLarge),
             Framing::Length(_) => {}
             Framing::Chunked => self.chunked = Some(Box::new(ChunkedBody::new(self.body_bytes_max))),
         }
-        self.phase = Phase::Body { head_bytes: head.bytes, framing: head.framing };
+        self.phase = Phase::Body { head_bytes: bytes, framing };
         self.since = now;
         Ok(())
     }
@@ -274,14 +276,15 @@ impl Session {
         self.phase = Phase::Answering;
         self.since = now;
         self.serial = self.serial.wrapping_add(1);
-        self.method = head.method;
-        self.version = head.version;
-        self.persists = head.persists && !self.is_dismissed;
+        let Head { facts, path, query, headers } = *head;
+        self.method = facts.method;
+        self.version = facts.version;
+        self.persists = facts.persists && !self.is_dismissed;
         let body = match &self.chunked {
             Some(chunked) => chunked.body.as_slice(),
-            None => &input[head.bytes..bytes],
+            None => &input[facts.bytes..bytes],
         };
-        Request { method: head.method, path: head.path, query: head.query, body, headers: head.headers }
+        Request { method: facts.method, path, query, body, headers }
     }
 }
 

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 
 use super::{Received, Session};
 use crate::buffer::Buffer;
-use crate::http::{Refusal, Response, header_space};
+use crate::http::{HeadReader, Refusal, Response};
 use crate::time::Instant;
 
 const BODY_BYTES_MAX: usize = 32;
@@ -19,6 +19,7 @@ const NOW: Instant = Instant::from_millis(1_000);
 /// A session with its buffers.
 struct Peer {
     session: Session,
+    heads: HeadReader,
     input: Buffer,
     output: Buffer,
     ended: bool,
@@ -37,7 +38,13 @@ enum Found {
 impl Peer {
     fn new() -> Self {
         let session = Session::new(BODY_BYTES_MAX, NOW);
-        Self { session, input: Buffer::new(1 << 20), output: Buffer::new(1 << 20), ended: false }
+        Self {
+            session,
+            heads: HeadReader::default(),
+            input: Buffer::new(1 << 20),
+            output: Buffer::new(1 << 20),
+            ended: false,
+        }
     }
 
     fn send(&mut self, bytes: impl AsRef<[u8]>) {
@@ -45,9 +52,8 @@ impl Peer {
     }
 
     fn receive(&mut self, now: Instant) -> Found {
-        let mut space = header_space();
         let input = self.input.as_slice();
-        match self.session.receive(input, self.ended, now, &mut space, &mut self.output) {
+        match self.session.receive(input, self.ended, now, &mut self.heads, &mut self.output) {
             Received::Wait => Found::Wait,
             Received::Refused(refusal) => Found::Refused(refusal),
             Received::Ended => Found::Ended,

@@ -128,7 +128,7 @@ fn streams_are_chunked_or_end_with_the_connection() {
     assert_eq!(stream(GET), (format!("{chunked}{body}"), false));
     assert_eq!(stream(&GET.replace("GET", "HEAD")), (chunked, false));
     let old = "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
-    assert_eq!(stream(old), (format!("{fields}Connection: close\r\nA: b\r\n\r\none0123456789abcdef"), true));
+    assert_eq!(stream(old), (format!("{fields}A: b\r\nConnection: close\r\n\r\none0123456789abcdef"), true));
 }
 
 #[test]
