@@ -36,7 +36,8 @@ enum Command {
         #[arg(long, value_name = "OLD.JSON")]
         baseline: Option<PathBuf>,
     },
-    /// Counts the guest instructions of a boot, a GET and a POST, and compares them with the committed ones
+    /// Counts the guest instructions of a boot, a GET and a POST, of a vote in the worker and an RPUSH in the store,
+    /// and compares them with the committed ones
     Instructions {
         /// Write the new counts to compare/instructions.toml
         #[arg(long)]
@@ -49,7 +50,7 @@ enum Command {
         #[arg(long)]
         update: bool,
     },
-    /// Shows the guest instructions of a GET and a POST by layer
+    /// Shows the guest instructions of a GET, a POST, a vote in the worker and an RPUSH in the store by layer
     Budget {
         /// Also list the most expensive functions
         #[arg(long, default_value_t = 0, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(0..=200))]

@@ -39,8 +39,8 @@ pub const LAYERS: [(Layer, &[&str]); 10] = [
             "/httparse-",
         ],
     ),
-    ("application", &["vote-service/", "/serde"]),
-    ("store client (RESP)", &["kernel-app/src/store_", "wire/src/resp"]),
+    ("application", &["vote-service/", "worker/src/", "store-service/src/", "votes/src/", "/serde"]),
+    ("store client (RESP)", &["kernel-app/src/client/", "wire/src/resp", "/redis-protocol-"]),
     ("allocator", &["kernel-app/src/hermit/allocator", "/rlsf-"]),
     (COPYING, &["compiler-builtins", "compiler_builtins"]),
     (KERNEL, &["hermit-kernel", "image-build/kernel"]),
@@ -64,6 +64,8 @@ mod tests {
         assert_eq!(of_file(&format!("{registry}smoltcp-0.14.0/src/wire/tcp.rs")), Some("TCP/IP (smoltcp)"));
         assert_eq!(of_file("kernel-app/src/hermit/net_device.rs"), Some("virtio-net and idle"));
         assert_eq!(of_file("kernel-app/src/hermit/allocator.rs"), Some("allocator"));
+        assert_eq!(of_file("/src/worker/src/transaction_batch.rs"), Some("application"));
+        assert_eq!(of_file("kernel-app/src/client/resp.rs"), Some("store client (RESP)"));
         assert_eq!(of_file("/src/kernel-app/src/runtime/pipes.rs"), Some("event loop, connections"));
         assert_eq!(of_file("/rustc/59807616e1/library/core/src/fmt/mod.rs"), None);
     }

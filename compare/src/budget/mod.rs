@@ -1,4 +1,4 @@
-//! A request's budget: which layers of the vote service's guest its instructions are spent in.
+//! A request's budget, and a vote's: which layers of a service's guest their instructions are spent in.
 //!
 //! The same guest and the same turns as the instruction check's, so that it adds up to what is checked. Says nothing
 //! of time, and nothing of the host.
@@ -9,53 +9,63 @@ pub mod symbols;
 use std::collections::{BTreeMap, HashMap};
 
 use anyhow::Result;
+use image_build::image::{self, Image};
+use image_build::say;
 use image_build::tool::output::Unwritable;
 use image_build::vm::accelerator::Choice;
 use image_build::vm::machine::Machine;
 use image_build::vm::qemu;
-use image_build::{image, say};
 
 use crate::context::Context;
-use crate::instruction_check::Guest;
-use crate::record::Counted;
+use crate::instruction_check::{Guest, Workload};
 use crate::substrate::Program;
 use layer::{LAYERS, Layer};
 use symbols::{Origin, Symbols};
 
-/// Instructions for one request, by where they are spent.
+/// The services whose guests are traced.
+const PROGRAMS: [Program; 3] = [Program::Vote, Program::Worker, Program::Store];
+
+/// Instructions for one request or vote, by where they are spent.
 struct Budget {
-    of: Counted,
+    of: Workload,
     layers: BTreeMap<Layer, f64>,
     functions: BTreeMap<String, f64>,
 }
 
-/// `cargo compare budget`: traces each kind of request on q35, and prints what it is spent on.
+/// `cargo compare budget`: traces each kind of request or vote on q35, and prints what it is spent on.
 ///
 /// # Errors
 /// When the guest cannot be built, started or traced.
 pub fn run(functions: usize) -> Result<()> {
     qemu::require()?;
     let context = Context::find(Choice::Tcg, None, false)?;
-    let image = image::build(&context.workspace, &[Program::Vote.package()])?.remove(0);
-    let symbols = Symbols::open(&image.program)?;
-    let mut guest = Guest::boot(&context, image.path, Machine::Q35)?;
-    let mut origins = HashMap::new();
+    let images = image::build(&context.workspace, &PROGRAMS.map(Program::package))?;
     let mut budgets = Vec::new();
-    for of in Counted::ALL {
-        let Some((method, keep_alive)) = of.request() else { continue };
-        let (trace, requests) = guest.trace(method, keep_alive)?;
-        let mut budget = Budget { of, layers: BTreeMap::new(), functions: BTreeMap::new() };
-        for (address, times) in trace {
-            let origin: &Origin = origins.entry(address).or_insert_with(|| symbols.origin(address));
-            budget.add(origin, times as f64 / requests as f64);
-        }
-        budgets.push(budget);
+    for (program, image) in PROGRAMS.into_iter().zip(images) {
+        budgets.extend(of_program(&context, program, image)?);
     }
     print_layers(&budgets)?;
     if functions > 0 {
         budgets.iter().try_for_each(|budget| print_functions(budget, functions))?;
     }
     Ok(())
+}
+
+fn of_program(context: &Context, program: Program, image: Image) -> Result<Vec<Budget>> {
+    let symbols = Symbols::open(&image.program)?;
+    let mut guest = Guest::boot(context, program, image.path, Machine::Q35)?;
+    let mut origins = HashMap::new();
+    let mut budgets = Vec::new();
+    for workload in Workload::of(program) {
+        let (trace, units) = guest.trace(workload)?;
+        let mut budget = Budget { of: workload, layers: BTreeMap::new(), functions: BTreeMap::new() };
+        for (address, times) in trace {
+            let origin: &Origin = origins.entry(address).or_insert_with(|| symbols.origin(address));
+            budget.add(origin, times as f64 / units as f64);
+        }
+        budgets.push(budget);
+    }
+    Ok(budgets)
 }
 
 impl Budget {
@@ -67,16 +77,6 @@ impl Budget {
     fn layer(&self, layer: Layer) -> f64 {
         self.layers.get(&layer).copied().unwrap_or_default()
     }
-
-    fn label(&self) -> &'static str {
-        match self.of {
-            Counted::Boot => "boot",
-            Counted::GetClose => "GET",
-            Counted::GetKeepAlive => "GET, keep-alive",
-            Counted::PostClose => "POST",
-            Counted::PostKeepAlive => "POST, keep-alive",
-        }
-    }
 }
 
 /// A table in Markdown, for a terminal as for a page.
@@ -85,7 +85,7 @@ fn print_layers(budgets: &[Budget]) -> Result<(), Unwritable> {
         let cells: String = cells.iter().map(|cell| format!(" {cell:>16} |")).collect();
         say!("| {first:<24} |{cells}")
     };
-    cells("instructions per request", budgets.iter().map(|budget| budget.label().to_owned()).collect())?;
+    cells("instructions per unit", budgets.iter().map(|budget| budget.of.label().to_owned()).collect())?;
     cells("---", budgets.iter().map(|_| "---:".to_owned()).collect())?;
     let row = |count: f64, all: f64| format!("{count:.0} ({:.0}%)", 100.0 * count / all.max(1.0));
     for (layer, _) in LAYERS {
@@ -96,7 +96,7 @@ fn print_layers(budgets: &[Budget]) -> Result<(), Unwritable> {
 }
 
 fn print_functions(budget: &Budget, most: usize) -> Result<(), Unwritable> {
-    say!("\n{}", budget.label())?;
+    say!("\n{}", budget.of.label())?;
     let mut functions: Vec<(&String, &f64)> = budget.functions.iter().collect();
     functions.sort_by(|one, other| other.1.total_cmp(one.1));
     functions.into_iter().take(most).try_for_each(|(name, count)| say!("{count:>8.0}  {name}"))

@@ -69,8 +69,8 @@ impl Symbols {
         let mut functions = frames.iter().filter_map(|frame| frame.function.as_ref());
         let Some(inner) = functions.next() else {
             let name = self.0.find_symbol(offset)?;
-            let layer = if is_of_bytes(name) { layer::COPYING } else { layer::KERNEL };
-            return Some(Origin { layer, function: name.to_owned() });
+            let function = addr2line::demangle_auto(name.into(), None).into_owned();
+            return Some(Origin { layer: of_symbol(name), function });
         };
         let outer = functions.next_back().unwrap_or(inner);
         let layer = layer.unwrap_or(layer::LIBRARY);
@@ -79,7 +79,35 @@ impl Symbols {
     }
 }
 
+/// The layer of a function of which nothing but its symbol is known.
+fn of_symbol(name: &str) -> Layer {
+    // Rust's library is compiled without lines where no generics are in the way; its own mangling tells it from
+    // assembly.
+    let is_of_rust = name.starts_with("_R");
+    match name {
+        _ if is_of_bytes(name) || is_of_rust && name.contains("compiler_builtins") => layer::COPYING,
+        _ if is_of_rust => layer::LIBRARY,
+        _ => layer::KERNEL,
+    }
+}
+
 /// Whether it is one of the C library's functions that compilers call of their own accord.
 fn is_of_bytes(name: &str) -> bool {
     ["memcpy", "memmove", "memset", "memcmp", "bcmp", "strlen"].contains(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_without_lines_belongs_to_the_layer_of_its_symbol() {
+        assert_eq!(of_symbol("memcpy"), layer::COPYING);
+        assert_eq!(
+            of_symbol("_RNCNvNtNtCsJ_17compiler_builtins3mem5impls13compare_bytess1_0B7_"),
+            layer::COPYING
+        );
+        assert_eq!(of_symbol("_RNvNtNtCs34_4core3str8converts9from_utf8"), layer::LIBRARY);
+        assert_eq!(of_symbol("_start"), layer::KERNEL);
+    }
 }

@@ -1,4 +1,4 @@
-//! A vote service whose guest and whose network take turns: one is held while the other speaks.
+//! A service whose guest and whose network take turns: one is held while the other speaks.
 //!
 //! What reaches the guest reaches it at once, while it rests, and what it says is answered when it rests
 //! again. So a count does not depend on which of the host's threads comes first. In 20 runs on a quiet
@@ -15,23 +15,24 @@ use image_build::vm::qemu;
 use image_build::vm::qmp::{COUNTED, COUNTED_MHZ, Monitor};
 use tempfile::TempDir;
 
+use super::new_votes::NewVotes;
 use super::peer::{self, Peer};
-use crate::child::{self, Child};
+use super::workload::Workload;
+use crate::child::{self, Child, Running as _};
 use crate::context::Context;
-use crate::record::Method;
 use crate::statistics::undisturbed;
+use crate::substrate::Program;
 use crate::trace::{self, Trace};
 
-/// Connections at the same time.
-const CONNECTIONS: usize = 16;
-/// Batches of requests, after some that warm the service up.
-const BATCHES: usize = 12;
-pub(super) const WARM_UP: usize = 3;
-/// Batches whose instructions are traced: each is a line of a file.
-const BATCHES_TRACED: usize = 2;
+/// What a guest that rests may execute between two looks: those at its timers.
+const RESTING_INSTRUCTIONS_MAX: u64 = 50_000;
+/// How often it is looked at until it must rest.
+const LOOKS_MAX: usize = 100;
+/// Time between two looks at a machine that may have ended.
+const LOOK_PAUSE: Duration = Duration::from_millis(20);
 /// How long one turn of the guest may take, its boot included.
-pub(super) const TURN_LIMIT: Duration = Duration::from_secs(60);
-/// Turns until everything must be said.
+const TURN_LIMIT: Duration = Duration::from_secs(60);
+/// Turns until everything must be said; a worker takes five for 64 votes.
 pub(super) const TURNS_MAX: usize = 64;
 /// Times that QEMU looks at everything it waits for between two looks at a guest that may rest.
 const ROUNDS: usize = 3;
@@ -49,11 +50,12 @@ const GATHERED: &str = "filter-buffer,id=gather,netdev=net0,queue=tx,interval=10
 const SENT_BY_TIMER: [&str; 4] =
     ["-global", "virtio-net-device.tx=timer", "-global", "virtio-net-device.x-txtimer=2000"];
 
-/// A counted vote service that rests.
+/// A counted service that rests.
 pub struct Guest {
     pub(super) monitor: Monitor,
     pub(super) peer: Peer,
     pub(super) count: u64,
+    votes: NewVotes,
     /// QEMU's own log.
     pub(super) log: PathBuf,
     /// What the guest says.
@@ -63,16 +65,18 @@ pub struct Guest {
 }
 
 impl Guest {
-    /// Boots the vote service in `image` on `machine`, until it has found the store and waits for
-    /// requests.
+    /// Boots `program` in `image` on `machine`, until it has found the store, if it needs one, and waits for requests.
     ///
     /// # Errors
     /// When it does not get there; with its log.
-    pub fn boot(context: &Context, image: PathBuf, machine: Machine) -> Result<Self> {
-        let mut guest = Self::prepare(context, "vote", image, machine, &settings(peer::STORE_PORT))?;
-        let found = guest.find_the_store();
-        found
-            .with_context(|| format!("the counted vote service fails\n{}", child::log_tail(&guest.serial)))?;
+    pub fn boot(context: &Context, program: Program, image: PathBuf, machine: Machine) -> Result<Self> {
+        let name = program.package();
+        let mut guest = Self::prepare(context, name, image, machine, &settings(peer::STORE_PORT))?;
+        let ready = match program {
+            Program::Store => guest.come_to_rest(),
+            _ => guest.find_the_store(),
+        };
+        ready.with_context(|| format!("the counted {name} fails\n{}", child::log_tail(&guest.serial)))?;
         Ok(guest)
     }
 
@@ -105,7 +109,7 @@ impl Guest {
         let opened: Result<(Monitor, Peer)> = opened();
         let (monitor, peer) =
             opened.with_context(|| format!("the counted {name} fails\n{}", child::log_tail(&serial)))?;
-        Ok(Self { monitor, peer, count: 0, log, serial, child, directory })
+        Ok(Self { monitor, peer, count: 0, votes: NewVotes::default(), log, serial, child, directory })
     }
 
     /// Instructions that the guest has executed.
@@ -113,58 +117,51 @@ impl Guest {
         self.count
     }
 
-    /// Instructions for one request, of those that are sent on 16 connections at once.
+    /// Instructions for one of the requests or votes of a workload.
     ///
     /// # Errors
     /// When one is answered wrongly, or the guest does not come to rest.
-    pub fn per_request(&mut self, method: Method, keep_alive: bool) -> Result<f64> {
-        let request = request(method, keep_alive);
-        self.warm_up(&request, keep_alive)?;
-        let counts: Result<Vec<f64>> = (0..BATCHES).map(|_| self.batch(&request, keep_alive)).collect();
+    pub fn per_unit(&mut self, workload: Workload) -> Result<f64> {
+        self.warm_up(workload)?;
+        let counts: Result<Vec<f64>> =
+            (0..workload.batches().counted).map(|_| self.batch(workload)).collect();
         self.hang_up()?;
         // A busy host adds to a count, when the guest has time to look at its clock in between.
         Ok(undisturbed(counts?))
     }
 
-    /// Which instructions it executes for such requests, and how many there are of these.
+    /// Which instructions it executes for a workload, and for how many requests or votes.
     ///
     /// # Errors
-    /// As [`per_request`](Self::per_request), and when QEMU does not tell the instructions.
-    pub fn trace(&mut self, method: Method, keep_alive: bool) -> Result<(Trace, usize)> {
-        let request = request(method, keep_alive);
-        self.warm_up(&request, keep_alive)?;
+    /// As [`per_unit`](Self::per_unit), and when QEMU does not tell the instructions.
+    pub fn trace(&mut self, workload: Workload) -> Result<(Trace, usize)> {
+        let batches = workload.batches();
+        self.warm_up(workload)?;
         self.monitor.log_instructions(true)?;
-        for _ in 0..BATCHES_TRACED {
-            self.batch(&request, keep_alive)?;
+        for _ in 0..batches.traced {
+            self.batch(workload)?;
         }
         self.monitor.log_instructions(false)?;
         self.hang_up()?;
-        Ok((trace::take(&self.log)?, BATCHES_TRACED * CONNECTIONS))
+        Ok((trace::take(&self.log)?, batches.traced * batches.units))
     }
 
-    fn warm_up(&mut self, request: &[u8], keep_alive: bool) -> Result<()> {
-        if keep_alive {
-            self.peer.open(CONNECTIONS, &[], true)?;
+    fn warm_up(&mut self, workload: Workload) -> Result<()> {
+        if let Some((port, connections)) = workload.kept_connections() {
+            self.peer.open(port, connections, &[], true)?;
             self.settle()?;
         }
-        (0..WARM_UP).try_for_each(|_| self.batch(request, keep_alive).map(drop))
+        (0..workload.batches().warm_up).try_for_each(|_| self.batch(workload).map(drop))
     }
 
-    /// A request on each of 16 connections at once; instructions for one.
-    fn batch(&mut self, request: &[u8], keep_alive: bool) -> Result<f64> {
+    /// A batch of requests or votes at once; instructions for one.
+    fn batch(&mut self, workload: Workload) -> Result<f64> {
         self.pause()?;
         let before = self.count;
-        if keep_alive {
-            self.peer.ask(request);
-        } else {
-            self.peer.open(CONNECTIONS, request, false)?;
-        }
+        workload.begin(&mut self.peer, &mut self.votes)?;
         self.settle()?;
-        self.peer.check()?;
-        if !keep_alive {
-            self.peer.close();
-        }
-        Ok((self.count - before) as f64 / CONNECTIONS as f64)
+        workload.end(&mut self.peer)?;
+        Ok((self.count - before) as f64 / workload.batches().units as f64)
     }
 
     pub(super) fn pause(&mut self) -> Result<()> {
@@ -182,13 +179,38 @@ impl Guest {
 
     pub(super) fn find_the_store(&mut self) -> Result<()> {
         let begun = Instant::now();
-        while self.peer.store_commands() == 0 {
+        while self.peer.store_requests() == 0 {
             ensure!(begun.elapsed() < TURN_LIMIT, "it does not look for its store");
             // It may rest during its boot, for a device.
             self.turn(0)?;
             self.settle()?;
         }
         Ok(())
+    }
+
+    /// Lets the guest run until it rests.
+    fn come_to_rest(&mut self) -> Result<()> {
+        ensure!(self.rests_or_ends()?, "the machine has ended");
+        Ok(())
+    }
+
+    /// Lets the guest run until it rests or has ended; whether it rests.
+    pub(super) fn rests_or_ends(&mut self) -> Result<bool> {
+        let begun = Instant::now();
+        for _ in 0..LOOKS_MAX {
+            ensure!(begun.elapsed() < TURN_LIMIT, "it neither rests nor ends");
+            let before = self.count;
+            if let Err(error) = self.turn(0).and_then(|()| self.settle()) {
+                // QEMU is gone with the machine.
+                std::thread::sleep(LOOK_PAUSE);
+                return if self.child.ended().is_some() { Ok(false) } else { Err(error) };
+            }
+            if before > 0 && self.count - before <= RESTING_INSTRUCTIONS_MAX {
+                return Ok(true);
+            }
+        }
+        ensure!(self.count > 0, "it executes nothing");
+        Ok(true)
     }
 
     /// Lets peer and guest speak in turns until neither has anything to say.
@@ -248,17 +270,4 @@ pub(super) fn settings(store_port: u16) -> [(String, String); 4] {
         ("REDIS_URL".to_owned(), store),
         ("LOG".to_owned(), "warn".to_owned()),
     ]
-}
-
-/// The bytes of a request.
-pub(super) fn request(method: Method, keep_alive: bool) -> Vec<u8> {
-    let connection = if keep_alive { "" } else { "Connection: close\r\n" };
-    let text = match method {
-        Method::Get => format!("GET / HTTP/1.1\r\nHost: vote\r\n{connection}\r\n"),
-        Method::Post => format!(
-            "POST / HTTP/1.1\r\nHost: vote\r\n{connection}Content-Type: application/x-www-form-urlencoded\r\n\
-             Content-Length: 6\r\n\r\nvote=a"
-        ),
-    };
-    text.into_bytes()
 }

@@ -1,11 +1,14 @@
-//! The check against regressions: instructions for a boot, a GET and a POST against committed figures.
+//! The check against regressions: instructions against committed figures, for a boot, a GET and a POST of the vote
+//! service, for a vote that the worker counts, and for one that the store queues.
 //!
 //! Counted with guest and network taking turns, so that they repeat on any machine; see `guest`. They
 //! depend on the compiler, and a boot's on QEMU's firmware too. Says nothing of time.
 
 mod guest;
+mod new_votes;
 mod peer;
 mod traced;
+mod workload;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -26,18 +29,26 @@ use crate::substrate::Program;
 
 pub use guest::Guest;
 pub use traced::{Party, TracedGuest, Turn};
+pub use workload::Workload;
 
 /// How far a count may be from the committed one, in percent of it.
 const TOLERANCE_PERCENT: u64 = 2;
 /// How often is counted at most before a figure is said to have grown.
 const COUNTS_MAX: usize = 3;
 /// What the file of figures begins with.
-const HEADING: &str = "# Guest instructions of the vote service: for a boot, and for one of 16 requests that come at once.\n\
+const HEADING: &str = "# Guest instructions. Of the vote service: for a boot, and for one of 16 requests that come at once. Of the\n\
+    # worker: for one of 321 votes that wait in the queue. Of the store: for one of 64 RPUSH on one connection.\n\
     # CI allows 2%. After a change that is meant: `cargo compare instructions --update`.\n";
 /// How to replace the figures.
 const UPDATE: &str = "`cargo compare instructions --update`";
-/// What is counted on, with its name in the file.
-const MACHINES: [(&str, Machine); 2] = [("q35", Machine::Q35), ("microvm", Machine::Microvm)];
+/// A machine's name in the file.
+const Q35: (&str, Machine) = ("q35", Machine::Q35);
+/// What is counted, and on which machines. What differs between these shows in the vote service's figures.
+const COUNTED: [(Program, &[(&str, Machine)]); 3] = [
+    (Program::Vote, &[Q35, ("microvm", Machine::Microvm)]),
+    (Program::Worker, &[Q35]),
+    (Program::Store, &[Q35]),
+];
 
 /// Counts by what was counted.
 type Counts = BTreeMap<String, u64>;
@@ -126,22 +137,28 @@ fn keep_least(least: &mut Figures, again: &Figures) {
 }
 
 fn count(context: &Context) -> Result<Figures> {
-    let images = image::build(&context.workspace, &[Program::Vote.package()])?;
-    let image = &images.first().context("the vote service has no image")?.path;
+    let packages: Vec<&str> = COUNTED.iter().map(|(program, _)| program.package()).collect();
+    let images = image::build(&context.workspace, &packages)?;
     let mut figures = Figures::new();
-    for (name, machine) in MACHINES {
-        let mut guest = Guest::boot(context, image.clone(), machine)?;
-        let mut counts = Counts::new();
-        for counted in Counted::ALL {
-            let count = match counted.request() {
-                None => guest.count(),
-                Some((method, keep_alive)) => guest.per_request(method, keep_alive)?.round() as u64,
-            };
-            counts.insert(counted.name(), count);
+    for ((program, machines), image) in COUNTED.iter().zip(images) {
+        for (name, machine) in *machines {
+            let guest = Guest::boot(context, *program, image.path.clone(), *machine)?;
+            figures.entry((*name).to_owned()).or_default().extend(count_in(guest, *program)?);
         }
-        figures.insert(name.to_owned(), counts);
     }
     Ok(figures)
+}
+
+/// What is counted of a program in a guest that it has just booted in.
+fn count_in(mut guest: Guest, program: Program) -> Result<Counts> {
+    let mut counts = Counts::new();
+    if program == Program::Vote {
+        counts.insert(Counted::Boot.name(), guest.count());
+    }
+    for workload in Workload::of(program) {
+        counts.insert(workload.name().to_owned(), guest.per_unit(workload)?.round() as u64);
+    }
+    Ok(counts)
 }
 
 fn print(committed: &Figures, counted: &Figures) -> Result<()> {

@@ -3,14 +3,14 @@
 //! For pictures, not for checks: a traced guest is a hundred times slower than a counted one, and executes the same.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use image_build::vm::machine::Machine;
 
-use super::guest::{Guest, TURN_LIMIT, TURNS_MAX, WARM_UP, request, settings};
+use super::guest::{Guest, TURNS_MAX, settings};
 use super::peer;
-use crate::child::{self, Running};
+use super::workload::{VOTE_PORT, WARM_UP, is_whole, request};
+use crate::child;
 use crate::context::Context;
 use crate::record::Method;
 use crate::trace::take_in_order;
@@ -18,12 +18,6 @@ use image_build::vm::qmp::Monitor;
 
 /// A port of the peer at which nothing listens, for those whose store it cannot play.
 const NO_STORE_PORT: u16 = 6380;
-/// What a guest that rests may execute between two looks: those at its timers.
-const RESTING_INSTRUCTIONS_MAX: u64 = 50_000;
-/// How often it is looked at until it must rest.
-const LOOKS_MAX: usize = 100;
-/// Time between two looks at a machine that may have ended.
-const PAUSE: Duration = Duration::from_millis(20);
 
 /// Who has spoken to a guest before it had a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +57,7 @@ impl TracedGuest {
         let settings = settings(if has_store { peer::STORE_PORT } else { NO_STORE_PORT });
         let mut guest = Guest::prepare(context, name, image, machine, &settings)?;
         guest.monitor.log_instructions(true)?;
-        let rests = if has_store { guest.find_the_store().map(|()| true) } else { rest_or_end(&mut guest) };
+        let rests = if has_store { guest.find_the_store().map(|()| true) } else { guest.rests_or_ends() };
         let rests = rests.with_context(|| format!("{name} fails\n{}", child::log_tail(&guest.serial)))?;
         if rests {
             guest.monitor.log_instructions(false)?;
@@ -98,7 +92,7 @@ impl TracedGuest {
     /// # Errors
     /// When it is not answered well, or the guest does not come to rest.
     pub fn first_answer(&mut self) -> Result<Vec<Turn>> {
-        self.guest.peer.open(1, &request(Method::Get, true), true)?;
+        self.guest.peer.open(VOTE_PORT, 1, &request(Method::Get, true), true)?;
         let turns = self.turns()?;
         self.guest.hang_up()?;
         Ok(turns)
@@ -110,12 +104,12 @@ impl TracedGuest {
     /// As [`first_answer`](Self::first_answer).
     pub fn request(&mut self, method: Method) -> Result<Vec<Turn>> {
         let request = request(method, true);
-        self.guest.peer.open(1, &[], true)?;
+        self.guest.peer.open(VOTE_PORT, 1, &[], true)?;
         self.guest.settle()?;
         for _ in 0..WARM_UP {
             self.guest.peer.ask(&request);
             self.guest.settle()?;
-            self.guest.peer.check()?;
+            self.guest.peer.check(is_whole)?;
         }
         self.guest.pause()?;
         self.guest.peer.ask(&request);
@@ -128,12 +122,12 @@ impl TracedGuest {
     fn turns(&mut self) -> Result<Vec<Turn>> {
         let mut turns = Vec::new();
         loop {
-            let commands = self.guest.peer.store_commands();
+            let requests = self.guest.peer.store_requests();
             let frames = self.guest.peer.speak()?;
-            let has_store_spoken = self.guest.peer.store_commands() > commands;
+            let has_store_spoken = self.guest.peer.store_requests() > requests;
             let heard = if has_store_spoken { Party::Store } else { Party::Voter };
             if frames == 0 {
-                self.guest.peer.check()?;
+                self.guest.peer.check(is_whole)?;
                 return Ok(turns);
             }
             ensure!(turns.len() < TURNS_MAX, "the guest and its peer do not come to an end");
@@ -143,23 +137,4 @@ impl TracedGuest {
             turns.push(Turn { heard, trace: take_in_order(&self.guest.log)? });
         }
     }
-}
-
-/// Lets a guest run until it rests or has ended; whether it rests.
-fn rest_or_end(guest: &mut Guest) -> Result<bool> {
-    let begun = Instant::now();
-    for _ in 0..LOOKS_MAX {
-        ensure!(begun.elapsed() < TURN_LIMIT, "it neither rests nor ends");
-        let before = guest.count;
-        if let Err(error) = guest.turn(0).and_then(|()| guest.settle()) {
-            // QEMU is gone with the machine.
-            std::thread::sleep(PAUSE);
-            return if guest.child.ended().is_some() { Ok(false) } else { Err(error) };
-        }
-        if before > 0 && guest.count - before <= RESTING_INSTRUCTIONS_MAX {
-            return Ok(true);
-        }
-    }
-    ensure!(guest.count > 0, "it executes nothing");
-    Ok(true)
 }
