@@ -40,7 +40,7 @@ pub const LAYERS: [(Layer, &[&str]); 10] = [
         ],
     ),
     ("application", &["vote-service/", "worker/src/", "store-service/src/", "votes/src/", "/serde"]),
-    ("store client (RESP)", &["kernel-app/src/client/", "wire/src/resp", "/redis-protocol-"]),
+    ("store client (RESP)", &["kernel-app/src/client/", "wire/src/resp"]),
     ("allocator", &["kernel-app/src/hermit/allocator", "/rlsf-"]),
     (COPYING, &["compiler-builtins", "compiler_builtins"]),
     (KERNEL, &["hermit-kernel", "image-build/kernel"]),

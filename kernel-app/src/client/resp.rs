@@ -12,7 +12,7 @@ mod trouble;
 use core::fmt;
 use core::time::Duration;
 
-use wire::resp::{Command, Reply, encode};
+use wire::resp::{Command, Reply, write_command};
 use wire::{Buffer, Instant};
 
 use super::error::{Broken, Refusal, SendError};
@@ -126,7 +126,7 @@ impl Resp {
 }
 
 fn say<T>(line: &mut Line<'_, T, Purpose>, args: &[&[u8]], purpose: Purpose) {
-    line.say(purpose, PING_REPLY_WITHIN, |output| encode(args, output));
+    line.say(purpose, PING_REPLY_WITHIN, |output| write_command(output, args));
 }
 
 impl Protocol for Resp {
@@ -339,7 +339,7 @@ impl<T> StoreClient<T> {
         within: Duration,
         context: &mut Context<'_>,
     ) -> Result<(), StoreSendError> {
-        self.enqueue(token, purpose, within, context, |_, output| encode(args, output))
+        self.enqueue(token, purpose, within, context, |_, output| write_command(output, args))
     }
 }
 

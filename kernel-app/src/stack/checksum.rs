@@ -115,11 +115,11 @@ fn pseudo_header(header: &[u8], length: usize) -> u64 {
 #[inline]
 fn sum(start: u64, bytes: &[u8]) -> u64 {
     let (blocks, rest) = bytes.as_chunks::<BLOCK_BYTES>();
-    let mut sum = blocks.iter().fold(start, |sum, block| add_words(sum, block));
+    let mut sum = blocks.iter().fold(start, add_words);
     let (halves, rest) = rest.as_chunks::<{ BLOCK_BYTES / 2 }>();
-    sum = halves.iter().fold(sum, |sum, half| add_words(sum, half));
+    sum = halves.iter().fold(sum, add_words);
     let (quarters, rest) = rest.as_chunks::<{ BLOCK_BYTES / 4 }>();
-    sum = quarters.iter().fold(sum, |sum, quarter| add_words(sum, quarter));
+    sum = quarters.iter().fold(sum, add_words);
     let (words, tail) = rest.as_chunks();
     sum = words.iter().fold(sum, |sum, word| add(sum, u64::from_le_bytes(*word)));
     add(sum, last_word(bytes, tail.len()))

@@ -1,47 +1,13 @@
-//! Commands of a client, which `redis-protocol` encodes directly into the output.
-//!
-//! The crate computes the number of digits of each length with a logarithm. So a command that every request sends is
-//! encoded once, as a [`Command`], and its bytes are reused.
+//! Commands that a client sends again and again: they are encoded once.
 
 use alloc::vec::Vec;
 
-use redis_protocol::resp2::encode::encode_borrowed;
-use redis_protocol::resp2::types::BorrowedFrame;
-
-use super::write;
+use super::write::{self, write_command};
 use crate::Buffer;
 use crate::buffer::Full;
 
-/// Commands with up to this number of words are encoded without an allocation.
-const WORDS_INLINE: usize = 8;
 /// How a command ends whose last word is empty: its length, and itself.
 const EMPTY: &[u8] = b"$0\r\n\r\n";
-
-/// Appends a command of these words, all of it or nothing.
-///
-/// # Errors
-/// When it does not fit.
-pub fn encode(words: &[&[u8]], out: &mut Buffer) -> Result<(), Full> {
-    let mut inline = [const { BorrowedFrame::Null }; WORDS_INLINE];
-    match inline.get_mut(..words.len()) {
-        Some(frames) => {
-            frames.iter_mut().zip(words).for_each(|(frame, word)| *frame = BorrowedFrame::BulkString(word));
-            encode_frames(frames, out)
-        }
-        None => {
-            let frames: Vec<_> = words.iter().map(|word| BorrowedFrame::BulkString(word)).collect();
-            encode_frames(&frames, out)
-        }
-    }
-}
-
-fn encode_frames(frames: &[BorrowedFrame<'_>], out: &mut Buffer) -> Result<(), Full> {
-    let (command, before, space) = (BorrowedFrame::Array(frames), out.len(), out.space());
-    let wanted = command.encode_len(false);
-    let length = encode_borrowed(out.extend_zeroed(wanted)?, &command, false);
-    out.truncate(before + *length.as_ref().unwrap_or(&0));
-    length.map(|_| ()).map_err(|_| Full { wanted, space })
-}
 
 /// A command that was encoded, perhaps but for its last word.
 #[derive(Clone, Debug)]
@@ -51,7 +17,7 @@ impl Command {
     /// A command of these words, which are known to be short.
     pub fn new(words: &[&[u8]]) -> Self {
         let mut out = Buffer::new(super::COMMAND_BYTES_MAX);
-        let encoded = encode(words, &mut out);
+        let encoded = write_command(&mut out, words);
         debug_assert_eq!(encoded, Ok(()));
         Self(out.as_slice().to_vec())
     }
@@ -86,6 +52,8 @@ impl Command {
 mod tests {
     use super::*;
     use alloc::vec;
+    use redis_protocol::resp2::encode::encode_borrowed;
+    use redis_protocol::resp2::types::BorrowedFrame;
 
     fn written(write: impl FnOnce(&mut Buffer) -> Result<(), Full>) -> Vec<u8> {
         let mut out = Buffer::new(256);
@@ -97,23 +65,27 @@ mod tests {
     fn a_command_is_an_array_of_strings() {
         let words: [&[u8]; 3] = [b"RPUSH", b"votes", b"a\r\n\xff"];
         let expected = b"*3\r\n$5\r\nRPUSH\r\n$5\r\nvotes\r\n$4\r\na\r\n\xff\r\n";
-        assert_eq!(written(|out| encode(&words, out)), expected);
+        assert_eq!(written(|out| write_command(out, &words)), expected);
         assert_eq!(written(|out| Command::new(&words).write(out)), expected);
         let command = Command::with_last(&words[..2]);
         assert_eq!(written(|out| command.write_with(words[2], out)), expected);
     }
 
+    /// The crate `redis-protocol` is the judge.
     #[test]
-    fn the_crate_writes_what_the_stores_log_has_whatever_the_lengths() {
+    fn commands_are_what_others_write_whatever_the_lengths() {
         for length in [0, 1, 9, 10, 11, 99, 100, 101, 999, 1_000, 1_001, 9_999, 10_000, 65_000] {
             let word = vec![b'x'; length];
-            for words in [1, WORDS_INLINE - 1, WORDS_INLINE, 99, 100] {
+            for words in [1, 7, 8, 99, 100] {
                 let mut words = vec![&b"word"[..]; words];
                 words.push(&word);
-                let (mut ours, mut theirs) = (Buffer::new(128 * 1024), Buffer::new(128 * 1024));
-                write::write_command(&mut ours, &words).expect("room");
-                encode(&words, &mut theirs).expect("room");
-                assert_eq!(theirs.as_slice(), ours.as_slice(), "{} words, {length} bytes", words.len());
+                let mut ours = Buffer::new(128 * 1024);
+                write_command(&mut ours, &words).expect("room");
+                let frames: Vec<_> = words.iter().map(|word| BorrowedFrame::BulkString(word)).collect();
+                let command = BorrowedFrame::Array(&frames);
+                let mut theirs = vec![0; command.encode_len(false)];
+                let length = encode_borrowed(&mut theirs, &command, false).expect("room");
+                assert_eq!(ours.as_slice(), &theirs[..length], "{} words, {length} bytes", words.len());
             }
         }
     }
@@ -122,7 +94,7 @@ mod tests {
     fn a_command_that_does_not_fit_is_not_begun() {
         let mut out = Buffer::new(32);
         out.write(b"before").expect("room");
-        let full = encode(&[b"SET", b"key", b"0123456789"], &mut out).expect_err("no room");
+        let full = write_command(&mut out, &[b"SET", b"key", b"0123456789"]).expect_err("no room");
         assert_eq!((full.wanted, full.space, out.as_slice()), (39, 26, &b"before"[..]));
     }
 }

@@ -1,11 +1,9 @@
-//! RESP2, the protocol of Redis: server side ([`Framer`], [`write`]) and client side ([`encode`], [`Command`],
-//! [`parse_reply`]). [`write_command`] writes the store's log.
+//! RESP2, the protocol of Redis: server side ([`Framer`], [`write`]) and client side ([`Command`],
+//! [`parse_reply`]). [`write_command`] writes what a client sends, and the store's log.
 //!
 //! Read <https://redis.io/docs/latest/develop/reference/protocol-spec/> first. This module does not know the meaning
-//! of commands. It speaks RESP2 only; a store that speaks RESP3 writes that itself. On the client side the crate
-//! `redis-protocol` encodes commands and decodes replies. The crate allocates, recurses without a bound, and starts
-//! again on every partial read, so a bounded scan of our own runs first. The server's framer is ours for the same
-//! reason.
+//! of commands. It speaks RESP2 only; a store that speaks RESP3 writes that itself. The crate `redis-protocol`, which
+//! allocates, recurses without a bound, and starts again on every partial read, is what tests compare this with.
 
 mod args;
 mod command;
@@ -16,7 +14,7 @@ mod reply;
 pub mod write;
 
 pub use args::{Args, ArgsBuffer, Span};
-pub use command::{Command, encode};
+pub use command::Command;
 pub use framer::{Frame, FrameError, Framer};
 pub use number::{Digits, parse_integer};
 pub use reply::{Items, Reply, ReplyError, parse_reply};

@@ -1,13 +1,9 @@
 //! Replies as a client reads them: slices of the input, without copies and allocations.
 //!
-//! A scan of our own runs first: it checks whether a reply is complete and within the limits. Then `redis-protocol`
-//! decodes its values. The scan is flat: it counts nesting instead of recursing. It is stateless: a partial reply is
-//! scanned again when more of it has arrived, which takes one step per value, not per byte.
+//! The scan is flat: it counts nesting instead of recursing. It is stateless: a partial reply is scanned again when more
+//! of it has arrived, which takes one step per value, not per byte.
 
 use core::fmt;
-
-use redis_protocol::resp2::decode::decode_range;
-use redis_protocol::resp2::types::RangeFrame;
 
 use super::number::parse_integer;
 use super::{REPLY_BYTES_MAX, REPLY_DEPTH_MAX, REPLY_ITEMS_MAX};
@@ -98,33 +94,15 @@ pub fn parse_reply(input: &[u8]) -> Result<Option<(Reply<'_>, usize)>, ReplyErro
     let Some((first, end)) = scan_value(input)? else { return Ok(None) };
     let left = match first {
         Value::Array(left) => left,
-        Value::Integer(number) => return Ok(Some((Reply::Integer(number), end))),
-        Value::Scalar => return Ok(Some((decode(&input[..end])?, end))),
+        Value::Whole(reply) => return Ok(Some((reply, end))),
     };
     let Some(length) = array_end(input, end, left)? else { return Ok(None) };
     Ok(Some((Reply::Array(Items { bytes: &input[end..length], left }), length)))
 }
 
-/// What a value that was scanned says. The crate is shown no array: it would recurse and allocate for it, so arrays
-/// are walked through by [`Items`].
-fn decode(value: &[u8]) -> Result<Reply<'_>, ReplyError> {
-    let text = |(start, end): (usize, usize)| value.get(start..end).ok_or(ReplyError::Malformed);
-    match decode_range(value) {
-        Ok(Some((RangeFrame::SimpleString(range), _))) => text(range).map(Reply::Simple),
-        Ok(Some((RangeFrame::Error(range), _))) => text(range).map(Reply::Error),
-        Ok(Some((RangeFrame::BulkString(range), _))) => text(range).map(Reply::Bulk),
-        Ok(Some((RangeFrame::Null, _))) => Ok(Reply::Null),
-        // Arrays are walked through, and integers known already.
-        Ok(Some((RangeFrame::Array(_) | RangeFrame::Integer(_), _)) | None) | Err(_) => {
-            Err(ReplyError::Malformed)
-        }
-    }
-}
-
-/// One value that was scanned; of an array the header only.
-enum Value {
-    Integer(i64),
-    Scalar,
+/// One value; of an array the header only.
+enum Value<'a> {
+    Whole(Reply<'a>),
     Array(usize),
 }
 
@@ -160,21 +138,21 @@ fn within<T>(at: usize, input: &[u8]) -> Result<Option<T>, ReplyError> {
     if at.max(input.len()) > REPLY_BYTES_MAX { Err(ReplyError::TooLong) } else { Ok(None) }
 }
 
-/// Whether a whole value is there, within the limits and well formed, and where it ends.
-fn scan_value(input: &[u8]) -> Result<Option<(Value, usize)>, ReplyError> {
+/// The value at the start of `input`, within the limits and well formed, and where it ends; none while it is incomplete.
+fn scan_value(input: &[u8]) -> Result<Option<(Value<'_>, usize)>, ReplyError> {
     let Some(&kind) = input.first() else { return Ok(None) };
     if !matches!(kind, b'+' | b'-' | b':' | b'$' | b'*') {
         return Err(ReplyError::Kind(kind));
     }
     let Some((line, end)) = parse_line(&input[1..])? else { return Ok(None) };
     let end = end + 1;
-    match (kind, line) {
-        (b'+' | b'-', _) => Ok(Some((Value::Scalar, end))),
-        (b':', _) => {
-            parse_integer(line).map(|it| Some((Value::Integer(it), end))).ok_or(ReplyError::Malformed)
-        }
+    let whole = |reply| Ok(Some((Value::Whole(reply), end)));
+    match kind {
+        b'+' => whole(Reply::Simple(line)),
+        b'-' => whole(Reply::Error(line)),
+        b':' => whole(Reply::Integer(parse_integer(line).ok_or(ReplyError::Malformed)?)),
         _ => match (kind, parse_count(line)?) {
-            (_, None) => Ok(Some((Value::Scalar, end))),
+            (_, None) => whole(Reply::Null),
             (b'$', Some(length)) => scan_bulk(input, end, length),
             (_, Some(count)) if count > REPLY_ITEMS_MAX => Err(ReplyError::TooMany),
             (_, Some(count)) => Ok(Some((Value::Array(count), end))),
@@ -201,14 +179,14 @@ fn parse_count(line: &[u8]) -> Result<Option<usize>, ReplyError> {
     }
 }
 
-fn scan_bulk(input: &[u8], start: usize, length: usize) -> Result<Option<(Value, usize)>, ReplyError> {
+fn scan_bulk(input: &[u8], start: usize, length: usize) -> Result<Option<(Value<'_>, usize)>, ReplyError> {
     if length > REPLY_BYTES_MAX {
         return Err(ReplyError::TooLong);
     }
     let end = start + length;
     match input.get(end..end + 2) {
         None => Ok(None),
-        Some(b"\r\n") => Ok(Some((Value::Scalar, end + 2))),
+        Some(b"\r\n") => Ok(Some((Value::Whole(Reply::Bulk(&input[start..end])), end + 2))),
         Some(_) => Err(ReplyError::Malformed),
     }
 }
