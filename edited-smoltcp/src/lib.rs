@@ -2,8 +2,8 @@
 //! own; and with a way to say where a connection's numbers begin.
 //!
 //! No copy of smoltcp stands here. The build script edits the copy that cargo has fetched and verified, in one place:
-//! `prediction` and `first_number` are modules of its TCP sockets. Why this is so, and what smoltcp would need to do the same itself,
-//! docs/upstream/smoltcp-header-prediction.md says.
+//! `prediction` and `first_number` are modules of its TCP sockets. Why this is so, and what smoltcp would need to do
+//! the same itself, docs/upstream/smoltcp-header-prediction.md says.
 
 // smoltcp's own tests are not compiled.
 #![cfg(not(test))]

@@ -113,20 +113,6 @@ impl Buffer {
         count
     }
 
-    /// Appends zeros, to be written over.
-    ///
-    /// # Errors
-    /// [`Full`] when this number of bytes does not fit within the limit.
-    pub fn extend_zeroed(&mut self, count: usize) -> Result<&mut [u8], Full> {
-        if count > self.space() {
-            return Err(Full { wanted: count, space: self.space() });
-        }
-        self.compact_for(count);
-        let start = self.bytes.len();
-        self.bytes.resize(start + count, 0);
-        Ok(&mut self.bytes[start..])
-    }
-
     /// Space for `bytes` more, to be filled in pieces without asking the buffer about each.
     ///
     /// # Errors

@@ -1,5 +1,5 @@
-//! `memcpy` and `memcmp`, in place of compiler_builtins' weak ones. Those take single bytes up to an aligned address and
-//! behind the last one, and most copies and comparisons of a request are shorter than that takes.
+//! `memcpy` and `memcmp`, in place of compiler_builtins' weak ones. Its `memcpy` takes single bytes up to an aligned
+//! address and behind the last one, and most copies of a request are shorter than that takes.
 //!
 //! Each length has its own way, whose last step ends with the last byte, and may overlap the one before. References:
 //! System V ABI for x86-64, section 3.2; Intel optimization manual, section 3.7.6 (`rep movs`).

@@ -28,6 +28,7 @@ mod path;
 mod paths;
 mod pool;
 mod prediction;
+mod routes;
 mod syn_cache;
 mod syn_queue;
 mod time;

@@ -14,7 +14,7 @@ use super::limits::{
     ROOM_WANTED, SPARE_SOCKETS_KEPT, SYN_CACHE_PER_SOCKET, TRIM_INTERVAL,
 };
 use super::member::{Member, Role};
-use super::prediction::Routes;
+use super::routes::Routes;
 use super::syn_cache::SynCache;
 use super::time::stack_duration;
 use crate::connections::{CONNECTIONS_MAX, ConnectionId};

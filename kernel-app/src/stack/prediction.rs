@@ -3,40 +3,15 @@
 //! It needs to know the way to the other side, which smoltcp's own segments show. What is newly heard of addresses,
 //! ends that knowledge; so does time, for it is smoltcp that notes which neighbours are still there.
 
-use core::net::Ipv4Addr;
-
-use smoltcp::socket::tcp::{Egress, Route, Segment, Syn};
+use smoltcp::socket::tcp::{Egress, Segment, Syn};
 
 use super::checksum;
 use super::device::Transmitter;
 use super::member::Member;
 use super::pool::Pool;
+use super::routes::keep_only_to;
 use super::time::stack_time;
 use wire::Instant;
-
-/// How many ways are known for connections that begin.
-const ROUTES: usize = 16;
-
-/// The last ways that were learned, each at the place of its destination's last byte.
-#[derive(Debug, Default)]
-pub(super) struct Routes([Option<Route>; ROUTES]);
-
-impl Routes {
-    fn place(address: [u8; 4]) -> usize {
-        usize::from(address[3]) % ROUTES
-    }
-
-    /// The way to an address, if it is known.
-    pub fn to(&self, address: Ipv4Addr) -> Option<Route> {
-        let address = address.octets();
-        self.0[Self::place(address)].filter(|route| route.destination() == address)
-    }
-
-    /// Notes one.
-    pub fn learn(&mut self, route: Route) {
-        self.0[Self::place(route.destination())] = Some(route);
-    }
-}
 
 impl Pool {
     /// A neighbour has said that it is at this hardware address: whoever was believed to be at another one may have
@@ -45,12 +20,8 @@ impl Pool {
         for index in &self.in_use {
             keep_only_to(neighbour, &mut self.members[*index].route);
         }
-        self.routes.0.iter_mut().for_each(|route| keep_only_to(neighbour, route));
+        self.routes.forget_but_to(neighbour);
     }
-}
-
-fn keep_only_to(neighbour: Option<[u8; 6]>, route: &mut Option<Route>) {
-    *route = route.filter(|route| Some(route.neighbour()) == neighbour);
 }
 
 impl Member {

@@ -6,8 +6,9 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::Refusal;
 use super::head::{self, Facts};
-use super::{Refusal, request::Headers};
+use super::headers::{Headers, Line};
 
 /// Most bytes of a head that is remembered; that of a browser has some 600.
 pub const REMEMBERED_BYTES_MAX: usize = 1024;
@@ -32,19 +33,6 @@ pub(super) struct Head<'a> {
     pub headers: Headers<'a>,
 }
 
-/// Where a header line stands in the input, which begins with its head: places and lengths in bytes.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Line {
-    name: Place,
-    value: Place,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    at: u16,
-    bytes: u16,
-}
-
 impl HeadReader {
     /// Reads a head from the start of `input`; none when it has not arrived completely.
     pub(super) fn read<'a>(&'a mut self, input: &'a [u8]) -> Result<Option<Head<'a>>, Refusal> {
@@ -66,39 +54,12 @@ impl HeadReader {
         self.query.clear();
         self.query.push_str(head.query);
         self.lines.clear();
-        self.lines.extend(head.headers.iter().map(|header| Line {
-            name: Place::of(header.name.as_bytes(), input),
-            value: Place::of(header.value, input),
-        }));
+        self.lines.extend(head.headers.iter().map(|header| Line::of(header, input)));
         self.bytes.clear();
         if head.facts.bytes <= REMEMBERED_BYTES_MAX {
             self.bytes.extend_from_slice(&input[..head.facts.bytes]);
         }
         Ok(true)
-    }
-}
-
-impl Line {
-    /// The value, if the line has this name; letter case does not matter.
-    #[inline]
-    pub fn value_of<'a>(self, name: &[u8], input: &'a [u8]) -> Option<&'a [u8]> {
-        // Most names differ in their lengths.
-        let is_named = usize::from(self.name.bytes) == name.len()
-            && self.name.of_input(input).eq_ignore_ascii_case(name);
-        is_named.then(|| self.value.of_input(input))
-    }
-}
-
-impl Place {
-    /// That of a part of the input, which is within a head: `HEAD_BYTES_MAX` is less than 2^16.
-    fn of(part: &[u8], input: &[u8]) -> Self {
-        let at = part.as_ptr().addr() - input.as_ptr().addr();
-        Self { at: at as u16, bytes: part.len() as u16 }
-    }
-
-    fn of_input(self, input: &[u8]) -> &[u8] {
-        let at = usize::from(self.at);
-        input.get(at..at + usize::from(self.bytes)).unwrap_or_default()
     }
 }
 

@@ -8,6 +8,7 @@ pub mod chunked;
 pub mod date;
 mod head;
 mod head_reader;
+mod headers;
 pub mod limits;
 mod method;
 mod refusal;

@@ -3,7 +3,7 @@
 //! It owns nothing. Percent-encoding in path and query is not decoded.
 
 use super::Method;
-use super::head_reader::Line;
+use super::headers::Headers;
 
 /// A request whose body has arrived completely.
 #[derive(Clone, Copy, Debug)]
@@ -18,21 +18,6 @@ pub struct Request<'a> {
     pub body: &'a [u8],
     /// Header lines in the order they came.
     pub(super) headers: Headers<'a>,
-}
-
-/// Header lines of the input.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Headers<'a> {
-    pub input: &'a [u8],
-    pub lines: &'a [Line],
-}
-
-impl<'a> Headers<'a> {
-    /// The values of those called `name`; letter case does not matter.
-    #[inline]
-    pub fn named(self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        self.lines.iter().filter_map(move |line| line.value_of(name.as_bytes(), self.input))
-    }
 }
 
 impl<'a> Request<'a> {

@@ -1,7 +1,7 @@
 //! Replies as a client reads them: slices of the input, without copies and allocations.
 //!
-//! The scan is flat: it counts nesting instead of recursing. It is stateless: a partial reply is scanned again when more
-//! of it has arrived, which takes one step per value, not per byte.
+//! The scan is flat: it counts nesting instead of recursing. It is stateless: a partial reply is scanned again when
+//! more of it has arrived, which takes one step per value, not per byte.
 
 use core::fmt;
 
@@ -138,7 +138,7 @@ fn within<T>(at: usize, input: &[u8]) -> Result<Option<T>, ReplyError> {
     if at.max(input.len()) > REPLY_BYTES_MAX { Err(ReplyError::TooLong) } else { Ok(None) }
 }
 
-/// The value at the start of `input`, within the limits and well formed, and where it ends; none while it is incomplete.
+/// The value at the start of `input`, within the limits and well formed, and where it ends; none while it is not whole.
 fn scan_value(input: &[u8]) -> Result<Option<(Value<'_>, usize)>, ReplyError> {
     let Some(&kind) = input.first() else { return Ok(None) };
     if !matches!(kind, b'+' | b'-' | b':' | b'$' | b'*') {
