@@ -223,17 +223,16 @@ impl TransactionBatch {
         let entry = &mut rest[0];
         let Verdict::Counts(_) = entry.verdict else { return };
         let voter = &self.voters[entry.voter.clone()];
-        let mut earlier = before.iter_mut().filter(|other| self.voters[other.voter.clone()] == *voter);
-        let standing = match earlier.next_back() {
+        let is_same = |other: &Entry| self.voters[other.voter.clone()] == *voter;
+        // There is hardly ever one: voters vote once.
+        let earlier = before.iter().rposition(is_same).map_or(&mut [][..], |last| &mut before[..=last]);
+        let standing = match earlier.last() {
             // Held by none: what the vote before leaves. Its own is what counts, or smaller.
             Some(other) => other.sequence,
             None => entry.held.into_iter().flatten().max().unwrap_or(0),
         };
         if !entry.is_ordered || entry.sequence > standing {
-            before
-                .iter_mut()
-                .filter(|other| self.voters[other.voter.clone()] == *voter)
-                .for_each(|other| other.decides = false);
+            earlier.iter_mut().filter(|other| is_same(other)).for_each(|other| other.decides = false);
             entry.decides = true;
         } else {
             entry.verdict = Verdict::Superseded;

@@ -93,7 +93,7 @@ impl Vote {
             Ok(exits as f64 / (rounds * questions.connections) as f64)
         };
         let counts: Result<_> = (0..PARTS).map(|_| part()).collect();
-        Ok(undisturbed(counts?))
+        Ok(undisturbed(counts?, 2))
     }
 
     fn per_second_of_rest(&self) -> Result<f64> {
