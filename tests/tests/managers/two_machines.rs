@@ -29,8 +29,9 @@ const SHARED: &str = "/srv/voting-app";
 const DISK_MIB: u32 = 32;
 /// Of corosync; the machine that decides is found after 20 s (Pacemaker's `dc-deadtime`).
 const CLUSTER_LIMIT: Duration = Duration::from_secs(60);
-/// From a cut cable to a store that answers: the loss is noticed after 3 to 7 s, the fence waits for 5 s.
-const MOVED_WITHIN: Duration = Duration::from_secs(50);
+/// From a cut cable to a store that answers: the loss is noticed after 3 to 7 s, the fence waits for 5 s; and if it was
+/// the lost machine that decided, the other one finds itself after 20 s more, or after twice that.
+const MOVED_WITHIN: Duration = Duration::from_secs(90);
 /// What a machine has for itself: the state of its daemons.
 const OWN_FOLDERS: [&str; 5] =
     ["/run", "/dev/shm", "/var/lib/pacemaker", "/var/lib/corosync", "/etc/corosync"];
