@@ -1,6 +1,6 @@
 //! The first two segments of a connection that the other side begins: its SYN, and our answer.
 
-use super::super::{AckDelayTimer, MIN_REMOTE_MSS, Socket, State, Tuple};
+use super::super::{MIN_REMOTE_MSS, Socket, State, Tuple};
 use super::frame::{ACK, DATA_OFFSET, ETHERNET_BYTES, HEADERS_BYTES, ROUTE_BYTES, SYN, ends, u16_at, u32_at};
 use super::{Egress, Outgoing, Route};
 use crate::time::Instant;
@@ -150,15 +150,8 @@ impl Socket<'_> {
             flags: SYN | ACK,
             content: options,
         });
-        self.timer.rewind_keep_alive(now, self.keep_alive);
-        self.ack_delay_timer = AckDelayTimer::Idle;
-        self.remote_last_seq = self.local_seq_no + 1;
-        self.remote_last_ack = Some(acknowledged);
+        self.note_sent(1, now);
         self.remote_last_win = window;
-        self.rtte.on_send(now, self.remote_last_seq);
-        if !self.timer.is_retransmit() {
-            self.timer.set_for_retransmit(now, self.rtte.retransmission_timeout());
-        }
         Egress::Sent
     }
 

@@ -96,7 +96,7 @@ impl Socket<'_> {
 
     /// In `dispatch`'s order.
     #[inline]
-    fn note_sent(&mut self, numbers: usize, now: Instant) {
+    pub(super) fn note_sent(&mut self, numbers: usize, now: Instant) {
         self.timer.rewind_keep_alive(now, self.keep_alive);
         self.ack_delay_timer = AckDelayTimer::Idle;
         let next = self.remote_last_seq + numbers;

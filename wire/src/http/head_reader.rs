@@ -49,10 +49,12 @@ impl HeadReader {
         let mut space = head::header_space();
         let Some(head) = head::parse(input, &mut space)? else { return Ok(false) };
         self.facts = Some(head.facts);
-        self.path.clear();
-        self.path.push_str(head.path);
-        self.query.clear();
-        self.query.push_str(head.query);
+        for (kept, text) in [(&mut self.path, head.path), (&mut self.query, head.query)] {
+            kept.clear();
+            // What a long one took is given back.
+            kept.shrink_to(REMEMBERED_BYTES_MAX);
+            kept.push_str(text);
+        }
         self.lines.clear();
         self.lines.extend(head.headers.iter().map(|header| Line::of(header, input)));
         self.bytes.clear();
