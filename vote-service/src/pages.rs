@@ -45,9 +45,9 @@ impl Pages {
     pub fn new(option_a: &str, option_b: &str, instance: &str) -> Self {
         let names = [escape(option_a), escape(option_b), escape(instance)];
         Self {
-            fresh: Page::new(200, HTML, PAGE_HEADERS, render(&names, None, "", TIP)),
+            fresh: Page::new(200, HTML, PAGE_HEADERS, &render(&names, None, "", TIP)),
             voted: Choice::ALL
-                .map(|choice| Page::new(200, HTML, PAGE_HEADERS, render(&names, Some(choice), "", TIP))),
+                .map(|choice| Page::new(200, HTML, PAGE_HEADERS, &render(&names, Some(choice), "", TIP))),
             refused: Notice::ALL.map(|notice| refusal(&names, notice)),
         }
     }
@@ -74,7 +74,7 @@ fn refusal(names: &[String; 3], notice: Notice) -> Page {
         Retry::Soon => SOON_HEADERS,
         Retry::Later => LATER_HEADERS,
     };
-    Page::new(notice.status(), HTML, headers, render(names, None, " role=\"alert\"", notice.words()))
+    Page::new(notice.status(), HTML, headers, &render(names, None, " role=\"alert\"", notice.words()))
 }
 
 fn render(names: &[String; 3], chosen: Option<Choice>, tip_role: &str, tip: &str) -> String {

@@ -7,7 +7,7 @@ use alloc::string::String;
 
 use super::head::Version;
 use super::status::{STATUSES, Status, position};
-use crate::buffer::{Buffer, Full};
+use crate::buffer::{Buffer, Full, Room};
 
 /// What a handler answers. Framing (`Content-Length`, `Connection`, `Transfer-Encoding`, `Date`) is the server's
 /// and must not be in `headers`.
@@ -24,14 +24,14 @@ pub struct Response<'a> {
     pub cookie_line: &'a [u8],
     /// The body; the server leaves it out where there must be none (HEAD, 204, 304).
     pub body: &'a [u8],
-    /// The lines that say type and length, and those of `headers`, if they are rendered already.
-    lines: &'a str,
+    /// What follows the other lines, up to the end of the body, if it is rendered already.
+    rendered: &'a [u8],
 }
 
 impl<'a> Response<'a> {
     /// A response without further header lines.
     pub const fn new(status: u16, content_type: &'a str, body: &'a [u8]) -> Self {
-        Self { status, content_type, headers: &[], cookie_line: &[], body, lines: "" }
+        Self { status, content_type, headers: &[], cookie_line: &[], body, rendered: &[] }
     }
 
     /// A line of plain text.
@@ -52,26 +52,30 @@ impl<'a> Response<'a> {
     }
 }
 
-/// A response with a body that is sent again and again: its header lines are rendered once.
+/// A response with a body that is sent again and again: all of it that is the same each time is rendered once, and
+/// copied at once.
 #[derive(Clone, Debug)]
 pub struct Page {
     status: u16,
-    lines: String,
-    body: String,
+    /// Header lines, the empty line, and the body.
+    rendered: String,
+    /// Where the body begins.
+    body_at: usize,
 }
 
 impl Page {
     /// That of a status, a media type, header lines as in [`Response::headers`], and a body.
-    pub fn new(status: u16, content_type: &str, headers: &[&str], body: String) -> Self {
-        let length = body.len();
-        let lines =
-            format!("Content-Type: {content_type}\r\nContent-Length: {length}\r\n{}", headers.concat());
-        Self { status, lines, body }
+    pub fn new(status: u16, content_type: &str, headers: &[&str], body: &str) -> Self {
+        let (length, lines) = (body.len(), headers.concat());
+        let rendered =
+            format!("{lines}Content-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n{body}");
+        Self { status, body_at: rendered.len() - length, rendered }
     }
 
     /// The response.
     pub fn response(&self) -> Response<'_> {
-        Response { lines: &self.lines, ..Response::new(self.status, "", self.body.as_bytes()) }
+        let rendered = self.rendered.as_bytes();
+        Response { rendered, ..Response::new(self.status, "", &rendered[self.body_at..]) }
     }
 }
 
@@ -105,7 +109,7 @@ pub(super) fn write(response: &Response<'_>, framing: Framing<'_>, output: &mut 
     let bodiless = matches!(status.code, 204 | 304);
     let body = if bodiless || framing.head_only { &[] } else { response.body };
     let mut digits = [0; DIGITS_MAX];
-    let length = match bodiless || !response.lines.is_empty() {
+    let length = match bodiless || !response.rendered.is_empty() {
         true => Length::None,
         false => Length::Bytes(decimal(response.body.len(), &mut digits)),
     };
@@ -151,10 +155,36 @@ fn write_head(
     let mut room = output.reserve(head_bytes_max(response, framing.date) + body.len())?;
     room.put(status.line.as_bytes());
     room.put(framing.date);
-    room.put(response.lines.as_bytes());
-    if !response.content_type.is_empty() {
+    put_some(connection_line(framing), &mut room);
+    put_some(response.cookie_line, &mut room);
+    debug_assert!(response.headers.last().is_none_or(|piece| piece.ends_with("\r\n")), "a line has no end");
+    for piece in response.headers {
+        room.put(piece.as_bytes());
+    }
+    if response.rendered.is_empty() {
+        put_lines_of_body(response.content_type, length, &mut room);
+        room.put(b"\r\n");
+        room.put(body);
+    } else {
+        let left_out = response.body.len() - body.len();
+        room.put(&response.rendered[..response.rendered.len() - left_out]);
+    }
+    Ok(())
+}
+
+/// A line that is not there takes no call.
+#[inline]
+fn put_some(line: &[u8], room: &mut Room<'_>) {
+    if !line.is_empty() {
+        room.put(line);
+    }
+}
+
+/// Puts the lines that say what the body is, and where it ends.
+fn put_lines_of_body(content_type: &str, length: Length<'_>, room: &mut Room<'_>) {
+    if !content_type.is_empty() {
         room.put(b"Content-Type: ");
-        room.put(response.content_type.as_bytes());
+        room.put(content_type.as_bytes());
         room.put(b"\r\n");
     }
     match length {
@@ -166,15 +196,6 @@ fn write_head(
             room.put(b"\r\n");
         }
     }
-    debug_assert!(response.headers.last().is_none_or(|piece| piece.ends_with("\r\n")), "a line has no end");
-    for piece in response.headers {
-        room.put(piece.as_bytes());
-    }
-    room.put(connection_line(framing));
-    room.put(response.cookie_line);
-    room.put(b"\r\n");
-    room.put(body);
-    Ok(())
 }
 
 /// Says only what is not the version's default.
@@ -193,7 +214,7 @@ fn head_bytes_max(response: &Response<'_>, date: &[u8]) -> usize {
     let lines = response.headers.iter().map(|piece| piece.len()).sum::<usize>();
     FIXED
         + date.len()
-        + response.lines.len()
+        + response.rendered.len()
         + response.content_type.len()
         + response.cookie_line.len()
         + lines
@@ -242,17 +263,17 @@ mod tests {
             (
                 page,
                 KEPT,
-                "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 3\r\nA: b\r\nC: d\r\n\r\n<p>",
+                "HTTP/1.1 200 OK\r\nA: b\r\nC: d\r\nContent-Type: text/html\r\nContent-Length: 3\r\n\r\n<p>",
             ),
             (
                 page.with_headers(&[]).with_cookie(b"Set-Cookie: a=b\r\n"),
                 Framing { head_only: true, date: b"Date: x\r\n", ..KEPT },
-                "HTTP/1.1 200 OK\r\nDate: x\r\nContent-Type: text/html\r\nContent-Length: 3\r\nSet-Cookie: a=b\r\n\r\n",
+                "HTTP/1.1 200 OK\r\nDate: x\r\nSet-Cookie: a=b\r\nContent-Type: text/html\r\nContent-Length: 3\r\n\r\n",
             ),
             (
                 Response::text(404, ""),
                 Framing { version: Version::Zero, ..KEPT },
-                "HTTP/1.1 404 Not Found\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 0\r\nConnection: keep-alive\r\n\r\n",
+                "HTTP/1.1 404 Not Found\r\nConnection: keep-alive\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 0\r\n\r\n",
             ),
             (
                 Response::new(304, "", b"never sent"),
@@ -269,7 +290,7 @@ mod tests {
     #[test]
     fn a_page_is_what_its_response_would_be() {
         let (kind, headers) = ("text/html", ["A: ", "b\r\n"]);
-        let page = Page::new(503, kind, &headers, "<p>".into());
+        let page = Page::new(503, kind, &headers, "<p>");
         let response = Response::new(503, kind, b"<p>").with_headers(&headers);
         for (persists, head_only) in [(true, false), (false, true)] {
             let framing = Framing { persists, head_only, date: b"Date: x\r\n", ..KEPT };

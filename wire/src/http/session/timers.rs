@@ -41,7 +41,7 @@ impl Session {
             Some(_) => Some(Expiry::Output),
             None => expiry.filter(|_| phase.as_ref().is_some_and(passed)),
         };
-        Check { expiry, next: [stall, phase].into_iter().flatten().min() }
+        Check { expiry, next: Instant::earliest([stall, phase]) }
     }
 
     fn phase_deadline(&self) -> Option<(Instant, Expiry)> {

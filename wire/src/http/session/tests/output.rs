@@ -25,8 +25,8 @@ fn pipelined_requests_are_answered_in_order_and_one_at_a_time() {
 
 #[test]
 fn a_connection_persists_unless_one_side_does_not_want_it() {
-    let kept = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: keep-alive\r\n\r\nok";
-    let closed = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+    let kept = "HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok";
+    let closed = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok";
     let cases = [
         ("1.1", "X: y", OK, false),
         ("1.1", "Connection: keep-alive", OK, false),
@@ -64,11 +64,8 @@ fn a_refusal_is_the_last_answer() {
     let (log, output) = serve(format!("{GET}GET / HTTP/1.1\r\n\r\n{GET}"));
     assert_eq!(log, ["GET /", "400 HostMissing"]);
     let text = Refusal::HostMissing.text();
-    let fields = "Content-Type: text/plain; charset=utf-8\r\n";
-    let refusal = format!(
-        "HTTP/1.1 400 Bad Request\r\n{fields}Content-Length: {}\r\nConnection: close\r\n\r\n{text}",
-        text.len()
-    );
+    let fields = "Connection: close\r\nContent-Type: text/plain; charset=utf-8\r\n";
+    let refusal = format!("HTTP/1.1 400 Bad Request\r\n{fields}Content-Length: {}\r\n\r\n{text}", text.len());
     assert_eq!(output, format!("{OK}{refusal}"));
 }
 
@@ -122,13 +119,13 @@ fn streams_are_chunked_or_end_with_the_connection() {
         peer.session.push(b"late", &mut peer.output).expect("ignored");
         (peer.take_output(), peer.session.is_over())
     };
-    let fields = "HTTP/1.1 200 OK\r\nContent-Type: text/x\r\n";
-    let chunked = format!("{fields}Transfer-Encoding: chunked\r\nA: b\r\n\r\n");
+    let (status, fields) = ("HTTP/1.1 200 OK\r\n", "A: b\r\nContent-Type: text/x\r\n");
+    let chunked = format!("{status}{fields}Transfer-Encoding: chunked\r\n\r\n");
     let body = "3\r\none\r\n10\r\n0123456789abcdef\r\n0\r\n\r\n";
     assert_eq!(stream(GET), (format!("{chunked}{body}"), false));
     assert_eq!(stream(&GET.replace("GET", "HEAD")), (chunked, false));
     let old = "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
-    assert_eq!(stream(old), (format!("{fields}A: b\r\nConnection: close\r\n\r\none0123456789abcdef"), true));
+    assert_eq!(stream(old), (format!("{status}Connection: close\r\n{fields}\r\none0123456789abcdef"), true));
 }
 
 #[test]
