@@ -56,14 +56,15 @@ enum Source {
     Device(Box<EntropyDevice>),
 }
 
-/// Bytes that are drawn from the generator at once, which makes several blocks in the time of one.
-const STOCK_BYTES: usize = 256;
+/// Words that are drawn from the generator at once: four of its blocks, which it makes in the time of one.
+const STOCK_WORDS: usize = 32;
+const WORD_BYTES: usize = 8;
 
 /// The generator of this machine.
 pub struct HermitEntropy {
     generator: ChaCha8Rng,
-    /// What was drawn, and how much of it was given away and is zero.
-    stock: [u8; STOCK_BYTES],
+    /// What was drawn, and how many of it were given away and are zero.
+    stock: [u64; STOCK_WORDS],
     given: usize,
     source: Source,
 }
@@ -87,37 +88,37 @@ impl HermitEntropy {
             }
         };
         let generator = ChaCha8Rng::from_seed(key);
-        Ok(Self { generator, stock: [0; STOCK_BYTES], given: STOCK_BYTES, source })
+        Ok(Self { generator, stock: [0; STOCK_WORDS], given: STOCK_WORDS, source })
     }
 }
 
 impl HermitEntropy {
-    /// Takes bytes from the stock, or from the generator what is more than that.
+    /// A word from the stock, with a fresh one mixed in.
     #[inline]
-    fn draw(&mut self, bytes: &mut [u8]) {
-        if bytes.len() > STOCK_BYTES {
-            return self.generator.fill_bytes(bytes);
+    fn word(&mut self) -> u64 {
+        if self.given == STOCK_WORDS {
+            self.restock();
         }
-        if bytes.len() > STOCK_BYTES - self.given {
-            self.generator.fill_bytes(&mut self.stock);
-            self.given = 0;
-        }
-        let next = &mut self.stock[self.given..][..bytes.len()];
-        bytes.copy_from_slice(next);
-        next.fill(0);
-        self.given += bytes.len();
+        let drawn = core::mem::take(&mut self.stock[self.given]);
+        self.given += 1;
+        drawn ^ self.source.fresh()
+    }
+
+    fn restock(&mut self) {
+        self.stock.fill_with(|| self.generator.next_u64());
+        self.given = 0;
     }
 }
 
 impl Entropy for HermitEntropy {
     fn fill(&mut self, bytes: &mut [u8]) {
-        self.draw(bytes);
-        let (words, rest) = bytes.as_chunks_mut();
+        let (words, rest) = bytes.as_chunks_mut::<WORD_BYTES>();
         for word in words {
-            *word = (u64::from_le_bytes(*word) ^ self.source.fresh()).to_le_bytes();
+            *word = self.word().to_le_bytes();
         }
         if !rest.is_empty() {
-            rest.iter_mut().zip(self.source.fresh().to_le_bytes()).for_each(|(byte, fresh)| *byte ^= fresh);
+            let word = self.word().to_le_bytes();
+            rest.copy_from_slice(&word[..rest.len()]);
         }
     }
 }
