@@ -128,10 +128,14 @@ impl Buffer {
     /// Moves the rest to the front when appending `count` bytes would otherwise grow the allocation, and
     /// grows it when that does not help: to a power of two, so that freed storage suits the next buffer,
     /// and not beyond the limit.
+    #[inline]
     fn compact_for(&mut self, count: usize) {
-        if self.bytes.len() + count <= self.bytes.capacity() {
-            return;
+        if self.bytes.len() + count > self.bytes.capacity() {
+            self.compact(count);
         }
+    }
+
+    fn compact(&mut self, count: usize) {
         self.bytes.drain(..self.start);
         self.start = 0;
         let wanted = self.bytes.len() + count;

@@ -223,7 +223,7 @@ impl HttpServer {
         context: &mut Context<'_>,
     ) -> Option<Next> {
         let session = session(&mut self.sessions, id)?;
-        let connection = context.connections.get_mut(id)?;
+        let connection = context.connections.get(id)?;
         let output_bytes = connection.output.len();
         if connection.ending() == Ending::Abort || !context.connections.allow(id, output_bytes) {
             return None;
@@ -293,15 +293,17 @@ impl HttpServer {
     /// Writes the answer to the request that a connection waits for; without room for it, a 500.
     fn write(&mut self, id: ConnectionId, response: &Response<'_>, context: &mut Context<'_>) {
         if !self.try_write(id, response, context) {
-            if self.log_pace.allows(context.now) {
-                log::error!(
-                    "the answer of {} bytes does not fit in the output: 500 instead",
-                    response.body.len()
-                );
-            }
-            if !self.try_write(id, &builtin::plain(500), context) {
-                self.abort(id, context);
-            }
+            self.write_too_large(id, response.body.len(), context);
+        }
+    }
+
+    #[cold]
+    fn write_too_large(&mut self, id: ConnectionId, bytes: usize, context: &mut Context<'_>) {
+        if self.log_pace.allows(context.now) {
+            log::error!("the answer of {bytes} bytes does not fit in the output: 500 instead");
+        }
+        if !self.try_write(id, &builtin::plain(500), context) {
+            self.abort(id, context);
         }
     }
 
