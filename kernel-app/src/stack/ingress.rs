@@ -37,37 +37,41 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
         for _ in 0..PACKETS_PER_TURN_MAX {
             let Some((frame, _)) = self.device.peek() else { return };
             if checksum::is_right(frame) {
-                self.receive(now);
+                match Segment::of_frame(frame).map(|segment| self.pool.owner(segment)) {
+                    // Nearly all frames, without another look at the device.
+                    Some(FrameOwner::Member(index)) if self.pool.receive_predicted(index, frame, now) => {}
+                    Some(owner) => self.receive(owner, now),
+                    None => self.receive_other(now),
+                }
             }
             self.device.skip();
         }
     }
 
     /// Gives the next frame to whom it is for.
-    fn receive(&mut self, now: Instant) {
-        let Some((frame, _)) = self.device.peek() else { return };
-        let owner = match Segment::of_frame(frame) {
-            None => {
-                if flow::is_arp(frame) {
-                    self.neighbours.heard(frame, now);
-                    self.pool.forget_routes_but_to(flow::sender(frame));
-                    self.all_due = true;
-                } else if let Some(said) = TooLarge::of_frame(frame) {
-                    self.hear_too_large(said, now);
-                } else {
-                    self.dials.note_answer(frame);
-                }
-                FrameOwner::Others
-            }
-            Some(segment) => self.pool.owner(segment),
-        };
+    fn receive(&mut self, owner: FrameOwner, now: Instant) {
         match owner {
-            FrameOwner::Member(index) => self.receive_at(index, now),
+            FrameOwner::Member(index) => self.receive_unpredicted(index, now),
             FrameOwner::Guarded(index, segment) => self.receive_guarded(index, segment, now),
             FrameOwner::NewConnection(segment) => self.accept_syn(segment, now),
             FrameOwner::Handshake(handshake) => self.resume_handshake(handshake, now),
             FrameOwner::Others => self.receive_for_others(now),
         }
+    }
+
+    /// Takes the next frame, which is no segment of TCP.
+    fn receive_other(&mut self, now: Instant) {
+        let Some((frame, _)) = self.device.peek() else { return };
+        if flow::is_arp(frame) {
+            self.neighbours.heard(frame, now);
+            self.pool.forget_routes_but_to(flow::sender(frame));
+            self.all_due = true;
+        } else if let Some(said) = TooLarge::of_frame(frame) {
+            self.hear_too_large(said, now);
+        } else {
+            self.dials.note_answer(frame);
+        }
+        self.receive_for_others(now);
     }
 
     fn receive_for_others(&mut self, now: Instant) {
@@ -77,13 +81,14 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
 
     fn receive_at(&mut self, index: usize, now: Instant) {
         let Some((frame, _)) = self.device.peek() else { return };
-        let member = &mut self.pool.members[index];
-        if !member.receive_predicted(frame, now) {
-            self.pool.touch(index);
-            self.poll_with_frame(Some(index), now);
-        } else if !member.is_answered() {
-            self.pool.touch(index);
+        if !self.pool.receive_predicted(index, frame, now) {
+            self.receive_unpredicted(index, now);
         }
+    }
+
+    fn receive_unpredicted(&mut self, index: usize, now: Instant) {
+        self.pool.touch(index);
+        self.poll_with_frame(Some(index), now);
     }
 
     /// Has smoltcp receive the next frame for this socket of the pool, or for those that are not of TCP.

@@ -14,6 +14,17 @@ use super::time::stack_time;
 use wire::Instant;
 
 impl Pool {
+    /// Has a member take an ordinary frame of its connection, whose checksums are right; whether it was one. It needs a
+    /// turn, unless there is nothing to be done.
+    pub fn receive_predicted(&mut self, index: usize, frame: &[u8], now: Instant) -> bool {
+        let member = &mut self.members[index];
+        let is_taken = member.receive_predicted(frame, now);
+        if is_taken && !member.is_answered() {
+            self.touch(index);
+        }
+        is_taken
+    }
+
     /// A neighbour has said that it is at this hardware address: whoever was believed to be at another one may have
     /// moved there. With none, all routes are forgotten.
     pub fn forget_routes_but_to(&mut self, neighbour: Option<[u8; 6]>) {
@@ -35,8 +46,7 @@ impl Member {
         syn.is_some_and(|syn| socket.receive_syn_predicted(&syn, number, now))
     }
 
-    /// Takes an ordinary frame of its connection, whose checksums are right; whether it was one.
-    pub fn receive_predicted(&mut self, frame: &[u8], now: Instant) -> bool {
+    fn receive_predicted(&mut self, frame: &[u8], now: Instant) -> bool {
         let (socket, route) = self.socket_and_route();
         let now = stack_time(now);
         let route = route.filter(|route| route.is_valid(now));
