@@ -180,7 +180,7 @@ impl Backend for ResultHandler {
 
     fn next_deadline(&self) -> Option<Instant> {
         let deadlines = [self.poller.next_deadline(), self.next_poll(), self.subscribers.next_deadline()];
-        deadlines.into_iter().flatten().min()
+        Instant::earliest(deadlines)
     }
 
     fn report_usage(&self, report: &mut dyn FnMut(Usage)) {

@@ -100,7 +100,7 @@ impl<S: Stream> Segment<S> {
 
     /// When a turn must begin even if nothing comes.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.gateway.next_deadline().into_iter().chain(self.fabric.faults.next_deadline()).min()
+        Instant::earliest([self.gateway.next_deadline(), self.fabric.faults.next_deadline()])
     }
 
     fn relay(&mut self, segment: TcpSegment<'_>, connect: Connect<'_, S>) {

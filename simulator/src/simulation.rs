@@ -367,7 +367,7 @@ impl Simulation {
     /// When the next thing happens, unless nothing is left to happen.
     pub fn next_event(&self) -> Option<Instant> {
         let turns = self.nodes.iter().filter_map(Node::due).min();
-        [turns, self.ether.next_arrival()].into_iter().flatten().min()
+        Instant::earliest([turns, self.ether.next_arrival()])
     }
 
     fn turn(&mut self, index: usize) {

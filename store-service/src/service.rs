@@ -126,7 +126,7 @@ impl Service for Store {
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        [self.engine.next_deadline(), self.http.next_deadline()].into_iter().flatten().min()
+        Instant::earliest([self.engine.next_deadline(), self.http.next_deadline()])
     }
 
     fn failure(&self) -> Option<&str> {

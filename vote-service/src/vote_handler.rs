@@ -357,7 +357,7 @@ impl Backend for VoteHandler {
             self.responder.log.next_deadline(),
             self.memory_due_at(),
         ];
-        deadlines.into_iter().flatten().min()
+        Instant::earliest(deadlines)
     }
 
     fn report_usage(&self, report: &mut dyn FnMut(Usage)) {

@@ -28,6 +28,20 @@ impl Instant {
         self.0
     }
 
+    /// The earliest of those that there are.
+    #[inline]
+    pub fn earliest<const COUNT: usize>(times: [Option<Self>; COUNT]) -> Option<Self> {
+        let mut earliest = None;
+        for time in &times {
+            earliest = match (earliest, *time) {
+                (Some(one), Some(other)) if other < one => Some(other),
+                (Some(one), _) => Some(one),
+                (None, time) => time,
+            };
+        }
+        earliest
+    }
+
     /// Time from `earlier` to `self`; zero when `earlier` is later.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
@@ -61,6 +75,15 @@ mod tests {
         let late = early + Duration::from_millis(5);
         assert_eq!(late - early, Duration::from_millis(5));
         assert_eq!(early - late, Duration::ZERO);
+    }
+
+    #[test]
+    fn the_earliest_is_among_those_that_there_are() {
+        let [one, other] = [1, 2].map(|millis| Some(Instant::from_millis(millis)));
+        for times in [[one, other, None], [other, None, one], [None, one, one]] {
+            assert_eq!(Instant::earliest(times), one);
+        }
+        assert_eq!(Instant::earliest([None; 2]), None);
     }
 
     #[test]

@@ -116,7 +116,7 @@ impl<B: Backend> Service for BackendService<B> {
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        self.http.next_deadline().into_iter().chain(self.backend.next_deadline()).min()
+        Instant::earliest([self.http.next_deadline(), self.backend.next_deadline()])
     }
 
     fn report_usage(&self, report: &mut dyn FnMut(Usage)) {

@@ -259,7 +259,7 @@ impl<P: Protocol, T> Client<P, T> {
     /// When [`Client::next_outcome`] has something to do even if nothing comes.
     pub fn next_deadline(&self) -> Option<Instant> {
         let deadlines = [self.pipeline.reply_deadline(), self.drop_at(), self.due_at(), self.leave_at];
-        deadlines.into_iter().flatten().min()
+        Instant::earliest(deadlines)
     }
 
     /// What became of something that was sent, as long as there is more to say: what has come is read, what is

@@ -48,7 +48,7 @@ use crate::shutdown::NOTICE;
 use crate::stack::{self, Address, Seeds, SmoltcpNetwork, StackConfig, sockets_max};
 use crate::virtio::Kind;
 use crate::virtio::search::Hints;
-use wire::Entropy;
+use wire::{Entropy, Instant};
 
 /// Where the ACPI tables begin, as the loader was told, in decimal digits.
 const ACPI: &str = "ACPI_ROOT";
@@ -148,7 +148,7 @@ fn event_loop(
             interrupt_table::take_waiting();
             continue;
         }
-        let deadline = deadline.into_iter().chain(timekeeper.wake_at()).min();
+        let deadline = Instant::earliest([deadline, timekeeper.wake_at()]);
         let duration = deadline.map_or(Duration::MAX, |deadline| deadline.since(clock.now()));
         // Interrupts are asked for, and then the rings are looked at once more: what came in between would wake nobody.
         // Both devices are armed, whichever has work already.

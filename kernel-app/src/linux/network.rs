@@ -261,7 +261,7 @@ impl Network for LinuxNetwork {
         }
         let accept = self.accept_due.then(|| self.accept_at.unwrap_or(now));
         let accept = accept.or_else(|| self.held.as_ref().map(|_| now + ROOM_RETRY));
-        [accept, self.drain_check_at, self.dials.next_deadline(now)].into_iter().flatten().min()
+        Instant::earliest([accept, self.drain_check_at, self.dials.next_deadline(now)])
     }
 
     fn wait(&mut self, now: Instant, deadline: Option<Instant>) {

@@ -164,7 +164,7 @@ impl<N: Network> Runtime<N> {
         }
         let disk = self.disk.as_ref().and_then(|disk| disk.next_deadline());
         let deadlines = [self.network.next_deadline(now), self.node.next_deadline(), disk];
-        let deadline = deadlines.into_iter().flatten().min();
+        let deadline = Instant::earliest(deadlines);
         if self.connections.shutdown.is_under_way() { self.stop_by(deadline, now) } else { deadline }
     }
 
@@ -208,7 +208,7 @@ impl<N: Network> Runtime<N> {
             // A request of this turn has ordered it, or nothing is under way any more: the next turn acts on that.
             return Some(now);
         }
-        [deadline, self.connections.shutdown.next_deadline()].into_iter().flatten().min()
+        Instant::earliest([deadline, self.connections.shutdown.next_deadline()])
     }
 
     /// Sleeps until something arrives or `deadline` passes; without one, until something arrives.
@@ -317,7 +317,7 @@ impl Node {
 
     fn next_deadline(&self) -> Option<Instant> {
         let services = self.services.iter().filter_map(|service| service.next_deadline()).min();
-        [services, self.peers.next_deadline(), self.pipes.next_deadline()].into_iter().flatten().min()
+        Instant::earliest([services, self.peers.next_deadline(), self.pipes.next_deadline()])
     }
 }
 

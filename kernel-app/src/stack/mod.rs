@@ -225,7 +225,7 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
     /// While the device takes nothing only what ends without a packet has a time; its interrupt ends the wait.
     fn deadline_without_room(&self, now: Instant) -> Option<Instant> {
         let deadlines = [self.pool.earliest_deadline(), self.dials.earliest_deadline()];
-        deadlines.into_iter().flatten().min().map(|due| due.max(now + NO_ROOM_PAUSE))
+        Instant::earliest(deadlines).map(|due| due.max(now + NO_ROOM_PAUSE))
     }
 
     fn earliest_timer(&mut self, now: Instant) -> Option<Instant> {
@@ -235,7 +235,7 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
         let due = sets.filter_map(|sockets| interface.poll_at(time, sockets)).min();
         let due =
             due.map(|due| Instant::from_micros(u64::try_from(due.total_micros()).unwrap_or(0)).max(now));
-        [due, pool.earliest_deadline(), self.dials.earliest_deadline()].into_iter().flatten().min()
+        Instant::earliest([due, pool.earliest_deadline(), self.dials.earliest_deadline()])
     }
 }
 

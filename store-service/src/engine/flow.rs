@@ -128,7 +128,7 @@ impl Engine {
         let commit = self.uncommitted_since.map(|since| since + COMMIT_WAIT_MAX);
         let journal = self.journal.as_ref().and_then(|journal| journal.next_deadline());
         let loads = self.opening.as_ref().map(|_| Instant::ZERO);
-        [self.waiters.next_deadline(), stall, commit, journal, loads].into_iter().flatten().min()
+        Instant::earliest([self.waiters.next_deadline(), stall, commit, journal, loads])
     }
 
     /// Notes that something is to be done for a client at the turn's end.
@@ -165,7 +165,7 @@ impl Engine {
 }
 
 fn keep_earlier(earliest: &mut Option<Instant>, since: Option<Instant>) {
-    *earliest = [*earliest, since].into_iter().flatten().min();
+    *earliest = Instant::earliest([*earliest, since]);
 }
 
 /// Moves a client's durable replies to its connection's output, and ends the connection if those were all

@@ -125,7 +125,7 @@ impl Service for Auditor {
 
     fn next_deadline(&self) -> Option<Instant> {
         let look = (!self.is_looking && self.client.readiness().is_ok()).then_some(self.look_at);
-        [self.client.next_deadline(), look].into_iter().flatten().min()
+        Instant::earliest([self.client.next_deadline(), look])
     }
 }
 

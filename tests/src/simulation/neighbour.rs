@@ -166,6 +166,6 @@ impl Service for Neighbour {
         let is_ready = self.client.readiness().is_ok();
         let write = (is_ready && self.writes).then_some(self.write_at);
         let fill = (is_ready && self.is_filling()).then_some(self.fill_at);
-        [self.client.next_deadline(), write, fill].into_iter().flatten().min()
+        Instant::earliest([self.client.next_deadline(), write, fill])
     }
 }

@@ -110,7 +110,7 @@ impl Service for Misled {
         let write =
             self.state.queue.front().filter(|_| self.state.under_way.is_none()).map(|write| write.due);
         let outcome = self.state.outcome.map(|_| Instant::ZERO);
-        [self.inner.next_deadline(), write, outcome].into_iter().flatten().min()
+        Instant::earliest([self.inner.next_deadline(), write, outcome])
     }
 
     fn report_usage(&self, report: &mut dyn FnMut(Usage)) {
