@@ -1,7 +1,8 @@
 //! virtio-net as the stack's device: packet buffers in two virtqueues, with one notification per turn.
 //!
-//! It offers no offloads and merges no buffers: one packet has one descriptor. Reference: virtio 1.2, sections 2.7
-//! (split virtqueues) and 5.1 (network device).
+//! Checksums are left to a device that offers to make and verify them, as one on a tap interface does: see
+//! `stack/offload.rs`. There is no segmentation offload, and buffers are not merged: one packet has one descriptor.
+//! Reference: virtio 1.2, sections 2.7 (split virtqueues) and 5.1 (network device).
 
 use alloc::boxed::Box;
 use core::fmt;
@@ -10,12 +11,14 @@ use super::clock::Clock;
 use super::packet_ring::{BUFFER_BYTES, PACKETS_MAX, PacketRing, RingMemory};
 use super::transport::DeviceTransport;
 use super::virtqueue::Writer;
-use crate::stack::{FrameDevice, Transmitter};
+use crate::stack::{
+    FrameDevice, NET_HEADER_BYTES, PartialChecksum, ReceivedChecksum, Transmitter, write_header,
+};
 use crate::virtio::transport::SetupError;
 use bitflags::bitflags;
 
-/// `virtio_net_hdr` of a device with VIRTIO_F_VERSION_1 (section 5.1.6).
-const HEADER_BYTES: usize = 12;
+/// What is before each frame.
+const HEADER_BYTES: usize = NET_HEADER_BYTES;
 /// Largest packet of an Ethernet frame, and the header before it; without check sequence.
 const MTU: usize = 1500;
 const ETHERNET_BYTES: usize = 14;
@@ -35,6 +38,10 @@ bitflags! {
     /// The features that this driver understands (sections 5.1.3 and 6).
     #[derive(Clone, Copy, Debug)]
     struct Features: u64 {
+        /// It completes checksums of packets that are sent.
+        const CSUM = 1 << 0;
+        /// It may give packets whose checksum is not made, and say of others that it is right.
+        const GUEST_CSUM = 1 << 1;
         const MTU = 1 << 3;
         const MAC = 1 << 5;
     }
@@ -83,17 +90,7 @@ impl NetDevice {
     /// # Errors
     /// When the device is a legacy one, or lacks what the driver needs.
     pub fn new(transport: DeviceTransport, clock: Clock) -> Result<Self, NetDeviceError> {
-        let accepted = transport.begin(Features::all().bits(), clock)?;
-        let mut mtu = read_mtu(&transport, Features::from_bits_truncate(accepted))?;
-        if mtu > MTU {
-            // Who takes a device's MTU has room for such packets (section 5.1.4.1).
-            log::info!(
-                "the card carries packets of {mtu} bytes; {MTU} are the most that is sent or taken here"
-            );
-            let wanted = Features::all() - Features::MTU;
-            transport.begin(wanted.bits(), clock)?;
-            mtu = MTU;
-        }
+        let (features, mtu) = negotiate(&transport, clock)?;
         let mut address = [0; 6];
         for (offset, byte) in address.iter_mut().enumerate() {
             *byte = transport.config_u8(offset)?;
@@ -106,7 +103,8 @@ impl NetDevice {
         let transmit = ring(QUEUE_TRANSMIT, &TRANSMIT_MEMORY, Writer::Driver)?;
         let receive = ring(QUEUE_RECEIVE, &RECEIVE_MEMORY, Writer::Device)?;
         transport.finish();
-        let (transmit, receive) = (TransmitRing::new(transmit), ReceiveRing::new(receive));
+        let (transmit, receive) =
+            (TransmitRing::new(transmit, features), ReceiveRing::new(receive, features));
         let mut device = Self { transport, address, mtu, receive, transmit };
         device.kick();
         Ok(device)
@@ -143,6 +141,24 @@ impl NetDevice {
     }
 }
 
+/// Agrees with the device on features and on the largest packet.
+fn negotiate(transport: &DeviceTransport, clock: Clock) -> Result<(Features, usize), NetDeviceError> {
+    let agree = |wanted: Features| transport.begin(wanted.bits(), clock).map(Features::from_bits_truncate);
+    let mut features = agree(Features::all())?;
+    let mut mtu = read_mtu(transport, features)?;
+    if mtu > MTU {
+        // Who takes a device's MTU has room for such packets (section 5.1.4.1).
+        log::info!("the card carries packets of {mtu} bytes; {MTU} are the most that is sent or taken here");
+        features = agree(Features::all() - Features::MTU)?;
+        mtu = MTU;
+    }
+    let offloads = [(Features::CSUM, "makes"), (Features::GUEST_CSUM, "verifies")];
+    for (_, does) in offloads.iter().filter(|(offload, _)| features.contains(*offload)) {
+        log::info!("the card {does} the checksums of TCP and UDP");
+    }
+    Ok((features, mtu))
+}
+
 /// The largest packet that the device carries.
 fn read_mtu(transport: &DeviceTransport, features: Features) -> Result<usize, NetDeviceError> {
     if !features.contains(Features::MTU) {
@@ -155,14 +171,16 @@ fn read_mtu(transport: &DeviceTransport, features: Features) -> Result<usize, Ne
 /// Buffers for packets that arrive; all are offered but for that of the packet that is being read.
 struct ReceiveRing {
     ring: PacketRing,
+    /// Whether the headers of packets say something about checksums.
+    verifies_checksums: bool,
     /// The next packet: its descriptor and its bytes, header included.
     next: Option<(u16, usize)>,
 }
 
 impl ReceiveRing {
-    fn new(mut ring: PacketRing) -> Self {
+    fn new(mut ring: PacketRing, features: Features) -> Self {
         (0..ring.packets()).for_each(|descriptor| ring.offer(descriptor));
-        Self { ring, next: None }
+        Self { ring, verifies_checksums: features.contains(Features::GUEST_CSUM), next: None }
     }
 
     /// The next packet, which stays the next one.
@@ -173,11 +191,12 @@ impl ReceiveRing {
         self.next
     }
 
-    /// The frame of a packet; empty when the device wrote less than a header.
-    fn frame(&mut self, (descriptor, bytes): (u16, usize)) -> &[u8] {
+    /// The header of a packet, and its frame; that is empty when the device wrote less than a header.
+    fn parts(&mut self, (descriptor, bytes): (u16, usize)) -> (&[u8; HEADER_BYTES], &[u8]) {
         // SAFETY: a packet that was taken is offered again only by `give_back`, which ends its use.
         let buffer = unsafe { self.ring.buffer(descriptor) };
-        &buffer[HEADER_BYTES..bytes.max(HEADER_BYTES)]
+        let (header, rest) = buffer.split_first_chunk().unwrap_or((&[0; HEADER_BYTES], &[]));
+        (header, &rest[..bytes.saturating_sub(HEADER_BYTES)])
     }
 
     fn give_back(&mut self, (descriptor, _): (u16, usize)) {
@@ -190,15 +209,28 @@ pub struct TransmitRing {
     ring: PacketRing,
     free: [u16; PACKETS_MAX],
     free_count: usize,
+    /// Whether the device makes checksums.
+    makes_checksums: bool,
     /// Where a packet is written for which there is no room.
     lost: Box<[u8; FRAME_BYTES]>,
 }
 
 impl TransmitRing {
-    fn new(ring: PacketRing) -> Self {
+    fn new(ring: PacketRing, features: Features) -> Self {
+        let makes_checksums = features.contains(Features::CSUM);
         let free = core::array::from_fn(|descriptor| descriptor as u16);
         let free_count = usize::from(ring.packets());
-        Self { ring, free, free_count, lost: Box::new([0; FRAME_BYTES]) }
+        Self { ring, free, free_count, makes_checksums, lost: Box::new([0; FRAME_BYTES]) }
+    }
+
+    /// Writes the header of a packet that is sent next.
+    #[inline(never)]
+    fn write_header(&mut self, descriptor: u16, partial: Option<PartialChecksum>) {
+        // SAFETY: a packet is offered only after this.
+        let buffer = unsafe { self.ring.buffer(descriptor) };
+        if let Some(header) = buffer.first_chunk_mut() {
+            write_header(header, partial);
+        }
     }
 
     fn reclaim(&mut self) {
@@ -220,19 +252,26 @@ impl Transmitter for TransmitRing {
         self.free_count > 0
     }
 
+    fn makes_checksums(&self) -> bool {
+        self.makes_checksums
+    }
+
     fn frame(&mut self, frame_bytes: usize) -> &mut [u8] {
         if !self.has_room() {
             return &mut self.lost[..frame_bytes];
         }
         // SAFETY: a free buffer is not offered.
         let buffer = unsafe { self.ring.buffer(self.free[self.free_count - 1]) };
-        // The header of a packet without offloads is all zero, as the memory was from the start.
         &mut buffer[HEADER_BYTES..HEADER_BYTES + frame_bytes]
     }
 
-    fn send(&mut self, frame_bytes: usize) {
+    fn send(&mut self, frame_bytes: usize, partial: Option<PartialChecksum>) {
         if let Some(left) = self.free_count.checked_sub(1) {
             self.free_count = left;
+            // Without offloads it is all zero, as the memory was from the start.
+            if self.makes_checksums {
+                self.write_header(self.free[left], partial);
+            }
             self.ring.offer_bytes(self.free[left], HEADER_BYTES + frame_bytes);
         }
     }
@@ -247,7 +286,15 @@ impl FrameDevice for NetDevice {
 
     fn peek(&mut self) -> Option<(&[u8], &mut TransmitRing)> {
         let packet = self.receive.look()?;
-        Some((self.receive.frame(packet), &mut self.transmit))
+        Some((self.receive.parts(packet).1, &mut self.transmit))
+    }
+
+    fn received_checksum(&mut self) -> Option<ReceivedChecksum> {
+        if !self.receive.verifies_checksums {
+            return None;
+        }
+        let packet = self.receive.look()?;
+        Some(ReceivedChecksum::of_header(self.receive.parts(packet).0))
     }
 
     fn skip(&mut self) {

@@ -42,6 +42,6 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
         let frame = transmitter.frame(FRAME_BYTES);
         header.emit(&mut EthernetFrame::new_unchecked(&mut *frame));
         question.emit(&mut ArpPacket::new_unchecked(&mut frame[ETHERNET_BYTES..]));
-        transmitter.send(FRAME_BYTES);
+        transmitter.send(FRAME_BYTES, None);
     }
 }

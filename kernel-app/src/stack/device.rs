@@ -11,6 +11,7 @@ use smoltcp::socket::tcp::Route;
 use smoltcp::time::Instant;
 
 use super::limits::ETHERNET_BYTES;
+use super::offload::{PartialChecksum, ReceivedChecksum};
 use super::{checksum, cut};
 
 /// A device that shows a frame before it is received.
@@ -23,6 +24,11 @@ pub trait FrameDevice {
 
     /// The frame that has arrived next, which stays the next one; and by what it may be answered.
     fn peek(&mut self) -> Option<(&[u8], &mut Self::Transmitter)>;
+
+    /// What the device says about that frame's checksum, if it says such things.
+    fn received_checksum(&mut self) -> Option<ReceivedChecksum> {
+        None
+    }
 
     /// Throws that frame away.
     fn skip(&mut self);
@@ -37,11 +43,16 @@ pub trait Transmitter {
     /// Whether a frame can be sent now.
     fn has_room(&mut self) -> bool;
 
+    /// Whether the device makes the checksums of TCP and UDP.
+    fn makes_checksums(&self) -> bool {
+        false
+    }
+
     /// The place for the next frame, of this number of bytes. Their content is arbitrary until it is written.
     fn frame(&mut self, frame_bytes: usize) -> &mut [u8];
 
-    /// Sends it. Without room it is lost, as it would be on the wire.
-    fn send(&mut self, frame_bytes: usize);
+    /// Sends it. Without room it is lost, as it would be on the wire. A device that makes checksums may be left one.
+    fn send(&mut self, frame_bytes: usize, partial: Option<PartialChecksum>);
 }
 
 /// The capabilities that smoltcp gets for any device, with this MTU in bytes.
@@ -132,6 +143,7 @@ pub(super) struct Sending<'a, T> {
 impl<T: Transmitter> phy::TxToken for Sending<'_, T> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, frame_bytes: usize, fill: F) -> R {
         let Self { transmitter, mtu, is_mute, route, now } = self;
+        let by_device = transmitter.makes_checksums();
         let mut whole = Vec::new();
         let is_too_large = frame_bytes > ETHERNET_BYTES + mtu;
         let frame = if is_too_large {
@@ -146,20 +158,31 @@ impl<T: Transmitter> phy::TxToken for Sending<'_, T> {
             send_cut(&whole, mtu, transmitter);
         } else if !is_mute {
             *route = Route::of_frame(frame, now).or(*route);
-            checksum::fill(frame);
-            transmitter.send(frame_bytes);
+            let partial = put_checksums(frame, by_device);
+            transmitter.send(frame_bytes, partial);
         }
         result
     }
 }
 
+/// Puts the checksums into a frame that is to be sent; what is left to the device, if it makes some.
+#[inline]
+pub(super) fn put_checksums(frame: &mut [u8], by_device: bool) -> Option<PartialChecksum> {
+    if by_device {
+        return checksum::fill_by_device(frame);
+    }
+    checksum::fill(frame);
+    None
+}
+
 /// Sends a frame in pieces. What cannot be cut goes out as it is.
 #[cold]
 fn send_cut(whole: &[u8], mtu: usize, transmitter: &mut impl Transmitter) {
+    let by_device = transmitter.makes_checksums();
     for piece in cut::cut(whole, mtu).unwrap_or_else(|| vec![whole.to_vec()]) {
         let frame = transmitter.frame(piece.len());
         frame.copy_from_slice(&piece);
-        checksum::fill(frame);
-        transmitter.send(piece.len());
+        let partial = put_checksums(frame, by_device);
+        transmitter.send(piece.len(), partial);
     }
 }

@@ -5,8 +5,7 @@
 
 use smoltcp::socket::tcp::{Egress, Segment, Syn};
 
-use super::checksum;
-use super::device::Transmitter;
+use super::device::{self, Transmitter};
 use super::member::Member;
 use super::pool::Pool;
 use super::routes::keep_only_to;
@@ -63,11 +62,11 @@ impl Member {
             return Egress::Unusual;
         }
         socket.send_predicted(route, mtu, now, |outgoing| {
-            let frame_bytes = outgoing.frame_bytes();
+            let (frame_bytes, by_device) = (outgoing.frame_bytes(), transmitter.makes_checksums());
             let frame = transmitter.frame(frame_bytes);
             outgoing.write(frame);
-            checksum::fill(frame);
-            transmitter.send(frame_bytes);
+            let partial = device::put_checksums(frame, by_device);
+            transmitter.send(frame_bytes, partial);
         })
     }
 }

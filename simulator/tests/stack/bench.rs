@@ -99,15 +99,22 @@ impl Bench {
     /// The same, with this setting of the largest packet.
     pub fn with_mtu(mtu: Option<u16>) -> Self {
         let cidr = [&NODE.to_string(), "/24"].concat();
-        Self::with(Address::Static { cidr, gateway: Some("10.0.0.254".to_string()), dns: None }, mtu)
+        let address = Address::Static { cidr, gateway: Some("10.0.0.254".to_string()), dns: None };
+        Self::with(SimulatedDevice::default(), address, mtu)
+    }
+
+    /// The same, with a card that makes checksums.
+    pub fn with_offload() -> Self {
+        let address = Address::Static { cidr: [&NODE.to_string(), "/24"].concat(), gateway: None, dns: None };
+        Self::with(SimulatedDevice::with_offload(), address, None)
     }
 
     /// The same, with this address.
     pub fn with_address(address: Address) -> Self {
-        Self::with(address, None)
+        Self::with(SimulatedDevice::default(), address, None)
     }
 
-    fn with(address: Address, mtu: Option<u16>) -> Self {
+    fn with(device: SimulatedDevice, address: Address, mtu: Option<u16>) -> Self {
         let config = StackConfig {
             hardware_address: NODE_HARDWARE,
             address,
@@ -116,7 +123,7 @@ impl Bench {
             seeds: seeds(),
         };
         let now = Instant::from_millis(1_000);
-        let mut network = SmoltcpNetwork::new(SimulatedDevice::default(), &config, now).expect("usable");
+        let mut network = SmoltcpNetwork::new(device, &config, now).expect("usable");
         network.listen(PORT, 0, Origin::Accepted(0)).expect("free");
         Self { network, connections: Connections::new(), events: Vec::new(), now }
     }

@@ -9,4 +9,5 @@ mod moving;
 mod names;
 mod narrow;
 mod numbers;
+mod offload;
 mod resets;

@@ -9,8 +9,8 @@ use smoltcp::wire::{
     TcpPacket, UdpPacket,
 };
 
-use super::{fill, fold, is_right, sum};
-use crate::stack::ETHERNET_BYTES;
+use super::{fill, fill_by_device, fold, is_right, is_vouched_for, sum};
+use crate::stack::{ETHERNET_BYTES, PartialChecksum, ReceivedChecksum};
 use ether::random::Random;
 
 const FROM: Ipv4Address = Ipv4Address::new(10, 0, 2, 15);
@@ -21,6 +21,13 @@ const PLACES: [usize; 3] = [16, 6, 2];
 
 fn bytes(random: &mut Random, count: usize) -> Vec<u8> {
     (0..count).map(|_| random.next() as u8).collect()
+}
+
+/// What a device does that makes checksums (virtio 1.2, section 5.1.6.2): the complement of the sum of all bytes.
+fn complete(frame: &mut [u8], PartialChecksum { start, offset }: PartialChecksum) {
+    let (start, offset) = (usize::from(start), usize::from(offset));
+    let sum = !plain(0, &frame[start..]);
+    frame[start + offset..][..2].copy_from_slice(&sum.to_be_bytes());
 }
 
 /// RFC 1071 as it is written: one pair after the other.
@@ -159,4 +166,52 @@ fn frames_of_other_kinds_have_none_and_lengths_that_lie_are_wrong() {
         assert!(!is_right(&other), "a header of {header_bytes} words");
         fill(&mut other);
     }
+}
+
+#[test]
+fn what_a_device_completes_is_what_is_made_here() {
+    let mut random = Random::new(4);
+    for (protocol, place) in PROTOCOLS.into_iter().zip(PLACES) {
+        for length in (20..120).chain(1_440..=1_480) {
+            let mut whole = frame(protocol, &bytes(&mut random, length), 0);
+            let mut partial = whole.clone();
+            fill(&mut whole);
+            let left = fill_by_device(&mut partial);
+            let expected = PartialChecksum { start: 34, offset: place as u16 };
+            assert_eq!(left, (protocol != IpProtocol::Icmp).then_some(expected), "{protocol}");
+            if let Some(left) = left {
+                assert!(!is_right(&partial), "{protocol}, {length} bytes: nothing is summed yet");
+                assert!(is_vouched_for(&partial, ReceivedChecksum::Partial(left)));
+                complete(&mut partial, left);
+            }
+            assert_eq!(partial, whole, "{protocol}, {length} bytes");
+        }
+    }
+}
+
+#[test]
+fn what_a_device_vouches_for_is_not_summed_and_everything_else_is() {
+    let mut random = Random::new(5);
+    let wrong = |protocol| {
+        let mut wrong = frame(protocol, &bytes(&mut Random::new(6), 64), 0);
+        fill(&mut wrong);
+        *wrong.last_mut().expect("a payload") ^= 1;
+        wrong
+    };
+    for (protocol, place) in [(IpProtocol::Tcp, 16), (IpProtocol::Udp, 6)] {
+        let mut wrong = wrong(protocol);
+        let honest = ReceivedChecksum::Partial(PartialChecksum { start: 34, offset: place });
+        assert!(is_vouched_for(&wrong, honest) && is_vouched_for(&wrong, ReceivedChecksum::Verified));
+        for _ in 0..1_000 {
+            let told =
+                PartialChecksum { start: random.next() as u16 % 80, offset: random.next() as u16 % 24 };
+            let lie = ReceivedChecksum::Partial(told);
+            assert!(lie == honest || !is_vouched_for(&wrong, lie), "{protocol}: {lie:?}");
+        }
+        assert!(!is_vouched_for(&wrong[..60], honest), "{protocol}: lengths are always looked at");
+        wrong[ETHERNET_BYTES + 8] ^= 1;
+        assert!(!is_vouched_for(&wrong, honest), "{protocol}: IPv4's own sum is always made");
+    }
+    let other = wrong(IpProtocol::Icmp);
+    assert!(!is_vouched_for(&other, ReceivedChecksum::Verified), "nobody vouches for what is not TCP or UDP");
 }
