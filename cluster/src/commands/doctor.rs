@@ -20,7 +20,7 @@ use image_build::tool::workspace::Workspace;
 use image_build::toolchain::libraries;
 use image_build::toolchain::{Part, Toolchain};
 use image_build::vm::vmm::Vmm;
-use image_build::vm::{fitness, install, probe};
+use image_build::vm::{fitness, install, probe, vhost};
 
 /// What can make machines in QEMU's place.
 const OTHER_VMMS: [Vmm; 3] = [Vmm::Uhyve, Vmm::Firecracker, Vmm::CloudHypervisor];
@@ -84,7 +84,7 @@ pub fn run(workspace: &Workspace, options: &DoctorOptions) -> Result<ExitCode> {
     }
     findings.extend(OTHER_VMMS.map(|vmm| other_vmm(workspace, vmm)));
     findings.extend(parts(&toolchain));
-    findings.extend([core(&toolchain), docker(), tap(), tests()]);
+    findings.extend([core(&toolchain), docker(), tap(), vhost_net(), tests()]);
     let published = application.services.values().flat_map(|service| &service.ports);
     findings.extend(published.map(|mapping| port(mapping.host)));
     drop(patience);
@@ -196,6 +196,18 @@ fn tap() -> Finding {
         Some(obstacle) => {
             Finding::optional("tap", format!("--net tap {obstacle}; the other networks do without"))
         }
+    }
+}
+
+fn vhost_net() -> Finding {
+    match vhost::obstacle() {
+        None => Finding::good("vhost-net", "the kernel moves the packets of taps, under KVM"),
+        Some(obstacle) => Finding::optional(
+            "vhost-net",
+            format!(
+                "QEMU moves the packets of taps: {obstacle}; under KVM `modprobe vhost_net` makes it faster"
+            ),
+        ),
     }
 }
 

@@ -122,7 +122,11 @@ pub fn card(plan: &Plan, instance: &Instance) -> Option<machine::Network> {
     let station = plan.instances.iter().position(|other| other.name == instance.name)?;
     let mac = hardware_address(station);
     let network = match plan.network.net {
-        Net::Tap => machine::Network::Tap { interface: segment::tap::interface(station), mac },
+        Net::Tap => {
+            let interface = segment::tap::interface(station);
+            // Its interfaces are made with it, and have no limit of their own.
+            machine::Network::Tap { interface, mac, mtu: machine::ETHERNET_MTU }
+        }
         _ => machine::Network::Link { socket: link_name(&instance.name).into(), mac },
     };
     Some(network)

@@ -107,7 +107,7 @@ impl Port {
 
     /// The card of the guest.
     pub fn card(&self) -> Network {
-        Network::Tap { interface: self.interface.clone(), mac: self.mac() }
+        Network::Tap { interface: self.interface.clone(), mac: self.mac(), mtu: tap::mtu(&self.interface) }
     }
 
     fn mac(&self) -> [u8; 6] {
@@ -191,7 +191,7 @@ mod tests {
         let (one, other) = (bridge.connect().expect("room"), bridge.connect().expect("room"));
         assert_eq!(one.guest().to_string(), "10.0.2.16");
         assert_eq!(other.settings(), [("IP", "10.0.2.17/24".to_owned()), ("GATEWAY", tap::HOST.to_owned())]);
-        let card = Network::Tap { interface: format!("{prefix}17"), mac: [2, 0, 0, 0, 2, 17] };
+        let card = Network::Tap { interface: format!("{prefix}17"), mac: [2, 0, 0, 0, 2, 17], mtu: 1_500 };
         assert_eq!((other.card(), own()), (card, 3));
         drop(one);
         let again = bridge.connect().expect("room");

@@ -21,7 +21,7 @@ pub(super) fn command(launch: &Launch) -> Result<Command> {
     command.arg(format!("--cmdline={line}"));
     command.args(["--cpus", "boot=1", "--memory", &format!("size={}M", launch.memory_mib)]);
     command.args(["--console", "off", "--serial", &serial(&launch.serial)?]);
-    if let Network::Tap { interface, mac } = &launch.network {
+    if let Network::Tap { interface, mac, .. } = &launch.network {
         command.args(["--net", &format!("tap={interface},mac={}", hardware_address(*mac))]);
     }
     if !launch.disks.is_empty() {
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn card_disk_and_serial_line_are_options_and_the_settings_are_one_word() {
-        let network = Network::Tap { interface: "station1".to_owned(), mac: [2, 0, 0, 0, 0, 1] };
+        let network = Network::Tap { interface: "station1".to_owned(), mac: [2, 0, 0, 0, 0, 1], mtu: 1500 };
         let launch = Launch { network, disks: vec!["/d/store-1.img".into()], ..launch() };
         let command = command(&launch).expect("a launch that can be made");
         let words: Vec<&str> = command.get_args().filter_map(|word| word.to_str()).collect();

@@ -82,7 +82,7 @@ fn drive(index: usize, path: &Path) -> Value {
 }
 
 fn cards(network: &Network) -> Vec<Value> {
-    let Network::Tap { interface, mac } = network else { return Vec::new() };
+    let Network::Tap { interface, mac, .. } = network else { return Vec::new() };
     let mac = hardware_address(*mac);
     vec![json!({ "iface_id": "net0", "host_dev_name": interface, "guest_mac": mac })]
 }
@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn the_configuration_is_a_private_file_with_disk_and_card() {
         let folder = tempfile::tempdir().expect("a folder");
-        let network = Network::Tap { interface: "station1".to_owned(), mac: [2, 0, 0, 0, 0, 1] };
+        let network = Network::Tap { interface: "station1".to_owned(), mac: [2, 0, 0, 0, 0, 1], mtu: 1500 };
         let disks = vec!["/d/a,b.img".into()];
         let launch = Launch { network, disks, ..launch(folder.path()) };
         let command = command(&launch).expect("a launch that can be made");

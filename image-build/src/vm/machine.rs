@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::vm::accelerator::Accelerator;
 use crate::vm::command_line::CommandLine;
+use crate::vm::vhost;
 use crate::vm::vmm::Vmm;
 
 /// Setting with the time at which the VMM is started, in microseconds since 1970; kernel-app's `timekeeper` reads it.
@@ -42,6 +43,9 @@ pub struct Forward {
     pub guest_port: u16,
 }
 
+/// The largest packet of an Ethernet frame, in bytes. Of any other limit a guest has to be told.
+pub const ETHERNET_MTU: u16 = 1500;
+
 /// What the guest's network card is connected to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Network {
@@ -62,6 +66,8 @@ pub enum Network {
         interface: String,
         /// Hardware address of the guest's card.
         mac: [u8; 6],
+        /// The largest packet that it carries, in bytes.
+        mtu: u16,
     },
     /// A switch on this host, through a unix socket on which frames follow each other, each after its length.
     Link {
@@ -139,6 +145,8 @@ pub struct Launch {
     pub other_kernel: Option<OtherKernel>,
     /// The guest's network card.
     pub network: Network,
+    /// Whether the host's kernel moves the packets of a tap interface in QEMU's place; see `vhost`.
+    pub vhost: bool,
     /// The guest's serial line.
     pub serial: Serial,
     /// Raw disk images, given to the guest as virtio block devices in this order.
@@ -167,6 +175,7 @@ impl Launch {
             command_line: CommandLine::default(),
             other_kernel: None,
             network: Network::None,
+            vhost: vhost::is_used_with(accelerator),
             serial: Serial::Stdout,
             disks: Vec::new(),
             debugger: None,

@@ -25,4 +25,5 @@ pub mod select;
 pub mod serial_line;
 pub mod tap;
 mod uhyve;
+pub mod vhost;
 pub mod vmm;

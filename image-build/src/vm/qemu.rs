@@ -6,7 +6,9 @@ use anyhow::{Context, Result, ensure};
 
 use crate::tool::packages::table::QEMU;
 use crate::tool::{packages, process};
-use crate::vm::machine::{Firmware, Forward, Launch, Machine, Network, Serial, hardware_address};
+use crate::vm::machine::{
+    ETHERNET_MTU, Firmware, Forward, Launch, Machine, Network, Serial, hardware_address,
+};
 use crate::vm::refusal;
 
 /// A PC with PCI Express, and little else.
@@ -49,7 +51,7 @@ pub fn command(launch: &Launch) -> Result<Command> {
         command.arg("-initrd").arg(initramfs);
     }
     let card = kernel.and_then(|kernel| kernel.card.clone()).unwrap_or_else(|| launch.machine.virtio("net"));
-    command.args(launch.network.arguments(&card)?);
+    command.args(launch.network.arguments(&card, launch.vhost)?);
     let shared = kernel.and_then(|kernel| kernel.disk.as_ref()).map(|disk| (disk, SHARED_DISK_OPTIONS));
     let own = launch.disks.iter().map(|disk| (disk, DISK_OPTIONS));
     for (index, (disk, options)) in shared.into_iter().chain(own).enumerate() {
@@ -99,7 +101,7 @@ impl Machine {
 }
 
 impl Network {
-    fn arguments(&self, card: &str) -> Result<Vec<String>> {
+    fn arguments(&self, card: &str, vhost: bool) -> Result<Vec<String>> {
         let (backend, mac) = match self {
             Self::None => return Ok(vec!["-nic".to_owned(), "none".to_owned()]),
             Self::User { forwards, outgoing, range } => {
@@ -111,8 +113,9 @@ impl Network {
                 }
                 (backend, None)
             }
-            Self::Tap { interface, mac } => {
-                (format!("tap,id=net0,ifname={interface},script=no,downscript=no"), Some(mac))
+            Self::Tap { interface, mac, .. } => {
+                let vhost = if vhost { ",vhost=on" } else { "" };
+                (format!("tap,id=net0,ifname={interface},script=no,downscript=no{vhost}"), Some(mac))
             }
             Self::Link { socket, mac } => {
                 let path = option_value(socket)?;
@@ -123,6 +126,11 @@ impl Network {
         let mut device = format!("{card},netdev=net0");
         if let Some(mac) = mac {
             device += &format!(",mac={}", hardware_address(*mac));
+        }
+        if let Self::Tap { mtu, .. } = self
+            && *mtu != ETHERNET_MTU
+        {
+            device += &format!(",host_mtu={mtu}");
         }
         Ok(vec!["-netdev".to_owned(), backend, "-device".to_owned(), device])
     }
@@ -213,12 +221,38 @@ mod tests {
 
     #[test]
     fn microvm_has_its_card_on_mmio() {
-        let network = Network::Tap { interface: "tap3".to_owned(), mac: [0x52, 0x54, 0, 0, 0, 3] };
-        let words = words(&Launch { network, ..launch(Machine::Microvm) });
+        let words = words(&Launch { network: tap(ETHERNET_MTU), ..launch(Machine::Microvm) });
         assert_eq!(value(&words, "-netdev"), "tap,id=net0,ifname=tap3,script=no,downscript=no");
         assert_eq!(value(&words, "-global"), "virtio-mmio.force-legacy=false");
         let device = "virtio-net-device,netdev=net0,mac=52:54:00:00:00:03";
         assert!(words.contains(&device.to_owned()), "{words:?}");
+    }
+
+    fn tap(mtu: u16) -> Network {
+        Network::Tap { interface: "tap3".to_owned(), mac: [0x52, 0x54, 0, 0, 0, 3], mtu }
+    }
+
+    #[test]
+    fn a_card_tells_of_an_mtu_that_is_not_ethernet_s() {
+        for (mtu, told) in [(ETHERNET_MTU, ""), (1_400, ",host_mtu=1400"), (9_000, ",host_mtu=9000")] {
+            let words = words(&Launch { network: tap(mtu), ..launch(Machine::Microvm) });
+            let device = format!("virtio-net-device,netdev=net0,mac=52:54:00:00:00:03{told}");
+            assert!(words.contains(&device), "{words:?}");
+        }
+    }
+
+    #[test]
+    fn the_kernel_moves_packets_of_taps_where_it_can() {
+        let backend = |network, vhost| {
+            let words = words(&Launch { network, vhost, ..launch(Machine::Q35) });
+            value(&words, "-netdev").to_owned()
+        };
+        let plain = "tap,id=net0,ifname=tap3,script=no,downscript=no";
+        assert_eq!(backend(tap(ETHERNET_MTU), false), plain);
+        assert_eq!(backend(tap(ETHERNET_MTU), true), format!("{plain},vhost=on"));
+        let link = Network::Link { socket: "a".into(), mac: [2; 6] };
+        assert!(!backend(link, true).contains("vhost"), "only taps are the kernel's");
+        assert!(!launch(Machine::Q35).vhost, "under TCG there is nothing to gain");
     }
 
     #[test]

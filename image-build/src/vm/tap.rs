@@ -10,7 +10,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::tool::{capability, process};
-use crate::vm::machine::Network;
+use crate::vm::machine::{ETHERNET_MTU, Network};
 
 /// Name of the interface.
 const INTERFACE: &str = "unikernel0";
@@ -50,7 +50,7 @@ impl Tap {
 
     /// The card of the guest.
     pub fn card(&self) -> Network {
-        Network::Tap { interface: self.name.clone(), mac: MAC }
+        Network::Tap { interface: self.name.clone(), mac: MAC, mtu: mtu(&self.name) }
     }
 }
 
@@ -70,6 +70,13 @@ pub fn obstacle() -> Option<String> {
         return Some(format!("takes {} (root)", capability::NET_ADMIN.name));
     }
     (!process::is_installed("ip")).then(|| "takes the program ip, which is not installed".to_owned())
+}
+
+/// The largest packet that an interface of this process's network carries: Ethernet's where that is not told.
+pub(super) fn mtu(interface: &str) -> u16 {
+    let told = fs::read_to_string(PathBuf::from("/sys/class/net").join(interface).join("mtu"));
+    let told = told.ok().and_then(|text| text.trim().parse().ok());
+    told.unwrap_or(ETHERNET_MTU)
 }
 
 fn remove_left_over(name: &str) -> Result<()> {
@@ -109,7 +116,10 @@ mod tests {
         mem::forget(Tap::named(&name).expect("rights"));
         assert!(is_there(), "as a killed process leaves it");
         let tap = Tap::named(&name).expect("it is replaced");
-        assert_eq!(tap.card(), Network::Tap { interface: name.clone(), mac: MAC });
+        let card = |mtu| Network::Tap { interface: name.clone(), mac: MAC, mtu };
+        assert_eq!(tap.card(), card(ETHERNET_MTU));
+        ip(&format!("link set {name} mtu 1400")).expect("rights");
+        assert_eq!(tap.card(), card(1_400));
         assert!(is_there());
         drop(tap);
         assert!(!is_there());

@@ -57,7 +57,7 @@ mod tests {
     fn a_program_gets_its_settings_one_by_one_and_its_card_by_name() {
         let mut command_line = CommandLine::from_environment([("OPTION_A", "Cats & Dogs")]);
         command_line.arguments = vec!["-a".to_owned()];
-        let network = Network::Tap { interface: "station0".to_owned(), mac: [2, 0, 0, 0, 0, 0] };
+        let network = Network::Tap { interface: "station0".to_owned(), mac: [2, 0, 0, 0, 0, 0], mtu: 1500 };
         let launch = Launch {
             vmm: Vmm::Uhyve,
             program: "/v/uhyve".into(),

@@ -44,7 +44,9 @@ impl InPlace {
 
     /// The card of the guest.
     pub fn card(&self) -> Network {
-        Network::Tap { interface: TAP.to_owned(), mac: self.addresses.mac }
+        // A card can tell of no more.
+        let mtu = self.addresses.mtu.try_into().unwrap_or(u16::MAX);
+        Network::Tap { interface: TAP.to_owned(), mac: self.addresses.mac, mtu }
     }
 
     /// The guest's settings.
