@@ -201,6 +201,11 @@ fn the_bridge_carries_votes_and_leaves_nothing_or_says_what_it_lacks() {
     let mut voters = Voters::new(8);
     vote(&application, &mut voters);
     counted(&application, &voters);
+    let log = run(tests::command::cargo(&["logs"]).env("VOTING_APP_PROJECT", project)).stdout;
+    for does in ["makes", "verifies"] {
+        let line = format!("the card {does} the checksums of TCP and UDP");
+        assert_eq!(log.matches(&line).count(), 4, "a card of a tap for each machine: {log}");
+    }
     assert_eq!(ping(&folder(project).join("net/store-1-6379.sock")), "+PONG\r\n");
     let interfaces = fs::read_to_string("/proc/net/dev").expect("interfaces");
     assert!(!interfaces.contains("station0"), "the host's own network is as it was: {interfaces}");
