@@ -33,4 +33,6 @@ pub fn check(bytes: &[u8]) {
     let Some((piece, input)) = bytes.split_first() else { return };
     let whole = frames(input, input.len().max(1));
     assert_eq!(frames(input, usize::from(*piece).max(1)), whole);
+    // By single bytes no request is read at once.
+    assert_eq!(frames(input, 1), whole);
 }

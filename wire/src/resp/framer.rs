@@ -6,8 +6,8 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::inline;
 use super::{ARGS_MAX, Args, COMMAND_BYTES_MAX, Span};
+use super::{inline, ordinary};
 
 /// Storage of inline words above this is given back.
 const WORDS_BYTES_KEPT: usize = 1024;
@@ -35,7 +35,7 @@ enum State {
     Header { left: usize },
     /// In a bulk string of this length; the number of missing bulk strings, including this one.
     Bulk { left: usize, length: usize },
-    /// The last call gave a request; the next one begins another.
+    /// The last call gave a request by steps; the next one begins another.
     Done,
 }
 
@@ -105,6 +105,20 @@ impl Framer {
     pub fn next<'a>(&'a mut self, input: &'a [u8]) -> Result<Option<Frame<'a>>, FrameError> {
         if self.state == State::Done {
             self.reset();
+        }
+        if self.state == State::Start
+            && let Some((count, bytes)) = ordinary::read(input, &mut self.spans)
+        {
+            return Ok(Some(Frame { args: Args::new(input, &self.spans[..count]), bytes }));
+        }
+        self.next_by_steps(input)
+    }
+
+    /// The same for any request, however much of it is there.
+    #[inline(never)]
+    pub(super) fn next_by_steps<'a>(&'a mut self, input: &'a [u8]) -> Result<Option<Frame<'a>>, FrameError> {
+        if self.state == State::Start {
+            self.spans.clear();
         }
         loop {
             match self.step(input)? {
@@ -284,6 +298,16 @@ mod tests {
         for step in 1..PIPELINE.len() {
             assert_eq!(frames(PIPELINE, step).as_ref(), Ok(&whole), "pieces of {step}");
         }
+    }
+
+    #[test]
+    fn a_count_without_arguments_allocates_little() {
+        let mut framer = Framer::new();
+        for count in ["*9\r\n$1", "*64\r\n$1", "*65\r\n$1", "*999\r\n$1"] {
+            framer = Framer { spans: framer.spans, ..Framer::new() };
+            assert!(framer.next(count.as_bytes()).expect("incomplete").is_none());
+        }
+        assert!(framer.storage_bytes() <= SPANS_KEPT * size_of::<Span>());
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod command;
 mod framer;
 mod inline;
 mod number;
+mod ordinary;
 mod reply;
 pub mod write;
 
