@@ -17,6 +17,47 @@ pub struct Spec {
     pub keys: (i8, i8, i8),
 }
 
+/// The flags that matter here.
+#[derive(Clone, Copy, Debug)]
+struct Traits {
+    write: bool,
+    loading: bool,
+    blocking: bool,
+    no_auth: bool,
+}
+
+impl Traits {
+    const fn of(flags: &[&str]) -> Self {
+        Self {
+            write: contains(flags, b"write"),
+            loading: contains(flags, b"loading"),
+            blocking: contains(flags, b"blocking"),
+            no_auth: contains(flags, b"no_auth"),
+        }
+    }
+}
+
+/// Whether one of these words is this one.
+const fn contains(mut words: &[&str], word: &[u8]) -> bool {
+    while let [first, rest @ ..] = words {
+        if are_equal(first.as_bytes(), word) {
+            return true;
+        }
+        words = rest;
+    }
+    false
+}
+
+const fn are_equal(mut one: &[u8], mut other: &[u8]) -> bool {
+    while let ([first, rest @ ..], [second, others @ ..]) = (one, other) {
+        if *first != *second {
+            return false;
+        }
+        (one, other) = (rest, others);
+    }
+    one.is_empty() && other.is_empty()
+}
+
 macro_rules! commands {
     ($($variant:ident $name:literal $upper:literal $arity:literal [$($flag:literal)*] $keys:expr;)*) => {
         /// A command that the store knows.
@@ -32,9 +73,12 @@ macro_rules! commands {
                 $(Spec { name: $name, arity: $arity, flags: &[$($flag),*], keys: $keys }),*
             ];
 
+            /// What its flags say, so that no words are compared while a command is carried out.
+            const TRAITS: &[Traits] = &[$(const { Traits::of(&[$($flag),*]) }),*];
+
             fn of_packed(name: u64) -> Option<Self> {
                 match name {
-                    $(packed if packed == const { pack_constant($upper) } => Some(Self::$variant),)*
+                    $(packed if packed == const { pack($upper).expect("3 to 8 letters") } => Some(Self::$variant),)*
                     _ => None,
                 }
             }
@@ -93,7 +137,7 @@ commands! {
 impl Command {
     /// The command of this name, in any case.
     pub fn find(name: &[u8]) -> Option<Self> {
-        Self::of_packed(pack(name)?)
+        Self::of_packed(pack(name)?).filter(|command| command.spec().name.len() == name.len())
     }
 
     /// What there is to know about it.
@@ -101,14 +145,23 @@ impl Command {
         &Self::SPECS[self as usize]
     }
 
+    fn traits(self) -> &'static Traits {
+        &Self::TRAITS[self as usize]
+    }
+
+    /// Whether it needs no login.
+    pub fn is_for_strangers(self) -> bool {
+        self.traits().no_auth
+    }
+
     /// Whether it may change data.
     pub fn is_write(self) -> bool {
-        self.spec().flags.contains(&"write")
+        self.traits().write
     }
 
     /// Whether it needs no data.
     pub fn is_for_loading(self) -> bool {
-        self.spec().flags.contains(&"loading")
+        self.traits().loading
     }
 
     /// Whether its reply tells nothing of the data, so that it need not wait until they are durable.
@@ -118,7 +171,7 @@ impl Command {
 
     /// Whether it stands in the log as itself: it changes data and does not wait.
     pub fn is_logged(self) -> bool {
-        self.is_write() && !self.spec().flags.contains(&"blocking")
+        self.is_write() && !self.traits().blocking
     }
 
     /// Whether it may have this many arguments, its name included.
@@ -149,23 +202,26 @@ impl Command {
     }
 }
 
-/// A name of at most 8 letters as one number, upper case. Its first byte must not pack to zero, which
-/// would be as good as absent.
-fn pack(name: &[u8]) -> Option<u64> {
-    if name.len() > size_of::<u64>() || !name.first()?.is_ascii_alphabetic() {
+/// Letters of a name that are looked at together; longer names are two such pieces, which may overlap.
+const PIECE: usize = 4;
+
+/// A name of 3 to 8 letters as one number, upper case. Names of different lengths may give the same.
+const fn pack(name: &[u8]) -> Option<u64> {
+    if name.len() > 2 * PIECE {
         return None;
     }
-    Some(name.iter().fold(0, |packed, byte| packed << 8 | u64::from(byte & !0x20)))
+    let packed = match (name, name.first_chunk::<PIECE>(), name.last_chunk::<PIECE>()) {
+        (_, Some(first), Some(last)) => {
+            (u32::from_le_bytes(*first) as u64) << 32 | u32::from_le_bytes(*last) as u64
+        }
+        ([a, b, c], ..) => u32::from_le_bytes([*a, *b, *c, 0]) as u64,
+        _ => return None,
+    };
+    Some(packed & UPPER)
 }
 
-const fn pack_constant(name: &[u8]) -> u64 {
-    let (mut packed, mut at) = (0, 0);
-    while at < name.len() {
-        packed = packed << 8 | name[at] as u64;
-        at += 1;
-    }
-    packed
-}
+/// Without the bit by which small letters differ from capital ones.
+const UPPER: u64 = !u64::from_le_bytes([0x20; 8]);
 
 #[cfg(test)]
 mod tests {

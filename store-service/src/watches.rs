@@ -60,6 +60,11 @@ impl Watches {
         Ok(())
     }
 
+    /// Whether nobody watches anything.
+    pub fn is_empty(&self) -> bool {
+        self.watchers.is_empty()
+    }
+
     /// What the keys of all clients take in memory.
     pub fn bytes(&self) -> usize {
         self.bytes
@@ -103,7 +108,7 @@ impl Watches {
     pub fn doomed(&self, command: Command, args: Args<'_>, keyspace: &Keyspace) -> Vec<ConnectionId> {
         let mut ids = Vec::new();
         match command {
-            Command::Del if !self.watchers.is_empty() => {
+            Command::Del => {
                 let removed = args.iter().skip(1).filter(|key| keyspace.contains(key));
                 ids.extend(removed.filter_map(|key| self.keys.get(key)).flatten());
             }

@@ -131,11 +131,13 @@ impl Buffer {
     #[inline]
     fn compact_for(&mut self, count: usize) {
         if self.bytes.len() + count > self.bytes.capacity() {
-            self.compact(count);
+            self.compact_or_grow(count);
         }
     }
 
-    fn compact(&mut self, count: usize) {
+    #[cold]
+    #[inline(never)]
+    fn compact_or_grow(&mut self, count: usize) {
         self.bytes.drain(..self.start);
         self.start = 0;
         let wanted = self.bytes.len() + count;

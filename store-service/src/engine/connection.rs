@@ -55,7 +55,7 @@ fn log_in(client: &mut Client, user: &[u8], given: &[u8], password: Option<&Secr
 
 /// Whether the client must log in before this command.
 pub fn is_locked(client: &Client, command: Command, password: Option<&Secret>) -> bool {
-    password.is_some() && !client.logged_in && !command.spec().flags.contains(&"no_auth")
+    password.is_some() && !client.logged_in && !command.is_for_strangers()
 }
 
 /// `TIME`: seconds and microseconds of the wall clock.

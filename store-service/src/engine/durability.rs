@@ -65,7 +65,7 @@ impl Engine {
 
     /// Whether memory and disk allow a command; to be asked before it is carried out.
     pub(super) fn admit(&self, command: Command, args: Args<'_>) -> Result<(), Failure> {
-        self.keyspace.admit(core::iter::once((command, args)))?;
+        self.keyspace.admit_one(command, args)?;
         let Some(journal) = &self.journal else { return Ok(()) };
         journal.admit(command, Unit::serving(self.waiters.bytes()).with(args), &self.keyspace)
     }

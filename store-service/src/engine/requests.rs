@@ -169,12 +169,15 @@ impl Engine {
         args: Args<'_>,
     ) -> Result<(), Failure> {
         let before = self.keyspace.changes();
-        let doomed = self.watches.doomed(command, args, &self.keyspace);
+        // Mostly nobody watches anything.
+        let doomed = (!self.watches.is_empty()).then(|| self.watches.doomed(command, args, &self.keyspace));
         let result = self.keyspace.execute(command, args, &mut client.replies);
         if self.keyspace.changes() != before {
             self.log_whole(args);
-            command.changed_keys(args).for_each(|key| self.watches.touch(key));
-            self.watches.spoil(doomed);
+            if let Some(doomed) = doomed {
+                command.changed_keys(args).for_each(|key| self.watches.touch(key));
+                self.watches.spoil(doomed);
+            }
         }
         result
     }

@@ -5,12 +5,12 @@
 use alloc::format;
 use alloc::string::String;
 
-use wire::resp::{Args, Digits, parse_integer};
+use wire::resp::{ARGS_MAX, Args, COMMAND_BYTES_MAX, Digits, parse_integer};
 
 use super::Keyspace;
 use super::allocation::{allocation_bytes, tree_bytes};
 use super::page::PAGE_BYTES;
-use super::value::{Value, key_weight};
+use super::value::{KEY_BYTES, Value, key_weight};
 use crate::command::Command;
 use crate::failure::Failure;
 use crate::limits::{MEMORY_MOVES_SIXTEENTHS, MEMORY_RESULTS_SIXTEENTHS};
@@ -23,6 +23,10 @@ const ITEM_BYTES: usize = 64;
 const LIST_STEP_BYTES: usize = allocation_bytes(PAGE_BYTES) + 256;
 /// What a hash may take beyond its fields when one is added: a row of buckets that is begun, and slack.
 const HASH_STEP_BYTES: usize = 1024;
+
+/// The most that any one request makes data grow by.
+const REQUEST_GROWTH_MAX: usize =
+    NEW_KEY_BYTES + KEY_BYTES + 2 * COMMAND_BYTES_MAX + ARGS_MAX * ITEM_BYTES + 2 * LIST_STEP_BYTES;
 
 /// How a command makes data grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +56,18 @@ impl Growth {
 }
 
 impl Keyspace {
+    /// Whether memory allows a command; to be asked before [`Keyspace::execute`].
+    ///
+    /// # Errors
+    /// [`Failure::OutOfMemory`].
+    pub fn admit_one(&self, command: Command, args: Args<'_>) -> Result<(), Failure> {
+        // Mostly there is room enough whatever it is.
+        if self.bytes() + REQUEST_GROWTH_MAX <= self.bytes_max {
+            return Ok(());
+        }
+        self.admit(core::iter::once((command, args)))
+    }
+
     /// Whether memory allows the commands, all of them together; to be asked before [`Keyspace::execute`].
     ///
     /// As in Redis what adds is refused once there is more than `MAXMEMORY`, whatever it is. What a queue becomes
@@ -68,7 +84,6 @@ impl Keyspace {
                 continue;
             }
             let most = growth_max(growth, args);
-            // Mostly there is room enough whatever it is.
             if bytes + most <= self.bytes_max {
                 bytes += most;
                 continue;

@@ -39,19 +39,11 @@ impl Digits {
         Self::of_u64(value as u64)
     }
 
-    /// The digits of `rest`.
-    pub fn of_u64(mut rest: u64) -> Self {
-        let mut digits = Self { bytes: [b'0'; Self::LEN_MAX], start: Self::LEN_MAX };
-        while rest >= 10 {
-            digits.start -= 2;
-            digits.bytes[digits.start..digits.start + 2].copy_from_slice(&PAIRS[(rest % 100) as usize]);
-            rest /= 100;
-        }
-        if rest > 0 || digits.start == Self::LEN_MAX {
-            digits.start -= 1;
-            digits.bytes[digits.start] = b'0' + rest as u8;
-        }
-        digits
+    /// The digits of `value`.
+    pub fn of_u64(value: u64) -> Self {
+        let mut bytes = [b'0'; Self::LEN_MAX];
+        let start = put_before(&mut bytes, Self::LEN_MAX, value);
+        Self { bytes, start }
     }
 
     /// The digits with as many zeros before them as the longest number needs; not of a negative one.
@@ -64,12 +56,57 @@ impl Digits {
         match value {
             0..10 => 1,
             10..100 => 2,
+            100..1000 => 3,
             _ => value.ilog10() as usize + 1,
         }
     }
 
     /// The digits as text.
     pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[self.start..]
+    }
+}
+
+/// Puts the digits of `rest` before `end`; where they begin.
+#[inline]
+fn put_before(bytes: &mut [u8], end: usize, mut rest: u64) -> usize {
+    let mut start = end;
+    while rest >= 10 {
+        start -= 2;
+        bytes[start..start + 2].copy_from_slice(&PAIRS[(rest % 100) as usize]);
+        rest /= 100;
+    }
+    if rest > 0 || start == end {
+        start -= 1;
+        bytes[start] = b'0' + rest as u8;
+    }
+    start
+}
+
+/// A line with a number: its kind, the digits, and CRLF, in one piece.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NumberLine {
+    bytes: [u8; Self::LEN_MAX],
+    start: usize,
+}
+
+impl NumberLine {
+    /// Where the digits end.
+    const DIGITS_END: usize = 1 + Digits::LEN_MAX;
+    const LEN_MAX: usize = Self::DIGITS_END + 2;
+
+    /// The line of a length or count.
+    #[inline]
+    pub(super) fn of_len(kind: u8, value: usize) -> Self {
+        // What is before the digits is the kind already, wherever they begin.
+        let mut bytes = [kind; Self::LEN_MAX];
+        bytes[Self::DIGITS_END..].copy_from_slice(b"\r\n");
+        let start = put_before(&mut bytes, Self::DIGITS_END, value as u64) - 1;
+        Self { bytes, start }
+    }
+
+    #[inline]
+    pub(super) fn as_bytes(&self) -> &[u8] {
         &self.bytes[self.start..]
     }
 }
@@ -118,6 +155,8 @@ mod tests {
             let digits = Digits::of_u64(value);
             assert_eq!(core::str::from_utf8(digits.as_bytes()), Ok(value.to_string().as_str()));
             assert_eq!(Digits::count(value as usize), digits.as_bytes().len(), "{value}");
+            let line = NumberLine::of_len(b':', value as usize);
+            assert_eq!(line.as_bytes(), [b":", digits.as_bytes(), b"\r\n"].concat());
         }
         assert_eq!(Digits::new(i64::MIN).as_bytes(), b"-9223372036854775808");
     }

@@ -4,7 +4,7 @@
 //! [`Full`] must truncate the buffer to where the value began. No formatting machinery is used, because these
 //! functions run for every request.
 
-use super::number::Digits;
+use super::number::{Digits, NumberLine};
 use crate::Buffer;
 use crate::buffer::{Full, Room};
 
@@ -12,6 +12,7 @@ use crate::buffer::{Full, Room};
 ///
 /// # Errors
 /// When it does not fit.
+#[inline(never)]
 pub fn simple(out: &mut Buffer, text: &[u8]) -> Result<(), Full> {
     line(out, b'+', text)
 }
@@ -42,6 +43,7 @@ pub fn error(out: &mut Buffer, text: &[u8]) -> Result<(), Full> {
 ///
 /// # Errors
 /// When it does not fit.
+#[inline(never)]
 pub fn integer(out: &mut Buffer, value: i64) -> Result<(), Full> {
     line(out, b':', Digits::new(value).as_bytes())
 }
@@ -50,24 +52,27 @@ pub fn integer(out: &mut Buffer, value: i64) -> Result<(), Full> {
 ///
 /// # Errors
 /// When it does not fit.
+#[inline(never)]
 pub fn length(out: &mut Buffer, value: usize) -> Result<(), Full> {
-    line(out, b':', Digits::of_len(value).as_bytes())
+    out.write(NumberLine::of_len(b':', value).as_bytes())
 }
 
 /// `$length` and the bytes.
 ///
 /// # Errors
 /// When it does not fit.
+#[inline(never)]
 pub fn bulk(out: &mut Buffer, bytes: &[u8]) -> Result<(), Full> {
-    line(out, b'$', Digits::of_len(bytes.len()).as_bytes())?;
-    out.write(bytes)?;
-    out.write(b"\r\n")
+    let mut room = out.reserve(bulk_bytes(bytes.len()))?;
+    put_bulk(&mut room, bytes);
+    Ok(())
 }
 
 /// The absent bulk string, `$-1`.
 ///
 /// # Errors
 /// When it does not fit.
+#[inline(never)]
 pub fn null(out: &mut Buffer) -> Result<(), Full> {
     out.write(b"$-1\r\n")
 }
@@ -84,8 +89,9 @@ pub fn null_array(out: &mut Buffer) -> Result<(), Full> {
 ///
 /// # Errors
 /// When it does not fit.
+#[inline(never)]
 pub fn array(out: &mut Buffer, count: usize) -> Result<(), Full> {
-    line(out, b'*', Digits::of_len(count).as_bytes())
+    out.write(NumberLine::of_len(b'*', count).as_bytes())
 }
 
 /// How many bytes [`bulk`] writes for a string of `len` bytes.
@@ -103,14 +109,20 @@ pub fn write_command(out: &mut Buffer, args: &[&[u8]]) -> Result<(), Full> {
     let mut room = out.reserve(wanted)?;
     put_count(&mut room, b'*', args.len());
     for argument in args {
-        put_count(&mut room, b'$', argument.len());
-        room.put(argument);
-        room.put(b"\r\n");
+        put_bulk(&mut room, argument);
     }
     Ok(())
 }
 
+#[inline(never)]
+fn put_bulk(room: &mut Room<'_>, bytes: &[u8]) {
+    put_count(room, b'$', bytes.len());
+    room.put(bytes);
+    room.put(b"\r\n");
+}
+
 /// A line with a count, which has one digit or two as a rule.
+#[inline(never)]
 fn put_count(room: &mut Room<'_>, kind: u8, count: usize) {
     match count {
         0..10 => room.put(&[kind, b'0' + count as u8, b'\r', b'\n']),
@@ -118,17 +130,14 @@ fn put_count(room: &mut Room<'_>, kind: u8, count: usize) {
             let [tens, ones] = [count / 10, count % 10].map(|digit| b'0' + digit as u8);
             room.put(&[kind, tens, ones, b'\r', b'\n']);
         }
-        _ => {
-            room.put(&[kind]);
-            room.put(Digits::of_len(count).as_bytes());
-            room.put(b"\r\n");
-        }
+        _ => room.put(NumberLine::of_len(kind, count).as_bytes()),
     }
 }
 
 /// Lines of up to this many bytes are put together before they are appended.
 const SHORT_LINE_BYTES: usize = 32;
 
+#[inline(never)]
 fn line(out: &mut Buffer, kind: u8, text: &[u8]) -> Result<(), Full> {
     let len = text.len() + 3;
     if len <= SHORT_LINE_BYTES {
