@@ -17,9 +17,13 @@ pub struct Spec {
     pub keys: (i8, i8, i8),
 }
 
-/// The flags that matter here.
+/// What is asked of each command that is carried out.
 #[derive(Clone, Copy, Debug)]
 struct Traits {
+    /// Fewest arguments, the name included.
+    args_min: u8,
+    /// It may have more.
+    more_args: bool,
     write: bool,
     loading: bool,
     blocking: bool,
@@ -27,8 +31,10 @@ struct Traits {
 }
 
 impl Traits {
-    const fn of(flags: &[&str]) -> Self {
+    const fn of(arity: i8, flags: &[&str]) -> Self {
         Self {
+            args_min: arity.unsigned_abs(),
+            more_args: arity < 0,
             write: contains(flags, b"write"),
             loading: contains(flags, b"loading"),
             blocking: contains(flags, b"blocking"),
@@ -73,12 +79,14 @@ macro_rules! commands {
                 $(Spec { name: $name, arity: $arity, flags: &[$($flag),*], keys: $keys }),*
             ];
 
-            /// What its flags say, so that no words are compared while a command is carried out.
-            const TRAITS: &[Traits] = &[$(const { Traits::of(&[$($flag),*]) }),*];
+            /// What their flags say, so that no words are compared while a command is carried out.
+            const TRAITS: &[Traits] = &[$(const { Traits::of($arity, &[$($flag),*]) }),*];
+
+            const PACKED: &[u64] = &[$(const { pack($upper).expect("3 to 8 letters") }),*];
 
             fn of_packed(name: u64) -> Option<Self> {
                 match name {
-                    $(packed if packed == const { pack($upper).expect("3 to 8 letters") } => Some(Self::$variant),)*
+                    $(packed if packed == Self::PACKED[Self::$variant as usize] => Some(Self::$variant),)*
                     _ => None,
                 }
             }
@@ -137,7 +145,16 @@ commands! {
 impl Command {
     /// The command of this name, in any case.
     pub fn find(name: &[u8]) -> Option<Self> {
-        Self::of_packed(pack(name)?).filter(|command| command.spec().name.len() == name.len())
+        Self::find_likely(name, Self::Ping)
+    }
+
+    /// The same, found sooner if it is this one.
+    #[inline]
+    pub fn find_likely(name: &[u8], likely: Self) -> Option<Self> {
+        let packed = pack(name)?;
+        let found =
+            if packed == Self::PACKED[likely as usize] { Some(likely) } else { Self::of_packed(packed) };
+        found.filter(|command| command.spec().name.len() == name.len())
     }
 
     /// What there is to know about it.
@@ -174,11 +191,23 @@ impl Command {
         self.is_write() && !self.traits().blocking
     }
 
+    /// Whether the keyspace carries it out by itself: others are about transactions, waiting, the connection, or the
+    /// server.
+    pub fn is_of_keyspace(self) -> bool {
+        let beside = matches!(
+            self,
+            Self::Multi | Self::Exec | Self::Discard | Self::Watch | Self::Unwatch | Self::Reset
+        ) || matches!(self, Self::BLPop | Self::BRPop | Self::BLMove)
+            || matches!(self, Self::Ping | Self::Echo | Self::Quit | Self::Select | Self::Hello | Self::Auth)
+            || matches!(self, Self::Time | Self::Client | Self::Command | Self::Config | Self::Info);
+        !beside
+    }
+
     /// Whether it may have this many arguments, its name included.
     pub fn takes(self, args: usize) -> bool {
-        let arity = self.spec().arity;
-        let count = usize::from(arity.unsigned_abs());
-        if arity < 0 { args >= count } else { args == count }
+        let Traits { args_min, more_args, .. } = *self.traits();
+        let least = usize::from(args_min);
+        args == least || (args > least && more_args)
     }
 
     /// The keys that the command has changed when it has changed something. Those of `DEL` and `FLUSHALL`,

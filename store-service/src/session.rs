@@ -40,6 +40,8 @@ pub struct Client {
     pub is_resp3: bool,
     /// What it calls itself.
     pub name: Vec<u8>,
+    /// The latest command that there is; mostly the next one is the same.
+    pub command: Command,
     /// The commands since `MULTI`.
     pub transaction: Transaction,
     /// Set while it is blocked.
@@ -160,6 +162,7 @@ impl Session {
             logged_in: false,
             is_resp3: false,
             name: Vec::new(),
+            command: Command::Ping,
             transaction: Transaction::default(),
             wait: None,
             replies: Buffer::new(REPLIES_LIMIT),

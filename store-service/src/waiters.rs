@@ -109,10 +109,6 @@ impl Waiters {
 
     /// The client that has waited for `key` for longest.
     pub fn first(&self, key: &[u8]) -> Option<ConnectionId> {
-        // Nobody waits: the common case while the queue is busy.
-        if self.count == 0 {
-            return None;
-        }
         self.queues.get(key)?.front().copied()
     }
 

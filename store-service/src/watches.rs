@@ -105,6 +105,7 @@ impl Watches {
 
     /// Who watches what a command is about to remove, of which nothing tells once it is carried out. To be
     /// given to [`Watches::spoil`] when the command has changed something.
+    #[inline(never)]
     pub fn doomed(&self, command: Command, args: Args<'_>, keyspace: &Keyspace) -> Vec<ConnectionId> {
         let mut ids = Vec::new();
         match command {

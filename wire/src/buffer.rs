@@ -105,6 +105,20 @@ impl Buffer {
         Ok(())
     }
 
+    /// Appends the first `len` bytes of a short piece, or nothing.
+    ///
+    /// # Errors
+    /// [`Full`] when they do not fit within the limit.
+    #[inline]
+    pub fn write_start(&mut self, piece: [u8; 8], len: usize) -> Result<(), Full> {
+        if len > self.space() {
+            return Err(Full { wanted: len, space: self.space() });
+        }
+        self.compact_for(len);
+        append_start(&mut self.bytes, piece, len);
+        Ok(())
+    }
+
     /// Appends as much of `bytes` as fits and says how much that was.
     pub fn write_some(&mut self, bytes: &[u8]) -> usize {
         let count = bytes.len().min(self.space());
@@ -167,6 +181,30 @@ impl Room<'_> {
     }
 }
 
+impl Room<'_> {
+    /// Appends the first `len` bytes of a short piece, as [`Room::put`] does.
+    #[inline]
+    pub fn put_start(&mut self, piece: [u8; 8], len: usize) {
+        debug_assert!(len <= self.left, "{len} bytes in {} reserved", self.left);
+        if let Some(left) = self.left.checked_sub(len) {
+            self.left = left;
+            append_start(self.bytes, piece, len);
+        }
+    }
+}
+
+/// Appends the first `len` bytes of a piece. Where there is room it is copied whole, which is quicker.
+#[inline]
+fn append_start(bytes: &mut Vec<u8>, piece: [u8; 8], len: usize) {
+    let end = bytes.len() + len;
+    if bytes.capacity() - bytes.len() >= piece.len() {
+        bytes.extend_from_slice(&piece);
+        bytes.truncate(end);
+    } else {
+        bytes.extend_from_slice(&piece[..len]);
+    }
+}
+
 /// Formats straight into the buffer; fails as a whole write does when there is no room.
 impl fmt::Write for Buffer {
     fn write_str(&mut self, text: &str) -> fmt::Result {
@@ -197,6 +235,23 @@ mod tests {
         room.put(b"c");
         assert_eq!(buffer.as_slice(), b"abc");
         assert_eq!(buffer.space(), 1);
+    }
+
+    #[test]
+    fn the_start_of_a_short_piece_is_appended_whatever_room_there_is() {
+        for limit in 0..20 {
+            let (mut buffer, mut reserved) = (Buffer::new(limit), Buffer::new(limit));
+            for len in [3, 8, 1, 0, 5] {
+                let before = buffer.len();
+                let written = buffer.write_start(*b"12345678", len);
+                assert_eq!(written.is_ok(), before + len <= limit, "{len} bytes after {before} of {limit}");
+                if let Ok(mut room) = reserved.reserve(len) {
+                    room.put_start(*b"12345678", len);
+                }
+                assert_eq!(buffer.as_slice(), reserved.as_slice());
+                assert!(b"12345678".starts_with(&buffer.as_slice()[before..]));
+            }
+        }
     }
 
     #[test]

@@ -65,7 +65,9 @@ impl Engine {
 
     /// Whether memory and disk allow a command; to be asked before it is carried out.
     pub(super) fn admit(&self, command: Command, args: Args<'_>) -> Result<(), Failure> {
-        self.keyspace.admit_one(command, args)?;
+        if !self.keyspace.admits_any() {
+            self.keyspace.admit(core::iter::once((command, args)))?;
+        }
         let Some(journal) = &self.journal else { return Ok(()) };
         journal.admit(command, Unit::serving(self.waiters.bytes()).with(args), &self.keyspace)
     }
@@ -106,7 +108,13 @@ impl Engine {
 
     /// Whether a client's next request must wait for the journal; the client then goes on when it need not. What
     /// changes nothing need never.
+    #[inline]
     pub(super) fn holds(&mut self, client: &mut Client, args: Args<'_>) -> bool {
+        self.journal.is_some() && self.journal_holds(client, args)
+    }
+
+    #[inline(never)]
+    fn journal_holds(&mut self, client: &mut Client, args: Args<'_>) -> bool {
         let Some(journal) = &mut self.journal else { return false };
         let command = args.get(0).and_then(Command::find);
         let may_change = command.is_some_and(|command| command.is_write() || command == Command::Exec);

@@ -69,17 +69,17 @@ impl Engine {
     ) {
         let Session { framer, client, .. } = session;
         let before = client.replies.len();
-        let mut consumed = 0;
+        let mut rest = input.as_slice();
         client.paused = false;
         while !client.closing && client.wait.is_none() {
             if client.replies.len() + waiting > OUTPUT_LOW_WATER_BYTES {
                 client.paused = true;
                 break;
             }
-            match framer.next(&input.as_slice()[consumed..]) {
+            match framer.next(rest) {
                 Ok(Some(frame)) if self.holds(client, frame.args) => break,
                 Ok(Some(frame)) => {
-                    consumed += frame.bytes;
+                    rest = rest.get(frame.bytes..).unwrap_or_default();
                     if !frame.args.is_empty() {
                         self.request(client, frame.args, context);
                     }
@@ -92,7 +92,8 @@ impl Engine {
                 }
             }
         }
-        input.consume(if client.closing { input.len() } else { consumed });
+        let left = if client.closing { 0 } else { rest.len() };
+        input.consume(input.len() - left);
         self.replies_bytes += client.replies.len().saturating_sub(before);
     }
 

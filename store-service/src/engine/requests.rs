@@ -37,17 +37,21 @@ impl Engine {
         if command.tells_no_data() {
             client.tell_at_once(before);
         }
-        if let Some(key) = command.pushed_key(args) {
+        // Mostly nobody waits.
+        if self.waiters.len() > 0
+            && let Some(key) = command.pushed_key(args)
+        {
             self.serve(key, context);
         }
     }
 
     /// The command of a request that may be executed or queued; otherwise the client gets an error.
     fn check(&mut self, client: &mut Client, args: Args<'_>, now: Instant) -> Option<Command> {
-        let Some(command) = Command::find(&args[0]) else {
+        let Some(command) = Command::find_likely(&args[0], client.command) else {
             self.unknown(client, args, now);
             return None;
         };
+        client.command = command;
         if !command.takes(args.len()) {
             let text = arguments_text(command.spec().name);
             if command == Command::Exec {
@@ -84,6 +88,8 @@ impl Engine {
     }
 
     /// Tells a client that there is no such command, in Redis's words.
+    #[cold]
+    #[inline(never)]
     fn unknown(&mut self, client: &mut Client, args: Args<'_>, now: Instant) {
         const QUOTED_BYTES_MAX: usize = 128;
         let name = &args[0];
@@ -138,6 +144,22 @@ impl Engine {
         alone: bool,
         context: &mut Context<'_>,
     ) -> Result<(), Failure> {
+        if command.is_of_keyspace() {
+            return self.execute(client, command, args);
+        }
+        self.run_beside_data(client, command, args, alone, context)
+    }
+
+    /// Carries out a command that is about more than data, or about none.
+    #[inline(never)]
+    fn run_beside_data(
+        &mut self,
+        client: &mut Client,
+        command: Command,
+        args: Args<'_>,
+        alone: bool,
+        context: &mut Context<'_>,
+    ) -> Result<(), Failure> {
         match command {
             Command::Multi => transaction::multi(client),
             Command::Discard => self.discard(client),
@@ -157,7 +179,7 @@ impl Engine {
             Command::Command => subcommand::command(client, args),
             Command::Config => subcommand::config(client, args, self),
             Command::Info => info::info(client, args, self, context),
-            data => self.execute(client, data, args),
+            data => unreachable!("{data:?} is of the keyspace"),
         }
     }
 

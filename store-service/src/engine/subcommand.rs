@@ -15,6 +15,12 @@ use crate::failure::Failure;
 use crate::limits::CLIENTS_MAX;
 use crate::session::{Client, arguments_text, text_of};
 
+/// Whether a command has subcommands.
+#[inline]
+fn has_any(command: Command) -> bool {
+    matches!(command, Command::Client | Command::Command | Command::Config)
+}
+
 /// Subcommands with their number of arguments, the command's name included; negative: at least as many.
 fn known(command: Command) -> &'static [(&'static str, i8)] {
     match command {
@@ -29,9 +35,17 @@ fn known(command: Command) -> &'static [(&'static str, i8)] {
 ///
 /// # Errors
 /// The error reply, in Redis's words.
+#[inline]
 pub fn check(command: Command, args: Args<'_>) -> Result<(), Vec<u8>> {
+    match args.get(1) {
+        Some(name) if has_any(command) => check_name(command, name, args),
+        _ => Ok(()),
+    }
+}
+
+#[inline(never)]
+fn check_name(command: Command, name: &[u8], args: Args<'_>) -> Result<(), Vec<u8>> {
     let known = known(command);
-    let Some(name) = args.get(1).filter(|_| !known.is_empty()) else { return Ok(()) };
     let parent = command.spec().name;
     let Some((name, arity)) = known.iter().find(|(known, _)| name.eq_ignore_ascii_case(known.as_bytes()))
     else {

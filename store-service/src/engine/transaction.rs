@@ -32,6 +32,7 @@ pub fn multi(client: &mut Client) -> Result<(), Failure> {
 
 impl Engine {
     /// Queues a command for `EXEC`.
+    #[inline(never)]
     pub(super) fn queue(&mut self, client: &mut Client, command: Command, args: Args<'_>) {
         let bytes = args.iter().fold(0, |sum, argument| sum + argument.len() + size_of::<u64>());
         let transaction = &mut client.transaction;
@@ -51,6 +52,7 @@ impl Engine {
     }
 
     /// `EXEC`: carries the queue out, and then serves those who waited for what it pushed.
+    #[inline(never)]
     pub(super) fn exec(&mut self, client: &mut Client, bytes_max: usize, context: &mut Context<'_>) {
         self.counts.calls[Command::Exec as usize] += 1;
         let transaction = mem::take(&mut client.transaction);

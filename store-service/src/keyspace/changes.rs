@@ -9,7 +9,7 @@ use wire::Buffer;
 use super::Keyspace;
 use super::cursor::{Cursor, Place};
 use super::taking::Taking;
-use super::value::{Value, Weight, key_weight};
+use super::value::{Content as _, Value, Weight, key_weight};
 
 /// Most bytes of changes between two pieces. Clients are held long before; but one transaction may move much.
 const CHANGES_BYTES_MAX: usize = 2 * 1024 * 1024;
@@ -58,6 +58,7 @@ impl Keyspace {
     }
 
     /// The elements of a list that are written are those of the pages before this one.
+    #[inline]
     pub(super) fn written_before(&self, key: &[u8]) -> i64 {
         self.taking.as_ref().map_or(i64::MIN, |taking| taking.written_before(key))
     }

@@ -36,10 +36,6 @@ impl Fields {
         self.len
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
     /// What it takes in memory.
     pub(super) fn memory(&self) -> usize {
         match &self.form {

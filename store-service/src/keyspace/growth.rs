@@ -56,16 +56,10 @@ impl Growth {
 }
 
 impl Keyspace {
-    /// Whether memory allows a command; to be asked before [`Keyspace::execute`].
-    ///
-    /// # Errors
-    /// [`Failure::OutOfMemory`].
-    pub fn admit_one(&self, command: Command, args: Args<'_>) -> Result<(), Failure> {
-        // Mostly there is room enough whatever it is.
-        if self.bytes() + REQUEST_GROWTH_MAX <= self.bytes_max {
-            return Ok(());
-        }
-        self.admit(core::iter::once((command, args)))
+    /// Whether memory allows any one command, whatever it is: mostly there is room enough.
+    #[inline]
+    pub fn admits_any(&self) -> bool {
+        self.bytes() + REQUEST_GROWTH_MAX <= self.bytes_max
     }
 
     /// Whether memory allows the commands, all of them together; to be asked before [`Keyspace::execute`].

@@ -107,14 +107,6 @@ impl Keyspace {
 
     /// Changes the hash at `key`, which is made if need be, and goes if nothing is left in it.
     fn change_hash<R>(&mut self, key: &[u8], change: impl FnOnce(&mut Fields) -> R) -> Result<R, Failure> {
-        self.hash(key)?;
-        self.change(
-            key,
-            || Value::Hash(Fields::new().into()),
-            |value| match value {
-                Value::Hash(hash) => Ok(change(hash)),
-                _ => Err(Failure::WrongType),
-            },
-        )
+        self.change(key, || Value::Hash(Fields::new().into()), change)
     }
 }

@@ -30,6 +30,7 @@ impl End {
     }
 
     /// Adds an element; the number of its page.
+    #[inline]
     fn put(self, list: &mut Sequence, element: &[u8]) -> i64 {
         match self {
             Self::Left => list.push_front(&[element]),
@@ -79,7 +80,7 @@ impl Keyspace {
     }
 
     pub(super) fn push(&mut self, args: Args<'_>, end: End, out: &mut Buffer) -> Result<(), Failure> {
-        let length = self.put(&args[1], end, args.iter().skip(2))?;
+        let length = self.put(&args[1], end, args.starting_at(2).iter())?;
         self.changes += 1;
         Ok(write::length(out, length)?)
     }
@@ -158,17 +159,20 @@ impl Keyspace {
         &mut self,
         key: &'a [u8],
         end: End,
-        elements: impl Iterator<Item = &'a [u8]>,
+        elements: impl ExactSizeIterator<Item = &'a [u8]> + Clone,
     ) -> Result<usize, Failure> {
         let written_before = self.written_before(key);
-        let mut written: Vec<&[u8]> = Vec::new();
-        let length = self.change_list(key, |list| {
-            written.extend(elements.filter(|element| end.put(list, element) < written_before));
-            list.len()
+        let put = elements.clone();
+        let (length, written) = self.change_list(key, |list| {
+            let written = put.filter(|element| end.put(list, element) < written_before).count();
+            (list.len(), written)
         })?;
-        if !written.is_empty() {
-            written.insert(0, key);
-            self.tell(end.push(), written.into_iter());
+        if written > 0 {
+            // Each goes beyond those before it: on the right the first ones are in written pages, on the left the last.
+            let skipped = if end == End::Right { 0 } else { elements.len() - written };
+            let written = elements.skip(skipped).take(written);
+            let args: Vec<&[u8]> = core::iter::once(key).chain(written).collect();
+            self.tell(end.push(), args.into_iter());
         }
         Ok(length)
     }
@@ -206,14 +210,7 @@ impl Keyspace {
 
     /// Changes the list at `key`, which is made if need be, and goes if nothing is left in it.
     fn change_list<R>(&mut self, key: &[u8], change: impl FnOnce(&mut Sequence) -> R) -> Result<R, Failure> {
-        self.change(
-            key,
-            || Value::List(Box::default()),
-            |value| match value {
-                Value::List(list) => Ok(change(list)),
-                _ => Err(Failure::WrongType),
-            },
-        )
+        self.change(key, || Value::List(Box::default()), change)
     }
 }
 

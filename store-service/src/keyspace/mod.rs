@@ -39,7 +39,7 @@ pub use end::End;
 use secret_hash::SecretHash;
 pub use snapshot::{ADD, BEGIN};
 use taking::Taking;
-use value::{Value, Weight, key_weight};
+use value::{Content, Value, Weight, key_weight};
 
 /// Space for the reply of a command that changes something and tells a number or a status.
 const SHORT_REPLY_BYTES: usize = 64;
@@ -219,31 +219,35 @@ impl Keyspace {
         Ok(write::simple(out, b"OK")?)
     }
 
-    /// Changes the value at `key`, which is made by `new` if there is none, and goes if nothing is left in it.
-    /// Counts what that changes.
-    fn change<R>(
+    /// Changes the content of the value at `key`, which is made by `new` if there is none, and goes if nothing is left
+    /// in it. Counts what that changes.
+    ///
+    /// # Errors
+    /// When the value has another type.
+    fn change<C: Content, R>(
         &mut self,
         key: &[u8],
         new: impl FnOnce() -> Value,
-        change: impl FnOnce(&mut Value) -> R,
-    ) -> R {
+        change: impl FnOnce(&mut C) -> R,
+    ) -> Result<R, Failure> {
         let Some(value) = self.entries.get_mut(key) else {
             let mut value = new();
-            let result = change(&mut value);
+            let result = change(C::of(&mut value).ok_or(Failure::WrongType)?);
             if !value.is_empty() {
                 self.add(key, value);
             }
-            return result;
+            return Ok(result);
         };
-        let before = value.weight();
-        let result = change(value);
-        let (after, is_empty) = (value.weight(), value.is_empty());
+        let content = C::of(value).ok_or(Failure::WrongType)?;
+        let before = content.weight();
+        let result = change(content);
+        let (after, is_empty) = (content.weight(), content.is_empty());
         self.weight.exchange(before, after);
         self.note_growth(before, after);
         if is_empty {
             self.remove(key);
         }
-        result
+        Ok(result)
     }
 
     /// Adds a key that is not there.

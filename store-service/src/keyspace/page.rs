@@ -53,9 +53,9 @@ impl Page {
         allocation_bytes(self.bytes.capacity())
     }
 
-    /// Whether a record with so long a body is to be put into another page.
-    pub(super) fn is_full_for(&self, body_bytes: usize) -> bool {
-        self.len() + record_bytes(body_bytes) > PAGE_BYTES || self.count() >= PAGE_RECORDS_MAX
+    /// Whether a record with this header is to be put into another page.
+    pub(super) fn is_full_for(&self, header: Header) -> bool {
+        self.len() + header.record_bytes() > PAGE_BYTES || self.count() >= PAGE_RECORDS_MAX
     }
 
     /// The records in order.
@@ -88,10 +88,10 @@ impl Page {
         Length::read(&self.bytes[at..]).map_or(0, |(length, _)| length)
     }
 
-    /// Adds a record behind the others; its body is the parts together.
-    pub(super) fn push_back(&mut self, parts: &[&[u8]]) {
-        let header = Header::of(parts);
-        let wanted = header.as_bytes().len() + header.body_bytes;
+    /// Adds a record behind the others; its body is the parts together, of which the header is.
+    #[inline]
+    pub(super) fn push_back(&mut self, header: Header, parts: &[&[u8]]) {
+        let wanted = header.record_bytes();
         if self.bytes.len() + wanted > self.bytes.capacity() {
             self.bytes.drain(..self.start as usize);
             self.start = 0;
@@ -103,9 +103,8 @@ impl Page {
     }
 
     /// Adds a record before the others.
-    pub(super) fn push_front(&mut self, parts: &[&[u8]]) {
-        let header = Header::of(parts);
-        let wanted = header.as_bytes().len() + header.body_bytes;
+    pub(super) fn push_front(&mut self, header: Header, parts: &[&[u8]]) {
+        let wanted = header.record_bytes();
         if (self.start as usize) < wanted {
             self.make_room_before(wanted);
         }
@@ -231,30 +230,25 @@ fn storage_bytes(bytes: usize) -> usize {
     allocation_bytes(bytes + bytes / 8) - 16
 }
 
-/// What a record with so long a body takes.
-pub(super) fn record_bytes(body_bytes: usize) -> usize {
-    body_bytes + Length::new(body_bytes).as_bytes().len()
-}
-
 /// A length as it is written: seven bits in each byte, the lowest first; the last byte is below 128.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Length {
-    bytes: [u8; 3],
+    bytes: [u8; 4],
     count: usize,
 }
 
 impl Length {
     /// Of up to 21 bits, which is more than any record has.
-    pub(super) fn new(mut length: usize) -> Self {
-        let mut bytes = [0; 3];
-        let mut count = 1;
-        while length >= 0x80 && count < 3 {
-            bytes[count - 1] = length as u8 | 0x80;
-            length >>= 7;
-            count += 1;
-        }
-        bytes[count - 1] = length as u8;
-        Self { bytes, count }
+    #[inline]
+    pub(super) fn new(length: usize) -> Self {
+        let bits = length as u32;
+        // Those before the last one have this bit.
+        let (word, count) = match bits {
+            ..0x80 => (bits, 1),
+            ..0x4000 => (0x80 | bits & 0x7f | bits >> 7 << 8, 2),
+            _ => (0x8080 | bits & 0x7f | (bits >> 7 & 0x7f) << 8 | bits >> 14 << 16, 3),
+        };
+        Self { bytes: word.to_le_bytes(), count }
     }
 
     pub(super) fn as_bytes(&self) -> &[u8] {
@@ -276,15 +270,28 @@ impl Length {
 }
 
 /// What is before a body.
-struct Header {
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Header {
     length: Length,
     body_bytes: usize,
 }
 
 impl Header {
-    fn of(parts: &[&[u8]]) -> Self {
+    /// Of a body that is these parts together.
+    #[inline]
+    pub(super) fn of(parts: &[&[u8]]) -> Self {
         let body_bytes = parts.iter().map(|part| part.len()).sum();
         Self { length: Length::new(body_bytes), body_bytes }
+    }
+
+    /// Bytes of the body.
+    pub(super) fn body_bytes(&self) -> usize {
+        self.body_bytes
+    }
+
+    /// What the record takes.
+    pub(super) fn record_bytes(&self) -> usize {
+        self.length.count + self.body_bytes
     }
 
     fn as_bytes(&self) -> &[u8] {
@@ -323,6 +330,10 @@ mod tests {
         page.records().map(|record| record.body).collect()
     }
 
+    fn push_back(page: &mut Page, parts: &[&[u8]]) {
+        page.push_back(Header::of(parts), parts);
+    }
+
     #[test]
     fn lengths_are_read_as_they_were_written() {
         for length in [0, 1, 127, 128, 16_383, 16_384, 65_536, 2_097_151] {
@@ -336,10 +347,10 @@ mod tests {
     #[test]
     fn records_are_added_and_taken_at_either_end_and_between() {
         let mut page = Page::default();
-        page.push_back(&[b"b", b"b"]);
-        page.push_back(&[b"d"]);
-        page.push_front(&[b"a"]);
-        page.push_front(&[&[b'x'; 300]]);
+        push_back(&mut page, &[b"b", b"b"]);
+        push_back(&mut page, &[b"d"]);
+        page.push_front(Header::of(&[b"a"]), &[b"a"]);
+        page.push_front(Header::of(&[&[b'x'; 300]]), &[&[b'x'; 300]]);
         assert_eq!((bodies(&page), page.count()), (vec![&[b'x'; 300][..], b"a", b"bb", b"d"], 4));
         let at = page.last().expect("four").at;
         page.insert(at, &[b"c"]);
@@ -359,7 +370,7 @@ mod tests {
     fn an_emptied_page_has_nothing_left() {
         let mut page = Page::default();
         for _ in 0..20 {
-            page.push_back(&[&[b'v'; 100]]);
+            push_back(&mut page, &[&[b'v'; 100]]);
         }
         let full = page.memory();
         assert!((2020..2420).contains(&full), "{full}");

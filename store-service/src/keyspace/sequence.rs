@@ -12,7 +12,7 @@ use wire::resp::write;
 
 use super::allocation::tree_bytes;
 use super::end::End;
-use super::page::{PAGE_BYTES, Page, Record, record_bytes};
+use super::page::{Header, PAGE_BYTES, Page, Record};
 
 /// A page with less is put together with the one behind it, if both fit into this much.
 const PAGE_BYTES_SPARSE: usize = PAGE_BYTES / 2;
@@ -49,10 +49,6 @@ impl Sequence {
         self.len
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
     /// What it takes in memory.
     pub(super) fn memory(&self) -> usize {
         self.pages_bytes + tree_bytes(self.pages.len())
@@ -73,45 +69,29 @@ impl Sequence {
 
     /// Adds an element, which is these parts together, behind the others; the number of its page.
     pub(super) fn push_back(&mut self, parts: &[&[u8]]) -> i64 {
-        let bytes = self.count_in(parts);
-        if let Some(mut last) = self.pages.last_entry() {
-            let number = *last.key();
-            let page = last.get_mut();
-            let before = page.memory();
-            if !page.is_full_for(bytes) {
-                page.push_back(parts);
-                self.pages_bytes = self.pages_bytes + page.memory() - before;
-                return number;
-            }
-            page.fit();
-            self.pages_bytes = self.pages_bytes + page.memory() - before;
-        }
-        let number = self.pages.last_key_value().map_or(0, |(number, _)| number + 1);
-        let mut page = self.new_page(bytes);
-        page.push_back(parts);
-        self.add_page(number, page);
+        let header = self.count_in(parts);
+        let Self { pages, pages_bytes, .. } = self;
+        let (number, page) = match pages.last_entry() {
+            Some(last) if !last.get().is_full_for(header) => (*last.key(), last.into_mut()),
+            _ => begin_page(pages, pages_bytes, End::Right, header),
+        };
+        let before = page.memory();
+        page.push_back(header, parts);
+        *pages_bytes = *pages_bytes + page.memory() - before;
         number
     }
 
     /// Adds an element before the others; the number of its page.
     pub(super) fn push_front(&mut self, parts: &[&[u8]]) -> i64 {
-        let bytes = self.count_in(parts);
-        if let Some(mut first) = self.pages.first_entry() {
-            let number = *first.key();
-            let page = first.get_mut();
-            let before = page.memory();
-            if !page.is_full_for(bytes) {
-                page.push_front(parts);
-                self.pages_bytes = self.pages_bytes + page.memory() - before;
-                return number;
-            }
-            page.fit();
-            self.pages_bytes = self.pages_bytes + page.memory() - before;
-        }
-        let number = self.pages.first_key_value().map_or(0, |(number, _)| number - 1);
-        let mut page = self.new_page(bytes);
-        page.push_front(parts);
-        self.add_page(number, page);
+        let header = self.count_in(parts);
+        let Self { pages, pages_bytes, .. } = self;
+        let (number, page) = match pages.first_entry() {
+            Some(first) if !first.get().is_full_for(header) => (*first.key(), first.into_mut()),
+            _ => begin_page(pages, pages_bytes, End::Left, header),
+        };
+        let before = page.memory();
+        page.push_front(header, parts);
+        *pages_bytes = *pages_bytes + page.memory() - before;
         number
     }
 
@@ -278,23 +258,12 @@ impl Sequence {
         true
     }
 
-    /// Counts an element in; how many bytes it has.
-    fn count_in(&mut self, parts: &[&[u8]]) -> usize {
-        let bytes = parts.iter().map(|part| part.len()).sum();
+    /// Counts an element in; the header of its record.
+    fn count_in(&mut self, parts: &[&[u8]]) -> Header {
+        let header = Header::of(parts);
         self.len += 1;
-        self.snapshot_bytes += write::bulk_bytes(bytes);
-        bytes
-    }
-
-    /// A page for an element of this size and, in a list that has pages, for others of its size.
-    fn new_page(&self, bytes: usize) -> Page {
-        let all = if self.pages.is_empty() { 0 } else { PAGE_BYTES };
-        Page::with_capacity(record_bytes(bytes).max(all))
-    }
-
-    fn add_page(&mut self, number: i64, page: Page) {
-        self.pages_bytes += page.memory();
-        self.pages.insert(number, page);
+        self.snapshot_bytes += write::bulk_bytes(header.body_bytes());
+        header
     }
 
     /// Memory, and bytes as bulk strings, counted anew.
@@ -304,4 +273,28 @@ impl Sequence {
         let snapshot = self.iter().map(|element| write::bulk_bytes(element.len())).sum();
         (pages + tree_bytes(self.pages.len()), snapshot)
     }
+}
+
+/// Adds a page at an end, for an element with this header and, in a list that has pages, for others of its size. The
+/// one that was there gives back what it does not need.
+#[inline(never)]
+fn begin_page<'a>(
+    pages: &'a mut BTreeMap<i64, Page>,
+    pages_bytes: &mut usize,
+    end: End,
+    header: Header,
+) -> (i64, &'a mut Page) {
+    let (step, old) = match end {
+        End::Left => (-1, pages.first_entry()),
+        End::Right => (1, pages.last_entry()),
+    };
+    let (number, bytes) = old.map_or((0, 0), |mut old| {
+        let before = old.get().memory();
+        old.get_mut().fit();
+        *pages_bytes = *pages_bytes + old.get().memory() - before;
+        (*old.key() + step, PAGE_BYTES)
+    });
+    let page = Page::with_capacity(header.record_bytes().max(bytes));
+    *pages_bytes += page.memory();
+    (number, pages.entry(number).or_insert(page))
 }

@@ -84,10 +84,11 @@ impl Keyspace {
 
     /// Makes `key` hold `value`, whatever it held.
     fn replace_string(&mut self, key: &[u8], value: &[u8]) {
-        self.change(
+        // Cannot fail: any value will do.
+        let _ = self.change(
             key,
             || Value::String(value.into()),
-            |old| match old {
+            |old: &mut Value| match old {
                 // A counter is mostly as long as it was.
                 Value::String(old) if old.len() == value.len() => old.copy_from_slice(value),
                 other => *other = Value::String(value.into()),

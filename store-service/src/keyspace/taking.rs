@@ -43,6 +43,7 @@ impl Taking {
         self.cursor.place.is_some() && self.cursor.key.as_deref() == Some(key)
     }
 
+    #[inline(never)]
     pub(super) fn written_before(&self, key: &[u8]) -> i64 {
         match self.cursor.place {
             _ if !self.is_written(key) => i64::MIN,

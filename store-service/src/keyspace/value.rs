@@ -41,31 +41,73 @@ pub(super) enum Value {
     Hash(Box<Fields>),
 }
 
-impl Value {
-    /// What the value takes, without its key.
-    pub(super) fn weight(&self) -> Weight {
+/// What a key holds as commands change it: a value of one type, or any value.
+pub(super) trait Content {
+    /// The content of a value, if it is of this type.
+    fn of(value: &mut Value) -> Option<&mut Self>;
+
+    /// What it takes, without its key.
+    fn weight(&self) -> Weight;
+
+    /// Whether nothing is left in it, so that its key must go.
+    fn is_empty(&self) -> bool;
+}
+
+impl Content for Value {
+    fn of(value: &mut Value) -> Option<&mut Self> {
+        Some(value)
+    }
+
+    fn weight(&self) -> Weight {
         match self {
             Self::String(bytes) => {
                 Weight { memory: allocation_bytes(bytes.len()), snapshot: write::bulk_bytes(bytes.len()) }
             }
-            Self::List(list) => Weight {
-                memory: allocation_bytes(size_of::<Sequence>()) + list.memory(),
-                snapshot: list.snapshot_bytes(),
-            },
-            Self::Hash(hash) => Weight {
-                memory: allocation_bytes(size_of::<Fields>()) + hash.memory(),
-                snapshot: hash.snapshot_bytes(),
-            },
+            Self::List(list) => list.weight(),
+            Self::Hash(hash) => hash.weight(),
         }
     }
 
-    /// Whether nothing is left in it, so that its key must go.
-    pub(super) fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         match self {
             Self::String(_) => false,
-            Self::List(list) => list.is_empty(),
-            Self::Hash(hash) => hash.is_empty(),
+            Self::List(list) => Content::is_empty(&**list),
+            Self::Hash(hash) => Content::is_empty(&**hash),
         }
+    }
+}
+
+impl Content for Sequence {
+    fn of(value: &mut Value) -> Option<&mut Self> {
+        if let Value::List(list) = value { Some(list) } else { None }
+    }
+
+    fn weight(&self) -> Weight {
+        Weight {
+            memory: allocation_bytes(size_of::<Self>()) + self.memory(),
+            snapshot: self.snapshot_bytes(),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Content for Fields {
+    fn of(value: &mut Value) -> Option<&mut Self> {
+        if let Value::Hash(hash) = value { Some(hash) } else { None }
+    }
+
+    fn weight(&self) -> Weight {
+        Weight {
+            memory: allocation_bytes(size_of::<Self>()) + self.memory(),
+            snapshot: self.snapshot_bytes(),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 }
 

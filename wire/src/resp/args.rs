@@ -50,8 +50,14 @@ impl<'a> Args<'a> {
         self.spans.get(index).map(|span| span.of(self.bytes))
     }
 
+    /// The arguments from the one at `index` on; none beyond the end.
+    #[inline]
+    pub fn starting_at(self, index: usize) -> Self {
+        Self { spans: self.spans.get(index..).unwrap_or_default(), ..self }
+    }
+
     /// All arguments, the name first.
-    pub fn iter(self) -> impl DoubleEndedIterator<Item = &'a [u8]> + ExactSizeIterator {
+    pub fn iter(self) -> impl DoubleEndedIterator<Item = &'a [u8]> + ExactSizeIterator + Clone {
         self.spans.iter().map(move |span| span.of(self.bytes))
     }
 }

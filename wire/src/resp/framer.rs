@@ -103,15 +103,15 @@ impl Framer {
     /// # Errors
     /// When the input is no request; the framer must not be asked again.
     pub fn next<'a>(&'a mut self, input: &'a [u8]) -> Result<Option<Frame<'a>>, FrameError> {
-        if self.state == State::Done {
-            self.reset();
+        match self.state {
+            State::Start => {}
+            State::Done => self.reset(),
+            _ => return self.next_by_steps(input),
         }
-        if self.state == State::Start
-            && let Some((count, bytes)) = ordinary::read(input, &mut self.spans)
-        {
-            return Ok(Some(Frame { args: Args::new(input, &self.spans[..count]), bytes }));
+        match ordinary::read(input, &mut self.spans) {
+            Some((count, bytes)) => Ok(Some(Frame { args: Args::new(input, &self.spans[..count]), bytes })),
+            None => self.next_by_steps(input),
         }
-        self.next_by_steps(input)
     }
 
     /// The same for any request, however much of it is there.
@@ -152,6 +152,7 @@ impl Framer {
         !matches!(self.state, State::Start | State::Done)
     }
 
+    #[inline(never)]
     fn reset(&mut self) {
         self.state = State::Start;
         self.at = 0;

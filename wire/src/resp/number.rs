@@ -83,6 +83,24 @@ fn put_before(bytes: &mut [u8], end: usize, mut rest: u64) -> usize {
     start
 }
 
+/// A line with a number of up to five digits: its kind, the digits, and CRLF, and how many bytes these are. It is made
+/// in a register.
+#[inline]
+pub(super) fn short_line(kind: u8, value: usize) -> Option<([u8; 8], usize)> {
+    let pair = |value: usize| u64::from(u16::from_le_bytes(PAIRS[value % 100]));
+    let digit = |value: usize| u64::from(b'0') + value as u64;
+    let (digits, count) = match value {
+        0..10 => (digit(value), 1),
+        10..100 => (pair(value), 2),
+        100..1_000 => (digit(value / 100) | pair(value) << 8, 3),
+        1_000..10_000 => (pair(value / 100) | pair(value) << 16, 4),
+        10_000..100_000 => (digit(value / 10_000) | pair(value / 100) << 8 | pair(value) << 24, 5),
+        _ => return None,
+    };
+    let end = u64::from(u16::from_le_bytes(*b"\r\n")) << (8 * (1 + count));
+    Some(((u64::from(kind) | digits << 8 | end).to_le_bytes(), 1 + count + 2))
+}
+
 /// A line with a number: its kind, the digits, and CRLF, in one piece.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NumberLine {
@@ -96,7 +114,7 @@ impl NumberLine {
     const LEN_MAX: usize = Self::DIGITS_END + 2;
 
     /// The line of a length or count.
-    #[inline]
+    #[inline(never)]
     pub(super) fn of_len(kind: u8, value: usize) -> Self {
         // What is before the digits is the kind already, wherever they begin.
         let mut bytes = [kind; Self::LEN_MAX];
@@ -157,8 +175,17 @@ mod tests {
             assert_eq!(Digits::count(value as usize), digits.as_bytes().len(), "{value}");
             let line = NumberLine::of_len(b':', value as usize);
             assert_eq!(line.as_bytes(), [b":", digits.as_bytes(), b"\r\n"].concat());
+            assert!(value < 100_000 || short_line(b':', value as usize).is_none());
         }
         assert_eq!(Digits::new(i64::MIN).as_bytes(), b"-9223372036854775808");
+    }
+
+    #[test]
+    fn short_lines_are_as_others() {
+        for value in 0..100_000 {
+            let (bytes, len) = short_line(b'$', value).expect("short");
+            assert_eq!(bytes[..len], *NumberLine::of_len(b'$', value).as_bytes());
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! [`Full`] must truncate the buffer to where the value began. No formatting machinery is used, because these
 //! functions run for every request.
 
-use super::number::{Digits, NumberLine};
+use super::number::{Digits, NumberLine, short_line};
 use crate::Buffer;
 use crate::buffer::{Full, Room};
 
@@ -52,9 +52,8 @@ pub fn integer(out: &mut Buffer, value: i64) -> Result<(), Full> {
 ///
 /// # Errors
 /// When it does not fit.
-#[inline(never)]
 pub fn length(out: &mut Buffer, value: usize) -> Result<(), Full> {
-    out.write(NumberLine::of_len(b':', value).as_bytes())
+    count(out, b':', value)
 }
 
 /// `$length` and the bytes.
@@ -85,13 +84,12 @@ pub fn null_array(out: &mut Buffer) -> Result<(), Full> {
     out.write(b"*-1\r\n")
 }
 
-/// `*count`: the header of an array; `count` values must follow.
+/// `*items`: the header of an array; as many values must follow.
 ///
 /// # Errors
 /// When it does not fit.
-#[inline(never)]
-pub fn array(out: &mut Buffer, count: usize) -> Result<(), Full> {
-    out.write(NumberLine::of_len(b'*', count).as_bytes())
+pub fn array(out: &mut Buffer, items: usize) -> Result<(), Full> {
+    count(out, b'*', items)
 }
 
 /// How many bytes [`bulk`] writes for a string of `len` bytes.
@@ -121,16 +119,20 @@ fn put_bulk(room: &mut Room<'_>, bytes: &[u8]) {
     room.put(b"\r\n");
 }
 
-/// A line with a count, which has one digit or two as a rule.
-#[inline(never)]
+/// A line with a count, which has few digits as a rule.
 fn put_count(room: &mut Room<'_>, kind: u8, count: usize) {
-    match count {
-        0..10 => room.put(&[kind, b'0' + count as u8, b'\r', b'\n']),
-        10..100 => {
-            let [tens, ones] = [count / 10, count % 10].map(|digit| b'0' + digit as u8);
-            room.put(&[kind, tens, ones, b'\r', b'\n']);
-        }
-        _ => room.put(NumberLine::of_len(kind, count).as_bytes()),
+    match short_line(kind, count) {
+        Some((line, len)) => room.put_start(line, len),
+        None => room.put(NumberLine::of_len(kind, count).as_bytes()),
+    }
+}
+
+/// The same, for which there may be no room.
+#[inline(never)]
+fn count(out: &mut Buffer, kind: u8, count: usize) -> Result<(), Full> {
+    match short_line(kind, count) {
+        Some((line, len)) => out.write_start(line, len),
+        None => out.write(NumberLine::of_len(kind, count).as_bytes()),
     }
 }
 
