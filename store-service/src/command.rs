@@ -274,6 +274,28 @@ mod tests {
     }
 
     #[test]
+    fn a_likely_command_changes_nothing_about_what_is_found() {
+        for likely in Command::ALL {
+            for command in Command::ALL {
+                let name = command.spec().name.as_bytes();
+                assert_eq!(Command::find_likely(name, *likely), Some(*command));
+                let twice = [name, name].concat();
+                assert_eq!(Command::find_likely(&twice, *likely), None);
+            }
+        }
+    }
+
+    #[test]
+    fn traits_are_what_flags_say() {
+        for command in Command::ALL {
+            let has = |flag| command.spec().flags.contains(&flag);
+            let Traits { write, loading, blocking, no_auth, .. } = *command.traits();
+            let flags = ["write", "loading", "blocking", "no_auth"].map(has);
+            assert_eq!([write, loading, blocking, no_auth], flags, "{command:?}");
+        }
+    }
+
+    #[test]
     fn arity_is_exact_or_a_minimum() {
         assert!(Command::Get.takes(2) && !Command::Get.takes(1) && !Command::Get.takes(3));
         assert!(Command::Del.takes(2) && Command::Del.takes(9) && !Command::Del.takes(1));

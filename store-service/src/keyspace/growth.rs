@@ -193,3 +193,27 @@ fn growth_max(growth: Growth, args: Args<'_>) -> usize {
         Growth::Adds => key_bytes(&args[1]) + items.sum::<usize>() + LIST_STEP_BYTES,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use wire::resp::ArgsBuffer;
+
+    use super::*;
+
+    #[test]
+    fn no_request_makes_data_grow_more_than_any_may() {
+        let long = [b'v'; COMMAND_BYTES_MAX];
+        let many: Vec<&[u8]> = long.chunks(COMMAND_BYTES_MAX / ARGS_MAX).collect();
+        let requests: [&[&[u8]]; 4] = [&[b"", &long, b""], &[b"", b"", &long], &[&b""[..]; ARGS_MAX], &many];
+        for request in requests {
+            let mut args = ArgsBuffer::new();
+            args.push(request.iter().copied());
+            let args = args.get(0).expect("pushed");
+            for growth in [Growth::Never, Growth::Moves, Growth::Results, Growth::Adds] {
+                assert!(growth_max(growth, args) <= REQUEST_GROWTH_MAX, "{growth:?}");
+            }
+        }
+    }
+}
