@@ -245,7 +245,7 @@ impl Length {
         // Those before the last one have this bit.
         let (word, count) = match bits {
             ..0x80 => (bits, 1),
-            ..0x4000 => (0x80 | bits & 0x7f | bits >> 7 << 8, 2),
+            0x80..0x4000 => (0x80 | bits & 0x7f | bits >> 7 << 8, 2),
             _ => (0x8080 | bits & 0x7f | (bits >> 7 & 0x7f) << 8 | bits >> 14 << 16, 3),
         };
         Self { bytes: word.to_le_bytes(), count }

@@ -2,7 +2,7 @@
 //!
 //! Each writes a whole value or fails. A failed write may leave a part behind, so a caller that continues after
 //! [`Full`] must truncate the buffer to where the value began. No formatting machinery is used, because these
-//! functions run for every request.
+//! functions run for every request. They are not inlined, because their callers are many and images small.
 
 use super::number::{Digits, NumberLine, short_line};
 use crate::Buffer;
