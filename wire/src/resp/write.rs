@@ -112,7 +112,7 @@ pub fn write_command(out: &mut Buffer, args: &[&[u8]]) -> Result<(), Full> {
     Ok(())
 }
 
-#[inline(never)]
+#[inline]
 fn put_bulk(room: &mut Room<'_>, bytes: &[u8]) {
     put_count(room, b'$', bytes.len());
     room.put(bytes);
@@ -121,9 +121,16 @@ fn put_bulk(room: &mut Room<'_>, bytes: &[u8]) {
 
 /// A line with a count, which has few digits as a rule.
 fn put_count(room: &mut Room<'_>, kind: u8, count: usize) {
-    match short_line(kind, count) {
-        Some((line, len)) => room.put_start(line, len),
-        None => room.put(NumberLine::of_len(kind, count).as_bytes()),
+    match count {
+        0..10 => room.put(&[kind, b'0' + count as u8, b'\r', b'\n']),
+        10..100 => {
+            let [tens, ones] = [count / 10, count % 10].map(|digit| b'0' + digit as u8);
+            room.put(&[kind, tens, ones, b'\r', b'\n']);
+        }
+        _ => match short_line(kind, count) {
+            Some((line, len)) => room.put_start(line, len),
+            None => room.put(NumberLine::of_len(kind, count).as_bytes()),
+        },
     }
 }
 
