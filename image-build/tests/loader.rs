@@ -60,10 +60,10 @@ fn q35_and_microvm_load_the_program_silently() {
 
 #[test]
 fn too_little_memory_is_told_with_what_would_do() {
-    let launch = Launch { memory_mib: 8, ..launch(Machine::Microvm) };
+    let launch = Launch { memory_mib: 4, ..launch(Machine::Microvm) };
     let (verdict, said) = run(qemu::command(&launch).expect("a command"));
     assert_eq!(verdict, Verdict::Failure);
-    assert_eq!(said, "[LOADER] error: 8 MiB of memory are too little: give the machine at least 11 MiB\n");
+    assert_eq!(said, "[LOADER] error: 4 MiB of memory are too little: give the machine at least 5 MiB\n");
 }
 
 #[test]

@@ -64,7 +64,7 @@ fn refusal(from: &str, to: &str) -> String {
 fn refusals_name_file_line_key_and_remedy() {
     assert_eq!(
         refusal("\"1GiB\"", "\"1G\""),
-        "a.toml:7: services.store.memory: \"1G\" is not a memory size: give 8MiB to 2048MiB, such as \"32MiB\""
+        "a.toml:7: services.store.memory: \"1G\" is not a memory size: give 4MiB to 2048MiB, such as \"32MiB\""
     );
     assert_eq!(
         refusal("{ store = \"healthy\" }", "{ sture = \"healthy\" }"),

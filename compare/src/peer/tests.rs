@@ -98,7 +98,7 @@ fn a_wrong_value_is_told_with_its_key_and_the_mend() {
             "\"My kernel\"",
             "name = \"My kernel\": give at most 32 of a-z, 0-9 and -, a letter first",
         ),
-        ("= 64", "= 4", "memory_mib = 4: give 8 to 1024, with which it surely starts"),
+        ("= 64", "= 3", "memory_mib = 3: give 4 to 1024, with which it surely starts"),
         (
             "{env} --",
             "{env} ip={addr}",

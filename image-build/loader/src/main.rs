@@ -38,9 +38,10 @@ global_asm!(include_str!("boot.s"), main = sym loader_main);
 const PAGE_BYTES: u64 = 4 << 10;
 /// Pages that the kernel maps its own memory with; it takes the program to end with one.
 const LARGE_PAGE_BYTES: u64 = 2 << 20;
-/// What the kernel sets aside before it has a heap (4 MiB and page tables), and the 4 MiB of which it
-/// makes its least heap; below that it stops with a panic.
-const KERNEL_BYTES_MIN: u64 = (8 << 20) + (64 << 10);
+/// What the kernel takes before it has a heap: the stacks of its one task, and pages for tables.
+const KERNEL_BYTES: u64 = (1 << 20) + (192 << 10);
+/// The least heap: with less, a service that is asked by many at once has no memory for their sockets, and panics.
+const HEAP_BYTES_MIN: u64 = 1 << 20;
 /// Stack of the kernel's first steps, the size of its own stacks.
 const STACK_BYTES: usize = 32 * 1024;
 
@@ -100,7 +101,7 @@ fn command_line(info: &StartInfo) -> Result<String, Error> {
 /// The end of the usable memory that the program lies in, if that leaves the kernel enough.
 fn memory_end(info: &StartInfo, handoff: &Handoff, free_start: u64) -> Result<u64, Error> {
     let end = info.memory().find(|piece| piece.contains(&handoff.start)).map_or(0, |piece| piece.end);
-    let needed = free_start + KERNEL_BYTES_MIN;
+    let needed = free_start + KERNEL_BYTES + HEAP_BYTES_MIN;
     if end < needed { Err(Error::Memory { end, needed }) } else { Ok(end) }
 }
 

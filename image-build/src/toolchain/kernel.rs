@@ -15,7 +15,7 @@ use crate::tool::process;
 use crate::tool::workspace::Workspace;
 use crate::toolchain::pinned;
 use crate::toolchain::pinned::Profile;
-use crate::toolchain::{BARE_TARGET, Toolchain};
+use crate::toolchain::{BARE_TARGET, Toolchain, kernel_memory};
 
 /// Name of the library in a program's `#[link]`.
 pub const LIBRARY: &str = "libhermit.a";
@@ -46,7 +46,7 @@ const PROFILE: Profile = Profile {
     strip: "\"none\"",
     rust_flags: "-Zmutable-noalias=no",
 };
-/// What is changed in the kernel's sources, old text and new.
+/// What is changed in the kernel's sources besides [`kernel_memory::EDITS`], old text and new.
 const EDITS: [[&str; 2]; 14] = [
     // The attribute as compilers since 1.88 want it.
     ["#[naked]", "#[unsafe(naked)]"],
@@ -133,7 +133,7 @@ static ABI_TAG: hermit_entry::_AbiTag =
 /// What decides the library's contents besides the compiler and the locked sources.
 pub fn recipe() -> String {
     let source = include_str!("../../kernel/Cargo.lock");
-    format!("{source}\n{FEATURES}\n{ENVIRONMENT:?}\n{EDITS:?}\nsys_* _start\n")
+    format!("{source}\n{FEATURES}\n{ENVIRONMENT:?}\n{EDITS:?}\n{:?}\nsys_* _start\n", kernel_memory::EDITS)
 }
 
 /// Builds the library and returns where it lies in `scratch`.
@@ -189,7 +189,7 @@ fn adapt(sources: &Path) -> Result<()> {
         // The copy may lie below the workspace of the programs, of which it is no member.
         fs::write(manifest, text + "\n[workspace]\n")?;
     }
-    for [old, new] in EDITS {
+    for [old, new] in EDITS.into_iter().chain(kernel_memory::EDITS) {
         let edited = replace_in_tree(&sources.join("src"), old, new)?;
         ensure!(edited > 0, "the kernel's sources have no `{old}` to replace");
     }

@@ -4,6 +4,7 @@
 
 mod core_library;
 mod kernel;
+mod kernel_memory;
 pub mod libraries;
 pub mod pinned;
 pub mod registry;

@@ -18,8 +18,9 @@ use crate::vm::vmm::Vmm;
 
 /// Setting with the time at which the VMM is started, in microseconds since 1970; kernel-app's `timekeeper` reads it.
 const STARTED_AT: &str = "STARTED_AT";
-/// Least memory that QEMU is asked for: below it the kernel cannot map its own page tables.
-pub const MEMORY_MIB_MIN: u32 = 8;
+/// Least memory that a VMM is asked for: a program begins at 2 MiB, and the kernel and the least heap take as much. How
+/// much more a program needs, the loader says.
+pub const MEMORY_MIB_MIN: u32 = 4;
 /// Most memory: the loader maps the first 4 GiB, and devices need the top of them.
 pub const MEMORY_MIB_MAX: u32 = 2048;
 

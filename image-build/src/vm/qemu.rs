@@ -359,7 +359,7 @@ mod tests {
 
     #[test]
     fn memory_out_of_range_is_refused_with_the_range() {
-        let error = command(&Launch { memory_mib: 4, ..launch(Machine::Q35) }).expect_err("too little");
-        assert_eq!(error.to_string(), "4 MiB of memory cannot be used for vote: give 8 to 2048");
+        let error = command(&Launch { memory_mib: 3, ..launch(Machine::Q35) }).expect_err("too little");
+        assert_eq!(error.to_string(), "3 MiB of memory cannot be used for vote: give 4 to 2048");
     }
 }

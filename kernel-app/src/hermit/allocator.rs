@@ -26,8 +26,10 @@ const DIVISIONS: usize = 16;
 /// Blocks of up to 128 MiB in 22 classes of size.
 type Blocks = Tlsf<'static, u32, u16, 22, DIVISIONS>;
 
-/// No machine has as much.
-const MACHINE_BYTES_MAX: usize = 1 << 40;
+/// The steps in which the kernel's memory is looked for: the first one finds the 4 GiB that the loader maps, each
+/// further one is a digit smaller, and the last one is a page.
+const BLOCK_STEP_MAX: usize = 1 << 28;
+const BLOCK_STEP_RATIO: usize = 16;
 /// What the kernel keeps of its heap.
 const KERNEL_BYTES: usize = 128 * 1024;
 /// The last reserve, enough for the steps between two looks at [`is_short`]: pieces for a buffer each.
@@ -183,21 +185,31 @@ pub fn claim() -> usize {
     if claimed && HEAP.take_reserve() { bytes } else { 0 }
 }
 
-/// The largest block that the kernel has.
+/// The largest block that the kernel has, digit by digit from above. A block that it gives makes it write down what is
+/// left behind it, and the host gives memory to what is written, 2 MiB of it where it has large pages. So a half is not
+/// asked for first, nor a quarter: what is refused is not written.
 fn largest_block() -> usize {
-    let (mut found, mut step) = (0, MACHINE_BYTES_MAX / 2);
+    let (mut found, mut step) = (0, BLOCK_STEP_MAX);
     while step >= PAGE_BYTES {
-        let bytes = found + step;
-        // SAFETY: neither size nor alignment is zero.
-        let start = unsafe { hermit_abi::alloc(bytes, PAGE_BYTES) };
-        if !start.is_null() {
-            // SAFETY: this is the block of the line above, which nobody else knows of.
-            unsafe { hermit_abi::dealloc(start, bytes, PAGE_BYTES) };
-            found = bytes;
+        let mut wanted = found + (BLOCK_STEP_RATIO - 1) * step;
+        while wanted > found && !has_block(wanted) {
+            wanted -= step;
         }
-        step /= 2;
+        (found, step) = (wanted, step / BLOCK_STEP_RATIO);
     }
     found
+}
+
+/// Whether the kernel has a block of this size.
+#[inline(never)]
+fn has_block(bytes: usize) -> bool {
+    // SAFETY: neither size nor alignment is zero.
+    let start = unsafe { hermit_abi::alloc(bytes, PAGE_BYTES) };
+    if !start.is_null() {
+        // SAFETY: this is the block of the line above, which nobody else knows of.
+        unsafe { hermit_abi::dealloc(start, bytes, PAGE_BYTES) };
+    }
+    !start.is_null()
 }
 
 /// Takes `gone` from a number and adds `come`. Not in one atomic step, which would cost more: the program is
