@@ -13,6 +13,7 @@ mod containment;
 pub mod context;
 mod counted;
 mod exit_check;
+mod guest_memory;
 pub mod instruction_check;
 mod load;
 mod measure;

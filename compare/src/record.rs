@@ -54,7 +54,8 @@ pub enum Measure {
     },
     /// [`Metric::MemoryMib`] that the vote service's machine or container was limited to.
     LeastMemory,
-    /// Memory that the vote service holds on the host while it is loaded ([`Metric::MemoryMib`]).
+    /// Memory that the vote service holds on the host while it is loaded ([`Metric::MemoryMib`]); of a virtual
+    /// machine also its parts ([`Metric::GuestMemoryMib`], [`Metric::VmmMemoryMib`]).
     Resident,
     /// One run of a load generator.
     Load(Load),
@@ -178,6 +179,10 @@ pub enum Metric {
     /// Bytes after gzip.
     CompressedBytes,
     MemoryMib,
+    /// The part of it that is a guest's memory.
+    GuestMemoryMib,
+    /// The part that is its VMM's own.
+    VmmMemoryMib,
     /// Share of one core in percent.
     CorePercent,
     Instances,

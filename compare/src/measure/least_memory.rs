@@ -11,7 +11,7 @@ use super::site::Site;
 use super::vote;
 use crate::load::{self, Shape};
 use crate::record::{Measure, Method, Metric, Sample};
-use crate::substrate::Port;
+use crate::substrate::{Instance, Port};
 
 /// How much longer than with plenty of memory a start may take before it counts as none.
 const PATIENCE: u32 = 4;
@@ -43,6 +43,11 @@ pub fn measure(site: &Site) -> Result<Vec<Sample>> {
 
 /// Starts one with that memory, and loads it; the time until its first answer.
 fn works(site: &Site, memory_mib: u32, limit: Duration) -> Result<Duration> {
+    loaded(site, memory_mib, limit).map(|(_, time)| time)
+}
+
+/// The same, with the instance.
+fn loaded(site: &Site, memory_mib: u32, limit: Duration) -> Result<(Instance, Duration)> {
     let mut instance = vote::start(site, "vote", Some(memory_mib))?;
     let time = vote::first_page(&mut instance, limit)?;
     let host = instance.endpoint(Port::Vote)?.host;
@@ -53,7 +58,7 @@ fn works(site: &Site, memory_mib: u32, limit: Duration) -> Result<Duration> {
         bail!("a small load fails: {flaw}");
     }
     instance.check()?;
-    Ok(time)
+    Ok((instance, time))
 }
 
 /// The least number in a range that works, confirmed together with its neighbour that does not.
@@ -80,8 +85,41 @@ fn least_that_works(
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
+    use std::path::Path;
+
+    use image_build::vm::accelerator::Choice;
 
     use super::*;
+    use crate::context::Context;
+    use crate::{guest_memory, substrate};
+
+    /// What a vote machine of 12 MiB may hold on the host for its guest, and the memory that is enough for one.
+    const GUEST_MIB_MAX: f64 = 9.0;
+    const ENOUGH_MIB: u32 = 10;
+
+    #[test]
+    fn a_vote_machine_needs_10_mib_and_of_12_touches_9() {
+        // As if contained: this program has no command that ties guests to it. They end with their values.
+        let context = Context::find(Choice::Tcg, None, true).expect("an accelerator");
+        let logs = tempfile::tempdir().expect("a folder");
+        for id in ["hermit-q35", "hermit-microvm"] {
+            let unikernels = substrate::find(&[], id).expect("a substrate");
+            unikernels.prepare(&context).expect("images");
+            let unikernels = unikernels.open(&context).expect("QEMU");
+            let directory = logs.path();
+            let site =
+                Site { context: &context, substrate: &*unikernels, id, round: 0, quick: true, directory };
+            works(&site, ENOUGH_MIB, LIMIT_MAX).expect("it takes the load");
+            let (machine, _) = loaded(&site, 12, LIMIT_MAX).expect("it takes the load");
+            if !Path::new("/proc/self/smaps").exists() {
+                image_build::note!("skipped: this kernel does not tell what a mapping holds");
+                continue;
+            }
+            let parts = guest_memory::parts(&machine.processes, 12).expect("its guest's memory");
+            assert!((2.0..=GUEST_MIB_MAX).contains(&parts.guest_mib), "{id}: {parts:?}");
+            assert!(parts.vmm_mib > 5.0, "{id}: {parts:?}");
+        }
+    }
 
     #[test]
     fn the_least_working_value_is_found_if_any_works() {

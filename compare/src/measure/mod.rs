@@ -5,6 +5,7 @@
 mod application;
 mod density;
 mod exits;
+mod holder;
 mod instructions;
 mod least_memory;
 mod ledger;

@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
+use super::holder::Holder;
 use super::ledger::Ledger;
 use super::site::Site;
 use super::vote;
-use crate::child;
-
 use crate::load::{self, LoadReport, Shape};
 use crate::record::{Generator, Load, Measure, Method, Metric, Sample};
 use crate::substrate::{Application, Port};
@@ -52,13 +51,14 @@ const RESIDENT_CONNECTIONS: (u32, u32) = (64, 16);
 pub fn measure(site: &Site, method: Method) -> Result<Vec<Sample>> {
     let mut application = site.substrate.application(1, site.directory)?;
     let page = &application.votes[0];
-    let (host, processes) = (page.endpoint(Port::Vote)?.host, page.processes.clone());
+    let host = page.endpoint(Port::Vote)?.host;
+    let holder = Holder::of(page);
     vote::check_page(page)?;
     let ledger = match method {
         Method::Get => None,
         Method::Post => Ledger::open(site, &application, host)?,
     };
-    let mut loads = Loads { site, method, host, processes, ledger, samples: Vec::new() };
+    let mut loads = Loads { site, method, host, holder, ledger, samples: Vec::new() };
     for keep_alive in [false, true] {
         for connections in site.pick(CONNECTIONS) {
             loads.make(keep_alive, *connections)?;
@@ -73,7 +73,7 @@ struct Loads<'a> {
     site: &'a Site<'a>,
     method: Method,
     host: SocketAddrV4,
-    processes: Vec<i32>,
+    holder: Holder,
     ledger: Option<Ledger>,
     samples: Vec<Sample>,
 }
@@ -188,11 +188,10 @@ impl Loads<'_> {
 
     /// Memory of the vote instance in the middle of a load.
     fn read_memory(&mut self, load_seconds: f64) -> Result<()> {
-        if self.method == Method::Get && !self.processes.is_empty() {
+        if self.method == Method::Get && !self.holder.processes.is_empty() {
             // Nothing but the time tells the middle. Were the load over, its memory would still be held.
             std::thread::sleep(Duration::from_secs_f64(load_seconds / 2.0));
-            let metrics = [(Metric::MemoryMib, child::memory_mib(&self.processes)?)];
-            self.samples.push(self.site.sample(Measure::Resident, metrics));
+            self.samples.push(self.holder.sample(self.site)?);
         }
         Ok(())
     }

@@ -103,6 +103,8 @@ pub fn metric(metric: Metric) -> &'static str {
         Metric::Bytes => "as it is",
         Metric::CompressedBytes => "after gzip",
         Metric::MemoryMib => "memory",
+        Metric::GuestMemoryMib => "the guest's part",
+        Metric::VmmMemoryMib => "the VMM's part",
         Metric::CorePercent => "of one core",
         Metric::Instances => "instances",
         Metric::Instructions => "instructions",
@@ -124,6 +126,9 @@ pub fn figure(measure: &Measure, metric: Metric) -> String {
         Measure::Instructions { of } if metric == Metric::DeviceAccesses => {
             counted(*of).replacen(self::metric(Metric::Instructions), self::metric(metric), 1)
         }
+        Measure::Resident if metric != Metric::MemoryMib => {
+            format!("{}: {}", self::measure(measure), self::metric(metric))
+        }
         _ => self::measure(measure),
     }
 }
@@ -131,7 +136,7 @@ pub fn figure(measure: &Measure, metric: Metric) -> String {
 /// What "better" means for a figure, then "worse".
 pub fn better_and_worse(metric: Metric) -> (&'static str, &'static str) {
     match metric {
-        Metric::MemoryMib => ("less memory", "more memory"),
+        Metric::MemoryMib | Metric::GuestMemoryMib | Metric::VmmMemoryMib => ("less memory", "more memory"),
         Metric::RequestsPerSecond => ("as many requests", "fewer requests"),
         Metric::Instructions => ("fewer instructions", "more instructions"),
         _ => ("sooner", "later"),

@@ -97,14 +97,24 @@ impl Tables<'_> {
         let picks = vec![
             median(Measure::LeastMemory, Metric::MemoryMib),
             median(Measure::Resident, Metric::MemoryMib),
+            median(Measure::Resident, Metric::GuestMemoryMib),
+            median(Measure::Resident, Metric::VmmMemoryMib),
             median(Measure::Density, Metric::Instances),
             median(Measure::Size, Metric::Bytes),
             median(Measure::Size, Metric::CompressedBytes),
         ];
-        let heads = ["Least memory", "Resident under load", "Instances in 1 GiB", "Image", "Image, gzip"];
+        let heads = [
+            "Least memory",
+            "Resident under load",
+            "of it the guest's",
+            "the VMM's",
+            "Instances in 1 GiB",
+            "Image",
+            "Image, gzip",
+        ];
         let about = "Vote service. Least memory: what its machine or container was limited to and still answered. \
-                     Resident: what it holds on the host, shared pages by their share; for a virtual machine with QEMU \
-                     itself.";
+                     Resident: what it holds on the host, shared pages by their share; for a virtual machine the \
+                     resident pages of its guest's memory and what the program holds that makes it (QEMU), apart.";
         self.one("Memory and size", about, &heads, picks)
     }
 
@@ -244,14 +254,17 @@ impl Tables<'_> {
         let Some(cell) = self.results.cell(id, measure) else { return NONE.into() };
         let is_median = *statistic == Statistic::Median;
         let voided = if is_median { cell.voided.len() } else { 0 };
-        let Some(summary) = cell.metrics.get(metric) else { return TableCell { voided, ..NONE.into() } };
+        let place = |note: &String| self.notes.iter().position(|other| other == note).map(|place| place + 1);
+        let notes = cell.notes.iter().filter_map(place).collect();
+        let Some(summary) = cell.metrics.get(metric) else {
+            // Its note may say why there is none.
+            return TableCell { notes, voided, ..NONE.into() };
+        };
         match statistic {
             Statistic::P95 => return number::figure(*metric, summary.p95).into(),
             Statistic::Count => return summary.count.to_string().into(),
             Statistic::Median => {}
         }
-        let place = |note: &String| self.notes.iter().position(|other| other == note).map(|place| place + 1);
-        let notes = cell.notes.iter().filter_map(place).collect();
         let detail = number::spread(*metric, summary).unwrap_or_default();
         TableCell { detail, notes, voided, ..number::figure(*metric, summary.median).into() }
     }

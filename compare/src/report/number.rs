@@ -18,7 +18,7 @@ pub fn figure(metric: Metric, value: f64) -> String {
         Metric::RequestsPerSecond | Metric::OfferedPerSecond => format!("{}/s", count(value)),
         Metric::Ms | Metric::P50Ms | Metric::P90Ms | Metric::P99Ms | Metric::P999Ms => time(value),
         Metric::Bytes | Metric::CompressedBytes => bytes(value),
-        Metric::MemoryMib => unit(&short(value), "MiB"),
+        Metric::MemoryMib | Metric::GuestMemoryMib | Metric::VmmMemoryMib => unit(&short(value), "MiB"),
         Metric::CorePercent => unit(&short(value), "%"),
         Metric::Instances => grouped(value),
         Metric::Instructions => instructions(value),

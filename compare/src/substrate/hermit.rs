@@ -108,7 +108,8 @@ pub fn start_guest(context: &Context, mut launch: Launch, order: &Order) -> Resu
         launch.extra.extend(COUNTED.iter().chain(&["-qmp", &monitor, "-D"]).map(Into::into));
         launch.extra.push(socket.with_extension("log").into());
     }
-    order.start(context, qemu::command(&launch)?, endpoints)
+    let started = order.start(context, qemu::command(&launch)?, endpoints)?;
+    Ok(Instance { guest_memory_mib: Some(launch.memory_mib), ..started })
 }
 
 /// Memory of the one guest, in MiB: its store holds what the store of its own holds elsewhere.

@@ -123,7 +123,14 @@ impl<'a> Order<'a> {
         let log = self.log();
         let begun = Instant::now();
         let child = Child::start(context, command, &log)?;
-        Ok(Instance { begun, endpoints, processes: vec![child.pid()], log, running: Box::new(child) })
+        Ok(Instance {
+            begun,
+            endpoints,
+            processes: vec![child.pid()],
+            guest_memory_mib: None,
+            log,
+            running: Box::new(child),
+        })
     }
 
     pub fn log(&self) -> PathBuf {
@@ -146,6 +153,8 @@ pub struct Instance {
     pub endpoints: BTreeMap<Port, Endpoint>,
     /// The host's processes that belong to it alone.
     pub processes: Vec<i32>,
+    /// Memory of the virtual machine that they are, if they are one.
+    pub guest_memory_mib: Option<u32>,
     pub log: PathBuf,
     pub running: Box<dyn Running>,
 }

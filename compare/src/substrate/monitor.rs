@@ -133,7 +133,7 @@ impl Substrate for Monitor {
             _bridge: Arc::clone(&self.bridge),
             _folder: folder,
         });
-        Ok(Instance { running, ..started })
+        Ok(Instance { running, guest_memory_mib: Some(launch.memory_mib), ..started })
     }
 
     fn shipped(&self) -> Vec<PathBuf> {

@@ -52,7 +52,7 @@ pub fn start(
     let endpoints = BTreeMap::from([(Port::Store, Endpoint { host: address, peer: address })]);
     let processes = vec![child.pid()];
     let running = Box::new(Redis { child, _directory: directory });
-    Ok(Instance { begun, endpoints, processes, log, running })
+    Ok(Instance { begun, endpoints, processes, guest_memory_mib: None, log, running })
 }
 
 /// Whether a started Redis answers.

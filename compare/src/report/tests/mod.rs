@@ -137,6 +137,21 @@ fn every_chart_says_what_it_shows_and_how_its_items_run() {
 }
 
 #[test]
+fn a_machine_s_memory_is_told_in_its_two_parts_or_why_not() {
+    let text = markdown::render(&contents::document(&results(1.0), None));
+    let head = "| Resident under load | of it the guest's | the VMM's |";
+    let table = text.split_once(head).expect("columns for both parts").1;
+    let line = |title: &str| table.lines().find(|line| line.contains(title)).expect("a row").to_owned();
+    let figures = line("Hermit unikernel, q35");
+    for part in ["12.1\u{a0}MiB", "28.3\u{a0}MiB"] {
+        assert!(figures.contains(part), "{part} in {figures}");
+    }
+    let none = line("Linux VM, q35");
+    let note = text.lines().find_map(|line| line.strip_suffix(fixture::NO_PARTS)).expect("the note");
+    assert!(none.matches(note.trim_end_matches(": ")).count() >= 3, "{note} in {none}");
+}
+
+#[test]
 fn rows_of_a_table_run_alike_under_a_heading_that_says_how() {
     let results = results(1.0);
     for table in all_tables(&results) {

@@ -161,7 +161,8 @@ impl Substrate for Docker {
             endpoints.insert(*port, endpoint);
         }
         let processes = container.processes.clone();
-        Ok(Instance { begun, endpoints, processes, log, running: Box::new(container) })
+        let (guest_memory_mib, running) = (None, Box::new(container));
+        Ok(Instance { begun, endpoints, processes, guest_memory_mib, log, running })
     }
 
     fn shipped(&self) -> Vec<PathBuf> {
