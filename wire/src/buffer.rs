@@ -179,9 +179,7 @@ impl Room<'_> {
             self.bytes.extend_from_slice(piece);
         }
     }
-}
 
-impl Room<'_> {
     /// Appends the first `len` bytes of a short piece, as [`Room::put`] does.
     #[inline]
     pub fn put_start(&mut self, piece: [u8; 8], len: usize) {

@@ -84,14 +84,25 @@ impl Streams {
 
     /// Moves bytes from `output` into the socket as far as it has room; how many.
     pub fn send(&mut self, socket: &mut tcp::Socket<'_>, output: &mut Buffer) -> usize {
-        let mut count = 0;
-        if !output.is_empty() && socket.can_send() {
-            count = socket.send_slice(output.as_slice()).unwrap_or(0);
-            output.consume(count);
-            self.local = self.local.wrapping_add(count as u32);
+        let mut total = 0;
+        // Twice at most: the ring has one piece of room up to its wrap and one after it.
+        while !output.is_empty() && socket.can_send() {
+            let taken = socket.send(|room| {
+                let count = room.len().min(output.len());
+                room[..count].copy_from_slice(&output.as_slice()[..count]);
+                (count, count)
+            });
+            match taken {
+                Ok(count) if count > 0 => {
+                    output.consume(count);
+                    total += count;
+                }
+                _ => break,
+            }
         }
+        self.local = self.local.wrapping_add(total as u32);
         self.output_waits = !output.is_empty();
-        count
+        total
     }
 
     /// Throws away what has been received.
