@@ -173,7 +173,7 @@ mod tests {
         let error = check_limit(32, Some("67108864\n".to_owned())).expect_err("too little").to_string();
         let expected = "the container may use 64 MiB; a guest of 32 MiB takes 96 with QEMU: raise the limit, or set MEMORY_MIB";
         assert_eq!(error, expected);
-        assert!(memory_mib(32, Some("4")).is_err());
+        assert!(memory_mib(32, Some("3")).is_err());
         assert_eq!(memory_mib(32, Some("48")).expect("usable"), 48);
     }
 
