@@ -13,6 +13,7 @@ pub mod http_request;
 pub mod log_recovery;
 pub mod multipart;
 mod mutate;
+pub mod packet;
 pub mod postgres_reply;
 pub mod resp_command;
 pub mod resp_reply;
@@ -25,7 +26,7 @@ pub use mutate::Mutator;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 15] = [
     ("application", application::check),
     ("balancer_exchange", balancer_exchange::check),
     ("command_line", command_line::check),
@@ -35,6 +36,7 @@ pub const TARGETS: [Target; 14] = [
     ("http_request", http_request::check),
     ("log_recovery", log_recovery::check),
     ("multipart", multipart::check),
+    ("packet", packet::check),
     ("postgres_reply", postgres_reply::check),
     ("resp_command", resp_command::check),
     ("resp_reply", resp_reply::check),
