@@ -86,7 +86,11 @@ fn seed(application: &Application, clients: usize) {
         fs::write(&form, format!("vote={choice}")).expect("a form");
         let form = form.to_str().expect("a path in UTF-8");
         let load = ["-n", "1000", "-c", &clients, "-p", form, "-T", "application/x-www-form-urlencoded"];
-        ab(&[&load[..], &[application.vote_url().as_str()]].concat()).expect("every vote is accepted");
+        let loaded = ab(&[&load[..], &[application.vote_url().as_str()]].concat());
+        loaded.unwrap_or_else(|said| {
+            let logs = application.command(&["logs"]).stdout;
+            panic!("not every vote was accepted: {said}\n{logs}")
+        });
     }
 }
 
