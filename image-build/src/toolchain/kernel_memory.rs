@@ -55,6 +55,7 @@ pub const EDITS: [[&str; 2]; 9] = [
         "let heap_end_addr = map_addr;",
         "let heap_end_addr = map_addr;
 \tif let Some(stacks) = stacks {
+\t\t// SAFETY: it was taken from the list above, and nobody has been told of it.
 \t\tlet _ = unsafe { physicalmem::PHYSICAL_FREE_LIST.lock().deallocate(stacks) };
 \t}",
     ],

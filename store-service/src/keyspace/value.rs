@@ -83,10 +83,7 @@ impl Content for Sequence {
     }
 
     fn weight(&self) -> Weight {
-        Weight {
-            memory: allocation_bytes(size_of::<Self>()) + self.memory(),
-            snapshot: self.snapshot_bytes(),
-        }
+        boxed_weight::<Self>(self.memory(), self.snapshot_bytes())
     }
 
     fn is_empty(&self) -> bool {
@@ -100,15 +97,17 @@ impl Content for Fields {
     }
 
     fn weight(&self) -> Weight {
-        Weight {
-            memory: allocation_bytes(size_of::<Self>()) + self.memory(),
-            snapshot: self.snapshot_bytes(),
-        }
+        boxed_weight::<Self>(self.memory(), self.snapshot_bytes())
     }
 
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
+
+/// What a value takes that is in a box, with this memory of its own and this in a snapshot.
+fn boxed_weight<T>(memory: usize, snapshot: usize) -> Weight {
+    Weight { memory: allocation_bytes(size_of::<T>()) + memory, snapshot }
 }
 
 /// What a key takes without its value.
