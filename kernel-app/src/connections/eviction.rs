@@ -81,6 +81,11 @@ impl Connections {
         (self.memory.is_short)()
     }
 
+    /// Who says whether memory is short.
+    pub fn memory_watch(&self) -> fn() -> bool {
+        self.memory.is_short
+    }
+
     /// While memory is short: ends a connection that is to hold so many bytes in one direction, if that
     /// is more than modest and ending larger ones does not help. Says whether the connection stays.
     pub fn allow(&mut self, id: ConnectionId, bytes: usize) -> bool {

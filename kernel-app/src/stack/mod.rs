@@ -258,7 +258,7 @@ impl<D: FrameDevice> Network for SmoltcpNetwork<D> {
     }
 
     fn poll(&mut self, now: Instant, connections: &mut Connections, events: &mut Vec<Event>) {
-        self.pool.may_grow = !connections.is_memory_short();
+        self.pool.is_memory_short = connections.memory_watch();
         self.ingress(now);
         let timers_are_due = self.timers_are_due(now);
         let all = core::mem::take(&mut self.all_due) || timers_are_due;

@@ -48,8 +48,8 @@ pub(super) struct Pool {
     spare_least: usize,
     trim_at: Instant,
     sockets_max: usize,
-    /// Whether there is memory for more sockets.
-    pub may_grow: bool,
+    /// Whether there is no memory for more sockets. Asked for each: one turn may bring hundreds of SYNs.
+    pub is_memory_short: fn() -> bool,
     /// Those that are neither spare nor absent.
     pub in_use: Vec<usize>,
     /// Those of them that something has happened to since the last egress.
@@ -73,7 +73,7 @@ impl Pool {
             spare_least: 0,
             trim_at: Instant::ZERO,
             sockets_max,
-            may_grow: true,
+            is_memory_short: || false,
             in_use: Vec::with_capacity(sockets_max),
             touched: Vec::new(),
             finished: Vec::new(),
@@ -147,7 +147,7 @@ impl Pool {
         }
         let index = match self.spare.pop() {
             Some(index) => index,
-            None if !self.may_grow => return None,
+            None if (self.is_memory_short)() => return None,
             None => self.grow(),
         };
         self.spare_least = self.spare_least.min(self.spare.len());
@@ -222,7 +222,8 @@ impl Pool {
     /// How many more connections can be accepted.
     pub fn room(&self) -> usize {
         let allowed = self.sockets_max - DIAL_SOCKETS;
-        let allowed = if self.may_grow { allowed } else { allowed.min(self.in_use.len() + self.spare.len()) };
+        let present = self.in_use.len() + self.spare.len();
+        let allowed = if (self.is_memory_short)() { allowed.min(present) } else { allowed };
         allowed.saturating_sub(self.in_use.len())
     }
 
@@ -248,7 +249,7 @@ impl Pool {
     /// Whether those for whom there is no room may wait for it: handshakes that nobody finishes must not be what
     /// they wait for.
     pub fn may_wait(&self) -> bool {
-        self.may_grow && self.half_open_excess() == 0
+        !(self.is_memory_short)() && self.half_open_excess() == 0
     }
 
     /// How many more handshakes there are than their part of the sockets.

@@ -1,8 +1,11 @@
 //! Frames that are as if they had not come, and those of connections that are as if they had gone.
 
+use std::cell::Cell;
+
 use smoltcp::wire::TcpControl;
 
 use crate::bench::{Bench, PEER, PORT, Peer, syn};
+use kernel_app::connections::HeapUsage;
 use kernel_app::network::Event;
 use kernel_app::stack::{DIAL_SOCKETS, ETHERNET_BYTES, HALF_OPEN_FRESH, SOCKETS_MAX};
 
@@ -90,4 +93,27 @@ fn an_ack_without_an_earlier_handshake_is_refused() {
     assert!(answers.iter().all(|answer| answer.control == TcpControl::Rst) && answers.len() == 1);
     let answers = bench.tell(&Peer { address: (PEER.0, 6_000), ..guess }.segment(TcpControl::None, b""));
     assert!(answers.iter().all(|answer| answer.control == TcpControl::Rst) && answers.len() == 1);
+}
+
+/// How often it is asked whether memory is short until it is.
+const LOOKS_UNTIL_SHORT: usize = 20;
+
+thread_local! {
+    static LOOKS: Cell<usize> = const { Cell::new(0) };
+}
+
+#[test]
+fn memory_that_runs_out_within_a_turn_is_not_taken_for_more_sockets() {
+    let mut bench = Bench::new();
+    let is_short = || LOOKS.replace(LOOKS.get() + 1) >= LOOKS_UNTIL_SHORT;
+    let usage = || HeapUsage { used_bytes: 0, free_bytes: 0 };
+    bench.connections.watch_memory(SOCKETS_MAX, is_short, usage);
+    bench.greet(PEER.0);
+    let knocks = (1..=100).map(|port| syn((PEER.0, port), 1_460).frame());
+    knocks.clone().for_each(|frame| bench.put(frame));
+    let answers = bench.segments().len();
+    assert!((1..=LOOKS_UNTIL_SHORT).contains(&answers), "{answers} sockets");
+    LOOKS.set(0);
+    knocks.skip(answers).take(1).for_each(|frame| bench.put(frame));
+    assert_eq!(bench.segments().len(), 1, "there is memory again, and it has knocked again");
 }
