@@ -14,7 +14,7 @@ pub struct Buffer {
     limit: usize,
 }
 
-/// The buffer has no room for what was to be written; nothing was written.
+/// The buffer has no room for what was to be written, or there is no memory for it; nothing was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full {
     /// Bytes that were to be written.
@@ -97,10 +97,7 @@ impl Buffer {
     /// # Errors
     /// [`Full`] when they do not fit within the limit.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), Full> {
-        if bytes.len() > self.space() {
-            return Err(Full { wanted: bytes.len(), space: self.space() });
-        }
-        self.compact_for(bytes.len());
+        self.make_room(bytes.len())?;
         self.bytes.extend_from_slice(bytes);
         Ok(())
     }
@@ -111,18 +108,17 @@ impl Buffer {
     /// [`Full`] when they do not fit within the limit.
     #[inline]
     pub fn write_start(&mut self, piece: [u8; 8], len: usize) -> Result<(), Full> {
-        if len > self.space() {
-            return Err(Full { wanted: len, space: self.space() });
-        }
-        self.compact_for(len);
+        self.make_room(len)?;
         append_start(&mut self.bytes, piece, len);
         Ok(())
     }
 
     /// Appends as much of `bytes` as fits and says how much that was.
     pub fn write_some(&mut self, bytes: &[u8]) -> usize {
-        let count = bytes.len().min(self.space());
-        self.compact_for(count);
+        let mut count = bytes.len().min(self.space());
+        if !self.has_storage(count) {
+            count = self.bytes.capacity() - self.bytes.len();
+        }
         self.bytes.extend_from_slice(&bytes[..count]);
         count
     }
@@ -132,33 +128,42 @@ impl Buffer {
     /// # Errors
     /// [`Full`] when this number of bytes does not fit within the limit.
     pub fn reserve(&mut self, bytes: usize) -> Result<Room<'_>, Full> {
-        if bytes > self.space() {
-            return Err(Full { wanted: bytes, space: self.space() });
-        }
-        self.compact_for(bytes);
+        self.make_room(bytes)?;
         Ok(Room { bytes: &mut self.bytes, left: bytes })
     }
 
-    /// Moves the rest to the front when appending `count` bytes would otherwise grow the allocation, and
-    /// grows it when that does not help: to a power of two, so that freed storage suits the next buffer,
-    /// and not beyond the limit.
+    /// Room for `count` bytes within the limit and the memory that there is.
     #[inline]
-    fn compact_for(&mut self, count: usize) {
-        if self.bytes.len() + count > self.bytes.capacity() {
-            self.compact_or_grow(count);
+    fn make_room(&mut self, count: usize) -> Result<(), Full> {
+        if count > self.space() {
+            return Err(Full { wanted: count, space: self.space() });
         }
+        if !self.has_storage(count) {
+            return Err(Full { wanted: count, space: self.bytes.capacity() - self.bytes.len() });
+        }
+        Ok(())
     }
 
+    /// Whether `count` bytes can be appended, after a look for storage if need be.
+    #[inline]
+    fn has_storage(&mut self, count: usize) -> bool {
+        self.bytes.len() + count <= self.bytes.capacity() || self.compact_or_grow(count)
+    }
+
+    /// Moves the rest to the front, and grows the allocation when that does not help: to a power of two, so that freed
+    /// storage suits the next buffer, and not beyond the limit. Says whether there was memory for it: in a heap in use
+    /// for long, a piece of this size may be missing when there is enough of it.
     #[cold]
     #[inline(never)]
-    fn compact_or_grow(&mut self, count: usize) {
+    fn compact_or_grow(&mut self, count: usize) -> bool {
         self.bytes.drain(..self.start);
         self.start = 0;
         let wanted = self.bytes.len() + count;
-        if wanted > self.bytes.capacity() {
-            let storage = wanted.next_power_of_two().min(self.limit.max(wanted));
-            self.bytes.reserve_exact(storage - self.bytes.len());
+        if wanted <= self.bytes.capacity() {
+            return true;
         }
+        let storage = wanted.next_power_of_two().min(self.limit.max(wanted));
+        self.bytes.try_reserve_exact(storage - self.bytes.len()).is_ok()
     }
 }
 
@@ -222,6 +227,16 @@ mod tests {
         assert_eq!(buffer.as_slice(), b"abc");
         assert_eq!(buffer.write_some(b"de"), 1);
         assert_eq!(buffer.as_slice(), b"abcd");
+    }
+
+    #[test]
+    fn without_memory_a_buffer_is_full() {
+        let mut buffer = Buffer::new(usize::MAX);
+        buffer.write(b"abcd").expect("fits");
+        buffer.consume(1);
+        let wanted = usize::MAX / 4;
+        assert_eq!(buffer.reserve(wanted).err(), Some(Full { wanted, space: 1 }));
+        assert_eq!(buffer.as_slice(), b"bcd");
     }
 
     #[test]

@@ -53,9 +53,9 @@ impl SynQueue {
         self.waiting.is_empty()
     }
 
-    /// Lets one wait, if there is room for that.
+    /// Lets one wait, if there is room for that, and memory.
     pub fn push(&mut self, syn: WaitingSyn) {
-        if self.waiting.len() < self.waiting_max {
+        if self.waiting.len() < self.waiting_max && self.waiting.try_reserve(1).is_ok() {
             self.waiting.push_back(syn);
         }
     }
