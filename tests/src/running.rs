@@ -64,8 +64,9 @@ pub fn release_programs(packages: &[&str]) -> Vec<PathBuf> {
 }
 
 fn built_programs(packages: &[&str], options: &[&str]) -> Vec<PathBuf> {
-    let mut arguments = [&["build", "--quiet", "--message-format", "json"], options].concat();
-    arguments.extend(packages.iter().flat_map(|package| ["--package", package]));
+    // Of the whole workspace: cargo compiles what they share once for each set of packages that is asked for.
+    let mut arguments = [&["build", "--quiet", "--message-format", "json", "--workspace"], options].concat();
+    arguments.extend(packages.iter().flat_map(|package| ["--bin", package]));
     let built = run(&mut cargo(&arguments));
     assert!(built.success, "{}", built.stderr);
     let messages: Vec<Value> =

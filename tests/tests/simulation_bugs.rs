@@ -20,7 +20,7 @@ fn every_deliberate_bug_is_caught() {
 #[test]
 fn a_failing_seed_leaves_what_is_needed_to_understand_it() {
     let failure = check(0, Some(Bug::CountVotes)).expect_err("votes are counted instead of voters");
-    assert_eq!(failure.command(), "cargo run -p tests --bin simulate -- --seed 0 --bug count-votes");
+    assert_eq!(failure.command(), "cargo run --bin simulate -- --seed 0 --bug count-votes");
     assert!(
         failure.to_string().contains(&failure.command()) && failure.to_string().contains(&failure.violation)
     );

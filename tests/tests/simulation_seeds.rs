@@ -1,4 +1,4 @@
-//! The whole application under faults: 500 seeds, each run twice. `cargo run -p tests --bin simulate` runs
+//! The whole application under faults: 500 seeds, each run twice. `cargo run --bin simulate` runs
 //! any number.
 //!
 //! What goes wrong and what must hold is written in `tests::simulation`.

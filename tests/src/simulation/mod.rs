@@ -76,7 +76,7 @@ struct Outcome {
 
 fn command(seed: u64, bug: Option<Bug>) -> String {
     let bug = bug.map_or(String::new(), |bug| format!(" --bug {}", bug.name()));
-    format!("cargo run -p tests --bin simulate -- --seed {seed}{bug}")
+    format!("cargo run --bin simulate -- --seed {seed}{bug}")
 }
 
 fn run(mut scenario: Scenario) -> (Outcome, Scenario) {

@@ -32,27 +32,30 @@ const OF_LIBVIRT: [&str; 4] = ["libvirtd", "virsh", "dnsmasq", "iptables"];
 const OF_A_SWARM: [&str; 6] = ["dockerd", "docker", "docker-registry", "haproxy", "skopeo", "iptables"];
 const OF_A_CLUSTER: [&str; 6] = ["libvirtd", "virsh", "corosync", "pacemakerd", "crm_mon", "ocf-tester"];
 
+/// Tests at once. They are clusters of machines on one, and wait for most of their time.
+const THREADS: usize = 2;
+
 /// A name, what it takes besides a pod, and the test.
 type Test = (&'static str, &'static [&'static str], fn());
 
+/// The longest first.
 const ALL: [Test; 7] = [
-    ("urunc::a_pod_is_served_at_its_address_and_ends_by_a_request", &[], urunc::serves_and_ends),
-    ("urunc::frames_keep_to_the_size_that_the_arguments_give", &[], urunc::frames_keep_to_a_given_size),
-    ("urunc::large_answers_arrive_where_nobody_gives_a_size", &[], urunc::large_answers_arrive),
-    ("kubevirt::a_pod_is_served_and_the_power_button_loses_no_vote", &OF_LIBVIRT, kubevirt::serves_and_ends),
-    ("kubevirt::a_machine_that_fails_says_why_at_each_start", &OF_LIBVIRT, kubevirt::says_why_it_fails),
     ("swarm::votes_outlive_updates_scaling_and_a_lost_node", &OF_A_SWARM, swarm::votes_through_changes),
     (
         "two_machines::a_store_moves_from_a_lost_machine_and_no_vote_is_lost",
         &OF_A_CLUSTER,
         two_machines::a_store_moves,
     ),
+    ("urunc::a_pod_is_served_at_its_address_and_ends_by_a_request", &[], urunc::serves_and_ends),
+    ("urunc::frames_keep_to_the_size_that_the_arguments_give", &[], urunc::frames_keep_to_a_given_size),
+    ("urunc::large_answers_arrive_where_nobody_gives_a_size", &[], urunc::large_answers_arrive),
+    ("kubevirt::a_pod_is_served_and_the_power_button_loses_no_vote", &OF_LIBVIRT, kubevirt::serves_and_ends),
+    ("kubevirt::a_machine_that_fails_says_why_at_each_start", &OF_LIBVIRT, kubevirt::says_why_it_fails),
 ];
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
-    // They are clusters of machines on one.
-    arguments.test_threads = Some(1);
+    arguments.test_threads = Some(THREADS);
     let missing = Missing::here(arguments.list);
     let trials = ALL.into_iter().map(|test| trial(test, &missing)).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
