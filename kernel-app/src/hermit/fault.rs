@@ -96,7 +96,7 @@ unsafe extern "C" {
 
 /// Points the kernel's table at the entries above.
 pub fn install() {
-    interrupt_table::set(&mut ENTRIES.into_iter().chain([(SPURIOUS, spurious as Entry)]));
+    interrupt_table::set_exceptions(&mut ENTRIES.into_iter().chain([(SPURIOUS, spurious as Entry)]));
 }
 
 /// What the processor's manual calls it.

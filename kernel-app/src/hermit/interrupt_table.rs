@@ -3,14 +3,15 @@
 //! The kernel's own handlers look for work of its scheduler, which has one task, and always end an interrupt with an
 //! access to the local APIC. Under KVM that access leaves the guest; KVM lets it be left out ([`end_without_exit`]).
 //!
-//! Interrupts are let in at one place only, [`take_waiting`] and [`sleep_until_one`], and their handler goes on
-//! behind it without a look at what the processor has saved. The kernel's table gives all handlers one stack, so an
-//! interrupt that comes twice overwrites that; QEMU 7.2, when it emulates AMD's virtualization, now and then delivers
-//! one again whose handler has not begun yet. References: Intel SDM volume 3, chapters 6 and 12; Linux,
-//! Documentation/virt/kvm/x86/msr.rst, MSR_KVM_EOI_EN.
+//! Interrupts are let in at two places only, [`take_waiting`] and [`sleep_until_one`]; under uhyve always, but for the
+//! steps that lead to sleep. What the processor saves lies on the program's own stack, where one interrupt may come on
+//! top of another. On a stack for handlers, as the kernel's table has it, each begins at the same place, and an
+//! interrupt that comes twice overwrites where the first is to return to: its handler returns into itself, for ever.
+//! QEMU 7.2, when it emulates AMD's virtualization, now and then delivers one again whose handler has not begun yet.
+//! References: Intel SDM volume 3, chapters 6 and 12; Linux, Documentation/virt/kvm/x86/msr.rst, MSR_KVM_EOI_EN.
 
 use core::arch::{asm, naked_asm};
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::uhyve;
 use super::x86::write_msr;
@@ -30,8 +31,9 @@ struct Gate {
     reserved: u32,
 }
 
-/// Option of a gate: there is a handler.
+/// Options of a gate: there is a handler; and the number of its stack, 0 for the one in use.
 const PRESENT: u16 = 1 << 15;
+const STACK: u16 = 0b111;
 /// A vector whose gate the kernel has filled, which is the model for those that it leaves out: reserved ones.
 const GENERAL_PROTECTION: usize = 13;
 
@@ -66,14 +68,11 @@ const ENABLE: u64 = 1;
 static NEEDS_NO_END: AtomicU32 = AtomicU32::new(0);
 /// Whether the local APIC is reached by registers and not by memory.
 static IS_X2APIC: AtomicBool = AtomicBool::new(false);
-/// The stack of whoever lets interrupts in, with the address to go on at on top; 0 while nobody does.
-static RESUME: AtomicUsize = AtomicUsize::new(0);
 /// Whether each source has interrupted since somebody asked.
 static SERIAL_HAS_SPOKEN: AtomicBool = AtomicBool::new(false);
 static ORDER_HAS_COME: AtomicBool = AtomicBool::new(false);
 
-/// Defines an entry that ends its interrupt, after it has set this flag, and goes on where interrupts are let in. The
-/// registers that it uses are free there. Elsewhere it returns as usual.
+/// Defines an entry that ends its interrupt, after it has set this flag.
 macro_rules! entry {
     ($name:ident $(, $flag:ident)?) => {
         #[unsafe(naked)]
@@ -94,18 +93,12 @@ macro_rules! entry {
                 "jmp 3f",
                 "2: mov ecx, 0xfee000b0",
                 "mov dword ptr [rcx], eax",
-                "3: mov rcx, [rip + {resume}]",
-                "test rcx, rcx",
-                "jz 4f",
-                "mov rsp, rcx",
-                "ret",
-                "4: pop rdx",
+                "3: pop rdx",
                 "pop rcx",
                 "pop rax",
                 "iretq",
                 needs_no_end = sym NEEDS_NO_END,
                 is_x2apic = sym IS_X2APIC,
-                resume = sym RESUME,
                 $($flag = sym $flag,)?
             )
         }
@@ -144,35 +137,6 @@ impl Source {
     }
 }
 
-/// Defines a function that lets interrupts in for one instruction. Where nothing interrupts, or what returns by itself,
-/// it ends behind that instruction; a handler goes on at `2`, with interrupts held back by its gate.
-macro_rules! let_in {
-    ($(#[$doc:meta])* $name:ident, $instruction:literal) => {
-        $(#[$doc])*
-        pub fn $name() {
-            // SAFETY: the entries above use three registers, and leave the stack as it was before the address was
-            // pushed. `sti` takes effect after the next instruction, so none comes before that.
-            unsafe {
-                asm!(
-                    "lea rax, [rip + 2f]",
-                    "push rax",
-                    "mov [rip + {resume}], rsp",
-                    "sti",
-                    $instruction,
-                    "cli",
-                    "add rsp, 8",
-                    "2: mov qword ptr [rip + {resume}], 0",
-                    resume = sym RESUME,
-                    out("rax") _,
-                    out("rcx") _,
-                    out("rdx") _,
-                )
-            }
-            let_in_meanwhile();
-        }
-    };
-}
-
 /// Holds interrupts back.
 pub fn hold_back() {
     // SAFETY: nothing but what waits for an interrupt needs one, and that lets it in.
@@ -183,21 +147,26 @@ pub fn hold_back() {
 /// wanted or not, and KVM leaves a guest once more for each that is held back.
 fn let_in_meanwhile() {
     if uhyve::is_monitor() {
-        // SAFETY: the handler returns as usual while nobody waits.
+        // SAFETY: as for `take_waiting`.
         unsafe { asm!("sti", options(nostack)) }
     }
 }
 
-let_in!(
-    /// Takes one of the interrupts that wait, if there is one.
-    take_waiting,
-    "nop"
-);
-let_in!(
-    /// Sleeps until an interrupt. One that waits already ends the sleep at once.
-    sleep_until_one,
-    "hlt"
-);
+/// Takes the interrupts that wait.
+pub fn take_waiting() {
+    // SAFETY: the entries leave all registers as they were, and what they save lies below the stack pointer, where this
+    // target keeps nothing. `sti` takes effect after the next instruction.
+    unsafe { asm!("sti", "nop", "cli", options(nostack)) }
+    let_in_meanwhile();
+}
+
+/// Sleeps until an interrupt. One that waits already ends the sleep at once: as `sti` takes effect after the next
+/// instruction, none comes before that.
+pub fn sleep_until_one() {
+    // SAFETY: as above.
+    unsafe { asm!("sti", "hlt", "cli", options(nostack)) }
+    let_in_meanwhile();
+}
 
 /// From now on devices, timer and lines wake the processor and do nothing else, and interrupts are held back.
 pub fn install(is_x2apic: bool) {
@@ -208,7 +177,7 @@ pub fn install(is_x2apic: bool) {
         _ => wake,
     };
     let pins = (0..PIN_COUNT).map(|pin| (PINS + pin, entry(pin)));
-    set(&mut pins.chain([DEVICE_VECTOR, TIMER_VECTOR].map(|vector| (vector, wake as Entry))));
+    set(0, &mut pins.chain([DEVICE_VECTOR, TIMER_VECTOR].map(|vector| (vector, wake as Entry))));
     hold_back();
     let_in_meanwhile();
 }
@@ -224,8 +193,14 @@ pub unsafe fn end_without_exit() {
     unsafe { write_msr(KVM_END, address | ENABLE) }
 }
 
-/// Points gates of the kernel's table at these entries.
-pub fn set(entries: &mut dyn Iterator<Item = (usize, Entry)>) {
+/// Points gates of the kernel's table at these entries, for an exception: it has the kernel's stack for that, as it may
+/// be the program's stack that is broken.
+pub fn set_exceptions(entries: &mut dyn Iterator<Item = (usize, Entry)>) {
+    set(STACK, entries);
+}
+
+/// The same, with those bits of the kernel's number of a stack.
+fn set(stack: u16, entries: &mut dyn Iterator<Item = (usize, Entry)>) {
     let mut table = TablePointer::default();
     // SAFETY: `sidt` stores ten bytes into a structure of ten bytes.
     unsafe { asm!("sidt [{}]", in(reg) &raw mut table, options(nostack, preserves_flags)) }
@@ -235,15 +210,15 @@ pub fn set(entries: &mut dyn Iterator<Item = (usize, Entry)>) {
     without_interrupts(|| {
         for (vector, entry) in entries {
             let address = entry as usize as u64;
-            // SAFETY: the kernel has a table of 256 gates, which lies in writable memory; where it has filled one, only
-            // the address changes, the selector and the stack that the kernel has chosen stay. Nothing comes through a
-            // gate that is half written: interrupts are held back, and plain stores cause no exception.
+            // SAFETY: the kernel has a table of 256 gates, which lies in writable memory; where it has filled one, its
+            // selector and its kind stay. Nothing comes through a gate that is half written: interrupts are held back,
+            // and plain stores cause no exception.
             unsafe {
                 let gate = gates.add(vector);
-                if (*gate).options & PRESENT == 0 {
-                    (&raw mut (*gate).selector).write_volatile(model.selector);
-                    (&raw mut (*gate).options).write_volatile(model.options);
-                }
+                let is_filled = (*gate).options & PRESENT != 0;
+                let Gate { selector, options, .. } = if is_filled { gate.read_volatile() } else { model };
+                (&raw mut (*gate).selector).write_volatile(selector);
+                (&raw mut (*gate).options).write_volatile(options & (!STACK | stack));
                 (&raw mut (*gate).address_low).write_volatile(address as u16);
                 (&raw mut (*gate).address_middle).write_volatile((address >> 16) as u16);
                 (&raw mut (*gate).address_high).write_volatile((address >> 32) as u32);
