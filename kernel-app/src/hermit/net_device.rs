@@ -10,6 +10,7 @@ use core::fmt;
 use super::clock::Clock;
 use super::packet_ring::{BUFFER_BYTES, PACKETS_MAX, PacketRing, RingMemory};
 use super::transport::DeviceTransport;
+use super::uhyve;
 use super::virtqueue::Writer;
 use crate::stack::{
     FrameDevice, NET_HEADER_BYTES, PartialChecksum, ReceivedChecksum, Transmitter, write_header,
@@ -90,7 +91,10 @@ impl NetDevice {
     /// # Errors
     /// When the device is a legacy one, or lacks what the driver needs.
     pub fn new(transport: DeviceTransport, clock: Clock) -> Result<Self, NetDeviceError> {
-        let (features, mtu) = negotiate(&transport, clock)?;
+        let (features, mut mtu) = negotiate(&transport, clock)?;
+        if uhyve::cuts_full_frames() {
+            mtu = mtu.min(MTU - ETHERNET_BYTES);
+        }
         let mut address = [0; 6];
         for (offset, byte) in address.iter_mut().enumerate() {
             *byte = transport.config_u8(offset)?;
