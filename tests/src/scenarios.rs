@@ -17,6 +17,8 @@ use crate::client::{ab, curl, wait_for};
 use crate::crash::voters::Voters;
 use crate::http::Connection;
 
+/// More than a full packet.
+const LONG_BYTES: usize = 3_000;
 /// Within this time what is waited for has happened, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -56,8 +58,12 @@ pub fn the_seed_is_counted_exactly(project: &str, options: &[&str], clients: usi
     let page = curl(&application.result_url("/"), &[]).body;
     assert!(page.contains("3000 votes") && page.contains("66.7%") && page.contains("33.3%"), "{page}");
 
-    let logs = application.command(&["logs", "vote"]).stdout;
+    let long = format!("X-Long: {}", "a".repeat(LONG_BYTES));
+    assert_eq!(curl(&application.result_url("/"), &["--header", &long]).status, 200);
+    let logs = application.command(&["logs"]).stdout;
     assert!(logs.contains("votes accepted: a "), "{logs}");
+    let is_narrow = |line: &&str| line.contains("carries packets of") && line.contains("as far as is known");
+    assert_eq!(logs.lines().find(is_narrow), None, "full packets are lost");
     // Metrics are not for everybody who may vote, and `ps` reads them all the same.
     for url in [application.vote_url(), application.result_url("/")] {
         assert_eq!(curl(&format!("{url}metrics"), &[]).status, 404);
@@ -94,7 +100,7 @@ fn seed(application: &Application, clients: usize) {
     }
 }
 
-/// Machines that are killed while people vote are started again, and each acknowledged vote counts. Gives the
+/// Machines that are killed while these people vote are started again, and each acknowledged vote counts. Gives the
 /// application, whose store has its disk in the folder.
 ///
 /// # Panics
@@ -104,9 +110,9 @@ pub fn killed_machines_lose_no_vote(
     options: &[&str],
     names: &[&str],
     folder: &Path,
+    mut voters: Voters,
 ) -> Application {
     let application = up(project, &[&["--data", path(folder)], options].concat());
-    let mut voters = Voters::new(7);
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
         let voting = scope.spawn(|| voters.vote(loopback(application.vote_port), &is_over));

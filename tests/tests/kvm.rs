@@ -17,6 +17,7 @@ use libtest_mimic::{Arguments, Trial};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tests::client::wait_for;
 use tests::command::cargo;
+use tests::crash::voters::Voters;
 use tests::needs;
 use tests::running;
 use tests::scenarios;
@@ -33,6 +34,8 @@ const MACHINES: [(&str, Vmm, &[&str]); 5] = [
 const BED_LIMIT: Duration = Duration::from_secs(30 * 60);
 /// Few: an emulated KVM lets each wait for the store.
 const CLIENTS: usize = 10;
+/// On each connection while the store is killed and comes back: some ten a second are cast there, all together.
+const VOTES: usize = 40;
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
@@ -82,7 +85,8 @@ fn the_seed(options: &[&str]) {
 
 fn the_kill(options: &[&str]) {
     let data = tempfile::tempdir().expect("a folder");
-    scenarios::killed_machines_lose_no_vote("kvm-kill", options, &["store-1"], data.path());
+    let voters = Voters::new(7).with_votes(VOTES);
+    scenarios::killed_machines_lose_no_vote("kvm-kill", options, &["store-1"], data.path(), voters);
 }
 
 fn the_stop(options: &[&str]) {

@@ -12,6 +12,7 @@ use serde_json::Value;
 use tests::application::{Application, up};
 use tests::client::{curl, wait_for};
 use tests::command::{cargo, free_port};
+use tests::crash::voters::Voters;
 use tests::scenarios;
 
 /// Within this time what is waited for has happened, on a busy machine.
@@ -21,7 +22,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 fn killed_machines_are_started_again_under_load_and_no_vote_is_lost() {
     let data = tempfile::tempdir().expect("a folder");
     let names = ["store-1", "vote-1", "worker-1"];
-    let application = scenarios::killed_machines_lose_no_vote("operators-restart", &[], &names, data.path());
+    let application = scenarios::killed_machines_lose_no_vote(
+        "operators-restart",
+        &[],
+        &names,
+        data.path(),
+        Voters::new(7),
+    );
     let logs = application.command(&["logs", "store"]).stdout;
     assert!(logs.contains("starting it again in 0.25 s (attempt 1)"), "{logs}");
     assert_eq!(logs.matches("is up").count(), 2, "both lives are in the log: {logs}");

@@ -35,6 +35,7 @@ const BODY_BYTES_MAX: u64 = 64 * 1024;
 /// Voters, what each has chosen, and their connections.
 pub struct Voters {
     lanes: Vec<Lane>,
+    votes: usize,
     acknowledged_within: Duration,
     /// Votes that were acknowledged.
     pub acknowledged: u64,
@@ -71,7 +72,12 @@ impl Voters {
             repeated: 0,
         };
         let lanes = (0..CONNECTIONS).map(lane).collect();
-        Self { lanes, acknowledged_within: ACKNOWLEDGED_WITHIN, acknowledged: 0, repeated: 0 }
+        Self { lanes, votes: VOTES, acknowledged_within: ACKNOWLEDGED_WITHIN, acknowledged: 0, repeated: 0 }
+    }
+
+    /// The same, with so many votes on each connection in a round.
+    pub fn with_votes(self, votes: usize) -> Self {
+        Self { votes, ..self }
     }
 
     /// The same, each of whom tries so long to vote.
@@ -98,7 +104,8 @@ impl Voters {
     /// # Errors
     /// When one is not, or `is_over` ends it before.
     pub fn vote(&mut self, address: SocketAddrV4, is_over: &AtomicBool) -> Result<()> {
-        let poll = Poll { address, is_over, acknowledged_within: self.acknowledged_within };
+        let Self { votes, acknowledged_within, .. } = *self;
+        let poll = Poll { address, is_over, votes, acknowledged_within };
         let outcomes: Vec<Result<()>> = thread::scope(|scope| {
             let lane = |lane| scope.spawn(move || Lane::vote(lane, poll));
             let threads: Vec<_> = self.lanes.iter_mut().map(lane).collect();
@@ -119,6 +126,7 @@ impl Voters {
 struct Poll<'a> {
     address: SocketAddrV4,
     is_over: &'a AtomicBool,
+    votes: usize,
     acknowledged_within: Duration,
 }
 
@@ -127,7 +135,7 @@ impl Lane {
         self.voters.extend([Voter::default(); NEW_VOTERS]);
         let mut connection = None;
         let newest = self.voters.len() - NEW_VOTERS;
-        for turn in 0..VOTES {
+        for turn in 0..poll.votes {
             // The new ones first, so that nobody is left without a vote.
             let voter = match newest + turn {
                 voter if turn < NEW_VOTERS => voter,
