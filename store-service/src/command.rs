@@ -191,8 +191,8 @@ impl Command {
         self.is_write() && !self.traits().blocking
     }
 
-    /// Whether the keyspace carries it out by itself: others are about transactions, waiting, the connection, or the
-    /// server.
+    /// Whether the keyspace is known to carry it out by itself, so that nobody else need be asked: others are about
+    /// transactions, waiting, the connection, or the server.
     pub fn is_of_keyspace(self) -> bool {
         let beside = matches!(
             self,

@@ -179,7 +179,7 @@ impl Engine {
             Command::Command => subcommand::command(client, args),
             Command::Config => subcommand::config(client, args, self),
             Command::Info => info::info(client, args, self, context),
-            data => unreachable!("{data:?} is of the keyspace"),
+            data => self.execute(client, data, args),
         }
     }
 
