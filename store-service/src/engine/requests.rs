@@ -144,13 +144,15 @@ impl Engine {
         alone: bool,
         context: &mut Context<'_>,
     ) -> Result<(), Failure> {
-        if command.is_of_keyspace() {
-            return self.execute(client, command, args);
+        if !command.is_of_keyspace()
+            && let Some(result) = self.run_beside_data(client, command, args, alone, context)
+        {
+            return result;
         }
-        self.run_beside_data(client, command, args, alone, context)
+        self.execute(client, command, args)
     }
 
-    /// Carries out a command that is about more than data, or about none.
+    /// Carries out a command that is about more than data, or about none; otherwise it does nothing.
     #[inline(never)]
     fn run_beside_data(
         &mut self,
@@ -159,8 +161,8 @@ impl Engine {
         args: Args<'_>,
         alone: bool,
         context: &mut Context<'_>,
-    ) -> Result<(), Failure> {
-        match command {
+    ) -> Option<Result<(), Failure>> {
+        let result = match command {
             Command::Multi => transaction::multi(client),
             Command::Discard => self.discard(client),
             Command::Watch => self.watch(client, args),
@@ -169,7 +171,7 @@ impl Engine {
             Command::BLPop | Command::BRPop => self.pop_or_wait(client, command, args, alone, context),
             Command::BLMove => self.move_or_wait(client, args, alone, context),
             Command::Ping => connection::ping(client, args),
-            Command::Echo => Ok(write::bulk(&mut client.replies, &args[1])?),
+            Command::Echo => write::bulk(&mut client.replies, &args[1]).map_err(Failure::from),
             Command::Quit => connection::quit(client),
             Command::Select => connection::select(client, args),
             Command::Hello => connection::hello(client, args, self.password.as_ref()),
@@ -179,8 +181,9 @@ impl Engine {
             Command::Command => subcommand::command(client, args),
             Command::Config => subcommand::config(client, args, self),
             Command::Info => info::info(client, args, self, context),
-            data => self.execute(client, data, args),
-        }
+            _ => return None,
+        };
+        Some(result)
     }
 
     /// Carries a data command out; what it changes is logged and told to those who watch.
