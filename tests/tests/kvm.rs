@@ -5,8 +5,11 @@
 //! cloud-hypervisor are in no registry: without them, their tests are ignored, and say so.
 
 use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::fs::File;
 use std::os::unix::process::CommandExt;
-use std::process::ExitCode;
+use std::process::{Child, ExitCode};
 use std::time::Duration;
 
 use image_build::bed;
@@ -30,7 +33,9 @@ const MACHINES: [(&str, Vmm, &[&str]); 5] = [
     ("firecracker", Vmm::Firecracker, &["--vmm", "firecracker"]),
     ("cloud-hypervisor", Vmm::CloudHypervisor, &["--vmm", "cloud-hypervisor"]),
 ];
-/// All tests together take no longer in a machine with an emulated KVM.
+/// A machine with an emulated KVM has one processor, so two of them share the tests out.
+const SHARES: [&[&str]; 2] = [&["q35::"], &["--skip", "q35::"]];
+/// All tests together take no longer there.
 const BED_LIMIT: Duration = Duration::from_secs(30 * 60);
 /// Few: an emulated KVM lets each wait for the store.
 const CLIENTS: usize = 10;
@@ -50,7 +55,8 @@ fn main() -> ExitCode {
     if has_kvm(&workspace) {
         return libtest_mimic::run(&arguments, trials(&workspace)).exit_code();
     }
-    run_in_bed()
+    let is_all = arguments.filter.is_none() && arguments.skip.is_empty();
+    run_in_beds(if is_all { &SHARES } else { &[&[]] })
 }
 
 fn trials(workspace: &Workspace) -> Vec<Trial> {
@@ -113,17 +119,37 @@ fn has_kvm(workspace: &Workspace) -> bool {
     obstacle.is_none()
 }
 
-fn run_in_bed() -> ExitCode {
+/// Runs these shares of the tests, each in a machine of its own. What the first says is seen at once, the rest after
+/// that.
+fn run_in_beds(shares: &[&[&str]]) -> ExitCode {
     needs::everything().unwrap_or_else(|lacking| panic!("{lacking}"));
-    let own = env::current_exe().expect("a test has a path");
-    let mut command = cargo(&["image", "bed"]);
-    command.arg(own).args(env::args_os().skip(1));
-    let mut bed = command.process_group(0).spawn().expect("cargo can be started");
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = |number: usize| folder.path().join(number.to_string());
+    let start = |(number, share): (usize, &&[&str])| {
+        let own = env::current_exe().expect("a test has a path");
+        let mut bed = cargo(&["image", "bed"]);
+        bed.arg(own).args(env::args_os().skip(1)).args(share.iter().map(OsString::from)).process_group(0);
+        if number > 0 {
+            let log = File::create(log(number)).expect("room");
+            bed.stdout(log.try_clone().expect("a file")).stderr(log);
+        }
+        bed.spawn().expect("cargo can be started")
+    };
+    let mut beds: Vec<Child> = shares.iter().enumerate().map(start).collect();
+    let passed = beds.iter_mut().map(passes).filter(|passes| *passes).count();
+    for number in 1..shares.len() {
+        println!("{}", fs::read_to_string(log(number)).expect("it was written"));
+    }
+    if passed == shares.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Whether the tests in a machine pass in time.
+fn passes(bed: &mut Child) -> bool {
     let status = wait_for(BED_LIMIT, || bed.try_wait().expect("the bed is a child of this process"));
     if status.is_none() {
         eprintln!("the machine with an emulated KVM has not ended after {BED_LIMIT:?}: it is stopped");
         let group = Pid::from_raw(bed.id().cast_signed()).expect("a process group");
         kill_process_group(group, Signal::KILL).expect("the group is ours");
     }
-    if status.is_some_and(|status| status.success()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    status.is_some_and(|status| status.success())
 }
