@@ -5,7 +5,6 @@
 //! cloud-hypervisor are in no registry: without them, their tests are ignored, and say so.
 
 use std::env;
-use std::ffi::OsString;
 use std::fs;
 use std::fs::File;
 use std::os::unix::process::CommandExt;
@@ -128,7 +127,7 @@ fn run_in_beds(shares: &[&[&str]]) -> ExitCode {
     let start = |(number, share): (usize, &&[&str])| {
         let own = env::current_exe().expect("a test has a path");
         let mut bed = cargo(&["image", "bed"]);
-        bed.arg(own).args(env::args_os().skip(1)).args(share.iter().map(OsString::from)).process_group(0);
+        bed.arg(own).args(env::args_os().skip(1)).args(*share).process_group(0);
         if number > 0 {
             let log = File::create(log(number)).expect("room");
             bed.stdout(log.try_clone().expect("a file")).stderr(log);
@@ -138,7 +137,8 @@ fn run_in_beds(shares: &[&[&str]]) -> ExitCode {
     let mut beds: Vec<Child> = shares.iter().enumerate().map(start).collect();
     let passed = beds.iter_mut().map(passes).filter(|passes| *passes).count();
     for number in 1..shares.len() {
-        println!("{}", fs::read_to_string(log(number)).expect("it was written"));
+        // A guest may write anything.
+        println!("{}", String::from_utf8_lossy(&fs::read(log(number)).expect("it was written")));
     }
     if passed == shares.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -91,10 +91,7 @@ impl NetDevice {
     /// # Errors
     /// When the device is a legacy one, or lacks what the driver needs.
     pub fn new(transport: DeviceTransport, clock: Clock) -> Result<Self, NetDeviceError> {
-        let (features, mut mtu) = negotiate(&transport, clock)?;
-        if uhyve::cuts_full_frames() {
-            mtu = mtu.min(MTU - ETHERNET_BYTES);
-        }
+        let (features, mtu) = negotiate(&transport, clock)?;
         let mut address = [0; 6];
         for (offset, byte) in address.iter_mut().enumerate() {
             *byte = transport.config_u8(offset)?;
@@ -160,7 +157,8 @@ fn negotiate(transport: &DeviceTransport, clock: Clock) -> Result<(Features, usi
     for (_, does) in offloads.iter().filter(|(offload, _)| features.contains(*offload)) {
         log::info!("the card {does} the checksums of TCP and UDP");
     }
-    Ok((features, mtu))
+    let most = if uhyve::cuts_full_frames() { MTU - ETHERNET_BYTES } else { MTU };
+    Ok((features, mtu.min(most)))
 }
 
 /// The largest packet that the device carries.
