@@ -329,13 +329,13 @@ impl Request {
         one_of(&[("path", self.path.is_some()), ("send", self.send.is_some())])
     }
 
-    /// The bytes to send.
-    pub fn bytes(&self) -> String {
+    /// The bytes to send. `connection` is what HTTP is to do with the connection afterwards: `close` or `keep-alive`.
+    pub fn bytes(&self, connection: &str) -> String {
         match (&self.send, &self.path) {
             (Some(text), _) => text.clone(),
             (None, path) => {
                 let path = path.as_deref().unwrap_or("/");
-                format!("GET {path} HTTP/1.1\r\nHost: guest\r\nConnection: close\r\n\r\n")
+                format!("GET {path} HTTP/1.1\r\nHost: guest\r\nConnection: {connection}\r\n\r\n")
             }
         }
     }

@@ -1,7 +1,9 @@
 //! A step that counts the instructions of a guest: for its boot, or for a request.
 //!
-//! QEMU counts exactly under `-icount`. How long a request's packets lie about depends on the host, and a guest that
-//! waits looks at its timers: of several requests the cheapest counts.
+//! QEMU counts exactly under `-icount`. Which packets reach the guest together depends on the host, and each that comes
+//! alone costs it an interrupt. So a request is a single packet: it comes on a connection that is kept, when the guest
+//! rests after the last one. A guest that waits looks at its timers: of several requests the cheapest counts. On a quiet
+//! host and beside four busy loops on two cores that was the same within 50 of 12,600 instructions.
 
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -12,7 +14,7 @@ use image_build::vm::qmp::{COUNTED, COUNTED_MHZ, Monitor};
 use crate::exercise::format::{Instructions, Request};
 use crate::judge::bench::Bench;
 use crate::judge::machine::{self, Plan, Started};
-use crate::judge::request;
+use crate::judge::request::{self, Connection};
 use crate::judge::verdict::Fault;
 
 /// Requests of which the cheapest counts.
@@ -97,11 +99,16 @@ fn requested(
     let Some(address) = started.ports.get(&request.port) else {
         bail!("port {} is not forwarded", request.port)
     };
+    // The first one waits until the guest listens.
+    if let Err(fault) = request::ask(*address, request, deadline) {
+        return Ok(Err(fault));
+    }
+    let mut connection = Connection::open(*address).context("the guest accepts no second connection")?;
     let mut least = u64::MAX;
     for at in 0..warm_up as usize + REQUESTS {
         let left = deadline.saturating_duration_since(Instant::now());
         let before = monitor.instructions_at_rest(left)?;
-        if let Err(fault) = request::ask(*address, request, deadline) {
+        if let Err(fault) = connection.ask(request, deadline) {
             return Ok(Err(fault));
         }
         let left = deadline.saturating_duration_since(Instant::now());

@@ -1,6 +1,6 @@
 //! A request to a guest, and what must come back.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddrV4, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -35,29 +35,62 @@ pub fn ask(address: SocketAddrV4, request: &Request, deadline: Instant) -> Resul
 
 /// What comes back on one connection; nothing, if there is none.
 fn once(address: SocketAddrV4, request: &Request, deadline: Instant) -> String {
-    let deadline = deadline.min(Instant::now() + ANSWER_LIMIT);
-    let mut bytes = Vec::new();
-    let Ok(mut stream) = TcpStream::connect_timeout(&address.into(), ANSWER_LIMIT) else {
-        return String::new();
-    };
-    let is_sent = stream.set_read_timeout(Some(READ_LIMIT)).is_ok()
-        && stream.set_write_timeout(Some(ANSWER_LIMIT)).is_ok()
-        && stream.write_all(request.bytes().as_bytes()).is_ok();
-    let mut buffer = [0; 4096];
-    while is_sent && Instant::now() < deadline && bytes.len() < ANSWER_BYTES_MAX {
-        match stream.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(length) => bytes.extend_from_slice(&buffer[..length]),
-            // Silence is the end of what is right already.
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                if request.answer_has.is_in(&String::from_utf8_lossy(&bytes)) {
-                    break;
-                }
-            }
-            Err(_) => break,
-        }
+    let asked = Connection::open(address).and_then(|mut connection| {
+        connection.send(&request.bytes("close"))?;
+        Ok(connection.answer(request, deadline))
+    });
+    asked.unwrap_or_default()
+}
+
+/// A connection that the judge opened.
+pub struct Connection(TcpStream);
+
+impl Connection {
+    /// Opens one.
+    ///
+    /// # Errors
+    /// When nobody accepts it.
+    pub fn open(address: SocketAddrV4) -> io::Result<Self> {
+        let stream = TcpStream::connect_timeout(&address.into(), ANSWER_LIMIT)?;
+        stream.set_read_timeout(Some(READ_LIMIT))?;
+        stream.set_write_timeout(Some(ANSWER_LIMIT))?;
+        Ok(Self(stream))
     }
-    String::from_utf8_lossy(&bytes).into_owned()
+
+    /// Asks, and leaves the connection open.
+    ///
+    /// # Errors
+    /// When what comes back is wrong, or nothing.
+    pub fn ask(&mut self, request: &Request, deadline: Instant) -> Result<(), Fault> {
+        let sent = self.send(&request.bytes("keep-alive"));
+        sent.map_err(|error| {
+            Fault::new(expected(request), format!("{error} on a connection that was kept"))
+        })?;
+        compare(request, &self.answer(request, deadline))
+    }
+
+    fn send(&mut self, text: &str) -> io::Result<()> {
+        self.0.write_all(text.as_bytes())
+    }
+
+    fn answer(&mut self, request: &Request, deadline: Instant) -> String {
+        let deadline = deadline.min(Instant::now() + ANSWER_LIMIT);
+        let (mut bytes, mut buffer) = (Vec::new(), [0; 4096]);
+        while Instant::now() < deadline && bytes.len() < ANSWER_BYTES_MAX {
+            match self.0.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(length) => bytes.extend_from_slice(&buffer[..length]),
+                // Silence is the end of what is right already.
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                    if request.answer_has.is_in(&String::from_utf8_lossy(&bytes)) {
+                        break;
+                    }
+                }
+                Err(_) => break,
+            }
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
 }
 
 fn compare(request: &Request, answer: &str) -> Result<(), Fault> {
@@ -115,6 +148,35 @@ mod tests {
     fn a_guest_that_does_not_listen_yet_is_asked_again() {
         let request = request("port = 80\npath = \"/x\"\nanswer_has = \"200 OK\"");
         assert_eq!(said(&request, &["", "HTTP/1.1 200 OK\r\n\r\n"]), "right");
+    }
+
+    #[test]
+    fn a_connection_is_kept_for_the_next_request() {
+        let request = request("port = 80\npath = \"/x\"\nanswer_has = \"200 OK\"");
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("a number").port();
+        let server = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a client");
+            let mut asked = Vec::new();
+            for _ in 0..2 {
+                let mut buffer = [0; 1024];
+                let length = stream.read(&mut buffer).expect("a request");
+                asked.push(String::from_utf8_lossy(&buffer[..length]).into_owned());
+                stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").expect("a reader");
+            }
+            asked
+        });
+        let address = SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, port);
+        let mut connection = Connection::open(address).expect("a server");
+        let deadline = Instant::now() + Duration::from_secs(60);
+        assert!(connection.ask(&request, deadline).is_ok());
+        assert!(connection.ask(&request, deadline).is_ok());
+        let asked = server.join().expect("a server");
+        assert!(asked.iter().all(|request| request.contains("Connection: keep-alive")), "{asked:?}");
+        // The server has closed it.
+        let Err(fault) = connection.ask(&request, deadline) else { panic!("an answer of nobody") };
+        let line = Verdict::NotYet(fault, String::new()).line("n", Style::Plain);
+        assert!(line.contains("an answer with `200 OK` to GET /x at port 80"), "{line}");
     }
 
     #[test]
