@@ -4,11 +4,12 @@
 
 use std::io::Read;
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use image_build::image::manifest;
+use image_build::image::{self, Image, manifest};
 use image_build::tool::workspace::Workspace;
+use image_build::toolchain::Toolchain;
 use tests::application::{Application, up};
 use tests::client::{ab, curl, vote, wait_for};
 use tests::command::{cargo, free_port, run};
@@ -351,5 +352,24 @@ fn images_keep_to_their_sizes() {
     for name in images.keys() {
         let file = format!("/{name}.img");
         assert!(outcome.stdout.lines().any(|line| line.ends_with(&file)), "{name}\n{}", outcome.stdout);
+    }
+}
+
+/// Interrupts come on the program's stack and overwrite what is below its pointer, in what is called the red zone.
+#[test]
+fn no_program_keeps_anything_below_its_stack_pointer() {
+    let workspace = Workspace::find().expect("a workspace");
+    let objdump = Toolchain::find(&workspace).expect("a toolchain").llvm_tool("llvm-objdump");
+    let names: Vec<String> = manifest::read(&workspace).expect("a list of images").into_keys().collect();
+    for Image { name, program, .. } in image::build(&workspace, &names).expect("images") {
+        let assembly =
+            run(Command::new(&objdump).args(["--disassemble", "--no-show-raw-insn"]).arg(program)).stdout;
+        assert!(assembly.contains("hlt"), "{name}: a program that can sleep");
+        // Such as `-0x8(%rsp)`; with an index register behind it, the sum need not be below.
+        let is_below = |line: &&str| {
+            let before = line.split_once("(%rsp)").map_or("", |(before, _)| before);
+            before.rsplit([' ', '\t', ',']).next().is_some_and(|offset| offset.starts_with('-'))
+        };
+        assert_eq!(assembly.lines().find(is_below), None, "{name}");
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! QEMU counts exactly under `-icount`. Which packets reach the guest together depends on the host, and each that comes
 //! alone costs it an interrupt. So a request is a single packet: it comes on a connection that is kept, when the guest
-//! rests after the last one. A guest that waits looks at its timers: of several requests the cheapest counts. On a quiet
-//! host and beside four busy loops on two cores that was the same within 50 of 12,600 instructions.
+//! rests after the last one. A guest that waits looks at its timers: of several requests the cheapest counts. On a
+//! quiet host and beside four busy loops on two cores that was the same within 50 of 12,600 instructions.
 
 use std::sync::mpsc;
 use std::time::{Duration, Instant};

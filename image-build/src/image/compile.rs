@@ -20,7 +20,7 @@ pub const IMAGE: Profile = Profile {
     debug: "\"limited\"",
     strip: "\"none\"",
     // SHA-256 is for logging in to a database: its compact form takes 9 KB less of an image than the unrolled one.
-    rust_flags: "--cfg=sha2_backend_soft=\"compact\"",
+    rust_flags: &["--cfg=sha2_backend_soft=\"compact\"", pinned::NO_RED_ZONE],
 };
 /// Compiles quickly: for programs that are only to be seen running.
 pub const DEV: Profile = Profile {
@@ -30,7 +30,7 @@ pub const DEV: Profile = Profile {
     codegen_units: 16,
     debug: "\"line-tables-only\"",
     strip: "\"none\"",
-    rust_flags: "",
+    rust_flags: &[pinned::NO_RED_ZONE],
 };
 /// A package that lies elsewhere may not know the profile.
 const INHERITS: [&str; 2] = ["--config", "profile.image.inherits=\"release\""];

@@ -31,7 +31,7 @@ const PROFILE: Profile = Profile {
     codegen_units: 1,
     debug: "false",
     strip: "\"debuginfo\"",
-    rust_flags: "-Crelocation-model=static",
+    rust_flags: &["-Crelocation-model=static"],
 };
 /// The loader's sources, relative to its package. Build outputs never lie there.
 const SOURCES: [&str; 8] = [

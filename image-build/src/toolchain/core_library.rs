@@ -16,7 +16,7 @@ use crate::toolchain::{HERMIT_TARGET, Toolchain};
 /// The libraries, by the beginning of their file names.
 const LIBRARIES: [&str; 3] = ["libcore-", "liballoc-", "libcompiler_builtins-"];
 /// Bitcode beside the machine code lets programs be linked with link-time optimization.
-const FLAGS: &str = "-Cembed-bitcode=yes";
+const FLAGS: &[&str] = &["-Cembed-bitcode=yes", pinned::NO_RED_ZONE];
 /// How it is built: as the manifest says, and otherwise by cargo's defaults.
 const PROFILE: Profile = Profile {
     name: "release",
@@ -35,7 +35,7 @@ const MANIFEST: &str = "[package]\nname = \"core-for-hermit\"\nversion = \"0.0.0
 
 /// What decides the libraries' contents besides the compiler.
 pub fn recipe() -> String {
-    format!("{LIBRARIES:?}\n{FLAGS}\n{BUILD_STD:?}\n{MANIFEST}")
+    format!("{LIBRARIES:?}\n{FLAGS:?}\n{BUILD_STD:?}\n{MANIFEST}")
 }
 
 /// Builds the libraries and returns where they lie in `scratch`.

@@ -44,7 +44,7 @@ const PROFILE: Profile = Profile {
     codegen_units: 1,
     debug: "false",
     strip: "\"none\"",
-    rust_flags: "-Zmutable-noalias=no",
+    rust_flags: &["-Zmutable-noalias=no"],
 };
 /// What is changed in the kernel's sources besides [`kernel_memory::EDITS`], old text and new.
 const EDITS: [[&str; 2]; 14] = [

@@ -21,8 +21,14 @@ pub struct Profile {
     /// What is taken out of programs, as TOML has it.
     pub strip: &'static str,
     /// Flags of the compiler: these and no others.
-    pub rust_flags: &'static str,
+    pub rust_flags: &'static [&'static str],
 }
+
+/// For everything that runs in a guest. This target lets functions keep values below the stack pointer, in 128 bytes
+/// that are called the red zone; an interrupt on the same stack overwrites them.
+pub const NO_RED_ZONE: &str = "-Cno-redzone=yes";
+/// Between flags in `CARGO_ENCODED_RUSTFLAGS`.
+const FLAG_SEPARATOR: &str = "\x1f";
 
 /// Settings of every profile here, which packages of it can be given apart.
 const OF_PACKAGES: [(&str, &str); 3] =
@@ -49,7 +55,7 @@ pub fn build_with<'a>(cargo: &'a mut Command, profile: &Profile) -> &'a mut Comm
     // Above what a profile says, and above `build.incremental`.
     cargo.env("CARGO_INCREMENTAL", "0");
     // Above RUSTFLAGS and every flag in a file, also when it is empty.
-    cargo.env("CARGO_ENCODED_RUSTFLAGS", profile.rust_flags)
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", profile.rust_flags.join(FLAG_SEPARATOR))
 }
 
 #[cfg(test)]
@@ -67,7 +73,7 @@ mod tests {
             codegen_units: 1,
             debug: "\"limited\"",
             strip: "\"none\"",
-            rust_flags: "",
+            rust_flags: &["-Ca", "-Cb"],
         };
         build_with(&mut cargo, &profile);
         let words: Vec<&str> = cargo.get_args().filter_map(|word| word.to_str()).collect();
@@ -78,8 +84,9 @@ mod tests {
             let found = cargo.get_envs().find(|(known, _)| *known == name);
             found.and_then(|(_, value)| value?.to_str()).map(str::to_owned)
         };
-        for name in ["CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER"] {
+        for name in ["RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER"] {
             assert_eq!(given(name).as_deref(), Some(""), "{name}");
         }
+        assert_eq!(given("CARGO_ENCODED_RUSTFLAGS").as_deref(), Some("-Ca\x1f-Cb"));
     }
 }

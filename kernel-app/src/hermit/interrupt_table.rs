@@ -7,7 +7,8 @@
 //! steps that lead to sleep. What the processor saves lies on the program's own stack, where one interrupt may come on
 //! top of another. On a stack for handlers, as the kernel's table has it, each begins at the same place, and an
 //! interrupt that comes twice overwrites where the first is to return to: its handler returns into itself, for ever.
-//! QEMU 7.2, when it emulates AMD's virtualization, now and then delivers one again whose handler has not begun yet.
+//! QEMU 7.2, when it emulates AMD's virtualization, now and then delivers one again whose handler has not begun yet. So
+//! programs must keep nothing below their stack pointer, in a red zone (System V ABI for x86-64, section 3.2.2).
 //! References: Intel SDM volume 3, chapters 6 and 12; Linux, Documentation/virt/kvm/x86/msr.rst, MSR_KVM_EOI_EN.
 
 use core::arch::{asm, naked_asm};
@@ -154,8 +155,9 @@ fn let_in_meanwhile() {
 
 /// Takes the interrupts that wait.
 pub fn take_waiting() {
-    // SAFETY: the entries leave all registers as they were, and what they save lies below the stack pointer, where this
-    // target keeps nothing. `sti` takes effect after the next instruction.
+    // SAFETY: the entries leave all registers as they were, and what they save lies below the stack pointer, where
+    // programs keep nothing: `build.rs` demands that they are compiled without a red zone. `sti` takes effect after the
+    // next instruction.
     unsafe { asm!("sti", "nop", "cli", options(nostack)) }
     let_in_meanwhile();
 }
