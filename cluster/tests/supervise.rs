@@ -113,6 +113,7 @@ fn plan(vmm: Vmm, program: PathBuf) -> Plan {
         machine: Machine::Q35,
         accelerator: Accelerator::Tcg { mhz: 2000 },
         sandbox: false,
+        shares_queues: false,
     };
     let image = Image { path: "web.img".into(), bytes: 1, program: "web".into() };
     draft.complete(platform, BTreeMap::from([("web".to_owned(), image)]))

@@ -7,9 +7,9 @@
 //! [`balancer`] stands before published ports that several machines share, on any network.
 //!
 //! ```text
-//!  machine ──stream── queue ─┐                          ┌─ relay ── published port ── the host's clients
-//!  machine ──stream── queue ─┼─ switch ─── gateway ─────┼─ relay ── unix socket ───── health checks
-//!  machine ──stream── queue ─┘   │                      └─ ARP, DHCP, DNS, echo
+//!  machine ─── card ─── queue ─┐                        ┌─ relay ── published port ── the host's clients
+//!  machine ─── card ─── queue ─┼─ switch ─── gateway ───┼─ relay ── unix socket ───── health checks
+//!  machine ── stream ── queue ─┘   │                    └─ ARP, DHCP, DNS, echo
 //!                              rules, faults, capture
 //! ```
 //!
@@ -33,5 +33,6 @@ pub mod sample;
 mod segment;
 pub mod switch;
 pub mod tap;
+pub mod vhost_user;
 
 pub use segment::Segment;

@@ -161,6 +161,24 @@ impl FrameQueue {
         Ok(true)
     }
 
+    /// Hands on what waits, frame by frame, until one is not taken; whether all were.
+    ///
+    /// # Errors
+    /// What `take` says.
+    pub fn take<E>(&mut self, mut take: impl FnMut(&[u8]) -> Result<bool, E>) -> Result<bool, E> {
+        while let Some((length, rest)) = self.bytes[self.sent..].split_first_chunk::<LENGTH_BYTES>() {
+            let length = u32::from_be_bytes(*length) as usize;
+            if !take(&rest[..length])? {
+                self.bytes.drain(..self.sent);
+                self.sent = 0;
+                return Ok(false);
+            }
+            self.sent += LENGTH_BYTES + length;
+        }
+        self.clear();
+        Ok(true)
+    }
+
     /// Forgets what waits.
     pub fn clear(&mut self) {
         self.bytes.clear();

@@ -77,15 +77,24 @@ fn on(workspace: &Workspace, name: &str, vmm: Vmm, options: &'static [&str]) -> 
     if vmm.lacks(Feature::Disk).is_some() {
         return vec![seed, trial("a_stop_under_load_breaks_no_request", the_stop_without_a_disk)];
     }
-    vec![
+    let mut trials = vec![
         seed,
         trial("a_killed_store_loses_no_vote", the_kill),
         trial("a_stop_under_load_loses_no_vote", the_stop),
-    ]
+    ];
+    // KVM itself carries kicks and interrupts then. On MMIO that is the same.
+    if name == "q35" {
+        trials.push(trial("the_seed_is_counted_exactly_on_the_switch", the_seed_on_the_switch));
+    }
+    trials
 }
 
 fn the_seed(options: &[&str]) {
     unwatched(options, |options| scenarios::the_seed_is_counted_exactly("kvm-seed", options, CLIENTS));
+}
+
+fn the_seed_on_the_switch(options: &[&str]) {
+    the_seed(&[options, &["--net", "switch"]].concat());
 }
 
 fn the_kill(options: &[&str]) {

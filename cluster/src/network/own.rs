@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
-use segment::host::{PublishedPort, Setup, link_name};
+use segment::host::{Cable, PublishedPort, Setup, link_name};
 use segment::layout::{Layout, STATIONS_MAX, Station, hardware_address};
 
 use crate::application::template::Template;
@@ -43,6 +43,16 @@ pub enum OwnNetwork {
     Bridge(segment::tap::RunningBridge),
 }
 
+impl OwnNetwork {
+    /// Which machine it has cut off, and why; each is said once.
+    pub fn trouble(&self) -> Option<String> {
+        match self {
+            Self::Switch(segment) => segment.trouble(),
+            Self::Bridge(_) => None,
+        }
+    }
+}
+
 /// Starts the network of a plan that has one of its own. The ports that were held for published services are its own
 /// from then on.
 ///
@@ -57,7 +67,8 @@ pub fn start(run_dir: &RunDir, plan: &Plan, ports: &mut Ports) -> Result<Option<
     let capture = plan.network.capture.as_deref().map(create).transpose()?;
     let (layout, published_ports) =
         (layout(&plan.instances, &outgoing), published_ports(&plan.instances, ports));
-    let setup = Setup { layout, published_ports, outgoing: outgoing.resolve()?, folder, capture };
+    let cable = if plan.platform.shares_queues { Cable::SharedMemory } else { Cable::Stream };
+    let setup = Setup { layout, published_ports, outgoing: outgoing.resolve()?, folder, cable, capture };
     let start = || -> Result<OwnNetwork> {
         Ok(match plan.network.net {
             Net::Tap => OwnNetwork::Bridge(segment::tap::RunningBridge::start(setup)?),
@@ -126,6 +137,9 @@ pub fn card(plan: &Plan, instance: &Instance) -> Option<machine::Network> {
             let interface = segment::tap::interface(station);
             // Its interfaces are made with it, and have no limit of their own.
             machine::Network::Tap { interface, mac, mtu: machine::ETHERNET_MTU }
+        }
+        _ if plan.platform.shares_queues => {
+            machine::Network::VhostUser { socket: link_name(&instance.name).into(), mac }
         }
         _ => machine::Network::Link { socket: link_name(&instance.name).into(), mac },
     };

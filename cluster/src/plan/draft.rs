@@ -161,6 +161,7 @@ pub(crate) mod tests {
             machine: Machine::Q35,
             accelerator: Accelerator::Tcg { mhz: 2000 },
             sandbox: true,
+            shares_queues: false,
         }
     }
 

@@ -3,6 +3,7 @@
 
 use std::time::Instant;
 
+use crate::network::OwnNetwork;
 use crate::state::event::Event;
 use crate::supervisor::lifecycle::Supervisor;
 use crate::supervisor::record::INTERVAL;
@@ -36,6 +37,13 @@ impl Supervisor<'_> {
         self.record.due = now + INTERVAL;
         if self.record.unwritten_since.is_some() || !self.run_dir.is_written() {
             self.save();
+        }
+    }
+
+    /// Says which machines the network has cut off.
+    pub(super) fn tell_of_network(&mut self) {
+        while let Some(message) = self.network.as_ref().and_then(OwnNetwork::trouble) {
+            self.tell_trouble(message);
         }
     }
 

@@ -39,6 +39,7 @@ impl Supervisor<'_> {
     /// Starts what is due, and ends what was started again but has not become healthy.
     pub(super) fn act_on_time(&mut self, now: Instant) {
         self.keep_record(now);
+        self.tell_of_network();
         for index in 0..self.running.len() {
             if self.restarts[index].take_due(now) {
                 self.start_again(index, now);

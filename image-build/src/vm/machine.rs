@@ -77,6 +77,14 @@ pub enum Network {
         /// Hardware address of the guest's card.
         mac: [u8; 6],
     },
+    /// A switch on this host that works on the card's queues itself, in the guest's memory. On a unix socket QEMU tells
+    /// it where they are.
+    VhostUser {
+        /// Path of the socket, at most 107 bytes long.
+        socket: PathBuf,
+        /// Hardware address of the guest's card.
+        mac: [u8; 6],
+    },
     /// Another program on this host, one frame in each UDP datagram.
     Datagrams {
         /// Where QEMU reads.
@@ -215,6 +223,9 @@ pub struct Platform {
     pub accelerator: Accelerator,
     /// Whether QEMU filters its own system calls.
     pub sandbox: bool,
+    /// Whether a switch can work on the cards' queues; see `select`.
+    #[serde(default)]
+    pub shares_queues: bool,
 }
 
 impl Platform {
@@ -244,6 +255,7 @@ mod tests {
             machine,
             accelerator,
             sandbox: false,
+            shares_queues: false,
         };
         let kvm = Accelerator::Kvm { mhz: 2000 };
         assert_eq!(platform(Vmm::Uhyve, Machine::Q35, kvm).label(), "uhyve, KVM");

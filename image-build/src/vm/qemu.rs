@@ -39,6 +39,10 @@ pub fn command(launch: &Launch) -> Result<Command> {
     let firmware = launch.other_kernel.as_ref().map(|kernel| kernel.firmware).unwrap_or_default();
     command.args(launch.machine.arguments(firmware)).args(launch.accelerator.arguments());
     command.args(["-m", &format!("{}M", launch.memory_mib)]);
+    if matches!(launch.network, Network::VhostUser { .. }) {
+        let memory = format!("memory-backend-memfd,id=memory,share=on,size={}M", launch.memory_mib);
+        command.args(["-object", &memory, "-machine", "memory-backend=memory"]);
+    }
     command.args(["-display", "none", "-nodefaults", "-no-user-config", "-no-reboot"]);
     if launch.sandbox {
         command.args(["-sandbox", SANDBOX]);
@@ -102,6 +106,7 @@ impl Machine {
 
 impl Network {
     fn arguments(&self, card: &str, vhost: bool) -> Result<Vec<String>> {
+        let mut arguments = Vec::new();
         let (backend, mac) = match self {
             Self::None => return Ok(vec!["-nic".to_owned(), "none".to_owned()]),
             Self::User { forwards, outgoing, range } => {
@@ -121,6 +126,11 @@ impl Network {
                 let path = option_value(socket)?;
                 (format!("stream,id=net0,server=off,addr.type=unix,addr.path={path}"), Some(mac))
             }
+            Self::VhostUser { socket, mac } => {
+                let orders = format!("socket,id=switch,path={}", option_value(socket)?);
+                arguments.extend(["-chardev".to_owned(), orders]);
+                ("vhost-user,id=net0,chardev=switch".to_owned(), Some(mac))
+            }
             Self::Datagrams { own, peer } => (format!("socket,id=net0,udp={peer},localaddr={own}"), None),
         };
         let mut device = format!("{card},netdev=net0");
@@ -132,7 +142,8 @@ impl Network {
         {
             device += &format!(",host_mtu={mtu}");
         }
-        Ok(vec!["-netdev".to_owned(), backend, "-device".to_owned(), device])
+        arguments.extend(["-netdev".to_owned(), backend, "-device".to_owned(), device]);
+        Ok(arguments)
     }
 }
 
@@ -262,6 +273,18 @@ mod tests {
         let backend = "stream,id=net0,server=off,addr.type=unix,addr.path=vote-1.link";
         assert_eq!(value(&words, "-netdev"), backend);
         let device = "virtio-net-pci,disable-legacy=on,romfile=,netdev=net0,mac=02:00:00:00:00:09";
+        assert!(words.contains(&device.to_owned()), "{words:?}");
+    }
+
+    #[test]
+    fn a_switch_that_works_on_the_queues_has_the_memory_shared() {
+        let network = Network::VhostUser { socket: "vote-1.link".into(), mac: [2, 0, 0, 0, 0, 9] };
+        let words = words(&Launch { network, memory_mib: 12, ..launch(Machine::Microvm) });
+        assert_eq!(value(&words, "-object"), "memory-backend-memfd,id=memory,share=on,size=12M");
+        assert_eq!(value(&words, "-machine"), "memory-backend=memory");
+        assert!(words.contains(&"socket,id=switch,path=vote-1.link".to_owned()), "{words:?}");
+        assert_eq!(value(&words, "-netdev"), "vhost-user,id=net0,chardev=switch");
+        let device = "virtio-net-device,netdev=net0,mac=02:00:00:00:00:09";
         assert!(words.contains(&device.to_owned()), "{words:?}");
     }
 

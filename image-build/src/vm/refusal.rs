@@ -58,7 +58,7 @@ pub fn check_launch(launch: &Launch) -> Result<()> {
     match &launch.network {
         Network::None | Network::Tap { .. } => {}
         Network::User { .. } => require(vmm, Feature::UserNetwork, "--net user")?,
-        Network::Link { .. } | Network::Datagrams { .. } => {
+        Network::Link { .. } | Network::VhostUser { .. } | Network::Datagrams { .. } => {
             require(vmm, Feature::SocketNetwork, "--net switch")?;
         }
     }

@@ -8,8 +8,13 @@ use crate::tool::packages;
 use crate::tool::workspace::Workspace;
 use crate::vm::accelerator::{Accelerator, Choice};
 use crate::vm::machine::{Machine, Platform};
-use crate::vm::vmm::Vmm;
+use crate::vm::vmm::{Version, Vmm};
 use crate::vm::{fitness, install, probe, refusal};
+
+/// The first QEMU that lets another process serve cards with MSI-X without KVM. An older one ends with a segmentation
+/// fault: it masks interrupts that only KVM keeps (mended in January 2023, "virtio-pci: add support for configure
+/// interrupt").
+const QEMU_SHARES_MSI_X: Version = Version([8, 0, 0]);
 
 /// What the user wants.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,7 +54,9 @@ impl Wanted {
         let program = install::ensure(workspace, self.vmm, self.program.as_deref())?;
         let machine = self.machine.unwrap_or_default();
         let (accelerator, sandbox) = self.accelerator(workspace)?;
-        Ok(Platform { vmm: self.vmm, program, machine, accelerator, sandbox })
+        let shares_queues = self.vmm == Vmm::Qemu
+            && shares_queues(machine, accelerator, fitness::version(self.vmm, &program)?);
+        Ok(Platform { vmm: self.vmm, program, machine, accelerator, sandbox, shares_queues })
     }
 
     /// The accelerator, and whether QEMU is to filter its system calls.
@@ -63,6 +70,12 @@ impl Wanted {
         }
         Ok((probe::untried_kvm(), false))
     }
+}
+
+/// Whether another process can serve the cards of such machines of QEMU's (vhost-user).
+fn shares_queues(machine: Machine, accelerator: Accelerator, qemu: Version) -> bool {
+    // Cards on MMIO have no MSI-X.
+    machine == Machine::Microvm || matches!(accelerator, Accelerator::Kvm { .. }) || qemu >= QEMU_SHARES_MSI_X
 }
 
 #[cfg(test)]
@@ -95,6 +108,15 @@ mod tests {
             refusal("echo 'not here' >&2; exit 1", 0o755),
             "P does not tell the version of Firecracker (not here)"
         );
+    }
+
+    #[test]
+    fn an_old_qemu_shares_queues_without_msi_x_or_with_kvm() {
+        let (kvm, tcg) = (Accelerator::Kvm { mhz: 1 }, Accelerator::Tcg { mhz: 1 });
+        let old = Version([7, 2, 22]);
+        assert!(!shares_queues(Machine::Q35, tcg, old));
+        assert!(shares_queues(Machine::Q35, kvm, old) && shares_queues(Machine::Microvm, tcg, old));
+        assert!(shares_queues(Machine::Q35, tcg, Version([8, 0, 0])));
     }
 
     #[test]

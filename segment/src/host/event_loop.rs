@@ -1,8 +1,10 @@
 //! The event loop: each turn reads what has arrived, processes it, sends what waits, and then sleeps until the next
 //! event or timer.
 
-use std::io::ErrorKind;
+use std::fs::File;
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
+use std::sync::mpsc::Sender;
 use std::time;
 
 use anyhow::{Context, Result};
@@ -11,16 +13,20 @@ use wire::Instant;
 
 use super::control::Control;
 use super::folder::Folder;
-use super::link::{Link, Read};
-use super::published_port::{OpenPort, PublishedPort};
+use super::link::{Link, Tokens};
+use super::published_port::OpenPort;
+use super::setup::Setup;
 use super::stream::{Address, HostStream};
 use crate::Segment;
+use crate::capture::Capture;
 use crate::gateway::{News, Stream};
+use crate::vhost_user::{QUEUES, TRANSMIT};
 
 pub const WAKER: Token = Token(0);
 const CONTROL: Token = Token(1);
 const LISTENERS: usize = 1 << 10;
 const LINKS: usize = 1 << 11;
+const KICKS: usize = 3 << 10;
 const PORTS: usize = 1 << 12;
 const CONTROLS: usize = 1 << 13;
 const RELAYS: usize = 1 << 16;
@@ -35,24 +41,23 @@ pub struct EventLoop {
     published_ports: Vec<OpenPort>,
     outgoing: Vec<(u16, SocketAddr)>,
     control: Control,
+    troubles: Sender<String>,
     started: time::Instant,
     must_end: bool,
 }
 
 impl EventLoop {
-    pub fn new(
-        poll: Poll,
-        segment: Segment<HostStream>,
-        folder: &Folder,
-        published_ports: Vec<PublishedPort>,
-        outgoing: Vec<(u16, SocketAddr)>,
-    ) -> Result<Self> {
+    /// One that says in `troubles` which machine it cuts off, and why.
+    pub fn new(poll: Poll, setup: Setup, folder: &Folder, troubles: Sender<String>) -> Result<Self> {
+        let Setup { layout, published_ports, outgoing, cable, capture, .. } = setup;
+        let capture = capture.map(Capture::new).transpose().context("the capture cannot be written")?;
+        let segment = Segment::new(layout, seed()?, capture);
         let registry = poll.registry();
         let names: Vec<&str> =
             segment.layout.stations().iter().map(|station| station.name.as_str()).collect();
         let mut links = Vec::new();
         for (index, name) in names.iter().enumerate() {
-            let mut link = Link::new(name, folder).with_context(|| format!("no socket for {name}"))?;
+            let mut link = Link::new(name, folder, cable).with_context(|| format!("no socket for {name}"))?;
             link.register(registry, Token(LISTENERS + index))?;
             links.push(link);
         }
@@ -66,7 +71,17 @@ impl EventLoop {
         }
         let control = Control::new(folder, registry, CONTROL).context("no socket for orders")?;
         let started = time::Instant::now();
-        Ok(Self { poll, segment, links, published_ports: open, outgoing, control, started, must_end: false })
+        Ok(Self {
+            poll,
+            segment,
+            links,
+            published_ports: open,
+            outgoing,
+            control,
+            troubles,
+            started,
+            must_end: false,
+        })
     }
 
     /// Goes on until it is woken to end.
@@ -111,6 +126,7 @@ impl EventLoop {
             }
             CONTROLS.. => self.control.note(token - CONTROLS),
             PORTS.. => self.published_ports[token - PORTS].has_arrivals = true,
+            KICKS.. => self.kicked((token - KICKS) / QUEUES, (token - KICKS) % QUEUES),
             LINKS.. => {
                 let station = token - LINKS;
                 self.links[station].note(readable, event.is_read_closed());
@@ -124,8 +140,17 @@ impl EventLoop {
         }
     }
 
+    /// A machine has filled one of its queues: with frames, or with buffers for them.
+    fn kicked(&mut self, station: usize, queue: usize) {
+        match queue {
+            TRANSMIT => self.links[station].readable = true,
+            _ => self.flush(station),
+        }
+    }
+
     fn plug(&mut self, station: usize) {
-        if self.links[station].accept(self.poll.registry(), Token(LINKS + station)) {
+        let tokens = Tokens { connection: Token(LINKS + station), kicks: Token(KICKS + station * QUEUES) };
+        if self.links[station].accept(self.poll.registry(), tokens) {
             self.segment.plug(station, false);
             self.segment.plug(station, true);
         }
@@ -154,11 +179,11 @@ impl EventLoop {
                     connect(poll.registry(), outgoing, port, index)
                 });
             };
-            if link.read(take) == Read::Gone {
-                gone.push(station);
+            if let Err(error) = link.read(poll.registry(), take) {
+                gone.push((station, error));
             }
         }
-        gone.into_iter().for_each(|station| self.segment.plug(station, false));
+        gone.into_iter().for_each(|(station, error)| self.lose(station, &error));
     }
 
     /// Lets the clients in that have knocked, as long as there is room.
@@ -182,8 +207,19 @@ impl EventLoop {
     }
 
     fn flush(&mut self, station: usize) {
-        if self.links[station].flush(self.segment.fabric.queue(station)) == Read::Gone {
-            self.segment.plug(station, false);
+        let queue = self.segment.fabric.queue(station);
+        if let Err(error) = self.links[station].flush(self.poll.registry(), queue) {
+            self.lose(station, &error);
+        }
+    }
+
+    /// A machine has gone, or is cut off for what it does.
+    fn lose(&mut self, station: usize, error: &io::Error) {
+        self.segment.plug(station, false);
+        if error.kind() == ErrorKind::InvalidData {
+            let name = &self.segment.layout.stations()[station].name;
+            // Fails only when nobody listens any more.
+            let _ = self.troubles.send(format!("{name} is cut off from its network: {error}"));
         }
     }
 }
@@ -199,4 +235,11 @@ fn connect(
     let mut stream = HostStream::connect(&Address::Tcp(*server)).ok()?;
     stream.register(registry, Token(RELAYS + index)).ok()?;
     Some(stream)
+}
+
+fn seed() -> Result<u64> {
+    let mut seed = [0; 8];
+    let mut random = File::open("/dev/urandom").context("no random numbers")?;
+    io::Read::read_exact(&mut random, &mut seed).context("no random numbers")?;
+    Ok(u64::from_ne_bytes(seed))
 }

@@ -3,40 +3,52 @@
 
 use std::io;
 
-use mio::net::{UnixListener, UnixStream};
+use mio::net::UnixListener;
 use mio::{Interest, Registry, Token};
 
 use super::folder::{Folder, link_name};
-use crate::queue::{Filled, FrameQueue, FrameReader};
+use super::shared_card::SharedCard;
+use super::stream_link::StreamLink;
+use crate::queue::FrameQueue;
 
-/// Reads of one machine before others have their turn.
-const READS_PER_TURN_MAX: usize = 4;
+/// How frames pass between a machine and the segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cable {
+    /// As bytes of the socket, each after its length.
+    Stream,
+    /// In virtqueues that the VMM shares; the socket is for its orders (vhost-user).
+    SharedMemory,
+}
 
 /// A unix socket, and the connection that QEMU has made to it.
 #[derive(Debug)]
 pub struct Link {
     listener: UnixListener,
-    stream: Option<UnixStream>,
-    reader: FrameReader,
+    cable: Cable,
+    end: Option<End>,
     /// There may be more to read.
     pub readable: bool,
-    /// The machine's end is in sight: it takes another read, however short the last one was.
-    closing: bool,
 }
 
-/// What there is to say of a link after it was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Read {
-    /// It is as it was.
-    Open,
-    /// The machine has gone.
-    Gone,
+#[derive(Debug)]
+enum End {
+    Stream(StreamLink),
+    Card(Box<SharedCard>),
+}
+
+/// Under which tokens a link has its news.
+#[derive(Clone, Copy, Debug)]
+pub struct Tokens {
+    /// For the connection.
+    pub connection: Token,
+    /// For kicks of the first queue; those of the others follow.
+    pub kicks: Token,
 }
 
 impl Link {
-    pub fn new(station: &str, folder: &Folder) -> io::Result<Self> {
+    pub fn new(station: &str, folder: &Folder, cable: Cable) -> io::Result<Self> {
         let listener = UnixListener::bind(folder.socket(&link_name(station)))?;
-        Ok(Self { listener, stream: None, reader: FrameReader::default(), readable: false, closing: false })
+        Ok(Self { listener, cable, end: None, readable: false })
     }
 
     pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
@@ -44,69 +56,69 @@ impl Link {
     }
 
     /// Plugs in the machines that have connected, of which the last one counts; whether there was one.
-    pub fn accept(&mut self, registry: &Registry, token: Token) -> bool {
+    pub fn accept(&mut self, registry: &Registry, tokens: Tokens) -> bool {
         let mut is_new = false;
         // Anything but a stream means that none waits.
         while let Ok((mut stream, _)) = self.listener.accept() {
-            if registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE).is_ok() {
-                self.reader = FrameReader::default();
-                self.stream = Some(stream);
-                (self.readable, self.closing) = (true, false);
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            if registry.register(&mut stream, tokens.connection, interest).is_ok() {
+                self.unplug(registry);
+                self.end = Some(match self.cable {
+                    Cable::Stream => End::Stream(StreamLink::new(stream)),
+                    Cable::SharedMemory => End::Card(Box::new(SharedCard::new(stream, tokens.kicks))),
+                });
+                self.readable = true;
                 is_new = true;
             }
         }
         is_new
     }
 
-    /// What is known of the stream.
+    /// What is known of the connection.
     pub fn note(&mut self, readable: bool, closing: bool) {
         self.readable |= readable;
-        self.closing |= closing;
+        match &mut self.end {
+            Some(End::Stream(stream)) => stream.closing |= closing,
+            Some(End::Card(card)) => card.has_orders |= readable,
+            None => {}
+        }
     }
 
     /// Reads frames and hands them on.
-    pub fn read(&mut self, mut take: impl FnMut(&[u8])) -> Read {
-        let Some(stream) = &mut self.stream else {
-            self.readable = false;
-            return Read::Open;
+    ///
+    /// # Errors
+    /// When the machine has gone, or what comes from it is invalid; it is unplugged then.
+    pub fn read(&mut self, registry: &Registry, take: impl FnMut(&[u8])) -> io::Result<()> {
+        let has_more = match &mut self.end {
+            None => Ok(false),
+            Some(End::Stream(stream)) => stream.read(take),
+            Some(End::Card(card)) => card.read(registry, take),
         };
-        for _ in 0..READS_PER_TURN_MAX {
-            match self.reader.fill(stream) {
-                Ok(Filled::Nothing) => {
-                    self.readable = false;
-                    return Read::Open;
-                }
-                // epoll(7): a stream that gave less than it was asked for has no more, and tells when it has.
-                Ok(Filled::Some { is_drained }) => self.readable = self.closing || !is_drained,
-                Ok(Filled::End) | Err(_) => return self.unplug(),
-            }
-            loop {
-                match self.reader.next_frame() {
-                    Ok(Some(frame)) => take(frame),
-                    Ok(None) => break,
-                    // Only a QEMU that is out of its guest's hands could say this.
-                    Err(_) => return self.unplug(),
-                }
-            }
-            if !self.readable {
-                break;
-            }
-        }
-        Read::Open
+        self.readable = matches!(has_more, Ok(true));
+        has_more.map(drop).inspect_err(|_| self.unplug(registry))
     }
 
     /// Sends what waits.
-    pub fn flush(&mut self, queue: &mut FrameQueue) -> Read {
-        let Some(stream) = &mut self.stream else {
-            queue.clear();
-            return Read::Open;
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn flush(&mut self, registry: &Registry, queue: &mut FrameQueue) -> io::Result<()> {
+        let sent = match &mut self.end {
+            None => {
+                queue.clear();
+                Ok(())
+            }
+            Some(End::Stream(stream)) => stream.flush(queue),
+            Some(End::Card(card)) => card.flush(queue),
         };
-        if queue.flush(stream).is_err() { self.unplug() } else { Read::Open }
+        sent.inspect_err(|_| self.unplug(registry))
     }
 
-    fn unplug(&mut self) -> Read {
-        self.stream = None;
+    fn unplug(&mut self, registry: &Registry) {
+        if let Some(End::Card(card)) = &mut self.end {
+            card.stop(registry);
+        }
+        self.end = None;
         self.readable = false;
-        Read::Gone
     }
 }

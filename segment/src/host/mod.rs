@@ -8,42 +8,29 @@ mod event_loop;
 mod folder;
 mod link;
 mod published_port;
+mod setup;
+mod shared_card;
 mod stream;
+mod stream_link;
 
-use std::fs::File;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver};
 use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, Result};
 use mio::{Poll, Waker};
 
-use crate::Segment;
-use crate::capture::Capture;
-use crate::layout::Layout;
 pub use control::{Request, Response, Status, ask};
 use event_loop::EventLoop;
 pub(crate) use folder::make_folder;
 pub use folder::{Folder, connect, link_name, port_name};
+pub use link::Cable;
 pub(crate) use published_port::listen_ready;
 pub use published_port::{BACKLOG, PublishedPort};
+pub use setup::Setup;
 pub use stream::Address;
 pub(crate) use stream::HostStream;
-
-/// Everything that a segment is started with.
-pub struct Setup {
-    /// Who is on it.
-    pub layout: Layout,
-    /// Ports of the host, and which station's they stand for.
-    pub published_ports: Vec<PublishedPort>,
-    /// Servers outside, by the port of the gateway that stands for them.
-    pub outgoing: Vec<(u16, SocketAddr)>,
-    /// Where its sockets go.
-    pub folder: PathBuf,
-    /// Where frames are captured.
-    pub capture: Option<File>,
-}
 
 /// A running segment, ended when it is dropped.
 #[derive(Debug)]
@@ -51,6 +38,7 @@ pub struct RunningSegment {
     waker: Arc<Waker>,
     thread: Option<JoinHandle<()>>,
     folder: PathBuf,
+    troubles: Receiver<String>,
 }
 
 impl RunningSegment {
@@ -64,15 +52,19 @@ impl RunningSegment {
         let poll = Poll::new().context("epoll does not work")?;
         let waker =
             Arc::new(Waker::new(poll.registry(), event_loop::WAKER).context("eventfd does not work")?);
-        let capture = setup.capture.map(Capture::new).transpose().context("the capture cannot be written")?;
-        let segment = Segment::new(setup.layout, seed()?, capture);
         let sockets = Folder::open(&folder)?;
-        let mut event_loop = EventLoop::new(poll, segment, &sockets, setup.published_ports, setup.outgoing)?;
+        let (sender, troubles) = mpsc::channel();
+        let mut event_loop = EventLoop::new(poll, setup, &sockets, sender)?;
         let thread = thread::Builder::new()
             .name("segment".to_owned())
             .spawn(move || event_loop.run())
             .context("the segment's thread cannot be started")?;
-        Ok(Self { waker, thread: Some(thread), folder })
+        Ok(Self { waker, thread: Some(thread), folder, troubles })
+    }
+
+    /// Which machine was cut off, and why; each is said once.
+    pub fn trouble(&self) -> Option<String> {
+        self.troubles.try_recv().ok()
     }
 }
 
@@ -85,11 +77,4 @@ impl Drop for RunningSegment {
         }
         let _ = std::fs::remove_dir_all(&self.folder);
     }
-}
-
-fn seed() -> Result<u64> {
-    let mut seed = [0; 8];
-    let mut random = File::open("/dev/urandom").context("no random numbers")?;
-    std::io::Read::read_exact(&mut random, &mut seed).context("no random numbers")?;
-    Ok(u64::from_ne_bytes(seed))
 }

@@ -19,6 +19,7 @@ pub mod resp_command;
 pub mod resp_reply;
 pub mod segment;
 pub mod settings;
+pub mod vhost_user;
 
 pub use mutate::Mutator;
 
@@ -26,7 +27,7 @@ pub use mutate::Mutator;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 16] = [
     ("application", application::check),
     ("balancer_exchange", balancer_exchange::check),
     ("command_line", command_line::check),
@@ -42,4 +43,5 @@ pub const TARGETS: [Target; 15] = [
     ("resp_reply", resp_reply::check),
     ("segment", segment::check),
     ("settings", settings::check),
+    ("vhost_user", vhost_user::check),
 ];
