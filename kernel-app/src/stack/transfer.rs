@@ -94,29 +94,24 @@ impl<D: FrameDevice> SmoltcpNetwork<D> {
     ) {
         let member = &mut self.pool.members[index];
         let (socket, streams) = member.parts();
-        let Some(connection) = connections.get(id) else { return };
+        let Some(connection) = connections.get_untouched(id) else { return };
         let ended = !socket.may_recv() && !connection.input_ended && socket.recv_queue() == 0;
         let freed = !connection.output.is_empty() && socket.can_send();
         let over = !socket.is_open();
-        let peer_ended = has_peer_ended(socket.state());
-        let input_bytes = connection.input.len();
-        if peer_ended && let Some(connection) = connections.get_untouched(id) {
-            connection.peer_ended = true;
-        }
+        connection.peer_ended |= has_peer_ended(socket.state());
         if socket.can_recv() || ended || freed {
+            let input_bytes = connection.input.len();
             connections.relieve_memory();
             connections.allow(id, input_bytes + socket.recv_queue());
-        }
-        if (socket.can_recv() || ended || freed)
-            && let Some(connection) = connections.get_untouched(id)
-        {
-            let received = streams.receive(socket, &mut connection.input);
-            let ended = ended || (!socket.may_recv() && socket.recv_queue() == 0);
-            let sent = streams.send(socket, &mut connection.output);
-            let news = received > 0 || sent > 0 || (ended && !connection.input_ended);
-            connection.input_ended |= ended;
-            if news {
-                events.push(Event::Ready(id));
+            if let Some(connection) = connections.get_untouched(id) {
+                let received = streams.receive(socket, &mut connection.input);
+                let ended = ended || (!socket.may_recv() && socket.recv_queue() == 0);
+                let sent = streams.send(socket, &mut connection.output);
+                let news = received > 0 || sent > 0 || (ended && !connection.input_ended);
+                connection.input_ended |= ended;
+                if news {
+                    events.push(Event::Ready(id));
+                }
             }
         }
         // An ACK may have made way for more than one segment.
