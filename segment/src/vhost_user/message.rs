@@ -31,7 +31,8 @@ pub enum Message {
     SetFeatures(u64),
     /// Which features of the protocol there are.
     GetProtocolFeatures,
-    /// Those that are used. Also the claim of ownership, which means nothing to a process with one VMM for each socket.
+    /// Those that are used. Also the claim of ownership and its end, which mean nothing to a process with one VMM for
+    /// each socket.
     Noted,
     /// The guest's memory; a file descriptor for each region.
     SetMemory(Vec<Region>),
@@ -173,8 +174,8 @@ impl Header {
         Ok(match self.request {
             1 => Message::GetFeatures,
             2 => Message::SetFeatures(number()?),
-            // The claim of ownership, and features of the protocol, of which none was offered.
-            3 | 16 => Message::Noted,
+            // The claim of ownership and its end, and features of the protocol, of which none was offered.
+            3 | 4 | 16 => Message::Noted,
             5 => Message::SetMemory(self.regions(payload)?),
             8 => self.state(payload).map(|(queue, size)| Message::SetSize { queue, size })?,
             9 => self.areas(payload)?,
