@@ -59,7 +59,7 @@ fn launch(
         .images
         .get(&instance.source.to_string())
         .with_context(|| format!("there is no image of {}", instance.source))?;
-    let Platform { vmm, program, machine, accelerator, sandbox, .. } = &plan.platform;
+    let Platform { vmm, program, machine, accelerator, sandbox, shares_queues: _ } = &plan.platform;
     let file = vmm.image_kind().choose(&image.path, &image.program);
     let mut launch = Launch::new(&instance.name, file.clone(), *machine, *accelerator);
     launch.vmm = *vmm;

@@ -150,7 +150,7 @@ fn launch(
             Network::User { forwards: forwards(&facts.ports, &environment)?, outgoing: true, range: None }
         }
     };
-    let Platform { vmm, program, machine, accelerator, sandbox, .. } = platform;
+    let Platform { vmm, program, machine, accelerator, sandbox, shares_queues: _ } = platform;
     let file = vmm.image_kind().choose(image.path, image.program);
     Ok(Launch {
         vmm,

@@ -35,14 +35,22 @@ impl Wanted {
     /// # Errors
     /// With the reason and the way round.
     pub fn check(&self, workspace: &Workspace) -> Result<()> {
+        self.version(workspace).map(drop)
+    }
+
+    /// The version of the program, if it is here, when all has been checked.
+    fn version(&self, workspace: &Workspace) -> Result<Option<Version>> {
         refusal::check_choices(self.vmm, self.machine, self.accelerator)?;
-        match install::find(workspace, self.vmm, self.program.as_deref()) {
-            Ok(program) => fitness::version(self.vmm, &program).map(drop)?,
+        let version = match install::find(workspace, self.vmm, self.program.as_deref()) {
+            Ok(program) => Some(fitness::version(self.vmm, &program)?),
             // It will be there.
-            Err(_) if install::is_installed_on_demand(self.vmm, self.program.as_deref()) => {}
+            Err(_) if install::is_installed_on_demand(self.vmm, self.program.as_deref()) => None,
             Err(unfit) => return Err(unfit.into()),
+        };
+        if self.vmm.needs_kvm() {
+            probe::check_kvm()?;
         }
-        if self.vmm.needs_kvm() { probe::check_kvm() } else { Ok(()) }
+        Ok(version)
     }
 
     /// The platform; installs what is missing, saying so first.
@@ -50,12 +58,12 @@ impl Wanted {
     /// # Errors
     /// When it cannot be had.
     pub fn platform(&self, workspace: &Workspace) -> Result<Platform> {
-        self.check(workspace)?;
+        let version = self.version(workspace)?;
         let program = install::ensure(workspace, self.vmm, self.program.as_deref())?;
         let machine = self.machine.unwrap_or_default();
         let (accelerator, sandbox) = self.accelerator(workspace)?;
         let shares_queues = self.vmm == Vmm::Qemu
-            && shares_queues(machine, accelerator, fitness::version(self.vmm, &program)?);
+            && version.is_some_and(|version| shares_queues(machine, accelerator, version));
         Ok(Platform { vmm: self.vmm, program, machine, accelerator, sandbox, shares_queues })
     }
 
