@@ -1,4 +1,5 @@
-//! A guest's driver and its VMM, as far as tests of a card need them.
+//! A guest's driver and its VMM, for tests of this crate and of its users. All of it panics when the host has no memory
+//! or file descriptors for it.
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -11,19 +12,20 @@ use super::message::{HEADER_BYTES, Header};
 use super::{Card, CardError, RECEIVE, Reaction, TRANSMIT};
 
 /// Bytes of the guest's memory.
-pub const MEMORY_BYTES: u64 = 0x1_0000;
+pub const MEMORY_BYTES: u64 = 0x1000;
 /// Where the VMM has it.
 const VMM: u64 = 0x7000_0000;
 /// Descriptors of a queue.
 pub const SIZE: u16 = 4;
-/// In a descriptor's flags.
+/// In a descriptor's flags: another one belongs to it.
 pub const NEXT: u16 = 1;
+/// In a descriptor's flags: the device writes.
 pub const WRITE: u16 = 2;
-/// Distance of the queues' areas, of which each has a page of its own.
-const QUEUE_STEP: u64 = 0x4000;
-const AREA_STEP: u64 = 0x1000;
+/// Distance of the queues' areas.
+const QUEUE_STEP: u64 = 0x400;
+const AREA_STEP: u64 = 0x100;
 /// Where buffers are.
-pub const BUFFERS: u64 = 0x9000;
+pub const BUFFERS: u64 = 0x800;
 
 /// Memory as QEMU makes it.
 pub fn memory(seals: SealFlags) -> File {
@@ -71,7 +73,7 @@ pub fn set_up(memory: &File, features: u64, call: &OwnedFd) -> Vec<(Vec<u8>, Vec
 
 /// Where a queue has its descriptors, its available ring and its used ring.
 fn areas(queue: usize) -> [u64; 3] {
-    [0, 1, 2].map(|area| queue as u64 * QUEUE_STEP + (area + 1) * AREA_STEP)
+    [0, 1, 2].map(|area| queue as u64 * QUEUE_STEP + area * AREA_STEP)
 }
 
 /// Has a card carry out a message.
@@ -83,21 +85,24 @@ pub fn order(card: &mut Card, message: &[u8], files: Vec<OwnedFd>) -> Result<Rea
 
 /// A driver of one queue.
 pub struct Driver<'a> {
-    pub memory: &'a File,
-    pub queue: usize,
+    memory: &'a File,
+    queue: usize,
     available: u16,
     used: u16,
 }
 
 impl<'a> Driver<'a> {
+    /// The driver of the queue of this number, which is set up and empty.
     pub fn new(memory: &'a File, queue: usize) -> Self {
         Self { memory, queue, available: 0, used: 0 }
     }
 
+    /// Writes into the guest's memory.
     pub fn write(&self, address: u64, bytes: &[u8]) {
         self.memory.write_all_at(bytes, address).expect("memory");
     }
 
+    /// Reads from there.
     pub fn read(&self, address: u64, length: usize) -> Vec<u8> {
         let mut bytes = vec![0; length];
         self.memory.read_exact_at(&mut bytes, address).expect("memory");
@@ -125,6 +130,12 @@ impl<'a> Driver<'a> {
         self.write(available + 4 + u64::from(self.available % SIZE) * 2, &head.to_le_bytes());
         self.available = self.available.wrapping_add(1);
         self.claim(self.available);
+    }
+
+    /// Wants no signals, or wants them; without event indices.
+    pub fn be_quiet(&self, quiet: bool) {
+        let [_, available, _] = areas(self.queue);
+        self.write(available, &u16::from(quiet).to_le_bytes());
     }
 
     /// Says that so many chains were made available.

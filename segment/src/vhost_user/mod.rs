@@ -11,8 +11,7 @@
 //! ```
 
 mod card;
-#[cfg(test)]
-pub(crate) mod driver;
+pub mod driver;
 pub mod message;
 #[cfg(test)]
 mod tests;
