@@ -138,10 +138,10 @@ pub fn card(plan: &Plan, instance: &Instance) -> Option<machine::Network> {
             // Its interfaces are made with it, and have no limit of their own.
             machine::Network::Tap { interface, mac, mtu: machine::ETHERNET_MTU }
         }
-        _ if plan.platform.shares_queues => {
-            machine::Network::VhostUser { socket: link_name(&instance.name).into(), mac }
+        _ => {
+            let shares_queues = plan.platform.shares_queues;
+            machine::Network::Link { socket: link_name(&instance.name).into(), mac, shares_queues }
         }
-        _ => machine::Network::Link { socket: link_name(&instance.name).into(), mac },
     };
     Some(network)
 }

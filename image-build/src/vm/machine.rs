@@ -70,20 +70,15 @@ pub enum Network {
         /// The largest packet that it carries, in bytes.
         mtu: u16,
     },
-    /// A switch on this host, through a unix socket on which frames follow each other, each after its length.
+    /// A switch on this host, through a unix socket.
     Link {
         /// Path of the socket, at most 107 bytes long.
         socket: PathBuf,
         /// Hardware address of the guest's card.
         mac: [u8; 6],
-    },
-    /// A switch on this host that works on the card's queues itself, in the guest's memory. On a unix socket QEMU tells
-    /// it where they are.
-    VhostUser {
-        /// Path of the socket, at most 107 bytes long.
-        socket: PathBuf,
-        /// Hardware address of the guest's card.
-        mac: [u8; 6],
+        /// Whether the switch works on the card's queues itself, in the guest's memory, and the socket tells it where
+        /// they are (vhost-user). Else frames follow each other on the socket, each after its length.
+        shares_queues: bool,
     },
     /// Another program on this host, one frame in each UDP datagram.
     Datagrams {

@@ -39,7 +39,7 @@ pub fn command(launch: &Launch) -> Result<Command> {
     let firmware = launch.other_kernel.as_ref().map(|kernel| kernel.firmware).unwrap_or_default();
     command.args(launch.machine.arguments(firmware)).args(launch.accelerator.arguments());
     command.args(["-m", &format!("{}M", launch.memory_mib)]);
-    if matches!(launch.network, Network::VhostUser { .. }) {
+    if matches!(launch.network, Network::Link { shares_queues: true, .. }) {
         let memory = format!("memory-backend-memfd,id=memory,share=on,size={}M", launch.memory_mib);
         command.args(["-object", &memory, "-machine", "memory-backend=memory"]);
     }
@@ -122,11 +122,11 @@ impl Network {
                 let vhost = if vhost { ",vhost=on" } else { "" };
                 (format!("tap,id=net0,ifname={interface},script=no,downscript=no{vhost}"), Some(mac))
             }
-            Self::Link { socket, mac } => {
+            Self::Link { socket, mac, shares_queues: false } => {
                 let path = option_value(socket)?;
                 (format!("stream,id=net0,server=off,addr.type=unix,addr.path={path}"), Some(mac))
             }
-            Self::VhostUser { socket, mac } => {
+            Self::Link { socket, mac, shares_queues: true } => {
                 let orders = format!("socket,id=switch,path={}", option_value(socket)?);
                 arguments.extend(["-chardev".to_owned(), orders]);
                 ("vhost-user,id=net0,chardev=switch".to_owned(), Some(mac))
@@ -261,14 +261,17 @@ mod tests {
         let plain = "tap,id=net0,ifname=tap3,script=no,downscript=no";
         assert_eq!(backend(tap(ETHERNET_MTU), false), plain);
         assert_eq!(backend(tap(ETHERNET_MTU), true), format!("{plain},vhost=on"));
-        let link = Network::Link { socket: "a".into(), mac: [2; 6] };
-        assert!(!backend(link, true).contains("vhost"), "only taps are the kernel's");
+        assert!(!backend(link(false), true).contains("vhost"), "only taps are the kernel's");
         assert!(!launch(Machine::Q35).vhost, "under TCG there is nothing to gain");
+    }
+
+    fn link(shares_queues: bool) -> Network {
+        Network::Link { socket: "vote-1.link".into(), mac: [2, 0, 0, 0, 0, 9], shares_queues }
     }
 
     #[test]
     fn a_machine_is_plugged_into_a_switch_by_a_socket() {
-        let network = Network::Link { socket: "vote-1.link".into(), mac: [2, 0, 0, 0, 0, 9] };
+        let network = link(false);
         let words = words(&Launch { network, ..launch(Machine::Q35) });
         let backend = "stream,id=net0,server=off,addr.type=unix,addr.path=vote-1.link";
         assert_eq!(value(&words, "-netdev"), backend);
@@ -278,7 +281,7 @@ mod tests {
 
     #[test]
     fn a_switch_that_works_on_the_queues_has_the_memory_shared() {
-        let network = Network::VhostUser { socket: "vote-1.link".into(), mac: [2, 0, 0, 0, 0, 9] };
+        let network = link(true);
         let words = words(&Launch { network, memory_mib: 12, ..launch(Machine::Microvm) });
         assert_eq!(value(&words, "-object"), "memory-backend-memfd,id=memory,share=on,size=12M");
         assert_eq!(value(&words, "-machine"), "memory-backend=memory");

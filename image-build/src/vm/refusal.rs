@@ -58,7 +58,7 @@ pub fn check_launch(launch: &Launch) -> Result<()> {
     match &launch.network {
         Network::None | Network::Tap { .. } => {}
         Network::User { .. } => require(vmm, Feature::UserNetwork, "--net user")?,
-        Network::Link { .. } | Network::VhostUser { .. } | Network::Datagrams { .. } => {
+        Network::Link { .. } | Network::Datagrams { .. } => {
             require(vmm, Feature::SocketNetwork, "--net switch")?;
         }
     }
@@ -145,7 +145,7 @@ mod tests {
             check_launch(&Launch { disks: disks.clone(), ..launch(vmm) }).expect("it has disks");
         }
         let user = || Network::User { forwards: Vec::new(), outgoing: false, range: None };
-        let link = || Network::Link { socket: "x".into(), mac: [2; 6] };
+        let link = || Network::Link { socket: "x".into(), mac: [2; 6], shares_queues: false };
         for vmm in Vmm::ALL.into_iter().filter(|vmm| *vmm != Vmm::Qemu) {
             let text = refusal(&Launch { network: user(), ..launch(vmm) });
             assert!(text.contains(vmm.label()) && text.contains("use --net tap"), "{text}");
